@@ -1,0 +1,50 @@
+# Every target sets up what it needs in .venv, from nothing but a Python of 3.11 or later.
+
+PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11 $(HOME)/.pyenv/versions/3.1[1-9].*/bin/python3; do \
+	if "$$python" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo "$$python"; break; fi; done)
+BIN := .venv/bin
+# Dependency groups need pip 25.1; the pip that comes with a Python may be older.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test lint bench test-all clean
+
+demo: .venv/.ready-demo  ## record a session against a local server, then replay it offline
+	@$(BIN)/cassette-http demo
+
+test: .venv/.ready  ## run the tests, in parallel
+	@$(BIN)/python -m pytest -q -n auto
+
+lint: .venv/.ready  ## check style, format and types
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy --no-error-summary
+
+bench: .venv/.ready  ## compare speed, side by side with others
+	@$(BIN)/python -m benchmarks
+
+test-all: .venv/.ready-nox  ## run the tests on every supported Python that is found
+	@$(BIN)/nox --session tests
+
+clean:  ## remove everything that the other targets made
+	@rm -rf .venv .nox build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.made:
+	@test -n "$(PYTHON)" || { echo "no Python of 3.11 or later was found" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv
+	@$(PIP) --upgrade "pip>=25.1"
+	@touch $@
+
+# What users have: the package, and TLS for the demo's server.
+.venv/.ready-demo: pyproject.toml | .venv/.made
+	@$(PIP) --editable ".[tls]"
+	@touch $@
+
+# What developers need besides.
+.venv/.ready: pyproject.toml | .venv/.made
+	@$(PIP) --group dev --editable ".[pytest,tls]"
+	@touch $@ .venv/.ready-demo
+
+.venv/.ready-nox: | .venv/.made
+	@$(PIP) nox
+	@touch $@

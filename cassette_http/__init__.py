@@ -1,0 +1,55 @@
+"""Record real HTTP conversations once, replay them for ever: offline, deterministic, byte for byte.
+
+    with cassette_http.use_cassette("cassettes/users.yaml"):
+        ...  # any HTTP library of Python
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from cassette_http.errors import (
+    CassetteError,
+    CassetteFormatError,
+    CassetteNotFound,
+    CassetteNotWritable,
+    CassetteWarning,
+    InvalidOption,
+    UnmatchedRequest,
+)
+from cassette_http.version import __version__
+
+if TYPE_CHECKING:
+    from cassette_http.cassette.modes import RecordMode
+    from cassette_http.session import Cassette, Miss, use_cassette
+
+__all__ = [
+    "Cassette",
+    "CassetteError",
+    "CassetteFormatError",
+    "CassetteNotFound",
+    "CassetteNotWritable",
+    "CassetteWarning",
+    "InvalidOption",
+    "Miss",
+    "RecordMode",
+    "UnmatchedRequest",
+    "__version__",
+    "use_cassette",
+]
+
+# Imported when first asked for: who only uses `cassette_http.client` needs neither YAML nor the hooks.
+_LATER = {
+    "Cassette": "cassette_http.session",
+    "Miss": "cassette_http.session",
+    "RecordMode": "cassette_http.cassette.modes",
+    "use_cassette": "cassette_http.session",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_LATER[name]), name)
+    return value

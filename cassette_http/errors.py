@@ -1,0 +1,73 @@
+"""What can go wrong with a cassette; every class says which decision its catcher could take.
+
+    CassetteError
+    ├── CassetteFormatError      the file is broken, foreign or not safe to load
+    ├── CassetteNotFound         replay was asked for, and there is no file
+    ├── CassetteNotWritable      the disk or the folder refused
+    ├── InvalidOption            an argument of ours has a value that does not exist
+    └── UnmatchedRequest         the cassette has no answer (also a ConnectionError, see there)
+
+    CassetteWarning              something was left out, and the rest can be used
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CassetteError",
+    "CassetteFormatError",
+    "CassetteNotFound",
+    "CassetteNotWritable",
+    "CassetteWarning",
+    "InvalidOption",
+    "UnmatchedRequest",
+]
+
+
+class CassetteError(Exception):
+    """Base of everything this package raises about cassettes."""
+
+
+class CassetteFormatError(CassetteError):
+    """The file is no cassette that can be trusted. It was not modified.
+
+    `path` and `line` (1-based, None if it concerns the file as a whole) say where, `reason` what.
+    """
+
+    def __init__(self, path: str, line: int | None, reason: str) -> None:
+        self.path, self.line, self.reason = path, line, reason
+        super().__init__(path, line, reason)
+
+    def __str__(self) -> str:
+        where = self.path if self.line is None else f"{self.path}, line {self.line}"
+        return f"{where}: {self.reason}"
+
+
+class CassetteNotFound(CassetteError, FileNotFoundError):
+    """A mode that only replays was asked for, and the cassette does not exist."""
+
+    # FileNotFoundError would take over formatting; the message is all a reader needs.
+    __str__ = Exception.__str__
+
+
+class CassetteNotWritable(CassetteError, OSError):
+    """The cassette could not be written; what had been recorded before is still in the file."""
+
+    __str__ = Exception.__str__
+
+
+class InvalidOption(CassetteError, ValueError):
+    """An option has a value that does not exist; the message lists those that do."""
+
+
+class UnmatchedRequest(CassetteError, ConnectionError):
+    """The cassette has no interaction for a request, and the record mode forbids a live one.
+
+    It is a ConnectionError because it is raised inside the socket calls of HTTP libraries, which
+    then translate it as they would a connection failure, and keep its text.
+    """
+
+    __str__ = Exception.__str__
+
+
+class CassetteWarning(UserWarning):
+    """A cassette can be used, but not all that is in the file; the message says what to do."""

@@ -1,0 +1,467 @@
+"""From message body to content and back (RFC 9112 sections 6, 7): one decoder per framing, one chunk codec.
+
+Decoders do no I/O: each says what it wants, and is given it. They serve two kinds of callers.
+
+- *Pull*: read what `want` says (a line, or some octets), `feed` it; at the end of the stream call `end`.
+- *Push*: hand over whatever has arrived to `take` (or to `skip`, if only the end of the message matters).
+  These go through all the chunks of a buffer in one pass, and say how many octets belonged to this message.
+
+The states of the chunked coding, and what is wanted in each:
+
+    ┌─> SIZE ──size > 0──> DATA ────> DATA_END ─┐
+    │   line │             octets     line      │
+    │        └──size = 0──> TRAILER ──> COMPLETE│
+    │                       lines       None    │
+    └───────────────────────────────────────────┘
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import copy
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Protocol, TypeAlias
+
+from cassette_http.wire.errors import IncompleteMessage, LimitExceeded, MalformedMessage
+from cassette_http.wire.framing import Framing, FramingKind
+from cassette_http.wire.grammar import (
+    CHUNK_BORDER,
+    CHUNK_SIZE_LINE,
+    MAX_CHUNK_EXTENSION_OCTETS,
+    MAX_CHUNK_SIZE_DIGITS,
+    MAX_LINE_OCTETS,
+    MAX_READ_OCTETS,
+    MAX_TRAILERS,
+)
+from cassette_http.wire.head import parse_fields, serialise_fields
+from cassette_http.wire.messages import Fields
+
+__all__ = [
+    "Chunked",
+    "ChunkedDecoder",
+    "Decoder",
+    "LengthDecoder",
+    "Line",
+    "NoContentDecoder",
+    "Octets",
+    "UntilCloseDecoder",
+    "chunk",
+    "decode",
+    "decoder_for",
+    "enchunk",
+    "last_chunk",
+    "unchunk",
+]
+
+Buffer: TypeAlias = bytes | bytearray
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line up to and including its LF, but no more than `limit` octets."""
+
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Octets:
+    """Any number of octets from 1 to `at_most`."""
+
+    at_most: int
+
+
+class Decoder(Protocol):
+    """Turns a message body, piece by piece, into content."""
+
+    @property
+    def want(self) -> Line | Octets | None:
+        """What to feed next; None if the content is complete."""
+        ...
+
+    @property
+    def remaining(self) -> int | None:
+        """How much content is announced, by the length or the size of this chunk, and still missing."""
+        ...
+
+    @property
+    def trailers(self) -> Fields:
+        """The trailer fields, once the content is complete."""
+        ...
+
+    def feed(self, data: bytes) -> bytes:
+        """Take what was wanted, or a part of it, and return the content therein.
+
+        Raises MalformedMessage, then and at each later call, if the framing is broken; ValueError if `data`
+        is more than belongs to the message.
+        """
+        ...
+
+    def take(self, data: Buffer, start: int = 0) -> tuple[bytes, int]:
+        """Take what of `data[start:]` belongs to the message; return the content, and the position reached.
+
+        Raises MalformedMessage as `feed` does, but content before the broken place is returned first, and the
+        error raised by the next call.
+        """
+        ...
+
+    def skip(self, data: Buffer, start: int = 0) -> int:
+        """Do as `take`, but drop the content, which is not even copied; return the position reached."""
+        ...
+
+    def passed(self, count: int) -> None:
+        """Count octets that were wanted as `Octets`, and that the caller has read to where they belong."""
+        ...
+
+    def end(self) -> None:
+        """Note that the peer has closed. Raises IncompleteMessage if content is missing."""
+        ...
+
+
+def decoder_for(framing: Framing) -> Decoder:
+    """Make the decoder for one message."""
+    if framing.kind is FramingKind.CHUNKED:
+        return ChunkedDecoder()
+    if framing.kind is FramingKind.CLOSE:
+        return UntilCloseDecoder()
+    return LengthDecoder(framing.length) if framing.length else NoContentDecoder()
+
+
+class NoContentDecoder:
+    """For messages that end with their head."""
+
+    __slots__ = ()
+    want: None = None
+    remaining = 0
+    trailers: Fields = ()
+
+    def feed(self, data: bytes) -> bytes:
+        _refuse_excess(len(data))
+        return b""
+
+    def take(self, data: Buffer, start: int = 0) -> tuple[bytes, int]:
+        return b"", start
+
+    def skip(self, data: Buffer, start: int = 0) -> int:
+        return start
+
+    def passed(self, count: int) -> None:
+        _refuse_excess(count)
+
+    def end(self) -> None:
+        pass
+
+
+class LengthDecoder:
+    """For content of a known length (RFC 9112 section 6.2)."""
+
+    __slots__ = ("_length", "remaining")
+    trailers: Fields = ()
+
+    def __init__(self, length: int) -> None:
+        self._length = self.remaining = length
+
+    @property
+    def want(self) -> Octets | None:
+        return Octets(min(self.remaining, MAX_READ_OCTETS)) if self.remaining else None
+
+    def feed(self, data: bytes) -> bytes:
+        self.passed(len(data))
+        return data
+
+    def take(self, data: Buffer, start: int = 0) -> tuple[bytes, int]:
+        stop = self.skip(data, start)
+        return bytes(data[start:stop]), stop
+
+    def skip(self, data: Buffer, start: int = 0) -> int:
+        count = min(self.remaining, len(data) - start)
+        self.remaining -= count
+        return start + count
+
+    def passed(self, count: int) -> None:
+        _refuse_excess(count - self.remaining)
+        self.remaining -= count
+
+    def end(self) -> None:
+        if self.remaining:
+            raise IncompleteMessage(self._length - self.remaining, self.remaining)
+
+
+class UntilCloseDecoder:
+    """For responses whose content ends with the connection (RFC 9112 section 6.3, rule 8)."""
+
+    __slots__ = ("_ended",)
+    remaining: None = None
+    trailers: Fields = ()
+
+    def __init__(self) -> None:
+        self._ended = False
+
+    @property
+    def want(self) -> Octets | None:
+        return None if self._ended else Octets(MAX_READ_OCTETS)
+
+    def feed(self, data: bytes) -> bytes:
+        self.passed(len(data))
+        return data
+
+    def take(self, data: Buffer, start: int = 0) -> tuple[bytes, int]:
+        stop = self.skip(data, start)
+        return bytes(data[start:stop]), stop
+
+    def skip(self, data: Buffer, start: int = 0) -> int:
+        return start if self._ended else len(data)
+
+    def passed(self, count: int) -> None:
+        _refuse_excess(count if self._ended else 0)
+
+    def end(self) -> None:
+        self._ended = True
+
+
+class _State(Enum):
+    SIZE = auto()
+    DATA = auto()
+    DATA_END = auto()
+    TRAILER = auto()
+    COMPLETE = auto()
+
+
+class ChunkedDecoder:
+    """For the chunked transfer coding (RFC 9112 section 7.1). Extensions are bounded and dropped."""
+
+    __slots__ = (
+        "_error",
+        "_extension_octets",
+        "_line",
+        "_missing",
+        "_received",
+        "_state",
+        "_trailer_lines",
+        "trailers",
+    )
+
+    def __init__(self) -> None:
+        self._state = _State.SIZE
+        self._missing = 0  # octets of this chunk's data
+        self._received = 0
+        self._line = bytearray()  # the beginning of a line whose end has not arrived
+        self._extension_octets = 0
+        self._trailer_lines: list[bytes] = []
+        self.trailers: Fields = ()
+        self._error: MalformedMessage | None = None
+
+    @property
+    def want(self) -> Line | Octets | None:
+        if self._state is _State.COMPLETE:
+            return None
+        if self._state is _State.DATA:
+            return Octets(min(self._missing, MAX_READ_OCTETS))
+        return Line(self._line_limit() - len(self._line))
+
+    @property
+    def remaining(self) -> int | None:
+        if self._state is _State.COMPLETE:
+            return 0
+        return self._missing if self._state is _State.DATA else None
+
+    def feed(self, data: bytes) -> bytes:
+        if self._state is _State.DATA and len(data) <= self._missing:
+            self._count_data(len(data))
+            return data
+        pieces: list[memoryview] = []
+        _refuse_excess(len(data) - self._walk(data, 0, pieces))
+        return b"".join(pieces)
+
+    def take(self, data: Buffer, start: int = 0) -> tuple[bytes, int]:
+        received, pieces = self._received, list[memoryview]()
+        try:
+            position = self._walk(data, start, pieces)
+        except MalformedMessage:
+            if self._received == received:
+                raise
+            position = len(data)
+        return b"".join(pieces), position
+
+    def skip(self, data: Buffer, start: int = 0) -> int:
+        return self._walk(data, start, None)
+
+    def passed(self, count: int) -> None:
+        _refuse_excess(count - self._missing)
+        if count:  # nothing may pass in any state
+            self._count_data(count)
+
+    def end(self) -> None:
+        if self._error is not None:
+            raise copy(self._error)
+        if self._state is _State.TRAILER:
+            # A body is complete with its last chunk (RFC 9112 section 8); servers that forget the rest exist.
+            self._complete()
+        elif self._state is not _State.COMPLETE:
+            raise IncompleteMessage(self._received, self.remaining)
+
+    def _walk(self, data: Buffer, at: int, pieces: list[memoryview] | None) -> int:
+        """Go through data[at:] to its end or the message's; add each run of content to `pieces`."""
+        if self._error is not None:
+            raise copy(self._error)
+        try:
+            while at < len(data) and self._state is not _State.COMPLETE:
+                if self._state is _State.DATA:
+                    at = self._take_data(data, at, pieces)
+                else:
+                    at = self._take_line(data, at)
+        except MalformedMessage as error:
+            # A copy, as the error's own traceback keeps the caller's buffer alive, and its size fixed.
+            self._error = copy(error)
+            raise
+        return at
+
+    def _take_data(self, data: Buffer, at: int, pieces: list[memoryview] | None) -> int:
+        """Take this chunk's data, and all further chunks as long as nothing between them is unusual."""
+        view = memoryview(data)
+        size = self._missing
+        while size:
+            stop = min(at + size, len(data))
+            if pieces is not None:
+                pieces.append(view[at:stop])
+            # Whole chunks with a plain border behind, which are nearly all, go by without a change of state.
+            border = CHUNK_BORDER.match(data, stop) if stop - at == size else None
+            if border is None:
+                self._missing = size
+                self._count_data(stop - at)
+                return stop
+            self._received += size
+            size = int(border[1], 16)
+            at = border.end()
+        self._begin_chunk(0)
+        return at
+
+    def _count_data(self, count: int) -> None:
+        self._missing -= count
+        self._received += count
+        if not self._missing:
+            self._state = _State.DATA_END
+
+    def _take_line(self, data: Buffer, at: int) -> int:
+        """Take one line, or as much of it as there is; return the position behind."""
+        stop = at + self._line_limit() - len(self._line)
+        line_end = data.find(b"\n", at, stop) + 1
+        if not line_end:
+            self._line += data[at:stop]
+            if len(self._line) == self._line_limit():
+                raise self._line_error()
+            return min(stop, len(data))
+        line = bytes(data[at:line_end])
+        if self._line:
+            line = bytes(self._line) + line
+            self._line.clear()
+        if self._state is _State.SIZE:
+            self._take_size(line)
+        elif self._state is _State.TRAILER:
+            self._take_trailer(line)
+        elif line in (b"\r\n", b"\n"):
+            self._state = _State.SIZE
+        else:
+            raise MalformedMessage("chunk data is not followed by a line end", line)
+        return line_end
+
+    def _line_limit(self) -> int:
+        return 2 if self._state is _State.DATA_END else MAX_LINE_OCTETS
+
+    def _line_error(self) -> MalformedMessage:
+        if self._state is _State.DATA_END:
+            return MalformedMessage("chunk data is not followed by a line end", self._line)
+        return LimitExceeded("line", MAX_LINE_OCTETS)
+
+    def _take_size(self, line: bytes) -> None:
+        match = CHUNK_SIZE_LINE.fullmatch(line)
+        if match is None:
+            raise MalformedMessage("not a chunk size", line)
+        digits, extension = match.groups(b"")
+        self._extension_octets += len(extension)
+        if self._extension_octets > MAX_CHUNK_EXTENSION_OCTETS:
+            raise LimitExceeded("chunk extension", MAX_CHUNK_EXTENSION_OCTETS)
+        if len(digits) > MAX_CHUNK_SIZE_DIGITS:
+            raise LimitExceeded("chunk size", MAX_CHUNK_SIZE_DIGITS)
+        self._begin_chunk(int(digits, 16))
+
+    def _begin_chunk(self, size: int) -> None:
+        self._missing = size
+        self._state = _State.DATA if size else _State.TRAILER
+
+    def _take_trailer(self, line: bytes) -> None:
+        if line in (b"\r\n", b"\n"):
+            self._complete()
+            return
+        self._trailer_lines.append(line)
+        if len(self._trailer_lines) > MAX_TRAILERS:
+            raise LimitExceeded("trailers", MAX_TRAILERS)
+
+    def _complete(self) -> None:
+        fields, _ = parse_fields(b"".join(self._trailer_lines))
+        self.trailers = tuple(fields)
+        self._state = _State.COMPLETE
+
+
+def _refuse_excess(count: int) -> None:
+    if count > 0:
+        raise ValueError(f"{count} octets more than the message has")
+
+
+def decode(framing: Framing, octets: bytes) -> bytes:
+    """Decode a whole message body; of one that is cut off or broken, what comes before."""
+    try:
+        return decoder_for(framing).take(octets)[0]
+    except MalformedMessage:
+        return b""
+
+
+def chunk(data: bytes) -> bytes:
+    """Write one chunk; nothing for no data, as an empty chunk would be the last."""
+    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+
+
+def last_chunk(trailers: Iterable[tuple[str, str]] = ()) -> bytes:
+    """Write the end of a chunked body: the empty chunk, the trailer section, the empty line."""
+    return b"0\r\n" + serialise_fields(trailers) + b"\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunked:
+    """A chunked body taken apart; `sizes` are those of its chunks, without the last (empty) one."""
+
+    content: bytes
+    sizes: tuple[int, ...]
+    trailers: Fields = ()
+
+
+def unchunk(octets: bytes) -> Chunked | None:
+    """Take a chunked body apart, if `enchunk` would put the very same octets together again; else None.
+
+    That is so for complete bodies without extensions, with sizes in lower-case hex digits, and with CRLF.
+    """
+    decoder = ChunkedDecoder()
+    pieces: list[memoryview] = []
+    try:
+        # As the whole body is there at once, each chunk is one piece.
+        decoder._walk(octets, 0, pieces)
+    except MalformedMessage:
+        return None
+    if decoder.want is not None:
+        return None
+    chunked = Chunked(b"".join(pieces), tuple(map(len, pieces)), decoder.trailers)
+    return chunked if enchunk(chunked) == octets else None
+
+
+def enchunk(chunked: Chunked) -> bytes:
+    """Put a chunked body together. Raises ValueError if the content cannot be cut into the sizes."""
+    if sum(chunked.sizes) != len(chunked.content) or any(size < 1 for size in chunked.sizes):
+        raise ValueError(f"{len(chunked.content)} octets cannot be cut into chunks of {chunked.sizes[:10]}")
+    view = memoryview(chunked.content)
+    pieces: list[bytes | memoryview] = []
+    at = 0
+    for size in chunked.sizes:
+        pieces += (b"%x\r\n" % size, view[at : at + size], b"\r\n")
+        at += size
+    pieces.append(last_chunk(chunked.trailers))
+    return b"".join(pieces)

@@ -1,0 +1,92 @@
+"""The grammar of HTTP/1.1 as regular expressions, each beside its ABNF; the bounds that peers are held to.
+
+Rule 1: white space is OWS, which is SP and HTAB; never what `str.strip()` or `\\s` take for white space.
+Rule 2: a number is matched before it is converted; `int()` alone accepts "+5", "5_0" and foreign digits.
+Rule 3: hostile input costs linear time; a repetition whose neighbour matches the same is possessive (`*+`).
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = [
+    "CHUNK_BORDER",
+    "CHUNK_SIZE_LINE",
+    "CONTENT_LENGTH",
+    "EMPTY_LINE",
+    "FIELD_LINE",
+    "FIELD_NAME",
+    "MAX_CHUNK_EXTENSION_OCTETS",
+    "MAX_CHUNK_SIZE_DIGITS",
+    "MAX_FIELDS",
+    "MAX_HEAD_OCTETS",
+    "MAX_INTERIM_RESPONSES",
+    "MAX_LINE_OCTETS",
+    "MAX_READ_OCTETS",
+    "MAX_TRAILERS",
+    "MAX_WATCHED_FIELDS",
+    "OWS",
+    "REQUEST_BEGINNING",
+    "REQUEST_LINE",
+    "RESPONSE_BEGINNING",
+    "STATUS_LINE",
+]
+
+# Bounds. The first three are those of http.client, which programs rely on.
+MAX_LINE_OCTETS = 65536  # start line, field line, chunk size line; with the line end
+MAX_FIELDS = 100
+MAX_INTERIM_RESPONSES = 100
+MAX_TRAILERS = 100
+MAX_CHUNK_EXTENSION_OCTETS = 65536  # all of one message together
+MAX_CHUNK_SIZE_DIGITS = 16
+MAX_READ_OCTETS = 1 << 20  # no more is asked for at once, whatever a length announces
+# A reader only watches, and must follow every client: programs raise http.client's limit of 100 fields to
+# 1,000, h11 and aiohttp have none, curl stops at 5,000. A head's octets are bounded above what http.client
+# takes (101 full lines).
+MAX_WATCHED_FIELDS = 5000
+MAX_HEAD_OCTETS = 8 << 20
+
+# OWS = *( SP / HTAB )                                                                 RFC 9110 section 5.6.3
+OWS = " \t"
+
+# tchar = "!" / "#" / "$" / "%" / "&" / "'" / "*" / "+" / "-" / "." / "^" / "_" / "`" / "|" / "~"
+#         / DIGIT / ALPHA                                                              RFC 9110 section 5.6.2
+_TCHAR = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+
+# HTTP-version = HTTP-name "/" DIGIT "." DIGIT                                         RFC 9112 section 2.3
+_HTTP_VERSION = r"HTTP/[0-9]\.[0-9]"
+
+# request-line = method SP request-target SP HTTP-version                              RFC 9112 section 3
+# White space within the target is wrong, but clients that send it exist, and a recorder must not lose their
+# requests.
+REQUEST_LINE = re.compile(rf"({_TCHAR}++)[ \t]++([^ \t](?:.*[^ \t])?)[ \t]++({_HTTP_VERSION})[ \t]*", re.DOTALL)
+
+# status-line = HTTP-version SP status-code SP [ reason-phrase ]                       RFC 9112 section 4
+# More than one SP, and none before a missing reason, are tolerated as section 4 allows.
+STATUS_LINE = re.compile(rf"({_HTTP_VERSION})[ \t]++([1-9][0-9][0-9])(?:[ \t]++(.*+))?", re.DOTALL)
+
+# What the first octets of a message look like, as far as they have arrived: tells other protocols early.
+REQUEST_BEGINNING = re.compile(rb"%b*+(?:[ \t]|\Z)" % _TCHAR.encode())
+RESPONSE_BEGINNING = re.compile(rb"H(?:\Z|T(?:\Z|T(?:\Z|P(?:\Z|/))))")
+
+# field-line = field-name ":" OWS field-value OWS                                      RFC 9112 section 5
+# An ordinary line, whole; trailing OWS remains in the value. Names may hold any visible US-ASCII character,
+# as brackets and slashes do occur. Whoever uses it on a section must compare the number of matches with the
+# number of lines.
+FIELD_LINE = re.compile(r"^([!-9;-~]++):[ \t]*+([^\r\n\0]*+)\r\n", re.MULTILINE)
+FIELD_NAME = re.compile(r"[!-9;-~]++")
+
+# The empty line that ends a field section, from the end of the line before; LF alone will do (section 2.2).
+EMPTY_LINE = re.compile(rb"\n\r?\n")
+
+# Content-Length = 1*DIGIT                                                             RFC 9110 section 8.6
+# 19 digits hold any size there is; conversion of longer ones costs quadratic time.
+CONTENT_LENGTH = re.compile(r"[0-9]{1,19}")
+
+# chunk = chunk-size [ chunk-ext ] CRLF chunk-data CRLF ; chunk-size = 1*HEXDIG        RFC 9112 section 7.1
+# chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )            RFC 9112 section 7.1.1
+# White space around the size is tolerated (servers pad it to a fixed width). Extensions are passed over, not
+# parsed.
+CHUNK_SIZE_LINE = re.compile(rb"[ \t]*+([0-9A-Fa-f]++)[ \t]*+(;[^\r\n]*+)?\r?\n")
+# From the end of one chunk's data to the beginning of the next one's, if there is nothing unusual about it.
+CHUNK_BORDER = re.compile(rb"\r\n([0-9A-Fa-f]{1,16})\r\n")

@@ -1,0 +1,42 @@
+"""Values: the heads of HTTP messages (RFC 9112 sections 2 to 5).
+
+Fields are `str` pairs, decoded from the wire as Latin-1 (RFC 9110 section 5.5), so that every octet has one
+character and comes back unchanged; order, case and duplicates are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+__all__ = ["Fields", "RequestHead", "ResponseHead", "field_values"]
+
+Fields: TypeAlias = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """Request line and field section. `version` is as sent, such as "HTTP/1.1"."""
+
+    method: str
+    target: str
+    version: str
+    fields: Fields
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHead:
+    """Status line and field section. `reason` may be empty, `defects` says what was wrong with the field lines."""
+
+    version: str
+    status: int
+    reason: str
+    fields: Fields
+    defects: tuple[str, ...] = ()
+
+
+def field_values(fields: Iterable[tuple[str, str]], name: str) -> list[str]:
+    """The values of all field lines called `name` (any case), in order."""
+    wanted = name.lower()
+    return [value for given, value in fields if given.lower() == wanted]

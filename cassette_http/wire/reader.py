@@ -1,0 +1,272 @@
+"""Where messages begin and end in a stream of octets that arrives in pieces of any size.
+
+A reader watches one message: it parses the head, follows the content to its end and says how many octets were
+the message's. It keeps no content, changes nothing and never raises on what it sees: what is not HTTP is
+`malformed`, and from then on everything up to the close belongs to it. One reader serves one message; the
+next takes what was left.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from cassette_http.wire.content import Decoder, decoder_for
+from cassette_http.wire.errors import IncompleteMessage, LimitExceeded, MalformedMessage
+from cassette_http.wire.framing import FramingKind, request_framing, response_framing
+from cassette_http.wire.grammar import (
+    EMPTY_LINE,
+    MAX_HEAD_OCTETS,
+    MAX_INTERIM_RESPONSES,
+    MAX_LINE_OCTETS,
+    MAX_WATCHED_FIELDS,
+    REQUEST_BEGINNING,
+    RESPONSE_BEGINNING,
+)
+from cassette_http.wire.head import (
+    parse_request_head,
+    parse_request_line,
+    parse_response_head,
+    parse_status_line,
+)
+from cassette_http.wire.messages import Fields, RequestHead, ResponseHead, field_values
+
+__all__ = ["RequestReader", "ResponseReader"]
+
+# No more of a start line is looked at before its end has come: enough to know other protocols.
+BEGINNING_OCTETS = 32
+
+
+class RequestReader:
+    """Watches one request.
+
+    `head` is None until it is complete, `head_octets` 0; empty lines before the request line count as its
+    octets. `malformed` says why this is not HTTP/1.x, if it is not; the request is then never complete.
+    """
+
+    __slots__ = (
+        "_collector",
+        "_decoder",
+        "expects_continue",
+        "head",
+        "head_octets",
+        "is_complete",
+        "malformed",
+        "taken",
+    )
+
+    def __init__(self, max_fields: int = MAX_WATCHED_FIELDS) -> None:
+        self.head: RequestHead | None = None
+        self.head_octets = 0
+        self.taken = 0
+        self.is_complete = False
+        self.expects_continue = False
+        self.malformed: str | None = None
+        self._collector = _HeadCollector(parse_request_line, REQUEST_BEGINNING, max_fields)
+        self._decoder: Decoder | None = None
+
+    def feed(self, data: bytes) -> int:
+        """Take octets of this request; return how many. Fewer than given: the request ended there."""
+        if self.is_complete:
+            return 0
+        position = len(data)
+        if self.malformed is None:
+            try:
+                position = self._walk(data)
+            except MalformedMessage as error:
+                self.malformed = str(error)
+        self.taken += position
+        return position
+
+    def _walk(self, data: bytes) -> int:
+        position = 0
+        if self._decoder is None:
+            if self._collector.is_empty and data[:1] in (b"\r", b"\n"):
+                position = len(data) - len(data.lstrip(b"\r\n"))
+            octets, position = self._collector.take(data, position)
+            if octets is None:
+                return position
+            self.head = parse_request_head(octets)
+            self.head_octets = self.taken + position
+            if self.head.method == "PRI" and self.head.version == "HTTP/2.0":
+                raise MalformedMessage("the preface of HTTP/2", octets)
+            self.expects_continue = _expects_continue(self.head)
+            self._decoder = decoder_for(request_framing(self.head.fields))
+        position = self._decoder.skip(data, position)
+        self.is_complete = self._decoder.want is None
+        return position
+
+
+class ResponseReader:
+    """Watches one response to `method`, with the interim responses before it.
+
+    `head` is the final one, None until it is complete; `head_octets` is where it ends, interim heads
+    included. `is_upgrade`: the response (101, or 2xx to CONNECT) is complete, and what follows is another
+    protocol. `until_close`: only `end()` completes it. `truncated`: the peer closed too early. `malformed`
+    says why this is not HTTP/1.x, if it is not; the response is then never complete, and never truncated.
+    """
+
+    __slots__ = (
+        "_collector",
+        "_decoder",
+        "_method",
+        "head",
+        "head_octets",
+        "interim",
+        "is_complete",
+        "is_upgrade",
+        "malformed",
+        "taken",
+        "truncated",
+        "until_close",
+    )
+
+    def __init__(self, method: str, max_fields: int = MAX_WATCHED_FIELDS) -> None:
+        self._method = method
+        self.interim: list[ResponseHead] = []
+        self.head: ResponseHead | None = None
+        self.head_octets = 0
+        self.taken = 0
+        self.is_complete = False
+        self.is_upgrade = False
+        self.until_close = False
+        self.truncated = False
+        self.malformed: str | None = None
+        self._collector = _HeadCollector(parse_status_line, RESPONSE_BEGINNING, max_fields)
+        self._decoder: Decoder | None = None
+
+    @property
+    def trailers(self) -> Fields:
+        """The trailer fields, once the response is complete."""
+        return () if self._decoder is None else self._decoder.trailers
+
+    def feed(self, data: bytes) -> int:
+        """Take octets of this response; return how many. Fewer than given: the response ended there."""
+        if self.is_complete:
+            return 0
+        position = len(data)
+        if self.malformed is None:
+            try:
+                position = self._walk(data)
+            except MalformedMessage as error:
+                self.malformed = str(error)
+        self.taken += position
+        return position
+
+    def end(self) -> None:
+        """Note that the peer has closed."""
+        if self.is_complete or self.malformed is not None:
+            return
+        if self._decoder is None:
+            self.truncated = True
+            return
+        try:
+            self._decoder.end()
+        except IncompleteMessage:
+            self.truncated = True
+        else:
+            self.is_complete = True
+
+    def _walk(self, data: bytes) -> int:
+        position = 0
+        while self._decoder is None:
+            octets, position = self._collector.take(data, position)
+            if octets is None:
+                return position
+            self._take_head(parse_response_head(octets), self.taken + position)
+        position = self._decoder.skip(data, position)
+        self.is_complete = self._decoder.want is None
+        return position
+
+    def _take_head(self, head: ResponseHead, end_of_head: int) -> None:
+        # 101 is final: the connection changes its protocol behind it (RFC 9110 section 15.2.2).
+        if 100 <= head.status < 200 and head.status != 101:
+            self.interim.append(head)
+            if len(self.interim) > MAX_INTERIM_RESPONSES:
+                raise LimitExceeded("interim responses", MAX_INTERIM_RESPONSES)
+            return
+        self.head = head
+        self.head_octets = end_of_head
+        framing = response_framing(head.status, head.fields, self._method)
+        self.is_upgrade = head.status == 101 or (self._method == "CONNECT" and 200 <= head.status < 300)
+        self.until_close = framing.kind is FramingKind.CLOSE
+        self._decoder = decoder_for(framing)
+
+
+class _HeadCollector:
+    """Collects octets up to the empty line, within bounds; finds out early that they cannot become a head."""
+
+    __slots__ = ("_beginning", "_kept", "_max_fields", "_parse_start_line", "_start_line_is_checked")
+
+    def __init__(
+        self, parse_start_line: Callable[[bytes], object], beginning: re.Pattern[bytes], max_fields: int
+    ) -> None:
+        self._parse_start_line = parse_start_line
+        self._beginning = beginning
+        self._max_fields = max_fields
+        self._kept = bytearray()
+        self._start_line_is_checked = False
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._kept
+
+    def take(self, data: bytes, start: int) -> tuple[bytes | None, int]:
+        """Take data[start:] up to the empty line; return the head if it is complete, and the position behind.
+
+        Raises MalformedMessage if this is not, or does not become, a head within the bounds.
+        """
+        try:
+            if not self._kept:
+                # Heads nearly always arrive in one piece, with content behind: no copy but the head's own.
+                if found := EMPTY_LINE.search(data, start):
+                    return self._checked(data[start : found.end()]), found.end()
+                self._kept += data[start:]
+                self._check_beginning(0)
+                return None, len(data)
+            known = len(self._kept)
+            self._kept += data[start:]
+            if found := EMPTY_LINE.search(self._kept, max(known - 2, 0)):
+                head = bytes(self._kept[: found.end()])
+                self._forget()
+                return self._checked(head), start + len(head) - known
+            self._check_beginning(known)
+            return None, len(data)
+        except MalformedMessage:
+            self._forget()
+            raise
+
+    def _forget(self) -> None:
+        self._kept.clear()
+        self._start_line_is_checked = False
+
+    def _check_beginning(self, known: int) -> None:
+        """Raise MalformedMessage if what is there, octets behind `known` being new, cannot become a head."""
+        kept = self._kept
+        if len(kept) >= MAX_LINE_OCTETS and b"\n" not in kept[-MAX_LINE_OCTETS:]:
+            raise LimitExceeded("line", MAX_LINE_OCTETS)
+        if len(kept) > MAX_HEAD_OCTETS:
+            raise LimitExceeded("head", MAX_HEAD_OCTETS)
+        if self._start_line_is_checked or not kept:
+            return
+        if line_end := kept.find(b"\n", known) + 1:
+            self._parse_start_line(bytes(kept[:line_end]))
+            self._start_line_is_checked = True
+        elif not self._beginning.match(kept, 0, BEGINNING_OCTETS):
+            raise MalformedMessage("not the beginning of an HTTP message", kept)
+
+    def _checked(self, head: bytes) -> bytes:
+        """The head itself. Raises LimitExceeded if it is too large."""
+        if head.count(b"\n") - 2 > self._max_fields:
+            raise LimitExceeded("fields", self._max_fields)
+        if len(head) > MAX_LINE_OCTETS and max(map(len, head.split(b"\n"))) >= MAX_LINE_OCTETS:
+            raise LimitExceeded("line", MAX_LINE_OCTETS)
+        if len(head) > MAX_HEAD_OCTETS:
+            raise LimitExceeded("head", MAX_HEAD_OCTETS)
+        return head
+
+
+def _expects_continue(head: RequestHead) -> bool:
+    """Tell whether the client waits for an interim response (RFC 9110 section 10.1.1; HTTP/1.0 cannot)."""
+    values = field_values(head.fields, "expect")
+    return head.version != "HTTP/1.0" and any(value.lower() == "100-continue" for value in values)
