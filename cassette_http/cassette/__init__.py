@@ -1,0 +1,1 @@
+"""What is recorded, and the file it is kept in."""

@@ -1,0 +1,168 @@
+"""The readable form of a message body, and the way back to its exact octets.
+
+A body is taken apart layer by layer; each layer leaves a tag that says how to put it on again:
+
+    octets on the wire --chunks--> coded content --coding--> content --charset--> text --form--> text to show
+
+A layer is taken off only if putting it on again gives the very same octets. What remains is text, or octets that are
+shown as such.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cassette_http.cassette import codings, json_layout
+from cassette_http.cassette.scalars import is_safe
+from cassette_http.wire.content import Chunked, enchunk, unchunk
+from cassette_http.wire.messages import Fields
+
+__all__ = ["MOST_SIZES", "BodyForm", "content_type", "fit", "put_together", "take_apart", "text_of"]
+
+# A list of sizes is no longer than this in a document: a few octets of a hostile one must not become gigabytes.
+MOST_SIZES = 200_000
+
+# Text with line ends CRLF (multipart, mostly) is shown with LF.
+CRLF_LINES = "crlf"
+
+CONTENT_CODING = re.compile(r"^content-encoding:[ \t]*([a-z0-9-]+)[ \t]*\r?$", re.MULTILINE)
+CONTENT_LENGTH = re.compile(r"^content-length:[ \t]*([0-9]+)[ \t]*\r?$", re.MULTILINE)
+CONTENT_TYPE = re.compile(r"^content-type:[ \t]*([!-~]+(?: ?[!-~]+)*)[ \t]*\r?$", re.MULTILINE)
+CHARSET = re.compile(r"charset=\"?([a-z0-9_-]+)")
+
+# Names come from peers and from files: only plain character sets, no codec that Python happens to have.
+CHARSETS = re.compile(
+    r"iso-8859-[0-9]{1,2}|windows-125[0-8]|utf-16-?[lb]e|koi8-[ru]|shift_jis|euc-jp|euc-kr|gb2312|gbk|gb18030|big5"
+)
+
+# Text may have some control characters (escaped then); beyond one in ten it is shown as octets.
+ODD = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
+ODD_SHARE = 10
+SAMPLE_CHARACTERS = 1 << 14
+
+
+@dataclass(frozen=True, slots=True)
+class BodyForm:
+    """A body taken apart: what to show (text, or octets), and the tags of the layers taken off."""
+
+    value: str | bytes
+    chunks: tuple[int, ...] | None = None
+    coding: str | None = None
+    charset: str | None = None
+    form: str | None = None
+    trailers: Fields = ()
+
+
+def take_apart(octets: bytes, fields: str) -> BodyForm:
+    """Find the most readable exact form of a body; `fields` are the field lines of its message, in lower case."""
+    chunks: tuple[int, ...] | None = None
+    coding: str | None = None
+    charset: str | None = None
+    trailers: Fields = ()
+    if "chunked" in fields:
+        chunked = unchunk(octets)
+        if chunked is not None and len(chunked.sizes) <= MOST_SIZES:
+            octets, chunks, trailers = chunked.content, chunked.sizes, chunked.trailers
+    if "content-encoding" in fields:
+        found = CONTENT_CODING.search(fields)
+        # The reader corrects a length that does not fit the coded octets (see `put_together`), so that one must fit.
+        length = CONTENT_LENGTH.search(fields)
+        if found is not None and (length is None or length[1] == str(len(octets))):
+            undone = codings.undo(found[1], octets)
+            if undone is not None:
+                octets, coding = undone
+    try:
+        text = octets.decode()
+    except UnicodeDecodeError:
+        charset, decoded = _decode(octets, fields)
+        if decoded is None:
+            return BodyForm(octets, chunks, coding, trailers=trailers)
+        text = decoded
+    shown, form = _show(text)
+    if shown is None:
+        return BodyForm(octets, chunks, coding, trailers=trailers)
+    return BodyForm(shown, chunks, coding, charset, form, trailers)
+
+
+def _decode(octets: bytes, fields: str) -> tuple[str | None, str | None]:
+    media_type = CONTENT_TYPE.search(fields)
+    found = CHARSET.search(media_type[1]) if media_type is not None else None
+    if found is not None and CHARSETS.fullmatch(found[1]):
+        try:
+            text = octets.decode(found[1])
+            if text.encode(found[1]) == octets:
+                return found[1], text
+        except (UnicodeError, LookupError):
+            pass
+    return None, None
+
+
+def _show(text: str) -> tuple[str | None, str | None]:
+    """Choose how to show text; no text if it is rather octets."""
+    if is_safe(text):
+        laid_out = json_layout.lay_out(text)
+        return laid_out if laid_out is not None else (text, None)
+    if "\r\n" in text:
+        lines = text.replace("\r\n", "\n")
+        if lines.replace("\n", "\r\n") == text and is_safe(lines):
+            return lines, CRLF_LINES
+    return (text if _is_mostly_text(text) else None), None
+
+
+def _is_mostly_text(text: str) -> bool:
+    sample = text[:SAMPLE_CHARACTERS]
+    return len(ODD.findall(sample)) * ODD_SHARE <= len(sample)
+
+
+def text_of(octets: bytes) -> str | None:
+    """The octets as text, without any change of form; None if they are rather no text."""
+    try:
+        text = octets.decode()
+    except UnicodeDecodeError:
+        return None
+    return text if _is_mostly_text(text) else None
+
+
+def content_type(fields: str) -> str | None:
+    """The media type that field lines (in lower case) name, without parameters."""
+    found = CONTENT_TYPE.search(fields) if "content-type" in fields else None
+    return found[1].partition(";")[0].strip() if found is not None else None
+
+
+def put_together(form: BodyForm) -> bytes:
+    """Put the layers on again. Raises ValueError if a tag does not exist, or does not fit the text.
+
+    A body that was edited by hand comes out whole: chunks then follow its length.
+    """
+    value = form.value
+    if isinstance(value, str):
+        if form.form == CRLF_LINES:
+            value = value.replace("\n", "\r\n")
+        elif form.form is not None:
+            value = json_layout.undo(value, form.form)
+        if form.charset is not None and CHARSETS.fullmatch(form.charset) is None:
+            raise ValueError(f"the character set {form.charset!r} is not supported here")
+        value = value.encode(form.charset or "utf-8")
+    if form.coding is not None:
+        value = codings.redo(form.coding, value)
+    if form.chunks is not None:
+        value = enchunk(Chunked(value, fit(form.chunks, len(value)), form.trailers))
+    return value
+
+
+def fit(sizes: Sequence[int], total: int) -> tuple[int, ...]:
+    """Cut or stretch a list of sizes (the last one) until the sum is `total`."""
+    rest = total - sum(sizes)
+    if not rest:
+        return tuple(sizes)
+    if rest > 0:
+        return (*sizes[:-1], sizes[-1] + rest) if sizes else (rest,)
+    fitted: list[int] = []
+    for size in sizes:
+        if total <= 0:
+            break
+        fitted.append(min(size, total))
+        total -= size
+    return tuple(fitted)

@@ -1,0 +1,76 @@
+"""Content without its content codings (RFC 9110 section 8.4.1), for looking into it (pure; gzip, deflate).
+
+Unlike `codings`, which keeps bodies exact, this takes what any compressor wrote, and also what was cut off.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+from cassette_http.wire.messages import Fields, field_values
+
+__all__ = ["MAX_DECODED_OCTETS", "codings_of", "decoded", "encoded"]
+
+# A cassette comes from others: a few kilobytes must not become gigabytes because somebody looks at them.
+MAX_DECODED_OCTETS = 64 << 20
+
+_GZIP = frozenset({"gzip", "x-gzip"})
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+def codings_of(fields: Fields) -> tuple[str, ...]:
+    """List the content codings in the order they were applied, lower-case, without "identity"."""
+    members = ",".join(field_values(fields, "content-encoding")).split(",")
+    return tuple(word for member in members if (word := member.strip(" \t").lower()) not in ("", "identity"))
+
+
+def decoded(content: bytes, codings: Sequence[str]) -> tuple[bytes, bool] | None:
+    """Undo `codings`, last first. The second value says whether the coded data was complete.
+
+    None if a coding is not known, if the data is corrupt, or if the result is larger than MAX_DECODED_OCTETS.
+    """
+    is_complete = True
+    for coding in reversed(codings):
+        inflated = _inflated(content, coding)
+        if inflated is None:
+            return None
+        content, ends = inflated
+        is_complete = is_complete and ends
+    return content, is_complete
+
+
+def encoded(content: bytes, codings: Sequence[str], is_complete: bool = True) -> bytes:
+    """Apply `codings` (those that `decoded` knows); incomplete data lacks its end, as a cut-off body does."""
+    for coding in codings:
+        # wbits: 31 is gzip (without name and time: the same input gives the same output), 15 is zlib.
+        coder = zlib.compressobj(wbits=31 if coding in _GZIP else 15)
+        content = coder.compress(content) + coder.flush(zlib.Z_FINISH if is_complete else zlib.Z_SYNC_FLUSH)
+    return content
+
+
+def _inflated(content: bytes, coding: str) -> tuple[bytes, bool] | None:
+    if coding in _GZIP:
+        return _members(content, wbits=31)
+    if coding == "deflate":
+        # "deflate" means the zlib format; some peers send the bare deflate stream (RFC 9110 section 8.4.1.2).
+        return _members(content, wbits=15) or _members(content, wbits=-15)
+    return None
+
+
+def _members(content: bytes, wbits: int) -> tuple[bytes, bool] | None:
+    """Inflate one stream, and of gzip also those that follow it (RFC 1952 section 2.2)."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        coder = zlib.decompressobj(wbits)
+        try:
+            parts.append(coder.decompress(content, MAX_DECODED_OCTETS + 1 - size))
+        except zlib.error:
+            return None
+        size += len(parts[-1])
+        if size > MAX_DECODED_OCTETS:
+            return None
+        content = coder.unused_data
+        if not (wbits == 31 and content.startswith(_GZIP_MAGIC)):
+            return b"".join(parts), coder.eof

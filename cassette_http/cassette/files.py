@@ -1,0 +1,115 @@
+"""Every file operation that the store makes, one method each, so that a test can let any of them fail.
+
+Errors are OSError, as the system gives them. Interrupted calls are made again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+try:
+    import fcntl
+except ImportError:  # Windows; O_APPEND keeps documents apart there, without protection from torn ones of others.
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["Files"]
+
+_Result = TypeVar("_Result")
+
+# Text mode would change line ends on Windows; a FIFO must not keep us waiting; children must not inherit.
+_COMMON_FLAGS = getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+
+READ = os.O_RDONLY | _COMMON_FLAGS
+APPEND = os.O_RDWR | os.O_APPEND | os.O_CREAT | _COMMON_FLAGS
+CREATE = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | _COMMON_FLAGS
+
+LOCK_TIMEOUT_S = 10.0
+LOCK_INTERVAL_S = 0.002
+
+
+class Files:
+    """The file system as it is."""
+
+    def open(self, path: str, flags: int) -> int:
+        return _again(os.open, path, flags, 0o666)
+
+    def close(self, fd: int) -> None:
+        os.close(fd)
+
+    def read(self, fd: int, count: int, offset: int) -> bytes:
+        """Read at an offset; `fd` is ours alone, so that its position does not matter to others."""
+        os.lseek(fd, offset, os.SEEK_SET)
+        return _again(os.read, fd, count)
+
+    def write(self, fd: int, data: bytes | memoryview) -> int:
+        return _again(os.write, fd, data)
+
+    def truncate(self, fd: int, length: int) -> None:
+        _again(os.ftruncate, fd, length)
+
+    def fsync(self, fd: int) -> None:
+        _again(os.fsync, fd)
+
+    def fsync_folder(self, path: str) -> None:
+        """Make a rename last. Windows has no descriptors of folders, and does not need it."""
+        if os.name == "nt":
+            return
+        fd = self.open(path, READ)
+        try:
+            self.fsync(fd)
+        finally:
+            self.close(fd)
+
+    def fstat(self, fd: int) -> os.stat_result:
+        return os.fstat(fd)
+
+    def stat(self, path: str) -> os.stat_result:
+        return os.stat(path)
+
+    def chmod(self, path: str, mode: int) -> None:
+        os.chmod(path, mode)
+
+    def rename(self, source: str, target: str) -> None:
+        _again(os.replace, source, target)
+
+    def remove(self, path: str) -> None:
+        os.remove(path)
+
+    def make_folders(self, path: str) -> None:
+        os.makedirs(path, exist_ok=True)
+
+    def lock(self, fd: int, *, shared: bool = False) -> bool:
+        """Wait for the lock of an open file; False if there is none to be had here (NFS without locks, Windows).
+
+        Raises TimeoutError if somebody keeps it.
+        """
+        if fcntl is None:
+            return False
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        deadline = time.monotonic() + LOCK_TIMEOUT_S
+        while True:
+            try:
+                _again(fcntl.flock, fd, kind | fcntl.LOCK_NB)
+                return True
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"another process keeps it locked for {LOCK_TIMEOUT_S:.0f} seconds") from None
+                time.sleep(LOCK_INTERVAL_S)
+            except OSError:
+                return False
+
+    def unlock(self, fd: int) -> None:
+        if fcntl is not None:
+            fcntl.flock(fd, fcntl.LOCK_UN)
+
+
+def _again(call: Callable[..., _Result], *arguments: Any) -> _Result:
+    """Make a call until no signal interrupts it (Python does so by itself, but for what is put in its place)."""
+    while True:
+        try:
+            return call(*arguments)
+        except InterruptedError:
+            continue

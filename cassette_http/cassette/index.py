@@ -1,0 +1,174 @@
+"""Finds the interaction that answers a request: a dictionary look-up at any size, parsing as little as possible (pure).
+
+The documents of a cassette are put into buckets by their request line, which is readable without parsing. Within a
+bucket they are parsed in order until one answers, and filed by what the matchers see of them. A request whose line is
+spelled in another way (percent-encoding, matchers that ignore the host) is found by filing all documents once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator
+
+from cassette_http.cassette.matching import Matching
+from cassette_http.cassette.model import FailureKind, Interaction, Origin, Request
+from cassette_http.errors import InvalidOption
+
+__all__ = ["REPEAT_POLICIES", "Entry", "Index"]
+
+REPEAT_POLICIES = ("fail", "last", "cycle")
+
+
+class Entry:
+    """One interaction of the cassette, parsed when it is first needed; `plays` counts how often it answered.
+
+    `line` is its request line without the query, None if that is not known without parsing. `redact` gives the form in
+    which requests are matched.
+    """
+
+    __slots__ = ("_interaction", "_parse", "_redact", "_request", "line", "number", "plays")
+
+    def __init__(
+        self,
+        number: int,
+        line: str | None,
+        parse: Callable[[], Interaction],
+        redact: Callable[[Request], Request] = lambda request: request,
+    ) -> None:
+        self.number = number  # 1-based, as shown to users
+        self.line = line
+        self.plays = 0
+        self._parse, self._redact = parse, redact
+        self._interaction: Interaction | None = None
+        self._request: Request | None = None
+
+    @property
+    def is_parsed(self) -> bool:
+        return self._interaction is not None
+
+    @property
+    def interaction(self) -> Interaction:
+        """Raises CassetteFormatError if the document is broken."""
+        if self._interaction is None:
+            self._interaction = self._parse()
+        return self._interaction
+
+    @property
+    def request(self) -> Request | None:
+        """The request in the form in which it is matched; None if the connection failed before there was one."""
+        if self._request is None and self.interaction.request is not None:
+            self._request = self._redact(self.interaction.request)
+        return self._request
+
+
+class _Queue:
+    """Entries in recorded order; passes over those that were played already without looking at each again."""
+
+    __slots__ = ("_played_up_to", "entries")
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self._played_up_to = 0
+
+    def unplayed(self) -> Iterator[Entry]:
+        entries = self.entries
+        while self._played_up_to < len(entries) and entries[self._played_up_to].plays:
+            self._played_up_to += 1
+        return (entries[i] for i in range(self._played_up_to, len(entries)) if not entries[i].plays)
+
+
+class _Bucket:
+    """Entries in recorded order, filed by their matching key up to the point that was needed."""
+
+    def __init__(self, matching: Matching) -> None:
+        self.queue = _Queue()
+        self._matching = matching
+        self._filed = 0
+        self._by_key: defaultdict[Hashable, _Queue] = defaultdict(_Queue)
+
+    def find(self, request: Request, key: Hashable, repeat: str) -> Entry | None:
+        """The first entry that was not played yet and answers `request`; else what `repeat` says."""
+        if key in self._by_key:
+            for entry in self._by_key[key].unplayed():
+                if self._accepts(entry, request):
+                    return entry
+        entries = self.queue.entries
+        while self._filed < len(entries):
+            entry = entries[self._filed]
+            self._filed += 1
+            if entry.request is None:
+                continue
+            entry_key = self._matching.key(entry.request)
+            self._by_key[entry_key].entries.append(entry)
+            if entry_key == key and not entry.plays and self._accepts(entry, request):
+                return entry
+        return self._repeated(request, key, repeat)
+
+    def _repeated(self, request: Request, key: Hashable, repeat: str) -> Entry | None:
+        able = [entry for entry in self._by_key[key].entries if self._accepts(entry, request)]
+        if not able:
+            return None
+        policy = able[-1].interaction.repeat or repeat
+        if policy == "last":
+            return able[-1]
+        return min(able, key=lambda entry: (entry.plays, entry.number)) if policy == "cycle" else None
+
+    def _accepts(self, entry: Entry, request: Request) -> bool:
+        return entry.request is not None and self._matching.accepts(request, entry.request)
+
+
+class Index:
+    """The interactions of one cassette. Not thread-safe: the session holds a lock."""
+
+    def __init__(self, entries: Iterable[Entry], matching: Matching, repeat: str = "fail") -> None:
+        if repeat not in REPEAT_POLICIES:
+            known = ", ".join(REPEAT_POLICIES)
+            raise InvalidOption(f"there is no repeat policy {repeat!r} (the policies are: {known})")
+        self.entries = list(entries)
+        self._matching, self._repeat = matching, repeat
+        self._buckets: defaultdict[str | None, _Bucket] = defaultdict(lambda: _Bucket(matching))
+        for entry in self.entries:
+            self._buckets[entry.line].queue.entries.append(entry)
+        self._everything: _Bucket | None = None
+
+    def find(self, request: Request) -> Entry | None:
+        """The entry that answers `request` now. Does not mark it as played."""
+        key = self._matching.key(request)
+        bucket = self._buckets.get(line_of(request))
+        entry = bucket.find(request, key, self._repeat) if bucket is not None else None
+        return entry or self._all().find(request, key, self._repeat)
+
+    def find_by_head(self, request: Request) -> Entry | None:
+        """The first entry not played yet with the same request line, for a request whose body is not there yet."""
+        bucket = self._buckets.get(line_of(request))
+        if bucket is None:
+            return None
+        return next((entry for entry in bucket.queue.unplayed() if entry.request is not None), None)
+
+    def find_connection_failure(self, origin: Origin, kinds: tuple[FailureKind, ...]) -> Entry | None:
+        """The failure that the next connection to `origin` met, unless a request to it comes first."""
+        if None not in self._buckets:  # every document begins with a request line, so none is a failed connection
+            return None
+        for entry in self.entries:
+            if entry.plays:
+                continue
+            interaction = entry.interaction
+            peer = interaction.via or interaction.origin
+            if (peer.host, peer.port) != (origin.host, origin.port):
+                continue
+            failure = interaction.track.failure
+            if interaction.request is None and failure is not None and failure.kind in kinds:
+                return entry
+            return None
+        return None
+
+    def _all(self) -> _Bucket:
+        if self._everything is None:
+            self._everything = _Bucket(self._matching)
+            self._everything.queue.entries.extend(self.entries)
+        return self._everything
+
+
+def line_of(request: Request) -> str:
+    """What `Entry.line` holds: method and URL up to the query."""
+    return f"{request.method} {request.url.partition('?')[0]}"

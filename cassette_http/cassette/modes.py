@@ -1,0 +1,83 @@
+"""Record modes: whether a request is played, recorded or refused (pure; one table decides)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import Enum
+
+from cassette_http.errors import InvalidOption
+
+__all__ = ["Policy", "RecordMode", "policy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What may be done with a request.
+
+    It is played if `can_play` and an interaction matches, else recorded if `can_record`, else refused.
+    """
+
+    can_play: bool
+    can_record: bool
+
+
+class RecordMode(Enum):
+    """What is done with a request; the values are the words users write."""
+
+    NONE = "none"
+    """Replay only; never connect. Without a file there is nothing to play: every request is refused."""
+
+    ONCE = "once"
+    """Record a new cassette, replay an old one. Without a file, or with an empty one, all is recorded."""
+
+    NEW_EPISODES = "new_episodes"
+    """Replay what is in the cassette, and append the rest to it. Without a file everything is recorded."""
+
+    ALL = "all"
+    """Record everything, replay nothing; what the file had stays in it. Without a file one is created."""
+
+    REWRITE = "rewrite"
+    """Record everything into a new file that replaces the old one on success. Without a file: as `all`."""
+
+    @classmethod
+    def of(cls, value: str | RecordMode) -> RecordMode:
+        """Return the mode called `value`; case does not matter, "-" and blanks count as "_".
+
+        VCR.py's enumeration is understood too (its members are strings); its "any" means `new_episodes`.
+        Raises InvalidOption, with the nearest name and the list of all.
+        """
+        if isinstance(value, cls):
+            return value
+        word = value.strip().lower().replace("-", "_").replace(" ", "_") if isinstance(value, str) else ""
+        if word in _BY_WORD:
+            return _BY_WORD[word]
+        raise InvalidOption(_no_such_mode(value, word))
+
+
+_BY_WORD = {mode.value: mode for mode in RecordMode} | {"any": RecordMode.NEW_EPISODES}
+
+_REPLAY = Policy(can_play=True, can_record=False)
+_RECORD = Policy(can_play=False, can_record=True)
+_BOTH = Policy(can_play=True, can_record=True)
+
+#                              the file had content   it was missing or empty
+_TABLE = {
+    RecordMode.NONE:           (_REPLAY,              _REPLAY),
+    RecordMode.ONCE:           (_REPLAY,              _RECORD),
+    RecordMode.NEW_EPISODES:   (_BOTH,                _BOTH),
+    RecordMode.ALL:            (_RECORD,              _RECORD),
+    RecordMode.REWRITE:        (_RECORD,              _RECORD),
+}  # fmt: skip
+
+
+def policy(mode: RecordMode, had_content: bool) -> Policy:
+    """Look up what `mode` allows. `had_content`: the cassette had interactions when it was opened."""
+    return _TABLE[mode][0 if had_content else 1]
+
+
+def _no_such_mode(value: object, word: str) -> str:
+    modes = ", ".join(mode.value for mode in RecordMode)
+    near = get_close_matches(word, _BY_WORD, n=1)
+    hint = f'; did you mean "{_BY_WORD[near[0]].value}"?' if near else ""
+    return f"there is no record mode {value!r}{hint} (the modes are: {modes})"

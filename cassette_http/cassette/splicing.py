@@ -1,0 +1,205 @@
+"""Replacing spans of octets inside messages: lengths, chunk sizes and borders of pieces follow (pure).
+
+An *edit* replaces one span. Edits of one list are sorted and do not overlap; their positions are those
+of the octets before any of them is made.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from cassette_http.cassette.model import Piece
+from cassette_http.wire.content import ChunkedDecoder, Octets
+from cassette_http.wire.errors import MalformedMessage
+from cassette_http.wire.framing import Framing, FramingKind
+
+__all__ = [
+    "Edit",
+    "chunked_trailers",
+    "edit_framing",
+    "edit_length",
+    "growth",
+    "merged",
+    "moved",
+    "recut",
+    "shift",
+    "splice",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Put `octets` in place of those from `start` to `stop`."""
+
+    start: int
+    stop: int
+    octets: bytes
+
+    def border(self, position: int) -> int:
+        """How many of the new octets stand before what was `position`; in proportion if that is inside."""
+        span = self.stop - self.start
+        inside = min(max(position - self.start, 0), span)
+        return len(self.octets) * inside // span if span else 0
+
+
+def splice(octets: bytes, edits: Sequence[Edit]) -> bytes:
+    """Make the edits."""
+    if not edits:
+        return octets
+    parts: list[bytes] = []
+    at = 0
+    for edit in edits:
+        parts += (octets[at : edit.start], edit.octets)
+        at = edit.stop
+    parts.append(octets[at:])
+    return b"".join(parts)
+
+
+def growth(edits: Iterable[Edit]) -> int:
+    """Count the octets that the edits add."""
+    return sum(len(edit.octets) - (edit.stop - edit.start) for edit in edits)
+
+
+def merged(first: list[Edit], second: list[Edit]) -> list[Edit]:
+    """Put two lists into one; where an edit of the second overlaps one of the first, it is left out."""
+    if not first:
+        return second
+    first = sorted(first, key=_start)
+    others = []
+    for edit in second:
+        before = bisect_left(first, edit.stop, key=_start) - 1
+        if before < 0 or first[before].stop <= edit.start:
+            others.append(edit)
+    return sorted(first + others, key=_start)
+
+
+def _start(edit: Edit) -> int:
+    return edit.start
+
+
+def shift(edits: Iterable[Edit], by: int) -> list[Edit]:
+    """Move the edits to octets that have `by` more in front."""
+    return [Edit(edit.start + by, edit.stop + by, edit.octets) for edit in edits]
+
+
+def recut(pieces: Sequence[Piece], edits: Sequence[Edit]) -> tuple[Piece, ...]:
+    """Make the edits in octets that arrived in pieces; a piece of which nothing is left is dropped."""
+    octets = splice(b"".join(piece.octets for piece in pieces), edits)
+    cut, at, end = [], 0, 0
+    for piece in pieces:
+        end += len(piece.octets)
+        stop = moved(end, edits)
+        if stop > at or not piece.octets:
+            cut.append(replace(piece, octets=octets[at:stop]))
+        at = stop
+    return tuple(cut)
+
+
+def moved(position: int, edits: Iterable[Edit]) -> int:
+    """Say where a position is after the edits; inside of one in proportion."""
+    new = position
+    for edit in edits:
+        if edit.start >= position:
+            break
+        new += edit.border(position) - (min(position, edit.stop) - edit.start)
+    return new
+
+
+# -- framing -------------------------------------------------------------------------------------------------
+
+_LENGTH_LINE = re.compile(rb"^content-length[ \t]*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+_DIGITS = re.compile(rb"[0-9]+")
+_HEX_DIGITS = re.compile(rb"[0-9A-Fa-f]+")
+
+
+def edit_length(head: bytes, added: int) -> list[Edit]:
+    """Let the Content-Length of a head count `added` octets more."""
+    return [
+        Edit(number.start(), number.end(), b"%d" % (int(number[0]) + added))
+        for line in _LENGTH_LINE.finditer(head)
+        for number in _DIGITS.finditer(head, line.start(1), line.end(1))
+    ]
+
+
+def edit_framing(framing: Framing, body: bytes, edits: Sequence[Edit]) -> list[Edit]:
+    """Turn edits of the content into edits of the message body, chunk sizes included."""
+    if framing.kind is not FramingKind.CHUNKED:
+        return list(edits)
+    framed: list[Edit] = []
+    content_at = 0
+    for chunk in _walk(body)[0]:
+        received = chunk.stop - chunk.start
+        inside = list(_within(edits, content_at, content_at + received))
+        size = chunk.size + growth(inside)
+        if inside and size:
+            digits = _HEX_DIGITS.search(body, chunk.line)
+            assert digits is not None  # else the decoder had not taken it for a chunk
+            framed.append(Edit(digits.start(), digits.end(), b"%x" % size))
+            framed += shift(inside, chunk.start - content_at)
+        elif inside:
+            # An empty chunk would end the body.
+            framed.append(Edit(chunk.line, chunk.behind, b""))
+        content_at += received
+    return framed
+
+
+def chunked_trailers(body: bytes) -> tuple[int, int]:
+    """Find the trailer section of a chunked body: where it starts and stops.
+
+    Without one, because the body is broken or cut off, it is empty and stands where the chunks stop.
+    """
+    return _walk(body)[1]
+
+
+def _within(edits: Iterable[Edit], start: int, stop: int) -> Iterator[Edit]:
+    """The parts of the edits that fall between two positions."""
+    for edit in edits:
+        first, last = max(edit.start, start), min(edit.stop, stop)
+        if first < last:
+            yield Edit(first, last, edit.octets[edit.border(first) : edit.border(last)])
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """Where a chunk is in its body: size line, data as far as received, what is behind its line end."""
+
+    line: int
+    start: int
+    stop: int
+    behind: int
+    size: int
+
+
+def _walk(body: bytes) -> tuple[list[_Chunk], tuple[int, int]]:
+    """Find the chunks and the trailer section."""
+    decoder = ChunkedDecoder()
+    chunks: list[_Chunk] = []
+    at = line = 0
+    trailers: int | None = None
+    with suppress(MalformedMessage):
+        while at < len(body) and (want := decoder.want) is not None:
+            if isinstance(want, Octets):
+                size, stop = decoder.remaining or 0, min(at + want.at_most, len(body))
+                decoder.passed(stop - at)
+                if chunks and chunks[-1].stop == at:
+                    chunks[-1].stop = chunks[-1].behind = stop  # more of a chunk that is larger than one read
+                else:
+                    chunks.append(_Chunk(line, at, stop, stop, size))
+                at = stop
+                continue
+            stop = body.find(b"\n", at, at + want.limit) + 1
+            if not stop:
+                break
+            decoder.feed(body[at:stop])
+            if chunks and chunks[-1].stop == at:
+                chunks[-1].behind = stop
+            elif trailers is None:
+                line = at
+                if not isinstance(decoder.want, Octets):
+                    trailers = stop
+            at = stop
+    return chunks, (at if trailers is None else trailers, at)

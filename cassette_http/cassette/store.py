@@ -1,0 +1,310 @@
+"""The file of a cassette: an append-only log that survives kills, full disks and other writers.
+
+A document is appended by one `write` under a file lock; what a killed writer left torn is cut off before. `rewrite`
+collects the new cassette in a file beside the old one, and only `commit` puts it in its place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from cassette_http.cassette import yaml_format
+from cassette_http.cassette.files import APPEND, CREATE, READ, Files
+from cassette_http.cassette.model import Header
+from cassette_http.cassette.yaml_format import BEGINNING, TERMINATOR, Document
+from cassette_http.errors import CassetteFormatError, CassetteNotWritable
+
+__all__ = ["LARGEST_CASSETTE_OCTETS", "Store"]
+
+LARGEST_CASSETTE_OCTETS = 50 * 1024 * 1024
+READ_OCTETS = 1 << 20
+
+# How a file ends that nobody left in the middle of a document.
+ENDING = b"\n" + TERMINATOR
+
+
+class Store:
+    """The file at `path`. Safe for threads, processes and forks; make one per block that uses the cassette.
+
+    `header` opens a new file. With `sync`, each document is on the disk itself, not only with the system, when `append`
+    returns.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        header: Header | None = None,
+        rewrite: bool = False,
+        sync: bool = False,
+        files: Files | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.failure: CassetteNotWritable | None = None
+        self._header = yaml_format.dump_header(header or Header()) + TERMINATOR
+        self._sync = sync
+        self._files = files or Files()
+        self._owner = os.getpid()
+        # A link stays a link: what it points to is written.
+        self._target = os.path.realpath(self.path)
+        self._written = self._target
+        if rewrite:
+            folder, name = os.path.split(self._target)
+            self._written = os.path.join(folder, f".{name}.{self._owner}-{secrets.token_hex(4)}.new")
+        self._is_rewrite = rewrite
+        self._forget()
+
+    def _forget(self) -> None:
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self._fd: int | None = None
+        self._good_length = 0
+        self._needs_sync = False
+
+    # --- reading ---
+
+    def exists(self) -> bool:
+        """Tell whether there is something to replay; an empty file counts as none.
+
+        It may still be no cassette: then `load` says what it is.
+        """
+        try:
+            status = self._files.stat(self._target)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return not stat.S_ISREG(status.st_mode) or status.st_size > 0
+
+    def load(self) -> list[Document]:
+        """Read the file and find its documents. Raises FileNotFoundError, CassetteFormatError."""
+        return yaml_format.scan(self.read(), str(self.path))
+
+    def read(self) -> bytes:
+        """Read the whole file. Raises FileNotFoundError; CassetteFormatError if it cannot be a cassette."""
+        self._refuse_irregular(self._files.stat(self._target))
+        try:
+            fd = self._files.open(self._target, READ)
+        except FileNotFoundError:
+            raise
+        except OSError as exc:
+            raise CassetteFormatError(str(self.path), None, f"cannot be read: {exc.strerror}") from exc
+        try:
+            # Wait for a writer to end its document, but not for ever.
+            with contextlib.suppress(TimeoutError):
+                self._files.lock(fd, shared=True)
+            status = self._files.fstat(fd)
+            self._refuse_irregular(status)
+            return self._read(fd, status.st_size)
+        except OSError as exc:
+            raise CassetteFormatError(str(self.path), None, f"cannot be read: {exc.strerror}") from exc
+        finally:
+            self._files.close(fd)
+
+    def _refuse_irregular(self, status: os.stat_result) -> None:
+        path, kind = str(self.path), stat.S_IFMT(status.st_mode)
+        if kind == stat.S_IFDIR:
+            raise CassetteFormatError(path, None, "is a folder; name a file in it")
+        if kind != stat.S_IFREG:
+            raise CassetteFormatError(path, None, "is no regular file (but a pipe, a socket or a device)")
+        if status.st_size > LARGEST_CASSETTE_OCTETS:
+            raise CassetteFormatError(path, None, _too_large(status.st_size))
+
+    def _read(self, fd: int, count: int) -> bytes:
+        parts: list[bytes] = []
+        offset = 0
+        while offset < count:
+            part = self._files.read(fd, min(count - offset, READ_OCTETS), offset)
+            if not part:
+                break
+            parts.append(part)
+            offset += len(part)
+        return b"".join(parts)
+
+    # --- writing ---
+
+    def append(self, *documents: bytes) -> None:
+        """Add documents (as `yaml_format.dump_...` gives them, without terminators), all of them or none.
+
+        The first failure raises CassetteNotWritable; after it nothing is written any more, as a cassette with a gap
+        would replay something else. CassetteFormatError if the file is no cassette; it is left as it is.
+        """
+        if self._pid != os.getpid():
+            self._leave_parent()
+        with self._lock:
+            if self.failure is not None:
+                return
+            try:
+                with self._locked() as fd:
+                    self._write(fd, b"".join([document + TERMINATOR for document in documents]))
+            except OSError as exc:
+                raise self._failed(exc) from exc
+
+    def _leave_parent(self) -> None:
+        """After a fork: the descriptor shares its lock with the parent's, and another thread may hold ours."""
+        inherited = self._fd
+        self._forget()
+        if inherited is not None:
+            with contextlib.suppress(OSError):
+                self._files.close(inherited)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[int]:
+        """Open the file if need be, and lock it; make sure that it is still the one at the path."""
+        while True:
+            fd = self._fd if self._fd is not None else self._open()
+            is_locked = self._files.lock(fd)
+            try:
+                if self._is_at_path(fd):
+                    yield fd
+                    return
+            finally:
+                if is_locked:
+                    self._files.unlock(fd)
+            # Somebody replaced or removed the file; what we wrote so far is gone by their will.
+            self._close()
+
+    def _open(self) -> int:
+        with contextlib.suppress(FileNotFoundError):
+            self._refuse_irregular(self._files.stat(self._written))
+        flags = CREATE if self._is_rewrite and not self._good_length and self._owner == os.getpid() else APPEND
+        try:
+            fd = self._files.open(self._written, flags)
+        except FileNotFoundError:
+            self._files.make_folders(os.path.dirname(self._written))
+            fd = self._files.open(self._written, flags)
+        self._fd, self._good_length = fd, 0
+        return fd
+
+    def _is_at_path(self, fd: int) -> bool:
+        try:
+            there = self._files.stat(self._written)
+        except FileNotFoundError:
+            return False
+        here = self._files.fstat(fd)
+        return (here.st_ino, here.st_dev) == (there.st_ino, there.st_dev)
+
+    def _write(self, fd: int, data: bytes) -> None:
+        length = self._files.fstat(fd).st_size
+        if length != self._good_length or not length:
+            length, data = self._repair(fd, length, data)
+        if length + len(data) > LARGEST_CASSETTE_OCTETS:
+            raise OSError(_too_large(length + len(data)))
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[self._files.write(fd, view) :]
+            if self._sync:
+                self._files.fsync(fd)
+        except BaseException:
+            # Also when a signal handler raises in the middle: no half document stays.
+            with contextlib.suppress(OSError):
+                self._files.truncate(fd, length)
+            raise
+        self._good_length = length + len(data)
+        self._needs_sync = True
+
+    def _repair(self, fd: int, length: int, data: bytes) -> tuple[int, bytes]:
+        """Look at what others left: cut off a torn document, write a missing header or terminator."""
+        if length and not (
+            self._files.read(fd, len(BEGINNING), 0) == BEGINNING
+            and self._files.read(fd, len(ENDING), max(length - len(ENDING), 0)) == ENDING
+        ):
+            if length > LARGEST_CASSETTE_OCTETS:
+                raise CassetteFormatError(str(self.path), None, _too_large(length))
+            good, needs_terminator = yaml_format.intact_length(self._read(fd, length), str(self.path))
+            if good < length:
+                self._files.truncate(fd, good)
+                length = good
+            if needs_terminator:
+                data = TERMINATOR + data
+        return length, data if length else self._header + data
+
+    def _failed(self, exc: OSError) -> CassetteNotWritable:
+        reason = exc.strerror or str(exc)
+        self.failure = CassetteNotWritable(
+            f"the cassette {str(self.path)!r} cannot be written: {reason}; "
+            + (
+                "the old one stays as it is"
+                if self._is_rewrite
+                else "what was recorded before is in the file, this interaction and later ones are not"
+            )
+        )
+        self.failure.errno = exc.errno
+        return self.failure
+
+    # --- the end ---
+
+    def commit(self) -> None:
+        """Finish well: bring everything to the disk; a rewritten cassette takes the place of the old one.
+
+        A rewrite that recorded nothing leaves an empty cassette if there was one before. Raises CassetteNotWritable,
+        unless `append` did so already: then a rewrite is discarded.
+        """
+        if self._pid != os.getpid():
+            self._leave_parent()
+        if self.failure is not None:
+            self.discard()
+            return
+        with self._lock:
+            try:
+                if self._is_rewrite and self._owner == self._pid:
+                    self._replace()
+                elif self._fd is not None and self._needs_sync:
+                    self._files.fsync(self._fd)
+            except OSError as exc:
+                raise self._failed(exc) from exc
+            finally:
+                self._close()
+                if self._is_rewrite and self.failure is not None:
+                    self._remove_new()
+
+    close = commit
+
+    def discard(self) -> None:
+        """Finish badly: drop what a rewrite recorded. What was appended to a cassette stays."""
+        if self._pid != os.getpid():
+            self._leave_parent()
+        with self._lock:
+            if self._fd is not None and self._needs_sync and not self._is_rewrite:
+                with contextlib.suppress(OSError):
+                    self._files.fsync(self._fd)
+            self._close()
+            if self._is_rewrite and self._owner == self._pid:
+                self._remove_new()
+
+    def _replace(self) -> None:
+        if self._fd is None:
+            if not self.exists():
+                return
+            with self._locked() as fd:
+                self._write(fd, b"")
+        assert self._fd is not None
+        self._files.fsync(self._fd)
+        self._close()  # Windows renames closed files only
+        with contextlib.suppress(FileNotFoundError):
+            self._files.chmod(self._written, stat.S_IMODE(self._files.stat(self._target).st_mode))
+        self._files.rename(self._written, self._target)
+        self._files.fsync_folder(os.path.dirname(self._target))
+
+    def _remove_new(self) -> None:
+        with contextlib.suppress(OSError):
+            self._files.remove(self._written)
+
+    def _close(self) -> None:
+        if self._fd is not None:
+            fd, self._fd = self._fd, None
+            self._good_length, self._needs_sync = 0, False
+            with contextlib.suppress(OSError):
+                self._files.close(fd)
+
+
+def _too_large(octets: int) -> str:
+    return (
+        f"a cassette of {octets / 2**20:,.0f} MiB is too large, the limit is {LARGEST_CASSETTE_OCTETS / 2**20:.0f} MiB;"
+        " record less into one file"
+    )

@@ -1,0 +1,266 @@
+"""Writes values as the documents of a cassette (`yaml_format` describes them).
+
+What the reader derives, or takes for granted, is left out; so the writer asks the reader's own functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from cassette_http.cassette import body_forms
+from cassette_http.cassette.model import (
+    Failure,
+    Header,
+    Interaction,
+    Origin,
+    Request,
+    TLSFacts,
+    Track,
+    target_uri,
+)
+from cassette_http.cassette.reading import (
+    HEADER_KEYS,
+    REQUEST_LINE,
+    STATUS_LINE,
+    TIMESTAMP,
+    USUAL_VERSION,
+    Unfit,
+    parse_origin,
+    resolve_target,
+)
+from cassette_http.cassette.scalars import binary, flow, plain, text_block
+
+__all__ = ["dump_header", "dump_interaction", "dump_tls"]
+
+# Times of small, single answers only make noise in diffs.
+SHORTEST_TIME_SHOWN_S = 0.1
+
+
+def dump_header(header: Header) -> bytes:
+    """Write the first document of a cassette, without its terminator."""
+    lines = [f"cassette: {header.version}\n"]
+    for key in HEADER_KEYS[1:]:
+        value = getattr(header, key)
+        if value is not None:
+            lines.append(f"{key}: {value if TIMESTAMP.fullmatch(value) else plain(value)}\n")
+    return "".join(lines).encode()
+
+
+def dump_tls(facts: TLSFacts) -> bytes:
+    """Write the facts of a TLS connection as a document, without its terminator."""
+    lines = [f"tls: {_origin_text(facts.origin)}\n"]
+    if facts.version is not None:
+        lines.append(f"version: {plain(facts.version)}\n")
+    if facts.cipher is not None:
+        lines.append(f"cipher: {flow(facts.cipher)}\n")
+    if facts.alpn is not None:
+        lines.append(f"alpn: {plain(facts.alpn)}\n")
+    if facts.certificate is not None:
+        lines.append(f"certificate: {binary(facts.certificate)}")
+    if facts.peer is not None:
+        lines.append(f"peer: {flow(facts.peer)}\n")
+    return "".join(lines).encode()
+
+
+def dump_interaction(interaction: Interaction) -> bytes:
+    """Write an interaction as a document, without its terminator.
+
+    Times are rounded to milliseconds; `load_document` gives everything else back as it was.
+    """
+    request = interaction.request
+    parts: list[str] = []
+    if request is None:
+        parts.append(f"failed: {_origin_text(interaction.origin)}\n")
+        if interaction.via is not None:
+            parts.append(f"via: {_origin_text(interaction.via)}\n")
+    else:
+        _write_request(request, parts)
+    wire: list[str] = []
+    track = interaction.track
+    octets = track.octets
+    if octets:
+        _write_response(octets, parts, wire)
+    if track.failure is not None:
+        parts.append(f"failure: {_failure_text(track.failure)}\n")
+    if interaction.repeat is not None:
+        parts.append(f"repeat: {plain(interaction.repeat)}\n")
+    _tag_pieces(track, len(octets), wire)
+    if wire:
+        parts.append("wire: {" + ", ".join(wire) + "}\n")
+    return "".join(parts).encode()
+
+
+def _write_request(request: Request, parts: list[str]) -> None:
+    wire: list[str] = []
+    head = request.head_octets.decode("latin-1")
+    line, _, section = head.partition("\r\n")
+    start = REQUEST_LINE.fullmatch(line)
+    fields = _with_lf(section)
+    if start is None or fields is None:
+        parts.append(f"request octets: {_octets_block(request.head_octets)}")
+        parts.append(f"origin: {_origin_text(request.origin)}\n")
+        if request.via is not None:
+            parts.append(f"via: {_origin_text(request.via)}\n")
+        lower = ""
+    else:
+        method, target, version = start.groups()
+        url = target_uri(method, target, request.origin)
+        parts.append(f"request: {plain(f'{method} {url}')}\n")
+        shows_origin, shows_target = _keys_to_show(method, url, target, request.origin)
+        if shows_origin:
+            parts.append(f"origin: {_origin_text(request.origin)}\n")
+        if request.via is not None:
+            parts.append(f"via: {_origin_text(request.via)}\n")
+        if shows_target:
+            parts.append(f"target: {plain(target)}\n")
+        if fields:
+            parts.append(f"request headers: {text_block(fields)}")
+        if version != USUAL_VERSION:
+            wire.append(f"version: {version}")
+        lower = fields.lower()
+    if request.body_octets:
+        _write_body("request", request.body_octets, lower, parts, wire)
+    if wire:
+        parts.append("request wire: {" + ", ".join(wire) + "}\n")
+
+
+def _keys_to_show(method: str, url: str, target: str, origin: Origin) -> tuple[bool, bool]:
+    """Say whether origin and target must be written because the reader would derive others."""
+    for shown_origin, shown_target in ((None, None), (None, target), (origin, None)):
+        try:
+            if resolve_target(method, url, shown_origin, shown_target) == (origin, target):
+                return shown_origin is not None, shown_target is not None
+        except Unfit:
+            continue
+    return True, True
+
+
+def _write_response(octets: bytes, parts: list[str], wire: list[str]) -> None:
+    start = 0
+    interim: list[str] = []
+    while True:
+        end = octets.find(b"\r\n\r\n", start)
+        if end < 0:
+            break
+        line, _, section = octets[start : end + 4].decode("latin-1").partition("\r\n")
+        status = STATUS_LINE.fullmatch(line)
+        fields = _with_lf(section)
+        if status is None or fields is None:
+            break
+        start = end + 4
+        version, text = status.groups()
+        if text[0] == "1" and not text.startswith("101"):
+            interim.append("- " + text_block(line + "\n" + fields))
+            continue
+        if interim:
+            parts.append("interim:\n")
+            parts += interim
+        parts.append(f"response: {plain(text)}\n")
+        if fields:
+            parts.append(f"response headers: {text_block(fields)}")
+        if version != USUAL_VERSION:
+            wire.append(f"version: {version}")
+        if start < len(octets):
+            _write_body("response", octets[start:], fields.lower(), parts, wire)
+        return
+    if interim and start == len(octets):
+        # A failure came before the final response.
+        parts.append("interim:\n")
+        parts += interim
+    else:
+        parts.append(f"response octets: {_octets_block(octets)}")
+
+
+def _with_lf(section: str) -> str | None:
+    """Turn a field section and its empty line into lines that end with LF, without the empty one; None if that loses
+    something."""
+    fields = section[:-2].replace("\r\n", "\n")
+    if "\r" in fields or section[-2:] != "\r\n" or (fields and fields[-1] != "\n"):
+        return None
+    # A bare LF is counted as well, and then there are too many of them.
+    return fields if len(fields) + fields.count("\n") + 2 == len(section) else None
+
+
+def _write_body(whose: str, octets: bytes, fields: str, parts: list[str], wire: list[str]) -> None:
+    form = body_forms.take_apart(octets, fields)
+    if form.value:
+        if isinstance(form.value, str):
+            parts.append(f"{whose} body: {text_block(form.value)}")
+        else:
+            media_type = body_forms.content_type(fields) or "octets of unknown type"
+            parts.append(f"{whose} body: {binary(form.value, f'{media_type}, {len(form.value):,} octets')}")
+    if form.trailers:
+        lines = "".join([f"{name}: {value}\n" for name, value in form.trailers])
+        parts.append(f"{whose} trailers: {text_block(lines)}")
+    if form.chunks is not None:
+        wire.append(f"chunks: [{_counts(form.chunks)}]")
+    if form.coding is not None:
+        wire.append(f"coding: {form.coding}")
+    if form.charset is not None:
+        wire.append(f"charset: {form.charset}")
+    if form.form is not None:
+        wire.append(f"body: {form.form}")
+
+
+def _octets_block(octets: bytes) -> str:
+    text = body_forms.text_of(octets)
+    return text_block(text) if text is not None else binary(octets, f"{len(octets):,} octets")
+
+
+def _failure_text(failure: Failure) -> str:
+    values: dict[str, Any] = {"kind": failure.kind.value}
+    if failure.errno is not None:
+        values["errno"] = failure.errno
+    if failure.text is not None:
+        values["text"] = failure.text
+    at = _rounded(failure.at)
+    if at:
+        values["at"] = at
+    if failure.details:
+        values["details"] = failure.details
+    return flow(values)
+
+
+def _tag_pieces(track: Track, count_octets: int, wire: list[str]) -> None:
+    # The reader makes one last piece of whatever is beyond.
+    pieces = track.pieces[: body_forms.MOST_SIZES]
+    if len(pieces) != (1 if count_octets else 0):
+        wire.append(f"pieces: [{_counts([len(piece.octets) for piece in pieces])}]")
+    times = [_rounded(piece.at) for piece in pieces]
+    if any(times) and (len(times) > 1 or times[0] >= SHORTEST_TIME_SHOWN_S):
+        wire.append(f"at: [{', '.join(map(repr, times))}]")
+    if any(piece.sent is not None for piece in pieces):
+        wire.append(f"sent: {flow([piece.sent for piece in pieces])}")
+    if track.ended:
+        wire.append("ends: true")
+
+
+def _rounded(seconds: float) -> float:
+    return round(min(max(seconds, 0.0), 1e9), 3)
+
+
+def _counts(sizes: Sequence[int]) -> str:
+    """Write sizes with commas; runs of equal ones as "8192*120"."""
+    if len(sizes) < 4:
+        return ", ".join(map(str, sizes))
+    runs: list[tuple[int, int]] = []
+    for size in sizes:
+        if runs and runs[-1][0] == size:
+            runs[-1] = (size, runs[-1][1] + 1)
+        else:
+            runs.append((size, 1))
+    return ", ".join([f"{size}*{run}" if run > 3 else ", ".join([str(size)] * run) for size, run in runs])
+
+
+@lru_cache(maxsize=256)
+def _origin_text(origin: Origin) -> str:
+    text = str(origin)
+    try:
+        if parse_origin(text) == origin:
+            return plain(text)
+    except Unfit:
+        pass
+    # A host name that no URL can hold; whatever it is, it must not be lost.
+    return flow([origin.scheme, origin.host, origin.port])
