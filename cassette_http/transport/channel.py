@@ -1,0 +1,423 @@
+"""One client connection while a cassette is in use: decides per request, and does no I/O.
+
+The host of a channel (a face of a socket) tells it what the client and the peer do, and does what it answers:
+
+    client_sent(octets)   -> octets to forward to the peer (perhaps none)
+    client_reads(at_most) -> octets to hand to the client, or a Signal, or the Failure to raise
+    peer_sent(octets), peer_ended(), peer_failed(failure)    what a live peer did
+    client_closed()       the connection is over
+
+Each request opens an exchange, which takes one of these ways:
+
+    OPEN ──── can only record ───────────────> RECORDING ── response complete ──> kept
+      │                                            ^
+      ├── no interaction answers, may record ──────┘
+      ├── an interaction answers ────────────> PLAYING
+      ├── none answers, may not record ──────> refused: UnmatchedRequest, for this and each later call
+      └── not HTTP ──────────────────────────> the channel is transparent from then on
+
+The decision falls as early as the matchers allow: with the head if none of them needs the body, else when the request
+is complete. A client that waits for `100 Continue`, or that got its answer before it had sent everything, would wait
+for ever: for those the recorded interaction that fits the head decides.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Protocol
+
+from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Request
+from cassette_http.cassette.modes import Policy
+from cassette_http.errors import UnmatchedRequest
+from cassette_http.transport.recording import Recording
+from cassette_http.transport.replaying import Player, Signal
+from cassette_http.wire.framing import is_persistent
+from cassette_http.wire.messages import field_values
+from cassette_http.wire.reader import RequestReader, ResponseReader
+
+__all__ = ["Channel", "PlayedWriteFailure", "Tape"]
+
+
+class Tape(Protocol):
+    """What a channel asks of the cassette in use."""
+
+    policy: Policy
+    decides_at_head: bool
+
+    def choose(self, request: Request) -> Interaction | None:
+        """Claim the interaction that answers `request`; None: record it. Raises UnmatchedRequest if neither may be."""
+        ...
+
+    def expect(self, request: Request) -> Interaction | None:
+        """Look for an interaction that fits the head of a request whose body is not there yet; claims nothing."""
+        ...
+
+    def claim(self, interaction: Interaction) -> None:
+        """Claim what `expect` found."""
+        ...
+
+    def keep(self, interaction: Interaction, number: int) -> None:
+        """Store a recorded interaction. `number` is what `start` gave to its request."""
+        ...
+
+    def start(self) -> int:
+        """Number a request, in the order in which they begin."""
+        ...
+
+
+class State(Enum):
+    OPEN = auto()
+    RECORDING = auto()
+    PLAYING = auto()
+
+
+class Exchange:
+    """One request of the connection, and the way it takes."""
+
+    __slots__ = ("is_kept", "later_octets", "number", "octets", "player", "reader", "recording", "sent_at", "state")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.reader = RequestReader()
+        self.octets = bytearray()
+        self.later_octets = 0  # of the new protocol after an upgrade
+        self.state = State.OPEN
+        self.recording: Recording | None = None
+        self.player: Player | None = None
+        self.sent_at = 0.0
+        self.is_kept = False
+
+    @property
+    def sent_after_head(self) -> int:
+        return len(self.octets) - self.reader.head_octets + self.later_octets
+
+    @property
+    def sent(self) -> int | None:
+        """How far the client is, as Piece.sent counts it."""
+        return None if self.is_over else self.sent_after_head
+
+    @property
+    def is_upgraded(self) -> bool:
+        if self.recording is not None:
+            return self.recording.is_upgrade
+        return self.player is not None and self.player.is_upgrade
+
+    @property
+    def is_over(self) -> bool:
+        """A further octet of the client belongs to the next request."""
+        return self.reader.is_complete and not self.is_upgraded
+
+
+class Channel:
+    """The decisions for one connection to `origin`; `via` is the proxy between, if any."""
+
+    def __init__(self, origin: Origin, tape: Tape, clock: Callable[[], float], via: Origin | None = None) -> None:
+        self.origin, self.via = origin, via
+        self.is_transparent = False
+        self.tunnel_request: bytes | None = None  # the CONNECT that a proxy was asked, once it has agreed
+        self._tape, self._clock = tape, clock
+        self._exchanges: deque[Exchange] = deque()
+        self._refusal: UnmatchedRequest | None = None
+        self._ended = False
+
+    @property
+    def can_play(self) -> bool:
+        """A request may be answered without the peer, so there may be no need to dial."""
+        return self._tape.policy.can_play
+
+    @property
+    def can_record(self) -> bool:
+        return self._tape.policy.can_record
+
+    @property
+    def needs_peer(self) -> bool:
+        """The client is waiting for a live peer."""
+        return self.is_transparent or (bool(self._exchanges) and self._exchanges[0].state is State.RECORDING)
+
+    @property
+    def is_due(self) -> bool:
+        """A played read would not have to wait; False while a live peer is asked."""
+        if self._refusal is not None or self._ended:
+            return True
+        if not self._exchanges:
+            return False
+        exchange = self._exchanges[0]
+        player = exchange.player
+        return player is not None and player.is_due(exchange.sent_after_head, exchange.reader.is_complete)
+
+    @property
+    def has_only_end(self) -> bool:
+        """Nothing is left to hand out but the end of the stream."""
+        if self._refusal is not None or not self._exchanges:
+            return self._refusal is None and self._ended
+        player = self._exchanges[0].player
+        return player is not None and player.has_only_end
+
+    # ------------------------------------------------------------------ what the client does
+
+    def client_sent(self, octets: bytes) -> bytes:
+        """Take octets the client sends; returns those to forward to the peer now.
+
+        Raises UnmatchedRequest when they complete a request that nothing answers.
+        """
+        if self.is_transparent:
+            return octets
+        if self._refusal is not None:
+            raise self._refusal
+        forward = b""
+        while octets and not self.is_transparent:  # an empty write must not start a request: h11 ends messages with one
+            exchange = self._open_exchange()
+            if exchange.is_upgraded:
+                exchange.later_octets += len(octets)
+                return forward + (octets if exchange.state is State.RECORDING else b"")
+            taken = exchange.reader.feed(octets)
+            exchange.octets += octets[:taken]
+            forward += self._advance(exchange, octets[:taken])
+            octets = octets[taken:]
+        return forward + octets
+
+    def client_reads(self, at_most: int) -> bytes | Failure | Signal:
+        """What the client gets that reads at most `at_most` octets now. Raises the refusal again."""
+        if self.is_transparent:
+            return Signal.LIVE
+        if self._refusal is not None:
+            raise self._refusal
+        while self._exchanges:
+            exchange = self._exchanges[0]
+            if exchange.state is State.RECORDING:
+                return Signal.LIVE
+            if exchange.player is None:
+                return Signal.WAIT
+            result = exchange.player.read(at_most, exchange.sent_after_head, exchange.reader.is_complete)
+            if result is not Signal.IDLE:
+                self._ended = self._ended or result is Signal.END or isinstance(result, Failure)
+                return result
+            if not exchange.is_over:
+                return Signal.WAIT
+            self._exchanges.popleft()
+            self._ended = not stays_open(exchange.player.interaction)
+        return Signal.END if self._ended else Signal.IDLE
+
+    def client_closed(self) -> None:
+        """The connection is over: keep what an abandoned exchange has got so far."""
+        while self._exchanges:
+            exchange = self._exchanges.popleft()
+            if exchange.recording is not None:
+                self._keep(exchange)
+
+    def leave(self) -> None:
+        """The cassette is left while the connection is open: to its client it now looks closed.
+
+        A connection to a live peer becomes transparent instead.
+        """
+        was_live = self.needs_peer or not self.can_play
+        self.client_closed()
+        if was_live:
+            self.is_transparent = True
+        else:
+            self._ended = True
+
+    # ------------------------------------------------------------------ what a live peer does
+
+    def peer_sent(self, octets: bytes) -> None:
+        """The peer sent `octets`, which the client gets next."""
+        at = self._clock()
+        while octets and self._exchanges:
+            exchange = self._exchanges[0]
+            recording = exchange.recording
+            if recording is None:
+                return
+            taken = recording.add(octets, at - exchange.sent_at, exchange.sent)
+            octets = octets[taken:]
+            if octets and recording.is_complete and not exchange.is_kept and len(self._exchanges) == 1:
+                recording.add_surplus(octets, at - exchange.sent_at)
+                octets = b""
+            self._keep_if_complete(exchange)
+            if not taken and exchange in self._exchanges:
+                return
+
+    def peer_ended(self) -> None:
+        """The peer closed the stream."""
+        at = self._clock()
+        while self._exchanges and self._exchanges[0].recording is not None:
+            exchange = self._exchanges.popleft()
+            assert exchange.recording is not None
+            exchange.recording.end(at - exchange.sent_at)
+            self._keep(exchange)
+
+    def peer_failed(self, failure: Failure) -> None:
+        """The stream failed; `failure.at` is an absolute time of the channel's clock."""
+        if not self._exchanges:
+            return
+        exchange = self._exchanges[-1 if failure.kind is FailureKind.WRITE else 0]
+        recording = exchange.recording
+        if recording is None:
+            return
+        details = failure.details
+        if failure.kind is FailureKind.WRITE:
+            details = {**details, "sent": exchange.sent_after_head}
+        at = max(0.0, failure.at - exchange.sent_at)
+        recording.fail(Failure(failure.kind, at, failure.errno, failure.text, details))
+        self._keep_if_complete(exchange)
+
+    # ------------------------------------------------------------------ inside
+
+    def _open_exchange(self) -> Exchange:
+        """The exchange that the next octet of the client belongs to."""
+        if self._exchanges:
+            last = self._exchanges[-1]
+            if not last.is_over:
+                return last
+            self._settle(last)
+        exchange = Exchange(self._tape.start())
+        self._exchanges.append(exchange)
+        return exchange
+
+    def _settle(self, exchange: Exchange) -> None:
+        """A new request begins: end the exchange before it, unless its response may still come (pipelining)."""
+        recording = exchange.recording
+        if recording is not None and recording.has_answer and recording.follows_no_length:
+            # The client found the end of a response that had none by our reading: it knows better.
+            self._exchanges.remove(exchange)
+            self._keep(exchange)
+        elif exchange.player is not None and exchange.player.is_drained:
+            self._exchanges.remove(exchange)
+
+    def _advance(self, exchange: Exchange, octets: bytes) -> bytes:
+        """Decide if it can be decided; returns what to forward of `octets`, the newest of the request."""
+        if exchange.reader.malformed is not None:
+            self.is_transparent = True
+            self._exchanges.remove(exchange)
+            return octets if exchange.state is State.RECORDING else bytes(exchange.octets)
+        if exchange.state is State.PLAYING:
+            self._meet_write_failure(exchange)
+            return b""
+        if exchange.state is State.OPEN:
+            if not self.can_play:
+                self._record(exchange)
+            elif not self._choose(exchange):
+                return b""
+            else:
+                octets = bytes(exchange.octets)
+        if exchange.state is not State.RECORDING:
+            return b""
+        exchange.sent_at = self._clock()
+        if exchange.recording is None and exchange.reader.head is not None:
+            exchange.recording = Recording(exchange.reader.head.method)
+        self._keep_if_complete(exchange)
+        return octets
+
+    def _choose(self, exchange: Exchange) -> bool:
+        """Decide between playing and recording; False if it is too early."""
+        reader = exchange.reader
+        if reader.head is None:
+            return False
+        request = self._request(exchange)
+        if not (reader.is_complete or self._tape.decides_at_head):
+            expected = self._tape.expect(request)
+            if expected is None or not answers_early(expected):
+                return False
+            self._tape.claim(expected)
+            self._play(exchange, expected)
+            return True
+        try:
+            interaction = self._tape.choose(request)
+        except UnmatchedRequest as refusal:
+            self._refusal = refusal
+            raise
+        if interaction is None:
+            self._record(exchange)
+        else:
+            self._play(exchange, interaction)
+        return True
+
+    def _record(self, exchange: Exchange) -> None:
+        exchange.state = State.RECORDING
+
+    def _play(self, exchange: Exchange, interaction: Interaction) -> None:
+        exchange.state = State.PLAYING
+        head = exchange.reader.head
+        assert head is not None
+        is_tunnel = is_upgrade = False
+        if head.method == "CONNECT" or field_values(head.fields, "upgrade"):
+            response = ResponseReader(head.method)
+            response.feed(interaction.track.octets)
+            is_tunnel = response.is_upgrade and head.method == "CONNECT"
+            is_upgrade = response.is_upgrade and not is_tunnel
+        exchange.player = Player(interaction, is_upgrade=is_upgrade)
+        if is_tunnel:
+            self._enter_tunnel(exchange)
+        self._meet_write_failure(exchange)
+
+    def _meet_write_failure(self, exchange: Exchange) -> None:
+        assert exchange.player is not None
+        failure = exchange.player.write_failure(exchange.sent_after_head)
+        if failure is not None:
+            raise PlayedWriteFailure(failure)
+
+    def _request(self, exchange: Exchange) -> Request:
+        size = exchange.reader.head_octets
+        octets = bytes(exchange.octets)
+        return Request(self.origin, octets[:size], octets[size:], self.via)
+
+    def _keep_if_complete(self, exchange: Exchange) -> None:
+        recording = exchange.recording
+        if recording is None:
+            return
+        if recording.is_upgrade and exchange.reader.head is not None and exchange.reader.head.method == "CONNECT":
+            self._exchanges.remove(exchange)
+            self._keep(exchange)
+            self._enter_tunnel(exchange)
+        elif recording.is_complete:
+            # An early answer is kept at once, but the rest of the request may still come.
+            self._keep(exchange)
+            if exchange.reader.is_complete:
+                self._exchanges.remove(exchange)
+
+    def _keep(self, exchange: Exchange) -> None:
+        assert exchange.recording is not None
+        if exchange.is_kept:
+            return
+        exchange.is_kept = True
+        request = self._request(exchange)
+        interaction = Interaction(self.origin, request, exchange.recording.track(), self.via)
+        self._tape.keep(interaction, exchange.number)
+
+    def _enter_tunnel(self, exchange: Exchange) -> None:
+        """From here on the octets go to the host that CONNECT named; TLS may follow, then another channel serves."""
+        assert exchange.reader.head is not None
+        self.tunnel_request = bytes(exchange.octets)
+        host, _, port = exchange.reader.head.target.rpartition(":")
+        self.via = self.origin
+        self.origin = Origin("http", host.strip("[]").lower(), int(port) if port.isdigit() else 80)
+
+
+def answers_early(interaction: Interaction) -> bool:
+    """The peer answered, or the stream failed, before the request was complete."""
+    assert interaction.request is not None
+    if interaction.track.pieces and interaction.track.pieces[0].sent is not None:
+        return True
+    request = RequestReader()
+    request.feed(interaction.request.head_octets + interaction.request.body_octets)
+    return not request.is_complete
+
+
+def stays_open(interaction: Interaction) -> bool:
+    """The connection can serve another request after this one (RFC 9112 section 9.3)."""
+    assert interaction.request is not None
+    request = interaction.request.head
+    response = ResponseReader(request.method)
+    response.feed(interaction.track.octets)
+    return is_persistent(request.version, request.fields) and (
+        response.head is None or is_persistent(response.head.version, response.head.fields)
+    )
+
+
+class PlayedWriteFailure(Exception):
+    """The recorded client could not send any further here; the host raises `failure` as an OSError."""
+
+    def __init__(self, failure: Failure) -> None:
+        self.failure = failure
+        super().__init__(failure)

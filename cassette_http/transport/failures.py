@@ -1,0 +1,71 @@
+"""Errors of sockets and TLS as values that a cassette can keep, and back: same class, errno and text."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+from typing import Any
+
+from cassette_http.cassette.model import Failure, FailureKind
+
+__all__ = ["describe", "rebuild"]
+
+_LOOKUP_NAMES = {getattr(socket, name): name for name in dir(socket) if name.startswith("EAI_")}
+_TLS_CLASSES = {
+    cls.__name__: cls
+    for cls in (
+        ssl.SSLError,
+        ssl.SSLCertVerificationError,
+        ssl.SSLEOFError,
+        ssl.SSLZeroReturnError,
+        ssl.SSLSyscallError,
+    )
+}
+_TLS_ATTRIBUTES = ("library", "reason", "verify_code", "verify_message")
+
+
+def describe(kind: FailureKind, error: OSError, at_s: float = 0.0) -> Failure:
+    """Keep what `error` says. Numbers become names, since they differ between systems."""
+    details: dict[str, Any] = {}
+    name: str | None = None
+    if isinstance(error, ssl.SSLError):
+        details["class"] = type(error).__name__
+        details["number"] = error.errno
+        for attribute in _TLS_ATTRIBUTES:
+            value = getattr(error, attribute, None)
+            if value is not None and value != "":
+                details[attribute] = value
+    elif isinstance(error, socket.gaierror):
+        name = _LOOKUP_NAMES.get(error.errno or 0)
+    elif error.errno is not None:
+        name = errno.errorcode.get(error.errno)
+    text = error.strerror if error.errno is not None else (str(error) or None)
+    return Failure(kind, at_s, name, text, details)
+
+
+def rebuild(failure: Failure) -> OSError:
+    """Make the error again that `describe` was given."""
+    text = failure.text or ""
+    if "class" in failure.details:
+        return _rebuild_tls(failure, text)
+    if failure.errno is None:
+        # A time-out of Python's own has a text and no number.
+        return TimeoutError(text or "timed out") if _is_timeout(failure) else OSError(text)
+    if failure.errno.startswith("EAI_"):
+        return socket.gaierror(getattr(socket, failure.errno, socket.EAI_FAIL), text)
+    # OSError picks its subclass by number, as it did when the error was recorded.
+    return OSError(getattr(errno, failure.errno, errno.EIO), text)
+
+
+def _is_timeout(failure: Failure) -> bool:
+    return failure.kind is FailureKind.TIMEOUT or "timed out" in (failure.text or "")
+
+
+def _rebuild_tls(failure: Failure, text: str) -> OSError:
+    cls = _TLS_CLASSES.get(failure.details["class"], ssl.SSLError)
+    error = cls(failure.details.get("number"), text)
+    for attribute in _TLS_ATTRIBUTES:
+        if attribute in failure.details:
+            setattr(error, attribute, failure.details[attribute])
+    return error

@@ -1,0 +1,95 @@
+"""Collects the track of one exchange while the peer's octets pass by. Watches; never changes or delays them."""
+
+from __future__ import annotations
+
+from cassette_http.cassette.model import Failure, FailureKind, Piece, Track
+from cassette_http.wire.messages import field_values
+from cassette_http.wire.reader import ResponseReader
+
+__all__ = ["Recording"]
+
+# Octets that arrive within this time of each other are one piece: the border between two reads is then an accident of
+# the kernel's buffers, while a server that flushes on purpose leaves more time between its pieces.
+SAME_PIECE_S = 0.002
+
+
+class Recording:
+    """What the peer did since the request; `is_complete` when its response is."""
+
+    def __init__(self, method: str) -> None:
+        self._reader = ResponseReader(method)
+        self._pieces: list[tuple[bytearray, float, int | None]] = []
+        self._last_at = 0.0
+        self._failure: Failure | None = None
+        self._ended = False
+
+    @property
+    def is_complete(self) -> bool:
+        """Nothing more can belong to this response."""
+        return self._ended or (self._reader.is_complete and not self.is_upgrade and not self._is_doubtful)
+
+    @property
+    def is_upgrade(self) -> bool:
+        """The stream left HTTP (101), or is a tunnel (2xx to CONNECT)."""
+        return self._reader.is_upgrade
+
+    @property
+    def has_answer(self) -> bool:
+        """At least one octet or a failure came."""
+        return bool(self._pieces) or self._failure is not None
+
+    @property
+    def follows_no_length(self) -> bool:
+        """Only the end of the stream can end this response, as far as we can tell."""
+        return self._reader.until_close or self._reader.malformed is not None or self._is_doubtful
+
+    def add(self, octets: bytes, at_s: float, sent: int | None) -> int:
+        """Take the octets that belong to this response; returns how many."""
+        is_open = self.is_upgrade or (self._reader.is_complete and self._is_doubtful)
+        taken = len(octets) if is_open else self._reader.feed(octets)
+        if taken:
+            self._append(octets if taken == len(octets) else octets[:taken], at_s, sent)
+        return taken
+
+    def add_surplus(self, octets: bytes, at_s: float) -> None:
+        """Take octets behind the response that came with its end: whoever reads on will meet them."""
+        self._append(octets, at_s, None)
+
+    def end(self, at_s: float) -> None:
+        """The peer closed. Only a response that runs to the close is complete by that."""
+        self._drop_timeout()
+        self._reader.end()
+        if self._failure is None and (self._reader.truncated or self._reader.head is None):
+            self._failure = Failure(FailureKind.END, at_s)
+        self._ended = True
+
+    def fail(self, failure: Failure) -> None:
+        """The stream failed. A time-out is not the end: the client may read on, and then it is forgotten."""
+        self._failure = failure
+        self._ended = failure.kind not in (FailureKind.TIMEOUT, FailureKind.WRITE)
+
+    def track(self) -> Track:
+        """The track so far."""
+        pieces = tuple(Piece(bytes(octets), at_s, sent) for octets, at_s, sent in self._pieces)
+        return Track(pieces, self._failure, ended=self._ended and self._failure is None)
+
+    @property
+    def _is_doubtful(self) -> bool:
+        """Clients read such a head in different ways, so they disagree about where the response ends."""
+        head = self._reader.head
+        if head is None:
+            return False
+        lengths = len(field_values(head.fields, "content-length"))
+        return bool(head.defects) or lengths + len(field_values(head.fields, "transfer-encoding")) > 1
+
+    def _append(self, octets: bytes, at_s: float, sent: int | None) -> None:
+        self._drop_timeout()
+        if self._pieces and at_s - self._last_at < SAME_PIECE_S and self._pieces[-1][2] == sent:
+            self._pieces[-1][0].extend(octets)
+        else:
+            self._pieces.append((bytearray(octets), at_s, sent))
+        self._last_at = at_s
+
+    def _drop_timeout(self) -> None:
+        if self._failure is not None and self._failure.kind is FailureKind.TIMEOUT:
+            self._failure = None

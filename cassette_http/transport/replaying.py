@@ -1,0 +1,82 @@
+"""Plays the track of one interaction: hands out its pieces, then its ending. Pure; waits for nobody."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from cassette_http.cassette.model import Failure, FailureKind, Interaction
+
+__all__ = ["Player", "Signal"]
+
+
+class Signal(Enum):
+    """What a reading client gets instead of octets."""
+
+    LIVE = "read the peer yourself, and report what it did"
+    WAIT = "nothing is due before the client has sent more"
+    IDLE = "no request is open, and nothing follows"
+    END = "the peer closed the stream"
+
+
+class Player:
+    """Hands out one track. A piece is released only when the client is as far as it was when the piece came."""
+
+    def __init__(self, interaction: Interaction, *, is_upgrade: bool = False) -> None:
+        self.interaction = interaction
+        self.is_upgrade = is_upgrade
+        self._pieces = interaction.track.pieces
+        self._next = 0
+        self._offset = 0
+
+    @property
+    def is_drained(self) -> bool:
+        """All pieces were handed out; only the ending is left."""
+        return self._next == len(self._pieces)
+
+    @property
+    def has_only_end(self) -> bool:
+        """Nothing is left to hand out but the end of the stream."""
+        return self.is_drained and self._ending() is Signal.END
+
+    def is_due(self, sent: int, is_complete: bool) -> bool:
+        """A read would not have to wait.
+
+        `sent` counts the octets after the request's head, `is_complete` says that the request was sent completely.
+        """
+        if self.is_drained:
+            return self._ending() is not Signal.IDLE and not self._is_timeout
+        needed = self._pieces[self._next].sent
+        if needed is None or not self.is_upgrade:
+            return is_complete or (needed is not None and sent >= needed)
+        return sent >= needed
+
+    def read(self, at_most: int, sent: int, is_complete: bool) -> bytes | Failure | Signal:
+        """The next octets of the piece that is due, at most `at_most`; after the last one the ending."""
+        if self.is_drained:
+            return self._ending()
+        if not self.is_due(sent, is_complete):
+            return Signal.WAIT
+        octets = self._pieces[self._next].octets
+        taken = octets[self._offset : self._offset + at_most] if self._offset or at_most < len(octets) else octets
+        self._offset += len(taken)
+        if self._offset == len(octets):
+            self._next, self._offset = self._next + 1, 0
+        return taken
+
+    def write_failure(self, sent: int) -> Failure | None:
+        """The failure that met the client when it had sent more than `sent` octets after the head."""
+        failure = self.interaction.track.failure
+        if failure is None or failure.kind is not FailureKind.WRITE:
+            return None
+        return failure if sent >= failure.details.get("sent", 0) else None
+
+    @property
+    def _is_timeout(self) -> bool:
+        failure = self.interaction.track.failure
+        return failure is not None and failure.kind is FailureKind.TIMEOUT
+
+    def _ending(self) -> Failure | Signal:
+        failure = self.interaction.track.failure
+        if failure is None:
+            return Signal.END if self.interaction.track.ended else Signal.IDLE
+        return Signal.END if failure.kind in (FailureKind.END, FailureKind.WRITE) else failure

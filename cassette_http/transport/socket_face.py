@@ -1,0 +1,460 @@
+"""A channel with the face of a blocking socket: what our own client holds while a cassette is in use.
+
+`Host` runs one channel over one blocking connection; it serves the intercepted sockets of other libraries too.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import selectors
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO, Protocol
+
+from cassette_http.cassette.model import Failure, FailureKind, Origin, TLSFacts
+from cassette_http.transport import live
+from cassette_http.transport.channel import Channel, PlayedWriteFailure, Tape
+from cassette_http.transport.failures import describe, rebuild
+from cassette_http.transport.replaying import Signal
+from cassette_http.wire.reader import ResponseReader
+
+__all__ = [
+    "CassetteTransport",
+    "Host",
+    "Line",
+    "SocketFace",
+    "Switchboard",
+    "clock",
+    "keeping_failure",
+    "keeping_tls",
+    "octets_of",
+    "open_tunnel",
+]
+
+clock = time.monotonic
+
+# Not failures: the call would have to wait.
+NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Line(Protocol):
+    """The live side of a host: an open, blocking connection to the peer."""
+
+    def send(self, data: bytes, /) -> int: ...
+    def sendall(self, data: Any, /) -> None: ...
+    def recv_into(self, buffer: Any, /) -> int: ...
+    def close(self) -> None: ...
+
+
+class Switchboard(Tape, Protocol):
+    """A tape that also knows about connections: their failures, TLS, and which are open."""
+
+    def fail_connection(self, origin: Origin, *kinds: FailureKind) -> Failure | None:
+        """Claim the failure that the connection to `origin` met when it was recorded, if it is due."""
+        ...
+
+    def keep_connection_failure(self, origin: Origin, failure: Failure, via: Origin | None) -> None: ...
+
+    def tls_facts(self, origin: Origin) -> TLSFacts | None: ...
+
+    def keep_tls_facts(self, facts: TLSFacts) -> None: ...
+
+    def open_channel(self, origin: Origin, via: Origin | None) -> Channel: ...
+
+
+class Host:
+    """Runs `channel` over a blocking connection: dials when it needs the peer, reports what the peer did.
+
+    `below` is the host of the connection that this one was put over (TLS); it is closed with it.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        dial: Callable[[], Line],
+        timeout_s: Callable[[], float | None],
+        below: Host | None = None,
+    ) -> None:
+        self.channel = channel
+        self.line: Line | None = None
+        self._dial, self._timeout_s, self._below = dial, timeout_s, below
+        # Guards the channel only: a thread that waits for the peer must not keep another one from sending.
+        self._lock = threading.RLock()
+
+    def open(self) -> None:
+        """Dial at once if nothing can be played, so that a refused connection fails where it does without us."""
+        if not self.channel.can_play:
+            self.dial()
+
+    def dial(self) -> Line:
+        if self.line is None:
+            self.line = self._dial()
+        return self.line
+
+    def send(self, octets: bytes) -> None:
+        """Send all octets. Raises what the peer's socket raises, what was recorded, or UnmatchedRequest."""
+        try:
+            with self._lock:
+                forward = self.channel.client_sent(octets)
+        except PlayedWriteFailure as played:
+            raise rebuild(played.failure) from None
+        if forward:
+            line = self.dial()
+            try:
+                line.sendall(forward)
+            except OSError as error:
+                self.peer_failed(error, FailureKind.WRITE)
+                raise
+
+    def send_some(self, send: Callable[[bytes], int], octets: bytes) -> int:
+        """Send what the peer's socket takes at once; only for a channel that can do nothing but record."""
+        try:
+            sent = send(octets)
+        except NOT_NOW:
+            raise
+        except OSError as error:
+            with self._lock:
+                self.channel.client_sent(octets)
+            self.peer_failed(error, FailureKind.WRITE)
+            raise
+        with self._lock:
+            self.channel.client_sent(octets[:sent])
+        return sent
+
+    def receive_into(self, view: memoryview) -> int:
+        """Receive at most len(view) octets; 0 means that the peer closed."""
+        if not len(view):
+            return 0
+        with self._lock:
+            result = self.channel.client_reads(len(view))
+        if isinstance(result, bytes):
+            view[: len(result)] = result
+            return len(result)
+        if result is Signal.LIVE or (result is Signal.IDLE and self.line is not None):
+            return self._receive_live(view)
+        if isinstance(result, Failure):
+            raise rebuild(result)
+        if result is Signal.END or self._timeout_s() is None:
+            return 0
+        # The recorded peer says nothing here: without us, this read would run into its time-out.
+        is_tls = self.channel.origin.scheme == "https"
+        raise TimeoutError("The read operation timed out" if is_tls else "timed out")
+
+    def close(self) -> None:
+        """Close the connection to the peer, if there is one."""
+        with self._lock:
+            self.channel.client_closed()
+        if self.line is not None:
+            self.line.close()
+        elif self._below is not None:
+            self._below.close()
+
+    def peer_did(self, octets: bytes) -> None:
+        """The live peer sent `octets`; none means that it closed."""
+        with self._lock:
+            if octets:
+                self.channel.peer_sent(octets)
+            else:
+                self.channel.peer_ended()
+
+    def peer_failed(self, error: OSError, kind: FailureKind = FailureKind.RESET) -> None:
+        """The live stream broke with `error`."""
+        with self._lock:
+            self.channel.peer_failed(describe(kind, error, clock()))
+
+    def _receive_live(self, view: memoryview) -> int:
+        line = self.dial()
+        try:
+            count = line.recv_into(view)
+        except NOT_NOW:
+            raise
+        except ssl.SSLEOFError:
+            self.peer_did(b"")
+            raise
+        except TimeoutError as error:
+            self.peer_failed(error, FailureKind.TIMEOUT)
+            raise
+        except OSError as error:
+            self.peer_failed(error)
+            raise
+        self.peer_did(bytes(view[:count]))
+        return count
+
+
+def octets_of(data: Any) -> bytes:
+    """What a socket would send of `data`. Raises TypeError if that is nothing; must not use up an iterator then."""
+    return data if type(data) is bytes else memoryview(data).tobytes()
+
+
+class _Descriptors:
+    """Two descriptors that all played connections share, for those who poll: one is never readable, one always."""
+
+    def __init__(self) -> None:
+        self.idle, self._keeps_idle_open = os.pipe()
+        self.ready, writer = os.pipe()
+        os.close(writer)
+
+
+_descriptors: _Descriptors | None = None
+_descriptors_lock = threading.Lock()
+
+
+def _descriptor_to_poll(*, is_due: bool) -> int:
+    """A descriptor that polls as readable if `is_due`, else as idle. Shared: do not close it."""
+    global _descriptors
+    with _descriptors_lock:
+        if _descriptors is None:
+            _descriptors = _Descriptors()
+    return _descriptors.ready if is_due else _descriptors.idle
+
+
+class CassetteTransport:
+    """The transport that `session` puts into the slot: opens streams that record and play."""
+
+    def __init__(self, board: Switchboard) -> None:
+        self.board = board
+
+    def connect(
+        self,
+        address: tuple[str, int],
+        timeout_s: Any = live.DEFAULT_TIMEOUT,
+        source_address: tuple[str, int] | None = None,
+    ) -> SocketFace:
+        """Open a stream to `address`; see `transport.base.Transport`. Dials only if nothing can be played."""
+        host, port = address
+        target = Origin("tcp", host.lower(), port)
+        failure = self.board.fail_connection(target, FailureKind.LOOKUP, FailureKind.CONNECT)
+        if failure is not None:
+            raise rebuild(failure)
+
+        def dial() -> Any:
+            with keeping_failure(self.board, target, FailureKind.CONNECT):
+                return live.connect(address, timeout_s, source_address)
+
+        face = SocketFace(
+            self.board, self.board.open_channel(Origin("http", host.lower(), port), None), dial, timeout_s
+        )
+        face.host.open()
+        return face
+
+
+class SocketFace:
+    """What our client holds in place of a socket; the names are those of `socket.socket` and `ssl.SSLSocket`."""
+
+    def __init__(
+        self,
+        board: Switchboard,
+        channel: Channel,
+        dial: Callable[[], Line],
+        timeout_s: Any = None,
+        below: Host | None = None,
+    ) -> None:
+        self.host = Host(channel, dial, self.gettimeout, below)
+        self._board = board
+        self._timeout_s = socket.getdefaulttimeout() if timeout_s is live.DEFAULT_TIMEOUT else timeout_s
+        self._users = 1  # this object and the files made from it
+        self._is_closed = False
+
+    # ------------------------------------------------------------------ octets
+
+    def sendall(self, data: Any, /) -> None:
+        self.host.send(octets_of(data))
+
+    def send(self, data: Any, /) -> int:
+        self.sendall(data)
+        return len(data)
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, /) -> int:
+        view = memoryview(buffer).cast("B")
+        return self.host.receive_into(view[:nbytes] if nbytes else view)
+
+    def recv(self, bufsize: int, /) -> bytes:
+        buffer = bytearray(bufsize)
+        return bytes(buffer[: self.recv_into(buffer)])
+
+    def makefile(self, mode: str = "rb", buffering: int | None = None, /) -> BinaryIO:
+        """A file that reads the stream; the stream stays open until the file is closed too."""
+        if mode != "rb":
+            raise ValueError(f"invalid mode {mode!r} (only 'rb' allowed)")
+        self._users += 1
+        raw = _FaceIO(self)
+        return raw if buffering == 0 else io.BufferedReader(raw)  # type: ignore[return-value]  # RawIOBase reads too
+
+    # ------------------------------------------------------------------ the connection
+
+    def start_tls(self, context: ssl.SSLContext, server_hostname: str | None) -> SocketFace:
+        """Put TLS over this stream, which is used up. A played stream needs no handshake."""
+        below, lower = self.host, self.host.channel
+        origin = Origin("https", lower.origin.host, lower.origin.port)
+        failure = self._board.fail_connection(origin, FailureKind.TLS)
+        if failure is not None:
+            raise rebuild(failure)
+
+        def dial() -> Any:
+            is_dialled = below.line is not None
+            line: Any = below.dial()
+            if not is_dialled and lower.tunnel_request is not None:
+                open_tunnel(line, lower.tunnel_request)
+            with keeping_tls(self._board, origin, lower.via) as keep:
+                return keep(context.wrap_socket(line, server_hostname=server_hostname))
+
+        channel = self._board.open_channel(origin, lower.via)
+        face = SocketFace(self._board, channel, dial, self._timeout_s, below)
+        if lower.can_record and below.line is not None:
+            face.host.dial()
+        return face
+
+    def getpeercert(self, binary_form: bool = False) -> Any:
+        if isinstance(self.host.line, ssl.SSLSocket):
+            return self.host.line.getpeercert(binary_form)
+        facts = self._facts()
+        return facts.certificate if binary_form else (facts.peer or {})
+
+    def selected_alpn_protocol(self) -> str | None:
+        if isinstance(self.host.line, ssl.SSLSocket):
+            return self.host.line.selected_alpn_protocol()
+        return self._facts().alpn
+
+    def version(self) -> str | None:
+        if isinstance(self.host.line, ssl.SSLSocket):
+            return self.host.line.version()
+        return self._facts().version
+
+    def cipher(self) -> tuple[str, str, int] | None:
+        if isinstance(self.host.line, ssl.SSLSocket):
+            return self.host.line.cipher()
+        return self._facts().cipher
+
+    def settimeout(self, timeout_s: float | None, /) -> None:
+        self._timeout_s = timeout_s
+        if self.host.line is not None:
+            self.host.line.settimeout(timeout_s)  # type: ignore[attr-defined]  # our lines are sockets
+
+    def gettimeout(self) -> float | None:
+        return self._timeout_s
+
+    def setsockopt(self, level: int, name: int, value: Any, /) -> None:
+        if self.host.line is not None:
+            self.host.line.setsockopt(level, name, value)  # type: ignore[attr-defined]  # our lines are sockets
+
+    def fileno(self) -> int:
+        """A descriptor to poll: the socket's, or one that says whether a played read would wait."""
+        if self._is_closed:
+            return -1
+        if self.host.line is not None and not self.host.channel.is_due:
+            return self.host.line.fileno()  # type: ignore[attr-defined,no-any-return]  # our lines are sockets
+        return _descriptor_to_poll(is_due=self.host.channel.is_due)
+
+    def is_readable(self, wait_s: float) -> bool:
+        """Tell whether a read would wait longer than `wait_s`; a played peer does nothing on its own meanwhile."""
+        if self.host.line is None or not self.host.channel.needs_peer:
+            return self.host.channel.is_due
+        line: Any = self.host.line
+        if isinstance(line, ssl.SSLSocket) and line.pending():
+            return True
+        with selectors.DefaultSelector() as selector:
+            selector.register(line, selectors.EVENT_READ)
+            return bool(selector.select(wait_s))
+
+    def shutdown(self, how: int, /) -> None:
+        if self.host.line is not None:
+            self.host.line.shutdown(how)  # type: ignore[attr-defined]  # our lines are sockets
+
+    def close(self) -> None:
+        """Close for this user; the last one that closes ends the connection."""
+        if not self._is_closed:
+            self._is_closed = True
+            self.release()
+
+    def release(self) -> None:
+        self._users -= 1
+        if self._users == 0:
+            self.host.close()
+
+    def _facts(self) -> TLSFacts:
+        origin = self.host.channel.origin
+        return self._board.tls_facts(origin) or TLSFacts(origin)
+
+
+class _FaceIO(io.RawIOBase):
+    """The raw file below `SocketFace.makefile()`."""
+
+    def __init__(self, face: SocketFace) -> None:
+        self._face: SocketFace | None = face
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        return self._open_face().recv_into(buffer)
+
+    def fileno(self) -> int:
+        return self._open_face().fileno()
+
+    def close(self) -> None:
+        super().close()
+        face, self._face = self._face, None
+        if face is not None:
+            face.release()
+
+    def _open_face(self) -> SocketFace:
+        if self._face is None:
+            raise ValueError("I/O operation on closed file")
+        return self._face
+
+
+def open_tunnel(line: Line, request: bytes) -> None:
+    """Have the live proxy open the tunnel that its client believes to be open, as it was only played so far.
+
+    Raises OSError if the proxy refuses.
+    """
+    line.sendall(request)
+    answer = ResponseReader("CONNECT")
+    octet = bytearray(1)  # not one octet of what follows the head may be read
+    while not answer.is_complete and answer.malformed is None and line.recv_into(octet):
+        answer.feed(bytes(octet))
+    if not answer.is_upgrade:
+        status = f"{answer.head.status} {answer.head.reason}" if answer.head else "no answer"
+        raise OSError(f"Tunnel connection failed: {status}")
+
+
+@contextmanager
+def keeping_failure(board: Switchboard, origin: Origin, kind: FailureKind, via: Origin | None = None) -> Iterator[None]:
+    """Record an OSError of the block as a failure of the connection to `origin`, and let it pass."""
+    started = clock()
+    try:
+        yield
+    except NOT_NOW:
+        raise
+    except OSError as error:
+        if isinstance(error, socket.gaierror):
+            kind = FailureKind.LOOKUP
+        board.keep_connection_failure(origin, describe(kind, error, clock() - started), via)
+        raise
+
+
+@contextmanager
+def keeping_tls(board: Switchboard, origin: Origin, via: Origin | None) -> Iterator[Callable[[Any], Any]]:
+    """Record how the handshake in the block went: its failure, or the facts of the socket it is told."""
+
+    def keep(secured: Any) -> Any:
+        certificate = secured.getpeercert(True)
+        board.keep_tls_facts(
+            TLSFacts(
+                origin,
+                secured.version(),
+                secured.cipher(),
+                secured.selected_alpn_protocol(),
+                certificate,
+                dict(secured.getpeercert(False) or {}),
+            )
+        )
+        return secured
+
+    with keeping_failure(board, origin, FailureKind.TLS, via):
+        yield keep

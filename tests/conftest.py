@@ -1,0 +1,51 @@
+"""Fixtures that all rooms share."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterator
+
+import pytest
+import trustme
+
+from tests.peer import Peer, Script
+
+pytest_plugins = ["pytester"]
+
+
+@pytest.fixture
+def peer() -> Iterator[Callable[..., Peer]]:
+    """Start scripted servers: `peer(script)` or `peer(script, tls=context)`; they are stopped after the test."""
+    started: list[Peer] = []
+
+    def start(script: Script, **options: object) -> Peer:
+        started.append(Peer(script, **options))  # type: ignore[arg-type]
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.is_running:
+            one.stop()
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """A certificate authority for the tests."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def server_tls(authority: trustme.CA) -> ssl.SSLContext:
+    """TLS for a Peer that calls itself localhost and 127.0.0.1."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["http/1.1"])
+    authority.issue_cert("localhost", "127.0.0.1", "::1").configure_cert(context)
+    return context
+
+
+@pytest.fixture(scope="session")
+def client_tls(authority: trustme.CA) -> ssl.SSLContext:
+    """A client's context that trusts `authority`."""
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context

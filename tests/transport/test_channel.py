@@ -1,0 +1,422 @@
+"""The channel through its own door: what it forwards, hands out, keeps and refuses. No I/O."""
+
+from __future__ import annotations
+
+import pytest
+
+from cassette_http.cassette.index import Entry, Index
+from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
+from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Piece, Request, Track
+from cassette_http.cassette.modes import Policy
+from cassette_http.errors import UnmatchedRequest
+from cassette_http.transport.channel import Channel, PlayedWriteFailure
+from cassette_http.transport.replaying import Signal
+
+ORIGIN = Origin("http", "api.test", 80)
+GET = b"GET /a HTTP/1.1\r\nHost: api.test\r\n\r\n"
+POST = b"POST /a HTTP/1.1\r\nHost: api.test\r\nContent-Length: 4\r\n\r\n"
+EXPECT = POST[:-2] + b"Expect: 100-continue\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+UNTIL_CLOSE = b"HTTP/1.0 200 OK\r\n\r\nto the end"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"
+UPGRADE = b"GET /a HTTP/1.1\r\nHost: api.test\r\nUpgrade: x\r\n\r\n"
+
+
+class Clock:
+    """A clock that a test turns."""
+
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class ListTape:
+    """A cassette in memory."""
+
+    def __init__(self, policy: Policy, recorded: list[Interaction], match: tuple[str, ...] = DEFAULT_MATCH) -> None:
+        self.policy = policy
+        matching = resolve(match)
+        self.decides_at_head = not matching.needs_body
+        self.kept: list[Interaction] = []
+        self._index = Index(
+            [Entry(n, None, lambda one=one: one) for n, one in enumerate(recorded, 1)],  # type: ignore[misc]
+            matching,
+        )
+        self._started = 0
+
+    def start(self) -> int:
+        self._started += 1
+        return self._started
+
+    def choose(self, request: Request) -> Interaction | None:
+        entry = self._index.find(request)
+        if entry is not None:
+            entry.plays += 1
+            return entry.interaction
+        if self.policy.can_record:
+            return None
+        raise UnmatchedRequest(f"nothing for {request.url}")
+
+    def expect(self, request: Request) -> Interaction | None:
+        return next((e.interaction for e in self._index.entries if not e.plays), None)
+
+    def claim(self, interaction: Interaction) -> None:
+        for entry in self._index.entries:
+            if entry.interaction is interaction:
+                entry.plays += 1
+
+    def keep(self, interaction: Interaction, number: int) -> None:
+        self.kept.append(interaction)
+
+
+def recording() -> tuple[Channel, ListTape, Clock]:
+    tape, clock = ListTape(Policy(can_play=False, can_record=True), []), Clock()
+    return Channel(ORIGIN, tape, clock), tape, clock
+
+
+def replaying(*interactions: Interaction, can_record: bool = False, match: tuple[str, ...] = DEFAULT_MATCH) -> Channel:
+    return Channel(ORIGIN, ListTape(Policy(can_play=True, can_record=can_record), list(interactions), match), Clock())
+
+
+def interaction(request: bytes, *pieces: Piece | bytes, **ending: object) -> Interaction:
+    head, _, body = request.partition(b"\r\n\r\n")
+    track = Track(tuple(p if isinstance(p, Piece) else Piece(p) for p in pieces), **ending)  # type: ignore[arg-type]
+    return Interaction(ORIGIN, Request(ORIGIN, head + b"\r\n\r\n", body), track)
+
+
+def octets_of(tape: ListTape) -> list[tuple[bytes, list[bytes]]]:
+    return [
+        (one.request.head_octets + one.request.body_octets, [piece.octets for piece in one.track.pieces])
+        for one in tape.kept
+        if one.request is not None
+    ]
+
+
+# ---------------------------------------------------------------------- recording
+
+
+def test_recording_forwards_each_octet_at_once() -> None:
+    channel, tape, _ = recording()
+    assert [channel.client_sent(GET[:5]), channel.client_sent(GET[5:])] == [GET[:5], GET[5:]]
+    assert channel.client_reads(100) is Signal.LIVE
+    channel.peer_sent(OK)
+    assert octets_of(tape) == [(GET, [OK])]
+
+
+def test_interaction_is_kept_before_its_last_octet_is_handed_out() -> None:
+    channel, tape, _ = recording()
+    channel.client_sent(GET)
+    channel.peer_sent(OK[:-1])
+    assert tape.kept == []
+    channel.peer_sent(OK[-1:])
+    assert len(tape.kept) == 1
+
+
+def test_pieces_are_told_apart_by_time_and_not_by_accidents_of_buffers() -> None:
+    channel, tape, clock = recording()
+    channel.client_sent(GET)
+    channel.peer_sent(OK[:10])
+    channel.peer_sent(OK[10:20])
+    clock.now_s += 0.5
+    channel.peer_sent(OK[20:])
+    assert [(piece.octets, piece.at) for piece in tape.kept[0].track.pieces] == [(OK[:20], 0.0), (OK[20:], 0.5)]
+
+
+@pytest.mark.parametrize("empty", [pytest.param(b"", id="empty write")])
+def test_empty_write_starts_no_request(empty: bytes) -> None:
+    channel, tape, _ = recording()
+    channel.client_sent(GET)
+    channel.client_sent(empty)
+    channel.peer_sent(OK)
+    channel.client_sent(empty)
+    channel.client_closed()
+    assert octets_of(tape) == [(GET, [OK])]
+
+
+def test_two_requests_on_one_connection_are_two_interactions() -> None:
+    channel, tape, _ = recording()
+    for _ in range(2):
+        channel.client_sent(GET)
+        channel.peer_sent(OK)
+    assert octets_of(tape) == [(GET, [OK]), (GET, [OK])]
+
+
+def test_pipelined_requests_get_their_answers_in_order() -> None:
+    channel, tape, _ = recording()
+    second = GET.replace(b"/a", b"/b")
+    assert channel.client_sent(GET + second) == GET + second
+    channel.peer_sent(OK + OK.replace(b"ok", b"ko"))
+    assert octets_of(tape) == [(GET, [OK]), (second, [OK.replace(b"ok", b"ko")])]
+
+
+def test_response_to_the_close_is_complete_with_the_close() -> None:
+    channel, tape, _ = recording()
+    channel.client_sent(GET)
+    channel.peer_sent(UNTIL_CLOSE)
+    assert tape.kept == []
+    channel.peer_ended()
+    assert tape.kept[0].track == Track((Piece(UNTIL_CLOSE),), None, ended=True)
+
+
+def test_new_request_ends_a_response_whose_end_only_the_client_saw() -> None:
+    channel, tape, _ = recording()
+    channel.client_sent(GET)
+    channel.peer_sent(UNTIL_CLOSE)
+    channel.client_sent(GET)
+    channel.peer_sent(OK)
+    assert octets_of(tape) == [(GET, [UNTIL_CLOSE]), (GET, [OK])]
+
+
+@pytest.mark.parametrize(
+    ("answer", "pieces"),
+    [
+        pytest.param(b"", 0, id="before the status line"),
+        pytest.param(OK[:-1], 1, id="in the content"),
+        pytest.param(b"HTT", 1, id="in the status line"),
+        pytest.param(CONTINUE, 1, id="after an interim response"),
+    ],
+)
+def test_close_too_early_is_a_failure(answer: bytes, pieces: int) -> None:
+    channel, tape, _ = recording()
+    channel.client_sent(GET)
+    channel.peer_sent(answer)
+    channel.peer_ended()
+    track = tape.kept[0].track
+    assert (len(track.pieces), track.failure, track.ended) == (pieces, Failure(FailureKind.END), False)
+
+
+def test_reset_is_kept_at_once_with_its_time() -> None:
+    channel, tape, clock = recording()
+    channel.client_sent(GET)
+    channel.peer_sent(OK[:20])
+    channel.peer_failed(Failure(FailureKind.RESET, clock.now_s + 2, "ECONNRESET", "Connection reset by peer"))
+    assert tape.kept[0].track.failure == Failure(FailureKind.RESET, 2.0, "ECONNRESET", "Connection reset by peer")
+
+
+def test_timeout_is_forgotten_if_the_client_reads_on() -> None:
+    channel, tape, clock = recording()
+    channel.client_sent(GET)
+    channel.peer_failed(Failure(FailureKind.TIMEOUT, clock.now_s, None, "timed out"))
+    channel.peer_sent(OK)
+    assert tape.kept[0].track.failure is None
+
+
+def test_timeout_is_kept_if_the_client_gives_up() -> None:
+    channel, tape, clock = recording()
+    channel.client_sent(GET)
+    channel.peer_failed(Failure(FailureKind.TIMEOUT, clock.now_s + 30, None, "timed out"))
+    channel.client_closed()
+    assert tape.kept[0].track.failure == Failure(FailureKind.TIMEOUT, 30.0, None, "timed out")
+
+
+def test_abandoned_response_keeps_what_came() -> None:
+    channel, tape, _ = recording()
+    channel.client_sent(GET)
+    channel.peer_sent(OK[:-1])
+    channel.client_closed()
+    assert tape.kept[0].track == Track((Piece(OK[:-1]),))
+
+
+def test_request_that_never_got_a_head_is_not_kept() -> None:
+    channel, tape, _ = recording()
+    channel.client_sent(GET[:7])
+    channel.client_closed()
+    assert tape.kept == []
+
+
+def test_continue_and_answer_remember_how_far_the_client_was() -> None:
+    channel, tape, clock = recording()
+    channel.client_sent(EXPECT)
+    channel.peer_sent(CONTINUE)
+    channel.client_sent(b"body")
+    clock.now_s += 1
+    channel.peer_sent(OK)
+    assert [(piece.octets, piece.sent) for piece in tape.kept[0].track.pieces] == [(CONTINUE, 0), (OK, None)]
+
+
+def test_early_answer_is_kept_though_the_request_is_incomplete() -> None:
+    channel, tape, _ = recording()
+    channel.client_sent(POST + b"bo")
+    channel.peer_sent(OK)
+    assert [(piece.octets, piece.sent) for piece in tape.kept[0].track.pieces] == [(OK, 2)]
+    channel.client_sent(b"dy")
+    channel.client_sent(GET)
+    channel.peer_sent(OK)
+    assert [head for head, _ in octets_of(tape)] == [POST + b"bo", GET]
+
+
+def test_failed_write_remembers_how_far_the_client_was() -> None:
+    channel, tape, clock = recording()
+    channel.client_sent(POST)
+    channel.client_sent(b"bo")
+    channel.peer_failed(Failure(FailureKind.WRITE, clock.now_s, "EPIPE", "Broken pipe"))
+    channel.client_closed()
+    assert tape.kept[0].track.failure == Failure(FailureKind.WRITE, 0.0, "EPIPE", "Broken pipe", {"sent": 2})
+
+
+def test_upgraded_connection_is_one_interaction_with_octets_of_both_sides() -> None:
+    channel, tape, clock = recording()
+    channel.client_sent(UPGRADE)
+    channel.peer_sent(SWITCH + b"hello")
+    assert channel.client_sent(b"ping") == b"ping"
+    clock.now_s += 1
+    channel.peer_sent(b"pong")
+    channel.peer_ended()
+    pieces = tape.kept[0].track.pieces
+    assert [(piece.octets, piece.sent) for piece in pieces] == [(SWITCH, None), (b"hello", 0), (b"pong", 4)]
+    assert tape.kept[0].track.ended
+
+
+def test_tunnel_changes_the_origin() -> None:
+    channel, tape, _ = recording()
+    connect = b"CONNECT far.test:443 HTTP/1.1\r\nHost: far.test\r\n\r\n"
+    channel.client_sent(connect)
+    channel.peer_sent(b"HTTP/1.1 200 Connection established\r\n\r\n")
+    assert (channel.origin, channel.via) == (Origin("http", "far.test", 443), ORIGIN)
+    assert channel.tunnel_request == connect
+    assert [one.origin for one in tape.kept] == [ORIGIN]
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        pytest.param(b"*1\r\n$4\r\nPING\r\n", id="redis"),
+        pytest.param(b"\x16\x03\x01\x02\x00", id="tls"),
+        pytest.param(b"EHLO me\r\n", id="smtp"),
+    ],
+)
+@pytest.mark.parametrize("can_play", [True, False])
+def test_what_is_not_http_passes(octets: bytes, can_play: bool) -> None:
+    tape = ListTape(Policy(can_play=can_play, can_record=not can_play), [])
+    channel = Channel(ORIGIN, tape, Clock())
+    forwarded = b"".join(channel.client_sent(octets[i : i + 1]) for i in range(len(octets)))
+    forwarded += channel.client_sent(b"more")
+    assert forwarded == octets + b"more"
+    assert channel.client_reads(10) is Signal.LIVE
+    channel.peer_sent(b"+PONG\r\n")
+    channel.client_closed()
+    assert tape.kept == []
+
+
+# ---------------------------------------------------------------------- replaying
+
+
+def test_replay_forwards_nothing_and_hands_out_the_pieces() -> None:
+    channel = replaying(interaction(GET, OK[:20], OK[20:]))
+    assert channel.client_sent(GET) == b""
+    assert [channel.client_reads(1000), channel.client_reads(3)] == [OK[:20], OK[20:23]]
+    assert channel.client_reads(1000) == OK[23:]
+    assert channel.client_reads(1000) is Signal.IDLE
+
+
+def test_nothing_is_handed_out_before_the_request_is_complete() -> None:
+    channel = replaying(interaction(GET, OK))
+    channel.client_sent(GET[:-1])
+    assert (channel.client_reads(10), channel.is_due) == (Signal.WAIT, False)
+    channel.client_sent(GET[-1:])
+    assert channel.is_due
+
+
+@pytest.mark.parametrize(
+    ("ending", "result"),
+    [
+        pytest.param({"ended": True}, Signal.END, id="close"),
+        pytest.param({"failure": Failure(FailureKind.END)}, Signal.END, id="close too early"),
+        pytest.param({"failure": Failure(FailureKind.RESET)}, Failure(FailureKind.RESET), id="reset"),
+        pytest.param({"failure": Failure(FailureKind.TIMEOUT)}, Failure(FailureKind.TIMEOUT), id="time-out"),
+    ],
+)
+def test_ending_is_played_each_time_the_client_reads(ending: dict[str, object], result: object) -> None:
+    channel = replaying(interaction(GET, OK[:-1], **ending))
+    channel.client_sent(GET)
+    assert [channel.client_reads(1000) for _ in range(3)] == [OK[:-1], result, result]
+
+
+def test_silent_peer_is_not_due() -> None:
+    channel = replaying(interaction(GET, failure=Failure(FailureKind.TIMEOUT)))
+    channel.client_sent(GET)
+    assert not channel.is_due
+
+
+def test_refusal_is_repeated_for_each_later_call() -> None:
+    channel = replaying(interaction(GET, OK))
+    with pytest.raises(UnmatchedRequest, match="nothing for http://api"):
+        channel.client_sent(GET.replace(b"/a", b"/b"))
+    with pytest.raises(UnmatchedRequest):
+        channel.client_reads(10)
+    with pytest.raises(UnmatchedRequest):
+        channel.client_sent(GET)
+
+
+def test_unmatched_request_is_recorded_where_the_mode_allows_it() -> None:
+    channel = replaying(interaction(GET, OK), can_record=True)
+    other = GET.replace(b"/a", b"/b")
+    assert channel.client_sent(other[:9]) == b""
+    assert channel.client_sent(other[9:]) == other
+    assert channel.needs_peer
+    channel.peer_sent(OK)
+    assert channel.client_sent(GET) == b""
+    assert channel.client_reads(1000) == OK
+
+
+def test_decision_falls_at_the_head_if_no_matcher_needs_the_body() -> None:
+    channel = replaying(interaction(POST + b"body", OK), match=("method", "path"))
+    channel.client_sent(POST)
+    assert channel.client_reads(10) is Signal.WAIT
+    channel.client_sent(b"BODY")
+    assert channel.client_reads(1000) == OK
+
+
+def test_continue_is_played_before_the_body_is_there() -> None:
+    channel = replaying(interaction(EXPECT + b"body", Piece(CONTINUE, 0.0, 0), OK))
+    channel.client_sent(EXPECT)
+    assert channel.client_reads(1000) == CONTINUE
+    assert channel.client_reads(1000) is Signal.WAIT
+    channel.client_sent(b"body")
+    assert channel.client_reads(1000) == OK
+
+
+def test_early_answer_is_played_when_the_client_is_as_far() -> None:
+    channel = replaying(interaction(POST + b"bo", Piece(OK, 0.0, 2)))
+    channel.client_sent(POST)
+    channel.client_sent(b"b")
+    assert channel.client_reads(1000) is Signal.WAIT
+    channel.client_sent(b"o")
+    assert channel.client_reads(1000) == OK
+
+
+def test_failed_write_is_played_where_it_failed() -> None:
+    failure = Failure(FailureKind.WRITE, 0.0, "EPIPE", "Broken pipe", {"sent": 2})
+    channel = replaying(interaction(POST + b"bo", OK, failure=failure))
+    channel.client_sent(POST)
+    with pytest.raises(PlayedWriteFailure) as caught:
+        channel.client_sent(b"bo")
+    assert caught.value.failure == failure
+
+
+def test_upgraded_connection_is_played_in_order_of_both_sides() -> None:
+    pieces = (Piece(SWITCH), Piece(b"hello", 0.0, 0), Piece(b"pong", 0.0, 4))
+    channel = replaying(interaction(UPGRADE, *pieces, ended=True))
+    channel.client_sent(UPGRADE)
+    assert [channel.client_reads(1000) for _ in range(3)] == [SWITCH, b"hello", Signal.WAIT]
+    assert channel.client_sent(b"ping") == b""
+    assert [channel.client_reads(1000) for _ in range(2)] == [b"pong", Signal.END]
+
+
+def test_left_connection_looks_closed() -> None:
+    channel = replaying(interaction(GET, OK))
+    channel.client_sent(GET)
+    channel.leave()
+    assert (channel.is_due, channel.client_reads(10)) == (True, Signal.END)
+
+
+def test_left_live_connection_becomes_transparent() -> None:
+    channel, tape, _ = recording()
+    channel.client_sent(GET)
+    channel.peer_sent(OK)
+    channel.leave()
+    assert channel.client_sent(GET) == GET
+    channel.peer_sent(OK)
+    assert len(tape.kept) == 1
