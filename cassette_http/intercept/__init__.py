@@ -1,0 +1,36 @@
+"""The transport put under other libraries, at Python's sockets and TLS; the only room that patches anything.
+
+The hooks are in place while at least one cassette is in use, and look up which one is in use here and now.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cassette_http.intercept import names, sockets, tls
+
+__all__ = ["intercepting"]
+
+_lock = threading.Lock()
+_users = 0
+
+
+@contextmanager
+def intercepting() -> Iterator[None]:
+    """Keep the hooks in place; the last user takes them out."""
+    global _users
+    with _lock:
+        _users += 1
+        if _users == 1:
+            for room in (names, sockets, tls):
+                room.PATCHES.install()
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+            if _users == 0:
+                for room in (tls, sockets, names):
+                    room.PATCHES.remove()

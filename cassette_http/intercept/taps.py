@@ -1,0 +1,307 @@
+"""What stands behind an intercepted socket: a `Tap`, which runs a channel and keeps the descriptor's readiness true.
+
+The object that the library holds stays its own: a real `socket.socket` with a real descriptor. While nobody was
+dialled, the descriptor is one end of a local pair that *stands in* for a connection, so that pools, `select` and event
+loops can watch it: readable exactly when a read would not have to wait.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Protocol, TypeVar
+
+from cassette_http.intercept.names import Target
+from cassette_http.transport.socket_face import Host, Switchboard, octets_of
+
+__all__ = ["Above", "PlainLine", "Pump", "Tap", "alive", "expected_hellos", "put_tap", "take_tap", "tap_of"]
+
+Socket = TypeVar("Socket", bound=socket.socket)
+
+# What the hooks replace, for the live side of a tap.
+_sendall = socket.socket.sendall
+_send = socket.socket.send
+_recv_into = socket.socket.recv_into
+_setsockopt = socket.socket.setsockopt
+_getpeername = socket.socket.getpeername
+
+# What a loop gets from a stand-in below TLS, to make it ask the TLS object above.
+WAKE = b"\0"
+
+
+class Above(Protocol):
+    """A TLS object (`ssl.SSLObject`) whose records go through this socket."""
+
+    is_played: bool
+
+    @property
+    def is_due(self) -> bool:
+        """The program would get something if it asked the TLS object now."""
+        ...
+
+    @property
+    def is_ended(self) -> bool:
+        """All that is left is that the peer closes."""
+        ...
+
+    def lower_ended(self) -> None:
+        """The live peer closed the TCP connection."""
+        ...
+
+    def lower_failed(self, error: OSError) -> None:
+        """The live TCP connection broke."""
+        ...
+
+    def closed(self) -> None:
+        """The program closed the socket."""
+        ...
+
+
+# The first record of a TLS handshake (RFC 8446 section 5.1) tells which TLS object a socket carries.
+HANDSHAKE_RECORD = b"\x16"
+expected_hellos: dict[bytes, Callable[[Tap], Above]] = {}
+
+_taps: weakref.WeakKeyDictionary[socket.socket, Tap] = weakref.WeakKeyDictionary()
+
+
+def tap_of(sock: socket.socket) -> Tap | None:
+    """The tap of `sock`, None if the socket is none of ours."""
+    return _taps.get(sock)
+
+
+def put_tap(sock: socket.socket, tap: Tap) -> None:
+    """Let `tap` serve `sock` from now on."""
+    _taps[sock] = tap
+
+
+def take_tap(sock: socket.socket) -> Tap | None:
+    """Part `sock` and its tap."""
+    return _taps.pop(sock, None)
+
+
+def alive(reference: weakref.ref[Socket]) -> Socket:
+    """The socket behind a reference that is used only while one of the socket's methods runs."""
+    sock = reference()
+    assert sock is not None, "a socket is alive while one of its methods runs"
+    return sock
+
+
+class PlainLine:
+    """The live side of an intercepted TCP socket: the socket itself, by its original methods."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = weakref.ref(sock)  # the tap must not keep the socket alive
+
+    def send(self, data: bytes, /) -> int:
+        return _send(alive(self._sock), data)
+
+    def sendall(self, data: Any, /) -> None:
+        _sendall(alive(self._sock), data)
+
+    def recv_into(self, buffer: Any, /) -> int:
+        return _recv_into(alive(self._sock), buffer)
+
+    def close(self) -> None:
+        """Leave the socket to its owner."""
+
+
+class Pump:
+    """The live side of a non-blocking socket that was dialled late, when a loop was watching the stand-in already.
+
+    A thread reads the peer and calls `wake`; the stand-in stays under the socket.
+    """
+
+    def __init__(self, connection: socket.socket, wake: Callable[[], None]) -> None:
+        connection.settimeout(None)
+        self._connection, self._wake = connection, wake
+        self._arrived: deque[bytes | OSError] = deque()
+        threading.Thread(target=self._run, name="cassette-http-pump", daemon=True).start()
+
+    @property
+    def has_arrived(self) -> bool:
+        return bool(self._arrived)
+
+    def send(self, data: bytes, /) -> int:
+        self.sendall(data)
+        return len(data)
+
+    def sendall(self, data: Any, /) -> None:
+        self._connection.sendall(data)
+
+    def recv_into(self, buffer: Any, /) -> int:
+        if not self._arrived:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        octets = self._arrived[0]
+        if isinstance(octets, OSError):
+            raise octets
+        count = min(len(octets), len(buffer))
+        buffer[:count] = octets[:count]
+        if count < len(octets):
+            self._arrived[0] = octets[count:]
+        elif octets:  # the end of the stream stays there
+            self._arrived.popleft()
+        return count
+
+    def close(self) -> None:
+        """Close the connection, which ends the thread."""
+        with suppress(OSError):  # the peer was faster
+            self._connection.shutdown(socket.SHUT_RDWR)
+        self._connection.close()
+
+    def _run(self) -> None:
+        octets: bytes | OSError = b"-"
+        while octets and isinstance(octets, bytes):
+            try:
+                octets = self._connection.recv(65536)
+            except OSError as error:
+                octets = error
+            self._arrived.append(octets)
+            self._wake()
+
+
+class Tap:
+    """What stands behind one intercepted socket. `peer` is the address that it was connected to."""
+
+    def __init__(
+        self, sock: socket.socket, board: Switchboard, host: Host, target: Target, peer: tuple[Any, ...]
+    ) -> None:
+        self.board, self.host, self.target, self.peer = board, host, target, peer
+        self.above: Above | None = None
+        self.options: list[tuple[Any, ...]] = []  # set before there was a connection to set them on
+        self.connecting: Callable[[int], None] | None = None  # to be told how a non-blocking connect ended
+        self.pending_error = 0  # of a played non-blocking connect, for SO_ERROR
+        self._sock = weakref.ref(sock)
+        self._far_end: socket.socket | None = None
+        self._is_marked = False
+        self._rests = False
+        self._lock = threading.Lock()
+
+    @property
+    def stands_in(self) -> bool:
+        """The descriptor is an end of a local pair, not a connection."""
+        return self._far_end is not None
+
+    # ------------------------------------------------------------------ the descriptor
+
+    def stand_in(self) -> None:
+        """Put an end of a local pair under the socket's descriptor, as nobody was dialled."""
+        sock = alive(self._sock)
+        near, self._far_end = socket.socketpair()
+        near.setblocking(sock.gettimeout() is None)
+        os.dup2(near.fileno(), sock.fileno(), inheritable=False)
+        near.close()
+
+    def hand_over(self, sock: socket.socket, host: Host) -> Tap:
+        """The tap for the connection that was put over this one (TLS), on the same descriptor."""
+        tap = Tap(sock, self.board, host, self.target, self.peer)
+        tap.options = self.options
+        tap._far_end, self._far_end = self._far_end, None
+        return tap
+
+    def take_descriptor(self, dialled: socket.socket) -> None:
+        """Put the descriptor of a live connection under the socket, where the pair stood in."""
+        sock = alive(self._sock)
+        self.peer = _getpeername(dialled)
+        os.dup2(dialled.fileno(), sock.fileno(), inheritable=False)
+        if self._far_end is not None:
+            self._far_end.close()
+            self._far_end = None
+        for option in self.options:
+            _setsockopt(sock, *option)
+
+    def show(self) -> None:
+        """Make the stand-in readable exactly if something is due. Called from any thread."""
+        with self._lock:
+            sock = self._sock()
+            if self._far_end is None or sock is None or self.is_due is self._is_marked:
+                return
+            if self._is_marked:
+                os.read(sock.fileno(), 1)
+            else:
+                self._far_end.send(WAKE)
+            self._is_marked = not self._is_marked
+
+    @property
+    def is_due(self) -> bool:
+        """A read of the stand-in would not have to wait."""
+        if self.above is not None:
+            return self.above.is_due or self.above.is_ended
+        line = self.host.line
+        return self.host.channel.is_due or (isinstance(line, Pump) and line.has_arrived)
+
+    # ------------------------------------------------------------------ octets
+
+    def send(self, data: Any) -> int:
+        """Send what a `send` of the socket would; returns how much it took."""
+        sock = alive(self._sock)
+        octets = octets_of(data)
+        if self.above is None and octets[:1] == HANDSHAKE_RECORD and octets in expected_hellos:
+            self.above = expected_hellos.pop(octets)(self)
+        if self.above is not None:
+            if not self.above.is_played:
+                return self._send_below_tls(sock, octets)
+            self.show()
+            return len(octets)
+        line = self.host.line
+        if line is not None and sock.gettimeout() == 0 and not self.host.channel.can_play:
+            return self.host.send_some(line.send, octets)
+        try:
+            self.host.send(octets)
+        finally:
+            self.show()
+        return len(octets)
+
+    def receive_into(self, view: memoryview) -> int:
+        """Receive what a `recv_into` of the socket would."""
+        sock = alive(self._sock)
+        # One read per readiness: who drains a descriptor would else see two pieces as one.
+        if sock.gettimeout() == 0 and self.stands_in and (self._rests or not self.is_due):
+            self._rests = False
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        if self.above is not None:
+            return self._receive_below_tls(self.above, sock, view)
+        try:
+            return self.host.receive_into(view)
+        finally:
+            self.show()
+            self._rests = self._is_marked
+
+    def close(self) -> None:
+        if self.above is not None:
+            self.above.closed()
+        self.host.close()
+        with self._lock:
+            if self._far_end is not None:
+                self._far_end.close()
+                self._far_end = None
+
+    # ------------------------------------------------------------------ records of a TLS object above
+
+    def _send_below_tls(self, sock: socket.socket, octets: bytes) -> int:
+        if sock.gettimeout() == 0:
+            return _send(sock, octets)
+        _sendall(sock, octets)
+        return len(octets)
+
+    def _receive_below_tls(self, above: Above, sock: socket.socket, view: memoryview) -> int:
+        if above.is_played:
+            if above.is_ended and not above.is_due:
+                return 0
+            view[:1] = WAKE
+            return 1
+        try:
+            count = _recv_into(sock, view)
+        except (BlockingIOError, InterruptedError):
+            raise
+        except OSError as error:
+            above.lower_failed(error)
+            raise
+        if not count:
+            above.lower_ended()
+        return count

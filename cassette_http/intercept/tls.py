@@ -1,0 +1,115 @@
+"""The hooks on Python's TLS: what comes out of a context has a TLS state of ours. A played one makes no handshake."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from cassette_http.cassette.model import FailureKind, Origin
+from cassette_http.intercept.current import current_board
+from cassette_http.intercept.patches import Patches
+from cassette_http.intercept.taps import Pump, alive, put_tap, tap_of
+from cassette_http.intercept.tls_states import ObjectState, SocketState, TLSLine, dial_above
+from cassette_http.transport.failures import rebuild
+from cassette_http.transport.socket_face import Host, Line, keeping_tls
+
+__all__ = ["PATCHES"]
+
+PATCHES = Patches()
+
+
+@PATCHES.hook(ssl.SSLContext, "wrap_socket")
+def _tapped_wrap_socket(
+    original: Any,
+    self: ssl.SSLContext,
+    sock: socket.socket,
+    server_side: bool = False,
+    do_handshake_on_connect: bool = True,
+    suppress_ragged_eofs: bool = True,
+    server_hostname: str | None = None,
+    session: Any = None,
+) -> Any:
+    rest = (do_handshake_on_connect, suppress_ragged_eofs, server_hostname, session)
+    below = tap_of(sock)
+    if below is None or server_side:
+        return original(self, sock, server_side, *rest)
+    lower, board = below.host.channel, below.board
+    origin = Origin("https", lower.origin.host, lower.origin.port)
+    failure = board.fail_connection(origin, FailureKind.TLS)
+    if failure is not None:
+        sock.close()  # as wrap_socket does when a handshake fails
+        raise rebuild(failure)
+    channel = board.open_channel(origin, lower.via)
+    secured: Any
+    if not below.stands_in:
+        with keeping_tls(board, origin, lower.via) as keep:
+            secured = original(self, sock, False, *rest)
+            if do_handshake_on_connect:
+                keep(secured)
+        line = TLSLine(secured._sslobj)
+        host = Host(channel, lambda: line, _timeout_of(secured))
+        host.dial()
+        tap = below.hand_over(secured, host)
+        secured._sslobj = SocketState(tap, origin, secured._sslobj, server_hostname)
+        put_tap(secured, tap)
+        return secured
+
+    # Nobody was dialled: the handshake is left out, and done on a socket of our own if a request must be recorded.
+    secured = _without_handshake(self, sock, server_hostname, suppress_ragged_eofs)
+    here = weakref.ref(secured)
+
+    def dial() -> Line:
+        fresh = dial_above(below, origin, lambda sock: original(self, sock, server_hostname=server_hostname))
+        if alive(here).gettimeout() == 0:
+            return Pump(fresh, tap.show)
+        tap.take_descriptor(fresh)
+        state: Any = fresh
+        return TLSLine(state._sslobj, fresh)
+
+    tap = below.hand_over(secured, Host(channel, dial, _timeout_of(secured)))
+    secured._sslobj = SocketState(tap, origin, None, server_hostname)
+    put_tap(secured, tap)
+    return secured
+
+
+@PATCHES.hook(ssl.SSLContext, "wrap_bio")
+def _tapped_wrap_bio(
+    original: Any,
+    self: ssl.SSLContext,
+    incoming: Any,
+    outgoing: Any,
+    server_side: bool = False,
+    server_hostname: str | None = None,
+    session: Any = None,
+) -> Any:
+    made = original(self, incoming, outgoing, server_side, server_hostname, session)
+    if not server_side and current_board() is not None:
+        made._sslobj = ObjectState(self, incoming, outgoing, made._sslobj)
+    return made
+
+
+def _timeout_of(sock: socket.socket) -> Callable[[], float | None]:
+    here = weakref.ref(sock)
+    return lambda: alive(here).gettimeout()
+
+
+def _without_handshake(
+    context: ssl.SSLContext, sock: socket.socket, server_hostname: str | None, suppress_ragged_eofs: bool
+) -> Any:
+    """Make the TLS socket that `wrap_socket` would, over the same descriptor, without a TLS state."""
+    secured: Any = context.sslsocket_class.__new__(context.sslsocket_class)
+    timeout_s = sock.gettimeout()
+    socket.socket.__init__(secured, sock.family, sock.type, sock.proto, fileno=sock.detach())
+    secured.settimeout(timeout_s)
+    secured._context = context
+    secured._session = None
+    secured._connected = True
+    secured._closed = False
+    secured.server_side = False
+    secured.server_hostname = server_hostname
+    secured.do_handshake_on_connect = False
+    secured.suppress_ragged_eofs = suppress_ragged_eofs
+    return secured

@@ -1,0 +1,307 @@
+"""What stands in the place of a TLS state: the object of C that `ssl.SSLSocket` and `ssl.SSLObject` delegate to.
+
+Both classes of Python only pass calls on to it, so a tap in its place lies above TLS, and whatever a library asks of a
+played connection (certificate, cipher, version, ALPN) is answered with what was recorded.
+"""
+
+from __future__ import annotations
+
+import _ssl
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from cassette_http.cassette.model import FailureKind, Origin, TLSFacts
+from cassette_http.intercept.taps import Pump, Tap, expected_hellos
+from cassette_http.transport import live
+from cassette_http.transport.failures import rebuild
+from cassette_http.transport.socket_face import Host, keeping_tls, octets_of, open_tunnel
+
+__all__ = ["ObjectState", "SocketState", "TLSLine", "dial_above"]
+
+
+def dial_above(below: Tap, origin: Origin, wrap: Callable[[Any], ssl.SSLSocket]) -> ssl.SSLSocket:
+    """Make the live TLS connection for a program that believes it has one: connect, tunnel, handshake by `wrap`."""
+    fresh = live.connect((below.target.host, below.target.port))
+    lower = below.host.channel
+    if lower.tunnel_request is not None:
+        open_tunnel(fresh, lower.tunnel_request)
+    with keeping_tls(below.board, origin, lower.via) as keep:
+        secured: ssl.SSLSocket = keep(wrap(fresh))
+        return secured
+
+
+class TLSLine:
+    """The live side of an intercepted TLS socket: its state in C. Owns `sock` if given."""
+
+    def __init__(self, state: Any, sock: ssl.SSLSocket | None = None) -> None:
+        self._state, self._sock = state, sock
+
+    def send(self, data: bytes, /) -> int:
+        return self._state.write(data)  # type: ignore[no-any-return]  # the state gives an int
+
+    def sendall(self, data: Any, /) -> None:
+        with memoryview(data) as view:
+            sent = 0
+            while sent < len(view):
+                sent += self._state.write(view[sent:])
+
+    def recv_into(self, buffer: Any, /) -> int:
+        return self._state.read(len(buffer), buffer)  # type: ignore[no-any-return]  # the state gives an int
+
+    def close(self) -> None:
+        """Close a socket that is ours; another one is left to its owner."""
+        if self._sock is not None:
+            self._sock.close()
+
+
+class _PlayedCertificate:
+    """The peer's certificate, with the methods of the `_ssl.Certificate` objects in a chain."""
+
+    def __init__(self, facts: TLSFacts) -> None:
+        self._facts = facts
+
+    def get_info(self) -> dict[str, Any]:
+        return self._facts.peer or {}
+
+    def public_bytes(self, format: int = _ssl.ENCODING_PEM) -> str | bytes:
+        der = self._facts.certificate or b""
+        return der if format == _ssl.ENCODING_DER else ssl.DER_cert_to_PEM_cert(der)
+
+
+class _PlayedFacts:
+    """Answers what libraries ask a TLS connection that was never made."""
+
+    session = session_reused = context = None
+    server_side = False
+
+    def __init__(self, tap: Tap, origin: Origin, server_hostname: str | None) -> None:
+        self._facts = tap.board.tls_facts(origin) or TLSFacts(origin)
+        self.server_hostname = server_hostname
+
+    def getpeercert(self, binary_form: bool = False, /) -> Any:
+        return self._facts.certificate if binary_form else (self._facts.peer or {})
+
+    def version(self) -> str | None:
+        return self._facts.version
+
+    def cipher(self) -> tuple[str, str, int] | None:
+        return self._facts.cipher
+
+    def selected_alpn_protocol(self) -> str | None:
+        return self._facts.alpn
+
+    def pending(self) -> int:
+        return 0
+
+    def get_verified_chain(self) -> list[_PlayedCertificate]:
+        """Only the peer's own certificate is recorded."""
+        return [_PlayedCertificate(self._facts)] if self._facts.certificate else []
+
+    get_unverified_chain = get_verified_chain
+
+    def _unknown(self, *args: object) -> None:
+        """Not recorded."""
+
+    shutdown = compression = shared_ciphers = get_channel_binding = _unknown
+
+
+class SocketState:
+    """The TLS state of an intercepted `ssl.SSLSocket`; `real` is the one in C, None if no handshake was made."""
+
+    def __init__(self, tap: Tap, origin: Origin, real: Any, server_hostname: str | None) -> None:
+        self._tap, self._origin, self._real = tap, origin, real
+        self._rest = _PlayedFacts(tap, origin, server_hostname) if real is None else real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._rest, name)
+
+    def read(self, size: int = 1024, buffer: Any = None, /) -> Any:
+        octets = bytearray(size) if buffer is None else memoryview(buffer).cast("B")[:size]
+        try:
+            count = self._tap.receive_into(memoryview(octets))
+        except BlockingIOError:
+            raise _want_read() from None
+        return bytes(octets[:count]) if buffer is None else count
+
+    def write(self, data: Any, /) -> int:
+        return self._tap.send(data)
+
+    def do_handshake(self) -> None:
+        if self._real is not None:
+            with keeping_tls(self._tap.board, self._origin, self._tap.host.channel.via) as keep:
+                self._real.do_handshake()
+                keep(self._real)
+
+
+class ObjectState:
+    """The TLS state of an intercepted `ssl.SSLObject` (`taps.Above`): knows its socket after the first record.
+
+    A loop reads the socket below and feeds the object, so that the two must agree: when something is due here, the
+    stand-in below is readable and gives an octet without meaning, which wakes the loop and is thrown away here.
+    """
+
+    def __init__(self, context: ssl.SSLContext, incoming: Any, outgoing: Any, real: Any) -> None:
+        self.is_played = False
+        self._context, self._incoming, self._outgoing, self._real = context, incoming, outgoing, real
+        self._link: tuple[Tap, Host, Origin] | None = None
+        self._rest: Any = real
+        self._has_told_hello = False
+        self._is_shaken = False
+        self._rests = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._rest, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # What SSLObject sets: its own names go to the state in C.
+        if name in ("context", "session"):
+            setattr(self._real, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    # ------------------------------------------------------------------ what the library asks
+
+    def do_handshake(self) -> None:
+        if self.is_played:
+            return self._shake_played()
+        try:
+            self._real.do_handshake()
+        except ssl.SSLWantReadError:
+            self._tell_hello()
+            raise
+        except ssl.SSLError as error:
+            self._keep_handshake(error)
+            raise
+        self._keep_handshake(None)
+        return None
+
+    def read(self, size: int = 1024, buffer: Any = None, /) -> Any:
+        if self._link is None:
+            return self._real.read(size) if buffer is None else self._real.read(size, buffer)
+        octets = self._read_played(size) if self.is_played else self._read_live(size)
+        if buffer is None:
+            return octets
+        memoryview(buffer).cast("B")[: len(octets)] = octets
+        return len(octets)
+
+    def write(self, data: Any, /) -> int:
+        if self._link is None:
+            return self._real.write(data)  # type: ignore[no-any-return]  # the state gives an int
+        below, host, _ = self._link
+        octets = octets_of(data)
+        if not self.is_played:
+            return host.send_some(self._real.write, octets)
+        try:
+            host.send(octets)
+        finally:
+            below.show()
+        return len(octets)
+
+    def _shake_played(self) -> None:
+        below, _, origin = self._linked()
+        self._incoming.read()
+        self._is_shaken = True
+        failure = below.board.fail_connection(origin, FailureKind.TLS)
+        below.show()
+        if failure is not None:
+            raise rebuild(failure)
+
+    def _tell_hello(self) -> None:
+        """Write down the client hello that the state in C has just made, so that the socket that sends it is known."""
+        if not self._has_told_hello:
+            self._has_told_hello = True
+            hello = self._outgoing.read()
+            self._outgoing.write(hello)
+            expected_hellos[hello] = self.link
+
+    def _keep_handshake(self, error: ssl.SSLError | None) -> None:
+        if self._link is None:
+            return
+        below, _, origin = self._link
+        with keeping_tls(below.board, origin, below.host.channel.via) as keep:
+            if error is not None:
+                raise error
+            keep(self._real)
+
+    def _read_played(self, size: int) -> bytes:
+        below, host, _ = self._linked()
+        self._incoming.read()
+        if self._rests or not self.is_due:
+            self._rests = False
+            if self.is_ended and self._incoming.eof:
+                return self._end_played(host)
+            raise _want_read()
+        buffer = bytearray(size)
+        try:
+            count = host.receive_into(memoryview(buffer))
+        finally:
+            below.show()
+            # One read per readiness: who drains the object would else see two pieces as one.
+            self._rests = self.is_due
+        return bytes(buffer[:count])
+
+    def _end_played(self, host: Host) -> bytes:
+        host.receive_into(memoryview(bytearray(1)))
+        return b""
+
+    def _read_live(self, size: int) -> bytes:
+        _, host, _ = self._linked()
+        try:
+            octets: bytes = self._real.read(size)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as error:
+            host.peer_failed(error)
+            raise
+        host.peer_did(octets)
+        return octets
+
+    # ------------------------------------------------------------------ what the socket below asks
+
+    def link(self, below: Tap) -> ObjectState:
+        """The socket of `below` carries the records of this object."""
+        lower = below.host.channel
+        origin = Origin("https", lower.origin.host, lower.origin.port)
+
+        def wrap(sock: Any) -> ssl.SSLSocket:
+            return self._context.wrap_socket(sock, server_hostname=self._real.server_hostname)
+
+        def dial() -> Pump:
+            return Pump(dial_above(below, origin, wrap), below.show)
+
+        host = Host(below.board.open_channel(origin, lower.via), dial, lambda: None)
+        self._link = (below, host, origin)
+        self.is_played = below.stands_in
+        if self.is_played:
+            self._rest = _PlayedFacts(below, origin, self._real.server_hostname)
+        return self
+
+    @property
+    def is_due(self) -> bool:
+        if not self._is_shaken:
+            return True
+        _, host, _ = self._linked()
+        has_arrived = isinstance(host.line, Pump) and host.line.has_arrived
+        return has_arrived or (host.channel.is_due and not self.is_ended)
+
+    @property
+    def is_ended(self) -> bool:
+        return self._is_shaken and self._linked()[1].channel.has_only_end
+
+    def lower_ended(self) -> None:
+        self._linked()[1].peer_did(b"")
+
+    def lower_failed(self, error: OSError) -> None:
+        self._linked()[1].peer_failed(error)
+
+    def closed(self) -> None:
+        self._linked()[1].close()
+
+    def _linked(self) -> tuple[Tap, Host, Origin]:
+        assert self._link is not None, "asked only once the socket is known"
+        return self._link
+
+
+def _want_read() -> ssl.SSLWantReadError:
+    return ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "The operation did not complete (read)")

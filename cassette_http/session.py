@@ -1,0 +1,408 @@
+"""`use_cassette`: opens a cassette, puts it under the transports, and closes it. Here the rooms meet."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import platform
+import sys
+import sysconfig
+import threading
+import weakref
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ParamSpec, TypeVar
+
+from cassette_http.cassette import yaml_format
+from cassette_http.cassette.index import Entry, Index
+from cassette_http.cassette.matching import DEFAULT_MATCH, Matching, explain_miss, resolve
+from cassette_http.cassette.model import Failure, FailureKind, Header, Interaction, Origin, Request, TLSFacts, Track
+from cassette_http.cassette.modes import RecordMode, policy
+from cassette_http.cassette.redaction import Redactor, next_number
+from cassette_http.cassette.store import Store
+from cassette_http.errors import CassetteNotFound, CassetteNotWritable, UnmatchedRequest
+from cassette_http.intercept import intercepting
+from cassette_http.transport import base
+from cassette_http.transport.channel import Channel
+from cassette_http.transport.socket_face import CassetteTransport, clock
+from cassette_http.version import __version__
+
+__all__ = ["Cassette", "Miss", "use_cassette"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Miss:
+    """A request that was refused. `where` is the line of the user's code that led to it, as "file:line"."""
+
+    request: Request
+    message: str
+    where: str
+
+
+class Cassette:
+    """The cassette in use: what it holds, what was played and recorded, and what was missing.
+
+    Made by `use_cassette`; `misses` may be cleared by a test that expects a refusal.
+    """
+
+    def __init__(self, path: Path, record_mode: RecordMode, index: Index) -> None:
+        self.path, self.record_mode = path, record_mode
+        self.misses: list[Miss] = []
+        self.recorded: list[Interaction] = []
+        self._index = index
+
+    def __repr__(self) -> str:
+        return (
+            f"<Cassette {str(self.path)!r} {self.record_mode.value}: {len(self._index.entries)} loaded, "
+            f"{self.play_count} played, {len(self.recorded)} recorded, {len(self.misses)} missed>"
+        )
+
+    def __len__(self) -> int:
+        return len(self._index.entries) + len(self.recorded)
+
+    @property
+    def interactions(self) -> list[Interaction]:
+        """All interactions: those the file had when it was opened, then those recorded since."""
+        return [entry.interaction for entry in self._index.entries] + self.recorded
+
+    @property
+    def played(self) -> list[Interaction]:
+        """The loaded interactions that answered at least one request."""
+        return [entry.interaction for entry in self._index.entries if entry.plays]
+
+    @property
+    def unplayed(self) -> list[Interaction]:
+        """The loaded interactions that answered none."""
+        return [entry.interaction for entry in self._index.entries if not entry.plays]
+
+    @property
+    def play_count(self) -> int:
+        """How many requests were answered from the cassette."""
+        return sum(entry.plays for entry in self._index.entries)
+
+
+class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
+    """Record what happens on the wire into the cassette at `path`, or replay it from there.
+
+    A context manager that gives the `Cassette`, and a decorator for functions, async functions and generators (each
+    call then opens the cassette anew).
+
+    `record_mode` is one of "none", "once", "new_episodes", "all", "rewrite" (docs/record-modes.md). `match` lists what
+    must be equal for an interaction to answer a request: names (docs/matching.md) or functions of a request. `repeat`
+    says what a request gets whose interactions were all played: "fail", "last" or "cycle". `test` is kept in the
+    cassette's head. `allow_missing` makes record mode "none" take a missing file for an empty cassette.
+
+    Raises InvalidOption for an option that does not exist; on entering CassetteNotFound (record mode "none") and
+    CassetteFormatError; on leaving CassetteNotWritable if something could not be written, and UnmatchedRequest if a
+    request was refused although the block ended well (the program swallowed the error).
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        record_mode: str | RecordMode = RecordMode.ONCE,
+        *,
+        match: Iterable[str | Callable[..., Any]] = DEFAULT_MATCH,
+        repeat: str = "fail",
+        test: str | None = None,
+        allow_missing: bool = False,
+    ) -> None:
+        self._path = Path(path)
+        self._mode = RecordMode.of(record_mode)
+        self._match = tuple(match)
+        self._repeat = repeat
+        self._test = test
+        self._allow_missing = allow_missing
+        resolve(self._match)  # a wrong name is reported here, where the user wrote it
+        self._open: list[_Session] = []
+
+    def __enter__(self) -> Cassette:
+        session = _Session(self._path, self._mode, self._match, self._repeat, self._test, self._allow_missing)
+        self._open.append(session)
+        return session.board.cassette
+
+    def __exit__(
+        self, cls: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._open.pop().close(error)
+
+    async def __aenter__(self) -> Cassette:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, cls: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(cls, error, traceback)
+
+    def _again(self) -> use_cassette:
+        """The same, for one call of a decorated function; calls may overlap."""
+        return use_cassette(
+            self._path,
+            self._mode,
+            match=self._match,
+            repeat=self._repeat,
+            test=self._test,
+            allow_missing=self._allow_missing,
+        )
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        wrapper: Any
+        if inspect.isasyncgenfunction(function):
+
+            async def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
+                with self._again():
+                    async for item in function(*args, **kwargs):
+                        yield item
+
+        elif inspect.iscoroutinefunction(function):
+
+            async def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
+                with self._again():
+                    return await function(*args, **kwargs)
+
+        elif inspect.isgeneratorfunction(function):
+
+            def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
+                with self._again():
+                    return (yield from function(*args, **kwargs))
+
+        else:
+
+            def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
+                with self._again():
+                    return function(*args, **kwargs)
+
+        wrapped: Callable[P, R] = functools.wraps(function)(wrapper)
+        return wrapped
+
+
+class _Session:
+    """One `use_cassette` block, from opening to closing."""
+
+    def __init__(
+        self,
+        path: Path,
+        mode: RecordMode,
+        match: Iterable[str | Callable[..., Any]],
+        repeat: str,
+        test: str | None,
+        allow_missing: bool,
+    ) -> None:
+        store = Store(path, header=_header(test), rewrite=mode is RecordMode.REWRITE)
+        documents = _load(store, mode, allow_missing)
+        redactor = Redactor(next_number(documents[0].data) if documents else 1)
+        entries, facts = _sort(documents, str(path), redactor)
+        matching = resolve(match)
+        index = Index(entries, matching, repeat)
+        self.board = Board(Cassette(path, mode, index), index, store, matching, redactor, facts)
+        self._store = store
+        self._slots = ExitStack()
+        self._slots.enter_context(base.fill(CassetteTransport(self.board)))
+        self._slots.enter_context(intercepting())
+
+    def close(self, error: BaseException | None) -> None:
+        """Leave the transports, then the file. Raises what went unnoticed, unless `error` is under way already."""
+        self._slots.close()
+        self.board.leave()
+        if error is None and self.board.write_error is None:
+            self._store.commit()
+        else:
+            self._store.discard()
+        if error is not None:
+            return
+        if self.board.write_error is not None:
+            raise self.board.write_error
+        misses = self.board.cassette.misses
+        if misses:
+            swallowed = f"{misses[0].message}\n  (refused at {misses[0].where}, where the error was swallowed)"
+            raise UnmatchedRequest(swallowed)
+
+
+def _load(store: Store, mode: RecordMode, allow_missing: bool) -> list[yaml_format.Document]:
+    if mode is RecordMode.REWRITE:
+        return []
+    if store.exists():
+        return store.load()
+    if mode is RecordMode.NONE and not allow_missing:
+        raise CassetteNotFound(
+            f'there is no cassette {str(store.path)!r} to replay; to record it, run once with record_mode="once"'
+        )
+    return []
+
+
+def _sort(documents: list[yaml_format.Document], path: str, redactor: Redactor) -> tuple[list[Entry], list[TLSFacts]]:
+    """Tell interactions and facts apart, parsing only what does not show it by its first line."""
+    entries: list[Entry] = []
+    facts: list[TLSFacts] = []
+    for document in documents:
+        if document.request_line is None:
+            value = yaml_format.load_document(document.octets, path, document.line)
+            if isinstance(value, TLSFacts):
+                facts.append(value)
+            if not isinstance(value, Interaction):
+                continue
+        parse = functools.partial(_parse, document, path)
+        entries.append(Entry(len(entries) + 1, document.request_line, parse, redactor.redact_request))
+    return entries, facts
+
+
+def _parse(document: yaml_format.Document, path: str) -> Interaction:
+    value = yaml_format.load_document(document.octets, path, document.line)
+    assert isinstance(value, Interaction), "a document that begins with a request is an interaction"
+    return value
+
+
+def _header(test: str | None) -> Header:
+    by = f"cassette-http {__version__}, {platform.python_implementation()} {platform.python_version()}, {sys.platform}"
+    return Header(recorded=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), by=by, test=test)
+
+
+class Board:
+    """What the transports ask of one cassette (transport.socket_face.Switchboard). Safe to use from many threads."""
+
+    def __init__(
+        self,
+        cassette: Cassette,
+        index: Index,
+        store: Store,
+        matching: Matching,
+        redactor: Redactor,
+        facts: Iterable[TLSFacts],
+    ) -> None:
+        self.cassette = cassette
+        self.policy = policy(cassette.record_mode, bool(index.entries))
+        self.decides_at_head = not matching.needs_body
+        self.write_error: CassetteNotWritable | None = None
+        self._index, self._store, self._matching = index, store, matching
+        self._redactor = redactor
+        self._facts = {one.origin: one for one in facts}
+        self._channels: weakref.WeakSet[Channel] = weakref.WeakSet()
+        self._started = 0
+        self._lock = threading.RLock()
+
+    # ------------------------------------------------------------------ requests
+
+    def start(self) -> int:
+        with self._lock:
+            self._started += 1
+            return self._started
+
+    def choose(self, request: Request) -> Interaction | None:
+        with self._lock:
+            request = self._redactor.redact_request(request)
+            entry = self._index.find(request)
+            if entry is not None:
+                entry.plays += 1
+                return entry.interaction
+            if self.policy.can_record:
+                return None
+            raise self._refuse(request)
+
+    def expect(self, request: Request) -> Interaction | None:
+        with self._lock:
+            entry = self._index.find_by_head(self._redactor.redact_request(request))
+            return entry.interaction if entry is not None else None
+
+    def claim(self, interaction: Interaction) -> None:
+        with self._lock:
+            for entry in self._index.entries:
+                if entry.is_parsed and entry.interaction is interaction:
+                    entry.plays += 1
+
+    def keep(self, interaction: Interaction, number: int) -> None:
+        with self._lock:
+            interaction = self._redactor.redact(interaction)
+            self.cassette.recorded.append(interaction)
+            self._append(yaml_format.dump_interaction(interaction))
+
+    # ------------------------------------------------------------------ connections
+
+    def open_channel(self, origin: Origin, via: Origin | None) -> Channel:
+        channel = Channel(origin, self, clock, via)
+        with self._lock:
+            self._channels.add(channel)
+        return channel
+
+    def fail_connection(self, origin: Origin, *kinds: FailureKind) -> Failure | None:
+        if not self.policy.can_play:
+            return None
+        with self._lock:
+            entry = self._index.find_connection_failure(origin, kinds)
+            if entry is None:
+                return None
+            entry.plays += 1
+            return entry.interaction.track.failure
+
+    def keep_connection_failure(self, origin: Origin, failure: Failure, via: Origin | None) -> None:
+        self.keep(Interaction(origin, None, Track(failure=failure), via), self.start())
+
+    def tls_facts(self, origin: Origin) -> TLSFacts | None:
+        return self._facts.get(origin)
+
+    def keep_tls_facts(self, facts: TLSFacts) -> None:
+        with self._lock:
+            if self._facts.get(facts.origin) != facts:
+                self._facts[facts.origin] = facts
+                self._append(yaml_format.dump_tls(facts))
+
+    def leave(self) -> None:
+        """The block ends: finish what is open."""
+        with self._lock:
+            for channel in list(self._channels):
+                channel.leave()
+
+    # ------------------------------------------------------------------ inside
+
+    def _append(self, document: bytes) -> None:
+        """Write now, so that a killed process loses nothing; an error is raised when the block ends.
+
+        The recorder must not raise into a client, which would take it for an error of the connection.
+        """
+        if self.write_error is not None:
+            return
+        try:
+            self._store.append(document)
+        except CassetteNotWritable as error:
+            self.write_error = error
+
+    def _refuse(self, request: Request) -> UnmatchedRequest:
+        candidates = [
+            (entry.number, entry.request, entry.plays > 0) for entry in self._index.entries if entry.request is not None
+        ]
+        message = explain_miss(
+            request,
+            candidates,
+            cassette=str(self.cassette.path),
+            mode=self.cassette.record_mode.value,
+            matching=self._matching,
+        )
+        self.cassette.misses.append(Miss(request, message, _caller()))
+        return UnmatchedRequest(message)
+
+
+_FOREIGN = tuple(
+    folder + os.sep
+    for folder in {
+        os.path.dirname(__file__),
+        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+    }
+)
+
+
+def _caller() -> str:
+    """The innermost line that is neither ours, nor the standard library's, nor an installed package's."""
+    frame = sys._getframe(1)
+    fallback = frame
+    while frame is not None:
+        if not frame.f_code.co_filename.startswith(_FOREIGN):
+            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        fallback, frame = frame, frame.f_back  # type: ignore[assignment]  # None ends the loop
+    return f"{fallback.f_code.co_filename}:{fallback.f_lineno}"
