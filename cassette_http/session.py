@@ -22,7 +22,7 @@ from cassette_http.cassette import yaml_format
 from cassette_http.cassette.index import Entry, Index
 from cassette_http.cassette.matching import DEFAULT_MATCH, Matching, explain_miss, resolve
 from cassette_http.cassette.model import Failure, FailureKind, Header, Interaction, Origin, Request, TLSFacts, Track
-from cassette_http.cassette.modes import RecordMode, policy
+from cassette_http.cassette.modes import Policy, RecordMode, policy
 from cassette_http.cassette.redaction import Redactor, next_number
 from cassette_http.cassette.store import Store
 from cassette_http.errors import CassetteNotFound, CassetteNotWritable, UnmatchedRequest
@@ -117,7 +117,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
     ) -> None:
         self._path = Path(path)
         self._mode = RecordMode.of(record_mode)
-        self._match = tuple(match)
+        self._match = (match,) if isinstance(match, str) else tuple(match)
         self._repeat = repeat
         self._test = test
         self._allow_missing = allow_missing
@@ -198,11 +198,12 @@ class _Session:
     ) -> None:
         store = Store(path, header=_header(test), rewrite=mode is RecordMode.REWRITE)
         documents = _load(store, mode, allow_missing)
-        redactor = Redactor(next_number(documents[0].data) if documents else 1)
+        may = policy(mode, had_content=len(documents) > 1)
+        redactor = Redactor(next_number(documents[0].data) if documents and may.can_record else 1)
         entries, facts = _sort(documents, str(path), redactor)
         matching = resolve(match)
         index = Index(entries, matching, repeat)
-        self.board = Board(Cassette(path, mode, index), index, store, matching, redactor, facts)
+        self.board = Board(Cassette(path, mode, index), may, index, store, matching, redactor, facts)
         self._store = store
         self._slots = ExitStack()
         self._slots.enter_context(base.fill(CassetteTransport(self.board)))
@@ -244,7 +245,7 @@ def _sort(documents: list[yaml_format.Document], path: str, redactor: Redactor) 
     facts: list[TLSFacts] = []
     for document in documents:
         if document.request_line is None:
-            value = yaml_format.load_document(document.octets, path, document.line)
+            value = document.load(path)
             if isinstance(value, TLSFacts):
                 facts.append(value)
             if not isinstance(value, Interaction):
@@ -255,7 +256,7 @@ def _sort(documents: list[yaml_format.Document], path: str, redactor: Redactor) 
 
 
 def _parse(document: yaml_format.Document, path: str) -> Interaction:
-    value = yaml_format.load_document(document.octets, path, document.line)
+    value = document.load(path)
     assert isinstance(value, Interaction), "a document that begins with a request is an interaction"
     return value
 
@@ -271,6 +272,7 @@ class Board:
     def __init__(
         self,
         cassette: Cassette,
+        may: Policy,
         index: Index,
         store: Store,
         matching: Matching,
@@ -278,7 +280,7 @@ class Board:
         facts: Iterable[TLSFacts],
     ) -> None:
         self.cassette = cassette
-        self.policy = policy(cassette.record_mode, bool(index.entries))
+        self.policy = may
         self.decides_at_head = not matching.needs_body
         self.write_error: CassetteNotWritable | None = None
         self._index, self._store, self._matching = index, store, matching

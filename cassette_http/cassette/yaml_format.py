@@ -22,7 +22,7 @@ import re
 import warnings
 from typing import NamedTuple
 
-from cassette_http.cassette.model import Header
+from cassette_http.cassette.model import Header, Interaction, TLSFacts
 from cassette_http.cassette.reading import is_canonical_beginning, load_document
 from cassette_http.cassette.writing import dump_header, dump_interaction, dump_tls
 from cassette_http.errors import CassetteFormatError, CassetteWarning
@@ -65,6 +65,15 @@ class Document(NamedTuple):
     def line(self) -> int:
         """The line of the file that the document begins in, from 1."""
         return self.data.count(b"\n", 0, self.start) + 1
+
+    def load(self, path: str) -> Interaction | TLSFacts | Header:
+        """Build what the document says. Raises CassetteFormatError, which names `path` and the line in the file."""
+        try:
+            return load_document(self.octets, path, 1)
+        except CassetteFormatError as error:
+            # Lines are counted only now: it takes a walk through the file.
+            line = None if error.line is None else self.line + error.line - 1
+            raise CassetteFormatError(path, line, error.reason) from error.__cause__
 
 
 UTF8_BOM = b"\xef\xbb\xbf"

@@ -23,6 +23,7 @@ for ever: for those the recorded interaction that fits the head decides.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
@@ -38,6 +39,10 @@ from cassette_http.wire.messages import field_values
 from cassette_http.wire.reader import RequestReader, ResponseReader
 
 __all__ = ["Channel", "PlayedWriteFailure", "Tape"]
+
+
+# What every message has that announces the end of its connection: spares the others a parse.
+MAY_CLOSE = re.compile(rb"HTTP/1\.0|\nconnection:", re.IGNORECASE)
 
 
 class Tape(Protocol):
@@ -119,6 +124,7 @@ class Channel:
         self.tunnel_request: bytes | None = None  # the CONNECT that a proxy was asked, once it has agreed
         self._tape, self._clock = tape, clock
         self._exchanges: deque[Exchange] = deque()
+        self.has_spoken = False  # the client has sent something
         self._refusal: UnmatchedRequest | None = None
         self._ended = False
 
@@ -192,12 +198,11 @@ class Channel:
                 return Signal.WAIT
             result = exchange.player.read(at_most, exchange.sent_after_head, exchange.reader.is_complete)
             if result is not Signal.IDLE:
-                self._ended = self._ended or result is Signal.END or isinstance(result, Failure)
+                self._note_end(exchange, result)
                 return result
             if not exchange.is_over:
                 return Signal.WAIT
             self._exchanges.popleft()
-            self._ended = not stays_open(exchange.player.interaction)
         return Signal.END if self._ended else Signal.IDLE
 
     def client_closed(self) -> None:
@@ -223,6 +228,9 @@ class Channel:
 
     def peer_sent(self, octets: bytes) -> None:
         """The peer sent `octets`, which the client gets next."""
+        if not self.has_spoken:
+            self.is_transparent = True  # not HTTP, where the client speaks first
+            return
         at = self._clock()
         while octets and self._exchanges:
             exchange = self._exchanges[0]
@@ -271,9 +279,20 @@ class Channel:
             if not last.is_over:
                 return last
             self._settle(last)
+        self.has_spoken = True
+        self._ended = False
         exchange = Exchange(self._tape.start())
         self._exchanges.append(exchange)
         return exchange
+
+    def _note_end(self, exchange: Exchange, result: bytes | Failure | Signal) -> None:
+        """See whether the played connection is closed after what the client has got."""
+        player = exchange.player
+        assert player is not None
+        if not isinstance(result, bytes):
+            self._ended = self._ended or result is Signal.END or isinstance(result, Failure)
+        elif player.is_drained and not player.has_ending and exchange.is_over and not stays_open(player.interaction):
+            self._ended = True
 
     def _settle(self, exchange: Exchange) -> None:
         """A new request begins: end the exchange before it, unless its response may still come (pipelining)."""
@@ -405,14 +424,17 @@ def answers_early(interaction: Interaction) -> bool:
 
 
 def stays_open(interaction: Interaction) -> bool:
-    """The connection can serve another request after this one (RFC 9112 section 9.3)."""
+    """The peer would not close the connection after this response (RFC 9112 section 9.3)."""
     assert interaction.request is not None
+    head_octets, octets = interaction.request.head_octets, interaction.track.pieces[0].octets
+    if not (MAY_CLOSE.search(head_octets) or MAY_CLOSE.search(octets)):
+        return True
     request = interaction.request.head
     response = ResponseReader(request.method)
     response.feed(interaction.track.octets)
-    return is_persistent(request.version, request.fields) and (
-        response.head is None or is_persistent(response.head.version, response.head.fields)
-    )
+    if response.head is None or not response.is_complete:
+        return True  # the recorded client gave up on a peer that was silent
+    return is_persistent(request.version, request.fields) and is_persistent(response.head.version, response.head.fields)
 
 
 class PlayedWriteFailure(Exception):

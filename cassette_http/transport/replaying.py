@@ -38,13 +38,18 @@ class Player:
         """Nothing is left to hand out but the end of the stream."""
         return self.is_drained and self._ending() is Signal.END
 
+    @property
+    def has_ending(self) -> bool:
+        """The recorded peer closed, broke off or fell silent after its last piece."""
+        return self._ending() is not Signal.IDLE
+
     def is_due(self, sent: int, is_complete: bool) -> bool:
         """A read would not have to wait.
 
         `sent` counts the octets after the request's head, `is_complete` says that the request was sent completely.
         """
         if self.is_drained:
-            return self._ending() is not Signal.IDLE and not self._is_timeout
+            return self.has_ending and not self._is_timeout
         needed = self._pieces[self._next].sent
         if needed is None or not self.is_upgrade:
             return is_complete or (needed is not None and sent >= needed)

@@ -135,6 +135,10 @@ class Host:
         if isinstance(result, bytes):
             view[: len(result)] = result
             return len(result)
+        if result is Signal.IDLE and self.line is None and not self.channel.has_spoken:
+            # Not HTTP, where the client speaks first.
+            self.channel.is_transparent = True
+            result = Signal.LIVE
         if result is Signal.LIVE or (result is Signal.IDLE and self.line is not None):
             return self._receive_live(view)
         if isinstance(result, Failure):

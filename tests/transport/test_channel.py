@@ -300,6 +300,15 @@ def test_what_is_not_http_passes(octets: bytes, can_play: bool) -> None:
     assert tape.kept == []
 
 
+def test_peer_that_speaks_first_does_not_speak_http() -> None:
+    channel, tape, _ = recording()
+    channel.peer_sent(b"220 mail.test ESMTP\r\n")
+    assert channel.is_transparent
+    channel.client_sent(GET)
+    channel.peer_sent(OK)
+    assert tape.kept == []
+
+
 # ---------------------------------------------------------------------- replaying
 
 

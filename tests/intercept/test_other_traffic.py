@@ -1,0 +1,124 @@
+"""What is not HTTP works as without us, in every record mode."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cassette_http import use_cassette
+from tests.peer import Connection, Peer, keep_alive, response
+
+MODES = ["none", "once", "new_episodes", "all", "rewrite"]
+
+
+@pytest.fixture(params=MODES)
+def in_use(request: pytest.FixtureRequest, peer: Callable[..., Peer], tmp_path: Path) -> use_cassette:
+    """A cassette with one interaction, in each of the modes."""
+    path = tmp_path / "some.yaml"
+    server = peer(keep_alive(lambda octets: response(b"recorded")))
+    with use_cassette(path, "once"), socket.create_connection((server.host, server.port)) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: api.test\r\n\r\n")
+        sock.recv(1000)
+    return use_cassette(path, request.param)
+
+
+def redis(connection: Connection) -> None:
+    """The client speaks first."""
+    while True:
+        assert connection.read_until(b"PING\r\n") == b"*1\r\n$4\r\nPING\r\n"
+        connection.send(b"+PONG\r\n")
+
+
+def smtp(connection: Connection) -> None:
+    """The server speaks first."""
+    connection.send(b"220 mail.test ESMTP\r\n")
+    connection.read_until(b"EHLO me\r\n")
+    connection.send(b"250 mail.test\r\n")
+
+
+def test_protocol_where_the_client_speaks_first(in_use: use_cassette, peer: Callable[..., Peer]) -> None:
+    server = peer(redis)
+    with in_use as cassette, socket.create_connection((server.host, server.port), timeout=5) as sock:
+        for _ in range(3):
+            sock.sendall(b"*1\r\n$4\r\nPING\r\n")
+            assert sock.recv(100) == b"+PONG\r\n"
+    assert (cassette.misses, cassette.recorded) == ([], [])
+
+
+def test_protocol_where_the_server_speaks_first(in_use: use_cassette, peer: Callable[..., Peer]) -> None:
+    server = peer(smtp)
+    with in_use as cassette, socket.create_connection((server.host, server.port), timeout=5) as sock:
+        assert sock.recv(100) == b"220 mail.test ESMTP\r\n"
+        sock.sendall(b"EHLO me\r\n")
+        assert sock.recv(100) == b"250 mail.test\r\n"
+    assert (cassette.misses, cassette.recorded) == ([], [])
+
+
+def test_protocol_of_an_event_loop_where_the_client_speaks_first(
+    in_use: use_cassette, peer: Callable[..., Peer]
+) -> None:
+    server = peer(redis)
+
+    async def talk() -> list[bytes]:
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        answers = []
+        for _ in range(3):
+            writer.write(b"*1\r\n$4\r\nPING\r\n")
+            answers.append(await asyncio.wait_for(reader.readline(), 5))
+        writer.close()
+        await writer.wait_closed()
+        return answers
+
+    with in_use as cassette:
+        assert asyncio.run(talk()) == [b"+PONG\r\n"] * 3
+    assert (cassette.misses, cassette.recorded) == ([], [])
+
+
+def test_servers_and_datagrams_are_left_alone(in_use: use_cassette) -> None:
+    with in_use, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.bind(("127.0.0.1", 0))
+        one.connect(one.getsockname())
+        one.send(b"to myself")
+        assert one.recv(100) == b"to myself"
+        near, far = socket.socketpair()
+        with near, far:
+            near.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert far.recv(100) == b"GET / HTTP/1.1\r\n\r\n"
+
+
+def test_hooks_are_there_only_while_a_cassette_is_in_use(tmp_path: Path) -> None:
+    before = {name: vars(socket.socket).get(name) for name in ("connect", "send", "recv", "close", "getsockopt")}
+    lookup = socket.getaddrinfo
+    with use_cassette(tmp_path / "one.yaml"):
+        with use_cassette(tmp_path / "two.yaml"):
+            pass
+        assert socket.getaddrinfo is not lookup
+    after = {name: vars(socket.socket).get(name) for name in before}
+    assert (after, socket.getaddrinfo) == (before, lookup)
+
+
+def test_thread_that_was_started_inside_the_block_is_offline_too(in_use: use_cassette) -> None:
+    failures: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            with socket.create_connection(("api.test", 80)) as sock:
+                sock.sendall(b"GET /unknown HTTP/1.1\r\nHost: api.test\r\n\r\n")
+        except OSError as error:
+            failures.append(error)
+
+    using = in_use
+    if "none" not in str(using._mode):
+        pytest.skip("only the mode that never connects can do without a host that exists")
+    cassette = using.__enter__()
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join(10)
+    cassette.misses.clear()
+    using.__exit__(None, None, None)
+    assert [type(error).__name__ for error in failures] == ["UnmatchedRequest"]

@@ -1,0 +1,164 @@
+"""The floors: what may import what. A new room or module needs its line in these tables."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = "cassette_http"
+ROOT = Path(__file__).parent.parent / PACKAGE
+
+# A room is a folder or a module right below the package. `__init__` shows what users see, and is above what
+# it exports; `__main__` is above everything.
+FLOORS = {
+    "errors": 0,
+    "version": 0,
+    "wire": 0,
+    "cassette": 1,
+    "transport": 2,
+    "client": 3,
+    "intercept": 3,
+    "session": 4,
+    "__init__": 4,
+    "pytest_plugin": 5,
+    "cli": 5,
+    "run": 5,
+    "server": 5,
+    "demo": 5,
+    "view": 5,
+    "convert": 5,
+    "__main__": 6,
+}
+
+# Beyond the floors: the client asks the transport, and knows nothing of cassettes.
+FORBIDDEN = {"client": {"cassette", "intercept"}, "intercept": {"client"}, "wire": {"errors", "version"}}
+
+# What makes one copy of the logic serve blocking and asynchronous programs: no I/O in these.
+PURE = {
+    "wire": {"*"},
+    "cassette": {"model", "matching", "redaction", "modes", "splicing", "decoding", "vault"},
+    "transport": {"channel", "recording", "replaying"},
+}
+DOES_IO = {
+    *("_socket", "_ssl", "aiohttp", "asyncio", "fcntl", "ftplib", "glob", "http", "httpx", "io", "mmap"),
+    *("multiprocessing", "os", "pathlib", "posix", "requests", "select", "selectors", "shutil", "signal"),
+    *("smtplib", "socket", "socketserver", "ssl", "subprocess", "tempfile", "trio", "urllib3"),
+}
+
+MODULES = sorted(path for path in ROOT.rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    """The dotted name below the package, such as "wire.head"; a room's `__init__` has the room's name."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
+
+
+NAMES = {name_of(path): path for path in MODULES}
+
+
+def room_of(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every import of a module, those in functions and under TYPE_CHECKING too, by its full dotted name."""
+    package = [PACKAGE, *path.relative_to(ROOT).parts[:-1]]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            source = ".".join([*base, *([node.module] if node.module else [])])
+            # `from room import name`: the name is a module, or it lives in the room's own module.
+            yield from (f"{source}.{alias.name}" for alias in node.names)
+
+
+def inner_imports(path: Path) -> set[str]:
+    """The modules of this package that a module imports, named as in NAMES."""
+    found = set()
+    for full in imports(path):
+        if full == PACKAGE or full.startswith(PACKAGE + "."):
+            name = full[len(PACKAGE) + 1 :]
+            while name and name not in NAMES:
+                name = name.rpartition(".")[0]
+            found.add(name or "__init__")
+    return found
+
+
+def test_every_room_is_in_the_table() -> None:
+    rooms = {room_of(name) for name in NAMES}
+    assert rooms <= FLOORS.keys(), "a room is missing from FLOORS"
+
+
+def test_every_room_of_the_special_tables_is_known() -> None:
+    assert FORBIDDEN.keys() | PURE.keys() <= FLOORS.keys()
+    assert {room for rooms in FORBIDDEN.values() for room in rooms} <= FLOORS.keys()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_imports_go_down(name: str) -> None:
+    room = room_of(name)
+    for other in map(room_of, inner_imports(NAMES[name])):
+        assert FLOORS[other] <= FLOORS[room], f"{name} imports {other}, which is on a higher floor"
+        assert other not in FORBIDDEN.get(room, ()), f"{name} imports {other}"
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if room_of(name) in PURE])
+def test_pure_modules_do_no_io(name: str) -> None:
+    room, _, module = name.partition(".")
+    if PURE[room] & {"*", module}:
+        for full in imports(NAMES[name]):
+            top = full.partition(".")[0]
+            assert top not in DOES_IO, f"{name} is pure, and imports {top}"
+            if top == PACKAGE:
+                assert_is_pure(name, full)
+
+
+def assert_is_pure(name: str, full: str) -> None:
+    """A pure module of a room imports only pure ones of this and lower rooms."""
+    parts = full.split(".")
+    if len(parts) > 2 and parts[1] in PURE:
+        is_module = ".".join(parts[1:3]) in NAMES
+        assert not is_module or PURE[parts[1]] & {"*", parts[2]}, f"{name} is pure, and imports {full}"
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if room_of(name) == "wire"])
+def test_wire_imports_only_the_standard_library(name: str) -> None:
+    assert {full.partition(".")[0] for full in imports(NAMES[name])} <= sys.stdlib_module_names | {PACKAGE}
+
+
+def test_modules_import_each_other_in_no_circle() -> None:
+    graph = {name: inner_imports(path) - {name} for name, path in NAMES.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"modules import each other: {' -> '.join(error.args[1])}")
+
+
+# -- the checks themselves -----------------------------------------------------------------------------------
+
+
+def test_imports_in_functions_and_for_types_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    room = tmp_path / "wire"
+    room.mkdir()
+    (room / "head.py").write_text(
+        "import a.b\n"
+        "from . import sibling\n"
+        "from ..cassette.model import Request\n"
+        "if TYPE_CHECKING:\n    from cassette_http import session\n"
+        "def inner():\n    import socket\n"
+    )
+    assert set(imports(room / "head.py")) == {
+        "a.b",
+        "cassette_http.wire.sibling",
+        "cassette_http.cassette.model.Request",
+        "cassette_http.session",
+        "socket",
+    }
