@@ -204,7 +204,7 @@ class _Session:
         matching = resolve(match)
         index = Index(entries, matching, repeat)
         self.board = Board(Cassette(path, mode, index), may, index, store, matching, redactor, facts)
-        self._store = store
+        self._store, self._allow_missing = store, allow_missing
         self._slots = ExitStack()
         self._slots.enter_context(base.fill(CassetteTransport(self.board)))
         self._slots.enter_context(intercepting())
@@ -214,6 +214,8 @@ class _Session:
         self._slots.close()
         self.board.leave()
         if error is None and self.board.write_error is None:
+            if self.board.policy.can_record and not self._allow_missing and not self._store.exists():
+                self._store.append()  # that nothing happened is a recording too: it can be replayed
             self._store.commit()
         else:
             self._store.discard()

@@ -17,7 +17,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
+from cassette_http.cassette.model import Failure
 from cassette_http.intercept.names import Target
+from cassette_http.transport.failures import rebuild
 from cassette_http.transport.socket_face import Host, Switchboard, octets_of
 
 __all__ = ["Above", "PlainLine", "Pump", "Tap", "alive", "expected_hellos", "put_tap", "take_tap", "tap_of"]
@@ -48,6 +50,11 @@ class Above(Protocol):
     @property
     def is_ended(self) -> bool:
         """All that is left is that the peer closes."""
+        ...
+
+    @property
+    def lower_failure(self) -> Failure | None:
+        """The recorded TCP connection broke, and nothing else is left."""
         ...
 
     def lower_ended(self) -> None:
@@ -202,6 +209,8 @@ class Tap:
         tap = Tap(sock, self.board, host, self.target, self.peer)
         tap.options = self.options
         tap._far_end, self._far_end = self._far_end, None
+        tap._is_marked = self._is_marked
+        tap.show()
         return tap
 
     def take_descriptor(self, dialled: socket.socket) -> None:
@@ -291,6 +300,9 @@ class Tap:
 
     def _receive_below_tls(self, above: Above, sock: socket.socket, view: memoryview) -> int:
         if above.is_played:
+            broken = above.lower_failure
+            if broken is not None:
+                raise rebuild(broken)
             if above.is_ended and not above.is_due:
                 return 0
             view[:1] = WAKE

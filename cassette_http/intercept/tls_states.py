@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-from cassette_http.cassette.model import FailureKind, Origin, TLSFacts
+from cassette_http.cassette.model import Failure, FailureKind, Origin, TLSFacts
 from cassette_http.intercept.taps import Pump, Tap, expected_hellos
 from cassette_http.transport import live
 from cassette_http.transport.failures import rebuild
@@ -127,6 +127,11 @@ class SocketState:
     def write(self, data: Any, /) -> int:
         return self._tap.send(data)
 
+    def shutdown(self) -> Any:
+        """The program closes first: what the peer does after that is not part of the interaction."""
+        self._tap.host.channel.client_closed()
+        return self._rest.shutdown()
+
     def do_handshake(self) -> None:
         if self._real is not None:
             with keeping_tls(self._tap.board, self._origin, self._tap.host.channel.via) as keep:
@@ -197,6 +202,12 @@ class ObjectState:
         finally:
             below.show()
         return len(octets)
+
+    def shutdown(self) -> Any:
+        """The program closes first: what the peer does after that is not part of the interaction."""
+        if self._link is not None:
+            self._link[1].channel.client_closed()
+        return None if self.is_played else self._real.shutdown()
 
     def _shake_played(self) -> None:
         below, _, origin = self._linked()
@@ -288,6 +299,12 @@ class ObjectState:
     @property
     def is_ended(self) -> bool:
         return self._is_shaken and self._linked()[1].channel.has_only_end
+
+    @property
+    def lower_failure(self) -> Failure | None:
+        failure = self._linked()[1].channel.next_failure if self._is_shaken else None
+        # Failures of TLS itself are met by who reads the object.
+        return failure if failure is not None and "class" not in failure.details else None
 
     def lower_ended(self) -> None:
         self._linked()[1].peer_did(b"")

@@ -23,9 +23,12 @@ for ever: for those the recorded interaction that fits the head decides.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Protocol
 
@@ -35,7 +38,7 @@ from cassette_http.errors import UnmatchedRequest
 from cassette_http.transport.recording import Recording
 from cassette_http.transport.replaying import Player, Signal
 from cassette_http.wire.framing import is_persistent
-from cassette_http.wire.messages import field_values
+from cassette_http.wire.messages import RequestHead, field_values
 from cassette_http.wire.reader import RequestReader, ResponseReader
 
 __all__ = ["Channel", "PlayedWriteFailure", "Tape"]
@@ -43,6 +46,10 @@ __all__ = ["Channel", "PlayedWriteFailure", "Tape"]
 
 # What every message has that announces the end of its connection: spares the others a parse.
 MAY_CLOSE = re.compile(rb"HTTP/1\.0|\nconnection:", re.IGNORECASE)
+
+
+WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+ACCEPTED_KEY = re.compile(rb"(\nSec-WebSocket-Accept:[ \t]*)[^\r\n]*", re.IGNORECASE)
 
 
 class Tape(Protocol):
@@ -81,7 +88,18 @@ class State(Enum):
 class Exchange:
     """One request of the connection, and the way it takes."""
 
-    __slots__ = ("is_kept", "later_octets", "number", "octets", "player", "reader", "recording", "sent_at", "state")
+    __slots__ = (
+        "is_kept",
+        "is_tunnel",
+        "later_octets",
+        "number",
+        "octets",
+        "player",
+        "reader",
+        "recording",
+        "sent_at",
+        "state",
+    )
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -93,6 +111,7 @@ class Exchange:
         self.player: Player | None = None
         self.sent_at = 0.0
         self.is_kept = False
+        self.is_tunnel = False  # a CONNECT that the proxy agreed to
 
     @property
     def sent_after_head(self) -> int:
@@ -160,6 +179,12 @@ class Channel:
             return self._refusal is None and self._ended
         player = self._exchanges[0].player
         return player is not None and player.has_only_end
+
+    @property
+    def next_failure(self) -> Failure | None:
+        """The failure that the next read would raise, if nothing comes before it."""
+        player = self._exchanges[0].player if self._exchanges and self._refusal is None else None
+        return player.next_failure if player is not None else None
 
     # ------------------------------------------------------------------ what the client does
 
@@ -291,8 +316,8 @@ class Channel:
         assert player is not None
         if not isinstance(result, bytes):
             self._ended = self._ended or result is Signal.END or isinstance(result, Failure)
-        elif player.is_drained and not player.has_ending and exchange.is_over and not stays_open(player.interaction):
-            self._ended = True
+        elif player.is_drained and not player.has_ending and exchange.is_over and not exchange.is_tunnel:
+            self._ended = not stays_open(player.interaction)
 
     def _settle(self, exchange: Exchange) -> None:
         """A new request begins: end the exchange before it, unless its response may still come (pipelining)."""
@@ -359,14 +384,16 @@ class Channel:
         exchange.state = State.PLAYING
         head = exchange.reader.head
         assert head is not None
-        is_tunnel = is_upgrade = False
+        is_upgrade = False
         if head.method == "CONNECT" or field_values(head.fields, "upgrade"):
             response = ResponseReader(head.method)
             response.feed(interaction.track.octets)
-            is_tunnel = response.is_upgrade and head.method == "CONNECT"
-            is_upgrade = response.is_upgrade and not is_tunnel
+            exchange.is_tunnel = response.is_upgrade and head.method == "CONNECT"
+            is_upgrade = response.is_upgrade and not exchange.is_tunnel
+        if is_upgrade:
+            interaction = with_accepted_key(interaction, head)
         exchange.player = Player(interaction, is_upgrade=is_upgrade)
-        if is_tunnel:
+        if exchange.is_tunnel:
             self._enter_tunnel(exchange)
         self._meet_write_failure(exchange)
 
@@ -435,6 +462,18 @@ def stays_open(interaction: Interaction) -> bool:
     if response.head is None or not response.is_complete:
         return True  # the recorded client gave up on a peer that was silent
     return is_persistent(request.version, request.fields) and is_persistent(response.head.version, response.head.fields)
+
+
+def with_accepted_key(interaction: Interaction, sent: RequestHead) -> Interaction:
+    """Accept the key of this WebSocket handshake in place of the recorded one's (RFC 6455 section 4.2.2)."""
+    keys = field_values(sent.fields, "sec-websocket-key")
+    if not keys:
+        return interaction
+    digest = hashlib.sha1(keys[0].encode("latin-1") + WEBSOCKET_GUID, usedforsecurity=False).digest()
+    first, *rest = interaction.track.pieces
+    octets = ACCEPTED_KEY.sub(rb"\g<1>" + base64.b64encode(digest), first.octets, count=1)
+    track = replace(interaction.track, pieces=(replace(first, octets=octets), *rest))
+    return replace(interaction, track=track)
 
 
 class PlayedWriteFailure(Exception):

@@ -43,6 +43,12 @@ class Player:
         """The recorded peer closed, broke off or fell silent after its last piece."""
         return self._ending() is not Signal.IDLE
 
+    @property
+    def next_failure(self) -> Failure | None:
+        """The failure that the next read raises, if it does."""
+        ending = self._ending() if self.is_drained else None
+        return ending if isinstance(ending, Failure) else None
+
     def is_due(self, sent: int, is_complete: bool) -> bool:
         """A read would not have to wait.
 

@@ -340,7 +340,7 @@ class SocketFace:
             self.host.line.settimeout(timeout_s)  # type: ignore[attr-defined]  # our lines are sockets
 
     def gettimeout(self) -> float | None:
-        return self._timeout_s
+        return None if self._timeout_s is None else float(self._timeout_s)
 
     def setsockopt(self, level: int, name: int, value: Any, /) -> None:
         if self.host.line is not None:
