@@ -306,10 +306,7 @@ class ChunkedDecoder:
             raise copy(self._error)
         try:
             while at < len(data) and self._state is not _State.COMPLETE:
-                if self._state is _State.DATA:
-                    at = self._take_data(data, at, pieces)
-                else:
-                    at = self._take_line(data, at)
+                at = self._take_data(data, at, pieces) if self._state is _State.DATA else self._take_line(data, at)
         except MalformedMessage as error:
             # A copy, as the error's own traceback keeps the caller's buffer alive, and its size fixed.
             self._error = copy(error)

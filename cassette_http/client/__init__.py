@@ -1,0 +1,69 @@
+"""The API of `http.client`, over transports that can be live, recording or replaying.
+
+`from cassette_http import client` takes the place of `from http import client`.
+"""
+
+from __future__ import annotations
+
+from cassette_http.client import connection, constants, message
+from cassette_http.client.connection import HTTPConnection, HTTPSConnection
+from cassette_http.client.constants import responses
+from cassette_http.client.errors import (
+    BadStatusLine,
+    CannotSendHeader,
+    CannotSendRequest,
+    HTTPException,
+    ImproperConnectionState,
+    IncompleteRead,
+    InvalidURL,
+    LineTooLong,
+    NotConnected,
+    RemoteDisconnected,
+    ResponseNotReady,
+    TunnelError,
+    UnimplementedFileMode,
+    UnknownProtocol,
+    UnknownTransferEncoding,
+    error,
+)
+from cassette_http.client.response import HTTPResponse, InterimResponse
+
+__all__ = [
+    "BadStatusLine",
+    "CannotSendHeader",
+    "CannotSendRequest",
+    "HTTPConnection",
+    "HTTPException",
+    "HTTPResponse",
+    "HTTPSConnection",
+    "ImproperConnectionState",
+    "IncompleteRead",
+    "InterimResponse",
+    "InvalidURL",
+    "LineTooLong",
+    "NotConnected",
+    "RemoteDisconnected",
+    "ResponseNotReady",
+    "TunnelError",
+    "UnimplementedFileMode",
+    "UnknownProtocol",
+    "UnknownTransferEncoding",
+    "error",
+    "responses",
+]
+
+# Names that `import *` leaves out, as it does with http.client.
+HTTP_PORT = constants.HTTP_PORT
+HTTPS_PORT = constants.HTTPS_PORT
+HTTPMessage = message.HTTPMessage
+parse_headers = message.parse_headers
+# OK, NOT_FOUND, ...
+globals().update(constants.STATUS_NAMES)
+
+# Private names that programs and the standard library use. The limit is read here at every response.
+_MAXHEADERS = 100
+_MAXLINE = constants.MAX_LINE_OCTETS
+_read_headers = message.read_field_lines
+_create_https_context = connection.create_https_context
+
+constants.share_namespace(globals())

@@ -1,0 +1,55 @@
+"""Numbers and names of `http.client`, and those that programs change on the package at run time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from cassette_http.wire.grammar import MAX_LINE_OCTETS
+
+__all__ = [
+    "HTTPS_PORT",
+    "HTTP_PORT",
+    "MAX_LINE_OCTETS",
+    "MAX_TUNNEL_CONTENT_OCTETS",
+    "STATUS_NAMES",
+    "UNKNOWN",
+    "max_fields",
+    "responses",
+    "say",
+    "share_namespace",
+]
+
+HTTP_PORT = 80
+HTTPS_PORT = 443
+
+# CONTINUE, OK, NOT_FOUND, ...: which ones there are depends on the version of Python.
+STATUS_NAMES = dict(HTTPStatus.__members__)
+responses = {status: status.phrase for status in STATUS_NAMES.values()}
+
+# What an attribute of a response is before its head was read.
+UNKNOWN: Any = "UNKNOWN"
+
+# How much of the page is kept that a proxy sends with its refusal.
+MAX_TUNNEL_CONTENT_OCTETS = 65536
+
+_namespace: dict[str, Any] = {}
+
+
+def share_namespace(namespace: dict[str, Any]) -> None:
+    """Name the module on which programs set `_MAXHEADERS` and `print`, as they do on `http.client`."""
+    global _namespace
+    _namespace = namespace
+
+
+def max_fields(chosen: int | None = None) -> int:
+    """The limit of field lines in a head: `chosen` by the connection, else `_MAXHEADERS` of this moment."""
+    limit: int = _namespace["_MAXHEADERS"] if chosen is None else chosen
+    return limit
+
+
+def say(*words: object) -> None:
+    """Print debugging output with the package's `print`, if a program has put one there."""
+    show: Callable[..., None] = _namespace.get("print", print)
+    show(*words)

@@ -1,0 +1,70 @@
+"""Field sections as `HTTPMessage` objects: the pulling of their lines and the building of the message."""
+
+from __future__ import annotations
+
+from email.errors import InvalidHeaderDefect
+from http.client import HTTPMessage
+from typing import Protocol, TypeVar
+
+from cassette_http.client.constants import MAX_LINE_OCTETS, max_fields
+from cassette_http.client.errors import HTTPException, LineTooLong
+from cassette_http.wire.head import parse_fields
+
+__all__ = ["HTTPMessage", "build_message", "parse_headers", "read_field_lines", "read_field_section", "read_line"]
+
+MessageT = TypeVar("MessageT", bound=HTTPMessage)
+
+
+class LineSource(Protocol):
+    """What lines are pulled from."""
+
+    def readline(self, limit: int, /) -> bytes: ...
+
+
+def parse_headers(fp: LineSource, _class: type[MessageT] = HTTPMessage) -> MessageT:  # type: ignore[assignment]
+    """Read the field lines from `fp`, which stands behind the start line, and leave it at the content.
+
+    Raises LineTooLong, and HTTPException if there are more fields than the limit.
+    """
+    return build_message(read_field_section(fp), _class)
+
+
+def read_field_section(fp: LineSource, limit: int | None = None) -> bytes:
+    """Read all lines up to and including the empty one, as one piece; see `read_field_lines`."""
+    return b"".join(read_field_lines(fp, limit))
+
+
+def read_field_lines(fp: LineSource, limit: int | None = None) -> list[bytes]:
+    """Read all lines up to and including the empty one; the end of the stream ends the section, too.
+
+    `limit` is the number of lines, without the empty one; None stands for that of the package.
+    """
+    limit = max_fields(limit)
+    lines: list[bytes] = []
+    while True:
+        line = read_line(fp, "header line")
+        is_last = line in (b"\r\n", b"\n", b"")
+        if len(lines) >= limit and not is_last:
+            raise HTTPException(f"got more than {limit} headers")
+        lines.append(line)
+        if is_last:
+            return lines
+
+
+def read_line(fp: LineSource, what: str) -> bytes:
+    """Read one line with its line end; raises LineTooLong(what) if it is longer than 64 KiB."""
+    line = fp.readline(MAX_LINE_OCTETS + 1)
+    if len(line) > MAX_LINE_OCTETS:
+        raise LineTooLong(what)
+    return line
+
+
+def build_message(section: bytes, kind: type[MessageT] = HTTPMessage) -> MessageT:  # type: ignore[assignment]
+    """Make a message without content of a field section; what was wrong with it is in its `defects`."""
+    fields, defects = parse_fields(section)
+    message = kind()
+    for name, value in fields:
+        message.set_raw(name, value)
+    message.set_payload("")
+    message.defects.extend(InvalidHeaderDefect(defect) for defect in defects)
+    return message

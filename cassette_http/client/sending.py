@@ -1,0 +1,297 @@
+"""Requests on their way out: checks of every part, pieces of a body, the watch for an early answer."""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+import socket
+import ssl
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from cassette_http.client.constants import say
+from cassette_http.client.errors import InvalidURL
+from cassette_http.client.inbox import Inbox, wait_for_room
+from cassette_http.transport.base import Stream
+from cassette_http.wire.reader import ResponseReader
+
+__all__ = [
+    "AnswerWatch",
+    "body_pieces",
+    "check_method",
+    "check_no_controls",
+    "content_length",
+    "encode_text",
+    "field_line",
+    "file_pieces",
+    "host_line",
+    "host_value",
+    "ordinary_head",
+    "split_host_port",
+]
+
+CONTINUE_WAIT_S = 1.0
+# Fits into any send buffer that has room: a watched send must not block when the peer stops reading.
+SLICE_OCTETS = 16384
+
+_METHODS_WITH_CONTENT = frozenset({"PATCH", "POST", "PUT"})
+
+_ORDINARY_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+# Fields that decide how a request is sent.
+_SPECIAL_FIELDS = frozenset({"accept-encoding", "content-length", "expect", "host", "transfer-encoding"})
+
+# A method is a token (RFC 9110 section 9.1); all that is refused is what could break the request line.
+_BAD_IN_METHOD = re.compile(r"[\0-\x20\x7f]")
+_BAD_IN_TARGET = re.compile(r"[\0-\x20\x7f]")
+# field-name; http.client lets pass more than a token, and programs rely on it.
+_NAME = re.compile(rb"[^:\s\0-\x1f\x7f][^:\0-\x1f\x7f]*")
+# Line ends are allowed in a field value if they fold it; other control characters but HTAB never are.
+_BAD_IN_VALUE = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\n(?![ \t])|\r(?![ \t\n])")
+
+
+def check_method(method: str) -> None:
+    """Raise ValueError if the method would break the request line."""
+    if match := _BAD_IN_METHOD.search(method):
+        raise ValueError(f"method can't contain control characters. {method!r} (found at least {match.group()!r})")
+
+
+def check_no_controls(part: str) -> None:
+    """Raise InvalidURL if a target or host has a space or a control character."""
+    if match := _BAD_IN_TARGET.search(part):
+        raise InvalidURL(f"URL can't contain control characters. {part!r} (found at least {match.group()!r})")
+
+
+def split_host_port(host: str, port: int | str | None, default_port: int) -> tuple[str, int]:
+    """Take "host:port" apart, and the brackets from an IPv6 address. Raises InvalidURL."""
+    if port is None:
+        name, colon, digits = host.rpartition(":")
+        if not colon or "]" in digits:
+            port = default_port
+        else:
+            if digits and not re.fullmatch("[0-9]+", digits):
+                raise InvalidURL(f"nonnumeric port: '{digits}'")
+            host, port = name, int(digits or default_port)
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    return host, port  # type: ignore[return-value]
+
+
+def host_value(host: str, port: int | None = None) -> bytes:
+    """Write the value of a Host field; the scope of an IPv6 address is of no concern to the peer."""
+    octets = encode_host(host)
+    if b":" in octets:
+        octets = b"[" + octets.partition(b"%")[0].rstrip(b"]").lstrip(b"[") + b"]"
+    return octets if port is None else b"%s:%d" % (octets, port)
+
+
+def encode_host(host: str) -> bytes:
+    """Write a host name in ASCII, by IDNA if need be."""
+    try:
+        return host.encode("ascii")
+    except UnicodeEncodeError:
+        return host.encode("idna")
+
+
+def authority_of(url: str) -> bytes:
+    """The Host for an absolute target, without its user information; b"" if it is not absolute."""
+    if not url.startswith("http"):
+        return b""
+    authority = urlsplit(url)[1].rpartition("@")[2]
+    return encode_host(authority)
+
+
+def field_line(name: str | bytes, values: Iterable[str | bytes | int]) -> bytes:
+    """Write a field line without its line end; several values become a folded one. Raises ValueError."""
+    name_octets = name.encode("ascii") if isinstance(name, str) else name
+    if not _NAME.fullmatch(name_octets):
+        raise ValueError(f"Invalid header name {name_octets!r}")
+    encoded = []
+    for value in values:
+        if isinstance(value, str):
+            octets = value.encode("latin-1")
+        elif isinstance(value, int):
+            octets = b"%d" % value
+        else:
+            octets = value
+        if _BAD_IN_VALUE.search(octets):
+            raise ValueError(f"Invalid header value {octets!r}")
+        encoded.append(octets)
+    return name_octets + b": " + b"\r\n\t".join(encoded)
+
+
+def ordinary_head(
+    method: str, url: str, host_line: str, fields: Iterable[tuple[Any, Any]], body: bytes | None
+) -> bytes | None:
+    """Write the head of a request for which nothing special has to be done; None if it is not such a one.
+
+    The result is what `HTTPConnection` puts together line by line; what it would refuse gives None.
+    """
+    if method not in _ORDINARY_METHODS or url[:1] != "/" or not _is_ordinary_target(url):
+        return None
+    has_host = has_encoding = False
+    lines = []
+    for name, value in fields:
+        if type(name) is not str or type(value) is not str or not _is_ordinary_name(name):
+            return None
+        lowered = name.lower()
+        if lowered in _SPECIAL_FIELDS:
+            if lowered == "host":
+                has_host = True
+            elif lowered == "accept-encoding":
+                has_encoding = True
+            else:
+                return None
+        lines.append(f"{name}: {value}\r\n")
+        # All that must not be sent is not printable, and so are some characters that may; those take the long way.
+        if not value.isprintable():
+            return None
+    text = f"{method} {url} HTTP/1.1\r\n"
+    if not has_host:
+        text += host_line
+    if not has_encoding:
+        text += "Accept-Encoding: identity\r\n"
+    if body is not None:
+        text += f"Content-Length: {len(body)}\r\n"
+    elif method in _METHODS_WITH_CONTENT:
+        text += "Content-Length: 0\r\n"
+    text += "".join(lines) + "\r\n"
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return None
+
+
+def _is_ordinary_target(url: str) -> bool:
+    return url.isascii() and url.isprintable() and " " not in url
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_ordinary_name(name: str) -> bool:
+    return re.fullmatch("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}", name) is not None
+
+
+@functools.lru_cache(maxsize=256)
+def host_line(host: str, port: int | None) -> str:
+    """The Host field for a server, with its line end. Raises ValueError."""
+    return field_line("Host", [host_value(host, port)]).decode("ascii") + "\r\n"
+
+
+def encode_text(text: str, what: str) -> bytes:
+    """Encode text as Latin-1, which is what a str is taken for. Raises UnicodeEncodeError with advice."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError as error:
+        advice = (
+            f"{what.title()} ({text[error.start : error.end]!r:.20}) is not valid Latin-1. "
+            f"Use {what}.encode('utf-8') if you want to send it encoded in UTF-8."
+        )
+        raise UnicodeEncodeError(error.encoding, error.object, error.start, error.end, advice) from None
+
+
+def content_length(body: Any, method: str) -> int | None:
+    """The octets of a body; None if nobody can tell, or if there is none and the method expects none."""
+    if body is None:
+        return 0 if method.upper() in _METHODS_WITH_CONTENT else None
+    if hasattr(body, "read"):
+        return None
+    try:
+        return memoryview(body).nbytes
+    except TypeError:
+        return len(body) if isinstance(body, str) else None
+
+
+def body_pieces(body: Any, blocksize: int, debuglevel: int = 0) -> Iterator[Any]:
+    """Take a body apart: a file in blocks, a buffer whole, an iterable in its items. Raises TypeError."""
+    if hasattr(body, "read"):
+        return file_pieces(body, blocksize, debuglevel)
+    try:
+        memoryview(body)
+    except TypeError:
+        try:
+            items: Iterator[Any] = iter(body)
+        except TypeError:
+            raise TypeError(f"message_body should be a bytes-like object or an iterable, got {type(body)!r}") from None
+        return items
+    return iter((body,))
+
+
+def file_pieces(file: Any, blocksize: int, debuglevel: int = 0) -> Iterator[bytes]:
+    """Read a file in blocks; text is encoded as Latin-1."""
+    if debuglevel > 0:
+        say("reading a readable")
+    is_text = isinstance(file, io.TextIOBase)
+    if is_text and debuglevel > 0:
+        say("encoding file using iso-8859-1")
+    while block := file.read(blocksize):
+        yield block.encode("latin-1") if is_text else block
+
+
+class AnswerWatch:
+    """Watches the inbox while a body is being sent, for an answer that makes the rest of it pointless.
+
+    RFC 9112 section 9.5 asks clients to stop when an error comes early, RFC 9110 section 10.1.1 to wait for
+    100 (Continue) when they have announced it. What arrives stays in the inbox, to be read as any response.
+    """
+
+    def __init__(self, inbox: Inbox, method: str) -> None:
+        # Whether the rest of the body is not sent any more; the connection cannot carry another request then.
+        self.is_cut_short = False
+        self._inbox = inbox
+        self._reader = ResponseReader(method)
+        self._is_first = True
+
+    def await_continue(self) -> None:
+        """Wait for 100 (Continue) or a final answer; not for long, as many servers never send it."""
+        end = time.monotonic() + CONTINUE_WAIT_S
+        while not (self._reader.interim or self._reader.head or self._reader.malformed):
+            left_s = end - time.monotonic()
+            if left_s <= 0 or not self._look(left_s):
+                return
+        self.is_cut_short = self._reader.head is not None
+
+    def send(self, data: Any) -> None:
+        """Send octets of a body, or drop them after a refusal.
+
+        A peer that refuses and closes breaks the pipe: that is no error if its answer can be read.
+        """
+        view = memoryview(data).cast("B")
+        stream = self._inbox.stream
+        try:
+            while len(view) > 0:
+                if not self._is_first or len(view) > SLICE_OCTETS:
+                    self._wait_for_room(stream)
+                    self._look(0)
+                    # With success, the server may well read on.
+                    if self._reader.head is not None and self._reader.head.status >= 300:
+                        self.is_cut_short = True
+                if self.is_cut_short:
+                    return
+                self._is_first = False
+                stream.sendall(view[:SLICE_OCTETS])
+                view = view[SLICE_OCTETS:]
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
+            if not self._finds_answer():
+                raise
+            self.is_cut_short = True
+
+    def _wait_for_room(self, stream: Stream) -> None:
+        if isinstance(stream, socket.socket):
+            timeout_s = stream.gettimeout()
+            if timeout_s != 0 and not wait_for_room(stream, timeout_s):
+                raise TimeoutError("timed out")
+
+    def _finds_answer(self) -> bool:
+        """Read what the peer sent before it broke the connection."""
+        while self._reader.head is None and not self._reader.malformed:
+            if not self._look(0):
+                return False
+        return self._reader.head is not None
+
+    def _look(self, wait_s: float) -> bytes | None:
+        octets = self._inbox.look(wait_s)
+        if octets:
+            self._reader.feed(octets)
+        return octets

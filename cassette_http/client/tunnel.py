@@ -1,0 +1,59 @@
+"""Tunnels through a proxy: the CONNECT request, and what its answer means (RFC 9110 section 9.3.6)."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Mapping
+
+from cassette_http.client.constants import MAX_TUNNEL_CONTENT_OCTETS
+from cassette_http.client.errors import HTTPException, TunnelError
+from cassette_http.client.response import HTTPResponse
+from cassette_http.client.sending import field_line, host_value
+
+__all__ = ["connect_request", "refusal", "with_host"]
+
+_CONTROLS = re.compile(rb"[\0-\x20\x7f]")
+
+
+def with_host(headers: Mapping[str, str], host: str, port: int) -> dict[str, str]:
+    """The fields for CONNECT; HTTP/1.1 demands a Host."""
+    fields = dict(headers)
+    if not any(name.lower() == "host" for name in fields):
+        fields["Host"] = host_value(_encode(host).decode("ascii"), port).decode("ascii")
+    return fields
+
+
+def connect_request(host: str, port: int, headers: Mapping[str, str], version: str) -> bytes:
+    """Write the head of a CONNECT request.
+
+    Raises ValueError if a part of it would break its line; nothing has been sent then.
+    """
+    lines = [b"CONNECT %s %s" % (_authority(host, port), version.encode("ascii"))]
+    lines += [field_line(name, [value]) for name, value in headers.items()]
+    return b"\r\n".join([*lines, b"", b""])
+
+
+def refusal(response: HTTPResponse) -> TunnelError:
+    """Make the exception for a proxy's refusal, with the content that came with it.
+
+    Content that ends with the connection is left out, as the proxy may keep it open.
+    """
+    content = b""
+    if response.chunked or response.length:
+        # The refusal is what the caller must learn; its page is an extra.
+        with contextlib.suppress(HTTPException, OSError):
+            content = response.read(MAX_TUNNEL_CONTENT_OCTETS)
+    return TunnelError(response.status, response.reason, response.headers, content)
+
+
+def _encode(host: str) -> bytes:
+    return host.encode("ascii" if host.isascii() else "idna")
+
+
+def _authority(host: str, port: int) -> bytes:
+    # The check comes after IDNA, which turns some characters into spaces.
+    octets = _encode(host)
+    if _CONTROLS.search(octets):
+        raise ValueError(f"Tunnel host can't contain control characters {host!r}")
+    return host_value(octets.decode("ascii"), port)
