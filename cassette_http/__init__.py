@@ -1,7 +1,7 @@
 """Record real HTTP conversations once, replay them for ever: offline, deterministic, byte for byte.
 
-    with cassette_http.use_cassette("cassettes/users.yaml"):
-        ...  # any HTTP library of Python
+with cassette_http.use_cassette("cassettes/users.yaml"):
+    ...  # any HTTP library of Python
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """What can go wrong with a cassette; every class says which decision its catcher could take.
 
-    CassetteError
-    ├── CassetteFormatError      the file is broken, foreign or not safe to load
-    ├── CassetteNotFound         replay was asked for, and there is no file
-    ├── CassetteNotWritable      the disk or the folder refused
-    ├── InvalidOption            an argument of ours has a value that does not exist
-    └── UnmatchedRequest         the cassette has no answer (also a ConnectionError, see there)
+CassetteError
+├── CassetteFormatError      the file is broken, foreign or not safe to load
+├── CassetteNotFound         replay was asked for, and there is no file
+├── CassetteNotWritable      the disk or the folder refused
+├── InvalidOption            an argument of ours has a value that does not exist
+└── UnmatchedRequest         the cassette has no answer (also a ConnectionError, see there)
 
-    CassetteWarning              something was left out, and the rest can be used
+CassetteWarning              something was left out, and the rest can be used
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ import sys
 import sysconfig
 import threading
 import weakref
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,13 +19,13 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from cassette_http.cassette import yaml_format
-from cassette_http.cassette.index import Entry, Index
+from cassette_http.cassette.index import Entry, Index, known_policy
 from cassette_http.cassette.matching import DEFAULT_MATCH, Matching, explain_miss, resolve
 from cassette_http.cassette.model import Failure, FailureKind, Header, Interaction, Origin, Request, TLSFacts, Track
 from cassette_http.cassette.modes import Policy, RecordMode, policy
 from cassette_http.cassette.redaction import Redactor, next_number
 from cassette_http.cassette.store import Store
-from cassette_http.errors import CassetteNotFound, CassetteNotWritable, UnmatchedRequest
+from cassette_http.errors import CassetteFormatError, CassetteNotFound, UnmatchedRequest
 from cassette_http.intercept import intercepting
 from cassette_http.transport import base
 from cassette_http.transport.channel import Channel
@@ -95,7 +95,8 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
     A context manager that gives the `Cassette`, and a decorator for functions, async functions and generators (each
     call then opens the cassette anew).
 
-    `record_mode` is one of "none", "once", "new_episodes", "all", "rewrite" (docs/record-modes.md). `match` lists what
+    `record_mode` is one of "none", "once", "new_episodes", "all", "rewrite" (docs/record-modes.md); the default is
+    "once", and "none" where the environment says CI=true. `match` lists what
     must be equal for an interaction to answer a request: names (docs/matching.md) or functions of a request. `repeat`
     says what a request gets whose interactions were all played: "fail", "last" or "cycle". `test` is kept in the
     cassette's head. `allow_missing` makes record mode "none" take a missing file for an empty cassette.
@@ -108,31 +109,32 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
     def __init__(
         self,
         path: str | os.PathLike[str],
-        record_mode: str | RecordMode = RecordMode.ONCE,
+        record_mode: str | RecordMode | None = None,
         *,
         match: Iterable[str | Callable[..., Any]] = DEFAULT_MATCH,
         repeat: str = "fail",
         test: str | None = None,
         allow_missing: bool = False,
     ) -> None:
-        self._path = Path(path)
-        self._mode = RecordMode.of(record_mode)
-        self._match = (match,) if isinstance(match, str) else tuple(match)
-        self._repeat = repeat
-        self._test = test
-        self._allow_missing = allow_missing
-        resolve(self._match)  # a wrong name is reported here, where the user wrote it
+        mode = _default_mode() if record_mode is None else RecordMode.of(record_mode)
+        names = (match,) if isinstance(match, str) else tuple(match)
+        # A wrong option is reported here, where the user wrote it.
+        self._options = _Options(Path(path), mode, resolve(names), known_policy(repeat), test, allow_missing)
         self._open: list[_Session] = []
 
     def __enter__(self) -> Cassette:
-        session = _Session(self._path, self._mode, self._match, self._repeat, self._test, self._allow_missing)
+        session = _Session(self._options)
         self._open.append(session)
         return session.board.cassette
 
     def __exit__(
         self, cls: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._open.pop().close(error)
+        # Blocks of one object may overlap in several tasks or threads: each leaves the session that is its own.
+        here = base.current_here()
+        session = next((one for one in reversed(self._open) if one.transport is here), self._open[-1])
+        self._open.remove(session)
+        session.close(error)
 
     async def __aenter__(self) -> Cassette:
         return self.__enter__()
@@ -142,87 +144,90 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
     ) -> None:
         self.__exit__(cls, error, traceback)
 
-    def _again(self) -> use_cassette:
-        """The same, for one call of a decorated function; calls may overlap."""
-        return use_cassette(
-            self._path,
-            self._mode,
-            match=self._match,
-            repeat=self._repeat,
-            test=self._test,
-            allow_missing=self._allow_missing,
-        )
-
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         wrapper: Any
         if inspect.isasyncgenfunction(function):
 
             async def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
-                with self._again():
+                with self:
                     async for item in function(*args, **kwargs):
                         yield item
 
         elif inspect.iscoroutinefunction(function):
 
             async def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
-                with self._again():
+                with self:
                     return await function(*args, **kwargs)
 
         elif inspect.isgeneratorfunction(function):
 
             def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
-                with self._again():
+                with self:
                     return (yield from function(*args, **kwargs))
 
         else:
 
             def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
-                with self._again():
+                with self:
                     return function(*args, **kwargs)
 
         wrapped: Callable[P, R] = functools.wraps(function)(wrapper)
         return wrapped
 
 
+@dataclass(frozen=True)
+class _Options:
+    """The options of `use_cassette`, checked."""
+
+    path: Path
+    mode: RecordMode
+    matching: Matching
+    repeat: str
+    test: str | None
+    allow_missing: bool
+
+
+def _default_mode() -> RecordMode:
+    """`once`; but a CI server records nothing that was not asked for: a missing cassette is an error there."""
+    return RecordMode.NONE if os.environ.get("CI", "").lower() in ("true", "1") else RecordMode.ONCE
+
+
 class _Session:
     """One `use_cassette` block, from opening to closing."""
 
-    def __init__(
-        self,
-        path: Path,
-        mode: RecordMode,
-        match: Iterable[str | Callable[..., Any]],
-        repeat: str,
-        test: str | None,
-        allow_missing: bool,
-    ) -> None:
-        store = Store(path, header=_header(test), rewrite=mode is RecordMode.REWRITE)
-        documents = _load(store, mode, allow_missing)
+    def __init__(self, options: _Options) -> None:
+        path, mode = options.path, options.mode
+        store = Store(path, header=_header(options.test), rewrite=mode is RecordMode.REWRITE)
+        documents = _load(store, mode, options.allow_missing)
         may = policy(mode, had_content=len(documents) > 1)
         redactor = Redactor(next_number(documents[0].data) if documents and may.can_record else 1)
         entries, facts = _sort(documents, str(path), redactor)
-        matching = resolve(match)
-        index = Index(entries, matching, repeat)
-        self.board = Board(Cassette(path, mode, index), may, index, store, matching, redactor, facts)
-        self._store, self._allow_missing = store, allow_missing
+        index = Index(entries, options.matching, options.repeat)
+        self.board = Board(Cassette(path, mode, index), may, index, store, options.matching, redactor, facts)
+        self.transport = CassetteTransport(self.board)
+        self._store, self._options = store, options
+        # Left in this order: the slot, then the connections, and only then the hooks, so that nothing gets past.
         self._slots = ExitStack()
-        self._slots.enter_context(base.fill(CassetteTransport(self.board)))
         self._slots.enter_context(intercepting())
+        self._slots.callback(self.board.leave)
+        self._slots.enter_context(base.fill(self.transport))
 
     def close(self, error: BaseException | None) -> None:
         """Leave the transports, then the file. Raises what went unnoticed, unless `error` is under way already."""
         self._slots.close()
-        self.board.leave()
+        if isinstance(error, GeneratorExit):
+            error = None  # whoever runs a decorated generator has seen enough of it
         if error is None and self.board.write_error is None:
-            if self.board.policy.can_record and not self._allow_missing and not self._store.exists():
+            if self.board.policy.can_record and not self._options.allow_missing and not self._store.exists():
                 self._store.append()  # that nothing happened is a recording too: it can be replayed
             self._store.commit()
         else:
             self._store.discard()
         if error is not None:
             return
-        if self.board.write_error is not None:
-            raise self.board.write_error
+        unnoticed = self.board.load_error or self.board.write_error
+        if unnoticed is not None:
+            raise unnoticed
         misses = self.board.cassette.misses
         if misses:
             swallowed = f"{misses[0].message}\n  (refused at {misses[0].where}, where the error was swallowed)"
@@ -283,8 +288,10 @@ class Board:
     ) -> None:
         self.cassette = cassette
         self.policy = may
+        self.is_left = False
         self.decides_at_head = not matching.needs_body
-        self.write_error: CassetteNotWritable | None = None
+        self.load_error: CassetteFormatError | None = None
+        self.write_error: Exception | None = None
         self._index, self._store, self._matching = index, store, matching
         self._redactor = redactor
         self._facts = {one.origin: one for one in facts}
@@ -300,7 +307,7 @@ class Board:
             return self._started
 
     def choose(self, request: Request) -> Interaction | None:
-        with self._lock:
+        with self._lock, self._remembering_broken_documents():
             request = self._redactor.redact_request(request)
             entry = self._index.find(request)
             if entry is not None:
@@ -311,7 +318,7 @@ class Board:
             raise self._refuse(request)
 
     def expect(self, request: Request) -> Interaction | None:
-        with self._lock:
+        with self._lock, self._remembering_broken_documents():
             entry = self._index.find_by_head(self._redactor.redact_request(request))
             return entry.interaction if entry is not None else None
 
@@ -322,7 +329,7 @@ class Board:
                     entry.plays += 1
 
     def keep(self, interaction: Interaction, number: int) -> None:
-        with self._lock:
+        with self._lock, self._deferring_errors():
             interaction = self._redactor.redact(interaction)
             self.cassette.recorded.append(interaction)
             self._append(yaml_format.dump_interaction(interaction))
@@ -355,27 +362,43 @@ class Board:
         with self._lock:
             if self._facts.get(facts.origin) != facts:
                 self._facts[facts.origin] = facts
-                self._append(yaml_format.dump_tls(facts))
+                with self._deferring_errors():
+                    self._append(yaml_format.dump_tls(facts))
 
     def leave(self) -> None:
         """The block ends: finish what is open."""
         with self._lock:
-            for channel in list(self._channels):
-                channel.leave()
+            self.is_left = True
+            channels = list(self._channels)
+        for channel in channels:  # without our lock: a channel asks for it while it holds its own
+            channel.leave()
 
     # ------------------------------------------------------------------ inside
 
     def _append(self, document: bytes) -> None:
-        """Write now, so that a killed process loses nothing; an error is raised when the block ends.
-
-        The recorder must not raise into a client, which would take it for an error of the connection.
-        """
-        if self.write_error is not None:
-            return
-        try:
+        """Write now, so that a killed process loses nothing."""
+        if self.write_error is None:
             self._store.append(document)
-        except CassetteNotWritable as error:
-            self.write_error = error
+
+    @contextmanager
+    def _deferring_errors(self) -> Iterator[None]:
+        """Keep the first error of the block until the cassette is left.
+
+        The recorder must not raise into a client, which would take it for an error of its connection.
+        """
+        try:
+            yield
+        except Exception as error:
+            self.write_error = self.write_error or error
+
+    @contextmanager
+    def _remembering_broken_documents(self) -> Iterator[None]:
+        """Documents are parsed when they are needed, inside a client that may swallow the error."""
+        try:
+            yield
+        except CassetteFormatError as error:
+            self.load_error = self.load_error or error
+            raise
 
     def _refuse(self, request: Request) -> UnmatchedRequest:
         candidates = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Callable, Iterator
 
@@ -11,6 +12,9 @@ import trustme
 from tests.peer import Peer, Script
 
 pytest_plugins = ["pytester"]
+
+# On a CI server the default is to record nothing; the tests that are about that say so.
+os.environ.pop("CI", None)
 
 
 @pytest.fixture

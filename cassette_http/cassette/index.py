@@ -14,7 +14,7 @@ from cassette_http.cassette.matching import Matching
 from cassette_http.cassette.model import FailureKind, Interaction, Origin, Request
 from cassette_http.errors import InvalidOption
 
-__all__ = ["REPEAT_POLICIES", "Entry", "Index"]
+__all__ = ["REPEAT_POLICIES", "Entry", "Index", "known_policy"]
 
 REPEAT_POLICIES = ("fail", "last", "cycle")
 
@@ -121,11 +121,8 @@ class Index:
     """The interactions of one cassette. Not thread-safe: the session holds a lock."""
 
     def __init__(self, entries: Iterable[Entry], matching: Matching, repeat: str = "fail") -> None:
-        if repeat not in REPEAT_POLICIES:
-            known = ", ".join(REPEAT_POLICIES)
-            raise InvalidOption(f"there is no repeat policy {repeat!r} (the policies are: {known})")
         self.entries = list(entries)
-        self._matching, self._repeat = matching, repeat
+        self._matching, self._repeat = matching, known_policy(repeat)
         self._buckets: defaultdict[str | None, _Bucket] = defaultdict(lambda: _Bucket(matching))
         for entry in self.entries:
             self._buckets[entry.line].queue.entries.append(entry)
@@ -167,6 +164,14 @@ class Index:
             self._everything = _Bucket(self._matching)
             self._everything.queue.entries.extend(self.entries)
         return self._everything
+
+
+def known_policy(repeat: str) -> str:
+    """Return `repeat` itself. Raises InvalidOption if there is no such policy."""
+    if repeat not in REPEAT_POLICIES:
+        known = ", ".join(REPEAT_POLICIES)
+        raise InvalidOption(f"there is no repeat policy {repeat!r} (the policies are: {known})")
+    return repeat
 
 
 def line_of(request: Request) -> str:

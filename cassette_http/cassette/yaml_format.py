@@ -204,7 +204,7 @@ def _refuse_foreign(data: bytes, path: str) -> None:
         raise CassetteFormatError(
             path,
             1,
-            "this is a cassette of VCR.py; convert it with 'cassette-http convert', or record it again",
+            "this is a cassette of VCR.py, which keeps less than a replay needs: record it again",
         )
     if b"\0" in data[:4096]:
         raise CassetteFormatError(path, 1, "this is a binary file, no cassette")

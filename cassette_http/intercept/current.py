@@ -5,10 +5,25 @@ from __future__ import annotations
 from cassette_http.transport import base
 from cassette_http.transport.socket_face import CassetteTransport, Switchboard
 
-__all__ = ["current_board"]
+__all__ = ["board_to_follow", "current_board"]
 
 
 def current_board() -> Switchboard | None:
     """The board of the cassette in use in this context, or None."""
-    transport = base.current()
+    return _board_of(base.current())
+
+
+def board_to_follow(board: Switchboard) -> Switchboard | None:
+    """The board that a connection which was opened with `board` must change to for its next request; None to stay.
+
+    A connection of a pool follows the task or thread that uses it, if that has a cassette of its own; else it stays
+    with its cassette as long as that one is in use.
+    """
+    here = _board_of(base.current_here())
+    if here is None and board.is_left:
+        here = current_board()
+    return here if here is not board else None
+
+
+def _board_of(transport: base.Transport | None) -> Switchboard | None:
     return transport.board if isinstance(transport, CassetteTransport) else None

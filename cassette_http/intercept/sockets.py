@@ -12,7 +12,19 @@ from cassette_http.cassette.model import FailureKind, Origin
 from cassette_http.intercept.current import current_board
 from cassette_http.intercept.names import target_of
 from cassette_http.intercept.patches import Patches
-from cassette_http.intercept.taps import PlainLine, Pump, Tap, alive, put_tap, take_tap, tap_of
+from cassette_http.intercept.taps import (
+    PlainLine,
+    Pump,
+    Tap,
+    alive,
+    host_of_request,
+    put_adopting_tap,
+    put_tap,
+    refuse_unwatchable,
+    take_tap,
+    tap_of,
+    timeout_of,
+)
 from cassette_http.transport import live
 from cassette_http.transport.failures import describe, rebuild
 from cassette_http.transport.socket_face import Host, Line, clock
@@ -22,6 +34,7 @@ __all__ = ["PATCHES", "tapped_recv", "tapped_recv_into", "tapped_send", "tapped_
 PATCHES = Patches()
 
 _connect = socket.socket.connect
+_getpeername = socket.socket.getpeername
 
 
 # ---------------------------------------------------------------------- connecting
@@ -40,7 +53,7 @@ def _tapped_connect(original: Any, self: socket.socket, address: Any) -> Any:
     def keep_failure(error: OSError) -> None:
         if target.is_last:
             failure = describe(FailureKind.CONNECT, error, clock() - started)
-            board.keep_connection_failure(origin, failure, None)
+            tap.board.keep_connection_failure(origin, failure, None)
 
     def dial() -> Line:
         sock = alive(here)
@@ -64,7 +77,7 @@ def _tapped_connect(original: Any, self: socket.socket, address: Any) -> Any:
             keep_failure(OSError(number, os.strerror(number)))
 
     channel = board.open_channel(Origin("http", target.host, target.port), None)
-    tap = Tap(self, board, Host(channel, dial, lambda: alive(here).gettimeout()), target, address)
+    tap = Tap(self, board, Host(channel, dial, timeout_of(self)), target, address)
     failure = board.fail_connection(origin, FailureKind.CONNECT)
     if failure is not None:
         error = rebuild(failure)
@@ -157,9 +170,25 @@ def _tapped_shutdown(original: Any, self: socket.socket, how: int) -> Any:
 # ---------------------------------------------------------------------- sending
 
 
+def adopt(sock: socket.socket, data: Any) -> Tap | None:
+    """Give a tap to a connection that was open before the cassette, and that now begins a request; else None.
+
+    Its host is known by the Host field: nobody saw the look-up.
+    """
+    board = current_board()
+    if board is None or not _is_tcp(sock) or live.is_ours(sock):
+        return None
+    host = host_of_request(data)
+    if host is None:
+        return None
+    refuse_unwatchable(sock, board)
+    peer = _getpeername(sock)
+    return put_adopting_tap(sock, board, Origin("http", host or str(peer[0]), peer[1]), PlainLine(sock), peer)
+
+
 @PATCHES.hook(socket.socket, "sendall")
 def tapped_sendall(original: Any, self: socket.socket, data: Any, flags: int = 0) -> Any:
-    tap = tap_of(self)
+    tap = tap_of(self) or adopt(self, data)
     if tap is None:
         return original(self, data, flags)
     view = memoryview(data).cast("B")
@@ -170,7 +199,7 @@ def tapped_sendall(original: Any, self: socket.socket, data: Any, flags: int = 0
 
 @PATCHES.hook(socket.socket, "send")
 def tapped_send(original: Any, self: socket.socket, data: Any, flags: int = 0) -> int:
-    tap = tap_of(self)
+    tap = tap_of(self) or adopt(self, data)
     if tap is None:
         return original(self, data, flags)  # type: ignore[no-any-return]  # the original gives an int
     return tap.send(data)
@@ -178,7 +207,8 @@ def tapped_send(original: Any, self: socket.socket, data: Any, flags: int = 0) -
 
 @PATCHES.hook(socket.socket, "sendmsg")
 def _tapped_sendmsg(original: Any, self: socket.socket, buffers: Any, *args: Any) -> int:
-    tap = tap_of(self)
+    buffers = list(buffers)
+    tap = tap_of(self) or (adopt(self, buffers[0]) if buffers else None)
     if tap is None:
         return original(self, buffers, *args)  # type: ignore[no-any-return]  # the original gives an int
     return tap.send(b"".join(buffers))

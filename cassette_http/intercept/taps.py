@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 import threading
 import weakref
@@ -17,12 +18,27 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
-from cassette_http.cassette.model import Failure
+from cassette_http.cassette.model import Failure, Origin
+from cassette_http.intercept.current import board_to_follow
 from cassette_http.intercept.names import Target
 from cassette_http.transport.failures import rebuild
-from cassette_http.transport.socket_face import Host, Switchboard, octets_of
+from cassette_http.transport.socket_face import Host, Line, Switchboard, octets_of
 
-__all__ = ["Above", "PlainLine", "Pump", "Tap", "alive", "expected_hellos", "put_tap", "take_tap", "tap_of"]
+__all__ = [
+    "Above",
+    "PlainLine",
+    "Pump",
+    "Tap",
+    "alive",
+    "expected_hellos",
+    "host_of_request",
+    "put_adopting_tap",
+    "put_tap",
+    "refuse_unwatchable",
+    "take_tap",
+    "tap_of",
+    "timeout_of",
+]
 
 Socket = TypeVar("Socket", bound=socket.socket)
 
@@ -32,6 +48,7 @@ _send = socket.socket.send
 _recv_into = socket.socket.recv_into
 _setsockopt = socket.socket.setsockopt
 _getpeername = socket.socket.getpeername
+_shutdown = socket.socket.shutdown
 
 # What a loop gets from a stand-in below TLS, to make it ask the TLS object above.
 WAKE = b"\0"
@@ -73,6 +90,10 @@ class Above(Protocol):
 # The first record of a TLS handshake (RFC 8446 section 5.1) tells which TLS object a socket carries.
 HANDSHAKE_RECORD = b"\x16"
 expected_hellos: dict[bytes, Callable[[Tap], Above]] = {}
+
+# How a request begins, and whom it is for.
+REQUEST_BEGINNING = re.compile(rb"[A-Z]+ [!-~]+ HTTP/1\.[01]\r\n")
+HOST_FIELD = re.compile(rb"\nHost:[ \t]*(\[[^\]\r\n]*\]|[^:\r\n]*)", re.IGNORECASE)
 
 _taps: weakref.WeakKeyDictionary[socket.socket, Tap] = weakref.WeakKeyDictionary()
 
@@ -172,6 +193,48 @@ class Pump:
             self._wake()
 
 
+def refuse_unwatchable(sock: socket.socket, board: Switchboard) -> None:
+    """Break off a live connection that a loop is watching, if it would now have to carry played octets.
+
+    Nothing could make its descriptor readable when they are due. To its pool it looks like any connection that was
+    closed while it was idle. Raises ConnectionResetError.
+    """
+    if sock.gettimeout() == 0 and board.policy.can_play:
+        with suppress(OSError):
+            _shutdown(sock, socket.SHUT_RDWR)
+        raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+
+
+def host_of_request(data: Any) -> str | None:
+    """The host that a request is for, if `data` begins with one: "" if it does not say; None if it is none.
+
+    Tells the next request of a connection that was open before the cassette from what a server in this process sends.
+    """
+    try:
+        octets = memoryview(data).tobytes()
+    except TypeError:
+        return None
+    if not REQUEST_BEGINNING.match(octets):
+        return None
+    named = HOST_FIELD.search(octets)
+    return named[1].decode("latin-1").strip("[]").lower() if named is not None else ""
+
+
+def put_adopting_tap(sock: socket.socket, board: Switchboard, origin: Origin, line: Line, peer: tuple[Any, ...]) -> Tap:
+    """Give a tap to a live connection that was open before the cassette."""
+    host = Host(board.open_channel(origin, None), lambda: line, timeout_of(sock))
+    host.dial()
+    tap = Tap(sock, board, host, Target(origin.host, origin.port, is_last=True), peer)
+    put_tap(sock, tap)
+    return tap
+
+
+def timeout_of(sock: socket.socket) -> Callable[[], float | None]:
+    """Tell the time-out of `sock`, without keeping it alive."""
+    here = weakref.ref(sock)
+    return lambda: alive(here).gettimeout()
+
+
 class Tap:
     """What stands behind one intercepted socket. `peer` is the address that it was connected to."""
 
@@ -188,6 +251,8 @@ class Tap:
         self._is_marked = False
         self._rests = False
         self._lock = threading.Lock()
+        self._stood_in = False
+        host.channel.on_left = self.leave
 
     @property
     def stands_in(self) -> bool:
@@ -200,6 +265,7 @@ class Tap:
         """Put an end of a local pair under the socket's descriptor, as nobody was dialled."""
         sock = alive(self._sock)
         near, self._far_end = socket.socketpair()
+        self._stood_in, self._is_marked = True, False
         near.setblocking(sock.gettimeout() is None)
         os.dup2(near.fileno(), sock.fileno(), inheritable=False)
         near.close()
@@ -209,7 +275,7 @@ class Tap:
         tap = Tap(sock, self.board, host, self.target, self.peer)
         tap.options = self.options
         tap._far_end, self._far_end = self._far_end, None
-        tap._is_marked = self._is_marked
+        tap._stood_in, tap._is_marked = self._stood_in, self._is_marked
         tap.show()
         return tap
 
@@ -218,11 +284,17 @@ class Tap:
         sock = alive(self._sock)
         self.peer = _getpeername(dialled)
         os.dup2(dialled.fileno(), sock.fileno(), inheritable=False)
-        if self._far_end is not None:
-            self._far_end.close()
-            self._far_end = None
+        self._stood_in = False
+        self.leave()
         for option in self.options:
             _setsockopt(sock, *option)
+
+    def leave(self) -> None:
+        """The cassette is left: a connection that was only played now looks closed, also when the hooks are gone."""
+        with self._lock:
+            if self._far_end is not None:
+                self._far_end.close()
+                self._far_end = None
 
     def show(self) -> None:
         """Make the stand-in readable exactly if something is due. Called from any thread."""
@@ -257,6 +329,7 @@ class Tap:
                 return self._send_below_tls(sock, octets)
             self.show()
             return len(octets)
+        self._follow(sock)
         line = self.host.line
         if line is not None and sock.gettimeout() == 0 and not self.host.channel.can_play:
             return self.host.send_some(line.send, octets)
@@ -289,6 +362,22 @@ class Tap:
             if self._far_end is not None:
                 self._far_end.close()
                 self._far_end = None
+
+    def _follow(self, sock: socket.socket) -> None:
+        """Change to the cassette of whoever sends the next request (connections outlive cassettes)."""
+        channel = self.host.channel
+        if not (channel.is_between_requests or channel.is_left):
+            return
+        board = board_to_follow(self.board)
+        if board is None:
+            return
+        if not self._stood_in:
+            refuse_unwatchable(sock, board)
+        elif not self.stands_in:
+            self.stand_in()
+        self.board = board
+        self.host.follow(board.open_channel(channel.origin, channel.via))
+        self.host.channel.on_left = self.leave
 
     # ------------------------------------------------------------------ records of a TLS object above
 

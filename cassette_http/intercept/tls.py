@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import ssl
 import weakref
-from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from cassette_http.cassette.model import FailureKind, Origin
 from cassette_http.intercept.current import current_board
 from cassette_http.intercept.patches import Patches
-from cassette_http.intercept.taps import Pump, alive, put_tap, tap_of
+from cassette_http.intercept.taps import (
+    Pump,
+    alive,
+    host_of_request,
+    put_adopting_tap,
+    put_tap,
+    refuse_unwatchable,
+    tap_of,
+    timeout_of,
+)
 from cassette_http.intercept.tls_states import ObjectState, SocketState, TLSLine, dial_above
+from cassette_http.transport import live
 from cassette_http.transport.failures import rebuild
 from cassette_http.transport.socket_face import Host, Line, keeping_tls
 
@@ -50,7 +61,7 @@ def _tapped_wrap_socket(
             if do_handshake_on_connect:
                 keep(secured)
         line = TLSLine(secured._sslobj)
-        host = Host(channel, lambda: line, _timeout_of(secured))
+        host = Host(channel, lambda: line, timeout_of(secured))
         host.dial()
         tap = below.hand_over(secured, host)
         secured._sslobj = SocketState(tap, origin, secured._sslobj, server_hostname)
@@ -69,7 +80,7 @@ def _tapped_wrap_socket(
         state: Any = fresh
         return TLSLine(state._sslobj, fresh)
 
-    tap = below.hand_over(secured, Host(channel, dial, _timeout_of(secured)))
+    tap = below.hand_over(secured, Host(channel, dial, timeout_of(secured)))
     secured._sslobj = SocketState(tap, origin, None, server_hostname)
     put_tap(secured, tap)
     return secured
@@ -91,9 +102,42 @@ def _tapped_wrap_bio(
     return made
 
 
-def _timeout_of(sock: socket.socket) -> Callable[[], float | None]:
-    here = weakref.ref(sock)
-    return lambda: alive(here).gettimeout()
+@PATCHES.hook(ssl.SSLSocket, "send")
+def _tapped_send(original: Any, self: ssl.SSLSocket, data: Any, flags: int = 0) -> int:
+    _adopt(self, data)
+    return original(self, data, flags)  # type: ignore[no-any-return]  # the original gives an int
+
+
+@PATCHES.hook(ssl.SSLSocket, "write")
+def _tapped_write(original: Any, self: ssl.SSLSocket, data: Any) -> int:
+    _adopt(self, data)
+    return original(self, data)  # type: ignore[no-any-return]  # the original gives an int
+
+
+@PATCHES.hook(ssl.SSLObject, "write")
+def _tapped_object_write(original: Any, self: ssl.SSLObject, data: Any) -> int:
+    state: Any = self
+    is_foreign = not isinstance(state._sslobj, ObjectState) and not self.server_side
+    if is_foreign and current_board() is not None and host_of_request(data) is not None:
+        # Nothing tells which socket carries an object that was there before the cassette. To its pool it looks like
+        # any connection that was closed while it was idle.
+        raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+    return original(self, data)  # type: ignore[no-any-return]  # the original gives an int
+
+
+def _adopt(sock: ssl.SSLSocket, data: Any) -> None:
+    """Put a state of ours into a TLS socket that was open before the cassette, and that now begins a request."""
+    board, hidden = current_board(), cast(Any, sock)
+    if board is None or isinstance(hidden._sslobj, SocketState) or sock.server_side or live.is_ours(sock):
+        return
+    host = host_of_request(data)
+    if host is None or hidden._sslobj is None:
+        return
+    refuse_unwatchable(sock, board)
+    peer = sock.getpeername()
+    origin = Origin("https", (sock.server_hostname or host or str(peer[0])).lower(), peer[1])
+    tap = put_adopting_tap(sock, board, origin, TLSLine(hidden._sslobj), peer)
+    hidden._sslobj = SocketState(tap, origin, hidden._sslobj, sock.server_hostname)
 
 
 def _without_handshake(

@@ -28,7 +28,7 @@ def dial_above(below: Tap, origin: Origin, wrap: Callable[[Any], ssl.SSLSocket])
         open_tunnel(fresh, lower.tunnel_request)
     with keeping_tls(below.board, origin, lower.via) as keep:
         secured: ssl.SSLSocket = keep(wrap(fresh))
-        return secured
+        return live.mark(secured)
 
 
 class TLSLine:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Literal, Protocol
 
 from cassette_http.transport import live
 
-__all__ = ["Address", "Stream", "Transport", "connect", "current", "fill", "start_tls"]
+__all__ = ["Address", "Stream", "Transport", "connect", "current", "current_here", "fill", "start_tls"]
 
 Address = tuple[str, int]
 
@@ -58,6 +58,11 @@ def current() -> Transport | None:
     The client stamps each connection with it, and leaves a connection that another one has opened.
     """
     return _in_context.get() or (_in_process[-1] if _in_process else None)
+
+
+def current_here() -> Transport | None:
+    """The transport of this very context; None in a thread that was only started inside the block."""
+    return _in_context.get()
 
 
 @contextmanager

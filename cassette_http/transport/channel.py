@@ -24,15 +24,17 @@ for ever: for those the recorded interaction that fits the head decides.
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import re
+import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum, auto
 from typing import Protocol
 
-from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Request
+from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Request, Track
 from cassette_http.cassette.modes import Policy
 from cassette_http.errors import UnmatchedRequest
 from cassette_http.transport.recording import Recording
@@ -139,7 +141,11 @@ class Channel:
 
     def __init__(self, origin: Origin, tape: Tape, clock: Callable[[], float], via: Origin | None = None) -> None:
         self.origin, self.via = origin, via
+        # For the host, whose client may send and receive in different threads. Not held while a peer is waited for.
+        self.lock = threading.RLock()
         self.is_transparent = False
+        self.is_left = False
+        self.on_left: Callable[[], None] = lambda: None
         self.tunnel_request: bytes | None = None  # the CONNECT that a proxy was asked, once it has agreed
         self._tape, self._clock = tape, clock
         self._exchanges: deque[Exchange] = deque()
@@ -155,6 +161,11 @@ class Channel:
     @property
     def can_record(self) -> bool:
         return self._tape.policy.can_record
+
+    @property
+    def is_between_requests(self) -> bool:
+        """The next octet of the client begins a request."""
+        return not self.is_transparent and (not self._exchanges or self._exchanges[-1].is_over)
 
     @property
     def needs_peer(self) -> bool:
@@ -197,6 +208,8 @@ class Channel:
             return octets
         if self._refusal is not None:
             raise self._refusal
+        if self.is_left:
+            raise BrokenPipeError(errno.EPIPE, "the cassette that played this connection is not in use any more")
         forward = b""
         while octets and not self.is_transparent:  # an empty write must not start a request: h11 ends messages with one
             exchange = self._open_exchange()
@@ -242,12 +255,15 @@ class Channel:
 
         A connection to a live peer becomes transparent instead.
         """
-        was_live = self.needs_peer or not self.can_play
-        self.client_closed()
-        if was_live:
-            self.is_transparent = True
-        else:
-            self._ended = True
+        with self.lock:
+            was_live = self.needs_peer or not self.can_play
+            self.client_closed()
+            self.is_left = True
+            if was_live:
+                self.is_transparent = True
+            else:
+                self._ended = True
+        self.on_left()
 
     # ------------------------------------------------------------------ what a live peer does
 
@@ -317,7 +333,8 @@ class Channel:
         if not isinstance(result, bytes):
             self._ended = self._ended or result is Signal.END or isinstance(result, Failure)
         elif player.is_drained and not player.has_ending and exchange.is_over and not exchange.is_tunnel:
-            self._ended = not stays_open(player.interaction)
+            assert exchange.reader.head is not None
+            self._ended = is_closed_by(exchange.reader.head, player.interaction.track)
 
     def _settle(self, exchange: Exchange) -> None:
         """A new request begins: end the exchange before it, unless its response may still come (pipelining)."""
@@ -450,18 +467,16 @@ def answers_early(interaction: Interaction) -> bool:
     return not request.is_complete
 
 
-def stays_open(interaction: Interaction) -> bool:
-    """The peer would not close the connection after this response (RFC 9112 section 9.3)."""
-    assert interaction.request is not None
-    head_octets, octets = interaction.request.head_octets, interaction.track.pieces[0].octets
-    if not (MAY_CLOSE.search(head_octets) or MAY_CLOSE.search(octets)):
-        return True
-    request = interaction.request.head
-    response = ResponseReader(request.method)
-    response.feed(interaction.track.octets)
+def is_closed_by(sent: RequestHead, track: Track) -> bool:
+    """The peer would close the connection after this response (RFC 9112 section 9.3), which came completely."""
+    asks_to_close = not is_persistent(sent.version, sent.fields)
+    if not asks_to_close and not MAY_CLOSE.search(track.pieces[0].octets):
+        return False
+    response = ResponseReader(sent.method)
+    response.feed(track.octets)
     if response.head is None or not response.is_complete:
-        return True  # the recorded client gave up on a peer that was silent
-    return is_persistent(request.version, request.fields) and is_persistent(response.head.version, response.head.fields)
+        return False  # the recorded client gave up on a peer that was silent
+    return asks_to_close or not is_persistent(response.head.version, response.head.fields)
 
 
 def with_accepted_key(interaction: Interaction, sent: RequestHead) -> Interaction:

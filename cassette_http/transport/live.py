@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import socket
 import threading
+import weakref
+from typing import TypeVar
 
-__all__ = ["DEFAULT_TIMEOUT", "connect", "is_dialling"]
+__all__ = ["DEFAULT_TIMEOUT", "connect", "is_dialling", "is_ours", "mark"]
+
+Socket = TypeVar("Socket", bound=socket.socket)
 
 # Says "the default of the socket module"; private there, but the documented meaning of an omitted timeout.
 DEFAULT_TIMEOUT: object = socket._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
+
+
+# A recording dials by itself: what it sends there must not be taken for the traffic of a library.
+_ours: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
 
 class _Dialling(threading.local):
@@ -32,6 +40,17 @@ def connect(
     """
     _dialling.now = True
     try:
-        return socket.create_connection(address, timeout_s, source_address)  # type: ignore[arg-type]
+        connection = socket.create_connection(address, timeout_s, source_address)  # type: ignore[arg-type]
     finally:
         _dialling.now = False
+    return mark(connection)
+
+
+def mark(connection: Socket) -> Socket:
+    """Remember that `connection`, or what was put over one of ours, is no library's."""
+    _ours.add(connection)
+    return connection
+
+
+def is_ours(connection: socket.socket) -> bool:
+    return connection in _ours

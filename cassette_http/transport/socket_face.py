@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import selectors
@@ -54,6 +55,9 @@ class Line(Protocol):
 class Switchboard(Tape, Protocol):
     """A tape that also knows about connections: their failures, TLS, and which are open."""
 
+    is_left: bool
+    """The cassette is not in use any more."""
+
     def fail_connection(self, origin: Origin, *kinds: FailureKind) -> Failure | None:
         """Claim the failure that the connection to `origin` met when it was recorded, if it is due."""
         ...
@@ -83,8 +87,11 @@ class Host:
         self.channel = channel
         self.line: Line | None = None
         self._dial, self._timeout_s, self._below = dial, timeout_s, below
-        # Guards the channel only: a thread that waits for the peer must not keep another one from sending.
-        self._lock = threading.RLock()
+
+    def follow(self, channel: Channel) -> None:
+        """Serve `channel` from now on: the client uses its connection with another cassette."""
+        self.channel.client_closed()
+        self.channel = channel
 
     def open(self) -> None:
         """Dial at once if nothing can be played, so that a refused connection fails where it does without us."""
@@ -99,7 +106,7 @@ class Host:
     def send(self, octets: bytes) -> None:
         """Send all octets. Raises what the peer's socket raises, what was recorded, or UnmatchedRequest."""
         try:
-            with self._lock:
+            with self.channel.lock:
                 forward = self.channel.client_sent(octets)
         except PlayedWriteFailure as played:
             raise rebuild(played.failure) from None
@@ -118,11 +125,11 @@ class Host:
         except NOT_NOW:
             raise
         except OSError as error:
-            with self._lock:
+            with self.channel.lock:
                 self.channel.client_sent(octets)
             self.peer_failed(error, FailureKind.WRITE)
             raise
-        with self._lock:
+        with self.channel.lock:
             self.channel.client_sent(octets[:sent])
         return sent
 
@@ -130,7 +137,7 @@ class Host:
         """Receive at most len(view) octets; 0 means that the peer closed."""
         if not len(view):
             return 0
-        with self._lock:
+        with self.channel.lock:
             result = self.channel.client_reads(len(view))
         if isinstance(result, bytes):
             view[: len(result)] = result
@@ -145,13 +152,15 @@ class Host:
             raise rebuild(result)
         if result is Signal.END or self._timeout_s() is None:
             return 0
+        if self._timeout_s() == 0:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         # The recorded peer says nothing here: without us, this read would run into its time-out.
         is_tls = self.channel.origin.scheme == "https"
         raise TimeoutError("The read operation timed out" if is_tls else "timed out")
 
     def close(self) -> None:
         """Close the connection to the peer, if there is one."""
-        with self._lock:
+        with self.channel.lock:
             self.channel.client_closed()
         if self.line is not None:
             self.line.close()
@@ -160,7 +169,7 @@ class Host:
 
     def peer_did(self, octets: bytes) -> None:
         """The live peer sent `octets`; none means that it closed."""
-        with self._lock:
+        with self.channel.lock:
             if octets:
                 self.channel.peer_sent(octets)
             else:
@@ -168,7 +177,7 @@ class Host:
 
     def peer_failed(self, error: OSError, kind: FailureKind = FailureKind.RESET) -> None:
         """The live stream broke with `error`."""
-        with self._lock:
+        with self.channel.lock:
             self.channel.peer_failed(describe(kind, error, clock()))
 
     def _receive_live(self, view: memoryview) -> int:
@@ -305,7 +314,7 @@ class SocketFace:
             if not is_dialled and lower.tunnel_request is not None:
                 open_tunnel(line, lower.tunnel_request)
             with keeping_tls(self._board, origin, lower.via) as keep:
-                return keep(context.wrap_socket(line, server_hostname=server_hostname))
+                return live.mark(keep(context.wrap_socket(line, server_hostname=server_hostname)))
 
         channel = self._board.open_channel(origin, lower.via)
         face = SocketFace(self._board, channel, dial, self._timeout_s, below)

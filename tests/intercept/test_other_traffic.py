@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cassette_http import use_cassette
+from cassette_http import UnmatchedRequest, use_cassette
 from tests.peer import Connection, Peer, keep_alive, response
 
 MODES = ["none", "once", "new_episodes", "all", "rewrite"]
@@ -102,7 +102,9 @@ def test_hooks_are_there_only_while_a_cassette_is_in_use(tmp_path: Path) -> None
     assert (after, socket.getaddrinfo) == (before, lookup)
 
 
-def test_thread_that_was_started_inside_the_block_is_offline_too(in_use: use_cassette) -> None:
+def test_thread_that_was_started_inside_the_block_is_offline_too(tmp_path: Path) -> None:
+    path = tmp_path / "empty.yaml"
+    path.write_text("cassette: 1\n---\n")
     failures: list[BaseException] = []
 
     def ask() -> None:
@@ -112,13 +114,10 @@ def test_thread_that_was_started_inside_the_block_is_offline_too(in_use: use_cas
         except OSError as error:
             failures.append(error)
 
-    using = in_use
-    if "none" not in str(using._mode):
-        pytest.skip("only the mode that never connects can do without a host that exists")
-    cassette = using.__enter__()
-    thread = threading.Thread(target=ask)
-    thread.start()
-    thread.join(10)
-    cassette.misses.clear()
-    using.__exit__(None, None, None)
-    assert [type(error).__name__ for error in failures] == ["UnmatchedRequest"]
+    with use_cassette(path, "none") as cassette:
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join(10)
+        assert [miss.request.url for miss in cassette.misses] == ["http://api.test/unknown"]
+        cassette.misses.clear()
+    assert [type(error) for error in failures] == [UnmatchedRequest]

@@ -1,0 +1,162 @@
+"""Connections that were opened before, across and after cassettes: the one in use is never bypassed."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import ssl
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+
+import cassette_http.client
+from cassette_http import use_cassette
+from tests.peer import Peer, keep_alive, response
+
+MODULES = [pytest.param(http.client, id="http.client"), pytest.param(cassette_http.client, id="cassette_http.client")]
+
+
+def echo_target(request: bytes) -> bytes:
+    return response(b"live " + request.split(b" ")[1])
+
+
+def ask(connection: http.client.HTTPConnection, path: str) -> bytes:
+    connection.request("GET", path)
+    return connection.getresponse().read()
+
+
+@pytest.fixture(params=["tcp", "tls"])
+def server(request: pytest.FixtureRequest, peer: Callable[..., Peer], server_tls: ssl.SSLContext) -> Peer:
+    return peer(keep_alive(echo_target), tls=server_tls if request.param == "tls" else None)
+
+
+@pytest.fixture
+def connect(server: Peer, client_tls: ssl.SSLContext) -> Callable[..., http.client.HTTPConnection]:
+    def make(module: object) -> http.client.HTTPConnection:
+        if server.url.startswith("https"):
+            return module.HTTPSConnection(server.host, server.port, context=client_tls, timeout=5)  # type: ignore[attr-defined, no-any-return]
+        return module.HTTPConnection(server.host, server.port, timeout=5)  # type: ignore[attr-defined, no-any-return]
+
+    return make
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_connection_opened_before_is_recorded_and_then_replayed(
+    module: object, server: Peer, connect: Callable[..., http.client.HTTPConnection], tmp_path: Path
+) -> None:
+    before = connect(module)
+    assert ask(before, "/outside") == b"live /outside"
+    with use_cassette(tmp_path / "one.yaml", "once") as cassette:
+        assert ask(before, "/inside") == b"live /inside"
+        assert [one.request.url for one in cassette.recorded if one.request] == [f"{server.url}/inside"]
+    assert ask(before, "/outside") == b"live /outside"
+    with use_cassette(tmp_path / "one.yaml", "none") as cassette:
+        assert ask(before, "/inside") == b"live /inside"
+        assert cassette.play_count == 1
+    before.close()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_connection_goes_from_one_cassette_to_the_next(
+    module: object, server: Peer, connect: Callable[..., http.client.HTTPConnection], tmp_path: Path
+) -> None:
+    connection = connect(module)
+    for name in ("one", "two"):
+        with use_cassette(tmp_path / f"{name}.yaml", "once"):
+            assert ask(connection, f"/{name}") == f"live /{name}".encode()
+    connection.close()
+    server.stop()
+    connection = connect(module)
+    for name in ("two", "one"):
+        with use_cassette(tmp_path / f"{name}.yaml", "none") as cassette:
+            assert ask(connection, f"/{name}") == f"live /{name}".encode()
+            assert cassette.unplayed == []
+    connection.close()
+
+
+def test_pool_drops_its_played_connections_when_the_cassette_is_left(peer: Callable[..., Peer], tmp_path: Path) -> None:
+    server = peer(keep_alive(echo_target))
+    with requests.Session() as session:
+        with use_cassette(tmp_path / "one.yaml", "once"):
+            assert session.get(server.url + "/a").content == b"live /a"
+        with use_cassette(tmp_path / "one.yaml", "none"):
+            assert session.get(server.url + "/a").content == b"live /a"
+        seen = server.connections
+        assert session.get(server.url + "/outside").content == b"live /outside"
+        assert server.connections - seen <= 1
+
+
+def test_eight_threads_through_one_session_record_and_replay_everything(
+    peer: Callable[..., Peer], tmp_path: Path
+) -> None:
+    server = peer(keep_alive(echo_target))
+    path = tmp_path / "threads.yaml"
+
+    def run() -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        with requests.Session() as session:
+
+            def work(number: int) -> None:
+                for step in range(10):
+                    name = f"/{number}/{step}"
+                    found[name] = session.get(server.url + name, timeout=10).content
+
+            threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(30)
+        return found
+
+    with use_cassette(path, "once") as cassette:
+        recorded = run()
+    assert len(cassette.recorded) == len(recorded) == 80
+    server.stop()
+    with use_cassette(path, "none") as cassette:
+        assert run() == recorded
+        assert cassette.unplayed == []
+
+
+def test_each_task_gets_the_answers_of_its_own_cassette(peer: Callable[..., Peer], tmp_path: Path) -> None:
+    server = peer(keep_alive(lambda request: response(b"never twice")))
+    for name in ("one", "two"):
+        text = (
+            f"cassette: 1\n---\nrequest: GET {server.url}/\nresponse: 200 OK\nresponse headers: |\n"
+            f"  Content-Length: 3\nresponse body: |-\n  {name}\n---\n"
+        )
+        (tmp_path / f"{name}.yaml").write_text(text)
+    server.stop()
+
+    async def ask_in(name: str) -> bytes:
+        with use_cassette(tmp_path / f"{name}.yaml", "none"):
+            reader, writer = await asyncio.open_connection(server.host, server.port)
+            writer.write(b"GET / HTTP/1.1\r\nHost: api.test\r\nConnection: close\r\n\r\n")
+            octets = await asyncio.wait_for(reader.read(), 5)
+            writer.close()
+            await writer.wait_closed()
+            return octets
+
+    async def ask_both() -> list[bytes]:
+        return await asyncio.gather(ask_in("one"), ask_in("two"))
+
+    assert [octets[-3:] for octets in asyncio.run(ask_both())] == [b"one", b"two"]
+
+
+def test_loop_with_a_connection_from_before_does_not_get_past_the_cassette(
+    peer: Callable[..., Peer], tmp_path: Path
+) -> None:
+    server = peer(keep_alive(echo_target))
+    with use_cassette(tmp_path / "empty.yaml", "once"):
+        pass
+
+    async def bypass() -> bytes:
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        with use_cassette(tmp_path / "empty.yaml", "none"):
+            writer.write(b"GET /bypass HTTP/1.1\r\nHost: api.test\r\n\r\n")
+            return await asyncio.wait_for(reader.read(), 5)
+
+    with pytest.raises(ConnectionResetError):
+        asyncio.run(bypass())
