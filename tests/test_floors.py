@@ -41,7 +41,19 @@ FORBIDDEN = {"client": {"cassette", "intercept"}, "intercept": {"client"}, "wire
 # What makes one copy of the logic serve blocking and asynchronous programs: no I/O in these.
 PURE = {
     "wire": {"*"},
-    "cassette": {"model", "matching", "redaction", "modes", "splicing", "decoding", "vault"},
+    "cassette": {
+        "model",
+        "matching",
+        "redaction",
+        "modes",
+        "splicing",
+        "decoding",
+        "vault",
+        "secret_names",
+        "secret_shapes",
+        "redaction_rules",
+        "content_rules",
+    },
     "transport": {"channel", "recording", "replaying"},
 }
 DOES_IO = {

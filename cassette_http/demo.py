@@ -1,0 +1,317 @@
+"""`cassette-http demo`: records a session against an HTTPS server of its own, stops it, replays, and compares."""
+
+from __future__ import annotations
+
+import gzip
+import http.server
+import json
+import os
+import shutil
+import socket
+import ssl
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cassette_http import client
+from cassette_http.cassette.modes import RecordMode
+from cassette_http.errors import CassetteError
+from cassette_http.session import use_cassette
+
+__all__ = ["run_demo"]
+
+USERS = [
+    {"id": number, "name": name, "admin": number == 1} for number, name in enumerate(["Ada", "Grace", "Edsger"], 1)
+]
+HAIKU = [b"bytes fall down the wire\n", b"each in its own time and place\n", b"now they fall again\n"]
+
+# How long the program waits for an answer that never comes. Only the recording waits: the replay knows.
+PATIENCE_S = 0.3
+MOST_LINES_OF_A_DOCUMENT = 16
+
+
+# ---------------------------------------------------------------------- the server
+
+
+class _Api(http.server.BaseHTTPRequestHandler):
+    """A small API: a login with a cookie, JSON, gzip, a stream, a 404, an answer that breaks off, and none at all."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        routes: dict[str, Callable[[], None]] = {
+            "/users": lambda: self._json(USERS, coding="gzip"),
+            "/users/1": lambda: self._json(USERS[0]),
+            "/me": self._me,
+            "/haiku": self._stream,
+            "/broken": self._break_off,
+            "/slow": self._say_nothing,
+        }
+        routes.get(self.path.partition("?")[0], self._missing)()
+
+    def do_POST(self) -> None:
+        length = int(self.headers.get("Content-Length", 0))
+        user = json.loads(self.rfile.read(length)).get("user")
+        self._json({"welcome": user}, fields={"Set-Cookie": f"session=5ecre7-{user}-0badc0ffee; Path=/; Secure"})
+
+    def version_string(self) -> str:
+        return "demo"
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: the demo shows what matters."""
+
+    def _json(self, value: object, status: int = 200, coding: str = "", fields: dict[str, str] | None = None) -> None:
+        content = json.dumps(value).encode()
+        if coding:
+            content = gzip.compress(content, mtime=0)
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        if coding:
+            self.send_header("Content-Encoding", coding)
+        for name, field in (fields or {}).items():
+            self.send_header(name, field)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _me(self) -> None:
+        is_known = "session=" in self.headers.get("Cookie", "")
+        self._json({"logged in": is_known}, 200 if is_known else 401)
+
+    def _missing(self) -> None:
+        self._json({"error": f"no {self.path}"}, 404)
+
+    def _stream(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for line in HAIKU:
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+            time.sleep(0.05)  # a real pause of a real server: the cassette keeps it
+        self.wfile.write(b"0\r\n\r\n")
+
+    def _break_off(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        self.wfile.write(b"the first few of a thousand octets")
+        self.close_connection = True
+
+    def _say_nothing(self) -> None:
+        self.rfile.read(1)  # until the client loses its patience and closes
+        self.close_connection = True
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up is no news."""
+
+
+@contextmanager
+def _serving(tls: ssl.SSLContext) -> Iterator[tuple[str, int]]:
+    """Run the API on loopback; gives its host and port."""
+    with _Server(("127.0.0.1", 0), _Api) as server:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        try:
+            yield "localhost", server.server_address[1]
+        finally:
+            server.shutdown()
+
+
+# ---------------------------------------------------------------------- the program under test
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One thing that the recorded program does, and what it saw."""
+
+    client: str
+    what: str
+    saw: str
+
+
+def _session(host: str, port: int, trust: ssl.SSLContext) -> list[_Step]:
+    """What a program does: knows nothing of cassettes, and tells what it saw."""
+    return [*_with_client(host, port, trust), *_with_urllib(f"https://{host}:{port}", trust)]
+
+
+def _with_client(host: str, port: int, trust: ssl.SSLContext) -> Iterator[_Step]:
+    connection = client.HTTPSConnection(host, port, timeout=PATIENCE_S, context=trust)
+
+    def ask(method: str, path: str, body: str | None = None, **fields: str) -> client.HTTPResponse:
+        connection.request(method, path, body, fields)
+        return connection.getresponse()
+
+    def step(what: str, saw: str) -> _Step:
+        return _Step("cassette_http.client", what, saw)
+
+    answer = ask("POST", "/login", json.dumps({"user": "ada"}))
+    cookie = (answer.getheader("Set-Cookie") or "").partition(";")[0]
+    yield step("POST /login", f"{answer.status} {answer.read().decode()}")
+    answer = ask("GET", "/me", Cookie=cookie)
+    yield step("GET /me", f"{answer.status} {answer.read().decode()}")
+    answer = ask("GET", "/users")
+    coded = answer.read()
+    names = ", ".join(user["name"] for user in json.loads(gzip.decompress(coded)))
+    yield step("GET /users", f"{answer.status} gzip: {names}")
+    answer = ask("GET", "/haiku")
+    chunks = [str(len(chunk)) for chunk in iter(answer.read1, b"")]
+    yield step("GET /haiku", f"{answer.status} chunks of {', '.join(chunks)}")
+    for path in ("/broken", "/slow"):
+        try:
+            saw = ask("GET", path).read().decode()
+        except client.HTTPException as error:
+            saw = str(error)
+        except OSError as error:
+            saw = repr(error)
+        yield step(f"GET {path}", saw)
+        connection.close()
+
+
+def _with_urllib(base: str, trust: ssl.SSLContext) -> Iterator[_Step]:
+    for path in ("/users/1", "/nobody"):
+        try:
+            with urllib.request.urlopen(base + path, timeout=10, context=trust) as answer:
+                saw = f"{answer.status} {answer.read().decode()}"
+        except urllib.error.HTTPError as error:
+            with error:
+                saw = f"{error.code} {error.read().decode()}"
+        yield _Step("urllib.request", f"GET {path}", saw)
+
+
+# ---------------------------------------------------------------------- the show
+
+
+def run_demo(cassette: str | None = None) -> int:
+    """Record, stop the server, replay, compare; returns the exit code. Writes `cassette`, or a file in a new folder."""
+    try:
+        import trustme  # an extra: only this command and the tests need a certificate authority
+    except ImportError:
+        print("the demo needs trustme: pip install 'cassette-http[tls]'", file=sys.stderr)
+        return 2
+    path = Path(cassette) if cassette else Path(tempfile.mkdtemp(prefix="cassette-http-demo-")) / "demo.yaml"
+    show = _Show(sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
+    authority = trustme.CA()
+    serving, trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("localhost").configure_cert(serving)
+    authority.configure_trust(trust)
+
+    with _serving(serving) as (host, port):
+        show.title(f"1  Recording a session with https://{host}:{port}")
+        started = time.perf_counter()
+        with use_cassette(path, RecordMode.REWRITE) as recorded:
+            live = _session(host, port, trust)
+        show.line(f"{len(recorded.recorded)} interactions in {_milliseconds(started)}")
+
+    show.title("2  The server is stopped; replaying the session from the cassette")
+    _check_nobody_listens(host, port)
+    started = time.perf_counter()
+    with use_cassette(path, RecordMode.NONE) as played:
+        replayed = _session(host, port, trust)
+    show.line(f"{played.play_count} interactions in {_milliseconds(started)}, no connection")
+
+    show.title("3  What the program saw")
+    agree = show.side_by_side(live, replayed)
+    show.title("4  The cassette, a text file")
+    show.line(f"{path}  ({path.stat().st_size:,} octets)\n")
+    show.documents(path.read_text(encoding="utf-8"), 4)
+    show.verdict(agree)
+    return 0 if agree else 1
+
+
+def _check_nobody_listens(host: str, port: int) -> None:
+    try:
+        socket.create_connection((host, port), timeout=5).close()
+    except ConnectionRefusedError:
+        return
+    raise CassetteError(f"the demo's server on port {port} is still there: the replay would prove nothing")
+
+
+def _milliseconds(started: float) -> str:
+    return f"{1000 * (time.perf_counter() - started):.0f} ms"
+
+
+class _Show:
+    """Prints to a terminal; plain text if it is none."""
+
+    def __init__(self, has_color: bool) -> None:
+        self._has_color = has_color
+        self._width = min(shutil.get_terminal_size((100, 24)).columns, 120)
+
+    def title(self, text: str) -> None:
+        print(f"\n{self._paint(text, '1;36')}")
+
+    def line(self, text: str) -> None:
+        print(f"   {text}")
+
+    def side_by_side(self, live: list[_Step], replayed: list[_Step]) -> bool:
+        """Print both columns; True if they are the same."""
+        what_width = max(len(step.what) for step in live)
+        saw_width = (self._width - what_width - 11) // 2
+        self.line(self._paint(f"  {'':{what_width}}  {'live':{saw_width}}   replay", "2"))
+        client_now = ""
+        for one, other in zip(live, replayed, strict=True):
+            if one.client != client_now:
+                client_now = one.client
+                self.line(self._paint(f"with {client_now}", "2"))
+            mark = self._paint("=", "1;32") if one == other else self._paint("≠", "1;31")
+            left, right = (_shorten(step.saw, saw_width) for step in (one, other))
+            self.line(f"  {one.what:{what_width}}  {left:{saw_width}} {mark} {right}")
+        return live == replayed
+
+    def documents(self, text: str, count: int) -> None:
+        """Print the first documents of a cassette."""
+        documents = text.split("---\n")[:-1]
+        for document in documents[:count]:
+            lines = _without_base64(document.splitlines())
+            for line in lines[:MOST_LINES_OF_A_DOCUMENT]:
+                self.line(self._yaml(_shorten(line, self._width - 3)))
+            if len(lines) > MOST_LINES_OF_A_DOCUMENT:
+                self.line(self._paint(f"  … {len(lines) - MOST_LINES_OF_A_DOCUMENT} lines", "2"))
+            self.line(self._paint("---", "2"))
+        if len(documents) > count:
+            self.line(self._paint(f"… {len(documents) - count} documents", "2"))
+
+    def verdict(self, agree: bool) -> None:
+        if agree:
+            print(f"\n{self._paint('Live and replay agree in every detail.', '1;32')}")
+        else:
+            print(f"\n{self._paint('Live and replay differ.', '1;31')}")
+
+    def _yaml(self, line: str) -> str:
+        """Paint the key of a line of YAML."""
+        key, colon, rest = line.partition(":")
+        return self._paint(key + colon, "34") + rest if colon and not line.startswith(" ") else line
+
+    def _paint(self, text: str, color: str) -> str:
+        return f"\033[{color}m{text}\033[0m" if self._has_color else text
+
+
+def _without_base64(lines: list[str]) -> list[str]:
+    """Leave out blocks of base64, which is for machines."""
+    kept: list[str] = []
+    is_base64 = False
+    for line in lines:
+        if is_base64 and line.startswith("  "):
+            if kept[-1] != "  …":
+                kept.append("  …")
+            continue
+        is_base64 = "!!binary |" in line
+        kept.append(line)
+    return kept
+
+
+def _shorten(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"

@@ -1,0 +1,470 @@
+"""The pytest plugin, in pytest runs of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cassette_http import RecordMode, session
+from cassette_http.cassette import yaml_reading
+from cassette_http.pytest_plugin import MAX_NAME_CHARACTERS
+from tests.peer import Peer, keep_alive, response
+
+# What the plugin imports late is imported here: pytester forgets what is imported during its runs, and Python would
+# then have these modules, and their classes, twice.
+__all__ = ["session", "yaml_reading"]
+
+USE_PLUGIN = ["-p", "cassette_http.pytest_plugin"]
+
+GET = """
+import urllib.request
+
+def get(path):
+    with urllib.request.urlopen(BASE + path, timeout=10) as answer:
+        return answer.read().decode()
+"""
+
+
+class Project:
+    """A folder with tests that ask one server; each run of pytest is a new one, in this process."""
+
+    def __init__(self, pytester: pytest.Pytester, server: Peer) -> None:
+        self.pytester, self.server = pytester, server
+
+    def write(self, source: str, name: str = "test_api") -> Path:
+        return self.pytester.makepyfile(**{name: f"BASE = {self.server.url!r}\n{GET}\n{source}"})
+
+    def run(self, *arguments: str) -> pytest.RunResult:
+        run = [*USE_PLUGIN, "-p", "no:cacheprovider", *arguments]
+        return self.pytester.runpytest_inprocess(*run, no_reraise_ctrlc=True)
+
+    def cassettes(self) -> list[str]:
+        """The files below the folder `cassettes`."""
+        folder = self.pytester.path / "cassettes"
+        return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+    def record_then_stop(self, *arguments: str) -> None:
+        self.run("--cassette-mode=once", *arguments).assert_outcomes(passed=1)
+        self.server.stop()
+
+
+@pytest.fixture(autouse=True)
+def _without_other_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plugins that happen to be installed take longer to import than a run takes."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, peer: Callable[..., Peer]) -> Project:
+    def answer(request: bytes) -> bytes:
+        return response(b"answer to " + request.split(b" ")[1])
+
+    return Project(pytester, peer(keep_alive(answer)))
+
+
+# ---------------------------------------------------------------------- recording and replay
+
+TESTS_OF_ALL_KINDS = {
+    "a function": ("test_a.yaml", "@pytest.mark.cassette\ndef test_a():\n    assert get('/a') == 'answer to /a'"),
+    "a fixture without marker": (
+        "test_a.yaml",
+        "def test_a(cassette):\n    assert get('/a') == 'answer to /a'\n    assert len(cassette) == 1",
+    ),
+    "the traffic of another fixture": (
+        "test_a.yaml",
+        "@pytest.fixture\ndef a():\n    return get('/a')\n\n"
+        "@pytest.mark.cassette\ndef test_a(a):\n    assert a == 'answer to /a'",
+    ),
+    "a method": (
+        "TestApi.test_a.yaml",
+        "@pytest.mark.cassette\nclass TestApi:\n    def test_a(self):\n        assert get('/a') == 'answer to /a'",
+    ),
+    "a method of unittest": (
+        "ApiTest.test_a.yaml",
+        "import unittest\n\nclass ApiTest(unittest.TestCase):\n    @pytest.mark.cassette\n"
+        "    def test_a(self):\n        self.assertEqual(get('/a'), 'answer to /a')",
+    ),
+    "the mark of a module": (
+        "test_a.yaml",
+        "pytestmark = pytest.mark.cassette\n\ndef test_a():\n    assert get('/a') == 'answer to /a'",
+    ),
+    "threads": (
+        "test_a.yaml",
+        "from concurrent.futures import ThreadPoolExecutor\n\n@pytest.mark.cassette\ndef test_a():\n"
+        "    with ThreadPoolExecutor(4) as pool:\n"
+        "        assert list(pool.map(get, ['/1', '/2', '/3'])) == ['answer to /1', 'answer to /2', 'answer to /3']",
+    ),
+    "asyncio and a thread": (
+        "test_a.yaml",
+        "import asyncio\n\n@pytest.mark.cassette\ndef test_a():\n"
+        "    assert asyncio.run(asyncio.to_thread(get, '/a')) == 'answer to /a'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("file", "source"), TESTS_OF_ALL_KINDS.values(), ids=list(TESTS_OF_ALL_KINDS))
+def test_marked_test_is_recorded_once_and_replayed_without_the_server(project: Project, file: str, source: str) -> None:
+    project.write(f"import pytest\n{source}")
+    project.record_then_stop()
+    assert project.cassettes() == [f"test_api/{file}"]
+    project.run().assert_outcomes(passed=1)
+
+
+def test_asyncio_streams_are_recorded_and_replayed(project: Project) -> None:
+    project.write(
+        """
+import asyncio
+import pytest
+
+async def ask(path):
+    host, port = BASE.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"GET {path} HTTP/1.1\\r\\nHost: {host}\\r\\n\\r\\n".encode())
+    head = await reader.readuntil(b"\\r\\n\\r\\n")
+    content = await reader.readexactly(len("answer to /a"))
+    writer.close()
+    return content
+
+@pytest.mark.cassette
+def test_a():
+    assert asyncio.run(ask("/a")) == b"answer to /a"
+"""
+    )
+    project.record_then_stop()
+    project.run().assert_outcomes(passed=1)
+
+
+def test_each_parameter_has_a_cassette_and_only_those_that_are_marked(project: Project) -> None:
+    project.write(
+        """
+import pytest
+
+@pytest.mark.parametrize("path", [pytest.param("/a", marks=pytest.mark.cassette), "/b", "/../c"])
+def test_a(path, request):
+    if path == "/a":
+        get(path)
+    assert ("cassette" in request.fixturenames) == (path == "/a")
+"""
+    )
+    project.run("--cassette-mode=once").assert_outcomes(passed=3)
+    assert len(project.cassettes()) == 1
+
+
+def test_names_are_made_safe_and_stay_different(project: Project) -> None:
+    long = "x" * 300
+    project.write(
+        f"""
+import pytest
+
+@pytest.mark.cassette
+@pytest.mark.parametrize("path", ["/a/b", "/a|b", "/../c", "/{long}", "/d."])
+def test_a(path):
+    get("/")
+"""
+    )
+    project.run("--cassette-mode=once").assert_outcomes(passed=5)
+    files = project.cassettes()
+    assert len(files) == 5
+    for file in files:
+        folder, _, name = file.partition("/")
+        assert folder == "test_api"
+        assert not set(name) & set('<>:"/\\|?*')
+        assert len(name) <= MAX_NAME_CHARACTERS + len("-01234567.yaml")
+    assert project.run("--cassette-mode=none").ret == 0
+
+
+@pytest.mark.parametrize(
+    ("marker", "file"),
+    [
+        ("cassette('login')", "cassettes/test_api/login.yaml"),
+        ("cassette(name='login')", "cassettes/test_api/login.yaml"),
+        ("cassette('data/login.yaml')", "data/login.yaml"),
+        ("cassette('data/login')", "data/login.yaml"),
+        ("cassette('../login.yml')", "../login.yml"),
+    ],
+)
+def test_name_of_the_marker_says_where_the_cassette_lies(project: Project, marker: str, file: str) -> None:
+    project.write(f"import pytest\n@pytest.mark.{marker}\ndef test_a():\n    get('/a')")
+    project.record_then_stop()
+    assert (project.pytester.path / file).is_file()
+    project.run().assert_outcomes(passed=1)
+
+
+def test_project_can_keep_its_cassettes_elsewhere(project: Project) -> None:
+    project.pytester.makeconftest(
+        "import pytest\n\n@pytest.fixture\ndef cassette_path(request):\n"
+        "    return request.config.rootpath / 'tapes' / f'{request.node.name}.yaml'"
+    )
+    project.write("import pytest\n@pytest.mark.cassette\ndef test_a():\n    get('/a')")
+    project.record_then_stop()
+    assert (project.pytester.path / "tapes/test_a.yaml").is_file()
+
+
+def test_two_tests_may_share_a_cassette(project: Project) -> None:
+    project.write(
+        "import pytest\n\n@pytest.mark.cassette('shared', mode='new_episodes')\nclass TestApi:\n"
+        "    def test_a(self):\n        get('/a')\n    def test_b(self):\n        get('/b')"
+    )
+    project.run().assert_outcomes(passed=2)
+    project.server.stop()
+    assert project.cassettes() == ["test_api/shared.yaml"]
+    project.run("--cassette-mode=none").assert_outcomes(passed=2)
+
+
+def test_traffic_of_a_wider_fixture_belongs_to_no_test(project: Project) -> None:
+    project.write(
+        """
+import pytest
+
+@pytest.fixture(scope="module")
+def token():
+    return get("/token")
+
+@pytest.fixture
+def user(token):
+    return get("/user")
+
+@pytest.mark.cassette
+def test_a(user, cassette):
+    assert [one.request.head.target for one in cassette.interactions] == ["/user"]
+"""
+    )
+    project.run("--cassette-mode=once").assert_outcomes(passed=1)
+
+
+def test_cassette_names_its_test(project: Project) -> None:
+    project.write("import pytest\n@pytest.mark.cassette\ndef test_a():\n    get('/a')")
+    project.record_then_stop()
+    text = (project.pytester.path / "cassettes/test_api/test_a.yaml").read_text()
+    assert "test: test_api.py::test_a\n" in text
+
+
+# ---------------------------------------------------------------------- modes
+
+MODE_ROWS = [
+    pytest.param([], "", "", 0, id="nothing is said: none"),
+    pytest.param([], "", "cassette_mode = once", 1, id="configuration"),
+    pytest.param([], "mode='once'", "cassette_mode = none", 1, id="marker over configuration"),
+    pytest.param(["--cassette-mode=none"], "mode='once'", "cassette_mode = once", 0, id="command line over marker"),
+    pytest.param(["--cassette-mode=rewrite"], "mode='none'", "", 1, id="command line records"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "marker", "configuration", "connections"), MODE_ROWS)
+def test_mode_is_taken_from_command_line_marker_configuration(
+    project: Project, arguments: list[str], marker: str, configuration: str, connections: int
+) -> None:
+    project.pytester.makeini(f"[pytest]\n{configuration}")
+    project.write(
+        f"import pytest\n@pytest.mark.cassette({marker})\ndef test_a(cassette):\n"
+        "    try:\n        get('/a')\n    except OSError:\n        cassette.misses.clear()"
+    )
+    project.run(*arguments).assert_outcomes(passed=1)
+    assert project.server.connections == connections
+
+
+def test_command_line_offers_all_modes(project: Project) -> None:
+    result = project.run("--help")
+    for mode in RecordMode:
+        assert mode.value in result.stdout.str()
+    result = project.run("--cassette-mode=sometimes")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--cassette-mode: invalid choice: 'sometimes'*"])
+
+
+def test_wrong_mode_in_the_configuration_is_told_once(project: Project) -> None:
+    project.pytester.makeini("[pytest]\ncassette_mode = onse")
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*cassette_mode: there is no record mode 'onse'; did you mean \"once\"?*"])
+
+
+@pytest.mark.parametrize(
+    "ending", ["assert False", "raise KeyboardInterrupt", "pytest.skip('not today')", "pytest.xfail('known')"]
+)
+def test_test_that_does_not_pass_keeps_the_old_cassette_when_it_is_rewritten(project: Project, ending: str) -> None:
+    source = "import pytest\n@pytest.mark.cassette\ndef test_a():\n    get('/{0}')\n    {1}"
+    project.write(source.format("old", "pass"))
+    project.run("--cassette-mode=once").assert_outcomes(passed=1)
+    path = project.pytester.path / "cassettes/test_api/test_a.yaml"
+    old = path.read_text()
+    project.write(source.format("new", ending))
+    assert "passed" not in project.run("--cassette-mode=rewrite").parseoutcomes()
+    assert path.read_text() == old
+    project.write(source.format("new", "pass"))
+    project.run("--cassette-mode=rewrite").assert_outcomes(passed=1)
+    assert "/new" in path.read_text()
+    assert project.cassettes() == ["test_api/test_a.yaml"]
+
+
+def test_failing_method_of_unittest_keeps_the_old_cassette_too(project: Project) -> None:
+    source = (
+        "import pytest, unittest\nclass ApiTest(unittest.TestCase):\n    @pytest.mark.cassette\n"
+        "    def test_a(self):\n        get('/{0}')\n        self.assertTrue({1})"
+    )
+    project.write(source.format("old", True))
+    project.run("--cassette-mode=once").assert_outcomes(passed=1)
+    path = project.pytester.path / "cassettes/test_api/ApiTest.test_a.yaml"
+    old = path.read_text()
+    project.write(source.format("new", False))
+    project.run("--cassette-mode=rewrite").assert_outcomes(failed=1)
+    assert path.read_text() == old
+
+
+# ---------------------------------------------------------------------- failures
+
+
+def test_refused_request_fails_the_test_although_the_program_swallowed_it(project: Project) -> None:
+    project.write(
+        "import pytest\n@pytest.mark.cassette\ndef test_a():\n"
+        "    try:\n        get('/a')\n    except OSError:\n        pass"
+    )
+    result = project.run()
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*test_a.yaml has no interaction for GET http://127.0.0.1:*/a*",
+            "*(refused at *test_api.py:*, where the error was swallowed)",
+            "*to record it: pytest test_api.py::test_a --cassette-mode=once",
+        ]
+    )
+    assert project.server.connections == 0
+
+
+def test_refusal_that_a_test_expects_can_be_cleared(project: Project) -> None:
+    project.write(
+        "import pytest\n@pytest.mark.cassette\ndef test_a(cassette):\n"
+        "    with pytest.raises(OSError, match='no interaction'):\n        get('/a')\n"
+        "    [miss] = cassette.misses\n    assert miss.request.url == BASE + '/a'\n    cassette.misses.clear()"
+    )
+    project.run().assert_outcomes(passed=1)
+
+
+def test_failing_test_says_what_was_missing_and_how_to_repair_it(project: Project) -> None:
+    source = (
+        "import pytest\n@pytest.mark.cassette\n@pytest.mark.parametrize('p', ['x y'])\ndef test_a(p):\n    get('/{0}')"
+    )
+    project.write(source.format("a"))
+    project.record_then_stop()
+    project.write(source.format("b"))
+    result = project.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*Captured cassette call*",
+            "*nearest is interaction 1, path: recorded '/a' != sent '/b'",
+            "*(refused at *test_api.py:*",
+            "*to record it: pytest 'test_api.py::test_a?x y?' --cassette-mode=new_episodes",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "last_line"),
+    [
+        pytest.param("get('/a')", "*http*client.py:*", id="a library"),
+        pytest.param(
+            "from cassette_http import client\n    client.HTTPConnection(BASE[7:], timeout=10).request('GET', '/a')",
+            "test_api.py:*: in test_a",
+            id="our client",
+        ),
+    ],
+)
+def test_traceback_of_a_refusal_does_not_lead_into_our_package(project: Project, source: str, last_line: str) -> None:
+    project.write(f"import pytest\n@pytest.mark.cassette\ndef test_a():\n    {source}")
+    result = project.run("--tb=short")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([last_line, "E   *UnmatchedRequest: *"])
+    for line in result.stdout.lines:
+        assert "cassette_http/transport" not in line
+        assert "cassette_http/session" not in line
+        assert "cassette_http/client" not in line
+
+
+WRONG_MARKERS = [
+    ("cassette(nmae='x')", "@pytest.mark.cassette has no option 'nmae' (the options are: name, mode, match, repeat)"),
+    ("cassette('a', 'b')", "@pytest.mark.cassette takes one name, and got ('a', 'b')"),
+    ("cassette('a', name='b')", "@pytest.mark.cassette takes one name, and got ('a',)"),
+    ("cassette(7)", "the name of a cassette is a text, such as 'login' or 'data/login.yaml', not 7"),
+    ("cassette('..')", "the name of a cassette is a text, such as 'login' or 'data/login.yaml', not '..'"),
+    ("cassette(mode='onse')", "there is no record mode 'onse'; did you mean \"once\"?*"),
+    ("cassette(match=['hots'])", "there is no matcher 'hots'; did you mean \"host\"?*"),
+    ("cassette(match='hots')", "there is no matcher 'hots'; did you mean \"host\"?*"),
+    ("cassette(repeat='often')", "there is no repeat policy 'often' (the policies are: fail, last, cycle)"),
+]
+
+
+@pytest.mark.parametrize(("marker", "message"), WRONG_MARKERS, ids=[marker for marker, _ in WRONG_MARKERS])
+def test_wrong_marker_is_a_clear_error_without_traceback(project: Project, marker: str, message: str) -> None:
+    project.write(f"import pytest\n@pytest.mark.{marker}\ndef test_a():\n    pass")
+    result = project.run()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([message.replace("[", "[[]")])
+    result.stdout.no_fnmatch_line("*Error*Error*")
+    result.stdout.no_fnmatch_line("*pytest_plugin.py:*")
+
+
+def test_broken_cassette_is_a_clear_error_that_names_file_and_line(project: Project) -> None:
+    project.write("import pytest\n@pytest.mark.cassette\ndef test_a():\n    pass")
+    path = project.pytester.path / "cassettes/test_api/test_a.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text("cassette: 7\n---\n")
+    result = project.run()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*test_a.yaml, line 1: 'cassette' is '7', but this version*"])
+    result.stdout.no_fnmatch_line("*pytest_plugin.py:*")
+
+
+def test_folder_that_cannot_be_written_is_a_clear_error(project: Project) -> None:
+    project.write("import pytest\n@pytest.mark.cassette\ndef test_a():\n    assert get('/a') == 'answer to /a'")
+    (project.pytester.path / "cassettes").write_text("a file in the place of the folder")
+    result = project.run("--cassette-mode=once")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["the cassette *test_a.yaml' cannot be written: *"])
+
+
+# ---------------------------------------------------------------------- other plugins, and the cost
+
+
+def test_cassettes_are_recorded_and_replayed_by_two_processes(project: Project) -> None:
+    pytest.importorskip("xdist")
+    project.write(
+        "import pytest\n@pytest.mark.cassette\n@pytest.mark.parametrize('number', range(6))\n"
+        "def test_a(number):\n    assert get(f'/{number}') == f'answer to /{number}'"
+    )
+    run = [sys.executable, "-m", "pytest", *USE_PLUGIN, "-p", "no:cacheprovider", "-p", "xdist", "-n2"]
+    for arguments in (["--cassette-mode=once"], []):
+        project.pytester.run(*run, *arguments).assert_outcomes(passed=6)
+    assert len(project.cassettes()) == 6
+
+
+def test_collecting_imports_neither_session_nor_yaml_nor_hooks(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_modules="""
+import sys
+
+def test_plain():
+    heavy = {"cassette_http.session", "cassette_http.intercept", "cassette_http.client", "yaml"}
+    assert not heavy & set(sys.modules)
+"""
+    )
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", *USE_PLUGIN, "-p", "no:cacheprovider", "-q"],
+        cwd=pytester.path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_unmarked_test_uses_no_fixture_of_ours(project: Project) -> None:
+    project.write("def test_a(request):\n    assert 'cassette' not in request.fixturenames")
+    project.run().assert_outcomes(passed=1)

@@ -1,0 +1,524 @@
+"""`use_cassette`: what it opens, what each record mode does, how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from cassette_http import (
+    Cassette,
+    CassetteError,
+    CassetteFormatError,
+    CassetteNotFound,
+    CassetteNotWritable,
+    CassetteWarning,
+    InvalidOption,
+    RecordMode,
+    UnmatchedRequest,
+    client,
+    use_cassette,
+)
+from tests.peer import LIMIT_S, Connection, Peer, keep_alive, response
+
+
+def get(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=LIMIT_S) as answer:
+        return str(answer.read().decode())
+
+
+def get_or_none(url: str) -> str | None:
+    """What a program does that has a plan B."""
+    with contextlib.suppress(OSError):
+        return get(url)
+    return None
+
+
+def get_with_our_client(url: str) -> str:
+    authority, _, path = url.removeprefix("http://").partition("/")
+    connection = client.HTTPConnection(authority, timeout=LIMIT_S)
+    try:
+        connection.request("GET", f"/{path}")
+        return str(connection.getresponse().read().decode())
+    finally:
+        connection.close()
+
+
+def targets(cassette: Cassette) -> list[str]:
+    return [one.request.head.target for one in cassette.interactions if one.request is not None]
+
+
+@pytest.fixture
+def counter(peer: Callable[..., Peer]) -> Peer:
+    """Answers each request with its path and a number that never comes again."""
+    numbers = iter(range(1, 1000))
+    return peer(keep_alive(lambda request: response(b"%s %d" % (request.split(b" ")[1], next(numbers)))))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "cassettes" / "users.yaml"
+
+
+# ---------------------------------------------------------------------- record modes
+
+PLAYED, RECORDED, REFUSED = "played", "recorded", "refused"
+
+#                       the file has /old: asked /old, asked /new    no file: asked /new   in the file afterwards
+MODE_TABLE = [
+    (RecordMode.NONE,         PLAYED,   REFUSED,                       CassetteNotFound,     ["/old"]),
+    (RecordMode.ONCE,         PLAYED,   REFUSED,                       RECORDED,             ["/old"]),
+    (RecordMode.NEW_EPISODES, PLAYED,   RECORDED,                      RECORDED,             ["/old", "/new"]),
+    (RecordMode.ALL,          RECORDED, RECORDED,                      RECORDED,             ["/old", "/old", "/new"]),
+    (RecordMode.REWRITE,      RECORDED, RECORDED,                      RECORDED,             ["/old", "/new"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("ask", [get, get_with_our_client], ids=["urllib", "our client"])
+@pytest.mark.parametrize(("mode", "old", "new", "_missing", "kept"), MODE_TABLE)
+def test_mode_decides_about_a_file_that_has_interactions(
+    mode: RecordMode,
+    old: str,
+    new: str,
+    _missing: object,
+    kept: list[str],
+    ask: Callable[[str], str],
+    counter: Peer,
+    path: Path,
+) -> None:
+    with use_cassette(path):
+        assert ask(f"{counter.url}/old") == "/old 1"
+    with use_cassette(path, mode) as cassette:
+        assert ask(f"{counter.url}/old") == {PLAYED: "/old 1", RECORDED: "/old 2"}[old]
+        if new == REFUSED:
+            with pytest.raises(OSError, match=r"no interaction for GET .*/new"):
+                ask(f"{counter.url}/new")
+            assert [miss.request.url for miss in cassette.misses] == [f"{counter.url}/new"]
+            cassette.misses.clear()
+        else:
+            ask(f"{counter.url}/new")
+    with use_cassette(path, "none") as cassette:
+        assert targets(cassette) == kept
+
+
+@pytest.mark.parametrize(("mode", "_old", "_new", "missing", "_kept"), MODE_TABLE)
+def test_mode_decides_about_a_missing_file(
+    mode: RecordMode, _old: str, _new: str, missing: object, _kept: object, counter: Peer, path: Path
+) -> None:
+    if missing is CassetteNotFound:
+        with pytest.raises(CassetteNotFound, match='to record it, run once with record_mode="once"'):
+            use_cassette(path, mode).__enter__()
+        assert not path.parent.exists()
+        return
+    with use_cassette(path, mode):
+        assert get(f"{counter.url}/new") == "/new 1"
+    with use_cassette(path, "none"):
+        assert get(f"{counter.url}/new") == "/new 1"
+
+
+@pytest.mark.parametrize(("environment", "is_recorded"), [("true", False), ("1", False), ("false", True), ("", True)])
+def test_ci_server_records_nothing_that_was_not_asked_for(
+    environment: str, is_recorded: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", environment)
+    path = tmp_path / "users.yaml"
+    if is_recorded:
+        with use_cassette(path):
+            pass
+        assert path.exists()
+    else:
+        with pytest.raises(CassetteNotFound, match="record_mode"), use_cassette(path):
+            pass
+    with use_cassette(path, "once"):
+        pass
+    assert path.exists()
+
+
+def test_block_without_traffic_can_be_replayed_too(path: Path) -> None:
+    with use_cassette(path):
+        pass
+    with use_cassette(path, "none") as cassette:
+        assert len(cassette) == 0
+
+
+def test_block_without_traffic_makes_no_file_where_it_may_be_missing(path: Path) -> None:
+    with use_cassette(path, allow_missing=True):
+        pass
+    assert not path.exists()
+
+
+def test_exception_keeps_the_old_cassette_when_it_is_rewritten(counter: Peer, path: Path) -> None:
+    with use_cassette(path):
+        get(f"{counter.url}/old")
+    old = path.read_bytes()
+    with pytest.raises(ZeroDivisionError), use_cassette(path, "rewrite"):
+        print(get(f"{counter.url}/new"), 1 / 0)
+    assert path.read_bytes() == old
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_missing_file_may_be_taken_for_an_empty_one(path: Path) -> None:
+    with use_cassette(path, "none", allow_missing=True) as cassette:
+        assert len(cassette) == 0
+
+
+@pytest.mark.parametrize(("repeat", "seen"), [("last", ["/a 1", "/a 2", "/a 2"]), ("cycle", ["/a 1", "/a 2", "/a 1"])])
+def test_played_interactions_repeat_as_they_are_told(repeat: str, seen: list[str], counter: Peer, path: Path) -> None:
+    with use_cassette(path):
+        get(f"{counter.url}/a")
+        get(f"{counter.url}/a")
+    with use_cassette(path, repeat=repeat):
+        assert [get(f"{counter.url}/a") for _ in range(3)] == seen
+
+
+def test_cassette_tells_what_was_played_recorded_and_left(counter: Peer, path: Path) -> None:
+    with use_cassette(path) as cassette:
+        get(f"{counter.url}/a")
+        get(f"{counter.url}/b")
+        assert len(cassette.recorded) == 2
+    with use_cassette(path, "new_episodes") as cassette:
+        get(f"{counter.url}/b")
+        get(f"{counter.url}/c")
+        assert cassette.play_count == 1
+        assert [one.request.head.target for one in cassette.played if one.request] == ["/b"]
+        assert [one.request.head.target for one in cassette.unplayed if one.request] == ["/a"]
+        assert targets(cassette) == ["/a", "/b", "/c"]
+        assert (len(cassette), cassette.path, cassette.record_mode) == (3, path, RecordMode.NEW_EPISODES)
+        assert repr(cassette).endswith("new_episodes: 2 loaded, 1 played, 1 recorded, 0 missed>")
+
+
+# ---------------------------------------------------------------------- context manager and decorator
+
+
+def test_decorated_function_opens_the_cassette_at_each_call(counter: Peer, path: Path) -> None:
+    @use_cassette(path)
+    def ask(target: str, *, again: bool = False) -> str:
+        """Ask."""
+        return get(counter.url + target)
+
+    assert (ask.__name__, ask.__doc__) == ("ask", "Ask.")
+    assert [ask("/a"), ask("/a", again=True)] == ["/a 1", "/a 1"]
+
+
+def test_decorated_coroutine_function_opens_the_cassette_at_each_call(counter: Peer, path: Path) -> None:
+    @use_cassette(path)
+    async def ask(target: str) -> str:
+        return await asyncio.to_thread(get, counter.url + target)
+
+    assert [asyncio.run(ask("/a")), asyncio.run(ask("/a"))] == ["/a 1", "/a 1"]
+
+
+def test_decorated_generator_has_the_cassette_while_it_runs(counter: Peer, path: Path) -> None:
+    @use_cassette(path)
+    def ask(*names: str) -> Iterator[str]:
+        for name in names:
+            yield get(counter.url + name)
+
+    assert [list(ask("/a", "/b")), list(ask("/a", "/b"))] == [["/a 1", "/b 2"]] * 2
+
+
+def test_decorated_asynchronous_generator_has_the_cassette_while_it_runs(counter: Peer, path: Path) -> None:
+    @use_cassette(path)
+    async def ask(*names: str) -> AsyncIterator[str]:
+        for name in names:
+            yield await asyncio.to_thread(get, counter.url + name)
+
+    async def collect() -> list[str]:
+        return [one async for one in ask("/a", "/b")]
+
+    assert [asyncio.run(collect()), asyncio.run(collect())] == [["/a 1", "/b 2"]] * 2
+
+
+def test_decorated_fixture_function_ends_well_when_the_generator_is_closed(counter: Peer, path: Path) -> None:
+    @use_cassette(path)
+    def ask() -> Iterator[str]:
+        yield get(f"{counter.url}/a")
+        raise AssertionError("the generator is closed before")
+
+    generator = ask()
+    assert next(generator) == "/a 1"
+    generator.close()  # type: ignore[attr-defined]  # it is a generator
+    assert get(f"{counter.url}/a") == "/a 2"
+
+
+def test_asynchronous_with_works_too(counter: Peer, path: Path) -> None:
+    async def ask() -> str:
+        async with use_cassette(path):
+            return await asyncio.to_thread(get, f"{counter.url}/a")
+
+    assert [asyncio.run(ask()), asyncio.run(ask())] == ["/a 1", "/a 1"]
+
+
+def test_one_object_can_be_used_again(counter: Peer, path: Path) -> None:
+    using = use_cassette(path)
+    for _ in range(2):
+        with using:
+            assert get(f"{counter.url}/a") == "/a 1"
+
+
+def test_inner_cassette_takes_over_and_gives_back(counter: Peer, tmp_path: Path) -> None:
+    with use_cassette(tmp_path / "outer.yaml") as outer:
+        get(f"{counter.url}/1")
+        with use_cassette(tmp_path / "inner.yaml") as inner:
+            get(f"{counter.url}/2")
+        get(f"{counter.url}/3")
+    assert (targets(outer), targets(inner)) == (["/1", "/3"], ["/2"])
+
+
+def test_after_the_block_requests_are_live_again(counter: Peer, path: Path) -> None:
+    with use_cassette(path):
+        get(f"{counter.url}/a")
+    with use_cassette(path):
+        assert get(f"{counter.url}/a") == "/a 1"
+    assert get(f"{counter.url}/a") == "/a 2"
+    assert get_with_our_client(f"{counter.url}/a") == "/a 3"
+
+
+@pytest.mark.parametrize("ask", [get, get_with_our_client], ids=["urllib", "our client"])
+def test_threads_started_in_the_block_use_the_cassette(ask: Callable[[str], str], counter: Peer, path: Path) -> None:
+    urls = [f"{counter.url}/{number}" for number in range(20)]
+    with use_cassette(path), ThreadPoolExecutor(8) as pool:
+        live = list(pool.map(ask, urls))
+    counter.stop()
+    with use_cassette(path, "none") as cassette, ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(ask, urls)) == live
+    assert cassette.unplayed == []
+
+
+def test_tasks_of_one_loop_each_have_their_own_cassette(counter: Peer, tmp_path: Path) -> None:
+    async def ask(name: str, meet: asyncio.Barrier) -> list[str]:
+        with use_cassette(tmp_path / f"{name}.yaml") as cassette:
+            await meet.wait()  # both cassettes are open now
+            await asyncio.to_thread(get, f"{counter.url}/{name}")
+            await meet.wait()
+            return targets(cassette)
+
+    async def both() -> list[list[str]]:
+        meet = asyncio.Barrier(2)
+        return await asyncio.gather(ask("a", meet), ask("b", meet))
+
+    assert asyncio.run(both()) == [["/a"], ["/b"]]
+
+
+# ---------------------------------------------------------------------- misses
+
+
+def test_unmatched_request_says_what_is_nearest_and_what_to_do(counter: Peer, path: Path) -> None:
+    with use_cassette(path):
+        get(f"{counter.url}/users/1")
+    with use_cassette(path, "none") as cassette:
+        with pytest.raises(UnmatchedRequest) as refused:
+            get_with_our_client(f"{counter.url}/users/2")
+        cassette.misses.clear()
+    text = str(refused.value)
+    assert text.startswith(f"{path} has no interaction for GET {counter.url}/users/2; nearest is interaction 1")
+    assert "path: recorded '/users/1' != sent '/users/2'" in text
+    assert 'run with record_mode="new_episodes"' in text
+
+
+def test_library_in_between_keeps_the_text_of_a_refusal(path: Path) -> None:
+    with use_cassette(path, "none", allow_missing=True) as cassette:
+        with pytest.raises(urllib.error.URLError, match=r"has no interaction for GET http://api\.test/users"):
+            get("http://api.test/users")
+        cassette.misses.clear()
+
+
+def test_swallowed_refusal_is_raised_when_the_block_ends(counter: Peer, path: Path) -> None:
+    using = use_cassette(path, "none", allow_missing=True)
+    with pytest.raises(UnmatchedRequest, match=r"no interaction for GET .*/a") as refused, using as cassette:
+        get_or_none(f"{counter.url}/a")
+    [miss] = cassette.misses
+    assert miss.where.startswith(f"{__file__}:")
+    assert f"(refused at {miss.where}, where the error was swallowed)" in str(refused.value)
+    assert counter.connections == 0
+
+
+def test_exception_of_the_block_is_not_replaced_by_a_refusal(path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), use_cassette(path, "none", allow_missing=True):
+        print(get_or_none("http://api.test/"), 1 / 0)
+
+
+def test_refusal_in_a_thread_is_raised_when_the_block_ends(path: Path) -> None:
+    using = use_cassette(path, "none", allow_missing=True)
+    with pytest.raises(UnmatchedRequest), using, ThreadPoolExecutor(1) as pool:
+        pool.submit(get_or_none, "http://api.test/").result(LIMIT_S)
+
+
+# ---------------------------------------------------------------------- errors
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"record_mode": "onse"}, "there is no record mode 'onse'; did you mean \"once\""),
+        ({"record_mode": 7}, "there is no record mode 7"),
+        ({"match": ["hots"]}, "there is no matcher 'hots'; did you mean \"host\""),
+        ({"match": "hots"}, "there is no matcher 'hots'; did you mean \"host\""),
+        ({"match": [7]}, "a matcher is a name or a function, not 7"),
+    ],
+    ids=str,
+)
+def test_wrong_option_is_reported_where_it_was_written(options: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidOption, match=message) as wrong:
+        use_cassette("users.yaml", **options)  # type: ignore[arg-type]  # that is what is tested
+    assert isinstance(wrong.value, ValueError)
+
+
+def test_wrong_repeat_policy_is_reported(path: Path) -> None:
+    with pytest.raises(InvalidOption, match=r"there is no repeat policy 'often' \(the policies are: fail"):
+        use_cassette(path, repeat="often").__enter__()
+    assert get_is_plain()
+
+
+def get_is_plain() -> bool:
+    """Nothing is intercepted any more."""
+    return urllib.request.socket.getaddrinfo.__module__ == "socket"  # type: ignore[attr-defined]
+
+
+BROKEN_FILES = [
+    pytest.param(b"users: [1, 2]\n", r"users.yaml, line 1: .*", id="foreign YAML"),
+    pytest.param(b"{}", r"users.yaml, line 1: ", id="JSON"),
+    pytest.param(b"cassette: 9\n---\n", r"line 1: 'cassette' is '9', but .* reads format 1 only", id="from the future"),
+    pytest.param(b"interactions:\n- request: {}\nversion: 1\n", "this is a cassette of VCR.py", id="of VCR.py"),
+    pytest.param(b"<html>\n</html>\n", "this is an HTML or XML file, no cassette", id="HTML"),
+    pytest.param(b"\x89PNG\r\n\x1a\n\0\0", r"users\.yaml", id="a picture"),
+    pytest.param(b"cassette: 1\n---\n<<<<<<< HEAD\n", "line 3: a merge conflict is not resolved here", id="conflict"),
+    pytest.param(b"cassette: 1\nauthor: me\n---\n", r"users\.yaml, line 2: 'author' is no key", id="unknown key"),
+]
+
+
+@pytest.mark.parametrize("mode", ["none", "once", "new_episodes", "all"])
+@pytest.mark.parametrize(("octets", "message"), BROKEN_FILES)
+def test_file_that_is_no_cassette_is_refused_and_not_touched(
+    octets: bytes, message: str, mode: str, path: Path
+) -> None:
+    path.parent.mkdir()
+    path.write_bytes(octets)
+    with pytest.raises(CassetteFormatError, match=message) as broken:
+        use_cassette(path, mode).__enter__()
+    assert broken.value.path == str(path)
+    assert path.read_bytes() == octets
+    assert get_is_plain()
+
+
+def test_broken_interaction_is_reported_with_its_line(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("cassette: 1\n---\nrequest: GET http://api.test/a\nresponse: two hundred\n---\n")
+    expected = r"users\.yaml, line 4: 'response' must be a status"
+    with pytest.raises(CassetteFormatError, match=expected), use_cassette(path, "none"):
+        get("http://api.test/a")
+
+
+def test_folder_in_the_place_of_the_file_is_reported(path: Path) -> None:
+    path.mkdir(parents=True)
+    with pytest.raises(CassetteError, match="is a folder; name a file in it"):
+        use_cassette(path).__enter__()
+
+
+@pytest.mark.parametrize("mode", ["once", "new_episodes", "all", "rewrite"])
+def test_unwritable_folder_is_reported_at_the_end_and_disturbs_nobody(mode: str, counter: Peer, tmp_path: Path) -> None:
+    (tmp_path / "cassettes").write_text("a file in the place of the folder")
+    seen = []
+    using = use_cassette(tmp_path / "cassettes" / "users.yaml", mode)
+    with pytest.raises(CassetteNotWritable, match=r"cannot be written: (Not a directory|File exists)"), using:
+        seen += [get(f"{counter.url}/a"), get_with_our_client(f"{counter.url}/b")]
+    assert seen == ["/a 1", "/b 2"]
+
+
+# ---------------------------------------------------------------------- killed
+
+KILLED = """
+import sys, urllib.request
+from cassette_http import use_cassette
+
+path, url, mode = sys.argv[1:]
+with use_cassette(path, mode):
+    for number in range(1000):
+        with urllib.request.urlopen(f"{url}/{number}", timeout=60) as answer:
+            answer.read()
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no such signal")
+@pytest.mark.parametrize("answered", [1, 7])
+def test_killed_process_leaves_what_it_had_read(answered: int, peer: Callable[..., Peer], path: Path) -> None:
+    is_waiting = threading.Event()
+
+    def script(connection: Connection) -> None:
+        number = int(connection.read_request().split(b" ")[1][1:])
+        if number == answered:
+            is_waiting.set()
+            connection.wait_closed()
+        else:
+            connection.send(response(b"answer %d" % number))
+
+    server = peer(script)
+    command = [sys.executable, "-c", KILLED, str(path), server.url, "once"]
+    process = subprocess.Popen(command, cwd=Path(__file__).parents[1])
+    try:
+        assert is_waiting.wait(LIMIT_S)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(LIMIT_S)
+    server.stop()
+    with use_cassette(path, "none") as cassette:
+        assert [get(f"{server.url}/{number}") for number in range(answered)] == [
+            f"answer {number}" for number in range(answered)
+        ]
+        assert len(cassette) == answered
+        with pytest.raises(OSError, match="no interaction"):
+            get(f"{server.url}/{answered}")
+        cassette.misses.clear()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no such signal")
+def test_process_killed_while_it_rewrites_keeps_the_old_cassette(peer: Callable[..., Peer], path: Path) -> None:
+    is_waiting = threading.Event()
+
+    def script(connection: Connection) -> None:
+        number = int(connection.read_request().split(b" ")[1][1:])
+        if number == 3:
+            is_waiting.set()
+            connection.wait_closed()
+        else:
+            connection.send(response(b"answer %d" % number))
+
+    server = peer(script)
+    with use_cassette(path):
+        get(f"{server.url}/0")
+    old = path.read_bytes()
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(path), server.url, "rewrite"], cwd=Path(__file__).parents[1]
+    )
+    try:
+        assert is_waiting.wait(LIMIT_S)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(LIMIT_S)
+    assert path.read_bytes() == old
+
+
+def test_torn_document_is_left_out_with_a_warning_and_removed_by_the_next_recording(counter: Peer, path: Path) -> None:
+    with use_cassette(path):
+        get(f"{counter.url}/a")
+        get(f"{counter.url}/b")
+    path.write_bytes(path.read_bytes()[:-30])
+    using = use_cassette(path, "new_episodes")
+    with pytest.warns(CassetteWarning, match="the last document has no closing line"):
+        cassette = using.__enter__()
+    assert targets(cassette) == ["/a"]
+    get(f"{counter.url}/c")
+    using.__exit__(None, None, None)
+    with use_cassette(path, "none") as cassette:
+        assert targets(cassette) == ["/a", "/c"]
