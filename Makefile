@@ -19,7 +19,7 @@ lint: .venv/.ready  ## check style, format and types
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
 
-bench: .venv/.ready  ## compare speed, side by side with others
+bench: .venv/.ready .venv/.ready-bench  ## compare speed, side by side with others
 	@$(BIN)/python -m benchmarks
 
 test-all: .venv/.ready-nox  ## run the tests on every supported Python that is found
@@ -44,6 +44,12 @@ clean:  ## remove everything that the other targets made
 .venv/.ready: pyproject.toml | .venv/.made
 	@$(PIP) --group dev --editable ".[pytest,tls]"
 	@touch $@ .venv/.ready-demo
+
+# Others to compare with. One that cannot be installed here is left out of the tables.
+.venv/.ready-bench: pyproject.toml | .venv/.made
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["bench"], sep="\n")' | \
+	while read -r package; do $(PIP) "$$package" || echo "left out of the benchmarks: $$package" >&2; done
+	@touch $@
 
 .venv/.ready-nox: | .venv/.made
 	@$(PIP) nox
