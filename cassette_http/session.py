@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from cassette_http.cassette import yaml_format
-from cassette_http.cassette.index import Entry, Index, known_policy
+from cassette_http.cassette.index import Index, known_policy
 from cassette_http.cassette.matching import DEFAULT_MATCH, Matching, explain_miss, resolve
 from cassette_http.cassette.model import Failure, FailureKind, Header, Interaction, Origin, Request, TLSFacts, Track
 from cassette_http.cassette.modes import Policy, RecordMode, policy
@@ -61,12 +61,12 @@ class Cassette:
 
     def __repr__(self) -> str:
         return (
-            f"<Cassette {str(self.path)!r} {self.record_mode.value}: {len(self._index.entries)} loaded, "
+            f"<Cassette {str(self.path)!r} {self.record_mode.value}: {len(self._index)} loaded, "
             f"{self.play_count} played, {len(self.recorded)} recorded, {len(self.misses)} missed>"
         )
 
     def __len__(self) -> int:
-        return len(self._index.entries) + len(self.recorded)
+        return len(self._index) + len(self.recorded)
 
     @property
     def interactions(self) -> list[Interaction]:
@@ -76,7 +76,7 @@ class Cassette:
     @property
     def played(self) -> list[Interaction]:
         """The loaded interactions that answered at least one request."""
-        return [entry.interaction for entry in self._index.entries if entry.plays]
+        return [entry.interaction for entry in self._index.made if entry.plays]
 
     @property
     def unplayed(self) -> list[Interaction]:
@@ -86,7 +86,7 @@ class Cassette:
     @property
     def play_count(self) -> int:
         """How many requests were answered from the cassette."""
-        return sum(entry.plays for entry in self._index.entries)
+        return sum(entry.plays for entry in self._index.made)
 
 
 class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
@@ -201,8 +201,14 @@ class _Session:
         documents = _load(store, mode, options.allow_missing)
         may = policy(mode, had_content=len(documents) > 1)
         redactor = Redactor(next_number(documents[0].data) if documents and may.can_record else 1)
-        entries, facts = _sort(documents, str(path), redactor)
-        index = Index(entries, options.matching, options.repeat)
+        interactions, facts = _sort(documents, str(path))
+        index = Index(
+            [document.request_line for document in interactions],
+            lambda position: _parse(interactions[position], str(path)),
+            options.matching,
+            options.repeat,
+            redactor.redact_request,
+        )
         self.board = Board(Cassette(path, mode, index), may, index, store, options.matching, redactor, facts)
         self.transport = CassetteTransport(self.board)
         self._store, self._options = store, options
@@ -246,9 +252,9 @@ def _load(store: Store, mode: RecordMode, allow_missing: bool) -> list[yaml_form
     return []
 
 
-def _sort(documents: list[yaml_format.Document], path: str, redactor: Redactor) -> tuple[list[Entry], list[TLSFacts]]:
+def _sort(documents: list[yaml_format.Document], path: str) -> tuple[list[yaml_format.Document], list[TLSFacts]]:
     """Tell interactions and facts apart, parsing only what does not show it by its first line."""
-    entries: list[Entry] = []
+    interactions: list[yaml_format.Document] = []
     facts: list[TLSFacts] = []
     for document in documents:
         if document.request_line is None:
@@ -257,9 +263,8 @@ def _sort(documents: list[yaml_format.Document], path: str, redactor: Redactor) 
                 facts.append(value)
             if not isinstance(value, Interaction):
                 continue
-        parse = functools.partial(_parse, document, path)
-        entries.append(Entry(len(entries) + 1, document.request_line, parse, redactor.redact_request))
-    return entries, facts
+        interactions.append(document)
+    return interactions, facts
 
 
 def _parse(document: yaml_format.Document, path: str) -> Interaction:
@@ -308,8 +313,10 @@ class Board:
 
     def choose(self, request: Request) -> Interaction | None:
         with self._lock, self._remembering_broken_documents():
-            request = self._redactor.redact_request(request)
-            entry = self._index.find(request)
+            entry = self._index.find_same(request)
+            if entry is None:
+                request = self._redactor.redact_request(request)
+                entry = self._index.find(request)
             if entry is not None:
                 entry.plays += 1
                 return entry.interaction
@@ -324,7 +331,7 @@ class Board:
 
     def claim(self, interaction: Interaction) -> None:
         with self._lock:
-            for entry in self._index.entries:
+            for entry in self._index.made:
                 if entry.is_parsed and entry.interaction is interaction:
                     entry.plays += 1
 

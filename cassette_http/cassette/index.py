@@ -8,7 +8,8 @@ spelled in another way (percent-encoding, matchers that ignore the host) is foun
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from functools import partial
 
 from cassette_http.cassette.matching import Matching
 from cassette_http.cassette.model import FailureKind, Interaction, Origin, Request
@@ -33,7 +34,7 @@ class Entry:
         number: int,
         line: str | None,
         parse: Callable[[], Interaction],
-        redact: Callable[[Request], Request] = lambda request: request,
+        redact: Callable[[Request], Request],
     ) -> None:
         self.number = number  # 1-based, as shown to users
         self.line = line
@@ -66,8 +67,8 @@ class _Queue:
 
     __slots__ = ("_played_up_to", "entries")
 
-    def __init__(self) -> None:
-        self.entries: list[Entry] = []
+    def __init__(self, entries: list[Entry]) -> None:
+        self.entries = entries
         self._played_up_to = 0
 
     def unplayed(self) -> Iterator[Entry]:
@@ -80,11 +81,11 @@ class _Queue:
 class _Bucket:
     """Entries in recorded order, filed by their matching key up to the point that was needed."""
 
-    def __init__(self, matching: Matching) -> None:
-        self.queue = _Queue()
+    def __init__(self, matching: Matching, entries: list[Entry]) -> None:
+        self.queue = _Queue(entries)
         self._matching = matching
         self._filed = 0
-        self._by_key: defaultdict[Hashable, _Queue] = defaultdict(_Queue)
+        self._by_key: defaultdict[Hashable, _Queue] = defaultdict(lambda: _Queue([]))
 
     def find(self, request: Request, key: Hashable, repeat: str) -> Entry | None:
         """The first entry that was not played yet and answers `request`; else what `repeat` says."""
@@ -120,31 +121,81 @@ class _Bucket:
 class Index:
     """The interactions of one cassette. Not thread-safe: the session holds a lock."""
 
-    def __init__(self, entries: Iterable[Entry], matching: Matching, repeat: str = "fail") -> None:
-        self.entries = list(entries)
+    def __init__(
+        self,
+        lines: Sequence[str | None],
+        parse: Callable[[int], Interaction],
+        matching: Matching,
+        repeat: str = "fail",
+        redact: Callable[[Request], Request] = lambda request: request,
+    ) -> None:
+        """`lines` holds what `Entry.line` says for each interaction, in order; `parse` gets its position."""
+        self._lines, self._parse, self._redact = lines, parse, redact
         self._matching, self._repeat = matching, known_policy(repeat)
-        self._buckets: defaultdict[str | None, _Bucket] = defaultdict(lambda: _Bucket(matching))
-        for entry in self.entries:
-            self._buckets[entry.line].queue.entries.append(entry)
+        # Objects per interaction are made when they are needed: most of a large cassette often is not.
+        self._made: dict[int, Entry] = {}
+        self._positions: dict[str | None, list[int]] = {}
+        for position, line in enumerate(lines):
+            self._positions.setdefault(line, []).append(position)
+        self._buckets: dict[str, _Bucket] = {}
         self._everything: _Bucket | None = None
 
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    @property
+    def entries(self) -> list[Entry]:
+        """All entries, in recorded order."""
+        return self._entries(range(len(self._lines)))
+
+    @property
+    def made(self) -> list[Entry]:
+        """The entries that somebody has asked for; no other one can have been played."""
+        return [self._made[position] for position in sorted(self._made)]
+
+    def _entries(self, positions: Iterable[int]) -> list[Entry]:
+        return [self._made.get(position) or self._make(position) for position in positions]
+
+    def _make(self, position: int) -> Entry:
+        parse = partial(self._parse, position)
+        entry = self._made[position] = Entry(position + 1, self._lines[position], parse, self._redact)
+        return entry
+
+    def _bucket(self, line: str) -> _Bucket | None:
+        """The interactions with this request line."""
+        bucket = self._buckets.get(line)
+        if bucket is None and line in self._positions:
+            bucket = self._buckets[line] = _Bucket(self._matching, self._entries(self._positions[line]))
+        return bucket
+
+    def find_same(self, request: Request) -> Entry | None:
+        """The entry that answers `request` now, if it was recorded with the very same octets: no need to look closer.
+
+        `request` is the one that was sent, not its redacted form. None does not mean that there is no entry.
+        """
+        bucket = self._bucket(line_of(request))
+        if bucket is None or self._matching.filters:
+            return None
+        entry = next(bucket.queue.unplayed(), None)
+        return entry if entry is not None and entry.interaction.request == request else None
+
     def find(self, request: Request) -> Entry | None:
-        """The entry that answers `request` now. Does not mark it as played."""
+        """The entry that answers `request` now, which is in its redacted form. Does not mark it as played."""
         key = self._matching.key(request)
-        bucket = self._buckets.get(line_of(request))
+        bucket = self._bucket(line_of(request))
         entry = bucket.find(request, key, self._repeat) if bucket is not None else None
         return entry or self._all().find(request, key, self._repeat)
 
     def find_by_head(self, request: Request) -> Entry | None:
         """The first entry not played yet with the same request line, for a request whose body is not there yet."""
-        bucket = self._buckets.get(line_of(request))
+        bucket = self._bucket(line_of(request))
         if bucket is None:
             return None
         return next((entry for entry in bucket.queue.unplayed() if entry.request is not None), None)
 
     def find_connection_failure(self, origin: Origin, kinds: tuple[FailureKind, ...]) -> Entry | None:
         """The failure that the next connection to `origin` met, unless a request to it comes first."""
-        if None not in self._buckets:  # every document begins with a request line, so none is a failed connection
+        if None not in self._positions:  # every document begins with a request line, so none is a failed connection
             return None
         for entry in self.entries:
             if entry.plays:
@@ -161,8 +212,7 @@ class Index:
 
     def _all(self) -> _Bucket:
         if self._everything is None:
-            self._everything = _Bucket(self._matching)
-            self._everything.queue.entries.extend(self.entries)
+            self._everything = _Bucket(self._matching, self.entries)
         return self._everything
 
 

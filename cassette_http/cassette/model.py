@@ -70,6 +70,11 @@ class Request:
     body_octets: bytes = b""
     via: Origin | None = None
 
+    def with_head(self, head: RequestHead) -> Request:
+        """Spare this request the parse of its head, which is `head`; returns itself."""
+        vars(self)["head"] = head
+        return self
+
     @cached_property
     def head(self) -> RequestHead:
         """The parsed head. Raises MalformedMessage if the octets are no request."""

@@ -421,9 +421,10 @@ class Channel:
             raise PlayedWriteFailure(failure)
 
     def _request(self, exchange: Exchange) -> Request:
-        size = exchange.reader.head_octets
+        head, size = exchange.reader.head, exchange.reader.head_octets
+        assert head is not None
         octets = bytes(exchange.octets)
-        return Request(self.origin, octets[:size], octets[size:], self.via)
+        return Request(self.origin, octets[:size], octets[size:], self.via).with_head(head)
 
     def _keep_if_complete(self, exchange: Exchange) -> None:
         recording = exchange.recording

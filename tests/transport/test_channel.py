@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cassette_http.cassette.index import Entry, Index
+from cassette_http.cassette.index import Index
 from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Piece, Request, Track
 from cassette_http.cassette.modes import Policy
@@ -40,10 +40,7 @@ class ListTape:
         matching = resolve(match)
         self.decides_at_head = not matching.needs_body
         self.kept: list[Interaction] = []
-        self._index = Index(
-            [Entry(n, None, lambda one=one: one) for n, one in enumerate(recorded, 1)],  # type: ignore[misc]
-            matching,
-        )
+        self._index = Index([None] * len(recorded), recorded.__getitem__, matching)
         self._started = 0
 
     def start(self) -> int:

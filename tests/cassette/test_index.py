@@ -1,0 +1,158 @@
+"""The look-up: recorded order, repeat policies, and as little parsing as possible."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from cassette_http.cassette.index import Index
+from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
+from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Piece, Request, Track
+from cassette_http.errors import InvalidOption
+
+ORIGIN = Origin("http", "api.test", 80)
+
+
+def request(target: str, body: bytes = b"") -> Request:
+    head = f"POST {target} HTTP/1.1\r\nHost: api.test\r\nContent-Length: {len(body)}\r\n\r\n"
+    return Request(ORIGIN, head.encode(), body)
+
+
+def interaction(asked: Request, answer: bytes = b"") -> Interaction:
+    return Interaction(asked.origin, asked, Track((Piece(answer),)))
+
+
+class Counting:
+    """Interactions that count how often they were parsed."""
+
+    def __init__(self, *interactions: Interaction, has_lines: bool = True) -> None:
+        self.parsed: list[int] = []
+        self._interactions = interactions
+        self.lines = [
+            f"{one.request.method} {one.request.url.partition('?')[0]}" if has_lines and one.request else None
+            for one in interactions
+        ]
+
+    def __call__(self, position: int) -> Interaction:
+        self.parsed.append(position)
+        return self._interactions[position]
+
+    def index(self, repeat: str = "fail", match: tuple[str | Callable[..., bool], ...] = DEFAULT_MATCH) -> Index:
+        return Index(self.lines, self, resolve(match), repeat)
+
+
+def play(index: Index, asked: Request) -> bytes | None:
+    entry = index.find_same(asked) or index.find(asked)
+    if entry is None:
+        return None
+    entry.plays += 1
+    return entry.interaction.track.octets
+
+
+def test_equal_requests_are_answered_in_recorded_order_and_once() -> None:
+    index = Counting(*(interaction(request("/a"), b"%d" % n) for n in range(3))).index()
+    assert [play(index, request("/a")) for _ in range(4)] == [b"0", b"1", b"2", None]
+
+
+def test_order_of_other_requests_does_not_matter() -> None:
+    recorded = [interaction(request(f"/{name}"), name.encode()) for name in "aba"]
+    index = Counting(*recorded).index()
+    assert [play(index, request(target)) for target in ("/b", "/a", "/a", "/b")] == [b"b", b"a", b"a", None]
+
+
+def test_body_tells_requests_of_one_url_apart() -> None:
+    recorded = [interaction(request("/rpc", b'{"id": %d}' % n), b"%d" % n) for n in range(5)]
+    index = Counting(*recorded).index()
+    assert [play(index, request("/rpc", b'{"id":%d}' % n)) for n in (3, 0, 4)] == [b"3", b"0", b"4"]
+
+
+@pytest.mark.parametrize(
+    ("repeat", "answers"),
+    [
+        pytest.param("fail", [b"0", b"1", None, None, None], id="fail"),
+        pytest.param("last", [b"0", b"1", b"1", b"1", b"1"], id="last"),
+        pytest.param("cycle", [b"0", b"1", b"0", b"1", b"0"], id="cycle"),
+    ],
+)
+def test_repeat_policy_says_what_comes_after_the_last(repeat: str, answers: list[bytes | None]) -> None:
+    index = Counting(*(interaction(request("/a"), b"%d" % n) for n in range(2))).index(repeat)
+    assert [play(index, request("/a")) for _ in range(5)] == answers
+
+
+def test_interaction_may_have_a_repeat_policy_of_its_own() -> None:
+    index = Counting(replace(interaction(request("/a"), b"again"), repeat="last")).index()
+    assert [play(index, request("/a")) for _ in range(3)] == [b"again"] * 3
+
+
+def test_unknown_repeat_policy_is_an_error_that_lists_those_there_are() -> None:
+    with pytest.raises(InvalidOption, match="'often'.*fail, last, cycle"):
+        Counting().index("often")
+
+
+def test_request_line_that_is_spelled_in_another_way_is_found() -> None:
+    index = Counting(interaction(request("/%7euser"), b"found")).index()
+    assert play(index, request("/~user")) == b"found"
+
+
+def test_documents_without_a_known_request_line_are_found() -> None:
+    recorded = [interaction(request("/a"), b"a"), interaction(request("/b"), b"b")]
+    index = Counting(*recorded, has_lines=False).index()
+    assert [play(index, request("/b")), play(index, request("/a"))] == [b"b", b"a"]
+
+
+def test_filter_of_the_user_decides_among_those_that_match() -> None:
+    recorded = [interaction(request("/a"), b"first"), interaction(request("/a"), b"second")]
+    index = Counting(*recorded).index(match=("path", lambda sent, one: one is recorded[1].request))
+    assert play(index, request("/a")) == b"second"
+
+
+def test_playing_in_recorded_order_parses_each_document_once() -> None:
+    documents = Counting(*(interaction(request(f"/{n % 10}", b"%d" % n), b"%d" % n) for n in range(1000)))
+    index = documents.index()
+    answers = [play(index, request(f"/{n % 10}", b"%d" % n)) for n in range(1000)]
+    assert answers == [b"%d" % n for n in range(1000)]
+    assert documents.parsed == list(range(1000))
+
+
+def test_one_answer_parses_one_document() -> None:
+    documents = Counting(*(interaction(request(f"/{n}"), b"%d" % n) for n in range(1000)))
+    assert play(documents.index(), request("/700")) == b"700"
+    assert documents.parsed == [700]
+
+
+def refused(origin: Origin) -> Interaction:
+    return Interaction(origin, None, Track(failure=Failure(FailureKind.CONNECT, errno="ECONNREFUSED")))
+
+
+def test_failed_connection_comes_before_the_request_that_was_recorded_after_it() -> None:
+    tcp = Origin("tcp", "api.test", 80)
+    index = Counting(refused(tcp), interaction(request("/a"))).index()
+    first = index.find_connection_failure(tcp, (FailureKind.CONNECT,))
+    assert first is not None
+    first.plays += 1
+    assert index.find_connection_failure(tcp, (FailureKind.CONNECT,)) is None
+
+
+def test_failed_connection_waits_for_the_request_that_was_recorded_before_it() -> None:
+    tcp = Origin("tcp", "api.test", 80)
+    index = Counting(interaction(request("/a"), b"a"), refused(tcp)).index()
+    assert index.find_connection_failure(tcp, (FailureKind.CONNECT,)) is None
+    assert play(index, request("/a")) == b"a"
+    assert index.find_connection_failure(tcp, (FailureKind.CONNECT,)) is not None
+    assert index.find_connection_failure(Origin("tcp", "other.test", 80), (FailureKind.CONNECT,)) is None
+
+
+def test_request_whose_body_is_not_there_finds_the_next_of_its_line() -> None:
+    recorded = [interaction(request("/a", b"%d" % n), b"%d" % n) for n in range(2)]
+    index = Counting(*recorded).index()
+    head_only = Request(ORIGIN, request("/a", b"1").head_octets)
+    found = index.find_by_head(head_only)
+    assert found is not None
+    assert found.number == 1
+    found.plays += 1
+    found = index.find_by_head(head_only)
+    assert found is not None
+    assert found.number == 2
+    assert index.find_by_head(request("/other")) is None
