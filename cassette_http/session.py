@@ -25,7 +25,7 @@ from cassette_http.cassette.model import Failure, FailureKind, Header, Interacti
 from cassette_http.cassette.modes import Policy, RecordMode, policy
 from cassette_http.cassette.redaction import Redactor, next_number
 from cassette_http.cassette.store import Store
-from cassette_http.errors import CassetteFormatError, CassetteNotFound, UnmatchedRequest
+from cassette_http.errors import CassetteFormatError, CassetteNotFound, InvalidOption, UnmatchedRequest
 from cassette_http.intercept import intercepting
 from cassette_http.transport import base
 from cassette_http.transport.channel import Channel
@@ -33,6 +33,8 @@ from cassette_http.transport.socket_face import CassetteTransport, clock
 from cassette_http.version import __version__
 
 __all__ = ["Cassette", "Miss", "use_cassette"]
+
+PACES = ("fast", "recorded")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -98,7 +100,8 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
     `record_mode` is one of "none", "once", "new_episodes", "all", "rewrite" (docs/record-modes.md); the default is
     "once", and "none" where the environment says CI=true. `match` lists what
     must be equal for an interaction to answer a request: names (docs/matching.md) or functions of a request. `repeat`
-    says what a request gets whose interactions were all played: "fail", "last" or "cycle". `test` is kept in the
+    says what a request gets whose interactions were all played: "fail", "last" or "cycle". `pace`
+    is "fast" or "recorded": then played pieces come when they came on the day of recording. `test` is kept in the
     cassette's head. `allow_missing` makes record mode "none" take a missing file for an empty cassette.
 
     Raises InvalidOption for an option that does not exist; on entering CassetteNotFound (record mode "none") and
@@ -113,13 +116,18 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
         *,
         match: Iterable[str | Callable[..., Any]] = DEFAULT_MATCH,
         repeat: str = "fail",
+        pace: str = "fast",
         test: str | None = None,
         allow_missing: bool = False,
     ) -> None:
         mode = _default_mode() if record_mode is None else RecordMode.of(record_mode)
         names = (match,) if isinstance(match, str) else tuple(match)
         # A wrong option is reported here, where the user wrote it.
-        self._options = _Options(Path(path), mode, resolve(names), known_policy(repeat), test, allow_missing)
+        if pace not in PACES:
+            raise InvalidOption(f"there is no pace {pace!r} (the paces are: {', '.join(PACES)})")
+        self._options = _Options(
+            Path(path), mode, resolve(names), known_policy(repeat), pace == "recorded", test, allow_missing
+        )
         self._open: list[_Session] = []
 
     def __enter__(self) -> Cassette:
@@ -183,6 +191,7 @@ class _Options:
     mode: RecordMode
     matching: Matching
     repeat: str
+    keeps_pace: bool
     test: str | None
     allow_missing: bool
 
@@ -209,7 +218,7 @@ class _Session:
             options.repeat,
             redactor.redact_request,
         )
-        self.board = Board(Cassette(path, mode, index), may, index, store, options.matching, redactor, facts)
+        self.board = Board(Cassette(path, mode, index), may, index, store, options, redactor, facts)
         self.transport = CassetteTransport(self.board)
         self._store, self._options = store, options
         # Left in this order: the slot, then the connections, and only then the hooks, so that nothing gets past.
@@ -287,17 +296,18 @@ class Board:
         may: Policy,
         index: Index,
         store: Store,
-        matching: Matching,
+        options: _Options,
         redactor: Redactor,
         facts: Iterable[TLSFacts],
     ) -> None:
         self.cassette = cassette
         self.policy = may
         self.is_left = False
-        self.decides_at_head = not matching.needs_body
+        self.decides_at_head = not options.matching.needs_body
+        self.keeps_pace = options.keeps_pace
         self.load_error: CassetteFormatError | None = None
         self.write_error: Exception | None = None
-        self._index, self._store, self._matching = index, store, matching
+        self._index, self._store, self._matching = index, store, options.matching
         self._redactor = redactor
         self._facts = {one.origin: one for one in facts}
         self._channels: weakref.WeakSet[Channel] = weakref.WeakSet()

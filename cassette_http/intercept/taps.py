@@ -21,6 +21,7 @@ from typing import Any, Protocol, TypeVar
 from cassette_http.cassette.model import Failure, Origin
 from cassette_http.intercept.current import board_to_follow
 from cassette_http.intercept.names import Target
+from cassette_http.transport.channel import Channel
 from cassette_http.transport.failures import rebuild
 from cassette_http.transport.socket_face import Host, Line, Switchboard, octets_of
 
@@ -58,6 +59,11 @@ class Above(Protocol):
     """A TLS object (`ssl.SSLObject`) whose records go through this socket."""
 
     is_played: bool
+
+    @property
+    def channel(self) -> Channel | None:
+        """The channel above TLS."""
+        ...
 
     @property
     def is_due(self) -> bool:
@@ -300,13 +306,27 @@ class Tap:
         """Make the stand-in readable exactly if something is due. Called from any thread."""
         with self._lock:
             sock = self._sock()
-            if self._far_end is None or sock is None or self.is_due is self._is_marked:
+            if self._far_end is None or sock is None:
+                return
+            is_due = self.is_due
+            if not is_due:
+                self._show_later()
+            if is_due is self._is_marked:
                 return
             if self._is_marked:
                 os.read(sock.fileno(), 1)
             else:
                 self._far_end.send(WAKE)
             self._is_marked = not self._is_marked
+
+    def _show_later(self) -> None:
+        """Come back when the recorded pace brings the next piece."""
+        channel = self.above.channel if self.above is not None else self.host.channel
+        due_in_s = channel.due_in_s if channel is not None else None
+        if due_in_s is not None:
+            timer = threading.Timer(due_in_s, self.show)
+            timer.daemon = True
+            timer.start()
 
     @property
     def is_due(self) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 from cassette_http.cassette.model import Failure, FailureKind, Origin, TLSFacts
 from cassette_http.intercept.taps import Pump, Tap, expected_hellos
 from cassette_http.transport import live
+from cassette_http.transport.channel import Channel
 from cassette_http.transport.failures import rebuild
 from cassette_http.transport.socket_face import Host, keeping_tls, octets_of, open_tunnel
 
@@ -287,6 +288,10 @@ class ObjectState:
         if self.is_played:
             self._rest = _PlayedFacts(below, origin, self._real.server_hostname)
         return self
+
+    @property
+    def channel(self) -> Channel | None:
+        return self._link[1].channel if self._link is not None else None
 
     @property
     def is_due(self) -> bool:

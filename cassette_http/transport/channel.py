@@ -59,6 +59,8 @@ class Tape(Protocol):
 
     policy: Policy
     decides_at_head: bool
+    keeps_pace: bool
+    """Played pieces come when they came on the day of recording, not at once."""
 
     def choose(self, request: Request) -> Interaction | None:
         """Claim the interaction that answers `request`; None: record it. Raises UnmatchedRequest if neither may be."""
@@ -184,6 +186,16 @@ class Channel:
         return player is not None and player.is_due(exchange.sent_after_head, exchange.reader.is_complete)
 
     @property
+    def due_in_s(self) -> float | None:
+        """When the recorded pace brings the next piece; None if time alone does not bring one."""
+        player = self._exchanges[0].player if self._exchanges and self._refusal is None else None
+        if player is None:
+            return None
+        exchange = self._exchanges[0]
+        is_released = player.is_released(exchange.sent_after_head, exchange.reader.is_complete)
+        return player.due_in_s or None if is_released else None
+
+    @property
     def has_only_end(self) -> bool:
         """Nothing is left to hand out but the end of the stream."""
         if self._refusal is not None or not self._exchanges:
@@ -215,6 +227,8 @@ class Channel:
             exchange = self._open_exchange()
             if exchange.is_upgraded:
                 exchange.later_octets += len(octets)
+                if exchange.player is not None:
+                    exchange.player.client_sent()
                 return forward + (octets if exchange.state is State.RECORDING else b"")
             taken = exchange.reader.feed(octets)
             exchange.octets += octets[:taken]
@@ -352,7 +366,8 @@ class Channel:
             self.is_transparent = True
             self._exchanges.remove(exchange)
             return octets if exchange.state is State.RECORDING else bytes(exchange.octets)
-        if exchange.state is State.PLAYING:
+        if exchange.player is not None:
+            exchange.player.client_sent()
             self._meet_write_failure(exchange)
             return b""
         if exchange.state is State.OPEN:
@@ -409,7 +424,9 @@ class Channel:
             is_upgrade = response.is_upgrade and not exchange.is_tunnel
         if is_upgrade:
             interaction = with_accepted_key(interaction, head)
-        exchange.player = Player(interaction, is_upgrade=is_upgrade)
+        clock = self._clock if self._tape.keeps_pace else None
+        exchange.player = Player(interaction, is_upgrade=is_upgrade, clock=clock)
+        exchange.player.client_sent()
         if exchange.is_tunnel:
             self._enter_tunnel(exchange)
         self._meet_write_failure(exchange)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 
-from cassette_http.cassette.model import Failure, FailureKind, Interaction
+from cassette_http.cassette.model import Failure, FailureKind, Interaction, Piece
 
 __all__ = ["Player", "Signal"]
 
@@ -19,11 +20,18 @@ class Signal(Enum):
 
 
 class Player:
-    """Hands out one track. A piece is released only when the client is as far as it was when the piece came."""
+    """Hands out one track. A piece is released only when the client is as far as it was when the piece came.
 
-    def __init__(self, interaction: Interaction, *, is_upgrade: bool = False) -> None:
+    With a `clock` it also keeps the recorded pace; without one the peer is as fast as its client.
+    """
+
+    def __init__(
+        self, interaction: Interaction, *, is_upgrade: bool = False, clock: Callable[[], float] | None = None
+    ) -> None:
         self.interaction = interaction
         self.is_upgrade = is_upgrade
+        self._clock = clock
+        self._sent_at_s = 0.0
         self._pieces = interaction.track.pieces
         self._next = 0
         self._offset = 0
@@ -49,24 +57,45 @@ class Player:
         ending = self._ending() if self.is_drained else None
         return ending if isinstance(ending, Failure) else None
 
-    def is_due(self, sent: int, is_complete: bool) -> bool:
-        """A read would not have to wait.
+    def client_sent(self) -> None:
+        """The client has sent octets of the request: recorded times count from the last of them."""
+        if self._clock is not None:
+            self._sent_at_s = self._clock()
+
+    @property
+    def due_in_s(self) -> float:
+        """How long the recorded peer still needs for what comes next; 0 if it need not be waited for."""
+        if self._clock is None:
+            return 0.0
+        coming: Piece | Failure | None = self.interaction.track.failure
+        if not self.is_drained:
+            coming = self._pieces[self._next]
+        return max(0.0, self._sent_at_s + coming.at - self._clock()) if coming is not None else 0.0
+
+    def is_released(self, sent: int, is_complete: bool) -> bool:
+        """The client is far enough for what comes next.
 
         `sent` counts the octets after the request's head, `is_complete` says that the request was sent completely.
         """
         if self.is_drained:
-            return self.has_ending and not self._is_timeout
+            return self.has_ending
         needed = self._pieces[self._next].sent
         if needed is None or not self.is_upgrade:
             return is_complete or (needed is not None and sent >= needed)
         return sent >= needed
 
+    def is_due(self, sent: int, is_complete: bool) -> bool:
+        """A read would not have to wait."""
+        if self.is_drained and self._is_timeout:
+            return False
+        return self.is_released(sent, is_complete) and not self.due_in_s
+
     def read(self, at_most: int, sent: int, is_complete: bool) -> bytes | Failure | Signal:
         """The next octets of the piece that is due, at most `at_most`; after the last one the ending."""
+        if self.due_in_s or not (self.is_drained or self.is_released(sent, is_complete)):
+            return Signal.WAIT
         if self.is_drained:
             return self._ending()
-        if not self.is_due(sent, is_complete):
-            return Signal.WAIT
         octets = self._pieces[self._next].octets
         taken = octets[self._offset : self._offset + at_most] if self._offset or at_most < len(octets) else octets
         self._offset += len(taken)

@@ -137,8 +137,13 @@ class Host:
         """Receive at most len(view) octets; 0 means that the peer closed."""
         if not len(view):
             return 0
-        with self.channel.lock:
-            result = self.channel.client_reads(len(view))
+        while True:
+            with self.channel.lock:
+                result = self.channel.client_reads(len(view))
+                due_in_s = self.channel.due_in_s if result is Signal.WAIT else None
+            if due_in_s is None:
+                break
+            self._wait(due_in_s)
         if isinstance(result, bytes):
             view[: len(result)] = result
             return len(result)
@@ -152,11 +157,22 @@ class Host:
             raise rebuild(result)
         if result is Signal.END or self._timeout_s() is None:
             return 0
-        if self._timeout_s() == 0:
-            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         # The recorded peer says nothing here: without us, this read would run into its time-out.
+        raise self._timed_out()
+
+    def _wait(self, due_in_s: float) -> None:
+        """Wait for a played piece as long as the recording did, or until the client's patience ends."""
+        timeout_s = self._timeout_s()
+        if timeout_s is not None and timeout_s < due_in_s:
+            time.sleep(timeout_s)
+            raise self._timed_out()
+        time.sleep(due_in_s)
+
+    def _timed_out(self) -> OSError:
+        if self._timeout_s() == 0:
+            return BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         is_tls = self.channel.origin.scheme == "https"
-        raise TimeoutError("The read operation timed out" if is_tls else "timed out")
+        return TimeoutError("The read operation timed out" if is_tls else "timed out")
 
     def close(self) -> None:
         """Close the connection to the peer, if there is one."""

@@ -87,7 +87,7 @@ def test_interaction_may_have_a_repeat_policy_of_its_own() -> None:
 
 
 def test_unknown_repeat_policy_is_an_error_that_lists_those_there_are() -> None:
-    with pytest.raises(InvalidOption, match="'often'.*fail, last, cycle"):
+    with pytest.raises(InvalidOption, match=r"'often'.*fail, last, cycle"):
         Counting().index("often")
 
 

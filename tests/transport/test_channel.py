@@ -37,6 +37,7 @@ class ListTape:
 
     def __init__(self, policy: Policy, recorded: list[Interaction], match: tuple[str, ...] = DEFAULT_MATCH) -> None:
         self.policy = policy
+        self.keeps_pace = False
         matching = resolve(match)
         self.decides_at_head = not matching.needs_body
         self.kept: list[Interaction] = []
@@ -409,6 +410,21 @@ def test_upgraded_connection_is_played_in_order_of_both_sides() -> None:
     assert [channel.client_reads(1000) for _ in range(3)] == [SWITCH, b"hello", Signal.WAIT]
     assert channel.client_sent(b"ping") == b""
     assert [channel.client_reads(1000) for _ in range(2)] == [b"pong", Signal.END]
+
+
+def test_recorded_pace_holds_each_piece_back_until_its_time() -> None:
+    recorded = interaction(GET, Piece(OK[:20], 1.0), Piece(OK[20:], 3.0), failure=Failure(FailureKind.RESET, 4.0))
+    tape, clock = ListTape(Policy(can_play=True, can_record=False), [recorded]), Clock()
+    tape.keeps_pace = True
+    channel = Channel(ORIGIN, tape, clock)
+    channel.client_sent(GET)
+    seen = []
+    for _ in range(3):
+        assert (channel.client_reads(100), channel.is_due) == (Signal.WAIT, False)
+        assert channel.due_in_s is not None
+        clock.now_s += channel.due_in_s
+        seen.append((clock.now_s - 100.0, channel.client_reads(100)))
+    assert seen == [(1.0, OK[:20]), (3.0, OK[20:]), (4.0, Failure(FailureKind.RESET, 4.0))]
 
 
 def test_left_connection_looks_closed() -> None:

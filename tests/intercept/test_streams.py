@@ -1,0 +1,154 @@
+"""Streams stay streams: octets reach the program when they are sent, and in replay in the same pieces."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+import cassette_http.client
+from cassette_http import InvalidOption, use_cassette
+from tests.peer import Connection, Peer
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: text/event-stream\r\n\r\n"
+EVENTS = [b"data: %d\n\n" % number for number in range(4)]
+PAUSE_S = 0.1
+
+
+def chunk(octets: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(octets), octets)
+
+
+def events(connection: Connection) -> None:
+    connection.read_request()
+    connection.send(CHUNKED)
+    for event in EVENTS:
+        time.sleep(PAUSE_S)  # the pause of the scripted peer is what is tested
+        connection.send(chunk(event) + (b"0\r\n\r\n" if event is EVENTS[-1] else b""))
+
+
+Read = Callable[[Peer, ssl.SSLContext], list[tuple[bytes, float]]]
+
+
+def with_module(module: object) -> Read:
+    def read(server: Peer, trust: ssl.SSLContext) -> list[tuple[bytes, float]]:
+        if server.url.startswith("https"):
+            connection = module.HTTPSConnection(server.host, server.port, context=trust)  # type: ignore[attr-defined]
+        else:
+            connection = module.HTTPConnection(server.host, server.port)  # type: ignore[attr-defined]
+        connection.request("GET", "/events")
+        started = time.monotonic()
+        answer = connection.getresponse()
+        pieces = [(piece, time.monotonic() - started) for piece in iter(lambda: answer.read1(1000), b"")]
+        connection.close()
+        return pieces
+
+    return read
+
+
+def with_asyncio(server: Peer, trust: ssl.SSLContext) -> list[tuple[bytes, float]]:
+    pieces: list[tuple[bytes, float]] = []
+
+    class Reading(asyncio.Protocol):
+        def __init__(self) -> None:
+            self.done = asyncio.get_running_loop().create_future()
+            self.started = time.monotonic()
+
+        def data_received(self, data: bytes) -> None:
+            pieces.append((data, time.monotonic() - self.started))
+            if data.endswith(b"0\r\n\r\n"):
+                self.done.set_result(None)
+
+    async def read() -> None:
+        tls = trust if server.url.startswith("https") else None
+        loop = asyncio.get_running_loop()
+        transport, reading = await loop.create_connection(Reading, server.host, server.port, ssl=tls)
+        transport.write(b"GET /events HTTP/1.1\r\nHost: api.test\r\n\r\n")
+        await asyncio.wait_for(reading.done, 5)
+        transport.close()
+
+    asyncio.run(read())
+    return pieces
+
+
+CLIENTS = [
+    pytest.param(with_module(cassette_http.client), id="cassette_http.client"),
+    pytest.param(with_module(http.client), id="http.client"),
+    pytest.param(with_asyncio, id="asyncio"),
+]
+
+
+@pytest.fixture(params=["tcp", "tls"])
+def server(request: pytest.FixtureRequest, peer: Callable[..., Peer], server_tls: ssl.SSLContext) -> Peer:
+    return peer(events, tls=server_tls if request.param == "tls" else None)
+
+
+@pytest.mark.parametrize("read", CLIENTS)
+def test_pieces_arrive_as_they_are_sent_and_are_played_fast_or_at_the_recorded_pace(
+    read: Read, server: Peer, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    path = tmp_path / "events.yaml"
+    with use_cassette(path, "all"):
+        recorded = read(server, client_tls)
+    server.stop()
+    with use_cassette(path, "none"):
+        fast = read(server, client_tls)
+    with use_cassette(path, "none", pace="recorded"):
+        paced = read(server, client_tls)
+
+    def shown(pieces: list[tuple[bytes, float]]) -> list[bytes]:
+        return [piece for piece, _ in pieces]
+
+    assert shown(fast) == shown(paced) == shown(recorded)
+    assert len(recorded) >= len(EVENTS)
+    # While recording, each event came before the next was sent; so it does at the recorded pace.
+    for pieces in (recorded, paced):
+        times = [at for piece, at in pieces if b"data: " in piece]
+        assert all(later - earlier > PAUSE_S / 2 for earlier, later in pairwise(times))
+    assert fast[-1][1] < PAUSE_S
+
+
+def test_recorded_pace_ends_with_the_patience_of_the_client(peer: Callable[..., Peer], tmp_path: Path) -> None:
+    server = peer(events)
+    path = tmp_path / "events.yaml"
+    with use_cassette(path, "all"):
+        with_module(http.client)(server, ssl.create_default_context())
+    server.stop()
+    with use_cassette(path, "none", pace="recorded"):
+        connection = http.client.HTTPConnection(server.host, server.port, timeout=PAUSE_S / 4)
+        connection.request("GET", "/events")
+        with connection.getresponse() as answer, pytest.raises(TimeoutError):
+            answer.read()
+        connection.close()
+
+
+def test_client_of_a_stream_is_not_kept_waiting_by_the_recorder(peer: Callable[..., Peer], tmp_path: Path) -> None:
+    seen = threading.Event()
+
+    def wait_for_the_client(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(CHUNKED + chunk(b"first"))
+        assert seen.wait(5), "the first chunk did not reach the client before the second was sent"
+        connection.send(chunk(b"second") + b"0\r\n\r\n")
+
+    server = peer(wait_for_the_client)
+    with use_cassette(tmp_path / "stream.yaml", "all"):
+        connection = http.client.HTTPConnection(server.host, server.port, timeout=5)
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        assert answer.read1() == b"first"
+        seen.set()
+        assert answer.read() == b"second"
+        connection.close()
+
+
+def test_unknown_pace_is_an_error_that_lists_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(InvalidOption, match=r"no pace 'slow'.*fast, recorded"):
+        use_cassette(tmp_path / "any.yaml", pace="slow")
