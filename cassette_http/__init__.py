@@ -17,6 +17,7 @@ from cassette_http.errors import (
     CassetteWarning,
     InvalidOption,
     UnmatchedRequest,
+    UnsupportedLibrary,
 )
 from cassette_http.version import __version__
 
@@ -35,6 +36,7 @@ __all__ = [
     "Miss",
     "RecordMode",
     "UnmatchedRequest",
+    "UnsupportedLibrary",
     "__version__",
     "use_cassette",
 ]

@@ -5,6 +5,7 @@ CassetteError
 ├── CassetteNotFound         replay was asked for, and there is no file
 ├── CassetteNotWritable      the disk or the folder refused
 ├── InvalidOption            an argument of ours has a value that does not exist
+├── UnsupportedLibrary       its octets cannot be seen, so it would get past the cassette
 └── UnmatchedRequest         the cassette has no answer (also a ConnectionError, see there)
 
 CassetteWarning              something was left out, and the rest can be used
@@ -20,6 +21,7 @@ __all__ = [
     "CassetteWarning",
     "InvalidOption",
     "UnmatchedRequest",
+    "UnsupportedLibrary",
 ]
 
 
@@ -57,6 +59,10 @@ class CassetteNotWritable(CassetteError, OSError):
 
 class InvalidOption(CassetteError, ValueError):
     """An option has a value that does not exist; the message lists those that do."""
+
+
+class UnsupportedLibrary(CassetteError):
+    """A library was used whose connections cannot be recorded or replayed; the message says what to use instead."""
 
 
 class UnmatchedRequest(CassetteError, ConnectionError):

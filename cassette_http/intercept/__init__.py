@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cassette_http.intercept import names, sockets, tls
+from cassette_http.intercept import loops, names, sockets, tls
 
 __all__ = ["intercepting"]
 
@@ -26,11 +26,13 @@ def intercepting() -> Iterator[None]:
         if _users == 1:
             for room in (names, sockets, tls):
                 room.PATCHES.install()
+        loops.install()
     try:
         yield
     finally:
         with _lock:
             _users -= 1
             if _users == 0:
+                loops.remove()
                 for room in (tls, sockets, names):
                     room.PATCHES.remove()

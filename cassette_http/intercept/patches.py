@@ -16,7 +16,6 @@ class Patches:
 
     def __init__(self) -> None:
         self._hooks: list[tuple[Any, str, Any, bool]] = []
-        self._is_installed = False
 
     def hook(self, owner: Any, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Decorate the function that stands in for `owner.name`."""

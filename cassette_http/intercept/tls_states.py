@@ -239,7 +239,8 @@ class ObjectState:
     def _read_played(self, size: int) -> bytes:
         below, host, _ = self._linked()
         self._incoming.read()
-        if self._rests or not self.is_due:
+        # What breaks the TCP connection is met by who reads the socket, not by who reads the object.
+        if self._rests or not self.is_due or self.lower_failure is not None:
             self._rests = False
             if self.is_ended and self._incoming.eof:
                 return self._end_played(host)

@@ -47,7 +47,7 @@ __all__ = ["Channel", "PlayedWriteFailure", "Tape"]
 
 
 # What every message has that announces the end of its connection: spares the others a parse.
-MAY_CLOSE = re.compile(rb"HTTP/1\.0|\nconnection:", re.IGNORECASE)
+MAY_CLOSE = re.compile(rb"HTTP/1\.0|\nconnection:[^\n]*close", re.IGNORECASE)
 
 
 WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"

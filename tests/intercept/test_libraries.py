@@ -1,0 +1,177 @@
+"""Library x behaviour of the peer x (live, recording, replaying): each parses real octets with its own parser.
+
+None of them is known to the package. The table of `tests/test_modes_agree.py` has the standard library and requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import httplib2
+import httpx
+import pytest
+import tornado.httpclient
+import trio
+import urllib3
+
+from cassette_http import use_cassette
+from tests.behaviours import BEHAVIOURS, READ_TIMEOUT_S, Asked
+from tests.peer import Peer, Script
+
+Seen = Any
+
+
+def seen_error(error: BaseException) -> Seen:
+    """Class and text, without addresses of objects."""
+    return type(error).__qualname__, re.sub(r"0x[0-9a-f]+|port=[0-9]+", "", str(error))
+
+
+def with_urllib3(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
+    seen: list[Seen] = []
+    tls = {"ssl_context": trust} if url.startswith("https") else {}
+    with urllib3.PoolManager(retries=False, timeout=READ_TIMEOUT_S, **tls) as pool:
+        for method, path, body in asked:
+            try:
+                answer = pool.request(method, url + path, body=body, redirect=True)
+                seen.append((answer.status, answer.reason, answer.version, list(answer.headers.items()), answer.data))
+            except urllib3.exceptions.HTTPError as error:
+                seen.append(seen_error(error))
+    return seen
+
+
+def with_httpx(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
+    seen: list[Seen] = []
+    with httpx.Client(verify=trust, timeout=READ_TIMEOUT_S, trust_env=False, follow_redirects=True) as client:
+        for method, path, body in asked:
+            try:
+                with client.stream(method, url + path, content=body) as answer:
+                    head = (answer.status_code, answer.reason_phrase, answer.http_version, answer.headers.raw)
+                    seen.append((head, answer.read(), [one.status_code for one in answer.history]))
+            except httpx.HTTPError as error:
+                seen.append(seen_error(error))
+    return seen
+
+
+def with_async_httpx(run: Callable[[Callable[[], Awaitable[list[Seen]]]], list[Seen]]) -> Callable[..., list[Seen]]:
+    def ask_all(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
+        async def ask() -> list[Seen]:
+            seen: list[Seen] = []
+            options: Any = {"timeout": READ_TIMEOUT_S, "trust_env": False, "follow_redirects": True}
+            async with httpx.AsyncClient(verify=trust, **options) as client:
+                for method, path, body in asked:
+                    try:
+                        answer = await client.request(method, url + path, content=body)
+                        head = (answer.status_code, answer.reason_phrase, answer.http_version, answer.headers.raw)
+                        seen.append((head, answer.content))
+                    except httpx.HTTPError as error:
+                        seen.append(seen_error(error))
+            return seen
+
+        return run(ask)
+
+    return ask_all
+
+
+def with_aiohttp(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
+    async def ask() -> list[Seen]:
+        seen: list[Seen] = []
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=READ_TIMEOUT_S)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            for method, path, body in asked:
+                try:
+                    async with session.request(method, url + path, data=body, ssl=trust) as answer:
+                        head = (answer.status, answer.reason, answer.version, answer.raw_headers)
+                        seen.append((head, await answer.read()))
+                except (aiohttp.ClientError, TimeoutError) as error:
+                    seen.append(seen_error(error))
+        return seen
+
+    return asyncio.run(ask())
+
+
+def with_httplib2(url: str, asked: Asked, trust: ssl.SSLContext, ca_file: Path) -> list[Seen]:
+    seen: list[Seen] = []
+    http = httplib2.Http(timeout=READ_TIMEOUT_S, ca_certs=str(ca_file))
+    for method, path, body in asked:
+        try:
+            answer, content = http.request(url + path, method, body)
+            seen.append((answer.status, answer.reason, answer.version, dict(answer), content))
+        except Exception as error:  # its own errors, http.client's and the socket's
+            seen.append(seen_error(error))
+    http.close()
+    return seen
+
+
+def with_tornado(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
+    async def ask() -> list[Seen]:
+        seen: list[Seen] = []
+        client = tornado.httpclient.AsyncHTTPClient(force_instance=True)
+        for method, path, body in asked:
+            try:
+                options: Any = {"ssl_options": trust} if url.startswith("https") else {}
+                answer = await client.fetch(
+                    url + path, method=method, body=body, request_timeout=READ_TIMEOUT_S, raise_error=False, **options
+                )
+                error = answer.error and seen_error(answer.error)
+                seen.append((answer.code, answer.reason, sorted(answer.headers.get_all()), answer.body, error))
+            except Exception as error:  # its own errors and the socket's
+                seen.append(seen_error(error))
+        client.close()
+        return seen
+
+    return asyncio.run(ask())
+
+
+LIBRARIES = [
+    pytest.param(with_urllib3, id="urllib3"),
+    pytest.param(with_httpx, id="httpx"),
+    pytest.param(with_async_httpx(lambda ask: asyncio.run(ask())), id="httpx-asyncio"),
+    pytest.param(with_async_httpx(trio.run), id="httpx-trio"),
+    pytest.param(with_aiohttp, id="aiohttp"),
+    pytest.param(with_httplib2, id="httplib2"),
+    pytest.param(with_tornado, id="tornado"),
+]
+
+
+@pytest.fixture(scope="session")
+def ca_file(authority: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("authority") / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return path
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # what a library leaves behind when a peer breaks off
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
+@pytest.mark.parametrize(("script", "asked"), BEHAVIOURS)
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_library_sees_the_same_three_times(
+    library: Callable[..., list[Seen]],
+    script: Script,
+    asked: Asked,
+    is_tls: bool,
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    ca_file: Path,
+    tmp_path: Path,
+) -> None:
+    server = peer(script, tls=server_tls if is_tls else None)
+    path = tmp_path / "agree.yaml"
+    arguments = (server.url, asked, client_tls, *([ca_file] if library is with_httplib2 else []))
+    live = library(*arguments)
+    with use_cassette(path, "all"):
+        recorded = library(*arguments)
+    server.stop()
+    connections = server.connections
+    with use_cassette(path, "none"):
+        replayed = library(*arguments)
+    assert recorded == live
+    assert replayed == live, path.read_text()
+    assert server.connections == connections
