@@ -138,6 +138,14 @@ def _tapped_close(original: Any, self: socket.socket, *args: Any) -> None:
     original(self, *args)
 
 
+@PATCHES.hook(socket.socket, "fileno")
+def _tapped_fileno(original: Any, self: socket.socket) -> Any:
+    tap = tap_of(self)
+    if tap is not None:
+        tap.watch()
+    return original(self)
+
+
 @PATCHES.hook(socket.socket, "getpeername")
 def _tapped_getpeername(original: Any, self: socket.socket) -> Any:
     tap = tap_of(self)

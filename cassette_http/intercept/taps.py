@@ -48,6 +48,7 @@ _sendall = socket.socket.sendall
 _send = socket.socket.send
 _recv_into = socket.socket.recv_into
 _setsockopt = socket.socket.setsockopt
+_fileno = socket.socket.fileno
 _getpeername = socket.socket.getpeername
 _shutdown = socket.socket.shutdown
 
@@ -258,6 +259,7 @@ class Tap:
         self._rests = False
         self._lock = threading.Lock()
         self._stood_in = False
+        self._is_watched = sock.gettimeout() == 0
         host.channel.on_left = self.leave
 
     @property
@@ -273,7 +275,7 @@ class Tap:
         near, self._far_end = socket.socketpair()
         self._stood_in, self._is_marked = True, False
         near.setblocking(sock.gettimeout() is None)
-        os.dup2(near.fileno(), sock.fileno(), inheritable=False)
+        os.dup2(near.fileno(), _fileno(sock), inheritable=False)
         near.close()
 
     def hand_over(self, sock: socket.socket, host: Host) -> Tap:
@@ -282,6 +284,7 @@ class Tap:
         tap.options = self.options
         tap._far_end, self._far_end = self._far_end, None
         tap._stood_in, tap._is_marked = self._stood_in, self._is_marked
+        tap._is_watched = self._is_watched
         tap.show()
         return tap
 
@@ -289,7 +292,7 @@ class Tap:
         """Put the descriptor of a live connection under the socket, where the pair stood in."""
         sock = alive(self._sock)
         self.peer = _getpeername(dialled)
-        os.dup2(dialled.fileno(), sock.fileno(), inheritable=False)
+        os.dup2(_fileno(dialled), _fileno(sock), inheritable=False)
         self._stood_in = False
         self.leave()
         for option in self.options:
@@ -302,8 +305,18 @@ class Tap:
                 self._far_end.close()
                 self._far_end = None
 
+    def watch(self) -> None:
+        """Somebody asks for the descriptor: from now on it shows whether something is due.
+
+        Most blocking clients never ask, and are spared the system calls.
+        """
+        self._is_watched = True
+        self.show()
+
     def show(self) -> None:
         """Make the stand-in readable exactly if something is due. Called from any thread."""
+        if not self._is_watched:
+            return
         with self._lock:
             sock = self._sock()
             if self._far_end is None or sock is None:
@@ -314,7 +327,7 @@ class Tap:
             if is_due is self._is_marked:
                 return
             if self._is_marked:
-                os.read(sock.fileno(), 1)
+                os.read(_fileno(sock), 1)
             else:
                 self._far_end.send(WAKE)
             self._is_marked = not self._is_marked
