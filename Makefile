@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Dependency groups need pip 25.1; the pip that comes with a Python may be older.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench test-all clean
+.PHONY: demo test lint coverage bench test-all clean
 
 demo: .venv/.ready-demo  ## record a session against a local server, then replay it offline
 	@$(BIN)/cassette-http demo
@@ -18,6 +18,10 @@ lint: .venv/.ready  ## check style, format and types
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
+
+coverage: .venv/.ready  ## prove that the tests of the wire room cover it alone, branch by branch
+	@$(BIN)/coverage run --branch --source=cassette_http/wire -m pytest -q tests/wire
+	@$(BIN)/coverage report --fail-under=100
 
 bench: .venv/.ready .venv/.ready-bench  ## compare speed, side by side with others
 	@$(BIN)/python -m benchmarks
