@@ -13,17 +13,19 @@ from cassette_http.version import __version__
 
 __all__ = ["main"]
 
+EXIT_SECRETS = 4
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code: 0 well, 1 the result is bad, 2 the call was, 130 interrupted."""
+    """Run the command; returns its exit code.
+
+    0 well, 1 the result is bad, 2 the call was, 4 there is a secret in a cassette, 130 interrupted.
+    """
     options = _parser().parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without Unicode gets question marks, not a traceback
     try:
-        # Imported here, as `--help` and `--version` need no server and no cassette.
-        from cassette_http.demo import run_demo
-
-        code = run_demo(options.cassette)
+        code: int = options.run(options)
         sys.stdout.flush()
     except CassetteError as error:
         print(f"cassette-http: {error}", file=sys.stderr)
@@ -46,7 +48,45 @@ def _parser() -> argparse.ArgumentParser:
     text = "record a session with a server of its own, stop the server, replay the session, and compare"
     demo = commands.add_parser("demo", help=text, description=text[0].upper() + text[1:] + ".")
     demo.add_argument("--cassette", metavar="FILE", help="where to write the cassette (default: a new folder)")
+    demo.set_defaults(run=_demo)
+    text = "look for secrets in cassettes, and in folders of them; exit with 4 if there are some"
+    check = commands.add_parser("check", help=text, description=text[0].upper() + text[1:] + ".")
+    check.add_argument("paths", metavar="PATH", nargs="+", help="a cassette, or a folder")
+    check.set_defaults(run=_check)
+    text = "take the secrets out of cassettes, in place; what holds none keeps its octets"
+    redact = commands.add_parser("redact", help=text, description=text[0].upper() + text[1:] + ".")
+    redact.add_argument("paths", metavar="FILE", nargs="+", help="a cassette, or a folder")
+    redact.set_defaults(run=_redact)
     return parser
+
+
+# What the commands need is imported by them, as `--help` and `--version` need no server and no cassette.
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from cassette_http.demo import run_demo
+
+    return run_demo(options.cassette)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from cassette_http.checking import check_paths
+
+    findings = check_paths(options.paths)
+    for finding in findings:
+        print(finding)
+    if not findings:
+        return 0
+    print(f"secrets in {len(findings)} lines; to take them out: cassette-http redact FILE...", file=sys.stderr)
+    return EXIT_SECRETS
+
+
+def _redact(options: argparse.Namespace) -> int:
+    from cassette_http.checking import redact_files
+
+    for path, count in redact_files(options.paths).items():
+        print(f"{path}: {count} interactions redacted" if count else f"{path}: no secrets")
+    return 0
 
 
 if __name__ == "__main__":

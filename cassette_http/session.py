@@ -10,7 +10,7 @@ import sys
 import sysconfig
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,11 +19,12 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from cassette_http.cassette import yaml_format
-from cassette_http.cassette.index import Index, known_policy
+from cassette_http.cassette.index import Entry, Index, known_policy
 from cassette_http.cassette.matching import DEFAULT_MATCH, Matching, explain_miss, resolve
 from cassette_http.cassette.model import Failure, FailureKind, Header, Interaction, Origin, Request, TLSFacts, Track
 from cassette_http.cassette.modes import Policy, RecordMode, policy
 from cassette_http.cassette.redaction import Redactor, next_number
+from cassette_http.cassette.redaction_rules import ExtraRule
 from cassette_http.cassette.store import Store
 from cassette_http.errors import CassetteFormatError, CassetteNotFound, InvalidOption, UnmatchedRequest
 from cassette_http.intercept import intercepting
@@ -97,12 +98,15 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
     A context manager that gives the `Cassette`, and a decorator for functions, async functions and generators (each
     call then opens the cassette anew).
 
-    `record_mode` is one of "none", "once", "new_episodes", "all", "rewrite" (docs/record-modes.md); the default is
-    "once", and "none" where the environment says CI=true. `match` lists what
-    must be equal for an interaction to answer a request: names (docs/matching.md) or functions of a request. `repeat`
-    says what a request gets whose interactions were all played: "fail", "last" or "cycle". `pace`
-    is "fast" or "recorded": then played pieces come when they came on the day of recording. `test` is kept in the
-    cassette's head. `allow_missing` makes record mode "none" take a missing file for an empty cassette.
+    - `record_mode`: "none", "once", "new_episodes", "all" or "rewrite" (docs/record-modes.md); the default is "once",
+      and "none" where the environment says CI=true.
+    - `match`: what must be equal for an interaction to answer a request: names (docs/matching.md) or functions of one.
+    - `repeat`: what a request gets whose interactions were all played: "fail", "last" or "cycle".
+    - `pace`: "fast" or "recorded"; then played pieces come when they came on the day of recording.
+    - `redact` adds rules for secrets, `keep` turns rules off by name, `secrets` names values that are restored in
+      replay (docs/redaction.md).
+    - `test` is kept in the cassette's head.
+    - `allow_missing` makes record mode "none" take a missing file for an empty cassette.
 
     Raises InvalidOption for an option that does not exist; on entering CassetteNotFound (record mode "none") and
     CassetteFormatError; on leaving CassetteNotWritable if something could not be written, and UnmatchedRequest if a
@@ -117,6 +121,9 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
         match: Iterable[str | Callable[..., Any]] = DEFAULT_MATCH,
         repeat: str = "fail",
         pace: str = "fast",
+        redact: Iterable[ExtraRule] = (),
+        keep: Iterable[str] = (),
+        secrets: Mapping[str, str | bytes] | None = None,
         test: str | None = None,
         allow_missing: bool = False,
     ) -> None:
@@ -125,8 +132,10 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
         # A wrong option is reported here, where the user wrote it.
         if pace not in PACES:
             raise InvalidOption(f"there is no pace {pace!r} (the paces are: {', '.join(PACES)})")
+        redaction: dict[str, Any] = {"redact": tuple(redact), "keep": tuple(keep), "secrets": dict(secrets or {})}
+        Redactor(**redaction)
         self._options = _Options(
-            Path(path), mode, resolve(names), known_policy(repeat), pace == "recorded", test, allow_missing
+            Path(path), mode, resolve(names), known_policy(repeat), pace == "recorded", redaction, test, allow_missing
         )
         self._open: list[_Session] = []
 
@@ -192,6 +201,7 @@ class _Options:
     matching: Matching
     repeat: str
     keeps_pace: bool
+    redaction: dict[str, Any]
     test: str | None
     allow_missing: bool
 
@@ -208,9 +218,10 @@ class _Session:
         path, mode = options.path, options.mode
         store = Store(path, header=_header(options.test), rewrite=mode is RecordMode.REWRITE)
         documents = _load(store, mode, options.allow_missing)
-        may = policy(mode, had_content=len(documents) > 1)
-        redactor = Redactor(next_number(documents[0].data) if documents and may.can_record else 1)
         interactions, facts = _sort(documents, str(path))
+        may = policy(mode, had_content=bool(interactions))
+        first = next_number(documents[0].data) if documents and may.can_record else 1
+        redactor = Redactor(first, environment=os.environ, netrc=_netrc(), **options.redaction)
         index = Index(
             [document.request_line for document in interactions],
             lambda position: _parse(interactions[position], str(path)),
@@ -230,6 +241,7 @@ class _Session:
     def close(self, error: BaseException | None) -> None:
         """Leave the transports, then the file. Raises what went unnoticed, unless `error` is under way already."""
         self._slots.close()
+        self.board.redact_again()
         if isinstance(error, GeneratorExit):
             error = None  # whoever runs a decorated generator has seen enough of it
         if error is None and self.board.write_error is None:
@@ -282,6 +294,14 @@ def _parse(document: yaml_format.Document, path: str) -> Interaction:
     return value
 
 
+def _netrc() -> str:
+    """The text of the user's netrc file, whose passwords are secrets from the start."""
+    try:
+        return Path(os.environ.get("NETRC", "~/.netrc")).expanduser().read_text(errors="replace")
+    except (OSError, RuntimeError):  # none there, or no home
+        return ""
+
+
 def _header(test: str | None) -> Header:
     by = f"cassette-http {__version__}, {platform.python_implementation()} {platform.python_version()}, {sys.platform}"
     return Header(recorded=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), by=by, test=test)
@@ -303,14 +323,17 @@ class Board:
         self.cassette = cassette
         self.policy = may
         self.is_left = False
+        self._is_closed = False
         self.decides_at_head = not options.matching.needs_body
         self.keeps_pace = options.keeps_pace
         self.load_error: CassetteFormatError | None = None
         self.write_error: Exception | None = None
         self._index, self._store, self._matching = index, store, options.matching
         self._redactor = redactor
+        self._has_secrets = bool(options.redaction["secrets"])
         self._facts = {one.origin: one for one in facts}
         self._channels: weakref.WeakSet[Channel] = weakref.WeakSet()
+        self._learned: list[int] = []  # how much the redactor knew when it saw each recorded interaction
         self._started = 0
         self._lock = threading.RLock()
 
@@ -328,27 +351,27 @@ class Board:
                 request = self._redactor.redact_request(request)
                 entry = self._index.find(request)
             if entry is not None:
-                entry.plays += 1
-                return entry.interaction
+                return self._play(entry)
             if self.policy.can_record:
                 return None
             raise self._refuse(request)
 
-    def expect(self, request: Request) -> Interaction | None:
+    def expect(self, request: Request, fits: Callable[[Interaction], bool]) -> Interaction | None:
         with self._lock, self._remembering_broken_documents():
             entry = self._index.find_by_head(self._redactor.redact_request(request))
-            return entry.interaction if entry is not None else None
+            return self._play(entry) if entry is not None and fits(entry.interaction) else None
 
-    def claim(self, interaction: Interaction) -> None:
-        with self._lock:
-            for entry in self._index.made:
-                if entry.is_parsed and entry.interaction is interaction:
-                    entry.plays += 1
+    def _play(self, entry: Entry) -> Interaction:
+        entry.plays += 1
+        return self._redactor.restore(entry.interaction) if self._has_secrets else entry.interaction
 
     def keep(self, interaction: Interaction, number: int) -> None:
         with self._lock, self._deferring_errors():
+            if self._is_closed:
+                return  # a thread that outlived the block
             interaction = self._redactor.redact(interaction)
             self.cassette.recorded.append(interaction)
+            self._learned.append(self._redactor.learned)
             self._append(yaml_format.dump_interaction(interaction))
 
     # ------------------------------------------------------------------ connections
@@ -357,6 +380,9 @@ class Board:
         channel = Channel(origin, self, clock, via)
         with self._lock:
             self._channels.add(channel)
+            is_late = self.is_left
+        if is_late:  # a thread that asked for the cassette before the block ended
+            channel.leave()
         return channel
 
     def fail_connection(self, origin: Origin, *kinds: FailureKind) -> Failure | None:
@@ -377,7 +403,7 @@ class Board:
 
     def keep_tls_facts(self, facts: TLSFacts) -> None:
         with self._lock:
-            if self._facts.get(facts.origin) != facts:
+            if self._facts.get(facts.origin) != facts and not self._is_closed:
                 self._facts[facts.origin] = facts
                 with self._deferring_errors():
                     self._append(yaml_format.dump_tls(facts))
@@ -389,6 +415,22 @@ class Board:
             channels = list(self._channels)
         for channel in channels:  # without our lock: a channel asks for it while it holds its own
             channel.leave()
+        with self._lock:
+            self._is_closed = True
+
+    def redact_again(self) -> None:
+        """Take out of the file what was recognised as a secret only after it was written."""
+        recorded, learned = self.cassette.recorded, self._redactor.learned
+        replaced: dict[bytes, bytes] = {}
+        for position, interaction in enumerate(recorded):
+            if self._learned[position] == learned:
+                continue
+            recorded[position] = redacted = self._redactor.redact(interaction)
+            if redacted is not interaction:
+                replaced[yaml_format.dump_interaction(interaction)] = yaml_format.dump_interaction(redacted)
+        if replaced:
+            with self._deferring_errors():
+                self._store.replace(replaced)
 
     # ------------------------------------------------------------------ inside
 

@@ -30,6 +30,7 @@ FLOORS = {
     "run": 5,
     "server": 5,
     "demo": 5,
+    "checking": 5,
     "view": 5,
     "convert": 5,
     "__main__": 6,
@@ -42,17 +43,8 @@ FORBIDDEN = {"client": {"cassette", "intercept"}, "intercept": {"client"}, "wire
 PURE = {
     "wire": {"*"},
     "cassette": {
-        "model",
-        "matching",
-        "redaction",
-        "modes",
-        "splicing",
-        "decoding",
-        "vault",
-        "secret_names",
-        "secret_shapes",
-        "redaction_rules",
-        "content_rules",
+        *("content_rules", "decoding", "field_rules", "matching", "message_parts", "model", "modes"),
+        *("redaction", "redaction_rules", "secret_names", "secret_shapes", "splicing", "vault", "websocket_frames"),
     },
     "transport": {"channel", "recording", "replaying"},
 }

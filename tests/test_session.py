@@ -127,6 +127,15 @@ def test_mode_decides_about_a_missing_file(
         assert get(f"{counter.url}/new") == "/new 1"
 
 
+def test_file_with_nothing_but_tls_facts_is_recorded_once(peer: Callable[..., Peer], path: Path) -> None:
+    server = peer(keep_alive(lambda request: response(b"recorded")))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("cassette: 1\n---\ntls: https://api.test\nversion: TLSv1.3\n---\n")
+    with use_cassette(path, "once") as cassette:
+        assert get(server.url) == "recorded"
+    assert len(cassette.recorded) == 1
+
+
 @pytest.mark.parametrize(("environment", "is_recorded"), [("true", False), ("1", False), ("false", True), ("", True)])
 def test_ci_server_records_nothing_that_was_not_asked_for(
     environment: str, is_recorded: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -522,3 +531,53 @@ def test_torn_document_is_left_out_with_a_warning_and_removed_by_the_next_record
     using.__exit__(None, None, None)
     with use_cassette(path, "none") as cassette:
         assert targets(cassette) == ["/a", "/c"]
+
+
+# ---------------------------------------------------------------------- secrets
+
+
+def test_secret_that_is_recognised_late_is_taken_out_of_what_was_written_before(
+    peer: Callable[..., Peer], path: Path
+) -> None:
+    secret = "kR8vQ2mZx7LpT4wN"
+    server = peer(keep_alive(lambda request: response(b"your reference: " + secret.encode())))
+    with use_cassette(path, "once"):
+        get(f"{server.url}/reference")
+        assert secret in path.read_text()
+        urllib.request.urlopen(
+            urllib.request.Request(f"{server.url}/me", headers={"Authorization": f"Bearer {secret}"})
+        ).close()
+    assert secret not in path.read_text()
+    assert "your reference: {{secret:1}}" in path.read_text()
+    server.stop()
+    with use_cassette(path, "none"):
+        assert get(f"{server.url}/reference") == "your reference: {{secret:1}}"
+
+
+def test_declared_secret_is_restored_in_replay(peer: Callable[..., Peer], path: Path) -> None:
+    server = peer(keep_alive(lambda request: response(b"you are " + request.split(b" ")[1][1:])))
+    with use_cassette(path, "once", secrets={"who": "the-very-same-person"}):
+        assert get(f"{server.url}/the-very-same-person") == "you are the-very-same-person"
+    assert "the-very-same-person" not in path.read_text()
+    server.stop()
+    with use_cassette(path, "none", secrets={"who": "another-person-altogether"}):
+        assert get(f"{server.url}/another-person-altogether") == "you are another-person-altogether"
+
+
+def test_secrets_of_the_environment_are_known_from_the_start(
+    peer: Callable[..., Peer], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACME_API_TOKEN", "zX9-plain-looking-value-41")
+    server = peer(keep_alive(lambda request: response(b"zX9-plain-looking-value-41")))
+    with use_cassette(path, "once"):
+        get(server.url)
+    assert "zX9-plain-looking-value-41" not in path.read_text()
+
+
+def test_rules_for_secrets_can_be_added_and_turned_off(peer: Callable[..., Peer], path: Path) -> None:
+    server = peer(keep_alive(lambda request: response(b'{"badge": "blue-42-horse", "password": "swordfish-9"}')))
+    with use_cassette(path, "once", redact=["json:badge"], keep=["password"]):
+        get(server.url)
+    assert '"badge": "{{secret:1}}", "password": "swordfish-9"' in path.read_text()
+    with pytest.raises(InvalidOption):
+        use_cassette(path, keep=["no such rule"])

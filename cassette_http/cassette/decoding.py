@@ -1,12 +1,17 @@
-"""Content without its content codings (RFC 9110 section 8.4.1), for looking into it (pure; gzip, deflate).
+"""Content without its content codings (RFC 9110 section 8.4.1), for looking into it (pure).
+
+gzip and deflate always, br and zstd if a library for them is installed.
 
 Unlike `codings`, which keeps bodies exact, this takes what any compressor wrote, and also what was cut off.
 """
 
 from __future__ import annotations
 
+import importlib
 import zlib
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 from cassette_http.wire.messages import Fields, field_values
 
@@ -41,8 +46,14 @@ def decoded(content: bytes, codings: Sequence[str]) -> tuple[bytes, bool] | None
 
 
 def encoded(content: bytes, codings: Sequence[str], is_complete: bool = True) -> bytes:
-    """Apply `codings` (those that `decoded` knows); incomplete data lacks its end, as a cut-off body does."""
+    """Apply `codings` (those that `decoded` knows); incomplete data lacks its end, as a cut-off body does.
+
+    That of br and zstd is complete afterwards: the libraries cannot stop in the middle.
+    """
     for coding in codings:
+        if coding in _LIBRARIES:
+            content = _library(coding).compress(content)
+            continue
         # wbits: 31 is gzip (without name and time: the same input gives the same output), 15 is zlib.
         coder = zlib.compressobj(wbits=31 if coding in _GZIP else 15)
         content = coder.compress(content) + coder.flush(zlib.Z_FINISH if is_complete else zlib.Z_SYNC_FLUSH)
@@ -55,7 +66,44 @@ def _inflated(content: bytes, coding: str) -> tuple[bytes, bool] | None:
     if coding == "deflate":
         # "deflate" means the zlib format; some peers send the bare deflate stream (RFC 9110 section 8.4.1.2).
         return _members(content, wbits=15) or _members(content, wbits=-15)
+    if coding in _LIBRARIES and (library := _library(coding)) is not None:
+        decoder = library.Decompressor() if coding == "br" else library.ZstdDecompressor()
+        return _from_library(coding, decoder, content)
     return None
+
+
+_LIBRARIES = {"br": ("brotli",), "zstd": ("compression.zstd", "backports.zstd")}
+_STEP_OCTETS = 64  # brotli has no limit of its own, and a bomb of it is small
+
+
+@cache
+def _library(coding: str) -> Any:
+    for name in _LIBRARIES[coding]:
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            continue
+    return None
+
+
+def _from_library(coding: str, decoder: Any, content: bytes) -> tuple[bytes, bool] | None:
+    try:
+        if coding == "zstd":
+            plain = decoder.decompress(content, MAX_DECODED_OCTETS + 1)
+            is_complete = decoder.eof
+        else:
+            parts: list[bytes] = []
+            size = 0
+            for start in range(0, len(content), _STEP_OCTETS):
+                parts.append(decoder.process(content[start : start + _STEP_OCTETS]))
+                size += len(parts[-1])
+                if size > MAX_DECODED_OCTETS:
+                    return None
+            plain, is_complete = b"".join(parts), decoder.is_finished()
+    except Exception:
+        # Each library has an error class of its own; all say that the data is corrupt.
+        return None
+    return (plain, is_complete) if len(plain) <= MAX_DECODED_OCTETS else None
 
 
 def _members(content: bytes, wbits: int) -> tuple[bytes, bool] | None:

@@ -187,11 +187,13 @@ class Index:
         return entry or self._all().find(request, key, self._repeat)
 
     def find_by_head(self, request: Request) -> Entry | None:
-        """The first entry not played yet with the same request line, for a request whose body is not there yet."""
-        bucket = self._bucket(line_of(request))
-        if bucket is None:
-            return None
-        return next((entry for entry in bucket.queue.unplayed() if entry.request is not None), None)
+        """The first entry not played yet whose head matches, for a request whose body is not there yet."""
+        key = self._matching.head_key(request)
+        bucket = self._bucket(line_of(request)) or self._all()
+        for entry in bucket.queue.unplayed():
+            if entry.request is not None and self._matching.head_key(entry.request) == key:
+                return entry
+        return None
 
     def find_connection_failure(self, origin: Origin, kinds: tuple[FailureKind, ...]) -> Entry | None:
         """The failure that the next connection to `origin` met, unless a request to it comes first."""

@@ -137,6 +137,10 @@ class Matching:
         """Compute the value that is equal for requests that match each other (filters aside)."""
         return tuple([matcher(request) for _, matcher in self.keys])
 
+    def head_key(self, request: Request) -> tuple[Hashable, ...]:
+        """The part of the key that does not need the content."""
+        return tuple([matcher(request) for name, matcher in self.keys if not _looks_at_body(name, matcher)])
+
     def accepts(self, sent: Request, recorded: Request) -> bool:
         """Ask the filters about two requests that have the same key."""
         return all(_objection(accept, sent, recorded) is None for _, accept in self.filters)
@@ -171,7 +175,7 @@ def resolve(match: Iterable[str | Matcher | Filter] | str) -> Matching:
         if isinstance(matcher, str):
             name = _known_name(matcher)
             keys[name] = NAMED[name]
-            needs_body = needs_body or name in _LOOK_AT_BODY
+            needs_body = needs_body or _looks_at_body(name, NAMED[name])
             continue
         if not callable(matcher):
             raise InvalidOption(f"a matcher is a name or a function, not {matcher!r} (names: {_names()})")
@@ -184,6 +188,10 @@ def resolve(match: Iterable[str | Matcher | Filter] | str) -> Matching:
         else:
             keys[name] = _checked(name, cast(Matcher, matcher))
     return Matching(tuple(keys.items()), tuple(filters), needs_body)
+
+
+def _looks_at_body(name: str, matcher: Matcher) -> bool:
+    return name in _LOOK_AT_BODY if NAMED.get(name) is matcher else getattr(matcher, "needs_body", True)
 
 
 def _known_name(given: str) -> str:

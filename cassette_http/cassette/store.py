@@ -11,7 +11,7 @@ import os
 import secrets
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cassette_http.cassette import yaml_format
@@ -236,6 +236,48 @@ class Store:
         )
         self.failure.errno = exc.errno
         return self.failure
+
+    def replace(self, documents: Mapping[bytes, bytes]) -> None:
+        """Put other texts in the place of documents, both as for `append`; a kill leaves the old file or the new one.
+
+        For secrets that are recognised only after a document with them was written. Raises CassetteNotWritable.
+        """
+        if self._pid != os.getpid():
+            self._leave_parent()
+        with self._lock:
+            if self.failure is not None:
+                return
+            try:
+                with self._locked() as fd:
+                    fd, length = self._write_replaced(self._read(fd, self._files.fstat(fd).st_size), documents)
+                self._close()
+                self._fd, self._good_length, self._needs_sync = fd, length, True
+            except OSError as exc:
+                raise self._failed(exc) from exc
+
+    def _write_replaced(self, data: bytes, documents: Mapping[bytes, bytes]) -> tuple[int, int]:
+        parts, at = [], 0
+        for document in yaml_format.scan(data, str(self.path)):
+            if document.octets in documents:
+                parts += [data[at : document.start], documents[document.octets]]
+                at = document.end
+        view = memoryview(b"".join([*parts, data[at:]]))
+        length = len(view)
+        new = f"{self._written}.{secrets.token_hex(4)}"
+        fd = self._files.open(new, CREATE)
+        try:
+            while view:
+                view = view[self._files.write(fd, view) :]
+            self._files.fsync(fd)
+            self._files.chmod(new, stat.S_IMODE(self._files.stat(self._written).st_mode))
+            self._files.rename(new, self._written)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self._files.close(fd)
+            with contextlib.suppress(OSError):
+                self._files.remove(new)
+            raise
+        return fd, length
 
     # --- the end ---
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cassette_http.intercept import loops, names, sockets, tls
+from cassette_http.intercept.taps import expected_hellos
 
 __all__ = ["intercepting"]
 
@@ -34,5 +35,6 @@ def intercepting() -> Iterator[None]:
             _users -= 1
             if _users == 0:
                 loops.remove()
+                expected_hellos.clear()
                 for room in (tls, sockets, names):
                     room.PATCHES.remove()

@@ -13,12 +13,14 @@ from cassette_http.intercept.patches import Patches
 from cassette_http.transport.failures import describe, rebuild
 from cassette_http.transport.live import is_dialling
 
-__all__ = ["PATCHES", "Target", "target_of"]
+__all__ = ["PATCHES", "Target", "is_invented", "target_of"]
 
 PATCHES = Patches()
 
 # More hosts than this in one process are not the traffic of a test; the oldest are then forgotten.
 MAX_REMEMBERED = 4096
+
+WELL_KNOWN_PORTS = {"http": 80, "https": 443}
 
 _hosts: dict[tuple[str, int], tuple[str, bool]] = {}
 _invented: dict[str, int] = {}
@@ -48,7 +50,7 @@ def _getaddrinfo(original: Any, host: Any, port: Any, *args: Any, **kwargs: Any)
     board = current_board()
     name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
     number = _port_number(port)
-    if board is None or is_dialling() or not isinstance(name, str) or number is None:
+    if board is None or is_dialling() or not isinstance(name, str) or number is None or _is_numeric(*args, **kwargs):
         return original(host, port, *args, **kwargs)
     origin = Origin("tcp", name.lower(), number)
     failure = board.fail_connection(origin, FailureKind.LOOKUP)
@@ -72,7 +74,9 @@ def _invent(
     host: str, port: int, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
 ) -> list[tuple[Any, ...]]:
     """Answer a look-up without asking: with an address that nobody has (RFC 2544, RFC 6666)."""
-    number = _invented.setdefault(host.lower(), next(_numbers))
+    if host.lower() not in _invented:
+        _invented[host.lower()] = next(_numbers)
+    number = _invented[host.lower()]
     kind = type or socket.SOCK_STREAM
     name = host if flags & socket.AI_CANONNAME else ""
     if family == socket.AF_INET6:
@@ -81,11 +85,21 @@ def _invent(
     return [(socket.AF_INET, kind, proto or socket.IPPROTO_TCP, name, (address, port))]
 
 
+def is_invented(address: tuple[Any, ...]) -> bool:
+    """Nobody has this address: who dials must look the host up."""
+    return str(address[0]).startswith(("198.18.", "198.19.", "100::"))
+
+
+def _is_numeric(family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> bool:
+    """Only an address is taken, so that nothing is looked up."""
+    return bool(flags & socket.AI_NUMERICHOST)
+
+
 def _remember(address: tuple[Any, ...], host: str, *, is_last: bool) -> None:
     _hosts.pop(address[:2], None)
     _hosts[address[:2]] = (host, is_last)
     while len(_hosts) > MAX_REMEMBERED:
-        del _hosts[next(iter(_hosts))]
+        _hosts.pop(next(iter(list(_hosts))), None)
 
 
 def _is_local(host: str) -> bool:
@@ -102,6 +116,8 @@ def _is_local(host: str) -> bool:
 def _port_number(port: Any) -> int | None:
     if isinstance(port, bytes):
         port = port.decode("ascii", "replace")
+    if port is None:
+        return 0
     if isinstance(port, str):
-        return int(port) if port.isascii() and port.isdigit() else None
+        return int(port) if port.isascii() and port.isdigit() else WELL_KNOWN_PORTS.get(port)
     return port if isinstance(port, int) else None

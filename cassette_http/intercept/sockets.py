@@ -10,7 +10,7 @@ from typing import Any
 
 from cassette_http.cassette.model import FailureKind, Origin
 from cassette_http.intercept.current import current_board
-from cassette_http.intercept.names import target_of
+from cassette_http.intercept.names import is_invented, target_of
 from cassette_http.intercept.patches import Patches
 from cassette_http.intercept.taps import (
     PlainLine,
@@ -58,7 +58,10 @@ def _tapped_connect(original: Any, self: socket.socket, address: Any) -> Any:
     def dial() -> Line:
         sock = alive(here)
         try:
-            if not tap.stands_in:
+            if not tap.stands_in and is_invented(address):
+                found = socket.getaddrinfo(target.host, target.port, sock.family, socket.SOCK_STREAM)
+                _connect(sock, found[0][4])
+            elif not tap.stands_in:
                 _connect(sock, address)
             elif sock.gettimeout() == 0:
                 return Pump(live.connect((target.host, target.port)), tap.show)
@@ -106,7 +109,7 @@ def _tapped_connect_ex(original: Any, self: socket.socket, address: Any) -> Any:
     if current_board() is None or not _is_tcp(self) or live.is_dialling():
         return original(self, address)
     try:
-        self.connect(address)
+        _tapped_connect(_connect, self, address)
     except TimeoutError:
         return errno.EAGAIN
     except OSError as error:

@@ -8,9 +8,12 @@ loops can watch it: readable exactly when a read would not have to wait.
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import re
+import selectors
 import socket
+import sys
 import threading
 import weakref
 from collections import deque
@@ -23,7 +26,7 @@ from cassette_http.intercept.current import board_to_follow
 from cassette_http.intercept.names import Target
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.failures import rebuild
-from cassette_http.transport.socket_face import Host, Line, Switchboard, octets_of
+from cassette_http.transport.socket_face import NOT_NOW, Host, Line, Switchboard, octets_of
 
 __all__ = [
     "Above",
@@ -100,7 +103,13 @@ expected_hellos: dict[bytes, Callable[[Tap], Above]] = {}
 
 # How a request begins, and whom it is for.
 REQUEST_BEGINNING = re.compile(rb"[A-Z]+ [!-~]+ HTTP/1\.[01]\r\n")
+LONGEST_HEAD_SEEN = 65536
 HOST_FIELD = re.compile(rb"\nHost:[ \t]*(\[[^\]\r\n]*\]|[^:\r\n]*)", re.IGNORECASE)
+
+# Reads that may wait for a client that does not take them.
+MOST_ARRIVED = 2
+
+_numbers = itertools.count(1)
 
 _taps: weakref.WeakKeyDictionary[socket.socket, Tap] = weakref.WeakKeyDictionary()
 
@@ -153,9 +162,13 @@ class Pump:
     """
 
     def __init__(self, connection: socket.socket, wake: Callable[[], None]) -> None:
-        connection.settimeout(None)
+        connection.setblocking(False)
         self._connection, self._wake = connection, wake
+        # One thread at a time may use a TLS state.
+        self._use = threading.Lock()
         self._arrived: deque[bytes | OSError] = deque()
+        self._has_room = threading.Condition()
+        self._is_closed = False
         threading.Thread(target=self._run, name="cassette-http-pump", daemon=True).start()
 
     @property
@@ -167,7 +180,15 @@ class Pump:
         return len(data)
 
     def sendall(self, data: Any, /) -> None:
-        self._connection.sendall(data)
+        view = memoryview(data)
+        while view:
+            try:
+                with self._use:
+                    sent = self._connection.send(view)
+            except NOT_NOW:
+                self._await(selectors.EVENT_WRITE)
+            else:
+                view = view[sent:]
 
     def recv_into(self, buffer: Any, /) -> int:
         if not self._arrived:
@@ -180,24 +201,53 @@ class Pump:
         if count < len(octets):
             self._arrived[0] = octets[count:]
         elif octets:  # the end of the stream stays there
-            self._arrived.popleft()
+            with self._has_room:
+                self._arrived.popleft()
+                self._has_room.notify()
         return count
 
     def close(self) -> None:
         """Close the connection, which ends the thread."""
+        with self._has_room:
+            self._is_closed = True
+            self._has_room.notify()
         with suppress(OSError):  # the peer was faster
-            self._connection.shutdown(socket.SHUT_RDWR)
+            _shutdown(self._connection, socket.SHUT_RDWR)
         self._connection.close()
 
     def _run(self) -> None:
         octets: bytes | OSError = b"-"
-        while octets and isinstance(octets, bytes):
+        while octets and isinstance(octets, bytes) and not self._is_closed:
             try:
-                octets = self._connection.recv(65536)
+                with self._use:
+                    octets = self._connection.recv(65536)
+            except NOT_NOW:
+                with suppress(OSError, ValueError):  # closed meanwhile
+                    self._await(selectors.EVENT_READ)
+                continue
             except OSError as error:
                 octets = error
-            self._arrived.append(octets)
+            with self._has_room:
+                # Not to read ahead of the client: what it does not take stays with the peer.
+                self._has_room.wait_for(lambda: len(self._arrived) < MOST_ARRIVED or self._is_closed)
+                self._arrived.append(octets)
             self._wake()
+
+    def _await(self, event: int) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._connection, event)
+            selector.select()
+
+
+def _give_name(far_end: socket.socket) -> None:
+    """A peer without a name is "", which libraries that expect an address stumble over once the hooks are gone."""
+    if sys.platform == "linux":  # elsewhere the name would be a file
+        far_end.bind(f"\0cassette-http-{os.getpid()}-{next(_numbers)}")
+
+
+def _write_raw(descriptor: int) -> None:
+    with suppress(OSError):
+        os.write(descriptor, WAKE)
 
 
 def refuse_unwatchable(sock: socket.socket, board: Switchboard) -> None:
@@ -218,7 +268,7 @@ def host_of_request(data: Any) -> str | None:
     Tells the next request of a connection that was open before the cassette from what a server in this process sends.
     """
     try:
-        octets = memoryview(data).tobytes()
+        octets = memoryview(data).cast("B")[:LONGEST_HEAD_SEEN].tobytes()
     except TypeError:
         return None
     if not REQUEST_BEGINNING.match(octets):
@@ -273,6 +323,7 @@ class Tap:
         """Put an end of a local pair under the socket's descriptor, as nobody was dialled."""
         sock = alive(self._sock)
         near, self._far_end = socket.socketpair()
+        _give_name(self._far_end)
         self._stood_in, self._is_marked = True, False
         near.setblocking(sock.gettimeout() is None)
         os.dup2(near.fileno(), _fileno(sock), inheritable=False)
@@ -299,11 +350,23 @@ class Tap:
             _setsockopt(sock, *option)
 
     def leave(self) -> None:
-        """The cassette is left: a connection that was only played now looks closed, also when the hooks are gone."""
+        """The cassette is left: a connection that was only played now looks closed, also when the hooks are gone.
+
+        One that has not yet played all of a response looks broken, as its client must not take the part for the whole.
+        """
         with self._lock:
-            if self._far_end is not None:
-                self._far_end.close()
-                self._far_end = None
+            sock = self._sock()
+            if self._far_end is None:
+                return
+            if sock is not None and _fileno(sock) >= 0:
+                if self._is_marked:
+                    os.read(_fileno(sock), 1)
+                    self._is_marked = False
+                if self.host.channel.is_cut_short:
+                    # A local socket whose end is closed with octets unread reports a reset.
+                    _write_raw(_fileno(sock))
+            self._far_end.close()
+            self._far_end = None
 
     def watch(self) -> None:
         """Somebody asks for the descriptor: from now on it shows whether something is due.
@@ -362,7 +425,7 @@ class Tap:
                 return self._send_below_tls(sock, octets)
             self.show()
             return len(octets)
-        self._follow(sock)
+        self._follow(sock, self.host)
         line = self.host.line
         if line is not None and sock.gettimeout() == 0 and not self.host.channel.can_play:
             return self.host.send_some(line.send, octets)
@@ -396,9 +459,13 @@ class Tap:
                 self._far_end.close()
                 self._far_end = None
 
-    def _follow(self, sock: socket.socket) -> None:
+    def follow_above(self, host: Host) -> None:
+        """The same as for a plain socket, for `host`, which serves the TLS object above this one."""
+        self._follow(alive(self._sock), host)
+
+    def _follow(self, sock: socket.socket, host: Host) -> None:
         """Change to the cassette of whoever sends the next request (connections outlive cassettes)."""
-        channel = self.host.channel
+        channel = host.channel
         if not (channel.is_between_requests or channel.is_left):
             return
         board = board_to_follow(self.board)
@@ -409,7 +476,7 @@ class Tap:
         elif not self.stands_in:
             self.stand_in()
         self.board = board
-        self.host.follow(board.open_channel(channel.origin, channel.via))
+        host.follow(board.open_channel(channel.origin, channel.via))
         self.host.channel.on_left = self.leave
 
     # ------------------------------------------------------------------ records of a TLS object above

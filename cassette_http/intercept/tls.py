@@ -73,15 +73,18 @@ def _tapped_wrap_socket(
     here = weakref.ref(secured)
 
     def dial() -> Line:
-        fresh = dial_above(below, origin, lambda sock: original(self, sock, server_hostname=server_hostname))
-        if alive(here).gettimeout() == 0:
+        timeout_s = alive(here).gettimeout()
+        fresh: Any = dial_above(
+            below, origin, lambda sock: original(self, sock, server_hostname=server_hostname), timeout_s or None
+        )
+        state.become_live(fresh._sslobj)
+        if timeout_s == 0:
             return Pump(fresh, tap.show)
         tap.take_descriptor(fresh)
-        state: Any = fresh
-        return TLSLine(state._sslobj, fresh)
+        return TLSLine(fresh._sslobj, fresh, timeout_of(alive(here)))
 
     tap = below.hand_over(secured, Host(channel, dial, timeout_of(secured)))
-    secured._sslobj = SocketState(tap, origin, None, server_hostname)
+    state = secured._sslobj = SocketState(tap, origin, None, server_hostname)
     put_tap(secured, tap)
     return secured
 

@@ -16,39 +16,61 @@ from cassette_http.intercept.taps import Pump, Tap, expected_hellos
 from cassette_http.transport import live
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.failures import rebuild
-from cassette_http.transport.socket_face import Host, keeping_tls, octets_of, open_tunnel
+from cassette_http.transport.socket_face import Host, keeping_failure, keeping_tls, octets_of, open_tunnel
 
 __all__ = ["ObjectState", "SocketState", "TLSLine", "dial_above"]
 
 
-def dial_above(below: Tap, origin: Origin, wrap: Callable[[Any], ssl.SSLSocket]) -> ssl.SSLSocket:
+def dial_above(
+    below: Tap, origin: Origin, wrap: Callable[[Any], ssl.SSLSocket], timeout_s: float | None = None
+) -> ssl.SSLSocket:
     """Make the live TLS connection for a program that believes it has one: connect, tunnel, handshake by `wrap`."""
-    fresh = live.connect((below.target.host, below.target.port))
+    peer = Origin("tcp", below.target.host, below.target.port)
+    with keeping_failure(below.board, peer, FailureKind.CONNECT):
+        fresh = live.connect((peer.host, peer.port), timeout_s)
     lower = below.host.channel
     if lower.tunnel_request is not None:
-        open_tunnel(fresh, lower.tunnel_request)
+        try:
+            open_tunnel(fresh, lower.tunnel_request)
+        except OSError:
+            fresh.close()
+            raise
     with keeping_tls(below.board, origin, lower.via) as keep:
         secured: ssl.SSLSocket = keep(wrap(fresh))
         return live.mark(secured)
 
 
 class TLSLine:
-    """The live side of an intercepted TLS socket: its state in C. Owns `sock` if given."""
+    """The live side of an intercepted TLS socket: its state in C.
 
-    def __init__(self, state: Any, sock: ssl.SSLSocket | None = None) -> None:
-        self._state, self._sock = state, sock
+    `sock` is a socket of ours that the state belongs to, with a time-out that follows the program's.
+    """
+
+    def __init__(
+        self,
+        state: Any,
+        sock: ssl.SSLSocket | None = None,
+        timeout_s: Callable[[], float | None] = lambda: None,
+    ) -> None:
+        self._state, self._sock, self._timeout_s = state, sock, timeout_s
 
     def send(self, data: bytes, /) -> int:
         return self._state.write(data)  # type: ignore[no-any-return]  # the state gives an int
 
     def sendall(self, data: Any, /) -> None:
+        self._follow_timeout()
         with memoryview(data) as view:
             sent = 0
             while sent < len(view):
                 sent += self._state.write(view[sent:])
 
     def recv_into(self, buffer: Any, /) -> int:
+        self._follow_timeout()
         return self._state.read(len(buffer), buffer)  # type: ignore[no-any-return]  # the state gives an int
+
+    def _follow_timeout(self) -> None:
+        if self._sock is not None:
+            self._sock.settimeout(self._timeout_s())
 
     def close(self) -> None:
         """Close a socket that is ours; another one is left to its owner."""
@@ -116,6 +138,10 @@ class SocketState:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._rest, name)
+
+    def become_live(self, real: Any) -> None:
+        """The handshake was made after all: from now on the connection answers for itself."""
+        self._real = self._rest = real
 
     def read(self, size: int = 1024, buffer: Any = None, /) -> Any:
         octets = bytearray(size) if buffer is None else memoryview(buffer).cast("B")[:size]
@@ -196,6 +222,7 @@ class ObjectState:
             return self._real.write(data)  # type: ignore[no-any-return]  # the state gives an int
         below, host, _ = self._link
         octets = octets_of(data)
+        below.follow_above(host)
         if not self.is_played:
             return host.send_some(self._real.write, octets)
         try:

@@ -75,8 +75,9 @@ def fill(transport: Transport) -> Iterator[None]:
         yield
     finally:
         _in_process.remove(transport)
-        # Not reset(token): a fixture may end in another context than it began in.
-        _in_context.set(previous)
+        # Not reset(token): a fixture may end in another context than it began in, and blocks may overlap.
+        if _in_context.get() is transport:
+            _in_context.set(previous if previous in _in_process else None)
 
 
 def connect(address: Address, timeout_s: Any = live.DEFAULT_TIMEOUT, source_address: Address | None = None) -> Stream:

@@ -66,12 +66,8 @@ class Tape(Protocol):
         """Claim the interaction that answers `request`; None: record it. Raises UnmatchedRequest if neither may be."""
         ...
 
-    def expect(self, request: Request) -> Interaction | None:
-        """Look for an interaction that fits the head of a request whose body is not there yet; claims nothing."""
-        ...
-
-    def claim(self, interaction: Interaction) -> None:
-        """Claim what `expect` found."""
+    def expect(self, request: Request, fits: Callable[[Interaction], bool]) -> Interaction | None:
+        """Claim the next interaction with the head of a request whose body is not there yet, if it `fits`."""
         ...
 
     def keep(self, interaction: Interaction, number: int) -> None:
@@ -93,6 +89,7 @@ class Exchange:
     """One request of the connection, and the way it takes."""
 
     __slots__ = (
+        "is_expected",
         "is_kept",
         "is_tunnel",
         "later_octets",
@@ -115,6 +112,7 @@ class Exchange:
         self.player: Player | None = None
         self.sent_at = 0.0
         self.is_kept = False
+        self.is_expected = False  # the cassette was asked whether its peer answers before the body is there
         self.is_tunnel = False  # a CONNECT that the proxy agreed to
 
     @property
@@ -145,8 +143,12 @@ class Channel:
         self.origin, self.via = origin, via
         # For the host, whose client may send and receive in different threads. Not held while a peer is waited for.
         self.lock = threading.RLock()
+        # Told of everything that may end the wait of a reading thread.
+        self.moved = threading.Condition(self.lock)
         self.is_transparent = False
         self.is_left = False
+        self.is_cut_short = False  # it was left in the middle of a response
+        self.has_line = False  # the host has dialled the peer
         self.on_left: Callable[[], None] = lambda: None
         self.tunnel_request: bytes | None = None  # the CONNECT that a proxy was asked, once it has agreed
         self._tape, self._clock = tape, clock
@@ -168,6 +170,12 @@ class Channel:
     def is_between_requests(self) -> bool:
         """The next octet of the client begins a request."""
         return not self.is_transparent and (not self._exchanges or self._exchanges[-1].is_over)
+
+    @property
+    def is_mid_response(self) -> bool:
+        """A response has begun to play, or is about to, and is not at its end."""
+        player = self._exchanges[0].player if self._exchanges else None
+        return player is not None and not player.is_drained
 
     @property
     def needs_peer(self) -> bool:
@@ -270,13 +278,15 @@ class Channel:
         A connection to a live peer becomes transparent instead.
         """
         with self.lock:
-            was_live = self.needs_peer or not self.can_play
+            was_live = self.has_line or self.needs_peer or not self.can_play
+            self.is_cut_short = self.is_mid_response
             self.client_closed()
             self.is_left = True
             if was_live:
                 self.is_transparent = True
             else:
                 self._ended = True
+            self.moved.notify_all()
         self.on_left()
 
     # ------------------------------------------------------------------ what a live peer does
@@ -390,14 +400,16 @@ class Channel:
         reader = exchange.reader
         if reader.head is None:
             return False
-        request = self._request(exchange)
         if not (reader.is_complete or self._tape.decides_at_head):
-            expected = self._tape.expect(request)
-            if expected is None or not answers_early(expected):
+            if exchange.is_expected:
                 return False
-            self._tape.claim(expected)
+            exchange.is_expected = True
+            expected = self._tape.expect(self._request(exchange), answers_early)
+            if expected is None:
+                return False
             self._play(exchange, expected)
             return True
+        request = self._request(exchange)
         try:
             interaction = self._tape.choose(request)
         except UnmatchedRequest as refusal:
@@ -472,7 +484,7 @@ class Channel:
         self.tunnel_request = bytes(exchange.octets)
         host, _, port = exchange.reader.head.target.rpartition(":")
         self.via = self.origin
-        self.origin = Origin("http", host.strip("[]").lower(), int(port) if port.isdigit() else 80)
+        self.origin = Origin("http", host.strip("[]").lower(), int(port) if port.isascii() and port.isdigit() else 80)
 
 
 def answers_early(interaction: Interaction) -> bool:

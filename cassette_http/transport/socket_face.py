@@ -25,6 +25,7 @@ from cassette_http.transport.replaying import Signal
 from cassette_http.wire.reader import ResponseReader
 
 __all__ = [
+    "NOT_NOW",
     "CassetteTransport",
     "Host",
     "Line",
@@ -87,11 +88,14 @@ class Host:
         self.channel = channel
         self.line: Line | None = None
         self._dial, self._timeout_s, self._below = dial, timeout_s, below
+        self._dialling = threading.RLock()
+        self._sender: int | None = None  # the thread that sends
 
     def follow(self, channel: Channel) -> None:
         """Serve `channel` from now on: the client uses its connection with another cassette."""
         self.channel.client_closed()
         self.channel = channel
+        channel.has_line = self.line is not None
 
     def open(self) -> None:
         """Dial at once if nothing can be played, so that a refused connection fails where it does without us."""
@@ -99,15 +103,19 @@ class Host:
             self.dial()
 
     def dial(self) -> Line:
-        if self.line is None:
-            self.line = self._dial()
-        return self.line
+        with self._dialling:
+            if self.line is None:
+                self.line = self._dial()
+                self.channel.has_line = True
+            return self.line
 
     def send(self, octets: bytes) -> None:
         """Send all octets. Raises what the peer's socket raises, what was recorded, or UnmatchedRequest."""
         try:
             with self.channel.lock:
+                self._sender = threading.get_ident()
                 forward = self.channel.client_sent(octets)
+                self.channel.moved.notify_all()
         except PlayedWriteFailure as played:
             raise rebuild(played.failure) from None
         if forward:
@@ -137,19 +145,12 @@ class Host:
         """Receive at most len(view) octets; 0 means that the peer closed."""
         if not len(view):
             return 0
-        while True:
-            with self.channel.lock:
-                result = self.channel.client_reads(len(view))
-                due_in_s = self.channel.due_in_s if result is Signal.WAIT else None
-            if due_in_s is None:
-                break
-            self._wait(due_in_s)
+        result = self._next(len(view))
         if isinstance(result, bytes):
             view[: len(result)] = result
             return len(result)
         if result is Signal.IDLE and self.line is None and not self.channel.has_spoken:
-            # Not HTTP, where the client speaks first.
-            self.channel.is_transparent = True
+            # Not HTTP, where the client speaks first; the channel becomes transparent when the peer does speak.
             result = Signal.LIVE
         if result is Signal.LIVE or (result is Signal.IDLE and self.line is not None):
             return self._receive_live(view)
@@ -159,6 +160,31 @@ class Host:
             return 0
         # The recorded peer says nothing here: without us, this read would run into its time-out.
         raise self._timed_out()
+
+    def _next(self, at_most: int) -> bytes | Failure | Signal:
+        """What the client gets now, after the waits that the recorded pace or another sending thread asks for."""
+        timeout_s = self._timeout_s()
+        waits_until_s = None if timeout_s is None else clock() + timeout_s
+        while True:
+            with self.channel.lock:
+                result = self.channel.client_reads(at_most)
+                due_in_s = self.channel.due_in_s if result is Signal.WAIT else None
+                if due_in_s is None:
+                    if not self._is_read_beside(result) or timeout_s == 0:
+                        return result
+                    left_s = None if waits_until_s is None else waits_until_s - clock()
+                    if (left_s is not None and left_s <= 0) or not self.channel.moved.wait(left_s):
+                        return result
+                    continue
+            self._wait(due_in_s)
+
+    def _is_read_beside(self, result: bytes | Failure | Signal) -> bool:
+        """Another thread sends on this connection, which may bring what this one waits for."""
+        return (
+            (result is Signal.WAIT or result is Signal.IDLE)
+            and self.line is None
+            and self._sender not in (None, threading.get_ident())
+        )
 
     def _wait(self, due_in_s: float) -> None:
         """Wait for a played piece as long as the recording did, or until the client's patience ends."""
@@ -178,6 +204,7 @@ class Host:
         """Close the connection to the peer, if there is one."""
         with self.channel.lock:
             self.channel.client_closed()
+            self.channel.moved.notify_all()
         if self.line is not None:
             self.line.close()
         elif self._below is not None:

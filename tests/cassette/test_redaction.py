@@ -187,7 +187,6 @@ def test_a_key_given_as_user_name_is_searched() -> None:
         *(
             "X-Hub-Signature-256",
             "X-Amz-Signature",
-            "sig",
             "session",
             "session_id",
             "sessionid",

@@ -652,3 +652,38 @@ def test_an_exception_out_of_a_signal_handler_leaves_no_half_document(path: Path
     with pytest.raises(KeyboardInterrupt):
         store.append(document(1))
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("rewrite", [False, True], ids=["append", "rewrite"])
+def test_documents_are_replaced_and_others_may_follow(rewrite: bool, tmp_path: Path) -> None:
+    path = tmp_path / "cassette.yaml"
+    store = Store(path, rewrite=rewrite)
+    one, two, new, last = (b"request: GET http://api.test/%s\n" % name for name in (b"1", b"2", b"new", b"last"))
+    store.append(one)
+    store.append(two)
+    store.replace({one: new})
+    store.append(last)
+    store.commit()
+    assert [document.octets for document in Store(path).load()][1:] == [new, two, last]
+    assert [file.name for file in tmp_path.iterdir()] == ["cassette.yaml"]
+
+
+def test_failed_replacement_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    class FullDisk(Files):
+        is_full = False
+
+        def fsync(self, fd: int) -> None:
+            if self.is_full:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            super().fsync(fd)
+
+    path, files = tmp_path / "cassette.yaml", FullDisk()
+    store = Store(path, files=files)
+    one = b"request: GET http://api.test/1\n"
+    store.append(one)
+    old = path.read_bytes()
+    files.is_full = True
+    with pytest.raises(CassetteNotWritable, match="No space left"):
+        store.replace({one: b"request: GET http://api.test/new\n"})
+    assert path.read_bytes() == old
+    assert [file.name for file in tmp_path.iterdir()] == ["cassette.yaml"]

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import socket
 import ssl
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import aiohttp
 import pytest
 import requests
 
 import cassette_http.client
-from cassette_http import use_cassette
+from cassette_http import UnmatchedRequest, use_cassette
+from cassette_http.transport import base
 from tests.peer import Peer, keep_alive, response
 
 MODULES = [pytest.param(http.client, id="http.client"), pytest.param(cassette_http.client, id="cassette_http.client")]
@@ -154,9 +157,92 @@ def test_loop_with_a_connection_from_before_does_not_get_past_the_cassette(
 
     async def bypass() -> bytes:
         reader, writer = await asyncio.open_connection(server.host, server.port)
-        with use_cassette(tmp_path / "empty.yaml", "none"):
-            writer.write(b"GET /bypass HTTP/1.1\r\nHost: api.test\r\n\r\n")
-            return await asyncio.wait_for(reader.read(), 5)
+        try:
+            with use_cassette(tmp_path / "empty.yaml", "none"):
+                writer.write(b"GET /bypass HTTP/1.1\r\nHost: api.test\r\n\r\n")
+                return await asyncio.wait_for(reader.read(), 5)
+        finally:
+            writer.transport.abort()
 
     with pytest.raises(ConnectionResetError):
         asyncio.run(bypass())
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
+def test_pool_of_a_loop_does_not_carry_one_cassette_into_the_next(
+    is_tls: bool, peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    server = peer(keep_alive(echo_target), tls=server_tls if is_tls else None)
+    empty = tmp_path / "empty.yaml"
+    empty.write_text("cassette: 1\n---\n")
+
+    async def ask(session: aiohttp.ClientSession, path: str) -> bytes:
+        async with session.get(server.url + path, ssl=client_tls) as answer:
+            return await answer.read()
+
+    async def run() -> None:
+        async with aiohttp.ClientSession() as session:
+            with use_cassette(tmp_path / "one.yaml", "all"):
+                assert await ask(session, "/1") == b"live /1"
+            with use_cassette(empty, "none") as cassette:
+                with pytest.raises((aiohttp.ClientError, UnmatchedRequest)):
+                    await ask(session, "/2")
+                assert [miss.request.head.target for miss in cassette.misses] == ["/2"]
+                cassette.misses.clear()
+            with use_cassette(tmp_path / "three.yaml", "all") as cassette:
+                assert await ask(session, "/3") == b"live /3"
+                assert len(cassette.recorded) == 1
+
+    asyncio.run(run())
+
+
+def test_thread_that_reads_beside_the_one_that_sends_gets_what_is_played(
+    peer: Callable[..., Peer], tmp_path: Path
+) -> None:
+    server = peer(keep_alive(echo_target))
+    path = tmp_path / "duplex.yaml"
+
+    def run() -> list[bytes]:
+        seen: list[bytes] = []
+        with socket.create_connection((server.host, server.port), timeout=5) as sock:
+            sock.sendall(b"GET /0 HTTP/1.1\r\nHost: api.test\r\n\r\n")
+            arrived = threading.Semaphore(0)
+
+            def read() -> None:
+                for _ in range(3):
+                    seen.append(sock.recv(1000))
+                    arrived.release()
+
+            thread = threading.Thread(target=read)
+            thread.start()
+            for number in (1, 2):
+                assert arrived.acquire(timeout=5)
+                sock.sendall(b"GET /%d HTTP/1.1\r\nHost: api.test\r\n\r\n" % number)
+            thread.join(5)
+        return seen
+
+    with use_cassette(path, "all"):
+        recorded = run()
+    server.stop()
+    with use_cassette(path, "none"):
+        assert run() == recorded == [response(b"live /%d" % number) for number in range(3)]
+
+
+def test_blocks_that_overlap_leave_no_cassette_in_use(tmp_path: Path) -> None:
+    first, second = use_cassette(tmp_path / "1.yaml", "all"), use_cassette(tmp_path / "2.yaml", "all")
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    second.__exit__(None, None, None)
+    assert base.current() is None
+
+
+def test_program_may_patch_what_we_hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def own_lookup(*args: object, **kwargs: object) -> object:
+        return original("127.0.0.1", *args[1:], **kwargs)  # type: ignore[arg-type]
+
+    original = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", own_lookup)
+    with use_cassette(tmp_path / "any.yaml", "all"):
+        assert socket.getaddrinfo("nowhere.invalid", 80)[0][4] == ("127.0.0.1", 80)
+    assert socket.getaddrinfo is own_lookup

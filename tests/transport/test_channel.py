@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from cassette_http.cassette.index import Index
@@ -57,13 +59,12 @@ class ListTape:
             return None
         raise UnmatchedRequest(f"nothing for {request.url}")
 
-    def expect(self, request: Request) -> Interaction | None:
-        return next((e.interaction for e in self._index.entries if not e.plays), None)
-
-    def claim(self, interaction: Interaction) -> None:
-        for entry in self._index.entries:
-            if entry.interaction is interaction:
-                entry.plays += 1
+    def expect(self, request: Request, fits: Callable[[Interaction], bool]) -> Interaction | None:
+        entry = next((e for e in self._index.entries if not e.plays), None)
+        if entry is None or not fits(entry.interaction):
+            return None
+        entry.plays += 1
+        return entry.interaction
 
     def keep(self, interaction: Interaction, number: int) -> None:
         self.kept.append(interaction)

@@ -1,0 +1,117 @@
+"""Secrets in the fields of a head or a trailer section, by the names of the fields (pure)."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode, b64encode
+from binascii import Error as NotBase64
+from collections.abc import Callable
+from typing import TypeAlias
+
+from cassette_http.cassette.redaction_rules import Rules
+from cassette_http.cassette.secret_names import NameKind, looks_random
+from cassette_http.cassette.splicing import Edit
+from cassette_http.cassette.vault import Vault
+
+__all__ = ["COOKIE_RULES", "field_edits", "redact_basic", "redact_credentials"]
+
+Rule: TypeAlias = Callable[[bytes, Vault], bytes]
+"""Takes the value of a field, and returns it with its secrets hidden in the vault."""
+
+# No blank in the name: start lines are no fields. The value includes stray CRs and continuation lines.
+_FIELD = re.compile(rb"^([^: \t\r\n]+)[ \t]*+:[ \t]*+([^\n]*(?:\n[ \t][^\n]*)*)", re.MULTILINE)
+
+
+def field_edits(head: bytes, rules: Rules, vault: Vault) -> list[Edit]:
+    """Hide what the names of the fields say is secret."""
+    edits = []
+    for line in _FIELD.finditer(head):
+        rule = _FIELD_RULES.get(rules.kind("fields", line[1]))
+        if rule is not None:
+            value = line[2].rstrip(b" \t\r")
+            hidden = rule(value, vault)
+            if hidden != value:
+                edits.append(Edit(line.start(2), line.start(2) + len(value), hidden))
+    return edits
+
+
+# -- Authorization -------------------------------------------------------------------------------------------
+
+_SCHEME = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]+(?=[^ \t])")
+_BARE_SCHEMES = frozenset({b"basic", b"bearer", b"digest", b"negotiate", b"ntlm"})
+
+
+def redact_credentials(value: bytes, vault: Vault) -> bytes:
+    """Authorization: the scheme stays (RFC 9110 section 11.4), Basic stays base64 of a pair."""
+    scheme = _SCHEME.match(value)
+    if scheme is None:
+        return value if value.lower() in _BARE_SCHEMES else vault.hide(value)
+    credentials = value[scheme.end() :]
+    if scheme[1].lower() == b"basic":
+        return scheme[0] + redact_basic(credentials, vault)
+    return scheme[0] + vault.hide(credentials)
+
+
+def redact_basic(credentials: bytes, vault: Vault) -> bytes:
+    """Base64 of user name and password."""
+    try:
+        pair = _BASIC_PAIR.fullmatch(b64decode(credentials, validate=True))
+    except NotBase64:
+        pair = None
+    if pair is None:
+        return vault.hide(credentials)
+    user, password = pair.groups()
+    # Without a real password the user name is the secret, as with many an API key. Else it is hidden only
+    # here: a name is part of too many contents.
+    user = vault.hide(user, is_searched=password.lower() in _NO_PASSWORDS)
+    return b64encode(user + b":" + vault.hide(password))
+
+
+# The user name has no colon (RFC 7617 section 2), but a placeholder has.
+_BASIC_PAIR = re.compile(rb"(\{\{secret:[A-Za-z0-9_.-]+\}\}|[^:]*):(.*)", re.DOTALL)
+_NO_PASSWORDS = frozenset({b"", b"x", b"api_token", b"x-oauth-basic"})
+
+# -- cookies -------------------------------------------------------------------------------------------------
+
+_COOKIE_PAIR = re.compile(rb"([^=;]+)(=[ \t]*\"?)([^;\"]*)")
+_SECRET_COOKIE = re.compile(rb"sess|token|auth(?!or(?!iz))|csrf|xsrf|jwt|secret|passw|sid\b|\bsid|_sid", re.IGNORECASE)
+
+
+def _cookies(value: bytes, vault: Vault) -> bytes:
+    """Cookie: all values but the plainly ordinary ones (RFC 6265 section 4.2.1)."""
+    return _COOKIE_PAIR.sub(lambda pair: _cookie(pair, vault), value)
+
+
+def _set_cookie(value: bytes, vault: Vault) -> bytes:
+    """Set-Cookie: the value; the attributes behind it stay (RFC 6265 section 4.1.1)."""
+    return _COOKIE_PAIR.sub(lambda pair: _cookie(pair, vault), value, count=1)
+
+
+def _cookie(pair: re.Match[bytes], vault: Vault) -> bytes:
+    name, equals, value = pair.groups()
+    value, space = value.rstrip(b" \t"), value[len(value.rstrip(b" \t")) :]
+    is_ordinary = len(value) < 8 or (value.isalpha() and value.islower())
+    if is_ordinary and not _SECRET_COOKIE.search(name):
+        return pair[0]
+    return name + equals + vault.hide(value) + space
+
+
+# -- the rest ------------------------------------------------------------------------------------------------
+
+
+def _whole_value(value: bytes, vault: Vault) -> bytes:
+    return vault.hide(value)
+
+
+def _random_value(value: bytes, vault: Vault) -> bytes:
+    return vault.hide(value) if looks_random(value.decode("latin-1")) else value
+
+
+COOKIE_RULES: dict[NameKind, Rule] = {NameKind.COOKIE: _cookies, NameKind.SET_COOKIE: _set_cookie}
+_FIELD_RULES: dict[NameKind, Rule] = {
+    NameKind.WEAK: _random_value,
+    NameKind.SECRET: _whole_value,
+    NameKind.PASSWORD: _whole_value,
+    NameKind.CREDENTIALS: redact_credentials,
+    **COOKIE_RULES,
+}

@@ -1,0 +1,206 @@
+"""Messages taken apart for redaction, and put together again with lengths, chunks and codings that fit (pure)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from cassette_http.cassette.content_rules import ContentRules
+from cassette_http.cassette.decoding import codings_of, decoded, encoded
+from cassette_http.cassette.model import Request, Track
+from cassette_http.cassette.splicing import (
+    Edit,
+    chunked_trailers,
+    edit_framing,
+    edit_length,
+    growth,
+    merged,
+    moved,
+    shift,
+    splice,
+)
+from cassette_http.cassette.websocket_frames import Frame, frames, is_websocket
+from cassette_http.wire import content
+from cassette_http.wire.errors import MalformedMessage
+from cassette_http.wire.framing import NO_CONTENT, Framing, FramingKind, request_framing, response_framing
+from cassette_http.wire.grammar import EMPTY_LINE
+from cassette_http.wire.messages import Fields, field_values
+from cassette_http.wire.reader import ResponseReader
+
+__all__ = ["Parts", "edit_request", "is_coded", "lower_head", "move_positions", "request_parts", "response_parts"]
+
+
+def lower_head(octets: bytes) -> bytes:
+    """The head that a message begins with, in lower case."""
+    end = octets.find(b"\n\r\n")
+    if end < 0:
+        empty_line = EMPTY_LINE.search(octets)
+        end = len(octets) if empty_line is None else empty_line.end()
+    return octets[:end].lower()
+
+
+def is_coded(head: bytes) -> bool:
+    """Tell whether a chunk border or a content coding could hide a secret from a look at the body; of a lower head."""
+    return b"chunked" in head or b"content-encoding" in head or b"\nupgrade:" in head
+
+
+@dataclass(slots=True)
+class Parts:
+    """A message taken apart; the body is as framed, and there may be more behind it (after an upgrade).
+
+    `text` is the content without framing and codings; if those are not known or broken, `codings` is empty.
+    """
+
+    head: bytes
+    body: bytes
+    framing: Framing
+    fields: Fields
+    codings: tuple[str, ...] = ()
+    is_complete: bool = True
+    text: bytes = b""
+    content_length: int = 0
+    by_rule: list[Edit] = field(default_factory=list)
+    in_text: list[Edit] = field(default_factory=list)
+    frames: list[tuple[Frame, list[Edit]]] | None = None  # of a WebSocket, with the edits of rules
+    frames_end: int = 0
+
+    def __post_init__(self) -> None:
+        if self.framing is NO_CONTENT and any(map(is_websocket, field_values(self.fields, "upgrade"))):
+            found, self.frames_end = frames(self.body)
+            self.frames = [(frame, []) for frame in found]
+        octets = self.body if self.framing is NO_CONTENT else content.decode(self.framing, self.body)
+        self.text, self.content_length = octets, len(octets)
+        codings = codings_of(self.fields) if octets else ()
+        plain = decoded(octets, codings) if codings else None
+        if plain is not None:
+            self.codings = codings
+            self.text, self.is_complete = plain
+
+    def apply_rules(self, rules: ContentRules, target_stop: int = 0, is_matching: bool = False) -> None:
+        """Hide what the rules find: in the head, of which the request target ends somewhere, content and trailers."""
+        target = rules.target_edits(self.head, target_stop, is_matching)
+        self.by_rule = merged(merged(target, rules.field_edits(self.head)), rules.edits(self.head, is_head=True))
+        if self.frames is not None:
+            self.frames = [(frame, rules.edits(frame.payload)) for frame, _ in self.frames]
+        elif self.text:
+            media_type = ",".join(field_values(self.fields, "content-type")).lower()
+            is_form = "x-www-form-urlencoded" in media_type
+            self.in_text = rules.edits(self.text, is_form=is_form, is_matching=is_matching)
+        if self.framing.kind is FramingKind.CHUNKED:
+            start, stop = chunked_trailers(self.body)
+            trailers = self.body[start:stop]
+            edits = merged(rules.field_edits(trailers), rules.edits(trailers, is_head=True))
+            self.by_rule += shift(edits, len(self.head) + start)
+
+    def edits(self, find: Callable[[bytes], list[Edit]]) -> list[Edit]:
+        """Add what `find` finds in head and content, and let the framing follow.
+
+        Positions are those of head and body together.
+        """
+        first = _searched(self.by_rule, find)
+        in_body, added = self._body_edits(find)
+        if added and self.framing.kind is FramingKind.LENGTH:
+            first += edit_length(self.head, added)
+        in_head = find(self.head)
+        if len(merged(first, in_head)) > len(first):
+            in_head = _outside_of_grammar(self.head, in_head)
+        return merged(first, in_head + shift(in_body, len(self.head)))
+
+    def _body_edits(self, find: Callable[[bytes], list[Edit]]) -> tuple[list[Edit], int]:
+        if not self.body:
+            return [], 0
+        if self.frames is not None:
+            return [*self._frame_edits(find), *shift(find(self.body[self.frames_end :]), self.frames_end)], 0
+        edits = merged(_searched(self.in_text, find), find(self.text))
+        if edits and self.codings:
+            coded = encoded(splice(self.text, edits), self.codings, self.is_complete)
+            edits = [Edit(0, self.content_length, coded)]
+        if self.framing is NO_CONTENT:
+            return edits, 0
+        framed = edit_framing(self.framing, self.body, edits) if edits else []
+        if self.framing.kind is FramingKind.CHUNKED:
+            # Extensions and trailers, what is broken, and what is behind the message.
+            return merged(framed, find(self.body)), growth(edits)
+        return framed + shift(find(self.body[self.content_length :]), self.content_length), growth(edits)
+
+    def _frame_edits(self, find: Callable[[bytes], list[Edit]]) -> Iterator[Edit]:
+        for frame, by_rule in self.frames or ():
+            edits = merged(_searched(by_rule, find), find(frame.payload))
+            if edits:
+                yield Edit(frame.start, frame.stop, frame.with_payload(splice(frame.payload, edits)))
+
+
+# A secret may be a word that HTTP itself is made of; a password "HTTP/1.1" must not cost the start line.
+_GRAMMAR = re.compile(
+    rb"^(?:content-length|transfer-encoding|content-encoding|content-type|connection)[ \t]*:[^\n]*"
+    rb"|^[^:\s]+[ \t]*:|^HTTP/[0-9.]+|[ \t]HTTP/[0-9.]+[ \t]*\r?$",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def _outside_of_grammar(head: bytes, edits: list[Edit]) -> list[Edit]:
+    if not edits:
+        return edits
+    fixed = [found.span() for found in _GRAMMAR.finditer(head)]
+    return [edit for edit in edits if all(edit.stop <= start or stop <= edit.start for start, stop in fixed)]
+
+
+def _searched(edits: list[Edit], find: Callable[[bytes], list[Edit]]) -> list[Edit]:
+    """A value that a rule has changed may still hold other secrets."""
+    return [Edit(edit.start, edit.stop, splice(edit.octets, find(edit.octets))) for edit in edits]
+
+
+def request_parts(request: Request) -> Parts:
+    try:
+        fields = request.head.fields
+        return Parts(request.head_octets, request.body_octets, request_framing(fields), fields)
+    except MalformedMessage:
+        return Parts(request.head_octets, request.body_octets, NO_CONTENT, ())
+
+
+def _method(request: Request | None) -> str:
+    try:
+        return "GET" if request is None else request.method
+    except MalformedMessage:
+        return "GET"
+
+
+def response_parts(octets: bytes, request: Request | None) -> Parts:
+    """Take the answer to a request apart; interim responses belong to its head."""
+    method = _method(request)
+    reader = ResponseReader(method)
+    reader.feed(octets)
+    if reader.head is None:
+        # Cut off in the middle of the head, or not HTTP: fields may be there all the same.
+        return Parts(octets, b"", NO_CONTENT, ())
+    head, body = octets[: reader.head_octets], octets[reader.head_octets :]
+    fields = reader.head.fields
+    try:
+        framing = response_framing(reader.head.status, fields, method)
+    except MalformedMessage:
+        framing = NO_CONTENT
+    return Parts(head, body, framing, fields)
+
+
+def edit_request(request: Request, edits: list[Edit]) -> Request:
+    """Make edits whose positions are those of head and body together."""
+    if not edits:
+        return request
+    border = len(request.head_octets)
+    return replace(
+        request,
+        head_octets=splice(request.head_octets, [edit for edit in edits if edit.start < border]),
+        body_octets=splice(request.body_octets, shift((edit for edit in edits if edit.start >= border), -border)),
+    )
+
+
+def move_positions(track: Track, edits: Iterable[Edit]) -> Track:
+    """Let pieces that came while the request was being sent follow the edits of its body."""
+    if all(piece.sent is None for piece in track.pieces):
+        return track
+    in_body = [edit for edit in edits if edit.start >= 0]
+    pieces = (
+        piece if piece.sent is None else replace(piece, sent=moved(piece.sent, in_body)) for piece in track.pieces
+    )
+    return replace(track, pieces=tuple(pieces))

@@ -1,0 +1,169 @@
+"""What the options of a user make of the rules for secrets (pure): which are off, and which are added."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, TypeAlias
+from urllib.parse import unquote_to_bytes
+
+from cassette_http.cassette.model import Interaction
+from cassette_http.cassette.secret_names import NameKind, is_secret_name, kind_of
+from cassette_http.cassette.secret_shapes import PATHS, SHAPES
+from cassette_http.errors import InvalidOption
+
+__all__ = ["PLACES", "RULES", "ExtraRule", "Rules", "resolve_rules"]
+
+ExtraRule: TypeAlias = "str | re.Pattern[str] | re.Pattern[bytes] | Callable[[Interaction], Iterable[str | bytes]]"
+
+# Where values with names are looked for.
+PLACES = ("fields", "query", "form", "json", "multipart", "xml")
+RULES = (
+    *PLACES,
+    *("authorization", "cookie", "set-cookie", "weak-names", "userinfo", "bearer", "base64", "environment", "netrc"),
+    "private-key",
+    *SHAPES,
+    *PATHS,
+)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules of one session. Made by `resolve_rules`.
+
+    `names` are names that are secret wherever they stand, `placed` those of one place only; `off` are the rules and
+    `kept_names` the names that were turned off.
+    """
+
+    off: frozenset[str] = frozenset()
+    kept_names: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+    placed: frozenset[tuple[str, str]] = frozenset()
+    json_paths: tuple[tuple[str, ...], ...] = ()
+    patterns: tuple[re.Pattern[bytes], ...] = ()
+    functions: tuple[Callable[[Interaction], Iterable[str | bytes]], ...] = ()
+    _kinds: dict[tuple[str, bytes], NameKind] = field(default_factory=dict, compare=False)
+
+    def kind(self, place: str, name: bytes) -> NameKind:
+        """Say what a name, as spelled in a message, tells about the value that it has in a place."""
+        known = self._kinds.get((place, name))
+        if known is None:
+            known = self._kind(place, unquote_to_bytes(name).decode("latin-1"))
+            if len(self._kinds) < _MOST_NAMES:
+                self._kinds[place, name] = known
+        return known
+
+    def _kind(self, place: str, name: str) -> NameKind:
+        plain = _plain(name)
+        if plain in self.kept_names:
+            return NameKind.ORDINARY
+        kind = kind_of(name)
+        if plain in self.names or (place, plain) in self.placed:
+            return kind if is_secret_name(name) else NameKind.PASSWORD
+        if place in self.off or kind.value in self.off or (kind is NameKind.WEAK and "weak-names" in self.off):
+            return NameKind.ORDINARY
+        return kind
+
+
+_MOST_NAMES = 10_000
+
+
+def _plain(name: str) -> str:
+    """Bring names that are spelled in different ways into one form: X-Api-Key, x_api_key, xApiKey."""
+    return re.sub("[-_. ]", "", name).lower()
+
+
+def resolve_rules(redact: Iterable[ExtraRule] = (), keep: Iterable[str] = ()) -> Rules:
+    """Put the rules together. Raises InvalidOption for what is none, with the nearest name.
+
+    `redact` adds: a name ("tenant"), a name in one place ("header:X-Tenant", "query:user", "form:...", "json:...",
+    "xml:...", "multipart:..."), a path into JSON ("$.users[*].email"), a compiled regular expression (its first
+    group, or all of it), or a function that gets the interaction and returns what is secret in it.
+    `keep` turns off: a rule by its name, or the name of a value.
+    """
+    names: set[str] = set()
+    placed: set[tuple[str, str]] = set()
+    paths: list[tuple[str, ...]] = []
+    patterns: list[re.Pattern[bytes]] = []
+    functions: list[Callable[[Interaction], Iterable[str | bytes]]] = []
+    for rule in [redact] if isinstance(redact, str | re.Pattern) or callable(redact) else redact:
+        if isinstance(rule, re.Pattern):
+            patterns.append(_as_bytes(rule))
+        elif callable(rule):
+            functions.append(rule)
+        elif not isinstance(rule, str) or not rule.strip():
+            raise InvalidOption(f"a rule of redact= is a name, a path into JSON, a pattern or a function, not {rule!r}")
+        elif rule.startswith("$"):
+            paths.append(_json_path(rule))
+        elif ":" in rule:
+            place, _, name = rule.partition(":")
+            placed.add((_place(place, rule), _plain(name.strip())))
+        else:
+            names.add(_plain(rule.strip()))
+    off, kept = _kept([keep] if isinstance(keep, str) else keep, names)
+    return Rules(off, kept, frozenset(names), frozenset(placed), tuple(paths), tuple(patterns), tuple(functions))
+
+
+def _as_bytes(pattern: re.Pattern[Any]) -> re.Pattern[bytes]:
+    if isinstance(pattern.pattern, bytes):
+        return pattern
+    return re.compile(pattern.pattern.encode(), pattern.flags & ~re.UNICODE)
+
+
+_SPELLED_PLACES = {"header": "fields", "field": "fields", "headers": "fields"}
+
+
+def _place(given: str, rule: str) -> str:
+    place = given.strip().lower()
+    place = _SPELLED_PLACES.get(place, place)
+    if place not in PLACES:
+        places = ["header", *PLACES[1:]]
+        raise InvalidOption(
+            f"redact={rule!r}: there is no place {given!r}{_nearest(given, places)} "
+            f"(the places are: {', '.join(places)})"
+        )
+    return place
+
+
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\*)\]|\[(['\"])(.*?)\3\]")
+
+
+def _json_path(rule: str) -> tuple[str, ...]:
+    """Split "$.users[*].email" into its steps; "*" stands for any."""
+    steps: list[str] = []
+    at = 1
+    while at < len(rule):
+        step = _STEP.match(rule, at)
+        if step is None:
+            raise InvalidOption(f'redact={rule!r}: a path into JSON looks like "$.users[*].email" or "$.data[0].pin"')
+        steps.append(step[1] or step[2] or step[4] or "")
+        at = step.end()
+    if not steps:
+        raise InvalidOption(f"redact={rule!r}: the path names nothing")
+    return tuple(steps)
+
+
+def _kept(keep: Iterable[str], added: set[str]) -> tuple[frozenset[str], frozenset[str]]:
+    off: set[str] = set()
+    names: set[str] = set()
+    for given in keep:
+        if not isinstance(given, str):
+            raise InvalidOption(f"keep= takes names of rules, not {given!r}")
+        rule = given.strip().lower().replace("_", "-")
+        if rule in RULES:
+            off.add(rule)
+        elif kind_of(given) is not NameKind.ORDINARY and _plain(given) not in added:
+            names.add(_plain(given))
+        else:
+            raise InvalidOption(
+                f"there is no rule {given!r} to turn off{_nearest(rule, RULES)} "
+                f'(the rules are: {", ".join(RULES)}; names such as "session_id" are taken too)'
+            )
+    return frozenset(off), frozenset(names)
+
+
+def _nearest(given: str, known: Sequence[str]) -> str:
+    near = get_close_matches(given, known, n=1)
+    return f'; did you mean "{near[0]}"?' if near else ""

@@ -1,0 +1,127 @@
+"""Which names say that the value behind them is a secret, and which values look like one (pure)."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from enum import Enum
+from functools import lru_cache
+from math import log2
+
+__all__ = ["NameKind", "is_secret_name", "kind_of", "looks_random"]
+
+
+class NameKind(Enum):
+    """What a name says about its value."""
+
+    ORDINARY = "ordinary"
+    WEAK = "weak"  # a secret if the value looks random
+    SECRET = "secret"
+    PASSWORD = "password"  # chosen by people: it may be a number, a word or a sentence
+    CREDENTIALS = "authorization"  # a scheme and what it asks for (RFC 9110 section 11.4)
+    COOKIE = "cookie"
+    SET_COOKIE = "set-cookie"
+
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_WHOLE = {
+    "authorization": NameKind.CREDENTIALS,
+    "proxyauthorization": NameKind.CREDENTIALS,
+    "cookie": NameKind.COOKIE,
+    "setcookie": NameKind.SET_COOKIE,
+}
+_PASSWORDS = frozenset({"password", "passwd", "pwd", "passphrase", "passcode"})
+_WHOSE_PASS = frozenset({"user", "db", "database", "smtp", "ftp", "mail", "admin", "root", "login", "http", "proxy"})
+_SECRET_WORDS = frozenset(
+    {"secret", "credential", "credentials", "apikey", "authtoken", "accesskey", "secretkey", "privatekey"}
+    | {"accesstoken", "refreshtoken", "idtoken", "clientsecret", "jwt", "signature", "csrf", "xsrf", "csrftoken"}
+    | {"xsrftoken", "csrfmiddlewaretoken", "session", "sessionid", "sessid", "phpsessid", "jsessionid", "secrets"}
+)
+_WEAK = frozenset(
+    {"key", "code", "auth", "sig", "state", "tokens", "keys", "nonce", "appid", "appkey", "authcode", "usercode"}
+    | {"authorizationcode", "devicecode", "licensekey", "oauthstate", "oauthcode", "serialkey", "sid", "otp"}
+)
+# Words that make a secret of a key; whatever an "x-...-key" is, it counts too.
+_KEYS = frozenset(
+    {"api", "private", "access", "subscription", "auth", "secret", "signing", "encryption", "application"}
+    | {"account", "master", "functions", "write", "admin"}
+)
+_NO_KEYS = frozenset({"idempotency", "cache", "surrogate", "partition", "public"})
+# What is counted, described or only says where to go on is none.
+_BEFORE_TOKEN = frozenset(
+    {"page", "continuation", "next", "cancel", "max", "min", "total", "prev", "previous", "sync", "skip", "resume"}
+    | {"start", "pagination", "cursor", "paging", "num", "stop", "eos", "bos", "pad"}
+)
+_AFTER = frozenset(
+    {"type", "count", "counts", "limit", "limits", "expires", "expiry", "expired", "expiration", "ttl", "usage", "url"}
+    | {"uri", "endpoint", "input", "name", "names", "length", "size", "status", "state", "exp", "iat", "at", "age"}
+    | {"scope", "scopes", "version", "algorithm", "alg", "method", "methods", "policy", "format", "enabled", "required"}
+    | {"details", "duration", "timeout", "lifetime", "time", "date", "start", "end", "rotation", "supported", "valid"}
+)
+
+
+@lru_cache(maxsize=8192)
+def kind_of(name: str) -> NameKind:
+    """Say what a name tells about its value; snake, kebab or camel case."""
+    words = [word.lower() for word in _WORD.findall(name)]
+    whole = "".join(words)
+    if whole in _WHOLE:
+        return _WHOLE[whole]
+    for before, word, after in zip(["", *words], words, [*words[1:], ""], strict=False):
+        if after in _AFTER:
+            continue
+        if word in _PASSWORDS:
+            return NameKind.PASSWORD
+        if word in _SECRET_WORDS or (word == "token" and before not in _BEFORE_TOKEN):
+            return NameKind.SECRET
+        if word == "key" and (before in _KEYS or (words[0] == "x" and not after and before not in _NO_KEYS)):
+            return NameKind.SECRET
+        if word == "assertion" and before == "client":
+            return NameKind.SECRET
+    if words[-1:] == ["pass"] and (len(words) == 1 or words[-2] in _WHOSE_PASS):
+        return NameKind.PASSWORD
+    return NameKind.WEAK if whole in _WEAK else NameKind.ORDINARY
+
+
+def is_secret_name(name: str) -> bool:
+    """Tell whether a name says that its value is a secret, whatever it looks like."""
+    return kind_of(name) not in (NameKind.ORDINARY, NameKind.WEAK)
+
+
+# -- values --------------------------------------------------------------------------------------------------
+
+SHORTEST_RANDOM = 16
+_LEAST_BITS = 2.9  # of entropy per character; English words in a row have about as much, but few digits
+_TOKEN = re.compile(r"[A-Za-z0-9_+/=.~:-]{16,}")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_PIECES = re.compile(r"[A-Za-z0-9]+")
+_CLASSES = (re.compile("[0-9]"), re.compile("[a-z]"), re.compile("[A-Z]"))
+_CHANGES = re.compile("[0-9][A-Za-z]|[A-Za-z][0-9]|[a-z][A-Z]")
+_LONGEST_WORD = 20
+
+
+def looks_random(value: str) -> bool:
+    """Tell whether a value looks made by a generator: 16 characters or more, and no words, dates, ids or paths.
+
+    UUIDs and numbers are ids, and do not count.
+    """
+    if not _TOKEN.fullmatch(value) or _UUID.fullmatch(value):
+        return False
+    # Words and dates are put together from short pieces; what is random has a long one.
+    longest = max(_PIECES.findall(value), key=len, default="")
+    if len(longest) < 10 or longest.isdigit():
+        return False
+    if _entropy(longest) < _LEAST_BITS:
+        return False
+    if longest.isalpha() and (longest.islower() or longest.isupper()):
+        return len(longest) >= _LONGEST_WORD
+    if sum(bool(each.search(longest)) for each in _CLASSES) == 2 and longest.isalpha():
+        # CamelCase: words have few capitals.
+        return len(_CHANGES.findall(longest)) * 4 > len(longest)
+    return len(_CHANGES.findall(longest)) >= 3 or len(longest) >= SHORTEST_RANDOM
+
+
+def _entropy(text: str) -> float:
+    """Bits per character, as the characters of the text itself are distributed."""
+    total = len(text)
+    return -sum(count / total * log2(count / total) for count in Counter(text).values())

@@ -1,0 +1,170 @@
+"""Secrets that are known by how they look: the tokens of well-known services, JWTs, private keys (pure).
+
+Almost all of them hold a *run* of 20 letters, digits, "_", "-" and "+". A text without any run is left at once:
+to find runs is cheap, as they are found in a copy in which each such character is the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+
+__all__ = ["HOST_PATHS", "PATHS", "SHAPES", "find_shapes", "long_runs", "runs"]
+
+SHORTEST_RUN = 20
+
+# What stands in front of a token is no letter or digit. Names are those that `keep` takes.
+SHAPES: dict[str, str] = {
+    "jwt": r"eyJ[\w-]{10,}(?:\.[\w-]*){2,4}",
+    "github": r"(?:gh[pousr]_\w{30,}|github_pat_\w{22,})",
+    "gitlab": r"gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|soat|oas|ffct)-[\w.-]{20,}",
+    "slack": r"xox[abceoprs]-(?:\d-)?[\w-]{10,}|xapp-\d-[\w-]{10,}",
+    "stripe": r"(?:[sr]k_(?:live|test|prod)_\w{16,}|whsec_[\w+/=]{24,})",
+    "anthropic": r"sk-ant-[\w-]{20,}",
+    "openai": r"sk-(?=[\w-]*\d)[\w-]{20,}",
+    "google-api-key": r"AIza[\w-]{35}",
+    "google-oauth": r"(?:ya29\.[\w.-]{20,}|1//0[\w-]{30,}|4/0A[\w-]{30,})",
+    "google-client-secret": r"GOCSPX-[\w-]{20,}",
+    "aws": r"(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![\w])",
+    "azure": r"[\w~.-]{3}\dQ~[\w~.-]{31,34}(?![\w])",
+    "npm": r"npm_[A-Za-z0-9]{36}",
+    "pypi": r"pypi-AgE[\w-]{50,}",
+    "sendgrid": r"SG\.[\w-]{16,32}\.[\w-]{16,64}",
+    "twilio": r"(?:SK|AC)[0-9a-f]{32}(?![\w])",
+    "hugging-face": r"(?:hf_[A-Za-z0-9]{30,}|api_org_[A-Za-z0-9]{30,})",
+    "databricks": r"dapi[0-9a-f]{32}(?:-\d)?",
+    "digitalocean": r"do[opr]_v1_[0-9a-f]{64}",
+    "doppler": r"dp\.(?:pt|st|ct|sa|scim|audit)\.(?:[\w-]+\.)?\w{40,}",
+    "shopify": r"shp(?:at|ca|pa|ss|tka)_[0-9a-fA-F]{32}",
+    "square": r"(?:sq0[a-z]{3}-[\w-]{22,}|EAAA[\w-]{56,})",
+    "telegram": r"\d{6,12}:AA[\w-]{32,}",
+    "discord": r"(?:[MNO][\w-]{22,27}\.[\w-]{6}\.[\w-]{27,}|mfa\.[\w-]{80,})",
+    "mailgun": r"(?:key-[0-9a-f]{32}|[0-9a-f]{32}-[0-9a-f]{8}-[0-9a-f]{8}(?![\w-]))",
+    "mailchimp": r"[0-9a-f]{32}-us\d{1,2}(?!\w)",
+    "linear": r"lin_(?:api|oauth)_\w{32,}",
+    "notion": r"(?:ntn_\w{40,}|secret_[A-Za-z0-9]{43})",
+    "postman": r"PMAK-[0-9a-f]{24}-[0-9a-f]{34}",
+    "pulumi": r"pul-[0-9a-f]{40}",
+    "sentry": r"sntry[su]_[\w+/=-]{40,}",
+    "grafana": r"(?:glsa_\w{32}_[0-9a-fA-F]{8}|glc_[\w+/=]{32,})",
+    "vault": r"hv[sbr]\.[\w-]{20,}",
+    "terraform": r"\w{14}\.atlasv1\.[\w-]{60,}",
+    "1password": r"(?:ops_eyJ[\w+/=-]{50,}|A3-[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})(?:-[A-Z0-9]{5}){3})",
+    "planetscale": r"pscale_(?:tkn|pw|oauth)_[\w.=-]{32,}",
+    "rubygems": r"rubygems_[0-9a-f]{48}",
+    "facebook": r"EAA[MC][A-Za-z0-9]{60,}",
+    "dropbox": r"sl\.[\w-]{100,}",
+    "atlassian": r"ATATT3[\w=-]{100,}",
+    "newrelic": r"NR(?:AK|II|JS|RA)-[\w-]{20,}",
+    "figma": r"figd_[\w-]{40}",
+    "airtable": r"pat[A-Za-z0-9]{14}\.[0-9a-f]{64}",
+    "supabase": r"sb[ps]_[0-9a-f]{40}",
+    "groq": r"gsk_\w{40,}",
+    "docker": r"dckr_(?:pat|oat)_[\w-]{20,}",
+    "age": r"AGE-SECRET-KEY-1[A-Z0-9]{58}",
+}
+
+# The secret is what the groups hold: the rest of the path tells requests apart.
+PATHS: dict[str, str] = {
+    "slack-webhook": r"/(?:services|workflows|triggers)/(T\w{6,}/\w{6,}/(?:\d+/)?\w{16,})",
+    "discord-webhook": r"/webhooks/\d{16,}/([\w-]{50,})",
+    "telegram-bot": r"/bot(\d{6,}:[\w-]{20,})",
+    "teams-webhook": r"/IncomingWebhook/([\w-]{20,}/[\w-]{20,})",
+    "mattermost-webhook": r"/hooks/([a-z0-9]{26})(?![\w-])",
+    "zapier-webhook": r"/hooks/catch/\d+/(\w{5,})",
+    "ifttt-webhook": r"/with/key/([\w-]{20,})",
+}
+
+# With these hosts it is one whatever it looks like, so that a made-up token is answered as the real one.
+HOST_PATHS: dict[str, re.Pattern[bytes]] = {
+    "api.telegram.org": re.compile(rb"/bot([^/?\s]*)"),
+    "hooks.slack.com": re.compile(rb"/(?:services|workflows|triggers)/([^?\s]+)"),
+    "discord.com": re.compile(rb"/webhooks/[^/?\s]+/([^/?\s]+)"),
+}
+
+_BLANKS = rb"(?:\s|\\[nr])*+"  # a line end may be escaped, as in JSON
+_KEY_BLOCK = re.compile(
+    rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----%b(.*?)%b(?:-----END|\Z)" % (_BLANKS, _BLANKS), re.DOTALL
+)
+_PUTTY_KEY = re.compile(rb"Private-Lines: \d+%b(.*?)%b(?:Private-MAC|\Z)" % (_BLANKS, _BLANKS), re.DOTALL)
+
+_RUN_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+"
+_MARKED = bytes(0x61 if octet in _RUN_CHARACTERS else 0x20 for octet in range(256))
+_SHORTEST = b"a" * SHORTEST_RUN
+_RUN = re.compile(_SHORTEST + b"a*+")
+
+
+def runs(text: bytes) -> list[tuple[int, int]]:
+    """Find where runs start and stop."""
+    marked = text.translate(_MARKED)
+    # A regular expression is six times slower than a search, which most texts do not survive.
+    return [found.span() for found in _RUN.finditer(marked)] if _SHORTEST in marked else []
+
+
+def long_runs(text: bytes) -> bytes:
+    """The runs of a text, apart from each other."""
+    return b" ".join([text[start:stop] for start, stop in runs(text)])
+
+
+# -- finding -------------------------------------------------------------------------------------------------
+
+_GROUPS = {"s_" + name.replace("-", "_").replace("1", "one"): name for name in SHAPES}
+_ANY_PATH = re.compile("|".join(PATHS.values()).encode(), re.ASCII)
+_PATH_NAMES = list(PATHS)
+
+# How a token may begin: at the run's start, or in it behind "_" or "-". Without one of these a run is no token:
+# identifiers, hashes and ids leave here.
+_BEGINNING = re.compile(
+    rb"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u[0-9a-fA-F]{4}))"
+    rb"(?:eyJ|g(?:h[pousr]_|ithub_pat_|l[a-z]{2,5}[-_]|sk_)|xox[a-z]-|xapp-|[sr]k_|whsec_|sk-|AIza|ya29"
+    rb"|GOCSPX|1//|4/0|A3T|A3-|AKIA|ASIA|ABIA|ACCA|AC[0-9a-f]|AGE-|ATATT|npm_|NR|ntn_|pypi-|p(?:ul|at|scale_)|PMAK"
+    rb"|SK[0-9a-f]|SG\.|s(?:hp[a-z]{2,3}_|q0|ntry|l\.|b[ps]_|ecret_)|hf_|hv[sbr]\.|api_org_|d(?:api|o[opr]_v1_|p\.|ckr_)|EAA|key-"
+    rb"|lin_|ops_|rubygems_|figd_|mfa\.|[MNO][\w-]{22,27}\.|[0-9a-f]{32}-|[0-9]{6,12}:AA|\w{14}\.atlas|[\w~.-]{3}[0-9]Q~)",
+    re.ASCII,
+)
+_ID = re.compile(rb"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+_OPEN = frozenset(b".:/~")
+_TO_THE_LEFT = 100
+
+
+@cache
+def _combined() -> re.Pattern[bytes]:
+    """All shapes in one; compiled when a text has something that begins like one, which few have."""
+    return re.compile("|".join(f"(?P<{group}>{SHAPES[name]})" for group, name in _GROUPS.items()).encode(), re.ASCII)
+
+
+def find_shapes(text: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[int, int, str]]:
+    """Find secrets by their look in a text whose runs are known: start, stop and the name of the shape.
+
+    They come in order, and do not overlap.
+    """
+    if not spans:
+        return
+    found: list[tuple[int, int, str]] = []
+    if b"PRIVATE KEY" in text:
+        found += [(*key.span(1), "private-key") for key in _KEY_BLOCK.finditer(text)]
+    if b"Private-Lines" in text:
+        found += [(*key.span(1), "private-key") for key in _PUTTY_KEY.finditer(text)]
+    behind = 0
+    for start, stop in spans:
+        if stop <= behind or _ID.fullmatch(text, start, stop):
+            continue
+        at = max(behind, start)
+        if start and text[start - 1] in _OPEN:
+            # Parts in front of a dot, a colon or a slash may belong to it.
+            at = max(behind, start - _TO_THE_LEFT)
+            for path in _ANY_PATH.finditer(text, at, min(len(text), stop + _TO_THE_LEFT)):
+                assert path.lastindex is not None  # each path has its group
+                found.append((*path.span(path.lastindex), _PATH_NAMES[path.lastindex - 1]))
+        while (begins := _BEGINNING.search(text, at, stop)) is not None:
+            token = _combined().match(text, begins.start())
+            at = begins.start() + 1
+            if token is not None:
+                found.append((*token.span(), _GROUPS[str(token.lastgroup)]))
+                at = behind = token.end()
+    last = 0
+    for start, stop, name in sorted(found, key=lambda each: (each[0], -each[1])):
+        if last <= start < stop:
+            yield start, stop, name
+            last = stop

@@ -1,0 +1,72 @@
+"""The frames of a WebSocket (RFC 6455 section 5.2), for looking into them (pure).
+
+Compressed messages (RFC 7692) are left alone: what they say depends on those before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Frame", "frames", "is_websocket"]
+
+_DATA = frozenset({0x0, 0x1, 0x2})  # continuation, text, binary
+_MASKED = 0x80
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A data frame that is whole, from `start` to `stop`; `payload` is unmasked, `mask` empty if there is none."""
+
+    start: int
+    stop: int
+    first_octet: int
+    mask: bytes
+    payload: bytes
+
+    def with_payload(self, payload: bytes) -> bytes:
+        """The frame with another payload, and the same mask."""
+        bit = _MASKED if self.mask else 0
+        if len(payload) < 126:
+            length = bytes([bit | len(payload)])
+        elif len(payload) < 1 << 16:
+            length = bytes([bit | 126]) + len(payload).to_bytes(2, "big")
+        else:
+            length = bytes([bit | 127]) + len(payload).to_bytes(8, "big")
+        return bytes([self.first_octet]) + length + self.mask + _masked(payload, self.mask)
+
+
+def is_websocket(upgrade: str) -> bool:
+    """Tell, by the Upgrade field, whether frames follow a head."""
+    return upgrade.strip(" \t").lower() == "websocket"
+
+
+def frames(octets: bytes) -> tuple[list[Frame], int]:
+    """List the data frames that can be read, without compressed ones; and say where what is whole ends."""
+    found: list[Frame] = []
+    at = end = 0
+    while at + 2 <= len(octets):
+        start, first, second = at, octets[at], octets[at + 1]
+        at += 2
+        size = second & 0x7F
+        if size >= 126:
+            width = 2 if size == 126 else 8
+            size = int.from_bytes(octets[at : at + width], "big")
+            at += width
+        mask = octets[at : at + 4] if second & _MASKED else b""
+        at += len(mask)
+        stop = at + size
+        if stop > len(octets):
+            break
+        if not first & 0x70 and first & 0x0F in _DATA:
+            found.append(Frame(start, stop, first, mask, _masked(octets[at:stop], mask)))
+        at = end = stop
+    return found, end
+
+
+def _masked(payload: bytes, mask: bytes) -> bytes:
+    """Put a mask on, or take it away (RFC 6455 section 5.3)."""
+    if not mask or not payload:
+        return payload
+    size = len(payload)
+    whole = (mask * (size // 4 + 1))[:size]
+    return (int.from_bytes(payload, "big") ^ int.from_bytes(whole, "big")).to_bytes(size, "big")

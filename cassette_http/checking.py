@@ -1,0 +1,149 @@
+"""Looks for secrets in cassettes that are there already, and takes them out: `cassette-http check` and `redact`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+from cassette_http.cassette import yaml_format
+from cassette_http.cassette.model import Interaction
+from cassette_http.cassette.redaction import Redactor, next_number
+from cassette_http.cassette.store import Store
+from cassette_http.cassette.yaml_format import BEGINNING, Document
+from cassette_http.errors import CassetteFormatError, CassetteNotFound, CassetteNotWritable
+
+__all__ = ["Finding", "check_paths", "find_cassettes", "redact_files"]
+
+SUFFIXES = frozenset({".yaml", ".yml"})
+LONGEST_SHOWN = 100
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A secret in a cassette. `text` is the line as it would be redacted, so the secret itself is not shown."""
+
+    path: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.text}"
+
+
+def find_cassettes(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """List the files that are named, and the cassettes in the folders that are. Raises CassetteNotFound."""
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            found += sorted(each for each in path.rglob("*") if each.suffix in SUFFIXES and _is_cassette(each))
+        elif path.exists():
+            found.append(path)
+        else:
+            raise CassetteNotFound(f"there is no file or folder {str(path)!r}")
+    return list(dict.fromkeys(found))
+
+
+def _is_cassette(path: Path) -> bool:
+    """Tell whether a file in a folder begins as a cassette does; folders hold other YAML files, too."""
+    try:
+        with path.open("rb") as file:
+            return path.is_file() and file.read(len(BEGINNING)) == BEGINNING
+    except OSError:
+        return False
+
+
+def check_paths(paths: Iterable[str | os.PathLike[str]], redactor: Redactor | None = None) -> list[Finding]:
+    """Find what would be redacted today in cassettes, and folders of them; nothing is written.
+
+    `redactor` brings rules of the user. Raises CassetteNotFound, CassetteFormatError.
+    """
+    findings: list[Finding] = []
+    for path in find_cassettes(paths):
+        documents = _load(path)
+        for document, old, new in _redacted(documents, str(path), redactor):
+            if new != old:
+                findings += _findings(document, old, new, str(path))
+    return findings
+
+
+def redact_files(paths: Iterable[str | os.PathLike[str]], redactor: Redactor | None = None) -> dict[Path, int]:
+    """Redact cassettes in place, and say how many documents of each were changed; others keep their octets.
+
+    Raises CassetteNotFound, CassetteFormatError, CassetteNotWritable.
+    """
+    changed: dict[Path, int] = {}
+    for path in find_cassettes(paths):
+        documents = _load(path)
+        data = documents[0].data if documents else b""
+        parts: list[bytes] = []
+        at = count = 0
+        for document, old, new in _redacted(documents, str(path), redactor):
+            if new != old:
+                parts += (data[at : document.start], new)
+                at = document.end
+                count += 1
+        if count:
+            _replace(path, b"".join([*parts, data[at:]]))
+        changed[path] = count
+    return changed
+
+
+def _load(path: Path) -> list[Document]:
+    try:
+        return Store(path).load()
+    except OSError as error:
+        raise CassetteFormatError(str(path), None, f"cannot be read: {error.strerror}") from error
+
+
+def _redacted(
+    documents: list[Document], path: str, redactor: Redactor | None
+) -> Iterator[tuple[Document, bytes, bytes]]:
+    """Give each interaction's document, how it is written, and how it is written without secrets."""
+    if redactor is None:
+        redactor = Redactor(next_number(documents[0].data) if documents else 1)
+    loaded = [(document, value) for document in documents if isinstance(value := document.load(path), Interaction)]
+    # A secret that is recognised in a later interaction may stand in an earlier one.
+    for _, interaction in loaded:
+        redactor.redact(interaction)
+    for document, interaction in loaded:
+        redacted = redactor.redact(interaction)
+        old = yaml_format.dump_interaction(interaction)
+        yield document, old, old if redacted is interaction else yaml_format.dump_interaction(redacted)
+
+
+def _findings(document: Document, old: bytes, new: bytes, path: str) -> Iterator[Finding]:
+    """Name the lines that differ. A body may be laid out in another way without its secrets: then its first line."""
+    before, after = old.decode().splitlines(), new.decode().splitlines()
+    lines = document.octets.decode("utf-8", "replace").splitlines()
+    is_same_shape = len(before) == len(after)
+    for number, (was, is_now) in enumerate(zip_longest(before, after, fillvalue="")):
+        if was == is_now or was.lstrip().startswith("Content-Length:"):
+            continue
+        # The file may be edited by hand; the line is looked up in it as far as possible.
+        at = lines.index(was) if was in lines else min(number, max(len(lines) - 1, 0))
+        text = is_now.strip()
+        yield Finding(path, document.line + at, text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…")
+        if not is_same_shape:
+            return
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Put a new file in the place of the old one; a kill leaves one of the two, whole."""
+    target = Path(os.path.realpath(path))
+    new = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.new")
+    try:
+        with new.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(new, target.stat().st_mode & 0o7777)
+        os.replace(new, target)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            new.unlink()
+        raise CassetteNotWritable(f"the cassette {str(path)!r} cannot be written: {error.strerror}") from error

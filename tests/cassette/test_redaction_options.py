@@ -1,0 +1,382 @@
+"""What users add, turn off, declare; what is known from the start; and the forms that placeholders take."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from base64 import b64decode, b64encode, urlsafe_b64encode
+from collections.abc import Iterable
+
+import pytest
+
+from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
+from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Piece, Request, Track
+from cassette_http.cassette.redaction import Redactor, next_number
+from cassette_http.cassette.secret_shapes import HOST_PATHS, PATHS, SHAPES
+from cassette_http.errors import InvalidOption
+
+ORIGIN = Origin("https", "api.test", 443)
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+TOKEN = "a1B2c3D4e5F6g7H8"
+MATCHING = resolve(DEFAULT_MATCH)
+JSON = "Content-Type: application/json"
+FORM = "Content-Type: application/x-www-form-urlencoded"
+
+
+def request(*lines: str, target: str = "/", body: bytes = b"", origin: Origin = ORIGIN) -> Request:
+    length = [f"Content-Length: {len(body)}"] if body else []
+    head = "\r\n".join([f"POST {target} HTTP/1.1", f"Host: {origin.host}", *lines, *length, "", ""])
+    return Request(origin, head.encode("latin-1"), body)
+
+
+def response(*lines: str, body: bytes = b"") -> bytes:
+    head = "\r\n".join(["HTTP/1.1 200 OK", *lines, f"Content-Length: {len(body)}", "", ""])
+    return head.encode("latin-1") + body
+
+
+def interaction(sent: Request | None, received: bytes = OK) -> Interaction:
+    return Interaction(ORIGIN, sent, Track((Piece(received),)))
+
+
+def answer(redactor: Redactor, body: str, sent: Request | None = None) -> str:
+    """The redacted form of an answer's body."""
+    redacted = redactor.redact(interaction(sent or request(), response(body=body.encode())))
+    return redacted.track.octets.partition(b"\r\n\r\n")[2].decode()
+
+
+def jwt(claims: object) -> str:
+    parts = [json.dumps({"alg": "HS256", "typ": "JWT"}), json.dumps(claims)]
+    return ".".join([*(urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in parts), "c2lnbmF0dXJl" * 3])
+
+
+def parts_of(token: str) -> list[bytes]:
+    return [b64decode(part.translate(str.maketrans("-_", "+/")) + "===") for part in token.split(".")]
+
+
+# -- rules that are added ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rule", "before", "after"),
+    [
+        pytest.param("email", '{"email": "a@b.test"}', '{"email": "{{secret:1}}"}', id="name"),
+        pytest.param("json:e-mail", '{"eMail": "a@b.test"}', '{"eMail": "{{secret:1}}"}', id="name in JSON"),
+        pytest.param("xml:email", "<email>a@b.test</email>", "<email>{{secret:1}}</email>", id="name in XML"),
+        pytest.param(
+            "$.users[*].email",
+            '{"email": "x@b.test", "users": [{"email": "a@b.test"}, {"id": 1, "email":"c@b.test"}]}',
+            '{"email": "x@b.test", "users": [{"email": "{{secret:1}}"}, {"id": 1, "email":"{{secret:2}}"}]}',
+            id="path",
+        ),
+        pytest.param(
+            "$[1]['a b'].pin", '[1, {"a b": {"pin": 1234}}]', '[1, {"a b": {"pin": 999999999000001}}]', id="number"
+        ),
+        pytest.param(
+            "$.a.*", '{"a": {"b": "xyz", "c": "{}"}}', '{"a": {"b": "{{secret:1}}", "c": "{}"}}', id="any name"
+        ),
+        pytest.param(re.compile(r"acct_\w+"), "acct_12, acct_3", "{{secret:1}}, {{secret:2}}", id="pattern"),
+        pytest.param(re.compile(r"iban: (\S+)"), "iban: DE02 x", "iban: {{secret:1}} x", id="group of a pattern"),
+        pytest.param(re.compile(rb"\xff+"), "abc", "abc", id="pattern of octets"),
+        pytest.param(lambda each: ["a@b.test"], "mail a@b.test!", "mail {{secret:1}}!", id="function"),
+    ],
+)
+def test_rules_can_be_added(rule: object, before: str, after: str) -> None:
+    assert answer(Redactor(redact=[rule]), before) == after  # type: ignore[list-item]
+
+
+def test_rules_can_be_added_for_fields_and_targets() -> None:
+    redactor = Redactor(redact=["header:X-Tenant", "query:user", "form:user", "multipart:user"])
+    sent = request("X-Tenant: acme", FORM, target="/?user=anna&tenant=acme", body=b"a=b&user=bob")
+    redacted = redactor.redact(interaction(sent)).request
+    assert redacted is not None
+    assert redacted.values("x-tenant") == ["{{secret:2}}"]
+    assert redacted.head.target == "/?user={{secret:1}}&tenant=acme"
+    assert redacted.content == b"a=b&user={{secret:3}}"
+
+
+def test_functions_see_the_interaction() -> None:
+    def numbers(each: Interaction) -> Iterable[str]:
+        return re.findall("order-[0-9]+", each.request.url if each.request else "")
+
+    redactor = Redactor(redact=[numbers])
+    assert answer(redactor, "your order-7 is here", request(target="/order-7")) == "your {{secret:1}} is here"
+    assert redactor.redact_request(request(target="/order-8")).head.target == "/{{secret}}"
+
+
+# -- rules that are turned off -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("keep", "line"),
+    [
+        ("authorization", f"Authorization: Bearer {TOKEN}"),
+        ("cookie", f"Cookie: sid={TOKEN}"),
+        ("fields", f"X-Api-Key: {TOKEN}"),
+        ("X-Api-Key", f"X-API-KEY: {TOKEN}"),
+        ("x_api_key", f"X-Api-Key: {TOKEN}"),
+        ("github", f"X-Id: ghp_{TOKEN * 3}"),
+        ("base64", "X-Id: " + b64encode(json.dumps({"token": TOKEN}).encode()).decode()),
+        ("userinfo", f"X-Id: https://bob:{TOKEN}@git.test/"),
+        ("query", f"Referer: https://a.test/?token={TOKEN}"),
+        ("slack-webhook", f"X-Id: /services/T0123456/B0123456/{TOKEN}abcdefgh"),
+    ],
+)
+def test_rules_can_be_turned_off(keep: str, line: str) -> None:
+    recorded = interaction(request(line))
+    assert Redactor().redact(recorded) is not recorded
+    assert Redactor(keep=[keep]).redact(recorded) is recorded
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"keep": ["cokie"]}, "there is no rule 'cokie' to turn off; did you mean \"cookie\""),
+        ({"keep": ["gitub"]}, 'did you mean "github"'),
+        ({"keep": [7]}, "takes names of rules, not 7"),
+        ({"redact": ["heeader:X"]}, "there is no place 'heeader'; did you mean \"header\""),
+        ({"redact": [7]}, "is a name, a path into JSON, a pattern or a function, not 7"),
+        ({"redact": [" "]}, "is a name, a path"),
+        ({"redact": ["$"]}, "the path names nothing"),
+        ({"redact": ["$.a[b"]}, "a path into JSON looks like"),
+    ],
+)
+def test_options_that_do_not_exist_are_named(options: dict[str, list[str]], message: str) -> None:
+    with pytest.raises(InvalidOption, match=re.escape(message)):
+        Redactor(**options)  # type: ignore[arg-type]
+
+
+# -- secrets that are known from the start -------------------------------------------------------------------
+
+
+def test_values_of_the_environment_are_found_and_numbered_when_they_are() -> None:
+    environment = {
+        "MY_API_TOKEN": "tok-1234567890",
+        "DB_PASSWORD": "correct horse battery",
+        "DATABASE_URL": "postgres://bob:p%40ss-w0rd@db.test/x",
+        "POSTGRES_PASSWORD": "postgres",
+        "SSH_AUTH_SOCK": "/tmp/ssh-abcdefgh/agent.123",
+        "DESKTOP_SESSION": "gnome-classic-7",
+        "TOKEN_FILE": "/run/secrets/token-of-this",
+    }
+    redactor = Redactor(environment=environment)
+    assert answer(redactor, "postgres gnome-classic-7 /run/secrets/token-of-this") == (
+        "postgres gnome-classic-7 /run/secrets/token-of-this"
+    )
+    assert answer(redactor, "a p@ss-w0rd b") == "a {{secret:1}} b"
+    assert answer(redactor, "?q=correct+horse+battery tok-1234567890") == "?q=%7B%7Bsecret%3A2%7D%7D {{secret:3}}"
+    body = "tok-1234567890"
+    assert answer(Redactor(environment=environment, keep=["environment"]), body) == body
+
+
+def test_passwords_of_netrc_are_found() -> None:
+    netrc = (
+        'machine a.test login bob password s3cret-word\nmachine b.test\n  login x\n  password "with \\"quotes\\" 1"\n'
+    )
+    assert answer(Redactor(netrc=netrc), 's3cret-word, with "quotes" 1') == "{{secret:1}}, {{secret:2}}"
+    assert answer(Redactor(netrc=netrc, keep=["netrc"]), "s3cret-word") == "s3cret-word"
+
+
+def test_declared_secrets_have_names_and_come_back_in_replay() -> None:
+    redactor = Redactor(secrets={"key": "k-42", "pin": b"0007"})
+    body = b'{"key_of": "k-42", "b": "' + b64encode(b'{"long enough": "k-42"}') + b'", "?x=0007": 1}'
+    recorded = interaction(request(target="/k-42"), response("Content-Encoding: gzip", body=gzip.compress(body)))
+    redacted = redactor.redact(recorded)
+    assert redacted.request is not None
+    assert redacted.request.head.target == "/{{secret:key}}"
+    assert b"k-42" not in gzip.decompress(redacted.track.octets.partition(b"\r\n\r\n")[2])
+    restored = Redactor(secrets={"key": "k-43", "pin": "0008"}).restore(redacted)
+    head, _, content = restored.track.octets.partition(b"\r\n\r\n")
+    assert b"Content-Length: %d" % len(content) in head
+    assert json.loads(gzip.decompress(content))["key_of"] == "k-43"
+    assert b"?x=0008" in gzip.decompress(content)
+    untouched = interaction(request(), response(body=b"abc"))
+    assert redactor.restore(untouched) is untouched
+
+
+# -- secrets that are known late, or shown in part -----------------------------------------------------------
+
+
+def test_a_secret_learned_late_is_found_when_earlier_interactions_are_redacted_again() -> None:
+    redactor = Redactor()
+    early = redactor.redact(interaction(request(target=f"/users/{TOKEN}")))
+    before = redactor.learned
+    assert redactor.redact(early) is early
+    redactor.redact(interaction(request(f"Authorization: Bearer {TOKEN}")))
+    assert redactor.learned > before
+    again = redactor.redact(early).request
+    assert again is not None
+    assert again.head.target == "/users/{{secret:1}}"
+
+
+@pytest.mark.parametrize(
+    "shown",
+    ["a1B2****g7H8", "a1B2c3...", "a1B2c3D4\u2026", "a1B2c3D4e5F6g7H8", "a1B2c3D4e5F6g7H8i9J0"],
+)
+def test_a_secret_that_is_shown_in_part_is_hidden(shown: str) -> None:
+    redactor = Redactor()
+    redactor.redact(interaction(request(f"Authorization: Bearer {TOKEN}i9J0k1L2g7H8")))
+    assert answer(redactor, f"Incorrect API key provided: {shown}.") == "Incorrect API key provided: {{secret:1}}."
+    assert answer(redactor, "Incorrect API key provided: b1B2****g7H8.").endswith("b1B2****g7H8.")
+
+
+# -- placeholders that are valid in their place --------------------------------------------------------------
+
+
+def test_a_redacted_jwt_can_be_decoded() -> None:
+    token = jwt({"sub": "7", "exp": 1790000000, "client_secret": TOKEN})
+    redactor = Redactor()
+    body = answer(redactor, json.dumps({"access_token": token, "expires_in": 60}))
+    played = json.loads(body)["access_token"]
+    head, claims, signature = parts_of(played)
+    assert json.loads(head)["alg"] == "HS256"
+    assert json.loads(claims) == {"sub": "7", "exp": 1790000000, "client_secret": "{{secret:2}}"}
+    assert signature == b"{{secret:1}}"
+    assert next_number(body.encode()) == 3
+    sent = request(f"Authorization: Bearer {token}", body=token.encode())
+    redacted = redactor.redact(interaction(sent)).request
+    assert redacted is not None
+    assert redacted.values("authorization") == [f"Bearer {played}"]
+    assert answer(Redactor(9), body) == body
+    other = request(body=jwt({"sub": "8"}).encode())
+    played_again = request(body=played.encode())
+    keys = {MATCHING.key(Redactor().redact_request(each)) for each in (sent, other, played_again, redacted)}
+    assert len(keys) == 1
+
+
+def test_an_encrypted_jwt_keeps_five_parts() -> None:
+    token = jwt({}).replace(".", ".a1B2c3D4e5F6.", 1) + ".a1B2c3D4e5F6g7H8"
+    assert len(token.split(".")) == 5
+    played = answer(Redactor(), token)
+    assert parts_of(played)[1:] == [b"{{secret:1}}"] * 4
+
+
+@pytest.mark.parametrize("kind", ["RSA PRIVATE KEY", "PRIVATE KEY", "OPENSSH PRIVATE KEY", "PGP PRIVATE KEY BLOCK"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_private_keys_keep_their_frame(kind: str, line_end: str) -> None:
+    lines = [f"-----BEGIN {kind}-----", TOKEN * 4, TOKEN * 3 + "==", f"-----END {kind}-----", ""]
+    hidden = [lines[0], "{{secret:1}}", *lines[-2:]]
+    assert answer(Redactor(), line_end.join(lines)) == line_end.join(hidden)
+    in_json = json.dumps({"pem": line_end.join(lines)})
+    assert answer(Redactor(), in_json) == json.dumps({"pem": line_end.join(hidden)})
+
+
+def test_a_number_stays_a_number() -> None:
+    redactor = Redactor()
+    body = answer(redactor, '{"password": 12345678, "session_token":123456789012 ,"n": 1.0e2}')
+    assert body == '{"password": 999999999000001, "session_token":999999999000002 ,"n": 1.0e2}'
+    assert answer(redactor, '{"password": "12345678"}') == '{"password": "{{secret:1}}"}'
+    assert next_number(body.encode()) == 3
+    keys = {
+        MATCHING.key(Redactor().redact_request(request(JSON, body=each.encode())))
+        for each in ('{"password": 1234}', '{"password": 999999999000007}')
+    }
+    assert len(keys) == 1
+
+
+def test_credentials_in_json_are_redacted_as_those_of_fields() -> None:
+    pair = b64encode(b"bob:correct-horse").decode()
+    redactor = Redactor()
+    redacted = redactor.redact(interaction(request(f"Authorization: Basic {pair}"))).request
+    assert redacted is not None
+    echo = json.loads(answer(redactor, json.dumps({"Authorization": f"Basic {pair}", "Cookie": "theme=dark; sid=abc"})))
+    assert echo == {"Authorization": redacted.values("authorization")[0], "Cookie": "theme=dark; sid={{secret:3}}"}
+
+
+def test_a_secret_that_is_a_word_of_http_leaves_the_head_alone() -> None:
+    received = response("Connection: keep-alive", "X-Echo: keep-alive", body=b'{"password": "keep-alive"}')
+    redacted = Redactor().redact(interaction(request("Connection: keep-alive"), received))
+    assert redacted.request is not None
+    assert redacted.request.values("connection") == ["keep-alive"]
+    assert b"Connection: keep-alive\r\nX-Echo: {{secret:1}}\r\n" in redacted.track.octets
+
+
+def test_failures_are_redacted_with_their_details() -> None:
+    url = f"https://a.test/?api_key={TOKEN}"
+    failure = Failure(FailureKind.TLS, text=f"cannot open {url}.", details={"args": ["x", url], "verify_code": 1})
+    redacted = Redactor().redact(Interaction(ORIGIN, None, Track(failure=failure))).track.failure
+    assert redacted is not None
+    assert redacted.text == "cannot open https://a.test/?api_key={{secret:1}}."
+    assert redacted.details == {"args": ["x", "https://a.test/?api_key={{secret:1}}"], "verify_code": 1}
+
+
+# -- WebSockets ----------------------------------------------------------------------------------------------
+
+UPGRADE = ("Upgrade: websocket", "Connection: Upgrade")
+
+
+def frame(payload: bytes, mask: bytes = b"", first: int = 0x81) -> bytes:
+    bit = 0x80 if mask else 0
+    size = bytes([bit | len(payload)]) if len(payload) < 126 else bytes([bit | 126]) + len(payload).to_bytes(2, "big")
+    masked = bytes(octet ^ mask[at % 4] for at, octet in enumerate(payload)) if mask else payload
+    return bytes([first]) + size + mask + masked
+
+
+def test_messages_of_a_websocket_are_redacted_and_stay_frames() -> None:
+    mask = b"\x01\x02\x03\xff"
+    long = b"x" * 120 + b" "
+    sent = [json.dumps({"token": TOKEN}).encode(), b"ping", b""]
+    received = [long + TOKEN.encode(), json.dumps({"token": TOKEN}).encode(), b"z" * 300]
+    request_head = request(*UPGRADE).head_octets
+    response_head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
+    torn = b"\x81\x7e"
+
+    def conversation(sent: list[bytes], received: list[bytes]) -> Interaction:
+        upgraded = Request(ORIGIN, request_head, b"".join(frame(each, mask) for each in sent))
+        octets = response_head + frame(b"", first=0x89) + b"".join(map(frame, received)) + torn
+        return interaction(upgraded, octets)
+
+    def hidden(texts: list[bytes]) -> list[bytes]:
+        return [text.replace(TOKEN.encode(), b"{{secret:1}}") for text in texts]
+
+    redactor = Redactor()
+    assert redactor.redact(conversation(sent, received)) == conversation(hidden(sent), hidden(received))
+    clean = conversation([b"a"], [b"b", b"\xff\x00" * 9])
+    assert redactor.redact(clean) is clean
+    compressed = interaction(request(*UPGRADE), response_head + frame(TOKEN.encode(), first=0xC1))
+    assert redactor.redact(compressed) is compressed
+
+
+# -- matching: the same secret, another one, and none --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(lambda s: request(f"Authorization: Bearer {s}") if s else request(), id="field"),
+        pytest.param(lambda s: request(target=f"/?a=b&api_key={s or ''}"), id="query"),
+        pytest.param(lambda s: request(target="/?a=b" + (f"&api_key={s}" if s else "")), id="query, left out"),
+        pytest.param(lambda s: request(target=f"/?api_key={s}" if s else "/"), id="query, only this"),
+        pytest.param(lambda s: request(target="/?" + (f"token={s}&" if s else "") + "a=b"), id="query, first"),
+        pytest.param(lambda s: request(FORM, body=f"password={s}&a=b&token={s}".encode() if s else b"a=b"), id="form"),
+        pytest.param(lambda s: request(JSON, body=json.dumps({"a": 1, "token": s}).encode()), id="JSON, null"),
+        pytest.param(lambda s: request(JSON, body=json.dumps({"a": 1, "token": s or ""}).encode()), id="JSON, empty"),
+        pytest.param(lambda s: request(JSON, body=json.dumps({"a": 1, "token": str(s)}).encode()), id="JSON, None"),
+        pytest.param(
+            lambda s: request(target=f"/bot{s or ''}/getMe", origin=Origin("https", "api.telegram.org", 443)), id="path"
+        ),
+    ],
+)
+def test_requests_match_with_any_secret_and_with_none(sent) -> None:  # type: ignore[no-untyped-def]
+    recorded = Redactor().redact(interaction(sent(TOKEN))).request
+    assert recorded is not None
+    assert TOKEN.encode() not in recorded.head_octets + recorded.body_octets
+    redactor = Redactor(9)
+    keys = {MATCHING.key(redactor.redact_request(each)) for each in (recorded, sent("x9Y8w7V6u5T4s3R2"), sent(None))}
+    assert len(keys) == 1
+    assert MATCHING.key(redactor.redact_request(request(target="/other?a=b"))) not in keys
+
+
+def test_hosts_with_secret_paths_have_shapes_of_their_own() -> None:
+    assert len(HOST_PATHS) <= len(PATHS)
+    assert len(SHAPES) >= 40
+
+
+@pytest.mark.parametrize(("coding", "library"), [("br", "brotli"), ("zstd", "backports.zstd")])
+def test_a_secret_is_found_under_codings_of_other_libraries(coding: str, library: str) -> None:
+    compressor = pytest.importorskip(library)
+    body = compressor.compress(json.dumps({"token": TOKEN}).encode())
+    redacted = Redactor().redact(interaction(request(), response(f"Content-Encoding: {coding}", body=body)))
+    head, _, content = redacted.track.octets.partition(b"\r\n\r\n")
+    assert b"Content-Length: %d" % len(content) in head
+    assert compressor.decompress(content) == b'{"token": "{{secret:1}}"}'

@@ -1,0 +1,314 @@
+"""Secrets of all kinds in all places: none reaches the file, and what is no secret comes back unchanged."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import random
+import re
+import string
+import zlib
+from base64 import b64decode, b64encode, urlsafe_b64encode
+from collections.abc import Callable, Iterator
+from urllib.parse import quote, quote_plus, unquote_to_bytes
+from xml.sax.saxutils import escape
+
+import pytest
+import yaml
+
+from cassette_http.cassette import yaml_format
+from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
+from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Piece, Request, Track
+from cassette_http.cassette.redaction import Redactor
+from cassette_http.wire.content import chunk, last_chunk
+
+ORIGIN = Origin("https", "api.test", 443)
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+MATCHING = resolve(DEFAULT_MATCH)
+
+# Made up here, so that no scanner of secrets takes this file for a leak.
+_random = random.Random(7)
+
+
+def made_up(pattern: str) -> str:
+    """Fill "<A20>" and the like with random characters: A letters and digits, U capitals, x hex, d digits."""
+    alphabets = {
+        "A": string.ascii_letters + string.digits,
+        "U": string.ascii_uppercase + string.digits,
+        "x": "0123456789abcdef",
+        "d": string.digits,
+        "a": string.ascii_lowercase + string.digits,
+    }
+
+    def fill(found: re.Match[str]) -> str:
+        return "".join(_random.choices(alphabets[found[1]], k=int(found[2])))
+
+    return re.sub(r"<([AUxda])(\d+)>", fill, pattern)
+
+
+def jwt(claims: object) -> str:
+    parts = [json.dumps({"alg": "HS256", "typ": "JWT"}), json.dumps(claims)]
+    return ".".join([*(urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in parts), made_up("<A43>")])
+
+
+KNOWN_SHAPES = {
+    "github": made_up("ghp_<A36>"),
+    "github, fine-grained": made_up("github_pat_<A22>_<A59>"),
+    "gitlab": made_up("glpat-<A20>"),
+    "slack": made_up("xoxb-<d12>-<d13>-<A24>"),
+    "stripe": made_up("sk_live_<A24>"),
+    "openai": made_up("sk-proj-<A40>T3BlbkFJ<A40>"),
+    "anthropic": made_up("sk-ant-api03-<A93>AA"),
+    "google api key": made_up("AIza<A35>"),
+    "google oauth": made_up("ya29.a0<A60>"),
+    "google client secret": made_up("GOCSPX-<A28>"),
+    "aws key id": made_up("AKIA<U16>"),
+    "azure client secret": made_up("<A3>8Q~<A34>"),
+    "npm": made_up("npm_<A36>"),
+    "pypi": made_up("pypi-AgEIcHlwaS5vcmc<A70>"),
+    "sendgrid": made_up("SG.<A22>.<A43>"),
+    "twilio": made_up("SK<x32>"),
+    "hugging face": made_up("hf_<A34>"),
+    "databricks": made_up("dapi<x32>"),
+    "digitalocean": made_up("dop_v1_<x64>"),
+    "doppler": made_up("dp.pt.<A43>"),
+    "shopify": made_up("shpat_<x32>"),
+    "square": made_up("sq0atp-<A22>"),
+    "telegram": made_up("<d10>:AA<A33>"),
+    "discord": made_up("MT<A22>.<A6>.<A38>"),
+    "mailgun": made_up("key-<x32>"),
+    "mailchimp": made_up("<x32>-us12"),
+    "linear": made_up("lin_api_<A40>"),
+    "notion": made_up("ntn_<d11><A35>"),
+    "postman": made_up("PMAK-<x24>-<x34>"),
+    "pulumi": made_up("pul-<x40>"),
+    "sentry": made_up("sntryu_<x64>"),
+    "grafana": made_up("glsa_<A32>_<x8>"),
+    "vault": made_up("hvs.<A90>"),
+    "terraform": made_up("<A14>.atlasv1.<A67>"),
+    "1password": made_up("ops_eyJ<A250>"),
+    "planetscale": made_up("pscale_tkn_<A43>"),
+    "rubygems": made_up("rubygems_<x48>"),
+    "age": made_up("AGE-SECRET-KEY-1<U58>"),
+    "jwt": jwt({"sub": "7", "exp": 1}),
+}
+PEM_BODY = made_up("<A64>\n<A64>\n<A40>==")
+PEM = f"-----BEGIN RSA PRIVATE KEY-----\n{PEM_BODY}\n-----END RSA PRIVATE KEY-----\n"
+# Without a look of their own: these are found where a name says what they are.
+OPAQUE = {"opaque": made_up("<A32>"), "odd characters": made_up('<A9>/+"&<<A9>=~é\\'), "hex": made_up("<x32>")}
+HEADER_SAFE = {**KNOWN_SHAPES, "opaque": OPAQUE["opaque"], "hex": OPAQUE["hex"]}
+
+
+def request(*lines: str, target: str = "/", body: bytes = b"", method: str = "POST") -> Request:
+    length = [f"Content-Length: {len(body)}"] if body else []
+    head = "\r\n".join([f"{method} {target} HTTP/1.1", "Host: api.test", *lines, *length, "", ""])
+    return Request(ORIGIN, head.encode("latin-1"), body)
+
+
+def response(*lines: str, body: bytes = b"") -> bytes:
+    head = "\r\n".join(["HTTP/1.1 200 OK", *lines, f"Content-Length: {len(body)}", "", ""])
+    return head.encode("latin-1") + body
+
+
+def interaction(sent: Request, received: bytes = OK, failure: Failure | None = None) -> Interaction:
+    return Interaction(ORIGIN, sent, Track((Piece(received),) if received else (), failure))
+
+
+def answer(body: str, *lines: str) -> Interaction:
+    return interaction(request(method="GET"), response(*lines, body=body.encode()))
+
+
+def basic(secret: str) -> str:
+    return b64encode(f"bob:{secret}".encode()).decode()
+
+
+def multipart(secret: str) -> Interaction:
+    body = (
+        '--b\r\nContent-Disposition: form-data; name="title"\r\n\r\nHello\r\n'
+        f'--b\r\nContent-Disposition: form-data; name="password"\r\n\r\n{secret}\r\n--b--\r\n'
+    )
+    return interaction(request("Content-Type: multipart/form-data; boundary=b", body=body.encode()))
+
+
+def coded(coding: str, compress: Callable[[bytes], bytes]) -> Callable[[str], Interaction]:
+    def place(secret: str) -> Interaction:
+        body = compress(json.dumps({"a": "b" * 99, "token": secret}).encode())
+        return interaction(request(), response(f"Content-Encoding: {coding}", body=body))
+
+    return place
+
+
+def chunks(secret: str) -> Interaction:
+    body = json.dumps({"access_token": secret}).encode()
+    middle = body.find(b":") + 8
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return interaction(request(), head + chunk(body[:middle]) + chunk(body[middle:]) + last_chunk())
+
+
+def trailers(secret: str) -> Interaction:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return interaction(request(), head + chunk(b"abc") + last_chunk([("X-Auth-Token", secret)]))
+
+
+JSON = "Content-Type: application/json"
+FORM = "Content-Type: application/x-www-form-urlencoded"
+
+IN_FIELDS: dict[str, Callable[[str], Interaction]] = {
+    "Bearer": lambda s: interaction(request(f"Authorization: Bearer {s}")),
+    "Digest": lambda s: interaction(request(f'Authorization: Digest username="u", response="{s}"')),
+    "Proxy-Authorization of CONNECT": lambda s: interaction(
+        Request(ORIGIN, f"CONNECT api.test:443 HTTP/1.1\r\nProxy-Authorization: Bearer {s}\r\n\r\n".encode())
+    ),
+    "Cookie": lambda s: interaction(request(f"Cookie: theme=dark; sid={s}")),
+    "Set-Cookie": lambda s: interaction(request(), response(f"Set-Cookie: sid={s}; Path=/; HttpOnly")),
+    "X-Api-Key": lambda s: interaction(request(f"X-Api-Key: {s}")),
+    "X-Acme-Secret": lambda s: interaction(request(f"X-Acme-Secret: {s}")),
+    "trailer": trailers,
+    "settings": lambda s: answer(f"A=b\nexport API_KEY='{s}'\nX=y\n"),
+    "trace": lambda s: answer(f"GET / HTTP/1.1\r\nHost: a.test\r\nAuthorization: Bearer {s}\r\n\r\n"),
+    "cookie in an echo of lists": lambda s: answer(json.dumps({"Set-Cookie": ["a=b; Path=/", f"sid={s}; Path=/"]})),
+    "object with the name of a secret": lambda s: answer(json.dumps({"token": {"type": "x", "value": s}})),
+    "bearer in an echo": lambda s: answer(json.dumps({"headers": {"Authorization": f"Bearer {s}"}})),
+    "bearer in an echo of lists": lambda s: answer(json.dumps({"headers": {"X-Api-Key": [s]}})),
+}
+IN_ANY: dict[str, Callable[[str], Interaction]] = {
+    "Basic": lambda s: interaction(request(f"Authorization: Basic {basic(s)}")),
+    "userinfo": lambda s: answer(f"git clone https://bob:{quote(s, safe='')}@git.test/x"),
+    "query": lambda s: interaction(request(target=f"/?page=2&api_key={quote_plus(s)}")),
+    "query, name percent-encoded": lambda s: interaction(request(target=f"/?api%5Fkey={quote_plus(s)}&a=b")),
+    "form": lambda s: interaction(request(FORM, body=f"a=b&password={quote_plus(s)}".encode())),
+    "form with JSON": lambda s: interaction(
+        request(FORM, body=f"payload={quote_plus(json.dumps({'token': s}))}".encode())
+    ),
+    "URL in a query": lambda s: interaction(
+        request(target="/?next=" + quote(f"https://b.test/?access_token={quote_plus(s)}&c=d", safe=""))
+    ),
+    "JSON": lambda s: interaction(request(JSON, body=json.dumps({"user": "bob", "password": s}).encode())),
+    "JSON with spaces": lambda s: answer(json.dumps({"a": {"client_secret": s}}, indent=3).replace('":', '"\t:')),
+    "JSON, nested": lambda s: answer(json.dumps({"a": [{"b": {"refreshToken": s}}]})),
+    "JSON, list": lambda s: answer(json.dumps({"api_keys": 1, "secrets": ["a", s], "z": [1]})),
+    "JSON, not ASCII": lambda s: answer(json.dumps({"clientSecret": s}, ensure_ascii=False)),
+    "JSON in JSON": lambda s: answer(json.dumps({"body": json.dumps({"token": s})})),
+    "JSON in JSON in JSON": lambda s: answer(json.dumps({"x": json.dumps({"body": json.dumps({"token": s})})})),
+    "GraphQL variables": lambda s: interaction(
+        request(
+            JSON, body=json.dumps({"query": "mutation M($p: String!) { x }", "variables": {"password": s}}).encode()
+        )
+    ),
+    "GraphQL argument": lambda s: interaction(
+        request(JSON, body=json.dumps({"query": f"mutation {{ login(password: {json.dumps(s)}) }}"}).encode())
+    ),
+    "XML": lambda s: answer(f'<?xml version="1.0"?><a><ns:Password type="x">{escape(s)}</ns:Password></a>'),
+    "XML attribute": lambda s: answer(f'<a user="bob" password="{escape(s, {chr(34): "&quot;"})}"/>'),
+    "HTML form": lambda s: answer(
+        f'<input type="hidden" name="csrf_token" value="{escape(s, {chr(34): "&quot;"})}">', "Content-Type: text/html"
+    ),
+    "gzip": coded("gzip", gzip.compress),
+    "deflate": coded("deflate", zlib.compress),
+    "chunk border": chunks,
+    "Location": lambda s: interaction(request(), response(f"Location: https://b.test/cb#access_token={quote_plus(s)}")),
+    "Link": lambda s: interaction(
+        request(), response(f'Link: <https://b.test/x?page=2&access_token={quote_plus(s)}>; rel="next"')
+    ),
+    "Referer": lambda s: interaction(request(f"Referer: https://b.test/?token={quote_plus(s)}")),
+    "presigned URL in JSON": lambda s: answer(
+        json.dumps({"url": f"https://s3.test/k?X-Amz-Date=20260101T000000Z&X-Amz-Signature={quote(s, safe='')}"})
+    ),
+    "presigned URL in JSON of Go": lambda s: answer(
+        json.dumps({"url": f"https://s3.test/k?a=b&X-Amz-Signature={quote(s, safe='')}&c=d"}).replace("&", "\\u0026")
+    ),
+    "OAuth answer": lambda s: answer(json.dumps({"access_token": s, "token_type": "Bearer", "expires_in": 3600})),
+    "base64 of JSON": lambda s: answer(json.dumps({"data": b64encode(json.dumps({"token": s}).encode()).decode()})),
+    "base64 of base64": lambda s: answer(
+        b64encode(b64encode(json.dumps({"token": s}).encode()) + b" is base64 too").decode()
+    ),
+    "events": lambda s: answer(
+        f"event: a\ndata: {json.dumps({'token': s})}\n\ndata: [DONE]\n\n", "Content-Type: text/event-stream"
+    ),
+    "record of name and value": lambda s: answer(json.dumps({"env": [{"name": "API_KEY", "value": s}]})),
+    "database URL": lambda s: answer(json.dumps({"dsn": f"postgres://bob:{quote(s, safe='')}@db.test:5432/x"})),
+    "failure": lambda s: interaction(
+        request(target="/x"), b"", Failure(FailureKind.CONNECT, text=f"cannot reach /x?token={quote_plus(s)}: refused")
+    ),
+    "cut-off JSON": lambda s: answer(json.dumps({"a": 1, "token": s})[:-2]),
+}
+ONLY_BY_LOOK: dict[str, Callable[[str], Interaction]] = {
+    "path": lambda s: interaction(request(target=f"/x/{s}/y")),
+    "query with an ordinary name": lambda s: interaction(request(target=f"/?q={quote_plus(s)}")),
+    "field with an ordinary name": lambda s: interaction(request(f"X-Id: {s}")),
+    "text": lambda s: answer(f"Your new one is {s}, keep it safe."),
+    "JSON value": lambda s: answer(json.dumps({"value": s, "text": f"first\n{s}\n"})),
+    "JSON name": lambda s: answer(json.dumps({s: 1})),
+    "comment of XML": lambda s: answer(f"<a><!-- {s} --></a>"),
+    "base64": lambda s: answer(json.dumps({"content": b64encode(f"export X={s}\n".encode()).decode()})),
+    "base64 of URLs": lambda s: answer(urlsafe_b64encode(f"export X='{s}' # ???>".encode()).decode()),
+    "failure": lambda s: interaction(request(), b"", Failure(FailureKind.RESET, text=f"while sending {s}")),
+}
+CASES = [
+    *((kind, s, place, make) for kind, s in HEADER_SAFE.items() for place, make in IN_FIELDS.items()),
+    *((kind, s, place, make) for kind, s in {**KNOWN_SHAPES, **OPAQUE}.items() for place, make in IN_ANY.items()),
+    *((kind, s, place, make) for kind, s in KNOWN_SHAPES.items() for place, make in ONLY_BY_LOOK.items()),
+]
+
+
+def decoded(text: bytes) -> Iterator[bytes]:
+    """All that is compressed, percent-encoded or written in base64 in a text."""
+    if re.search(b"%[0-9A-F]{2}", text):
+        yield unquote_to_bytes(text.replace(b"+", b" "))
+    for found in re.finditer(rb"[A-Za-z0-9+/_-]{16,}", text):
+        run = found[0].translate(bytes.maketrans(b"-_", b"+/"))
+        run = run[: len(run) - (len(run) % 4 == 1)]
+        yield b64decode(run + b"=" * (-len(run) % 4))
+    for wbits in (31, 15):
+        with contextlib.suppress(zlib.error):
+            yield zlib.decompress(text, wbits)
+
+
+def leaks(document: bytes, secret: str) -> list[str]:
+    """Say in which forms a secret stands in a document, or in anything that can be decoded from it."""
+    octets = secret.encode()
+    forms = {
+        "plain": octets,
+        "percent": quote_plus(secret).encode(),
+        "percent, all": quote(secret, safe="").encode(),
+        "percent twice": quote(quote(secret, safe=""), safe="").encode(),
+        "JSON": json.dumps(secret)[1:-1].encode(),
+        "JSON, not ASCII": json.dumps(secret, ensure_ascii=False)[1:-1].encode(),
+        "XML": escape(secret).encode(),
+        "XML attribute": escape(secret, {'"': "&quot;"}).encode(),
+        "JSON in JSON": json.dumps(json.dumps(secret)[1:-1])[1:-1].encode(),
+        "JSON, three times": json.dumps(json.dumps(json.dumps(secret)[1:-1])[1:-1])[1:-1].encode(),
+    }
+    for before in range(3):
+        core = b64encode(bytes(before) + octets)[(before * 8 + 5) // 6 : (before + len(octets)) * 8 // 6]
+        forms[f"base64, {before}"] = core
+        forms[f"base64 of URLs, {before}"] = core.translate(bytes.maketrans(b"+/", b"-_"))
+    texts = [document]
+    for value in yaml.load(document, yaml.CSafeLoader).values():
+        texts.append(value if isinstance(value, bytes) else str(value).encode())
+    for text in texts:
+        texts += [each for each in decoded(text) if each not in texts]
+    return [form for form, needle in forms.items() if any(needle in text for text in texts)]
+
+
+def dumped(redacted: Interaction) -> bytes:
+    return yaml_format.dump_interaction(redacted)
+
+
+@pytest.mark.parametrize(
+    ("secret", "make"), [pytest.param(s, make, id=f"{kind} in {place}") for kind, s, place, make in CASES]
+)
+def test_no_secret_reaches_the_file(secret: str, make: Callable[[str], Interaction]) -> None:
+    recorded = make(secret)
+    assert leaks(dumped(recorded), secret), "the test itself cannot see it"
+    redacted = Redactor().redact(recorded)
+    assert not leaks(dumped(redacted), secret)
+    assert Redactor(100).redact(redacted) is redacted
+    assert recorded.request is not None
+    assert redacted.request is not None
+    other = made_up("<A40>") if secret in (OPAQUE["opaque"], OPAQUE["hex"]) else secret
+    sent = make(other).request
+    assert sent is not None
+    replaying = Redactor(200)
+    assert MATCHING.key(replaying.redact_request(sent)) == MATCHING.key(replaying.redact_request(redacted.request))

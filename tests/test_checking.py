@@ -1,0 +1,117 @@
+"""`check_paths` finds secrets in cassettes, `redact_files` takes them out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cassette_http.cassette import yaml_format
+from cassette_http.cassette.model import Header, Interaction, Origin, Piece, Request, TLSFacts, Track
+from cassette_http.cassette.redaction import Redactor
+from cassette_http.cassette.store import Store
+from cassette_http.checking import check_paths, redact_files
+from cassette_http.cli import main
+from cassette_http.errors import CassetteFormatError, CassetteNotFound
+
+ORIGIN = Origin("https", "api.test", 443)
+TOKEN = "a1B2c3D4e5F6g7H8"
+
+
+def interaction(field: str, body: bytes = b"[]") -> Interaction:
+    request = Request(ORIGIN, f"GET / HTTP/1.1\r\nHost: api.test\r\n{field}\r\n\r\n".encode())
+    response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    return Interaction(ORIGIN, request, Track((Piece(response),)))
+
+
+@pytest.fixture
+def cassette(tmp_path: Path) -> Path:
+    path = tmp_path / "cassettes" / "login.yaml"
+    store = Store(path, header=Header(test="t"))
+    early = interaction("Accept: */*", b'{"you sent": "%b"}' % TOKEN.encode())
+    for document in (early, interaction("Accept: text/plain"), interaction(f"Authorization: Bearer {TOKEN}")):
+        store.append(yaml_format.dump_interaction(document))
+    store.append(yaml_format.dump_tls(TLSFacts(ORIGIN, "TLSv1.3")))
+    store.commit()
+    return path
+
+
+def test_findings_name_the_line_but_not_the_secret(cassette: Path) -> None:
+    findings = check_paths([cassette])
+    lines = cassette.read_text().splitlines()
+    assert [lines[each.line - 1].strip() for each in findings] == [
+        f'{{"you sent": "{TOKEN}"}}',
+        f"Authorization: Bearer {TOKEN}",
+    ]
+    assert [str(each) for each in findings] == [
+        f'{cassette}:{findings[0].line}: {{"you sent": "{{{{secret:1}}}}"}}',
+        f"{cassette}:{findings[1].line}: Authorization: Bearer {{{{secret:1}}}}",
+    ]
+
+
+def test_folders_are_searched_for_cassettes(cassette: Path) -> None:
+    (cassette.parent / "other.yaml").write_text(f"token: {TOKEN}\n")
+    assert check_paths([cassette.parent.parent]) == check_paths([cassette])
+
+
+def test_redacted_files_are_clean_and_otherwise_the_same(cassette: Path) -> None:
+    before = cassette.read_bytes()
+    cassette.chmod(0o640)
+    assert redact_files([cassette.parent]) == {cassette: 2}
+    after = cassette.read_bytes()
+    assert after == before.replace(TOKEN.encode(), b"{{secret:1}}").replace(
+        b"Content-Length: 32", b"Content-Length: 28"
+    )
+    assert cassette.stat().st_mode & 0o777 == 0o640
+    assert [path.name for path in cassette.parent.iterdir()] == ["login.yaml"]
+    assert check_paths([cassette]) == []
+    assert redact_files([cassette]) == {cassette: 0}
+    assert cassette.read_bytes() == after
+
+
+def test_documents_without_secrets_keep_their_octets(cassette: Path) -> None:
+    by_hand = b"request:   GET https://api.test/by-hand   # kept\nresponse: 204 No Content\n---\n"
+    cassette.write_bytes(cassette.read_bytes() + by_hand)
+    redact_files([cassette])
+    assert cassette.read_bytes().endswith(b"---\n" + by_hand)
+
+
+def test_rules_of_the_user_count(cassette: Path) -> None:
+    assert len(check_paths([cassette], Redactor(redact=["header:Accept"]))) == 4
+    assert check_paths([cassette], Redactor(keep=["authorization"])) == []
+
+
+def test_what_is_no_cassette_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("<html>")
+    with pytest.raises(CassetteFormatError, match="no cassette"):
+        check_paths([tmp_path / "a.yaml"])
+    with pytest.raises(CassetteNotFound, match="no file or folder"):
+        check_paths([tmp_path / "none"])
+    assert check_paths([tmp_path]) == []
+
+
+def test_examples_of_the_project_are_clean() -> None:
+    assert check_paths([Path(__file__).parent.parent / "cassettes"]) == []
+
+
+# -- the commands --------------------------------------------------------------------------------------------
+
+
+def test_check_shows_findings_and_ends_with_4(cassette: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(cassette.parent)]) == 4
+    shown = capsys.readouterr()
+    assert shown.out.splitlines() == [str(each) for each in check_paths([cassette])]
+    assert "secrets in 2 lines" in shown.err
+    assert TOKEN not in shown.out + shown.err
+
+
+def test_redact_cleans_and_check_then_ends_with_0(cassette: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["redact", str(cassette)]) == 0
+    assert capsys.readouterr().out == f"{cassette}: 2 interactions redacted\n"
+    assert main(["check", str(cassette)]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_check_of_nothing_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(tmp_path / "none")]) == 1
+    assert "there is no file or folder" in capsys.readouterr().err
