@@ -15,6 +15,7 @@ import time
 from typing import Any, BinaryIO, Literal
 
 from cassette_http.transport.base import Stream
+from cassette_http.wire.content import ChunkedDecoder
 from cassette_http.wire.grammar import MAX_READ_OCTETS
 
 __all__ = ["Inbox", "WithArrivals", "can_look", "has_unasked_octets", "is_readable", "wait_for_room"]
@@ -56,7 +57,7 @@ class Inbox:
             piece = self._take((line_end or stop) - self._start)
             pieces.append(piece)
             limit -= len(piece)
-            if line_end or not limit or not self._fill():
+            if line_end or not limit or not self.fill():
                 return b"".join(pieces)
 
     def read(self, count: int = -1) -> bytes:
@@ -74,18 +75,17 @@ class Inbox:
 
     def _read_large(self, count: int) -> bytes:
         """Read `count` octets to where they are to stay; the memory grows with what arrives, not with a claim."""
-        whole = io.BytesIO()
-        done = room = 0
+        whole, done = io.BytesIO(), 0
         while done < count:
-            if done == room:
-                room = min(count, max(2 * done, MAX_READ_OCTETS))
-                whole.truncate(room)
-                whole.seek(room - 1)
-                whole.write(b"\0")
-            with whole.getbuffer() as view, view[done : done + MAX_READ_OCTETS] as target:
-                received = self.readinto(target)
-            done += received
-            if not received:
+            room = min(count, max(MAX_READ_OCTETS, 16 * done))
+            # Zeroed memory costs nothing until it is used, and becomes the file's own; what a file adds to itself
+            # would be filled with zeros at once.
+            larger = io.BytesIO(bytes(room))
+            with larger.getbuffer() as view:
+                view[:done] = whole.getbuffer()
+                whole = larger
+                done += self.readinto(view[done:])
+            if done < room:
                 break
         whole.truncate(done)
         return whole.getvalue()
@@ -94,7 +94,7 @@ class Inbox:
         """Read what is there, at most `count` octets; wait only if nothing is."""
         if not count:
             return b""
-        if self._start < self._end or self._fill():
+        if self._start < self._end or self.fill():
             return self._take(self._end - self._start if count < 0 else min(count, self._end - self._start))
         return b""
 
@@ -105,7 +105,7 @@ class Inbox:
         while done < len(view):
             if self._start == self._end and len(view) - done >= BUFFER_OCTETS:
                 received = self._receive(view[done : done + MAX_READ_OCTETS])
-            elif self._start < self._end or self._fill():
+            elif self._start < self._end or self.fill():
                 received = min(len(view) - done, self._end - self._start)
                 view[done : done + received] = self._view[self._start : self._start + received]
                 self._start += received
@@ -116,18 +116,38 @@ class Inbox:
             done += received
         return done
 
-    def peek(self, count: int = 0) -> bytes:
-        """Show what is there, and wait only if nothing is. `count` has no meaning, as in BufferedReader."""
+    def peek(self, count: int = -1) -> bytes:
+        """Show what is there, at most `count` octets, and wait only if nothing is."""
         if self._start == self._end:
-            self._fill()
-        return bytes(self._view[self._start : self._end])
+            self.fill()
+        return bytes(self._view[self._start : self._end if count < 0 else min(self._end, self._start + count)])
+
+    def fill(self) -> int:
+        """Wait for more octets, to be read after those that are there; 0 at the end of the stream."""
+        if self._start == self._end:
+            self._start = self._end = 0
+        elif self._end == BUFFER_OCTETS:
+            rest = self._take(self._end - self._start)
+            self._start, self._end = 0, len(rest)
+            self._view[: self._end] = rest
+        count = self._receive(self._view[self._end :] if self._end else self._view)
+        self._end += count
+        return count
 
     def take_head(self) -> bytes | None:
-        """Read up to and including CRLF CRLF, if that is there after one read of the stream at most."""
+        """Read up to and including the first line of CRLF alone, if it is there after one read of the stream at most.
+
+        Not if it is the very first line.
+        """
         if self._start == self._end:
-            self._fill()
-        end = self._buffer.find(b"\r\n\r\n", self._start, self._end)
-        return self._take(end + 4 - self._start) if end >= 0 else None
+            self.fill()
+        end = self._buffer.find(b"\n\r\n", self._start, self._end)
+        return self._take(end + 3 - self._start) if end >= 0 else None
+
+    def take_chunks(self, decoder: ChunkedDecoder, most: int) -> bytes:
+        """Read what is there of chunked content as `decoder.take` does, without waiting."""
+        content, self._start = decoder.take(self._buffer, self._start, self._end, most)
+        return content
 
     def put_back(self, count: int) -> None:
         """Undo the last read, which was of so many octets."""
@@ -176,18 +196,6 @@ class Inbox:
         start = self._start
         self._start += count
         return bytes(self._view[start : self._start])
-
-    def _fill(self) -> int:
-        """Wait for more octets and append them; 0 at the end of the stream."""
-        if self._start == self._end:
-            self._start = self._end = 0
-        elif self._end == BUFFER_OCTETS:
-            rest = self._take(self._end - self._start)
-            self._start, self._end = 0, len(rest)
-            self._view[: self._end] = rest
-        count = self._receive(self._view[self._end :] if self._end else self._view)
-        self._end += count
-        return count
 
     def _receive(self, target: Any) -> int:
         if self._failure is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from email.errors import InvalidHeaderDefect
 from http.client import HTTPMessage
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, overload
 
 from cassette_http.client.constants import MAX_LINE_OCTETS, max_fields
 from cassette_http.client.errors import HTTPException, LineTooLong
@@ -21,7 +21,11 @@ class LineSource(Protocol):
     def readline(self, limit: int, /) -> bytes: ...
 
 
-def parse_headers(fp: LineSource, _class: type[MessageT] = HTTPMessage) -> MessageT:  # type: ignore[assignment]
+@overload
+def parse_headers(fp: LineSource) -> HTTPMessage: ...
+@overload
+def parse_headers(fp: LineSource, _class: type[MessageT]) -> MessageT: ...
+def parse_headers(fp: LineSource, _class: type[HTTPMessage] = HTTPMessage) -> HTTPMessage:
     """Read the field lines from `fp`, which stands behind the start line, and leave it at the content.
 
     Raises LineTooLong, and HTTPException if there are more fields than the limit.

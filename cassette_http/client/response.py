@@ -6,12 +6,11 @@ errors become those of `http.client`.
 
 from __future__ import annotations
 
-import copy
 import functools
 import io
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeAlias
 
@@ -64,13 +63,14 @@ class HTTPResponse(io.BufferedIOBase):
     def __init__(self, sock: Any, debuglevel: int = 0, method: str | None = None, url: str | None = None) -> None:
         # An inbox is read directly, but subclasses may count on the file.
         is_direct = isinstance(sock, Inbox) and type(self) is HTTPResponse
-        self._source: Source | None = sock if is_direct else sock.makefile("rb")
+        self._source = sock if is_direct else sock.makefile("rb")
         self.debuglevel = debuglevel
         self._method = method
         self.url = url
         self.interim_responses: list[InterimResponse] = []
 
     # What a response is before its head was read; on the class, as each response pays for each attribute.
+    _source: Source | None = None
     _section: bytes | None = None
     _headers: HTTPMessage | None = None
     _msg: Any = None
@@ -111,39 +111,40 @@ class HTTPResponse(io.BufferedIOBase):
                 # Nothing follows, so this is all that the peer had to say; 100 alone would be no answer.
                 self.interim_responses.pop()
                 break
-        self._take_head(version, status, reason, section)
+        self._take_head(version, status, reason, section, section.split(b"\n"))
 
     def _begin_quickly(self) -> bool:
         """Do what `begin` does, for an ordinary head that has arrived whole; for others nothing, and False."""
         source = self._source
-        if not isinstance(source, Inbox) or self.debuglevel > 0 or not _is_original():
+        if not isinstance(source, Inbox) or self.debuglevel > 0 or HTTPResponse._read_status is not _read_status:
             return False
         head = source.take_head()
         if head is None:
             return False
-        line_end = head.find(b"\r\n") + 2
-        lines = head.count(b"\r\n")
-        # A lone LF ends a line as well, and might end the head; counted fields might be too many.
-        if 2 <= lines <= max_fields(self._max_fields) + 2 and lines == head.count(b"\n") and line_end < 100:
+        status_line, *lines = head.split(b"\n")
+        # A first empty line of LF alone would be the end of the head.
+        is_whole = lines.index(b"") == len(lines) - 1
+        if is_whole and len(lines) <= max_fields(self._max_fields) + 2 and len(status_line) < 100:
             try:
-                version, status, reason = _known_status_line(head[:line_end])
+                version, status, reason = _known_status_line(status_line)
             except MalformedMessage:
                 status = 0
             if status == 101 or status >= 200:
-                self._take_head(version, status, reason, head[line_end:])
+                self._take_head(version, status, reason, head[len(status_line) + 1 :], lines)
                 return True
         source.put_back(len(head))
         return False
 
-    def _take_head(self, version: str, status: int, reason: str, section: bytes) -> None:
+    def _take_head(self, version: str, status: int, reason: str, section: bytes, lines: list[bytes]) -> None:
+        """Note what the head says; `lines` are those of its `section`."""
         self.status = status
-        self.reason = reason
+        self.reason = reason.strip()
         self._section = section
-        lines = _framing_lines(section)
+        framing_lines = _framing_lines(lines)
         # What is long is not likely to come again.
-        decide = _remembered_fate if len(lines) < 200 else _fate
+        decide = _remembered_fate if len(framing_lines) < 200 else _fate
         try:
-            fate = decide(version, status, self._method or "", lines)
+            fate = decide(version, status, self._method or "", framing_lines)
         except MalformedMessage as error:
             raise HTTPException(str(error)) from error
         self.version, self.length, self.chunked, self.will_close, self._is_upgrade = fate
@@ -223,14 +224,13 @@ class HTTPResponse(io.BufferedIOBase):
         """Show content that has arrived, or that one read of the stream brings; never what follows it."""
         if self._source is None:
             return self._ended()
-        if self.chunked:
-            missing = self._chunk_left()
-            data: bytes = self._source.peek(missing)[:missing] if missing else b""  # type: ignore[union-attr]
-            return data
-        if self.length == 0:
+        missing = self._chunk_left() if self.chunked else self.length
+        if missing == 0:
             return b""
-        data = self._source.peek(n)  # type: ignore[union-attr]
-        return data if self.length is None else data[: self.length]
+        most = MAX_READ_OCTETS if missing is None else min(missing, MAX_READ_OCTETS)
+        # A file shows more than it is asked for.
+        data: bytes = self._source.peek(most)[:most]  # type: ignore[union-attr]
+        return data
 
     def readline(self, limit: int | None = -1, /) -> bytes:
         """Read one line of content, at most `limit` octets."""
@@ -247,7 +247,7 @@ class HTTPResponse(io.BufferedIOBase):
 
     def _clip(self, count: int) -> int:
         assert self.length is not None
-        return min(count, self.length) if count >= 0 else self.length
+        return min(count if count >= 0 else sys.maxsize, self.length)
 
     def _count(self, received: int, wanted: int) -> None:
         """Note that octets of unchunked content were read, and whether that was the end."""
@@ -257,16 +257,13 @@ class HTTPResponse(io.BufferedIOBase):
             self._close_conn()
 
     def _read_rest(self) -> bytes:
-        source = self._open_source()
-        if self.length is None:
-            data: bytes = source.read()
-            self._close_conn()
-            return data
-        data = _read_exactly(source, self.length)
-        self.length -= len(data)
+        source, length = self._source, self.length
+        data: bytes = source.read() if length is None else _read_exactly(source, length)  # type: ignore[union-attr]
         self._close_conn()
-        if self.length:
-            raise IncompleteRead(data, self.length)
+        if length is not None:
+            self.length = length - len(data)
+            if self.length:
+                raise IncompleteRead(data, self.length)
         return data
 
     def _ended(self) -> bytes:
@@ -281,47 +278,30 @@ class HTTPResponse(io.BufferedIOBase):
     # --- chunked content ----------------------------------------------------------------------------------
 
     def _read_chunked(self, amt: int | None) -> bytes:
-        pieces: list[bytes] = []
+        if amt is not None and isinstance(source := self._source, Inbox):
+            decoder = self._chunks()
+            if 0 < amt <= (decoder.remaining or 0) and amt <= len(source):
+                # A small part of a chunk that is there.
+                decoder.passed(amt)
+                return source.read(amt)
+        whole = io.BytesIO()
         left = sys.maxsize if amt is None else amt
         try:
-            while left and self._source is not None:
-                if left >= _MANY_OCTETS and isinstance(self._source, Inbox):
-                    self._take_buffered(self._source, left, pieces)
-                elif missing := self._chunk_left():
-                    pieces.append(self._take_chunk_data(min(left, missing)))
-                else:
-                    break
-                left -= len(pieces[-1])
+            while left and (content := self._next_content(left)):
+                if len(content) == amt:
+                    return content
+                whole.write(content)
+                left -= len(content)
         except IncompleteRead as error:
-            raise IncompleteRead(b"".join(pieces)) from error
-        return b"".join(pieces)
-
-    def _take_buffered(self, inbox: Inbox, most: int, pieces: list[bytes]) -> None:
-        """Take `most` octets of what has arrived, whatever they are; add the content among them to `pieces`."""
-        decoder = self._chunks()
-        pieces.append(b"")
-        if decoder.remaining == 0:
-            self._end_content(decoder)
-        elif octets := inbox.read1(most):
-            line = self._line_that_begins(decoder, octets)
-            try:
-                pieces[-1], taken = decoder.take(octets)
-                # What is wrong behind the content is kept for the next call.
-                decoder.skip(b"")
-            except MalformedMessage as error:
-                self._fail(error, line)
-            inbox.put_back(len(octets) - taken)
-        else:
-            self._end_early(decoder)
+            raise IncompleteRead(whole.getvalue()) from error
+        return whole.getvalue()
 
     def _readinto_chunked(self, view: memoryview) -> int:
         done = 0
         try:
-            while done < len(view) and (missing := self._chunk_left()):
-                room = view[done : done + min(missing, MAX_READ_OCTETS)]
-                count = self._open_source().readinto(room)  # type: ignore[union-attr]
-                self._pass_chunk_data(count)
-                done += count
+            while done < len(view) and (content := self._next_content(len(view) - done)):
+                view[done : done + len(content)] = content
+                done += len(content)
         except IncompleteRead as error:
             raise IncompleteRead(bytes(view[:done])) from error
         return done
@@ -330,57 +310,65 @@ class HTTPResponse(io.BufferedIOBase):
         missing = self._chunk_left() if n else 0
         if not missing:
             return b""
-        wanted = min(missing if n < 0 else min(n, missing), MAX_READ_OCTETS)
-        data: bytes = self._open_source().read1(wanted)  # type: ignore[union-attr]
-        self._pass_chunk_data(len(data))
-        return data
+        source = self._open_source()
+        return self._take_chunk_data(source.read1, missing if n < 0 else min(n, missing))  # type: ignore[union-attr]
 
-    def _take_chunk_data(self, count: int) -> bytes:
-        data: bytes = self._open_source().read(min(count, MAX_READ_OCTETS))
-        self._pass_chunk_data(len(data))
-        return data
+    def _next_content(self, most: int) -> bytes:
+        """Wait for content, and return at most `most` octets of it, perhaps of several chunks; none at the end.
 
-    def _pass_chunk_data(self, count: int) -> None:
+        If `most` is 0, go on only to the data of a chunk.
+        """
+        decoder, source = self._chunks(), self._open_source()
+        if not isinstance(source, Inbox):
+            # A file must not be read beyond the response, so each line is read for itself.
+            left = self._chunk_left()
+            return self._take_chunk_data(source.read, min(most, left)) if left else b""
+        try:
+            while not (content := source.take_chunks(decoder, most)):
+                missing = decoder.remaining
+                if missing == 0:
+                    self._end_content(decoder)
+                    break
+                if missing and not most:
+                    break
+                if not source.fill():
+                    self._end_early(decoder)
+        except MalformedMessage as error:
+            self._fail(error)
+        return content
+
+    def _take_chunk_data(self, read: Callable[[int], bytes], most: int) -> bytes:
+        """Read data of this chunk, at most `most` octets."""
         decoder = self._chunks()
-        if count:
-            decoder.passed(count)
+        data = read(min(most, MAX_READ_OCTETS))
+        if data:
+            decoder.passed(len(data))
         else:
             self._end_early(decoder)
+        return data
 
     def _chunk_left(self) -> int:
         """Go on to the data of a chunk, and return how much of it is missing; 0 at the end of the content."""
-        decoder = self._chunks()
-        if missing := decoder.remaining:
-            return missing
+        decoder, source = self._chunks(), self._source
+        if not decoder.remaining:
+            if isinstance(source, Inbox):
+                self._next_content(0)
+            else:
+                self._read_lines(decoder)
+        return decoder.remaining or 0
+
+    def _read_lines(self, decoder: ChunkedDecoder) -> None:
         while isinstance(want := decoder.want, Line):
             octets = self._open_source().readline(want.limit)
             if not octets:
                 self._end_early(decoder)
                 continue
-            line = self._line_that_begins(decoder, octets)
             try:
                 decoder.feed(octets)
             except MalformedMessage as error:
-                self._fail(error, line)
+                self._fail(error)
         if want is None:
             self._end_content(decoder)
-            return 0
-        return decoder.remaining or 0
-
-    def _line_that_begins(self, decoder: ChunkedDecoder, octets: bytes) -> str:
-        """What the line at the beginning of `octets` is, in the words of LineTooLong, in case that it is too long."""
-        if decoder.remaining is not None:
-            return ""
-        want = decoder.want
-        if not isinstance(want, Line) or len(octets) < want.limit or octets.find(b"\n", 0, want.limit) >= 0:
-            return ""
-        probe = copy.copy(decoder)
-        try:
-            # Only among the trailers may a body end.
-            probe.end()
-        except IncompleteMessage:
-            return "chunk size"
-        return "trailer line"
 
     def _end_early(self, decoder: ChunkedDecoder) -> None:
         try:
@@ -395,13 +383,13 @@ class HTTPResponse(io.BufferedIOBase):
         for name, value in decoder.trailers:
             self.trailers.set_raw(name, value)
 
-    def _fail(self, error: MalformedMessage | IncompleteMessage, line: str = "") -> NoReturn:
+    def _fail(self, error: MalformedMessage | IncompleteMessage) -> NoReturn:
         """Let go of the stream, and raise what a broken chunked body is for programs."""
         if self._source is not None:
             self._close_conn()
         if isinstance(error, LimitExceeded):
             if error.what == "line":
-                raise LineTooLong(line or "chunk size") from error
+                raise LineTooLong("trailer line" if self._chunks().is_in_trailers else "chunk size") from error
             if error.what in _LIMITED:
                 raise HTTPException(f"got more than {error.limit} {_LIMITED[error.what]}") from error
         raise IncompleteRead(b"") from error
@@ -465,6 +453,11 @@ class HTTPResponse(io.BufferedIOBase):
         if self._decoder is not None and self._decoder.remaining == 0:
             return True
         return self.length == 0 or self._is_read_by_others
+
+    def __del__(self) -> None:
+        # Most responses are read to the end, and there is nothing left to close.
+        if self._source is not None or type(self) is not HTTPResponse:
+            super().__del__()
 
     def isclosed(self) -> bool:
         """Tell whether the content was read to its end, or the response closed."""
@@ -557,22 +550,29 @@ class HTTPResponse(io.BufferedIOBase):
         return self.status
 
 
-# From here on it pays to decode as it comes; fewer could be mere borders of chunks, again and again.
-_MANY_OCTETS = 256
 _LIMITED = {"trailers": "trailers", "chunk extension": "bytes of chunk extensions"}
 
 
-# All fields that framing and persistence depend on, and folded lines.
-_FRAMING_LINE = re.compile(
-    rb"\n(?:[ \t]|con(?:nection|tent-length)|keep-alive|proxy-connection|transfer-encoding)[^\n]*", re.IGNORECASE
+# How the lines begin that framing and persistence depend on, and folded lines.
+_FRAMING_NAMES = (
+    b"connection",
+    b"content-length",
+    b"keep-alive",
+    b"proxy-connection",
+    b"transfer-encoding",
+    b" ",
+    b"\t",
 )
+_FRAMING_INITIALS = frozenset([b"c", b"C", b"k", b"K", b"p", b"P", b"t", b"T", b" ", b"\t"])
 
 
-def _framing_lines(section: bytes) -> bytes:
+def _framing_lines(lines: list[bytes]) -> bytes:
     """The field lines that `_fate` depends on, and perhaps others; to parse all would cost more than all the rest."""
-    lines = b"".join(_FRAMING_LINE.findall(b"\n" + section))
+    chosen = b"\n".join(
+        [line for line in lines if line[:1] in _FRAMING_INITIALS and line.lower().startswith(_FRAMING_NAMES)]
+    )
     # A folded line belongs to the line before it, whichever that is.
-    return section if b"\n " in lines or b"\n\t" in lines else lines[1:] + b"\n"
+    return b"\n".join(lines) if b"\n " in chosen or b"\n\t" in chosen else chosen
 
 
 def _fate(version: str, status: int, method: str, lines: bytes) -> tuple[int, int | None, bool, bool, bool]:
@@ -587,7 +587,7 @@ def _fate(version: str, status: int, method: str, lines: bytes) -> tuple[int, in
         number = 11
     else:
         raise UnknownProtocol(version)
-    fields, _ = parse_fields(lines)
+    fields, _ = parse_fields(lines + b"\n")
     framing = response_framing(status, fields, method)
     is_tunnel = method == "CONNECT" and 200 <= status < 300
     # Persistence is about further messages, which a tunnel does not carry.
@@ -600,20 +600,16 @@ def _fate(version: str, status: int, method: str, lines: bytes) -> tuple[int, in
 _known_status_line = functools.lru_cache(maxsize=256)(parse_status_line)
 _remembered_fate = functools.lru_cache(maxsize=256)(_fate)
 
+# What a program may replace, and a beginning then has to call.
 _read_status = HTTPResponse._read_status
-
-
-def _is_original() -> bool:
-    """Whether nobody has replaced the method that a quick beginning passes by."""
-    return HTTPResponse._read_status is _read_status
 
 
 def _read_exactly(source: Any, count: int) -> bytes:
     """Read `count` octets, fewer at the end of the stream; memory grows with what arrives."""
-    if not count:
-        return b""
     if isinstance(source, Inbox):
         return source.read(count)
+    if not count:
+        return b""
     data: bytes = source.read(min(count, MAX_READ_OCTETS))
     if len(data) == count or not data:
         return data

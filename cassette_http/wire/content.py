@@ -17,6 +17,7 @@ The states of the chunked coding, and what is wanted in each:
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass
@@ -265,29 +266,41 @@ class ChunkedDecoder:
             return 0
         return self._missing if self._state is _State.DATA else None
 
+    @property
+    def is_in_trailers(self) -> bool:
+        """Whether the last chunk has come, and the end of the message has not."""
+        return self._state is _State.TRAILER
+
     def feed(self, data: bytes) -> bytes:
         if self._state is _State.DATA and len(data) <= self._missing:
             self._count_data(len(data))
             return data
         pieces: list[memoryview] = []
-        _refuse_excess(len(data) - self._walk(data, 0, pieces))
+        _refuse_excess(len(data) - self._walk(data, 0, len(data), pieces))
         return b"".join(pieces)
 
-    def take(self, data: Buffer, start: int = 0) -> tuple[bytes, int]:
-        received, pieces = self._received, list[memoryview]()
+    def take(self, data: Buffer, start: int = 0, stop: int | None = None, most: int = sys.maxsize) -> tuple[bytes, int]:
+        """Do what any decoder does, but with `data[start:stop]`, and only as far as `most` octets of content reach.
+
+        With `most` = 0 that is up to the next content, else nothing behind the last of these octets is taken.
+        """
+        stop = len(data) if stop is None else stop
+        received = self._received
+        pieces: list[memoryview] = []
         try:
-            position = self._walk(data, start, pieces)
+            position = self._walk(data, start, stop, pieces, most)
         except MalformedMessage:
             if self._received == received:
                 raise
-            position = len(data)
+            position = stop
         return b"".join(pieces), position
 
     def skip(self, data: Buffer, start: int = 0) -> int:
-        return self._walk(data, start, None)
+        return self._walk(data, start, len(data), None)
 
     def passed(self, count: int) -> None:
-        _refuse_excess(count - self._missing)
+        if count > self._missing:
+            _refuse_excess(count - self._missing)
         if count:  # nothing may pass in any state
             self._count_data(count)
 
@@ -300,37 +313,60 @@ class ChunkedDecoder:
         elif self._state is not _State.COMPLETE:
             raise IncompleteMessage(self._received, self.remaining)
 
-    def _walk(self, data: Buffer, at: int, pieces: list[memoryview] | None) -> int:
-        """Go through data[at:] to its end or the message's; add each run of content to `pieces`."""
+    def _walk(self, data: Buffer, at: int, stop: int, pieces: list[memoryview] | None, most: int = sys.maxsize) -> int:
+        """Go through data[at:stop] to its end, the message's, or that of `most` octets of content.
+
+        Each run of content is added to `pieces`.
+        """
         if self._error is not None:
             raise copy(self._error)
+        enough = self._received + most
         try:
-            while at < len(data) and self._state is not _State.COMPLETE:
-                at = self._take_data(data, at, pieces) if self._state is _State.DATA else self._take_line(data, at)
+            while at < stop and self._state is not _State.COMPLETE:
+                if self._state is _State.DATA or self._state is _State.DATA_END:
+                    begin = at
+                    at = self._take_data(data, at, stop, pieces, enough - self._received)
+                    if self._received == enough and (most or self._state is _State.DATA):
+                        break
+                    if at > begin:
+                        continue
+                at = self._take_line(data, at, stop)
         except MalformedMessage as error:
             # A copy, as the error's own traceback keeps the caller's buffer alive, and its size fixed.
             self._error = copy(error)
             raise
         return at
 
-    def _take_data(self, data: Buffer, at: int, pieces: list[memoryview] | None) -> int:
+    def _take_data(self, data: Buffer, at: int, stop: int, pieces: list[memoryview] | None, most: int) -> int:
         """Take this chunk's data, and all further chunks as long as nothing between them is unusual."""
+        if self._line:
+            return at  # in the middle of a border that is cut in two
         view = memoryview(data)
-        size = self._missing
-        while size:
-            stop = min(at + size, len(data))
-            if pieces is not None:
-                pieces.append(view[at:stop])
-            # Whole chunks with a plain border behind, which are nearly all, go by without a change of state.
-            border = CHUNK_BORDER.match(data, stop) if stop - at == size else None
-            if border is None:
-                self._missing = size
-                self._count_data(stop - at)
-                return stop
-            self._received += size
-            size = int(border[1], 16)
-            at = border.end()
-        self._begin_chunk(0)
+        size, border, next_size = self._missing, None, 0
+        while True:
+            if size:
+                count = size if size <= most and at + size <= stop else min(most, stop - at)
+                if pieces is not None:
+                    pieces.append(view[at : at + count])
+                at += count
+                size -= count
+                most -= count
+                self._received += count
+                if size or not most:
+                    break
+            # Most chunks are as long as the one before, and to compare is much quicker than to match.
+            if border is not None and data.startswith(border, at, stop):
+                at += len(border)
+            elif match := CHUNK_BORDER.match(data, at, stop):
+                border, next_size, at = match[0], int(match[1], 16), match.end()
+            else:
+                break
+            size = next_size
+            if not size:
+                self._begin_chunk(0)
+                return at
+        self._missing = size
+        self._state = _State.DATA if size else _State.DATA_END
         return at
 
     def _count_data(self, count: int) -> None:
@@ -339,15 +375,15 @@ class ChunkedDecoder:
         if not self._missing:
             self._state = _State.DATA_END
 
-    def _take_line(self, data: Buffer, at: int) -> int:
+    def _take_line(self, data: Buffer, at: int, stop: int) -> int:
         """Take one line, or as much of it as there is; return the position behind."""
-        stop = at + self._line_limit() - len(self._line)
+        stop = min(at + self._line_limit() - len(self._line), stop)
         line_end = data.find(b"\n", at, stop) + 1
         if not line_end:
             self._line += data[at:stop]
             if len(self._line) == self._line_limit():
                 raise self._line_error()
-            return min(stop, len(data))
+            return stop
         line = bytes(data[at:line_end])
         if self._line:
             line = bytes(self._line) + line
@@ -441,7 +477,7 @@ def unchunk(octets: bytes) -> Chunked | None:
     pieces: list[memoryview] = []
     try:
         # As the whole body is there at once, each chunk is one piece.
-        decoder._walk(octets, 0, pieces)
+        decoder._walk(octets, 0, len(octets), pieces)
     except MalformedMessage:
         return None
     if decoder.want is not None:

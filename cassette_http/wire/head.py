@@ -69,7 +69,7 @@ def parse_status_line(line: bytes) -> tuple[str, int, str]:
     if match is None:
         raise MalformedMessage("not a status line", line)
     version, status, reason = match.groups("")
-    return version, int(status), _without_controls(reason).rstrip(OWS)
+    return version, int(status), _without_controls(reason).strip(OWS)
 
 
 def parse_fields(section: bytes) -> tuple[list[tuple[str, str]], list[str]]:

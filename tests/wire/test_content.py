@@ -6,6 +6,7 @@ Each row runs pushed whole, octet by octet and with the next message behind it, 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -447,6 +448,53 @@ def test_no_cut_changes_what_is_decoded(body: bytes, cuts: list[int]) -> None:
     octets = body + NEXT_MESSAGE
     borders = sorted({0, *cuts, len(octets)})
     assert outcome([octets[start:stop] for start, stop in pairwise(borders)]) == outcome([octets])
+
+
+@given(ODD_BODIES, st.integers(1, 200), st.integers(1, 9), st.booleans())
+def test_content_may_be_taken_by_amount(body: bytes, step: int, most: int, stops_at_chunks: bool) -> None:
+    """From a buffer of which only a part is filled at first, and not beyond what was asked for."""
+    buffer = body + NEXT_MESSAGE
+    decoder, contents, at, stop = ChunkedDecoder(), [], 0, 0
+    try:
+        while decoder.want is not None and at < len(buffer):
+            stop = max(at, min(stop + step, len(buffer)))
+            if stops_at_chunks:
+                content, at = decoder.take(buffer, at, stop, 0)
+                assert content == b""
+                assert decoder.remaining is not None or at == stop
+            content, after = decoder.take(buffer, at, stop, most)
+            assert len(content) <= most
+            if len(content) == most:
+                assert buffer[:after].endswith(content[-1:])
+            at = after
+            contents.append(content)
+    except MalformedMessage as error:
+        with pytest.raises(MalformedMessage, match=re.escape(str(error))):
+            ChunkedDecoder().skip(buffer)
+    assert b"".join(contents) == decode(CHUNKED, buffer)
+
+
+def test_nothing_is_taken_behind_the_amount() -> None:
+    body = b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+    decoder = ChunkedDecoder()
+    assert decoder.take(body, 0, None, 0) == (b"", 3)
+    assert decoder.take(body, 3, None, 0) == (b"", 3)
+    assert decoder.take(body, 3, 5, 9) == (b"ab", 5)
+    assert decoder.take(body, 5, None, 1) == (b"c", 6)
+    assert decoder.take(body, 6, None, 0) == (b"", 11)
+    assert decoder.take(body, 11, None, 2) == (b"de", 13)
+    assert decoder.remaining is None
+    assert decoder.take(body, 13, None, 1) == (b"", len(body))
+    assert decoder.remaining == 0
+
+
+def test_the_trailers_are_known_to_begin_with_the_last_chunk() -> None:
+    decoder = ChunkedDecoder()
+    assert not decoder.is_in_trailers
+    decoder.feed(b"0\r\nA: b\r\n")
+    assert decoder.is_in_trailers
+    decoder.feed(b"\r\n")
+    assert not decoder.is_in_trailers
 
 
 def test_limit_errors_of_the_decoder_name_their_bound() -> None:

@@ -102,6 +102,7 @@ def test_sloppy_request_lines_are_understood(octets: bytes, start: tuple[str, st
     [
         pytest.param(b"HTTP/1.1 200 OK\n", "OK", id="LF line end"),
         pytest.param(b"HTTP/1.1 200 OK \t\r\n", "OK", id="OWS behind the reason"),
+        pytest.param(b"HTTP/1.1 200 \r\0OK\0\r\n", "OK", id="controls around the reason"),
         pytest.param(b"HTTP/1.1 200\r\n", "", id="no SP behind the status"),
         pytest.param(b"HTTP/1.1  200  OK\r\n", "OK", id="two SP"),
         pytest.param(b"HTTP/1.1\t200\tOK\r\n", "OK", id="HTAB"),
