@@ -148,6 +148,9 @@ def test_each_task_gets_the_answers_of_its_own_cassette(peer: Callable[..., Peer
     assert [octets[-3:] for octets in asyncio.run(ask_both())] == [b"one", b"two"]
 
 
+@pytest.mark.usefixtures("litter")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # the connection is broken off under the loop
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_loop_with_a_connection_from_before_does_not_get_past_the_cassette(
     peer: Callable[..., Peer], tmp_path: Path
 ) -> None:
@@ -168,6 +171,9 @@ def test_loop_with_a_connection_from_before_does_not_get_past_the_cassette(
         asyncio.run(bypass())
 
 
+@pytest.mark.usefixtures("litter")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # aiohttp does not wait for its connections to close
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
 def test_pool_of_a_loop_does_not_carry_one_cassette_into_the_next(
     is_tls: bool, peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path

@@ -146,6 +146,7 @@ def ca_file(authority: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.usefixtures("litter")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # what a library leaves behind when a peer breaks off
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
