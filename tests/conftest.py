@@ -8,10 +8,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import trustme
+from hypothesis import HealthCheck, settings
 
 from tests.peer import Peer, Script
 
 pytest_plugins = ["pytester"]
+
+# No test is about time: a busy machine must not fail one.
+settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("project")
 
 # On a CI server the default is to record nothing; the tests that are about that say so.
 os.environ.pop("CI", None)
