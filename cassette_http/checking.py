@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -15,7 +13,7 @@ from cassette_http.cassette.model import Interaction
 from cassette_http.cassette.redaction import Redactor, next_number
 from cassette_http.cassette.store import Store
 from cassette_http.cassette.yaml_format import BEGINNING, Document
-from cassette_http.errors import CassetteFormatError, CassetteNotFound, CassetteNotWritable
+from cassette_http.errors import CassetteFormatError, CassetteNotFound
 
 __all__ = ["Finding", "check_paths", "find_cassettes", "redact_files"]
 
@@ -78,18 +76,14 @@ def redact_files(paths: Iterable[str | os.PathLike[str]], redactor: Redactor | N
     """
     changed: dict[Path, int] = {}
     for path in find_cassettes(paths):
-        documents = _load(path)
-        data = documents[0].data if documents else b""
-        parts: list[bytes] = []
-        at = count = 0
-        for document, old, new in _redacted(documents, str(path), redactor):
-            if new != old:
-                parts += (data[at : document.start], new)
-                at = document.end
-                count += 1
-        if count:
-            _replace(path, b"".join([*parts, data[at:]]))
-        changed[path] = count
+        texts = [
+            (document.octets, new) for document, old, new in _redacted(_load(path), str(path), redactor) if new != old
+        ]
+        if texts:
+            store = Store(path)
+            store.replace(dict(texts))
+            store.commit()
+        changed[path] = len(texts)
     return changed
 
 
@@ -130,20 +124,3 @@ def _findings(document: Document, old: bytes, new: bytes, path: str) -> Iterator
         yield Finding(path, document.line + at, text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…")
         if not is_same_shape:
             return
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Put a new file in the place of the old one; a kill leaves one of the two, whole."""
-    target = Path(os.path.realpath(path))
-    new = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.new")
-    try:
-        with new.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(new, target.stat().st_mode & 0o7777)
-        os.replace(new, target)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            new.unlink()
-        raise CassetteNotWritable(f"the cassette {str(path)!r} cannot be written: {error.strerror}") from error

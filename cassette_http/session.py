@@ -334,15 +334,9 @@ class Board:
         self._facts = {one.origin: one for one in facts}
         self._channels: weakref.WeakSet[Channel] = weakref.WeakSet()
         self._learned: list[int] = []  # how much the redactor knew when it saw each recorded interaction
-        self._started = 0
         self._lock = threading.RLock()
 
     # ------------------------------------------------------------------ requests
-
-    def start(self) -> int:
-        with self._lock:
-            self._started += 1
-            return self._started
 
     def choose(self, request: Request) -> Interaction | None:
         with self._lock, self._remembering_broken_documents():
@@ -365,7 +359,7 @@ class Board:
         entry.plays += 1
         return self._redactor.restore(entry.interaction) if self._has_secrets else entry.interaction
 
-    def keep(self, interaction: Interaction, number: int) -> None:
+    def keep(self, interaction: Interaction) -> None:
         with self._lock, self._deferring_errors():
             if self._is_closed:
                 return  # a thread that outlived the block
@@ -396,10 +390,10 @@ class Board:
             return entry.interaction.track.failure
 
     def keep_connection_failure(self, origin: Origin, failure: Failure, via: Origin | None) -> None:
-        self.keep(Interaction(origin, None, Track(failure=failure), via), self.start())
+        self.keep(Interaction(origin, None, Track(failure=failure), via))
 
-    def tls_facts(self, origin: Origin) -> TLSFacts | None:
-        return self._facts.get(origin)
+    def tls_facts(self, origin: Origin) -> TLSFacts:
+        return self._facts.get(origin) or TLSFacts(origin)
 
     def keep_tls_facts(self, facts: TLSFacts) -> None:
         with self._lock:

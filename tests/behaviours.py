@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gzip
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.peer import Connection, Script, response
+from cassette_http import Cassette, use_cassette
+from tests.peer import Connection, Peer, Script, response
 
-__all__ = ["BEHAVIOURS", "GET_A", "READ_TIMEOUT_S", "Asked"]
+__all__ = ["BEHAVIOURS", "GET_A", "READ_TIMEOUT_S", "Asked", "assert_same_three_times"]
 
 READ_TIMEOUT_S = 0.3
 
@@ -104,3 +107,18 @@ BEHAVIOURS = [
     pytest.param(once(b"SSH-2.0-OpenSSH_9.6\r\n"), GET_A, id="garbage"),
     pytest.param(once(CHUNKED + b"zz\r\nabc\r\n"), GET_A, id="garbage for a chunk size"),
 ]
+
+
+def assert_same_three_times(ask: Callable[[], object], server: Peer, path: Path) -> Cassette:
+    """What `ask` sees of `server` is the same live, recording and replaying; the replay makes no connection."""
+    live = ask()
+    with use_cassette(path, "all"):
+        recorded = ask()
+    server.stop()
+    connections = server.connections
+    with use_cassette(path, "none") as cassette:
+        replayed = ask()
+    assert recorded == live
+    assert replayed == live, path.read_text()
+    assert server.connections == connections
+    return cassette

@@ -10,7 +10,9 @@ import pytest
 import trustme
 from hypothesis import HealthCheck, settings
 
-from tests.peer import Peer, Script
+pytest.register_assert_rewrite("tests.behaviours")
+
+from tests.peer import Peer, Script  # noqa: E402  # after the line that must come before any import of the tests' own
 
 pytest_plugins = ["pytester"]
 

@@ -20,7 +20,7 @@ import requests
 
 import cassette_http.client
 from cassette_http import use_cassette
-from tests.behaviours import BEHAVIOURS, GET_A, READ_TIMEOUT_S, Asked
+from tests.behaviours import BEHAVIOURS, GET_A, READ_TIMEOUT_S, Asked, assert_same_three_times
 from tests.peer import Peer, Script, keep_alive, response
 
 # What a program saw of one exchange: plain values that can be compared.
@@ -173,17 +173,7 @@ def test_live_recording_and_replay_agree(
     tmp_path: Path,
 ) -> None:
     server = peer(script, tls=server_tls if is_tls else None)
-    path = tmp_path / "agree.yaml"
-    live = client(server.url, asked, client_tls)
-    with use_cassette(path, "all"):
-        recorded = client(server.url, asked, client_tls)
-    server.stop()
-    connections = server.connections
-    with use_cassette(path, "none") as cassette:
-        replayed = client(server.url, asked, client_tls)
-    assert recorded == live
-    assert replayed == live, path.read_text()
-    assert server.connections == connections
+    cassette = assert_same_three_times(lambda: client(server.url, asked, client_tls), server, tmp_path / "agree.yaml")
     assert cassette.unplayed == []
 
 

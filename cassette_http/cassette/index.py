@@ -44,10 +44,6 @@ class Entry:
         self._request: Request | None = None
 
     @property
-    def is_parsed(self) -> bool:
-        return self._interaction is not None
-
-    @property
     def interaction(self) -> Interaction:
         """Raises CassetteFormatError if the document is broken."""
         if self._interaction is None:

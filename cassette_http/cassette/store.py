@@ -224,15 +224,14 @@ class Store:
                 data = TERMINATOR + data
         return length, data if length else self._header + data
 
-    def _failed(self, exc: OSError) -> CassetteNotWritable:
+    def _failed(self, exc: OSError, consequence: str | None = None) -> CassetteNotWritable:
         reason = exc.strerror or str(exc)
+        if consequence is None and self._is_rewrite:
+            consequence = "the old one stays as it is"
+        elif consequence is None:
+            consequence = "what was recorded before is in the file, this interaction and later ones are not"
         self.failure = CassetteNotWritable(
-            f"the cassette {str(self.path)!r} cannot be written: {reason}; "
-            + (
-                "the old one stays as it is"
-                if self._is_rewrite
-                else "what was recorded before is in the file, this interaction and later ones are not"
-            )
+            f"the cassette {str(self.path)!r} cannot be written: {reason}; {consequence}"
         )
         self.failure.errno = exc.errno
         return self.failure
@@ -253,7 +252,7 @@ class Store:
                 self._close()
                 self._fd, self._good_length, self._needs_sync = fd, length, True
             except OSError as exc:
-                raise self._failed(exc) from exc
+                raise self._failed(exc, "its documents stay as they are") from exc
 
     def _write_replaced(self, data: bytes, documents: Mapping[bytes, bytes]) -> tuple[int, int]:
         parts, at = [], 0

@@ -29,7 +29,7 @@ from cassette_http.transport import live
 from cassette_http.transport.failures import describe, rebuild
 from cassette_http.transport.socket_face import Host, Line, clock
 
-__all__ = ["PATCHES", "tapped_recv", "tapped_recv_into", "tapped_send", "tapped_sendall"]
+__all__ = ["PATCHES"]
 
 PATCHES = Patches()
 
@@ -181,7 +181,7 @@ def _tapped_shutdown(original: Any, self: socket.socket, how: int) -> Any:
 # ---------------------------------------------------------------------- sending
 
 
-def adopt(sock: socket.socket, data: Any) -> Tap | None:
+def _adopt(sock: socket.socket, data: Any) -> Tap | None:
     """Give a tap to a connection that was open before the cassette, and that now begins a request; else None.
 
     Its host is known by the Host field: nobody saw the look-up.
@@ -198,8 +198,8 @@ def adopt(sock: socket.socket, data: Any) -> Tap | None:
 
 
 @PATCHES.hook(socket.socket, "sendall")
-def tapped_sendall(original: Any, self: socket.socket, data: Any, flags: int = 0) -> Any:
-    tap = tap_of(self) or adopt(self, data)
+def _tapped_sendall(original: Any, self: socket.socket, data: Any, flags: int = 0) -> Any:
+    tap = tap_of(self) or _adopt(self, data)
     if tap is None:
         return original(self, data, flags)
     view = memoryview(data).cast("B")
@@ -209,8 +209,8 @@ def tapped_sendall(original: Any, self: socket.socket, data: Any, flags: int = 0
 
 
 @PATCHES.hook(socket.socket, "send")
-def tapped_send(original: Any, self: socket.socket, data: Any, flags: int = 0) -> int:
-    tap = tap_of(self) or adopt(self, data)
+def _tapped_send(original: Any, self: socket.socket, data: Any, flags: int = 0) -> int:
+    tap = tap_of(self) or _adopt(self, data)
     if tap is None:
         return original(self, data, flags)  # type: ignore[no-any-return]  # the original gives an int
     return tap.send(data)
@@ -219,7 +219,7 @@ def tapped_send(original: Any, self: socket.socket, data: Any, flags: int = 0) -
 @PATCHES.hook(socket.socket, "sendmsg")
 def _tapped_sendmsg(original: Any, self: socket.socket, buffers: Any, *args: Any) -> int:
     buffers = list(buffers)
-    tap = tap_of(self) or (adopt(self, buffers[0]) if buffers else None)
+    tap = tap_of(self) or (_adopt(self, buffers[0]) if buffers else None)
     if tap is None:
         return original(self, buffers, *args)  # type: ignore[no-any-return]  # the original gives an int
     return tap.send(b"".join(buffers))
@@ -236,7 +236,7 @@ def _tapped_sendfile(original: Any, self: socket.socket, file: Any, offset: int 
 
 
 @PATCHES.hook(socket.socket, "recv_into")
-def tapped_recv_into(original: Any, self: socket.socket, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+def _tapped_recv_into(original: Any, self: socket.socket, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
     tap = tap_of(self)
     if tap is None:
         return original(self, buffer, nbytes, flags)  # type: ignore[no-any-return]  # the original gives an int
@@ -245,7 +245,7 @@ def tapped_recv_into(original: Any, self: socket.socket, buffer: Any, nbytes: in
 
 
 @PATCHES.hook(socket.socket, "recv")
-def tapped_recv(original: Any, self: socket.socket, bufsize: int, flags: int = 0) -> bytes:
+def _tapped_recv(original: Any, self: socket.socket, bufsize: int, flags: int = 0) -> bytes:
     tap = tap_of(self)
     if tap is None:
         return original(self, bufsize, flags)  # type: ignore[no-any-return]  # the original gives bytes

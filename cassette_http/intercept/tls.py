@@ -48,7 +48,7 @@ def _tapped_wrap_socket(
     if below is None or server_side:
         return original(self, sock, server_side, *rest)
     lower, board = below.host.channel, below.board
-    origin = Origin("https", lower.origin.host, lower.origin.port)
+    origin = lower.tls_origin
     failure = board.fail_connection(origin, FailureKind.TLS)
     if failure is not None:
         sock.close()  # as wrap_socket does when a handshake fails

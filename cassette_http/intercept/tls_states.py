@@ -6,17 +6,17 @@ played connection (certificate, cipher, version, ALPN) is answered with what was
 
 from __future__ import annotations
 
-import _ssl
 import ssl
 from collections.abc import Callable
 from typing import Any
 
-from cassette_http.cassette.model import Failure, FailureKind, Origin, TLSFacts
+from cassette_http.cassette.model import Failure, FailureKind, Origin
 from cassette_http.intercept.taps import Pump, Tap, expected_hellos
 from cassette_http.transport import live
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.failures import rebuild
-from cassette_http.transport.socket_face import Host, keeping_failure, keeping_tls, octets_of, open_tunnel
+from cassette_http.transport.played_tls import PlayedTLS
+from cassette_http.transport.socket_face import NOT_NOW, Host, keeping_failure, keeping_tls, octets_of, open_tunnel
 
 __all__ = ["ObjectState", "SocketState", "TLSLine", "dial_above"]
 
@@ -78,63 +78,12 @@ class TLSLine:
             self._sock.close()
 
 
-class _PlayedCertificate:
-    """The peer's certificate, with the methods of the `_ssl.Certificate` objects in a chain."""
-
-    def __init__(self, facts: TLSFacts) -> None:
-        self._facts = facts
-
-    def get_info(self) -> dict[str, Any]:
-        return self._facts.peer or {}
-
-    def public_bytes(self, format: int = _ssl.ENCODING_PEM) -> str | bytes:
-        der = self._facts.certificate or b""
-        return der if format == _ssl.ENCODING_DER else ssl.DER_cert_to_PEM_cert(der)
-
-
-class _PlayedFacts:
-    """Answers what libraries ask a TLS connection that was never made."""
-
-    session = session_reused = context = None
-    server_side = False
-
-    def __init__(self, tap: Tap, origin: Origin, server_hostname: str | None) -> None:
-        self._facts = tap.board.tls_facts(origin) or TLSFacts(origin)
-        self.server_hostname = server_hostname
-
-    def getpeercert(self, binary_form: bool = False, /) -> Any:
-        return self._facts.certificate if binary_form else (self._facts.peer or {})
-
-    def version(self) -> str | None:
-        return self._facts.version
-
-    def cipher(self) -> tuple[str, str, int] | None:
-        return self._facts.cipher
-
-    def selected_alpn_protocol(self) -> str | None:
-        return self._facts.alpn
-
-    def pending(self) -> int:
-        return 0
-
-    def get_verified_chain(self) -> list[_PlayedCertificate]:
-        """Only the peer's own certificate is recorded."""
-        return [_PlayedCertificate(self._facts)] if self._facts.certificate else []
-
-    get_unverified_chain = get_verified_chain
-
-    def _unknown(self, *args: object) -> None:
-        """Not recorded."""
-
-    shutdown = compression = shared_ciphers = get_channel_binding = _unknown
-
-
 class SocketState:
     """The TLS state of an intercepted `ssl.SSLSocket`; `real` is the one in C, None if no handshake was made."""
 
     def __init__(self, tap: Tap, origin: Origin, real: Any, server_hostname: str | None) -> None:
         self._tap, self._origin, self._real = tap, origin, real
-        self._rest = _PlayedFacts(tap, origin, server_hostname) if real is None else real
+        self._rest = PlayedTLS(tap.board.tls_facts(origin), server_hostname) if real is None else real
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._rest, name)
@@ -289,7 +238,7 @@ class ObjectState:
         _, host, _ = self._linked()
         try:
             octets: bytes = self._real.read(size)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        except NOT_NOW:
             raise
         except ssl.SSLError as error:
             host.peer_failed(error)
@@ -302,7 +251,7 @@ class ObjectState:
     def link(self, below: Tap) -> ObjectState:
         """The socket of `below` carries the records of this object."""
         lower = below.host.channel
-        origin = Origin("https", lower.origin.host, lower.origin.port)
+        origin = lower.tls_origin
 
         def wrap(sock: Any) -> ssl.SSLSocket:
             return self._context.wrap_socket(sock, server_hostname=self._real.server_hostname)
@@ -314,7 +263,7 @@ class ObjectState:
         self._link = (below, host, origin)
         self.is_played = below.stands_in
         if self.is_played:
-            self._rest = _PlayedFacts(below, origin, self._real.server_hostname)
+            self._rest = PlayedTLS(below.board.tls_facts(origin), self._real.server_hostname)
         return self
 
     @property

@@ -45,10 +45,8 @@ from cassette_http.wire.reader import RequestReader, ResponseReader
 
 __all__ = ["Channel", "PlayedWriteFailure", "Tape"]
 
-
 # What every message has that announces the end of its connection: spares the others a parse.
 MAY_CLOSE = re.compile(rb"HTTP/1\.0|\nconnection:[^\n]*close", re.IGNORECASE)
-
 
 WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 ACCEPTED_KEY = re.compile(rb"(\nSec-WebSocket-Accept:[ \t]*)[^\r\n]*", re.IGNORECASE)
@@ -70,12 +68,8 @@ class Tape(Protocol):
         """Claim the next interaction with the head of a request whose body is not there yet, if it `fits`."""
         ...
 
-    def keep(self, interaction: Interaction, number: int) -> None:
-        """Store a recorded interaction. `number` is what `start` gave to its request."""
-        ...
-
-    def start(self) -> int:
-        """Number a request, in the order in which they begin."""
+    def keep(self, interaction: Interaction) -> None:
+        """Store a recorded interaction."""
         ...
 
 
@@ -93,7 +87,6 @@ class Exchange:
         "is_kept",
         "is_tunnel",
         "later_octets",
-        "number",
         "octets",
         "player",
         "reader",
@@ -102,8 +95,7 @@ class Exchange:
         "state",
     )
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self) -> None:
         self.reader = RequestReader()
         self.octets = bytearray()
         self.later_octets = 0  # of the new protocol after an upgrade
@@ -165,6 +157,11 @@ class Channel:
     @property
     def can_record(self) -> bool:
         return self._tape.policy.can_record
+
+    @property
+    def tls_origin(self) -> Origin:
+        """The origin that TLS put over this connection leads to."""
+        return Origin("https", self.origin.host, self.origin.port)
 
     @property
     def is_between_requests(self) -> bool:
@@ -346,7 +343,7 @@ class Channel:
             self._settle(last)
         self.has_spoken = True
         self._ended = False
-        exchange = Exchange(self._tape.start())
+        exchange = Exchange()
         self._exchanges.append(exchange)
         return exchange
 
@@ -382,7 +379,7 @@ class Channel:
             return b""
         if exchange.state is State.OPEN:
             if not self.can_play:
-                self._record(exchange)
+                exchange.state = State.RECORDING
             elif not self._choose(exchange):
                 return b""
             else:
@@ -416,13 +413,10 @@ class Channel:
             self._refusal = refusal
             raise
         if interaction is None:
-            self._record(exchange)
+            exchange.state = State.RECORDING
         else:
             self._play(exchange, interaction)
         return True
-
-    def _record(self, exchange: Exchange) -> None:
-        exchange.state = State.RECORDING
 
     def _play(self, exchange: Exchange, interaction: Interaction) -> None:
         exchange.state = State.PLAYING
@@ -475,8 +469,7 @@ class Channel:
             return
         exchange.is_kept = True
         request = self._request(exchange)
-        interaction = Interaction(self.origin, request, exchange.recording.track(), self.via)
-        self._tape.keep(interaction, exchange.number)
+        self._tape.keep(Interaction(self.origin, request, exchange.recording.track(), self.via))
 
     def _enter_tunnel(self, exchange: Exchange) -> None:
         """From here on the octets go to the host that CONNECT named; TLS may follow, then another channel serves."""

@@ -21,6 +21,7 @@ from cassette_http.cassette.model import Failure, FailureKind, Origin, TLSFacts
 from cassette_http.transport import live
 from cassette_http.transport.channel import Channel, PlayedWriteFailure, Tape
 from cassette_http.transport.failures import describe, rebuild
+from cassette_http.transport.played_tls import PlayedTLS
 from cassette_http.transport.replaying import Signal
 from cassette_http.wire.reader import ResponseReader
 
@@ -65,7 +66,9 @@ class Switchboard(Tape, Protocol):
 
     def keep_connection_failure(self, origin: Origin, failure: Failure, via: Origin | None) -> None: ...
 
-    def tls_facts(self, origin: Origin) -> TLSFacts | None: ...
+    def tls_facts(self, origin: Origin) -> TLSFacts:
+        """What is known of TLS connections to `origin`; empty facts if nothing is."""
+        ...
 
     def keep_tls_facts(self, facts: TLSFacts) -> None: ...
 
@@ -149,10 +152,9 @@ class Host:
         if isinstance(result, bytes):
             view[: len(result)] = result
             return len(result)
-        if result is Signal.IDLE and self.line is None and not self.channel.has_spoken:
-            # Not HTTP, where the client speaks first; the channel becomes transparent when the peer does speak.
-            result = Signal.LIVE
-        if result is Signal.LIVE or (result is Signal.IDLE and self.line is not None):
+        # Who reads before anything was sent does not speak HTTP; the channel becomes transparent when the peer speaks.
+        is_live = self.line is not None or not self.channel.has_spoken
+        if result is Signal.LIVE or (result is Signal.IDLE and is_live):
             return self._receive_live(view)
         if isinstance(result, Failure):
             raise rebuild(result)
@@ -346,7 +348,7 @@ class SocketFace:
     def start_tls(self, context: ssl.SSLContext, server_hostname: str | None) -> SocketFace:
         """Put TLS over this stream, which is used up. A played stream needs no handshake."""
         below, lower = self.host, self.host.channel
-        origin = Origin("https", lower.origin.host, lower.origin.port)
+        origin = lower.tls_origin
         failure = self._board.fail_connection(origin, FailureKind.TLS)
         if failure is not None:
             raise rebuild(failure)
@@ -366,25 +368,16 @@ class SocketFace:
         return face
 
     def getpeercert(self, binary_form: bool = False) -> Any:
-        if isinstance(self.host.line, ssl.SSLSocket):
-            return self.host.line.getpeercert(binary_form)
-        facts = self._facts()
-        return facts.certificate if binary_form else (facts.peer or {})
+        return self._tls().getpeercert(binary_form)
 
     def selected_alpn_protocol(self) -> str | None:
-        if isinstance(self.host.line, ssl.SSLSocket):
-            return self.host.line.selected_alpn_protocol()
-        return self._facts().alpn
+        return self._tls().selected_alpn_protocol()
 
     def version(self) -> str | None:
-        if isinstance(self.host.line, ssl.SSLSocket):
-            return self.host.line.version()
-        return self._facts().version
+        return self._tls().version()
 
     def cipher(self) -> tuple[str, str, int] | None:
-        if isinstance(self.host.line, ssl.SSLSocket):
-            return self.host.line.cipher()
-        return self._facts().cipher
+        return self._tls().cipher()
 
     def settimeout(self, timeout_s: float | None, /) -> None:
         self._timeout_s = timeout_s
@@ -407,7 +400,7 @@ class SocketFace:
         return _descriptor_to_poll(is_due=self.host.channel.is_due)
 
     def is_readable(self, wait_s: float) -> bool:
-        """Tell whether a read would wait longer than `wait_s`; a played peer does nothing on its own meanwhile."""
+        """Tell whether a read would end within `wait_s`; a played peer does nothing on its own meanwhile."""
         if self.host.line is None or not self.host.channel.needs_peer:
             return self.host.channel.is_due
         line: Any = self.host.line
@@ -432,9 +425,11 @@ class SocketFace:
         if self._users == 0:
             self.host.close()
 
-    def _facts(self) -> TLSFacts:
-        origin = self.host.channel.origin
-        return self._board.tls_facts(origin) or TLSFacts(origin)
+    def _tls(self) -> ssl.SSLSocket | PlayedTLS:
+        """Who answers for the TLS connection."""
+        if isinstance(self.host.line, ssl.SSLSocket):
+            return self.host.line
+        return PlayedTLS(self._board.tls_facts(self.host.channel.origin))
 
 
 class _FaceIO(io.RawIOBase):

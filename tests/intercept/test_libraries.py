@@ -20,8 +20,7 @@ import tornado.httpclient
 import trio
 import urllib3
 
-from cassette_http import use_cassette
-from tests.behaviours import BEHAVIOURS, READ_TIMEOUT_S, Asked
+from tests.behaviours import BEHAVIOURS, READ_TIMEOUT_S, Asked, assert_same_three_times
 from tests.peer import Peer, Script
 
 Seen = Any
@@ -164,15 +163,5 @@ def test_library_sees_the_same_three_times(
     tmp_path: Path,
 ) -> None:
     server = peer(script, tls=server_tls if is_tls else None)
-    path = tmp_path / "agree.yaml"
     arguments = (server.url, asked, client_tls, *([ca_file] if library is with_httplib2 else []))
-    live = library(*arguments)
-    with use_cassette(path, "all"):
-        recorded = library(*arguments)
-    server.stop()
-    connections = server.connections
-    with use_cassette(path, "none"):
-        replayed = library(*arguments)
-    assert recorded == live
-    assert replayed == live, path.read_text()
-    assert server.connections == connections
+    assert_same_three_times(lambda: library(*arguments), server, tmp_path / "agree.yaml")

@@ -44,11 +44,6 @@ class ListTape:
         self.decides_at_head = not matching.needs_body
         self.kept: list[Interaction] = []
         self._index = Index([None] * len(recorded), recorded.__getitem__, matching)
-        self._started = 0
-
-    def start(self) -> int:
-        self._started += 1
-        return self._started
 
     def choose(self, request: Request) -> Interaction | None:
         entry = self._index.find(request)
@@ -66,7 +61,7 @@ class ListTape:
         entry.plays += 1
         return entry.interaction
 
-    def keep(self, interaction: Interaction, number: int) -> None:
+    def keep(self, interaction: Interaction) -> None:
         self.kept.append(interaction)
 
 

@@ -1,0 +1,62 @@
+"""What a TLS connection that is only played answers about itself: what was recorded of the real one."""
+
+from __future__ import annotations
+
+import _ssl
+import ssl
+from typing import Any
+
+from cassette_http.cassette.model import TLSFacts
+
+__all__ = ["PlayedTLS"]
+
+
+class _PlayedCertificate:
+    """The peer's certificate, with the methods of the `_ssl.Certificate` objects in a chain."""
+
+    def __init__(self, facts: TLSFacts) -> None:
+        self._facts = facts
+
+    def get_info(self) -> dict[str, Any]:
+        return self._facts.peer or {}
+
+    def public_bytes(self, format: int = _ssl.ENCODING_PEM) -> str | bytes:
+        der = self._facts.certificate or b""
+        return der if format == _ssl.ENCODING_DER else ssl.DER_cert_to_PEM_cert(der)
+
+
+class PlayedTLS:
+    """Answers what libraries ask a TLS connection that was never made."""
+
+    session = session_reused = context = None
+    server_side = False
+
+    def __init__(self, facts: TLSFacts, server_hostname: str | None = None) -> None:
+        self._facts = facts
+        self.server_hostname = server_hostname
+
+    def getpeercert(self, binary_form: bool = False, /) -> Any:
+        return self._facts.certificate if binary_form else (self._facts.peer or {})
+
+    def version(self) -> str | None:
+        return self._facts.version
+
+    def cipher(self) -> tuple[str, str, int] | None:
+        return self._facts.cipher
+
+    def selected_alpn_protocol(self) -> str | None:
+        return self._facts.alpn
+
+    def pending(self) -> int:
+        return 0
+
+    def get_verified_chain(self) -> list[_PlayedCertificate]:
+        """Only the peer's own certificate is recorded."""
+        return [_PlayedCertificate(self._facts)] if self._facts.certificate else []
+
+    get_unverified_chain = get_verified_chain
+
+    def _unknown(self, *args: object) -> None:
+        """Not recorded."""
+
+    shutdown = compression = shared_ciphers = get_channel_binding = _unknown
