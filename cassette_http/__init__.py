@@ -22,8 +22,9 @@ from cassette_http.errors import (
 from cassette_http.version import __version__
 
 if TYPE_CHECKING:
+    from cassette_http.board import Cassette, Miss
     from cassette_http.cassette.modes import RecordMode
-    from cassette_http.session import Cassette, Miss, use_cassette
+    from cassette_http.session import use_cassette
 
 __all__ = [
     "Cassette",
@@ -43,8 +44,8 @@ __all__ = [
 
 # Imported when first asked for: who only uses `cassette_http.client` needs neither YAML nor the hooks.
 _LATER = {
-    "Cassette": "cassette_http.session",
-    "Miss": "cassette_http.session",
+    "Cassette": "cassette_http.board",
+    "Miss": "cassette_http.board",
     "RecordMode": "cassette_http.cassette.modes",
     "use_cassette": "cassette_http.session",
 }

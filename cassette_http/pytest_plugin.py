@@ -25,7 +25,7 @@ from cassette_http.cassette.modes import RecordMode
 from cassette_http.errors import CassetteError, InvalidOption, UnmatchedRequest
 
 if TYPE_CHECKING:
-    from cassette_http.session import Cassette
+    from cassette_http.board import Cassette
 
 __all__ = ["cassette", "cassette_path"]
 

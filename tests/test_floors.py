@@ -21,6 +21,7 @@ FLOORS = {
     "wire": 0,
     "cassette": 1,
     "transport": 2,
+    "board": 3,
     "client": 3,
     "intercept": 3,
     "session": 4,

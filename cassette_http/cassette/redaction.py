@@ -129,6 +129,8 @@ class Redactor:
 
     def restore(self, interaction: Interaction) -> Interaction:
         """Put declared secrets back in the place of their placeholders, in what the peer sends."""
+        if not self._vault.has_declared:
+            return interaction
         octets = interaction.track.octets
         if not (has_placeholder(octets) or is_coded(lower_head(octets))):
             return interaction

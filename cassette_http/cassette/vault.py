@@ -190,6 +190,11 @@ class Vault:
             found |= beginnings & {octets[at : at + _GRAM] for at in range(start, stop)}
         return [needle for beginning in found for needle in self._by_beginning[beginning] if needle in octets]
 
+    @property
+    def has_declared(self) -> bool:
+        """Some placeholder stands for a secret whose value is known here."""
+        return bool(self._by_name)
+
     def declared(self, octets: bytes) -> list[Edit]:
         """The edits that put declared secrets in the place of their placeholders."""
         return _placeholder_edits(octets, lambda name: self._by_name.get(name.decode("latin-1")))

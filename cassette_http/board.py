@@ -1,0 +1,263 @@
+"""The cassette in use: what a program sees of it, and what the transports ask of it.
+
+A board stands between the channels, which know nothing of files, and the rooms of the cassette: it finds what answers
+a request, redacts and stores what was recorded, and keeps what went wrong until the block ends.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cassette_http.cassette import yaml_format
+from cassette_http.cassette.index import Entry, Index
+from cassette_http.cassette.matching import Matching, explain_miss
+from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Request, TLSFacts, Track
+from cassette_http.cassette.modes import Policy, RecordMode
+from cassette_http.cassette.redaction import Redactor
+from cassette_http.cassette.store import Store
+from cassette_http.errors import CassetteFormatError, UnmatchedRequest
+from cassette_http.transport.channel import Channel
+from cassette_http.transport.socket_face import clock
+
+__all__ = ["Board", "Cassette", "Miss"]
+
+
+@dataclass(frozen=True)
+class Miss:
+    """A request that was refused. `where` is the line of the user's code that led to it, as "file:line"."""
+
+    request: Request
+    message: str
+    where: str
+
+
+class Cassette:
+    """The cassette in use: what it holds, what was played and recorded, and what was missing.
+
+    Made by `use_cassette`; `misses` may be cleared by a test that expects a refusal.
+    """
+
+    def __init__(self, path: Path, record_mode: RecordMode, index: Index) -> None:
+        self.path, self.record_mode = path, record_mode
+        self.misses: list[Miss] = []
+        self.recorded: list[Interaction] = []
+        self._index = index
+
+    def __repr__(self) -> str:
+        return (
+            f"<Cassette {str(self.path)!r} {self.record_mode.value}: {len(self._index)} loaded, "
+            f"{self.play_count} played, {len(self.recorded)} recorded, {len(self.misses)} missed>"
+        )
+
+    def __len__(self) -> int:
+        return len(self._index) + len(self.recorded)
+
+    @property
+    def interactions(self) -> list[Interaction]:
+        """All interactions: those the file had when it was opened, then those recorded since."""
+        return [entry.interaction for entry in self._index.entries] + self.recorded
+
+    @property
+    def played(self) -> list[Interaction]:
+        """The loaded interactions that answered at least one request."""
+        return [entry.interaction for entry in self._index.made if entry.plays]
+
+    @property
+    def unplayed(self) -> list[Interaction]:
+        """The loaded interactions that answered none."""
+        return [entry.interaction for entry in self._index.entries if not entry.plays]
+
+    @property
+    def play_count(self) -> int:
+        """How many requests were answered from the cassette."""
+        return sum(entry.plays for entry in self._index.made)
+
+
+class Board:
+    """What the transports ask of one cassette (transport.socket_face.Switchboard). Safe to use from many threads."""
+
+    def __init__(
+        self,
+        cassette: Cassette,
+        may: Policy,
+        index: Index,
+        store: Store,
+        matching: Matching,
+        redactor: Redactor,
+        facts: Iterable[TLSFacts],
+        *,
+        keeps_pace: bool = False,
+    ) -> None:
+        self.cassette = cassette
+        self.policy = may
+        self.is_left = False
+        self._is_closed = False
+        self.decides_at_head = not matching.needs_body
+        self.keeps_pace = keeps_pace
+        self.load_error: CassetteFormatError | None = None
+        self.write_error: Exception | None = None
+        self._index, self._store, self._matching = index, store, matching
+        self._redactor = redactor
+        self._facts = {one.origin: one for one in facts}
+        self._channels: weakref.WeakSet[Channel] = weakref.WeakSet()
+        self._learned: list[int] = []  # how much the redactor knew when it saw each recorded interaction
+        self._lock = threading.RLock()
+
+    # ------------------------------------------------------------------ requests
+
+    def choose(self, request: Request) -> Interaction | None:
+        with self._lock, self._remembering_broken_documents():
+            entry = self._index.find_same(request)
+            if entry is None:
+                request = self._redactor.redact_request(request)
+                entry = self._index.find(request)
+            if entry is not None:
+                return self._play(entry)
+            if self.policy.can_record:
+                return None
+            raise self._refuse(request)
+
+    def expect(self, request: Request, fits: Callable[[Interaction], bool]) -> Interaction | None:
+        with self._lock, self._remembering_broken_documents():
+            entry = self._index.find_by_head(self._redactor.redact_request(request))
+            return self._play(entry) if entry is not None and fits(entry.interaction) else None
+
+    def _play(self, entry: Entry) -> Interaction:
+        entry.plays += 1
+        return self._redactor.restore(entry.interaction)
+
+    def keep(self, interaction: Interaction) -> None:
+        with self._lock, self._deferring_errors():
+            if self._is_closed:
+                return  # a thread that outlived the block
+            interaction = self._redactor.redact(interaction)
+            self.cassette.recorded.append(interaction)
+            self._learned.append(self._redactor.learned)
+            self._append(yaml_format.dump_interaction(interaction))
+
+    # ------------------------------------------------------------------ connections
+
+    def open_channel(self, origin: Origin, via: Origin | None) -> Channel:
+        channel = Channel(origin, self, clock, via)
+        with self._lock:
+            self._channels.add(channel)
+            is_late = self.is_left
+        if is_late:  # a thread that asked for the cassette before the block ended
+            channel.leave()
+        return channel
+
+    def fail_connection(self, origin: Origin, *kinds: FailureKind) -> Failure | None:
+        if not self.policy.can_play:
+            return None
+        with self._lock:
+            entry = self._index.find_connection_failure(origin, kinds)
+            if entry is None:
+                return None
+            entry.plays += 1
+            return entry.interaction.track.failure
+
+    def keep_connection_failure(self, origin: Origin, failure: Failure, via: Origin | None) -> None:
+        self.keep(Interaction(origin, None, Track(failure=failure), via))
+
+    def tls_facts(self, origin: Origin) -> TLSFacts:
+        return self._facts.get(origin) or TLSFacts(origin)
+
+    def keep_tls_facts(self, facts: TLSFacts) -> None:
+        with self._lock:
+            if self._facts.get(facts.origin) != facts and not self._is_closed:
+                self._facts[facts.origin] = facts
+                with self._deferring_errors():
+                    self._append(yaml_format.dump_tls(facts))
+
+    def leave(self) -> None:
+        """The block ends: finish what is open."""
+        with self._lock:
+            self.is_left = True
+            channels = list(self._channels)
+        for channel in channels:  # without our lock: a channel asks for it while it holds its own
+            channel.leave()
+        with self._lock:
+            self._is_closed = True
+
+    def redact_again(self) -> None:
+        """Take out of the file what was recognised as a secret only after it was written."""
+        recorded, learned = self.cassette.recorded, self._redactor.learned
+        replaced: dict[bytes, bytes] = {}
+        for position, interaction in enumerate(recorded):
+            if self._learned[position] == learned:
+                continue
+            recorded[position] = redacted = self._redactor.redact(interaction)
+            if redacted is not interaction:
+                replaced[yaml_format.dump_interaction(interaction)] = yaml_format.dump_interaction(redacted)
+        if replaced:
+            with self._deferring_errors():
+                self._store.replace(replaced)
+
+    # ------------------------------------------------------------------ inside
+
+    def _append(self, document: bytes) -> None:
+        """Write now, so that a killed process loses nothing."""
+        if self.write_error is None:
+            self._store.append(document)
+
+    @contextmanager
+    def _deferring_errors(self) -> Iterator[None]:
+        """Keep the first error of the block until the cassette is left.
+
+        The recorder must not raise into a client, which would take it for an error of its connection.
+        """
+        try:
+            yield
+        except Exception as error:
+            self.write_error = self.write_error or error
+
+    @contextmanager
+    def _remembering_broken_documents(self) -> Iterator[None]:
+        """Documents are parsed when they are needed, inside a client that may swallow the error."""
+        try:
+            yield
+        except CassetteFormatError as error:
+            self.load_error = self.load_error or error
+            raise
+
+    def _refuse(self, request: Request) -> UnmatchedRequest:
+        candidates = [
+            (entry.number, entry.request, entry.plays > 0) for entry in self._index.entries if entry.request is not None
+        ]
+        message = explain_miss(
+            request,
+            candidates,
+            cassette=str(self.cassette.path),
+            mode=self.cassette.record_mode.value,
+            matching=self._matching,
+        )
+        self.cassette.misses.append(Miss(request, message, _caller()))
+        return UnmatchedRequest(message)
+
+
+_FOREIGN = tuple(
+    folder + os.sep
+    for folder in {
+        os.path.dirname(__file__),
+        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+    }
+)
+
+
+def _caller() -> str:
+    """The innermost line that is neither ours, nor the standard library's, nor an installed package's."""
+    frame = sys._getframe(1)
+    fallback = frame
+    while frame is not None:
+        if not frame.f_code.co_filename.startswith(_FOREIGN):
+            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        fallback, frame = frame, frame.f_back  # type: ignore[assignment]  # None ends the loop
+    return f"{fallback.f_code.co_filename}:{fallback.f_lineno}"
