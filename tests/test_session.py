@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -321,6 +322,29 @@ def test_tasks_of_one_loop_each_have_their_own_cassette(counter: Peer, tmp_path:
 
 
 # ---------------------------------------------------------------------- misses
+
+
+@pytest.mark.parametrize("ask", [get, get_with_our_client], ids=["urllib", "our client"])
+def test_played_failure_has_a_note_that_says_so(ask: Callable[[str], str], path: Path) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # bound, but not listening: a connect is refused
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/"
+        errors = []
+        for mode in ("once", "none"):
+            with use_cassette(path, mode), pytest.raises(OSError, match="Connection refused") as raised:
+                ask(url)
+            errors.append(innermost(raised.value))
+    live, played = errors
+    assert not hasattr(live, "__notes__")
+    assert (type(played), played.args) == (type(live), live.args)
+    assert "played from the cassette" in "\n".join(played.__notes__)
+
+
+def innermost(error: BaseException) -> BaseException:
+    """The error that a library has put into its own."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return error
 
 
 def test_unmatched_request_says_what_is_nearest_and_what_to_do(counter: Peer, path: Path) -> None:

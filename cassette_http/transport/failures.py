@@ -24,6 +24,12 @@ _TLS_CLASSES = {
 }
 _TLS_ATTRIBUTES = ("library", "reason", "verify_code", "verify_message")
 
+# Else somebody whose network was down while recording looks for what is wrong with it today.
+NOTE = (
+    "This failure was recorded, and played from the cassette in use; nothing was connected. "
+    'To ask the peer again, record anew with record_mode="rewrite".'
+)
+
 
 def describe(kind: FailureKind, error: OSError, at_s: float = 0.0) -> Failure:
     """Keep what `error` says. Numbers become names, since they differ between systems."""
@@ -45,7 +51,16 @@ def describe(kind: FailureKind, error: OSError, at_s: float = 0.0) -> Failure:
 
 
 def rebuild(failure: Failure) -> OSError:
-    """Make the error again that `describe` was given."""
+    """Make the error again that `describe` was given.
+
+    Nothing in it differs from the live one; but a note (PEP 678) tells whoever reads the traceback that it was played.
+    """
+    error = _rebuilt(failure)
+    error.add_note(NOTE)
+    return error
+
+
+def _rebuilt(failure: Failure) -> OSError:
     text = failure.text or ""
     if "class" in failure.details:
         return _rebuild_tls(failure, text)
