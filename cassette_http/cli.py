@@ -87,7 +87,3 @@ def _redact(options: argparse.Namespace) -> int:
     for path, count in redact_files(options.paths).items():
         print(f"{path}: {count} interactions redacted" if count else f"{path}: no secrets")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

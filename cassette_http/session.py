@@ -6,6 +6,7 @@ import functools
 import inspect
 import os
 import platform
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -64,24 +65,38 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
         path: str | os.PathLike[str],
         record_mode: str | RecordMode | None = None,
         *,
-        match: Iterable[str | Callable[..., Any]] = DEFAULT_MATCH,
+        match: str | Callable[..., Any] | Iterable[str | Callable[..., Any]] = DEFAULT_MATCH,
         repeat: str = "fail",
         pace: str = "fast",
-        redact: Iterable[ExtraRule] = (),
-        keep: Iterable[str] = (),
+        redact: ExtraRule | Iterable[ExtraRule] = (),
+        keep: str | Iterable[str] = (),
         secrets: Mapping[str, str | bytes] | None = None,
         test: str | None = None,
         allow_missing: bool = False,
     ) -> None:
         mode = _default_mode() if record_mode is None else RecordMode.of(record_mode)
-        names = (match,) if isinstance(match, str) else tuple(match)
         # A wrong option is reported here, where the user wrote it.
+        if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+            raise InvalidOption(
+                f'use_cassette takes the path of a cassette, as in use_cassette("cassettes/users.yaml"), not {path!r}'
+            )
         if pace not in PACES:
             raise InvalidOption(f"there is no pace {pace!r} (the paces are: {', '.join(PACES)})")
-        redaction: dict[str, Any] = {"redact": tuple(redact), "keep": tuple(keep), "secrets": dict(secrets or {})}
+        redaction: dict[str, Any] = {
+            "redact": _several(redact),
+            "keep": _several(keep),
+            "secrets": dict(secrets or {}),
+        }
         Redactor(**redaction)
         self._options = _Options(
-            Path(path), mode, resolve(names), known_policy(repeat), pace == "recorded", redaction, test, allow_missing
+            Path(path),
+            mode,
+            resolve(_several(match)),
+            known_policy(repeat),
+            pace == "recorded",
+            redaction,
+            test,
+            allow_missing,
         )
         self._open: list[_Session] = []
 
@@ -150,6 +165,11 @@ class _Options:
     redaction: dict[str, Any]
     test: str | None
     allow_missing: bool
+
+
+def _several(given: Any) -> tuple[Any, ...]:
+    """What an option was given: several things, or one that needs no brackets."""
+    return (given,) if isinstance(given, str | re.Pattern) or callable(given) else tuple(given)
 
 
 def _default_mode() -> RecordMode:

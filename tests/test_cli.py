@@ -64,7 +64,7 @@ def test_telling_the_version_imports_no_session() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes end in another way")
 def test_reader_that_goes_away_gets_no_traceback() -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "cassette_http.cli", "demo"],
+        [sys.executable, "-m", "cassette_http", "demo"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=Path(__file__).parents[1],

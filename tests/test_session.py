@@ -399,6 +399,11 @@ def test_refusal_in_a_thread_is_raised_when_the_block_ends(path: Path) -> None:
         ({"match": ["hots"]}, "there is no matcher 'hots'; did you mean \"host\""),
         ({"match": "hots"}, "there is no matcher 'hots'; did you mean \"host\""),
         ({"match": [7]}, "a matcher is a name or a function, not 7"),
+        ({"redact": "$.user["}, "a path into JSON looks like"),
+        ({"keep": "jvt"}, "there is no rule 'jvt' to turn off; did you mean \"jwt\""),
+        ({"secrets": {"pin": 1234}}, "the secret 'pin' is a text or octets, not a value of type int"),
+        ({"secrets": {"token": None}}, "the secret 'token' is a text or octets, not None; where it is not known, give"),
+        ({"secrets": {"a}}b": "hush"}}, "the name of a secret is a short word"),
     ],
     ids=str,
 )
@@ -406,6 +411,12 @@ def test_wrong_option_is_reported_where_it_was_written(options: dict[str, object
     with pytest.raises(InvalidOption, match=message) as wrong:
         use_cassette("users.yaml", **options)  # type: ignore[arg-type]  # that is what is tested
     assert isinstance(wrong.value, ValueError)
+
+
+@pytest.mark.parametrize("path", [len, None, b"users.yaml", ""], ids=repr)
+def test_what_is_no_path_is_reported(path: object) -> None:
+    with pytest.raises(InvalidOption, match="use_cassette takes the path of a cassette, as in"):
+        use_cassette(path)  # type: ignore[arg-type]  # that is what is tested
 
 
 def test_wrong_repeat_policy_is_reported(path: Path) -> None:

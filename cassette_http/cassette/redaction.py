@@ -35,6 +35,7 @@ from cassette_http.cassette.secret_names import is_secret_name
 from cassette_http.cassette.secret_shapes import HOST_PATHS
 from cassette_http.cassette.splicing import recut, shift, splice
 from cassette_http.cassette.vault import Vault, has_placeholder, next_number
+from cassette_http.errors import InvalidOption
 
 __all__ = ["Redactor", "is_secret_name", "next_number"]
 
@@ -64,7 +65,7 @@ class Redactor:
         self._vault = Vault(first, self._redact_claims)
         self._content = ContentRules(self._rules, self._vault)
         for name, value in (secrets or {}).items():
-            self._vault.declare(name, value.encode() if isinstance(value, str) else value)
+            self._vault.declare(*_checked(name, value))
         if environment and "environment" not in self._rules.off:
             self._content.learn_environment(environment)
         if netrc and "netrc" not in self._rules.off:
@@ -191,3 +192,15 @@ class Redactor:
 
 _LONG = 1 << 14
 _TARGET = re.compile(rb"[^ \t\r\n]+[ \t]+[^ \t\r\n]+")
+
+
+def _checked(name: str, value: str | bytes) -> tuple[str, bytes]:
+    """A secret that `secrets=` declares. Raises InvalidOption, which does not show it."""
+    if not isinstance(name, str) or not re.fullmatch("[A-Za-z_][A-Za-z0-9_.-]{,63}", name):
+        raise InvalidOption(f"the name of a secret is a short word such as api_key, with no number first, not {name!r}")
+    if not isinstance(value, str | bytes) or not value:
+        shown = repr(value) if value is None or not value else f"a value of type {type(value).__name__}"
+        raise InvalidOption(
+            f"the secret {name!r} is a text or octets, not {shown}; where it is not known, give some other text"
+        )
+    return name, value.encode() if isinstance(value, str) else value

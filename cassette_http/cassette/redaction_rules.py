@@ -88,7 +88,7 @@ def resolve_rules(redact: Iterable[ExtraRule] = (), keep: Iterable[str] = ()) ->
     paths: list[tuple[str, ...]] = []
     patterns: list[re.Pattern[bytes]] = []
     functions: list[Callable[[Interaction], Iterable[str | bytes]]] = []
-    for rule in [redact] if isinstance(redact, str | re.Pattern) or callable(redact) else redact:
+    for rule in redact:
         if isinstance(rule, re.Pattern):
             patterns.append(_as_bytes(rule))
         elif callable(rule):
@@ -102,7 +102,7 @@ def resolve_rules(redact: Iterable[ExtraRule] = (), keep: Iterable[str] = ()) ->
             placed.add((_place(place, rule), _plain(name.strip())))
         else:
             names.add(_plain(rule.strip()))
-    off, kept = _kept([keep] if isinstance(keep, str) else keep, names)
+    off, kept = _kept(keep, names)
     return Rules(off, kept, frozenset(names), frozenset(placed), tuple(paths), tuple(patterns), tuple(functions))
 
 

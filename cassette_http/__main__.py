@@ -1,0 +1,12 @@
+"""`python -m cassette_http`: the command `cassette-http`, where its script is not on the path."""
+
+from __future__ import annotations
+
+import sys
+
+from cassette_http.cli import main
+
+__all__: list[str] = []
+
+if __name__ == "__main__":
+    sys.exit(main())
