@@ -24,7 +24,7 @@ def demo_in_a_terminal(cassette: Path, **environment: str) -> str:
     """Run the command with a terminal for its output; returns what it showed."""
     terminal, output = os.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "cassette_http.cli", "demo", "--cassette", cassette.name],
+        [sys.executable, "-m", "cassette_http", "demo", "--cassette", cassette.name],
         stdout=output,
         cwd=cassette.parent,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONUTF8": "1", **environment},
