@@ -5,71 +5,50 @@
 
 replays `cassettes/<module>/test_login.yaml` beside the test; `pytest --cassette-mode=once` records it.
 
-pytest imports this module at each start, also where no test has a cassette: the session, with its hooks into sockets
-and TLS, is imported by the first test that needs it.
+Here is where pytest calls in; the parts are in the room `plugin`. pytest imports this module at each start, also where
+no test has a cassette: the session, with its hooks into sockets and TLS, is imported by the first test that needs it,
+and what writes reports by the first failure.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
-import shlex
-from collections.abc import Iterator
-from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator
+from typing import Any
 
 import pytest
 
-from cassette_http.cassette.modes import RecordMode
-from cassette_http.errors import CassetteError, InvalidOption, UnmatchedRequest
+from cassette_http.plugin import hooks, ledger
+from cassette_http.plugin.fixtures import cassette, cassette_config, cassette_dir, cassette_name, cassette_path
+from cassette_http.plugin.options import Place, add_options, known_keys, settings
+from cassette_http.plugin.uses import load_parts, use_of
 
-if TYPE_CHECKING:
-    from cassette_http.board import Cassette
-
-__all__ = ["cassette", "cassette_path"]
-
-MODES = [mode.value for mode in RecordMode]
-MARKER_OPTIONS = ("name", "mode", "match", "repeat")
-PATH_SUFFIXES = (".yaml", ".yml")
-
-# Longer names do not fit into every file system together with the suffix and a hash.
-MAX_NAME_CHARACTERS = 120
-# What Windows forbids in file names, and what would lead elsewhere.
-UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f]|^\.+|[. ]+$')
-
-PACKAGE_FOLDER = str(Path(__file__).parent)
-
-_opened = pytest.StashKey["Cassette"]()
-_failure = pytest.StashKey["BaseException | None"]()
+__all__ = ["cassette", "cassette_config", "cassette_dir", "cassette_name", "cassette_path"]
 
 
 # ---------------------------------------------------------------------- configuration
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("cassette", "HTTP cassettes")
-    group.addoption(
-        "--cassette-mode",
-        choices=MODES,
-        help="record mode of all cassettes, over what markers and configuration say (default: none, replay only)",
-    )
-    parser.addini("cassette_mode", "record mode of cassettes: " + ", ".join(MODES), default="none")
+    add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    pluginmanager.add_hookspecs(hooks)
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    keys = ", ".join(f"{key}=..." for key in known_keys(Place.MARKER) if key != "name")
     config.addinivalue_line(
         "markers",
-        "cassette(name=None, *, mode=None, match=None, repeat=None): replay the HTTP traffic of the test from its "
-        "cassette, or record it (see --cassette-mode). A name with a slash or a suffix is a path beside the test.",
+        f"cassette(name=None, *, {keys}): replay the HTTP traffic of the test from its cassette, or record it "
+        "(see --cassette-mode). A name with a slash or a suffix is a path beside the test.",
     )
-    try:
-        RecordMode.of(config.getini("cassette_mode"))
-    except InvalidOption as error:
-        raise pytest.UsageError(f"cassette_mode: {error}") from None
+    given = settings(config)
+    load_parts(config, {**given.ini, **given.line})
+    config.pluginmanager.register(Run(config), "cassette_http.run")
 
 
-# ---------------------------------------------------------------------- fixtures
+# ---------------------------------------------------------------------- tests
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -87,126 +66,55 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     item.fixturenames = [*others[:index], "cassette", *others[index:]]  # type: ignore[attr-defined]
 
 
-@pytest.fixture
-def cassette_path(request: pytest.FixtureRequest) -> Path:
-    """Where the cassette of this test lies: `<test dir>/cassettes/<module>/<Class.>test[params].yaml`.
-
-    Override it in a conftest.py to keep cassettes elsewhere.
-    """
-    name = _marker_options(request.node).get("name")
-    folder = request.path.parent
-    if name is not None and ("/" in name or name.endswith(PATH_SUFFIXES)):
-        return folder / (name if name.endswith(PATH_SUFFIXES) else f"{name}.yaml")
-    own_name = request.node.name if request.cls is None else f"{request.cls.__qualname__}.{request.node.name}"
-    return folder / "cassettes" / request.path.stem / f"{_safe(name or own_name)}.yaml"
-
-
-@pytest.fixture
-def cassette(request: pytest.FixtureRequest, cassette_path: Path) -> Iterator[Cassette]:
-    """The cassette of this test, in use from set-up to tear-down. A request that it refused fails the test."""
-    from cassette_http.session import use_cassette  # late: see the module's docstring
-
-    item = request.node
-    options = _marker_options(item)
-    options.pop("name", None)
-    from_marker = options.pop("mode", None)
-    mode = request.config.getoption("--cassette-mode") or from_marker or request.config.getini("cassette_mode")
-    try:
-        using = use_cassette(cassette_path, mode, test=item.nodeid, allow_missing=True, **options)
-        opened = using.__enter__()
-    except CassetteError as error:
-        raise _failure_without_traceback(str(error)) from None
-    # Who interrupts the run gets no report of the test: until there is one, it has not ended well.
-    item.stash[_opened], item.stash[_failure] = opened, KeyboardInterrupt()
-    yield opened
-    failure = item.stash[_failure]
-    # Items live as long as the test run; what an error and a cassette hold should not.
-    del item.stash[_opened], item.stash[_failure]
-    try:
-        using.__exit__(type(failure) if failure else None, failure, None)
-    except UnmatchedRequest as error:
-        raise _failure_without_traceback(f"{error}\n{_repair(item, opened)}") from None
-    except CassetteError as error:
-        raise _failure_without_traceback(str(error)) from None
-
-
-def _marker_options(item: pytest.Item) -> dict[str, Any]:
-    """What the markers of a test, its class and its module say; the closest one wins. Fails the test if it is wrong."""
-    options: dict[str, Any] = {}
-    for marker in item.iter_markers("cassette"):
-        given = dict(marker.kwargs)
-        if len(marker.args) > 1 or (marker.args and "name" in given):
-            pytest.fail(f"@pytest.mark.cassette takes one name, and got {marker.args!r}", pytrace=False)
-        if marker.args:
-            given["name"] = marker.args[0]
-        for key in given:
-            if key not in MARKER_OPTIONS:
-                known = ", ".join(MARKER_OPTIONS)
-                pytest.fail(f"@pytest.mark.cassette has no option {key!r} (the options are: {known})", pytrace=False)
-        options = {**{key: value for key, value in given.items() if value is not None}, **options}
-    name = options.get("name")
-    if name is not None and (not isinstance(name, str) or not name.strip("./ ")):
-        pytest.fail(
-            f"the name of a cassette is a text, such as 'login' or 'data/login.yaml', not {name!r}", pytrace=False
-        )
-    return options
-
-
-def _safe(name: str) -> str:
-    """Make a file name for any file system; a name that had to change gets a hash, so that two never meet."""
-    safe = UNSAFE.sub("_", name)
-    if not safe.isascii():
-        safe = re.sub(r"[^\x00-\x7f]", "_", safe)
-    safe = safe[:MAX_NAME_CHARACTERS]
-    if safe == name:
-        return name
-    return f"{safe}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
-
-
-# ---------------------------------------------------------------------- reports
-
-
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """Remember how the test ended. Before pytest writes its report of a failure, add what the cassette has to say."""
-    if _opened not in item.stash:
+    """Remember how the test ended; pytest writes its report next."""
+    use = use_of(item)
+    if use is None:
         return
     if call.when == "call" or call.excinfo is not None:
-        item.stash[_failure] = call.excinfo.value if call.excinfo is not None else None
-    if call.excinfo is None:
-        return
-    _hide_our_frames(call.excinfo.value)
-    opened = item.stash[_opened]
-    if opened.misses and call.when == "call":
-        # The libraries between may have kept the first line of the message only, or none.
-        messages = "\n".join(f"{miss.message}\n  (refused at {miss.where})" for miss in opened.misses)
-        item.add_report_section("call", "cassette", f"{messages}\n{_repair(item, opened)}")
+        use.failure = call.excinfo.value if call.excinfo is not None else None
+    if call.excinfo is not None:
+        from cassette_http.plugin.report import hide_our_frames
+
+        hide_our_frames(call.excinfo.value)
 
 
-def _failure_without_traceback(text: str) -> BaseException:
-    return pytest.fail.Exception(text, pytrace=False)
+# ---------------------------------------------------------------------- the run as a whole
 
 
-def _repair(item: pytest.Item, opened: Cassette) -> str:
-    mode = "new_episodes" if len(opened) else "once"
-    return f"  to record it: pytest {shlex.quote(item.nodeid)} --cassette-mode={mode}"
+class Run:
+    """Hooks that need the configuration and do not get it, and those that stand around others of ours."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Add to the report of a failure what the cassette has to say, and let it carry what is in the ledger."""
+        report = yield
+        use = use_of(item)
+        if use is not None and call.excinfo is not None:
+            from cassette_http.plugin.report import add_sections
+
+            add_sections(use, report)
+        ledger.ledger_of(item.config).give_to(report)
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        ledger.take_from_report(self._config, report)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        ledger.take_from_worker(self._config, getattr(node, "workeroutput", {}))
 
 
-def _hide_our_frames(error: BaseException | None) -> None:
-    """Let the traceback of a refusal end where a library, or the test itself, called a socket."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        if isinstance(error, UnmatchedRequest):
-            last = _last_foreign(error.__traceback__)
-            if last is not None:
-                last.tb_next = None
-        error = error.__cause__ or error.__context__
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    ledger.ledger_of(session.config).end(session.config)
 
 
-def _last_foreign(traceback: TracebackType | None) -> TracebackType | None:
-    last = None
-    while traceback is not None:
-        if not traceback.tb_frame.f_code.co_filename.startswith(PACKAGE_FOLDER):
-            last = traceback
-        traceback = traceback.tb_next
-    return last
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    from cassette_http.plugin.summary import write_summary
+
+    write_summary(terminalreporter, config)

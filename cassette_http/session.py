@@ -21,7 +21,7 @@ from cassette_http.cassette import yaml_format
 from cassette_http.cassette.index import Index, known_policy
 from cassette_http.cassette.matching import DEFAULT_MATCH, Matching, resolve
 from cassette_http.cassette.model import Header, Interaction, TLSFacts
-from cassette_http.cassette.modes import RecordMode, policy
+from cassette_http.cassette.modes import RecordMode, is_build_server, policy
 from cassette_http.cassette.redaction import Redactor, next_number
 from cassette_http.cassette.redaction_rules import ExtraRule
 from cassette_http.cassette.store import Store
@@ -174,7 +174,7 @@ def _several(given: Any) -> tuple[Any, ...]:
 
 def _default_mode() -> RecordMode:
     """`once`; but a CI server records nothing that was not asked for: a missing cassette is an error there."""
-    return RecordMode.NONE if os.environ.get("CI", "").lower() in ("true", "1") else RecordMode.ONCE
+    return RecordMode.NONE if is_build_server(os.environ) else RecordMode.ONCE
 
 
 class _Session:

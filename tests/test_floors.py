@@ -26,6 +26,7 @@ FLOORS = {
     "intercept": 3,
     "session": 4,
     "__init__": 4,
+    "plugin": 5,
     "pytest_plugin": 5,
     "cli": 5,
     "run": 5,

@@ -12,12 +12,13 @@ import pytest
 
 from cassette_http import RecordMode, session
 from cassette_http.cassette import yaml_reading
-from cassette_http.pytest_plugin import MAX_NAME_CHARACTERS
+from cassette_http.plugin import report, summary
+from cassette_http.plugin.naming import MAX_NAME_CHARACTERS
 from tests.peer import Peer, keep_alive, response
 
 # What the plugin imports late is imported here: pytester forgets what is imported during its runs, and Python would
 # then have these modules, and their classes, twice.
-__all__ = ["session", "yaml_reading"]
+__all__ = ["report", "session", "summary", "yaml_reading"]
 
 USE_PLUGIN = ["-p", "cassette_http.pytest_plugin"]
 
@@ -274,7 +275,7 @@ def test_command_line_offers_all_modes(project: Project) -> None:
         assert mode.value in result.stdout.str()
     result = project.run("--cassette-mode=sometimes")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*--cassette-mode: invalid choice: 'sometimes'*"])
+    result.stderr.fnmatch_lines(["*--cassette-mode: there is no record mode 'sometimes' (the modes are: none, once,*"])
 
 
 def test_wrong_mode_in_the_configuration_is_told_once(project: Project) -> None:
@@ -387,7 +388,10 @@ def test_traceback_of_a_refusal_does_not_lead_into_our_package(project: Project,
 
 
 WRONG_MARKERS = [
-    ("cassette(nmae='x')", "@pytest.mark.cassette has no option 'nmae' (the options are: name, mode, match, repeat)"),
+    (
+        "cassette(nmae='x')",
+        "@pytest.mark.cassette has no option 'nmae'; did you mean \"name\"? (the options are: name, *",
+    ),
     ("cassette('a', 'b')", "@pytest.mark.cassette takes one name, and got ('a', 'b')"),
     ("cassette('a', name='b')", "@pytest.mark.cassette takes one name, and got ('a',)"),
     ("cassette(7)", "the name of a cassette is a text, such as 'login' or 'data/login.yaml', not 7"),

@@ -1,0 +1,78 @@
+"""The fixtures of the plugin. `cassette_dir`, `cassette_name`, `cassette_config` are there to be overridden."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cassette_http.errors import CassetteError, UnmatchedRequest
+from cassette_http.plugin.naming import is_path, name_of_test, path_beside, safe_name
+from cassette_http.plugin.options import Place, checked, settings
+from cassette_http.plugin.uses import Use, fail, marker_options, remember_use
+
+if TYPE_CHECKING:
+    from cassette_http.board import Cassette
+
+__all__ = ["cassette", "cassette_config", "cassette_dir", "cassette_name", "cassette_path"]
+
+
+@pytest.fixture(scope="session")
+def cassette_config() -> dict[str, Any]:
+    """The options of all tests that see this fixture: what the marker takes, but for the name.
+
+    Override it, with any scope, in a conftest.py, a module or a class.
+    """
+    return {}
+
+
+@pytest.fixture(scope="module")
+def cassette_dir(request: pytest.FixtureRequest) -> Path:
+    """The folder of a module's cassettes: `<test dir>/cassettes/<module>`. Override it to keep them elsewhere."""
+    return request.path.parent / "cassettes" / safe_name(request.path.stem)
+
+
+@pytest.fixture
+def cassette_name(request: pytest.FixtureRequest) -> str:
+    """The name of this test's cassette: that of the marker, or `<Class.>test[params]`. Made safe for a file later."""
+    try:
+        name = marker_options(request.node).get("name")
+    except CassetteError as error:
+        raise fail(error) from None
+    return name or name_of_test(request.node.nodeid)
+
+
+@pytest.fixture
+def cassette_path(request: pytest.FixtureRequest, cassette_dir: Path, cassette_name: str) -> Path:
+    """Where the cassette of this test lies."""
+    if is_path(cassette_name) and cassette_name != name_of_test(request.node.nodeid):
+        return path_beside(request.path.parent, cassette_name)
+    return Path(cassette_dir) / f"{safe_name(cassette_name)}.yaml"
+
+
+@pytest.fixture
+def cassette(
+    request: pytest.FixtureRequest, cassette_config: dict[str, Any], cassette_path: Path
+) -> Iterator[Cassette]:
+    """The cassette of this test, in use from set-up to tear-down. A request that it refused fails the test."""
+    item = request.node
+    try:
+        config = checked(cassette_config, Place.CONFIG, "cassette_config")
+        options = settings(item.config).for_test(marker_options(item), config)
+        use = Use(item.config, item.nodeid, cassette_path, options, item)
+        opened = use.open()
+    except CassetteError as error:
+        raise fail(error) from None
+    remember_use(item, use)
+    yield opened
+    remember_use(item, None)
+    try:
+        use.close()
+    except UnmatchedRequest as error:
+        from cassette_http.plugin.report import repair
+
+        raise fail(f"{error}\n{repair(use)}") from None
+    except CassetteError as error:
+        raise fail(error) from None

@@ -1,0 +1,45 @@
+"""Where the cassette of a test lies: `<test dir>/cassettes/<module>/<Class.>test[params].yaml`, safe everywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+__all__ = ["is_path", "name_of_test", "path_beside", "safe_name"]
+
+SUFFIXES = (".yaml", ".yml")
+
+# Longer names do not fit into every file system together with the suffix and a hash.
+MAX_NAME_CHARACTERS = 120
+# What Windows forbids in file names, what leads elsewhere or hides a file, and what file systems spell in several ways.
+UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]|[^\x00-\x7f]|^\.+|[. ]+$')
+# Devices of Windows, whatever suffix they get.
+RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9]|conin\$|conout\$) *(?:\.|$)", re.IGNORECASE)
+
+
+def name_of_test(nodeid: str) -> str:
+    """Give the name for the cassette of a test: its node id without the file, such as "TestApi.test_a[1]"."""
+    inner = nodeid.partition("::")[2]
+    before, bracket, parameters = inner.partition("[")
+    return before.replace("::", ".") + bracket + parameters
+
+
+def safe_name(name: str) -> str:
+    """Make a file name for any file system; a name that had to change gets a hash, so that two never meet."""
+    safe = UNSAFE.sub("_", name)[:MAX_NAME_CHARACTERS]
+    if RESERVED.match(safe):
+        safe = f"_{safe}"
+    if safe == name:
+        return name
+    return f"{safe}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+
+
+def is_path(name: str) -> bool:
+    """Tell whether a name given by the user is a path beside the test: it has a slash, or a suffix."""
+    return "/" in name or name.endswith(SUFFIXES)
+
+
+def path_beside(folder: Path, name: str) -> Path:
+    """Find the cassette that a path given by the user names, seen from `folder`."""
+    return folder / (name if name.endswith(SUFFIXES) else f"{name}.yaml")

@@ -1,0 +1,256 @@
+"""The options of the pytest plugin: each is declared once, here, and all else is derived from that.
+
+Command line, ini file, marker and `cassette_config` take what the table says; so does docs/pytest.md. Precedence:
+command line, marker, `cassette_config`, ini file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import Flag, auto
+from typing import Any
+
+import pytest
+
+from cassette_http.cassette.modes import RecordMode, is_build_server
+from cassette_http.errors import InvalidOption
+
+__all__ = ["OPTIONS", "Option", "Place", "Settings", "add_options", "known_keys", "settings"]
+
+
+class Place(Flag):
+    """Where an option may be given. `cassette_config` takes what the marker takes, but for the name."""
+
+    LINE = auto()
+    INI = auto()
+    MARKER = auto()
+    CONFIG = auto()
+
+
+ANYWHERE = Place.LINE | Place.INI | Place.MARKER | Place.CONFIG
+RUN = Place.LINE | Place.INI
+TEST = Place.INI | Place.MARKER | Place.CONFIG
+CODE = Place.MARKER | Place.CONFIG
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option. `name` is its word in the marker and in `cassette_config`; command line and ini have `flag`, `ini`.
+
+    `read` makes its value of a text (command line, ini), and raises InvalidOption; `check` looks at one given in code.
+    `is_switch` needs no value on the command line. `implied` is the value of a bare flag. `part` is the module of this
+    room that serves it, and is imported by the first test for which the option has a value.
+    """
+
+    name: str
+    places: Place
+    help: str
+    values: str = ""
+    read: Callable[[str], Any] = str
+    check: Callable[[Any], Any] = lambda value: value
+    is_list: bool = False
+    is_switch: bool = False
+    implied: str | None = None
+    part: str = ""
+    flag: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.flag:
+            object.__setattr__(self, "flag", f"--cassette-{self.name.replace('_', '-')}")
+
+    @property
+    def ini(self) -> str:
+        """The key in the ini file: the flag without its dashes."""
+        return self.flag.lstrip("-").replace("-", "_")
+
+    @property
+    def destination(self) -> str:
+        """The name under which pytest keeps the value of the command line."""
+        return f"cassette_option_{self.name}"
+
+
+def one_of(what: str, values: tuple[str, ...]) -> Callable[[Any], Any]:
+    """Make a check that takes one of these texts."""
+
+    def check(value: Any) -> Any:
+        if value in values:
+            return value
+        near = get_close_matches(value, values, n=1) if isinstance(value, str) else []
+        hint = f'; did you mean "{near[0]}"?' if near else ""
+        raise InvalidOption(f"there is no {what} {value!r}{hint} (there are: {', '.join(values)})")
+
+    return check
+
+
+def name(value: Any) -> str:
+    """Check the name of a cassette."""
+    if isinstance(value, str) and value.strip("./ "):
+        return value
+    raise InvalidOption(f"the name of a cassette is a text, such as 'login' or 'data/login.yaml', not {value!r}")
+
+
+def mode(value: Any) -> str:
+    """Check a record mode, and return its word."""
+    return RecordMode.of(value).value
+
+
+def switch(value: Any) -> bool:
+    """Check what is on or off."""
+    if isinstance(value, bool):
+        return value
+    raise InvalidOption(f"takes True or False, not {value!r}")
+
+
+def words(value: str) -> list[str]:
+    """Split a text at commas and white space."""
+    return value.replace(",", " ").split()
+
+
+on_unplayed = one_of("policy for unplayed interactions", ("ignore", "warn", "fail"))
+
+OPTIONS = (
+    Option(
+        "name",
+        Place.MARKER,
+        "the cassette's file name without suffix; with a slash or a suffix, a path beside the test",
+        "text",
+        check=name,
+    ),
+    Option(
+        "mode",
+        ANYWHERE,
+        "what may be done with a request (docs/record-modes.md); by default nothing is recorded",
+        "|".join(one.value for one in RecordMode),
+        read=mode,
+        check=mode,
+    ),
+    Option("match", TEST, "what must be equal for an interaction to answer a request", "matchers", words, is_list=True),
+    Option("repeat", TEST, "what a request gets whose interactions were all played", "fail|last|cycle"),
+    Option("pace", TEST, "how fast recorded pieces come: at once, or as on the day of recording", "fast|recorded"),
+    Option("redact", CODE, "more rules for secrets", "rules"),
+    Option("keep", TEST, "rules for secrets to turn off, by name", "rules", words, is_list=True),
+    Option("secrets", CODE, "values that are restored in replay, by name", "names and values"),
+    Option(
+        "on_unplayed",
+        ANYWHERE,
+        "what becomes of a test that passes and leaves interactions unplayed",
+        "ignore|warn|fail",
+        read=on_unplayed,
+        check=on_unplayed,
+    ),
+    Option(
+        "no_cassette",
+        RUN,
+        "run live: no cassette is recorded or played",
+        is_switch=True,
+        flag="--no-cassette",
+    ),
+)
+
+BY_NAME = {option.name: option for option in OPTIONS}
+
+# What the plugin deals with itself; the others are arguments of `use_cassette`.
+OWN = frozenset({"name", "on_unplayed", "no_cassette"})
+
+
+def known_keys(place: Place) -> list[str]:
+    """The words that a place takes."""
+    return [option.name for option in OPTIONS if place in option.places]
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare what the table says to pytest."""
+    group = parser.getgroup("cassette", "HTTP cassettes")
+    for option in OPTIONS:
+        if Place.LINE in option.places:
+            _add_flag(group, option)
+        if Place.INI in option.places:
+            kind = "bool" if option.is_switch else "args" if option.is_list else "string"
+            text = option.help + (f" ({option.values})" if option.values else "")
+            parser.addini(option.ini, text, type=kind, default=None)  # type: ignore[arg-type]  # one of its literals
+
+
+def _add_flag(group: pytest.OptionGroup, option: Option) -> None:
+    given: dict[str, Any] = {"dest": option.destination, "default": None, "help": option.help}
+    if option.is_switch:
+        given["action"] = "store_true"
+    else:
+        given |= {"metavar": option.values, "type": _typed(option)}
+        if option.implied is not None:
+            given |= {"nargs": "?", "const": option.implied}
+    group.addoption(option.flag, **given)
+
+
+def _typed(option: Option) -> Callable[[str], Any]:
+    from argparse import ArgumentTypeError
+
+    def read(text: str) -> Any:
+        try:
+            return option.read(text)
+        except InvalidOption as error:
+            raise ArgumentTypeError(str(error)) from None
+
+    return read
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was said for the run as a whole: on the `line`, and in the `ini` file; only what was said is in there."""
+
+    line: Mapping[str, Any]
+    ini: Mapping[str, Any]
+
+    def get(self, name: str) -> Any:
+        """The value for the run; None if nothing was said."""
+        return self.line.get(name, self.ini.get(name))
+
+    def for_test(self, marker: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of one test. On a build server nothing is recorded that the command line does not ask for."""
+        chosen = {"mode": RecordMode.NONE.value, **self.ini, **config, **marker, **self.line}
+        if "mode" not in self.line and is_build_server(os.environ):
+            chosen["mode"] = RecordMode.NONE.value
+        return chosen
+
+
+_settings = pytest.StashKey[Settings]()
+
+
+def settings(config: pytest.Config) -> Settings:
+    """The settings of this run. Raises UsageError for a wrong one in the ini file."""
+    if _settings not in config.stash:
+        line = {one.name: config.getoption(one.destination) for one in OPTIONS if Place.LINE in one.places}
+        ini = {one.name: _of_ini(config, one) for one in OPTIONS if Place.INI in one.places}
+        given = [{name: value for name, value in each.items() if value is not None} for each in (line, ini)]
+        config.stash[_settings] = Settings(*given)
+    return config.stash[_settings]
+
+
+def _of_ini(config: pytest.Config, option: Option) -> Any:
+    value = config.getini(option.ini)
+    if value is None or value == "" or value == []:
+        return None
+    if option.is_switch:
+        return value or None
+    try:
+        if option.is_list:
+            return [word for each in value for word in option.read(each)]
+        return option.read(value)
+    except InvalidOption as error:
+        raise pytest.UsageError(f"{option.ini}: {error}") from None
+
+
+def checked(given: Mapping[str, Any], place: Place, who: str) -> dict[str, Any]:
+    """Check what was given in code, by `who`; what is None was not given. Raises InvalidOption."""
+    known = known_keys(place)
+    for key in given:
+        if key not in known:
+            raise InvalidOption(f"{who} has no option {key!r}{_hint(key, known)} (the options are: {', '.join(known)})")
+    return {key: BY_NAME[key].check(value) for key, value in given.items() if value is not None}
+
+
+def _hint(key: str, known: Iterable[str]) -> str:
+    near = get_close_matches(key, list(known), n=1)
+    return f'; did you mean "{near[0]}"?' if near else ""
