@@ -1,6 +1,7 @@
 """Library x behaviour of the peer x (live, recording, replaying): each parses real octets with its own parser.
 
-None of them is known to the package. The table of `tests/test_modes_agree.py` has the standard library and requests.
+None of them is known to the package. Each driver imports its library itself, so that one can be driven where the others
+are not installed. The table of `tests/test_modes_agree.py` has the standard library and requests.
 """
 
 from __future__ import annotations
@@ -12,13 +13,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-import httplib2
-import httpx
 import pytest
-import tornado.httpclient
-import trio
-import urllib3
 
 from tests.behaviours import BEHAVIOURS, READ_TIMEOUT_S, Asked, assert_same_three_times
 from tests.peer import Peer, Script
@@ -32,6 +27,8 @@ def seen_error(error: BaseException) -> Seen:
 
 
 def with_urllib3(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
+    import urllib3
+
     seen: list[Seen] = []
     tls = {"ssl_context": trust} if url.startswith("https") else {}
     with urllib3.PoolManager(retries=False, timeout=READ_TIMEOUT_S, **tls) as pool:
@@ -45,6 +42,8 @@ def with_urllib3(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
 
 
 def with_httpx(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
+    import httpx
+
     seen: list[Seen] = []
     with httpx.Client(verify=trust, timeout=READ_TIMEOUT_S, trust_env=False, follow_redirects=True) as client:
         for method, path, body in asked:
@@ -58,6 +57,8 @@ def with_httpx(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
 
 
 def with_async_httpx(run: Callable[[Callable[[], Awaitable[list[Seen]]]], list[Seen]]) -> Callable[..., list[Seen]]:
+    import httpx
+
     def ask_all(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
         async def ask() -> list[Seen]:
             seen: list[Seen] = []
@@ -78,6 +79,8 @@ def with_async_httpx(run: Callable[[Callable[[], Awaitable[list[Seen]]]], list[S
 
 
 def with_aiohttp(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
+    import aiohttp
+
     async def ask() -> list[Seen]:
         seen: list[Seen] = []
         timeout = aiohttp.ClientTimeout(total=None, sock_read=READ_TIMEOUT_S)
@@ -95,6 +98,8 @@ def with_aiohttp(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
 
 
 def with_httplib2(url: str, asked: Asked, trust: ssl.SSLContext, ca_file: Path) -> list[Seen]:
+    import httplib2
+
     seen: list[Seen] = []
     http = httplib2.Http(timeout=READ_TIMEOUT_S, ca_certs=str(ca_file))
     for method, path, body in asked:
@@ -108,6 +113,8 @@ def with_httplib2(url: str, asked: Asked, trust: ssl.SSLContext, ca_file: Path) 
 
 
 def with_tornado(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
+    import tornado.httpclient
+
     async def ask() -> list[Seen]:
         seen: list[Seen] = []
         client = tornado.httpclient.AsyncHTTPClient(force_instance=True)
@@ -127,11 +134,17 @@ def with_tornado(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
     return asyncio.run(ask())
 
 
+def run_on_trio(ask: Callable[[], Awaitable[list[Seen]]]) -> list[Seen]:
+    import trio
+
+    return trio.run(ask)
+
+
 LIBRARIES = [
     pytest.param(with_urllib3, id="urllib3"),
     pytest.param(with_httpx, id="httpx"),
     pytest.param(with_async_httpx(lambda ask: asyncio.run(ask())), id="httpx-asyncio"),
-    pytest.param(with_async_httpx(trio.run), id="httpx-trio"),
+    pytest.param(with_async_httpx(run_on_trio), id="httpx-trio"),
     pytest.param(with_aiohttp, id="aiohttp"),
     pytest.param(with_httplib2, id="httplib2"),
     pytest.param(with_tornado, id="tornado"),
