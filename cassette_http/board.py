@@ -6,9 +6,6 @@ a request, redacts and stores what was recorded, and keeps what went wrong until
 
 from __future__ import annotations
 
-import os
-import sys
-import sysconfig
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cassette_http.caller import caller
 from cassette_http.cassette import yaml_format
 from cassette_http.cassette.index import Entry, Index
 from cassette_http.cassette.matching import Matching, explain_miss
@@ -239,25 +237,5 @@ class Board:
             mode=self.cassette.record_mode.value,
             matching=self._matching,
         )
-        self.cassette.misses.append(Miss(request, message, _caller()))
+        self.cassette.misses.append(Miss(request, message, caller()))
         return UnmatchedRequest(message)
-
-
-_FOREIGN = tuple(
-    folder + os.sep
-    for folder in {
-        os.path.dirname(__file__),
-        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
-    }
-)
-
-
-def _caller() -> str:
-    """The innermost line that is neither ours, nor the standard library's, nor an installed package's."""
-    frame = sys._getframe(1)
-    fallback = frame
-    while frame is not None:
-        if not frame.f_code.co_filename.startswith(_FOREIGN):
-            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-        fallback, frame = frame, frame.f_back  # type: ignore[assignment]  # None ends the loop
-    return f"{fallback.f_code.co_filename}:{fallback.f_lineno}"
