@@ -6,6 +6,7 @@ a request, redacts and stores what was recorded, and keeps what went wrong until
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -22,8 +23,9 @@ from cassette_http.cassette.modes import Policy, RecordMode
 from cassette_http.cassette.redaction import Redactor
 from cassette_http.cassette.store import Store
 from cassette_http.errors import CassetteFormatError, UnmatchedRequest
+from cassette_http.transport import base
 from cassette_http.transport.channel import Channel
-from cassette_http.transport.socket_face import clock
+from cassette_http.transport.socket_face import CassetteTransport, clock
 
 __all__ = ["Board", "Cassette", "Miss"]
 
@@ -187,6 +189,10 @@ class Board:
 
     def redact_again(self) -> None:
         """Take out of the file what was recognised as a secret only after it was written."""
+        with self._lock:
+            self._redact_again()
+
+    def _redact_again(self) -> None:
         recorded, learned = self.cassette.recorded, self._redactor.learned
         replaced: dict[bytes, bytes] = {}
         for position, interaction in enumerate(recorded):
@@ -198,6 +204,20 @@ class Board:
         if replaced:
             with self._deferring_errors():
                 self._store.replace(replaced)
+
+    # ------------------------------------------------------------------ forks
+
+    def hold(self) -> None:
+        """Before a fork: no other thread may be in the middle of something, as its copy in the child stays there."""
+        self._lock.acquire()
+
+    def go_on(self) -> None:
+        self._lock.release()
+
+    def go_on_in_child(self) -> None:
+        for channel in tuple(self._channels):
+            channel.go_on_in_child()
+        self._lock.release()
 
     # ------------------------------------------------------------------ inside
 
@@ -239,3 +259,30 @@ class Board:
         )
         self.cassette.misses.append(Miss(request, message, caller()))
         return UnmatchedRequest(message)
+
+
+class _Fork(threading.local):
+    """The boards that this thread keeps still while it forks."""
+
+    def __init__(self) -> None:
+        self.held: list[Board] = []
+
+    def begin(self) -> None:
+        boards = {one.board for one in base.all_in_use() if isinstance(one, CassetteTransport)}
+        for board in sorted(boards, key=id):  # two threads may fork at the same time
+            assert isinstance(board, Board)
+            board.hold()
+            self.held.append(board)
+
+    def end(self) -> None:
+        while self.held:
+            self.held.pop().go_on()
+
+    def end_in_child(self) -> None:
+        while self.held:
+            self.held.pop().go_on_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    _fork = _Fork()
+    os.register_at_fork(before=_fork.begin, after_in_parent=_fork.end, after_in_child=_fork.end_in_child)

@@ -5,6 +5,7 @@ The hooks are in place while at least one cassette is in use, and look up which 
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,3 +39,7 @@ def intercepting() -> Iterator[None]:
                 expected_hellos.clear()
                 for room in (tls, sockets, names):
                     room.PATCHES.remove()
+
+
+if hasattr(os, "register_at_fork"):  # a child must not begin with hooks that are half in place
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)

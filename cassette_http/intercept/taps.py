@@ -1,19 +1,15 @@
 """What stands behind an intercepted socket: a `Tap`, which runs a channel and keeps the descriptor's readiness true.
 
-The object that the library holds stays its own: a real `socket.socket` with a real descriptor. While nobody was
-dialled, the descriptor is one end of a local pair that *stands in* for a connection, so that pools, `select` and event
-loops can watch it: readable exactly when a read would not have to wait.
+The object that the library holds stays its own: a real `socket.socket` with a real descriptor.
 """
 
 from __future__ import annotations
 
 import errno
-import itertools
 import os
 import re
 import selectors
 import socket
-import sys
 import threading
 import weakref
 from collections import deque
@@ -24,6 +20,7 @@ from typing import Any, Protocol, TypeVar
 from cassette_http.cassette.model import Failure, Origin
 from cassette_http.intercept.current import board_to_follow
 from cassette_http.intercept.names import Target
+from cassette_http.intercept.stand_ins import WAKE, StandIn
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.failures import rebuild
 from cassette_http.transport.socket_face import NOT_NOW, Host, Line, Switchboard, octets_of
@@ -54,9 +51,6 @@ _setsockopt = socket.socket.setsockopt
 _fileno = socket.socket.fileno
 _getpeername = socket.socket.getpeername
 _shutdown = socket.socket.shutdown
-
-# What a loop gets from a stand-in below TLS, to make it ask the TLS object above.
-WAKE = b"\0"
 
 
 class Above(Protocol):
@@ -109,8 +103,6 @@ HOST_FIELD = re.compile(rb"\nHost:[ \t]*(\[[^\]\r\n]*\]|[^:\r\n]*)", re.IGNORECA
 # Reads that may wait for a client that does not take them.
 MOST_ARRIVED = 2
 
-_numbers = itertools.count(1)
-
 _taps: weakref.WeakKeyDictionary[socket.socket, Tap] = weakref.WeakKeyDictionary()
 
 
@@ -127,6 +119,15 @@ def put_tap(sock: socket.socket, tap: Tap) -> None:
 def take_tap(sock: socket.socket) -> Tap | None:
     """Part `sock` and its tap."""
     return _taps.pop(sock, None)
+
+
+def _renew_taps() -> None:
+    for tap in tuple(_taps.values()):
+        tap.renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_taps)
 
 
 def alive(reference: weakref.ref[Socket]) -> Socket:
@@ -239,17 +240,6 @@ class Pump:
             selector.select()
 
 
-def _give_name(far_end: socket.socket) -> None:
-    """A peer without a name is "", which libraries that expect an address stumble over once the hooks are gone."""
-    if sys.platform == "linux":  # elsewhere the name would be a file
-        far_end.bind(f"\0cassette-http-{os.getpid()}-{next(_numbers)}")
-
-
-def _write_raw(descriptor: int) -> None:
-    with suppress(OSError):
-        os.write(descriptor, WAKE)
-
-
 def refuse_unwatchable(sock: socket.socket, board: Switchboard) -> None:
     """Break off a live connection that a loop is watching, if it would now have to carry played octets.
 
@@ -304,37 +294,29 @@ class Tap:
         self.connecting: Callable[[int], None] | None = None  # to be told how a non-blocking connect ended
         self.pending_error = 0  # of a played non-blocking connect, for SO_ERROR
         self._sock = weakref.ref(sock)
-        self._far_end: socket.socket | None = None
-        self._is_marked = False
+        self._stand_in: StandIn | None = None
         self._rests = False
-        self._lock = threading.Lock()
-        self._stood_in = False
         self._is_watched = sock.gettimeout() == 0
         host.channel.on_left = self.leave
 
     @property
     def stands_in(self) -> bool:
         """The descriptor is an end of a local pair, not a connection."""
-        return self._far_end is not None
+        return self._stand_in is not None and self._stand_in.is_there
 
     # ------------------------------------------------------------------ the descriptor
 
     def stand_in(self) -> None:
         """Put an end of a local pair under the socket's descriptor, as nobody was dialled."""
-        sock = alive(self._sock)
-        near, self._far_end = socket.socketpair()
-        _give_name(self._far_end)
-        self._stood_in, self._is_marked = True, False
-        near.setblocking(sock.gettimeout() is None)
-        os.dup2(near.fileno(), _fileno(sock), inheritable=False)
-        near.close()
+        self._stand_in = StandIn(alive(self._sock))
 
     def hand_over(self, sock: socket.socket, host: Host) -> Tap:
         """The tap for the connection that was put over this one (TLS), on the same descriptor."""
         tap = Tap(sock, self.board, host, self.target, self.peer)
         tap.options = self.options
-        tap._far_end, self._far_end = self._far_end, None
-        tap._stood_in, tap._is_marked = self._stood_in, self._is_marked
+        tap._stand_in, self._stand_in = self._stand_in, None
+        if tap._stand_in is not None:
+            tap._stand_in.move(sock)
         tap._is_watched = self._is_watched
         tap.show()
         return tap
@@ -344,8 +326,9 @@ class Tap:
         sock = alive(self._sock)
         self.peer = _getpeername(dialled)
         os.dup2(_fileno(dialled), _fileno(sock), inheritable=False)
-        self._stood_in = False
-        self.leave()
+        if self._stand_in is not None:
+            self._stand_in.close()
+            self._stand_in = None
         for option in self.options:
             _setsockopt(sock, *option)
 
@@ -354,19 +337,8 @@ class Tap:
 
         One that has not yet played all of a response looks broken, as its client must not take the part for the whole.
         """
-        with self._lock:
-            sock = self._sock()
-            if self._far_end is None:
-                return
-            if sock is not None and _fileno(sock) >= 0:
-                if self._is_marked:
-                    os.read(_fileno(sock), 1)
-                    self._is_marked = False
-                if self.host.channel.is_cut_short:
-                    # A local socket whose end is closed with octets unread reports a reset.
-                    _write_raw(_fileno(sock))
-            self._far_end.close()
-            self._far_end = None
+        if self._stand_in is not None:
+            self._stand_in.leave(is_cut_short=self.host.channel.is_cut_short)
 
     def watch(self) -> None:
         """Somebody asks for the descriptor: from now on it shows whether something is due.
@@ -378,22 +350,14 @@ class Tap:
 
     def show(self) -> None:
         """Make the stand-in readable exactly if something is due. Called from any thread."""
-        if not self._is_watched:
-            return
-        with self._lock:
-            sock = self._sock()
-            if self._far_end is None or sock is None:
-                return
-            is_due = self.is_due
-            if not is_due:
-                self._show_later()
-            if is_due is self._is_marked:
-                return
-            if self._is_marked:
-                os.read(_fileno(sock), 1)
-            else:
-                self._far_end.send(WAKE)
-            self._is_marked = not self._is_marked
+        if self._is_watched and self._stand_in is not None:
+            self._stand_in.show(self._is_due_now)
+
+    def _is_due_now(self) -> bool:
+        is_due = self.is_due
+        if not is_due:
+            self._show_later()
+        return is_due
 
     def _show_later(self) -> None:
         """Come back when the recorded pace brings the next piece."""
@@ -448,16 +412,20 @@ class Tap:
             return self.host.receive_into(view)
         finally:
             self.show()
-            self._rests = self._is_marked
+            self._rests = self._stand_in is not None and self._stand_in.is_marked
 
     def close(self) -> None:
         if self.above is not None:
             self.above.closed()
         self.host.close()
-        with self._lock:
-            if self._far_end is not None:
-                self._far_end.close()
-                self._far_end = None
+        if self._stand_in is not None:
+            self._stand_in.close()
+
+    def renew(self) -> None:
+        """After a fork, in the child."""
+        if self._stand_in is not None:
+            self._stand_in.renew()
+            self.show()
 
     def follow_above(self, host: Host) -> None:
         """The same as for a plain socket, for `host`, which serves the TLS object above this one."""
@@ -471,7 +439,7 @@ class Tap:
         board = board_to_follow(self.board)
         if board is None:
             return
-        if not self._stood_in:
+        if self._stand_in is None:
             refuse_unwatchable(sock, board)
         elif not self.stands_in:
             self.stand_in()

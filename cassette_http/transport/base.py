@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Literal, Protocol
 
 from cassette_http.transport import live
 
-__all__ = ["Address", "Stream", "Transport", "connect", "current", "current_here", "fill", "start_tls"]
+__all__ = ["Address", "Stream", "Transport", "all_in_use", "connect", "current", "current_here", "fill", "start_tls"]
 
 Address = tuple[str, int]
 
@@ -63,6 +63,11 @@ def current() -> Transport | None:
 def current_here() -> Transport | None:
     """The transport of this very context; None in a thread that was only started inside the block."""
     return _in_context.get()
+
+
+def all_in_use() -> tuple[Transport, ...]:
+    """The transports of all blocks that are open in this process."""
+    return tuple(_in_process)
 
 
 @contextmanager

@@ -149,6 +149,13 @@ class Channel:
         self._refusal: UnmatchedRequest | None = None
         self._ended = False
 
+    def go_on_in_child(self) -> None:
+        """After a fork: a thread that is not there any more may hold the lock, and the parent keeps what it began."""
+        self.lock = threading.RLock()
+        self.moved = threading.Condition(self.lock)
+        for exchange in self._exchanges:
+            exchange.is_kept = True
+
     @property
     def can_play(self) -> bool:
         """A request may be answered without the peer, so there may be no need to dial."""
