@@ -17,7 +17,7 @@ from pathlib import Path
 from cassette_http.caller import caller
 from cassette_http.cassette import yaml_format
 from cassette_http.cassette.index import Entry, Index
-from cassette_http.cassette.matching import Matching, explain_miss
+from cassette_http.cassette.matching import Explanation, Matching, explain_miss
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Request, TLSFacts, Track
 from cassette_http.cassette.modes import Policy, RecordMode
 from cassette_http.cassette.redaction import Redactor
@@ -35,8 +35,18 @@ class Miss:
     """A request that was refused. `where` is the line of the user's code that led to it, as "file:line"."""
 
     request: Request
-    message: str
     where: str
+    explanation: Explanation
+
+    @property
+    def message(self) -> str:
+        """The text of the UnmatchedRequest."""
+        return self.explanation.message
+
+    @property
+    def reason(self) -> str:
+        """Why nothing answered, in a few words, such as "POST /refunds: body $.amount 1200 != 1250"."""
+        return self.explanation.reason
 
 
 class Cassette:
@@ -49,6 +59,8 @@ class Cassette:
         self.path, self.record_mode = path, record_mode
         self.misses: list[Miss] = []
         self.recorded: list[Interaction] = []
+        self.connects = 0
+        """How many live connections were asked for."""
         self._index = index
 
     def __repr__(self) -> str:
@@ -79,6 +91,11 @@ class Cassette:
     def play_count(self) -> int:
         """How many requests were answered from the cassette."""
         return sum(entry.plays for entry in self._index.made)
+
+    @property
+    def unplayed_count(self) -> int:
+        """How many of the loaded interactions answered none; other than `unplayed`, it parses none of them."""
+        return len(self._index) - sum(1 for entry in self._index.made if entry.plays)
 
 
 class Board:
@@ -144,6 +161,10 @@ class Board:
             self._append(yaml_format.dump_interaction(interaction))
 
     # ------------------------------------------------------------------ connections
+
+    def connects(self) -> None:
+        with self._lock:
+            self.cassette.connects += 1
 
     def open_channel(self, origin: Origin, via: Origin | None) -> Channel:
         channel = Channel(origin, self, clock, via)
@@ -250,15 +271,15 @@ class Board:
         candidates = [
             (entry.number, entry.request, entry.plays > 0) for entry in self._index.entries if entry.request is not None
         ]
-        message = explain_miss(
+        explanation = explain_miss(
             request,
             candidates,
             cassette=str(self.cassette.path),
             mode=self.cassette.record_mode.value,
             matching=self._matching,
         )
-        self.cassette.misses.append(Miss(request, message, caller()))
-        return UnmatchedRequest(message)
+        self.cassette.misses.append(Miss(request, caller(), explanation))
+        return UnmatchedRequest(explanation.message)
 
 
 class _Fork(threading.local):

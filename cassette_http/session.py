@@ -9,7 +9,7 @@ import platform
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,6 +54,8 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
       replay (docs/redaction.md).
     - `test` is kept in the cassette's head.
     - `allow_missing` makes record mode "none" take a missing file for an empty cassette.
+    - `everywhere` takes over from all blocks that are open, also in contexts that were copied before (of the event loop
+      that a test runner keeps, say); the default is for this context, and for threads that have no cassette of theirs.
 
     Raises InvalidOption for an option that does not exist; on entering CassetteNotFound (record mode "none") and
     CassetteFormatError; on leaving CassetteNotWritable if something could not be written, and UnmatchedRequest if a
@@ -73,6 +75,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
         secrets: Mapping[str, str | bytes] | None = None,
         test: str | None = None,
         allow_missing: bool = False,
+        everywhere: bool = False,
     ) -> None:
         mode = _default_mode() if record_mode is None else RecordMode.of(record_mode)
         # A wrong option is reported here, where the user wrote it.
@@ -97,6 +100,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
             redaction,
             test,
             allow_missing,
+            everywhere,
         )
         self._open: list[_Session] = []
 
@@ -109,10 +113,13 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
         self, cls: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         # Blocks of one object may overlap in several tasks or threads: each leaves the session that is its own.
-        here = base.current_here()
-        session = next((one for one in reversed(self._open) if one.transport is here), self._open[-1])
+        session = next((one for one in reversed(self._open) if base.was_put_here(one.transport)), self._open[-1])
         self._open.remove(session)
         session.close(error)
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Take the cassette out of use for a while: what was in use before it is so again."""
+        return base.set_aside(self._open[-1].transport)
 
     async def __aenter__(self) -> Cassette:
         return self.__enter__()
@@ -165,6 +172,7 @@ class _Options:
     redaction: dict[str, Any]
     test: str | None
     allow_missing: bool
+    everywhere: bool
 
 
 def _several(given: Any) -> tuple[Any, ...]:
@@ -211,7 +219,7 @@ class _Session:
         self._slots = ExitStack()
         self._slots.enter_context(intercepting())
         self._slots.callback(self.board.leave)
-        self._slots.enter_context(base.fill(self.transport))
+        self._slots.enter_context(base.fill(self.transport, is_for_everyone=options.everywhere))
 
     def close(self, error: BaseException | None) -> None:
         """Leave the transports, then the file. Raises what went unnoticed, unless `error` is under way already."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import os
 import signal
 import socket
@@ -319,6 +320,69 @@ def test_tasks_of_one_loop_each_have_their_own_cassette(counter: Peer, tmp_path:
         return await asyncio.gather(ask("a", meet), ask("b", meet))
 
     assert asyncio.run(both()) == [["/a"], ["/b"]]
+
+
+def test_context_that_was_copied_in_a_block_knows_nothing_of_it_afterwards(counter: Peer, tmp_path: Path) -> None:
+    with use_cassette(tmp_path / "left.yaml"):
+        context = contextvars.copy_context()  # as the event loop of a test runner keeps it
+    with use_cassette(tmp_path / "now.yaml") as cassette:
+        context.run(get, f"{counter.url}/a")
+    assert targets(cassette) == ["/a"]
+    assert context.run(get, f"{counter.url}/b") == "/b 2"
+
+
+def test_cassette_for_everywhere_takes_over_from_open_blocks_in_all_contexts(counter: Peer, tmp_path: Path) -> None:
+    with use_cassette(tmp_path / "outer.yaml") as outer:
+        context = contextvars.copy_context()
+        with use_cassette(tmp_path / "test.yaml", everywhere=True) as inner:
+            context.run(get, f"{counter.url}/1")
+            with use_cassette(tmp_path / "innermost.yaml") as innermost:
+                get(f"{counter.url}/2")
+                context.run(get, f"{counter.url}/3")
+            get(f"{counter.url}/4")
+        context.run(get, f"{counter.url}/5")
+        get(f"{counter.url}/6")
+    assert [targets(each) for each in (outer, inner, innermost)] == [["/5", "/6"], ["/1", "/4"], ["/2", "/3"]]
+
+
+@pytest.mark.parametrize("ask", [get, get_with_our_client], ids=["urllib", "our client"])
+def test_paused_cassette_leaves_the_field_to_the_one_around_it(
+    ask: Callable[[str], str], counter: Peer, tmp_path: Path
+) -> None:
+    inside = use_cassette(tmp_path / "inner.yaml")
+    with use_cassette(tmp_path / "outer.yaml") as outer, inside as inner:
+        ask(f"{counter.url}/1")
+        with inside.paused():
+            ask(f"{counter.url}/2")
+        ask(f"{counter.url}/3")
+    assert (targets(outer), targets(inner)) == (["/2"], ["/1", "/3"])
+
+
+def test_block_that_began_while_another_was_paused_lies_below_it(counter: Peer, tmp_path: Path) -> None:
+    late = use_cassette(tmp_path / "late.yaml")
+    early = use_cassette(tmp_path / "early.yaml", everywhere=True)
+    first = early.__enter__()
+    with early.paused():
+        second = late.__enter__()
+        get(f"{counter.url}/1")
+    get(f"{counter.url}/2")
+    early.__exit__(None, None, None)
+    get(f"{counter.url}/3")
+    late.__exit__(None, None, None)
+    assert (targets(first), targets(second)) == (["/2"], ["/1", "/3"])
+    assert get(f"{counter.url}/4") == "/4 4"
+    assert targets(second) == ["/1", "/3"]
+
+
+@pytest.mark.parametrize("ask", [get, get_with_our_client], ids=["urllib", "our client"])
+def test_live_connections_are_counted(ask: Callable[[str], str], counter: Peer, path: Path) -> None:
+    with use_cassette(path) as cassette:
+        for number in range(3):
+            ask(f"{counter.url}/{number}")
+        assert cassette.connects == counter.connections == 3
+    with use_cassette(path) as cassette:
+        ask(f"{counter.url}/0")
+        assert (cassette.connects, cassette.play_count, cassette.unplayed_count) == (0, 1, 2)
 
 
 # ---------------------------------------------------------------------- misses

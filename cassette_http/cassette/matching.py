@@ -32,13 +32,23 @@ from hashlib import blake2b
 from itertools import islice, zip_longest
 from operator import itemgetter
 from string import ascii_letters, digits
-from typing import Any, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from cassette_http.cassette.decoding import codings_of, decoded
 from cassette_http.cassette.model import Request
 from cassette_http.errors import InvalidOption
 
-__all__ = ["DEFAULT_MATCH", "NAMED", "Filter", "Matcher", "Matching", "explain_miss", "fields", "resolve"]
+__all__ = [
+    "DEFAULT_MATCH",
+    "NAMED",
+    "Explanation",
+    "Filter",
+    "Matcher",
+    "Matching",
+    "explain_miss",
+    "fields",
+    "resolve",
+]
 
 Matcher: TypeAlias = Callable[[Request], Hashable]
 Filter: TypeAlias = Callable[[Request, Request], "bool | None"]
@@ -494,6 +504,20 @@ _EXPLAINED: dict[str, Callable[[Request, Request], Iterator[str]]] = {
 _WEIGHTS = {"host": 16.0, "path": 8.0, "uri": 8.0, "method": 4.0, "scheme": 1.0, "port": 1.0}
 
 
+class Explanation(NamedTuple):
+    """Why nothing answered a request: the `message` of UnmatchedRequest, and the `reason` in a few words.
+
+    `number`, `request` and `differences` are of the nearest interaction, if the cassette has any; no differences means
+    that it matches, but was already played.
+    """
+
+    message: str
+    reason: str
+    number: int | None = None
+    request: Request | None = None
+    differences: tuple[str, ...] = ()
+
+
 def explain_miss(
     sent: Request,
     candidates: Sequence[tuple[int, Request, bool]],
@@ -502,8 +526,8 @@ def explain_miss(
     mode: str,
     matching: Matching,
     most: int = 3,
-) -> str:
-    """Write the text of an UnmatchedRequest.
+) -> Explanation:
+    """Explain an UnmatchedRequest.
 
     `candidates` are the interactions of the cassette: number to show, request, whether it was already played.
     All requests come in redacted form. The first line says what was asked and why the nearest one does not
@@ -511,18 +535,22 @@ def explain_miss(
     """
     asked = f"{sent.method} {_long(sent.url)}"
     advice = f'  record_mode="{mode}" does not record; to add it, run with record_mode="new_episodes"'
+    short = f"{sent.method} {_short(_target_text(sent))}"
     if not candidates:
-        return f"{cassette} has no interaction for {asked}: it is empty\n{advice}"
+        text = f"{cassette} has no interaction for {asked}: it is empty\n{advice}"
+        return Explanation(text, f"{short}: the cassette is empty")
     key = matching.key(sent)
     nearest = sorted(candidates, key=lambda each: (_distance(matching, key, sent, each[1]), each[2], each[0]))
     explained = [
         (number, request, played, matching.differences(sent, request)) for number, request, played in nearest[:most]
     ]
-    number, _, _, differences = explained[0]
+    number, nearest_request, _, differences = explained[0]
     if differences:
         first = f"no interaction for {asked}; nearest is interaction {number}, {differences[0]}"
+        reason = _in_short(differences[0])
     else:
-        first = f"no further interaction for {asked}; interaction {number} matches, but was already played"
+        reason = f"interaction {number} matches, but was already played"
+        first = f"no further interaction for {asked}; {reason}"
     lines = [f"{cassette} has {first}"]
     for number, request, played, differences in explained:
         state = ", already played" if played else ""
@@ -530,7 +558,18 @@ def explain_miss(
         lines += [f"    {line}" for line in differences or ["matches"]]
     if not explained[0][3]:
         lines.append('  each answers once; to let them answer again, set repeat="last" or repeat="cycle"')
-    return "\n".join([*lines, advice])
+    return Explanation("\n".join([*lines, advice]), f"{short}: {reason}", number, nearest_request, tuple(differences))
+
+
+def _target_text(request: Request) -> str:
+    """What a reader calls a request of one server: its path, with the query if there is one."""
+    path, query = _target(request)
+    return f"{path}?{query}" if query else path
+
+
+def _in_short(difference: str) -> str:
+    """Spell a line of `Matching.differences` with fewer words: what was recorded stands on the left."""
+    return difference.replace(": ", " ", 1).replace("recorded ", "", 1).replace(" != sent ", " != ", 1)
 
 
 def _long(url: str) -> str:

@@ -57,6 +57,7 @@ def _tapped_connect(original: Any, self: socket.socket, address: Any) -> Any:
 
     def dial() -> Line:
         sock = alive(here)
+        tap.board.connects()
         try:
             if not tap.stands_in and is_invented(address):
                 found = socket.getaddrinfo(target.host, target.port, sock.family, socket.SOCK_STREAM)

@@ -26,6 +26,7 @@ def dial_above(
 ) -> ssl.SSLSocket:
     """Make the live TLS connection for a program that believes it has one: connect, tunnel, handshake by `wrap`."""
     peer = Origin("tcp", below.target.host, below.target.port)
+    below.board.connects()
     with keeping_failure(below.board, peer, FailureKind.CONNECT):
         fresh = live.connect((peer.host, peer.port), timeout_s)
     lower = below.host.channel

@@ -6,7 +6,9 @@ client asks at each connect, so that it never knows about cassettes.
 
 from __future__ import annotations
 
+import os
 import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,7 +16,19 @@ from typing import Any, BinaryIO, Literal, Protocol
 
 from cassette_http.transport import live
 
-__all__ = ["Address", "Stream", "Transport", "all_in_use", "connect", "current", "current_here", "fill", "start_tls"]
+__all__ = [
+    "Address",
+    "Stream",
+    "Transport",
+    "all_in_use",
+    "connect",
+    "current",
+    "current_here",
+    "fill",
+    "set_aside",
+    "start_tls",
+    "was_put_here",
+]
 
 Address = tuple[str, int]
 
@@ -48,8 +62,50 @@ class Transport(Protocol):
 
 
 _in_context: ContextVar[Transport | None] = ContextVar("cassette_http_transport", default=None)
-# Threads that were started inside `use_cassette` do not inherit its context: they find the process-wide transport.
-_in_process: list[Transport] = []
+
+
+class _Slot:
+    """The transports in use, in the order in which they were put there.
+
+    A context says which of them it has, but for those below one that is for everyone: the context may have been copied
+    before that one came (that of a test runner's event loop, say). Threads that were started inside `use_cassette` do
+    not inherit its context, and old contexts know only transports that have left: they find the last one.
+    """
+
+    def __init__(self) -> None:
+        # Replaced, never changed: they are read without the lock.
+        self.used: tuple[Transport, ...] = ()
+        self.visible: tuple[Transport, ...] = ()
+        self._lock = threading.Lock()
+        self._all: list[tuple[Transport, bool]] = []
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._begin_child)
+
+    def _begin_child(self) -> None:
+        """After a fork: another thread may have held the lock, and be gone."""
+        self._lock = threading.Lock()
+        self._look()
+
+    def put(self, transport: Transport, is_for_everyone: bool) -> None:
+        with self._lock:
+            self._all.append((transport, is_for_everyone))
+            self._look()
+
+    def take(self, transport: Transport) -> bool:
+        """Take `transport` out; tell whether it was for everyone."""
+        with self._lock:
+            [place] = [each for each in self._all if each[0] is transport]
+            self._all.remove(place)
+            self._look()
+        return place[1]
+
+    def _look(self) -> None:
+        everyone = [position for position, (_, is_for_everyone) in enumerate(self._all) if is_for_everyone]
+        self.used = tuple([transport for transport, _ in self._all])
+        self.visible = self.used[everyone[-1] if everyone else 0 :]
+
+
+_slot = _Slot()
 
 
 def current() -> Transport | None:
@@ -57,32 +113,55 @@ def current() -> Transport | None:
 
     The client stamps each connection with it, and leaves a connection that another one has opened.
     """
-    return _in_context.get() or (_in_process[-1] if _in_process else None)
+    visible = _slot.visible
+    if not visible:
+        return None
+    here = _in_context.get()
+    return here if here in visible else visible[-1]
 
 
 def current_here() -> Transport | None:
     """The transport of this very context; None in a thread that was only started inside the block."""
-    return _in_context.get()
+    here = _in_context.get()
+    return here if here in _slot.visible else None
+
+
+def was_put_here(transport: Transport) -> bool:
+    """Tell whether `transport` is what this very context put into the slot last, whatever takes its place now."""
+    return _in_context.get() is transport
 
 
 def all_in_use() -> tuple[Transport, ...]:
     """The transports of all blocks that are open in this process."""
-    return tuple(_in_process)
+    return _slot.used
 
 
 @contextmanager
-def fill(transport: Transport) -> Iterator[None]:
-    """Put `transport` into the slot for this context, and for threads that have no transport of their own."""
+def fill(transport: Transport, *, is_for_everyone: bool = False) -> Iterator[None]:
+    """Put `transport` into the slot for this context, and for threads that have no transport of their own.
+
+    If it `is_for_everyone`, it takes over in all other contexts too, unless they put their own into the slot later.
+    """
     previous = _in_context.get()
     _in_context.set(transport)
-    _in_process.append(transport)
+    _slot.put(transport, is_for_everyone)
     try:
         yield
     finally:
-        _in_process.remove(transport)
+        _slot.take(transport)
         # Not reset(token): a fixture may end in another context than it began in, and blocks may overlap.
         if _in_context.get() is transport:
-            _in_context.set(previous if previous in _in_process else None)
+            _in_context.set(previous if previous in _slot.used else None)
+
+
+@contextmanager
+def set_aside(transport: Transport) -> Iterator[None]:
+    """Take `transport` out of the slot for a while; it comes back above whatever was put there meanwhile."""
+    is_for_everyone = _slot.take(transport)
+    try:
+        yield
+    finally:
+        _slot.put(transport, is_for_everyone)
 
 
 def connect(address: Address, timeout_s: Any = live.DEFAULT_TIMEOUT, source_address: Address | None = None) -> Stream:

@@ -60,6 +60,10 @@ class Switchboard(Tape, Protocol):
     is_left: bool
     """The cassette is not in use any more."""
 
+    def connects(self) -> None:
+        """Be told that the peer is asked for a connection."""
+        ...
+
     def fail_connection(self, origin: Origin, *kinds: FailureKind) -> Failure | None:
         """Claim the failure that the connection to `origin` met when it was recorded, if it is due."""
         ...
@@ -291,6 +295,7 @@ class CassetteTransport:
             raise rebuild(failure)
 
         def dial() -> Any:
+            self.board.connects()
             with keeping_failure(self.board, target, FailureKind.CONNECT):
                 return live.connect(address, timeout_s, source_address)
 

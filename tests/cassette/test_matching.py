@@ -540,8 +540,8 @@ MATCHING: Matching = resolve(DEFAULT_MATCH)
 
 
 def report(sent: Request, *candidates: tuple[int, Request, bool], mode: str = "none", most: int = 3) -> list[str]:
-    text = explain_miss(sent, candidates, cassette="login.yaml", mode=mode, matching=MATCHING, most=most)
-    return text.split("\n")
+    explanation = explain_miss(sent, candidates, cassette="login.yaml", mode=mode, matching=MATCHING, most=most)
+    return explanation.message.split("\n")
 
 
 def test_a_miss_names_the_nearest_interaction_and_the_reason_in_its_first_line() -> None:
@@ -575,6 +575,40 @@ def test_a_miss_of_what_was_already_played_says_so() -> None:
     )
     assert any('repeat="last"' in line for line in lines)
     assert 'record_mode="new_episodes"' in lines[-1]
+
+
+REFUND = request("/refunds", JSON, method="POST", body=b'{"amount": 1200}')
+
+
+@pytest.mark.parametrize(
+    ("sent", "recorded", "reason"),
+    [
+        pytest.param(
+            request("/refunds", JSON, method="POST", body=b'{"amount": 1250}'),
+            REFUND,
+            "POST /refunds: body $.amount 1200 != 1250",
+            id="a value",
+        ),
+        pytest.param(
+            request("/refunds", JSON, method="POST", body=b"{}"),
+            REFUND,
+            "POST /refunds: body $.amount 1200, not sent",
+            id="a value that is missing",
+        ),
+        pytest.param(request("/b?x=1"), request("/a?x=1"), "GET /b?x=1: path '/a' != '/b'", id="path"),
+        pytest.param(
+            request("/a"), request("/a"), "GET /a: interaction 1 matches, but was already played", id="played"
+        ),
+    ],
+)
+def test_a_miss_has_a_reason_in_a_few_words(sent: Request, recorded: Request, reason: str) -> None:
+    candidates = [(1, recorded, True)]
+    assert explain_miss(sent, candidates, cassette="a.yaml", mode="none", matching=MATCHING).reason == reason
+
+
+def test_a_miss_in_an_empty_cassette_has_a_reason_too() -> None:
+    explanation = explain_miss(REFUND, [], cassette="a.yaml", mode="none", matching=MATCHING)
+    assert (explanation.reason, explanation.number) == ("POST /refunds: the cassette is empty", None)
 
 
 @pytest.mark.parametrize(
