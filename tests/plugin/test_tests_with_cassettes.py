@@ -1,72 +1,16 @@
-"""The pytest plugin, in pytest runs of its own."""
+"""Tests with a cassette each: where it lies, in which mode it is, and what a failure says."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from cassette_http import RecordMode, session
-from cassette_http.cassette import yaml_reading
-from cassette_http.plugin import report, summary
+from cassette_http import RecordMode
 from cassette_http.plugin.naming import MAX_NAME_CHARACTERS
-from tests.peer import Peer, keep_alive, response
-
-# What the plugin imports late is imported here: pytester forgets what is imported during its runs, and Python would
-# then have these modules, and their classes, twice.
-__all__ = ["report", "session", "summary", "yaml_reading"]
-
-USE_PLUGIN = ["-p", "cassette_http.pytest_plugin"]
-
-GET = """
-import urllib.request
-
-def get(path):
-    with urllib.request.urlopen(BASE + path, timeout=10) as answer:
-        return answer.read().decode()
-"""
-
-
-class Project:
-    """A folder with tests that ask one server; each run of pytest is a new one, in this process."""
-
-    def __init__(self, pytester: pytest.Pytester, server: Peer) -> None:
-        self.pytester, self.server = pytester, server
-
-    def write(self, source: str, name: str = "test_api") -> Path:
-        return self.pytester.makepyfile(**{name: f"BASE = {self.server.url!r}\n{GET}\n{source}"})
-
-    def run(self, *arguments: str) -> pytest.RunResult:
-        run = [*USE_PLUGIN, "-p", "no:cacheprovider", *arguments]
-        return self.pytester.runpytest_inprocess(*run, no_reraise_ctrlc=True)
-
-    def cassettes(self) -> list[str]:
-        """The files below the folder `cassettes`."""
-        folder = self.pytester.path / "cassettes"
-        return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-
-    def record_then_stop(self, *arguments: str) -> None:
-        self.run("--cassette-mode=once", *arguments).assert_outcomes(passed=1)
-        self.server.stop()
-
-
-@pytest.fixture(autouse=True)
-def _without_other_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plugins that happen to be installed take longer to import than a run takes."""
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-
-
-@pytest.fixture
-def project(pytester: pytest.Pytester, peer: Callable[..., Peer]) -> Project:
-    def answer(request: bytes) -> bytes:
-        return response(b"answer to " + request.split(b" ")[1])
-
-    return Project(pytester, peer(keep_alive(answer)))
-
+from tests.plugin.project import ROOT, USE_PLUGIN, Project
 
 # ---------------------------------------------------------------------- recording and replay
 
@@ -441,9 +385,8 @@ def test_cassettes_are_recorded_and_replayed_by_two_processes(project: Project) 
         "import pytest\n@pytest.mark.cassette\n@pytest.mark.parametrize('number', range(6))\n"
         "def test_a(number):\n    assert get(f'/{number}') == f'answer to /{number}'"
     )
-    run = [sys.executable, "-m", "pytest", *USE_PLUGIN, "-p", "no:cacheprovider", "-p", "xdist", "-n2"]
     for arguments in (["--cassette-mode=once"], []):
-        project.pytester.run(*run, *arguments).assert_outcomes(passed=6)
+        project.run_alone("-p", "xdist", "-n2", *arguments).assert_outcomes(passed=6)
     assert len(project.cassettes()) == 6
 
 
@@ -460,7 +403,7 @@ def test_plain():
     result = subprocess.run(
         [sys.executable, "-m", "pytest", *USE_PLUGIN, "-p", "no:cacheprovider", "-q"],
         cwd=pytester.path,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=60,
