@@ -16,6 +16,7 @@ from cassette_http.errors import (
     CassetteNotWritable,
     CassetteWarning,
     InvalidOption,
+    NetworkBlocked,
     UnmatchedRequest,
     UnsupportedLibrary,
 )
@@ -24,6 +25,7 @@ from cassette_http.version import __version__
 if TYPE_CHECKING:
     from cassette_http.board import Cassette, Miss
     from cassette_http.cassette.modes import RecordMode
+    from cassette_http.intercept.guard import block_network
     from cassette_http.session import use_cassette
 
 __all__ = [
@@ -35,10 +37,12 @@ __all__ = [
     "CassetteWarning",
     "InvalidOption",
     "Miss",
+    "NetworkBlocked",
     "RecordMode",
     "UnmatchedRequest",
     "UnsupportedLibrary",
     "__version__",
+    "block_network",
     "use_cassette",
 ]
 
@@ -47,6 +51,7 @@ _LATER = {
     "Cassette": "cassette_http.board",
     "Miss": "cassette_http.board",
     "RecordMode": "cassette_http.cassette.modes",
+    "block_network": "cassette_http.intercept.guard",
     "use_cassette": "cassette_http.session",
 }
 

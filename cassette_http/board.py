@@ -116,6 +116,7 @@ class Board:
         self.cassette = cassette
         self.policy = may
         self.is_left = False
+        self.may_connect = may.can_record
         self._is_closed = False
         self.decides_at_head = not matching.needs_body
         self.keeps_pace = keeps_pace

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
+import threading
 
 __all__ = ["caller"]
 
@@ -18,11 +19,15 @@ _FOREIGN = tuple(
 
 
 def caller() -> str:
-    """The innermost line that is neither ours, nor the standard library's, nor an installed package's."""
-    frame = sys._getframe(1)
-    fallback = frame
-    while frame is not None:
-        if not frame.f_code.co_filename.startswith(_FOREIGN):
-            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-        fallback, frame = frame, frame.f_back  # type: ignore[assignment]  # None ends the loop
-    return f"{fallback.f_code.co_filename}:{fallback.f_lineno}"
+    """The innermost line that is neither ours, nor the standard library's, nor an installed package's.
+
+    In a thread where a library runs alone (the look-ups of asyncio do), it is that of the main thread.
+    """
+    here = sys._getframe(1)
+    main = threading.main_thread().ident
+    for frame in (here, sys._current_frames().get(main) if main is not None else None):
+        while frame is not None:
+            if not frame.f_code.co_filename.startswith(_FOREIGN):
+                return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+            frame = frame.f_back
+    return f"{here.f_code.co_filename}:{here.f_lineno}"

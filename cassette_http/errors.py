@@ -5,6 +5,7 @@ CassetteError
 ├── CassetteNotFound         replay was asked for, and there is no file
 ├── CassetteNotWritable      the disk or the folder refused
 ├── InvalidOption            an argument of ours has a value that does not exist
+├── NetworkBlocked           a guard keeps the program off the network (also a ConnectionError)
 ├── UnsupportedLibrary       its octets cannot be seen, so it would get past the cassette
 └── UnmatchedRequest         the cassette has no answer (also a ConnectionError, see there)
 
@@ -20,6 +21,7 @@ __all__ = [
     "CassetteNotWritable",
     "CassetteWarning",
     "InvalidOption",
+    "NetworkBlocked",
     "UnmatchedRequest",
     "UnsupportedLibrary",
 ]
@@ -59,6 +61,16 @@ class CassetteNotWritable(CassetteError, OSError):
 
 class InvalidOption(CassetteError, ValueError):
     """An option has a value that does not exist; the message lists those that do."""
+
+
+class NetworkBlocked(CassetteError, ConnectionError):
+    """A look-up or a connect was attempted that `block_network` does not allow.
+
+    Like a failure of the network it has an `errno`, and its text as `strerror`: libraries show that in their errors.
+    """
+
+    def __str__(self) -> str:
+        return str(self.strerror)
 
 
 class UnsupportedLibrary(CassetteError):

@@ -13,7 +13,7 @@ from cassette_http.intercept.patches import Patches
 from cassette_http.transport.failures import describe, rebuild
 from cassette_http.transport.live import is_dialling
 
-__all__ = ["PATCHES", "Target", "is_invented", "target_of"]
+__all__ = ["PATCHES", "Target", "is_invented", "port_number", "target_of"]
 
 PATCHES = Patches()
 
@@ -49,9 +49,11 @@ def target_of(address: tuple[Any, ...]) -> Target:
 def _getaddrinfo(original: Any, host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
     board = current_board()
     name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
-    number = _port_number(port)
-    if board is None or is_dialling() or not isinstance(name, str) or number is None or _is_numeric(*args, **kwargs):
+    number = port_number(port)
+    if is_dialling() or not isinstance(name, str) or number is None or _is_numeric(*args, **kwargs):
         return original(host, port, *args, **kwargs)
+    if board is None:  # only watched, for the guard
+        return _remembered(name, original(host, port, *args, **kwargs))
     origin = Origin("tcp", name.lower(), number)
     failure = board.fail_connection(origin, FailureKind.LOOKUP)
     if failure is not None:
@@ -64,9 +66,14 @@ def _getaddrinfo(original: Any, host: Any, port: Any, *args: Any, **kwargs: Any)
         except socket.gaierror as error:
             board.keep_connection_failure(origin, describe(FailureKind.LOOKUP, error), None)
             raise
+    return _remembered(name, found)
+
+
+def _remembered(host: str, found: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Keep in mind whose addresses these are."""
     addresses = [entry[4] for entry in found]
     for address in addresses:
-        _remember(address, name, is_last=address == addresses[-1])
+        _remember(address, host, is_last=address == addresses[-1])
     return found
 
 
@@ -113,7 +120,8 @@ def _is_local(host: str) -> bool:
     return True
 
 
-def _port_number(port: Any) -> int | None:
+def port_number(port: Any) -> int | None:
+    """The number that a port or a service given to a look-up is; 0 for none, None if it is not known."""
     if isinstance(port, bytes):
         port = port.decode("ascii", "replace")
     if port is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -9,10 +10,15 @@ __all__ = ["Patches"]
 
 
 class Patches:
-    """The hooks of one module. A hook gets as its first argument what it stands in for."""
+    """The hooks of one module, in place as long as somebody has them installed.
+
+    A hook gets as its first argument what it stands in for.
+    """
 
     def __init__(self) -> None:
         self._hooks: list[_Hook] = []
+        self._lock = threading.Lock()
+        self._users = 0
 
     def hook(self, owner: Any, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Decorate the function that stands in for `owner.name`."""
@@ -24,12 +30,19 @@ class Patches:
         return decorate
 
     def install(self) -> None:
-        for hook in self._hooks:
-            hook.install()
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                for hook in self._hooks:
+                    hook.install()
 
     def remove(self) -> None:
-        for hook in self._hooks:
-            hook.remove()
+        """Take the hooks out, if nobody else has them installed."""
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                for hook in self._hooks:
+                    hook.remove()
 
 
 class _Hook:
@@ -39,6 +52,7 @@ class _Hook:
         self._owner, self._name, self._function = owner, name, function
         self._stand_in: Any = None
         self._replaced: Any = None
+        self._is_installed = False
 
     def install(self) -> None:
         original, function = getattr(self._owner, self._name), self._function
@@ -49,13 +63,18 @@ class _Hook:
         stand_in.__name__, stand_in.__doc__ = self._name, getattr(original, "__doc__", None)
         # A method that a class inherits is taken out again, not pinned to the base's.
         self._replaced = vars(self._owner).get(self._name)
-        self._stand_in = stand_in
+        self._stand_in, self._is_installed = stand_in, True
+        vars(stand_in)["hook"] = self
         setattr(self._owner, self._name, stand_in)
 
     def remove(self) -> None:
+        self._is_installed = False
         if vars(self._owner).get(self._name) is not self._stand_in:
             return  # somebody has patched over it, and will restore what was there
-        if self._replaced is None:
+        replaced = self._replaced
+        while (hook := getattr(replaced, "hook", None)) is not None and not hook._is_installed:
+            replaced = hook._replaced  # taken out before this one, which was over it
+        if replaced is None:
             delattr(self._owner, self._name)
         else:
-            setattr(self._owner, self._name, self._replaced)
+            setattr(self._owner, self._name, replaced)

@@ -59,6 +59,8 @@ class Switchboard(Tape, Protocol):
 
     is_left: bool
     """The cassette is not in use any more."""
+    may_connect: bool
+    """Its connects were asked for, as it records them: a guard lets them through."""
 
     def connects(self) -> None:
         """Be told that the peer is asked for a connection."""

@@ -1,0 +1,296 @@
+"""Keeps a program off the network: look-ups and connects that were not allowed fail where they are made.
+
+An audit hook is told of each look-up, connect and datagram of Python's sockets before it happens, in every thread and
+task, and whoever imported `socket` when and how; what it raises is raised in the caller. It cannot be removed, so it is
+put in place by the first guard, and asks for nothing but whether there is one. It hears of a connect to a name only
+after the name was looked up, so sockets are stopped there before. The loop of uvloop, written in C, is stopped at its
+methods too. Other code in C (pycurl, clients in Rust, drivers of databases) and other processes are not seen.
+
+This machine is never touched: loopback, Unix sockets, the pairs of sockets that event loops talk to themselves with.
+What a cassette records is let through, as somebody asked for that recording.
+"""
+
+from __future__ import annotations
+
+import _socket
+import errno
+import socket
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+from types import TracebackType
+from typing import Any
+
+from cassette_http.caller import caller
+from cassette_http.errors import NetworkBlocked
+from cassette_http.intercept import names
+from cassette_http.intercept.current import current_board
+from cassette_http.intercept.hosts import Address, HostPatterns, address_of
+from cassette_http.intercept.patches import Patches
+
+__all__ = ["Attempt", "Kind", "Outcome", "block_network"]
+
+# More of them say nothing new.
+MOST_ATTEMPTS_KEPT = 1000
+
+LOCAL_NAMES = frozenset({"", "localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"})
+
+
+class Kind(Enum):
+    """What a program tries to do; the values are words for people."""
+
+    LOOK_UP = "look-up"
+    CONNECT = "connect"
+    DATAGRAM = "datagram"
+
+
+class Outcome(Enum):
+    """What became of it."""
+
+    BLOCKED = "blocked"
+    ALLOWED = "allowed"
+    RECORDED = "recorded"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt to leave this machine. `host` is what was looked up, or the address; `where` is "file:line"."""
+
+    kind: Kind
+    host: str
+    port: int | None
+    where: str
+    test: str | None
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.kind.value} of {host}" if self.port is None else f"{self.kind.value} to {host}:{self.port}"
+
+
+class block_network:  # a statement in user code, as in `with block_network(...)`
+    """Let look-ups, connects and datagrams of this process fail with NetworkBlocked while the block runs.
+
+    `allow` are the hosts that may be asked all the same (see HostPatterns). `test` is named in the errors, and may be
+    changed at any time. `blocked` is what was attempted, `counts` how often what was done and what became of it. Of
+    blocks within each other, the innermost counts. Raises InvalidOption.
+    """
+
+    def __init__(self, allow: str | Iterable[str] = (), *, test: str | None = None) -> None:
+        self.allow, self.test = HostPatterns(allow), test
+        self.blocked: list[Attempt] = []
+        self.counts: Counter[tuple[Kind, Outcome]] = Counter()
+        self._allowed_names: set[str] = set()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> block_network:
+        _install()
+        _guards.append(self)
+        return self
+
+    def __exit__(
+        self, cls: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        _guards.remove(self)
+        _remove()
+
+    def count(self, kind: Kind, outcome: Outcome | None = None) -> int:
+        """How many attempts there were of a kind."""
+        return sum(number for (one, became), number in self.counts.items() if one is kind and outcome in (None, became))
+
+    def judge(self, kind: Kind, host: str, port: int | None) -> None:
+        """Count an attempt. Raises NetworkBlocked if it may not be."""
+        address = address_of(host)
+        if kind is Kind.LOOK_UP and address is not None:
+            return  # nobody is asked; the connect that follows is judged
+        name = host if address is None else names.target_of((host, port or 0)).host
+        if _is_local(name) or (address is not None and (address.is_loopback or address.is_unspecified)):
+            return
+        outcome = self._outcome(kind, name, address, port)
+        with self._lock:
+            self.counts[kind, outcome] += 1
+        if outcome is not Outcome.BLOCKED:
+            return
+        attempt = Attempt(kind, name, port, caller(), self.test)
+        with self._lock:
+            if len(self.blocked) < MOST_ATTEMPTS_KEPT:
+                self.blocked.append(attempt)
+        raise NetworkBlocked(errno.ENETUNREACH, self._explain(attempt, host))
+
+    def _outcome(self, kind: Kind, name: str, address: Address | None, port: int | None) -> Outcome:
+        if self.allow.has_name(name, port):
+            self._allowed_names.add(name)
+            return Outcome.ALLOWED
+        if address is not None and (self.allow.has_address(address, port) or self._is_of_allowed_name(address)):
+            return Outcome.ALLOWED
+        board = current_board() if kind is not Kind.DATAGRAM else None
+        if board is not None and board.may_connect:
+            return Outcome.RECORDED
+        return Outcome.BLOCKED
+
+    def _is_of_allowed_name(self, address: Address) -> bool:
+        """Tell whether an address belongs to an allowed name that was looked up in a way that nobody could watch."""
+        for name in list(self._allowed_names):
+            _state.is_resting = True
+            try:
+                found = _socket.getaddrinfo(name, None)
+            except OSError:
+                continue
+            finally:
+                _state.is_resting = False
+            if any(address_of(str(entry[4][0])) == address for entry in found):
+                return True
+        return False
+
+    def _explain(self, attempt: Attempt, host: str) -> str:
+        resolved = f" ({host})" if host != attempt.host else ""
+        allowed = f"allowed are {self.allow}" if self.allow.texts else "no host is allowed"
+        where = f"{attempt.where}, in {attempt.test}" if attempt.test is not None else attempt.where
+        return (
+            f"{attempt}{resolved} was blocked: {allowed}\n"
+            f"  attempted at {where}\n"
+            "  to need no network, replay it from a cassette; to let it through, allow the host:"
+            f' --cassette-allow-hosts={attempt.host} or block_network(allow=["{attempt.host}"])'
+        )
+
+
+# ---------------------------------------------------------------------- the hook
+
+_guards: list[block_network] = []
+_lock = threading.Lock()
+_users = 0
+_is_hooked = False
+_sockets = Patches()
+_uvloop = Patches()
+
+
+class _State(threading.local):
+    is_resting = False
+    """This thread asks for the guard itself."""
+
+
+_state = _State()
+
+
+def _of_host(args: tuple[Any, ...]) -> tuple[Any, Any]:
+    return args[0], args[1] if len(args) > 1 else None
+
+
+def _of_address(args: tuple[Any, ...]) -> tuple[Any, Any]:
+    """The host and port that a socket is to talk to; no host if that is not IP."""
+    sock, address = args[0], args[1]
+    if sock.family not in (socket.AF_INET, socket.AF_INET6) or not isinstance(address, tuple) or len(address) < 2:
+        return None, None
+    return address[0], address[1]
+
+
+_EVENTS: dict[str, tuple[Kind, Callable[[tuple[Any, ...]], tuple[Any, Any]]]] = {
+    "socket.getaddrinfo": (Kind.LOOK_UP, _of_host),
+    "socket.gethostbyname": (Kind.LOOK_UP, _of_host),
+    "socket.gethostbyaddr": (Kind.LOOK_UP, _of_host),
+    "socket.connect": (Kind.CONNECT, _of_address),
+    "socket.sendto": (Kind.DATAGRAM, _of_address),
+    "socket.sendmsg": (Kind.DATAGRAM, _of_address),
+}
+
+
+def _audit(event: str, args: tuple[Any, ...]) -> None:
+    """Look at one audit event of the interpreter: there are thousands, so what is not ours is left at once."""
+    if not _guards or event not in _EVENTS or _state.is_resting:
+        return
+    kind, read = _EVENTS[event]
+    _judge(kind, *read(args))
+
+
+def _judge(kind: Kind, host: Any, port: Any) -> None:
+    guards = _guards[-1:]
+    if isinstance(host, bytes | bytearray):
+        host = host.decode("utf-8", "replace")
+    if guards and isinstance(host, str):  # None is this machine, and what else there may be is a mistake
+        guards[0].judge(kind, host, names.port_number(port) or None)
+
+
+def _install() -> None:
+    global _users, _is_hooked
+    with _lock:
+        _users += 1
+        # Look-ups are watched, so that an address can be told by the name it was found by.
+        names.PATCHES.install()
+        _sockets.install()
+        if not _is_hooked:
+            sys.addaudithook(_audit)
+            _is_hooked = True
+        if _users == 1 and "uvloop" in sys.modules:
+            _hook_uvloop(sys.modules["uvloop"])
+            _uvloop.install()
+
+
+def _remove() -> None:
+    global _users, _uvloop
+    with _lock:
+        _users -= 1
+        _sockets.remove()
+        names.PATCHES.remove()
+        if _users == 0:
+            _uvloop.remove()
+            _uvloop = Patches()
+
+
+@_sockets.hook(socket.socket, "connect")
+def _connect(original: Any, self: socket.socket, address: Any) -> Any:
+    return _judged_by_name(Kind.CONNECT, original, self, address, address)
+
+
+@_sockets.hook(socket.socket, "connect_ex")
+def _connect_ex(original: Any, self: socket.socket, address: Any) -> Any:
+    return _judged_by_name(Kind.CONNECT, original, self, address, address)
+
+
+@_sockets.hook(socket.socket, "sendto")
+def _sendto(original: Any, self: socket.socket, *args: Any) -> Any:
+    return _judged_by_name(Kind.DATAGRAM, original, self, args[-1] if args else None, *args)
+
+
+def _judged_by_name(kind: Kind, original: Any, sock: socket.socket, address: Any, *args: Any) -> Any:
+    """Judge a connect to a name before it is looked up; one to an address is judged by the audit hook."""
+    host, port = _of_address((sock, address))
+    board = current_board()
+    is_for_cassette = board is not None and (board.policy.can_play or board.may_connect)
+    if not isinstance(host, str) or address_of(host) is not None or is_for_cassette:
+        return original(sock, *args)
+    _judge(kind, host, port)
+    _state.is_resting = True
+    try:
+        return original(sock, *args)
+    finally:
+        _state.is_resting = False
+
+
+def _hook_uvloop(module: Any) -> None:
+    @_uvloop.hook(module.Loop, "create_connection")
+    async def create_connection(
+        original: Any, self: Any, factory: Any, host: Any = None, port: Any = None, **kw: Any
+    ) -> Any:
+        _judge(Kind.CONNECT, host, port)
+        return await original(self, factory, host, port, **kw)
+
+    @_uvloop.hook(module.Loop, "sock_connect")
+    async def sock_connect(original: Any, self: Any, sock: Any, address: Any) -> Any:
+        _judge(Kind.CONNECT, *_of_address((sock, address)))
+        return await original(self, sock, address)
+
+    @_uvloop.hook(module.Loop, "getaddrinfo")
+    async def getaddrinfo(original: Any, self: Any, host: Any, port: Any, **kw: Any) -> Any:
+        _judge(Kind.LOOK_UP, host, port)
+        return await original(self, host, port, **kw)
+
+
+def _is_local(host: str) -> bool:
+    name = host.lower().rstrip(".")
+    return name in LOCAL_NAMES or name.endswith(".localhost") or name == _own_name()
+
+
+def _own_name() -> str:
+    return socket.gethostname().lower()

@@ -1,0 +1,95 @@
+"""Patterns for hosts: names, domains, addresses and networks, as users write them in options (pure)."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import translate
+from typing import TypeAlias
+
+from cassette_http.errors import InvalidOption
+
+__all__ = ["Address", "HostPatterns", "address_of"]
+
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+# A port behind a name, an IPv4 address or an IPv6 address in brackets.
+PORT = re.compile(r"(\[[^]]*\]|[^:\[]*):([0-9]{1,5})")
+NAME = re.compile(r"[A-Za-z0-9_.*?-]+")
+
+
+@dataclass(frozen=True)
+class _Pattern:
+    """One pattern: a network, or a name as a regular expression; `port` is None for all."""
+
+    network: Network | None
+    name: re.Pattern[str] | None
+    port: int | None
+
+
+class HostPatterns:
+    """Says whether a host is one of those that the patterns name.
+
+    A pattern is a name (`example.org`, also with `*` and `?`), a domain with all that is in it (`.example.org`), an
+    address, or a network (`10.0.0.0/8`); all but networks may have a port (`example.org:8443`, `[::1]:80`).
+    Raises InvalidOption for what is none.
+    """
+
+    def __init__(self, patterns: str | Iterable[str] = ()) -> None:
+        self.texts = patterns.replace(",", " ").split() if isinstance(patterns, str) else list(patterns)
+        self._patterns = [_read(text) for text in self.texts]
+
+    def __str__(self) -> str:
+        return ", ".join(self.texts)
+
+    def has_name(self, host: str, port: int | None = None) -> bool:
+        """Tell whether a host name is among them; without a port, patterns with one fit as well."""
+        name = host.lower().rstrip(".")
+        return any(
+            one.name is not None and one.name.fullmatch(name) is not None and _fits(one.port, port)
+            for one in self._patterns
+        )
+
+    def has_address(self, address: Address, port: int | None = None) -> bool:
+        """Tell whether an address is among them."""
+        return any(
+            one.network is not None and address in one.network and _fits(one.port, port) for one in self._patterns
+        )
+
+
+def _fits(wanted: int | None, port: int | None) -> bool:
+    return wanted is None or port is None or wanted == port
+
+
+def _read(text: str) -> _Pattern:
+    host, port = text.strip().lower(), None
+    found = PORT.fullmatch(host)
+    if found is not None:
+        host, port = found[1], int(found[2])
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    try:
+        return _Pattern(ipaddress.ip_network(host, strict=False), None, port)
+    except ValueError:
+        pass
+    if NAME.fullmatch(host) is None:
+        raise InvalidOption(
+            f"{text!r} is no host; hosts are example.org, *.example.org, .example.org, 10.0.0.1, 10.0.0.0/8, "
+            "and with a port example.org:8443"
+        )
+    host = host.rstrip(".")
+    if host.startswith("."):
+        return _Pattern(None, re.compile(f"(?:.*\\.)?{re.escape(host[1:])}"), port)
+    return _Pattern(None, re.compile(translate(host)), port)
+
+
+def address_of(host: str) -> Address | None:
+    """The address that a text is, without its zone; an IPv4 address inside IPv6 is an IPv4 one. None for a name."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, ipaddress.IPv6Address) else address
