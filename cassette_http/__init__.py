@@ -23,7 +23,8 @@ from cassette_http.errors import (
 from cassette_http.version import __version__
 
 if TYPE_CHECKING:
-    from cassette_http.board import Cassette, Miss
+    from cassette_http.board import Cassette, LiveConnection, Miss
+    from cassette_http.cassette.model import Interaction, Request, Response
     from cassette_http.cassette.modes import RecordMode
     from cassette_http.intercept.guard import block_network
     from cassette_http.session import use_cassette
@@ -35,10 +36,14 @@ __all__ = [
     "CassetteNotFound",
     "CassetteNotWritable",
     "CassetteWarning",
+    "Interaction",
     "InvalidOption",
+    "LiveConnection",
     "Miss",
     "NetworkBlocked",
     "RecordMode",
+    "Request",
+    "Response",
     "UnmatchedRequest",
     "UnsupportedLibrary",
     "__version__",
@@ -49,9 +54,13 @@ __all__ = [
 # Imported when first asked for: who only uses `cassette_http.client` needs neither YAML nor the hooks.
 _LATER = {
     "Cassette": "cassette_http.board",
+    "Interaction": "cassette_http.cassette.model",
+    "LiveConnection": "cassette_http.board",
     "Miss": "cassette_http.board",
     "RecordMode": "cassette_http.cassette.modes",
     "block_network": "cassette_http.intercept.guard",
+    "Request": "cassette_http.cassette.model",
+    "Response": "cassette_http.cassette.model",
     "use_cassette": "cassette_http.session",
 }
 

@@ -11,23 +11,25 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cassette_http.caller import caller
 from cassette_http.cassette import yaml_format
+from cassette_http.cassette.hooks import Hooks
 from cassette_http.cassette.index import Entry, Index
 from cassette_http.cassette.matching import Explanation, Matching, explain_miss
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Request, TLSFacts, Track
 from cassette_http.cassette.modes import Policy, RecordMode
 from cassette_http.cassette.redaction import Redactor
 from cassette_http.cassette.store import Store
-from cassette_http.errors import CassetteFormatError, UnmatchedRequest
+from cassette_http.errors import UnmatchedRequest
 from cassette_http.transport import base
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.socket_face import CassetteTransport, clock
 
-__all__ = ["Board", "Cassette", "Miss"]
+__all__ = ["Board", "Cassette", "LiveConnection", "Miss"]
 
 
 @dataclass(frozen=True)
@@ -49,18 +51,30 @@ class Miss:
         return self.explanation.reason
 
 
+@dataclass(frozen=True)
+class LiveConnection:
+    """A connection to a real peer, or the attempt to make one; `why` says what it was needed for."""
+
+    origin: Origin
+    at: datetime
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.origin} at {self.at:%H:%M:%S}: {self.why}"
+
+
 class Cassette:
     """The cassette in use: what it holds, what was played and recorded, and what was missing.
 
-    Made by `use_cassette`; `misses` may be cleared by a test that expects a refusal.
+    Made by `use_cassette`; `misses` may be cleared by a test that expects a refusal. `connections` are those that were
+    made to real peers.
     """
 
     def __init__(self, path: Path, record_mode: RecordMode, index: Index) -> None:
         self.path, self.record_mode = path, record_mode
         self.misses: list[Miss] = []
         self.recorded: list[Interaction] = []
-        self.connects = 0
-        """How many live connections were asked for."""
+        self.connections: list[LiveConnection] = []
         self._index = index
 
     def __repr__(self) -> str:
@@ -88,6 +102,11 @@ class Cassette:
         return [entry.interaction for entry in self._index.entries if not entry.plays]
 
     @property
+    def connects(self) -> int:
+        """How many live connections were asked for."""
+        return len(self.connections)
+
+    @property
     def play_count(self) -> int:
         """How many requests were answered from the cassette."""
         return sum(entry.plays for entry in self._index.made)
@@ -110,6 +129,7 @@ class Board:
         matching: Matching,
         redactor: Redactor,
         facts: Iterable[TLSFacts],
+        hooks: Hooks,
         *,
         keeps_pace: bool = False,
     ) -> None:
@@ -118,12 +138,13 @@ class Board:
         self.is_left = False
         self.may_connect = may.can_record
         self._is_closed = False
-        self.decides_at_head = not matching.needs_body
+        self.decides_at_head = not (matching.needs_body or hooks.on_match)
         self.keeps_pace = keeps_pace
-        self.load_error: CassetteFormatError | None = None
+        self.hidden_error: Exception | None = None
+        """Was raised inside a client, which may have swallowed it."""
         self.write_error: Exception | None = None
         self._index, self._store, self._matching = index, store, matching
-        self._redactor = redactor
+        self._redactor, self._hooks = redactor, hooks
         self._facts = {one.origin: one for one in facts}
         self._channels: weakref.WeakSet[Channel] = weakref.WeakSet()
         self._learned: list[int] = []  # how much the redactor knew when it saw each recorded interaction
@@ -131,41 +152,67 @@ class Board:
 
     # ------------------------------------------------------------------ requests
 
-    def choose(self, request: Request) -> Interaction | None:
-        with self._lock, self._remembering_broken_documents():
-            entry = self._index.find_same(request)
-            if entry is None:
-                request = self._redactor.redact_request(request)
-                entry = self._index.find(request)
-            if entry is not None:
-                return self._play(entry)
-            if self.policy.can_record:
+    def admit(self, request: Request) -> Request | None:
+        with self._lock, self._deferring_errors():
+            return self._hooks.asked(request)
+        return None  # the hook failed
+
+    def choose(self, request: Request) -> Interaction | Request | None:
+        with self._lock, self._remembering_errors():
+            admitted = self._hooks.asked(request)
+            if admitted is None:
                 return None
-            raise self._refuse(request)
+            interaction = self._answer(admitted)
+            if interaction is not None:
+                return interaction
+            if self.policy.can_record:
+                return admitted
+            raise self._refuse(self._redactor.redact_request(admitted))
 
     def expect(self, request: Request, fits: Callable[[Interaction], bool]) -> Interaction | None:
-        with self._lock, self._remembering_broken_documents():
+        with self._lock, self._remembering_errors():
             entry = self._index.find_by_head(self._redactor.redact_request(request))
-            return self._play(entry) if entry is not None and fits(entry.interaction) else None
+            return self._play(entry, request) if entry is not None and fits(entry.interaction) else None
 
-    def _play(self, entry: Entry) -> Interaction:
+    def _answer(self, request: Request) -> Interaction | None:
+        """Claim what answers `request`, passing over what a hook drops."""
+        entry = self._index.find_same(request)
+        redacted = request
+        if entry is None:
+            redacted = self._redactor.redact_request(request)
+            entry = self._index.find(redacted)
+        dropped: list[Entry] = []
+        while entry is not None and entry not in dropped:
+            interaction = self._play(entry, request)
+            if interaction is not None:
+                return interaction
+            dropped.append(entry)
+            entry = self._index.find(redacted)
+        return None
+
+    def _play(self, entry: Entry, request: Request | None) -> Interaction | None:
         entry.plays += 1
-        return self._redactor.restore(entry.interaction)
+        interaction = self._redactor.restore(entry.interaction)
+        if not self._hooks.on_replay:
+            return interaction
+        return self._hooks.replayed(replace(interaction, request=request))
 
-    def keep(self, interaction: Interaction) -> None:
+    def keep(self, interaction: Interaction, started_at_s: float = 0.0) -> None:
         with self._lock, self._deferring_errors():
-            if self._is_closed:
-                return  # a thread that outlived the block
-            interaction = self._redactor.redact(interaction)
+            if self._is_closed or not self.policy.can_record:
+                return  # a thread that outlived the block; a connection for what only passes
+            admitted = self._hooks.recorded(interaction)
+            if admitted is not interaction:
+                # Its secrets may come again, in what is kept.
+                self._redactor.redact(interaction)
+            if admitted is None:
+                return
+            interaction = self._redactor.redact(admitted)
             self.cassette.recorded.append(interaction)
             self._learned.append(self._redactor.learned)
             self._append(yaml_format.dump_interaction(interaction))
 
     # ------------------------------------------------------------------ connections
-
-    def connects(self) -> None:
-        with self._lock:
-            self.cassette.connects += 1
 
     def open_channel(self, origin: Origin, via: Origin | None) -> Channel:
         channel = Channel(origin, self, clock, via)
@@ -179,22 +226,34 @@ class Board:
     def fail_connection(self, origin: Origin, *kinds: FailureKind) -> Failure | None:
         if not self.policy.can_play:
             return None
-        with self._lock:
+        with self._lock, self._remembering_errors():
             entry = self._index.find_connection_failure(origin, kinds)
-            if entry is None:
-                return None
-            entry.plays += 1
-            return entry.interaction.track.failure
+            interaction = self._play(entry, None) if entry is not None else None
+            return interaction.track.failure if interaction is not None else None
 
     def keep_connection_failure(self, origin: Origin, failure: Failure, via: Origin | None) -> None:
         self.keep(Interaction(origin, None, Track(failure=failure), via))
+
+    def note_connection(self, channel: Channel) -> None:
+        """Somebody is about to connect to a real peer for `channel`."""
+        with self._lock:
+            why = f'record_mode="{self.cassette.record_mode.value}" records'
+            if channel.newest_request is not None:
+                request = self._redactor.redact_request(channel.newest_request)
+                asked = f"{request.method} {request.url}"
+                why = f"on_match lets {asked} pass" if channel.is_passing else f"no interaction for {asked}"
+            elif self.policy.can_play:
+                why = "it does not speak HTTP" if channel.has_spoken else "its peer speaks first"
+            peer = channel.via or channel.origin
+            origin = Origin("tcp", peer.host, peer.port)
+            self.cassette.connections.append(LiveConnection(origin, datetime.now(UTC), why))
 
     def tls_facts(self, origin: Origin) -> TLSFacts:
         return self._facts.get(origin) or TLSFacts(origin)
 
     def keep_tls_facts(self, facts: TLSFacts) -> None:
         with self._lock:
-            if self._facts.get(facts.origin) != facts and not self._is_closed:
+            if self._facts.get(facts.origin) != facts and not self._is_closed and self.policy.can_record:
                 self._facts[facts.origin] = facts
                 with self._deferring_errors():
                     self._append(yaml_format.dump_tls(facts))
@@ -260,12 +319,17 @@ class Board:
             self.write_error = self.write_error or error
 
     @contextmanager
-    def _remembering_broken_documents(self) -> Iterator[None]:
-        """Documents are parsed when they are needed, inside a client that may swallow the error."""
+    def _remembering_errors(self) -> Iterator[None]:
+        """Keep the first error of a hook, or of a broken document, which is raised inside a client.
+
+        Refusals have a list of their own.
+        """
         try:
             yield
-        except CassetteFormatError as error:
-            self.load_error = self.load_error or error
+        except UnmatchedRequest:
+            raise
+        except Exception as error:
+            self.hidden_error = self.hidden_error or error
             raise
 
     def _refuse(self, request: Request) -> UnmatchedRequest:

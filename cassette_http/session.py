@@ -18,6 +18,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from cassette_http.board import Board, Cassette
 from cassette_http.cassette import yaml_format
+from cassette_http.cassette.hooks import Hooks, InteractionHook, RequestHook
 from cassette_http.cassette.index import Index, known_policy
 from cassette_http.cassette.matching import DEFAULT_MATCH, Matching, resolve
 from cassette_http.cassette.model import Header, Interaction, TLSFacts
@@ -52,14 +53,16 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
     - `pace`: "fast" or "recorded"; then played pieces come when they came on the day of recording.
     - `redact` adds rules for secrets, `keep` turns rules off by name, `secrets` names values that are restored in
       replay (docs/redaction.md).
+    - `on_record`, `on_match` and `on_replay` are functions that see, change or drop interactions and requests on their
+      way (docs/hooks.md).
     - `test` is kept in the cassette's head.
     - `allow_missing` makes record mode "none" take a missing file for an empty cassette.
     - `everywhere` takes over from all blocks that are open, also in contexts that were copied before (of the event loop
       that a test runner keeps, say); the default is for this context, and for threads that have no cassette of theirs.
 
     Raises InvalidOption for an option that does not exist; on entering CassetteNotFound (record mode "none") and
-    CassetteFormatError; on leaving CassetteNotWritable if something could not be written, and UnmatchedRequest if a
-    request was refused although the block ended well (the program swallowed the error).
+    CassetteFormatError; on leaving CassetteNotWritable if something could not be written, the error of a hook, and
+    UnmatchedRequest if a request was refused although the block ended well (the program swallowed the error).
     """
 
     def __init__(
@@ -73,6 +76,9 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
         redact: ExtraRule | Iterable[ExtraRule] = (),
         keep: str | Iterable[str] = (),
         secrets: Mapping[str, str | bytes] | None = None,
+        on_record: InteractionHook | Iterable[InteractionHook] | None = None,
+        on_match: RequestHook | Iterable[RequestHook] | None = None,
+        on_replay: InteractionHook | Iterable[InteractionHook] | None = None,
         test: str | None = None,
         allow_missing: bool = False,
         everywhere: bool = False,
@@ -98,6 +104,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
             known_policy(repeat),
             pace == "recorded",
             redaction,
+            Hooks.of(on_record, on_match, on_replay),
             test,
             allow_missing,
             everywhere,
@@ -170,6 +177,7 @@ class _Options:
     repeat: str
     keeps_pace: bool
     redaction: dict[str, Any]
+    hooks: Hooks
     test: str | None
     allow_missing: bool
     everywhere: bool
@@ -211,6 +219,7 @@ class _Session:
             options.matching,
             redactor,
             facts,
+            options.hooks,
             keeps_pace=options.keeps_pace,
         )
         self.transport = CassetteTransport(self.board)
@@ -235,7 +244,7 @@ class _Session:
             self._store.discard()
         if error is not None:
             return
-        unnoticed = self.board.load_error or self.board.write_error
+        unnoticed = self.board.hidden_error or self.board.write_error
         if unnoticed is not None:
             raise unnoticed
         misses = self.board.cassette.misses

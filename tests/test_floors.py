@@ -46,7 +46,17 @@ FORBIDDEN = {"client": {"cassette", "intercept"}, "intercept": {"client"}, "wire
 PURE = {
     "wire": {"*"},
     "cassette": {
-        *("content_rules", "decoding", "field_rules", "matching", "message_parts", "model", "modes"),
+        *(
+            "content_rules",
+            "decoding",
+            "field_rules",
+            "hooks",
+            "matching",
+            "message_parts",
+            "messages",
+            "model",
+            "modes",
+        ),
         *("redaction", "redaction_rules", "secret_names", "secret_shapes", "splicing", "vault", "websocket_frames"),
     },
     "transport": {"channel", "recording", "replaying"},

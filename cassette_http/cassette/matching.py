@@ -100,7 +100,7 @@ def headers(request: Request) -> Pairs:
 
 
 def raw_body(request: Request) -> Hashable:
-    return _kept(request.content)
+    return _kept(request.coded_content)
 
 
 def body(request: Request) -> Hashable:
@@ -300,7 +300,7 @@ def _kept(octets: bytes) -> bytes:
 
 def _meaning(request: Request) -> tuple[str, Any]:
     """Say what kind the content is, and what it means: a JSON value, Pairs, parts, or bytes."""
-    content = request.content
+    content = request.coded_content
     codings = codings_of(request.head.fields)
     if codings:
         undone = decoded(content, codings)
@@ -436,7 +436,7 @@ def _explain_path(recorded: Request, sent: Request) -> Iterator[str]:
 
 
 def _explain_raw_body(recorded: Request, sent: Request) -> Iterator[str]:
-    yield _unequal(repr(recorded.content), repr(sent.content))
+    yield _unequal(repr(recorded.coded_content), repr(sent.coded_content))
 
 
 def _explain_body(recorded: Request, sent: Request) -> Iterator[str]:

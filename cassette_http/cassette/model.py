@@ -1,20 +1,25 @@
 """What is recorded, as values: requests, tracks, interactions (pure; no I/O, no YAML).
 
 An *interaction* is one request and its *track*: what the peer did on the stream after that request, in order. Octets
-are kept as they were on the wire; everything readable (method, fields, content) is derived from them when asked for.
+are kept as they were on the wire; everything readable (method, fields, content) is derived from them when asked for,
+and what is changed is written back into them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
-from cassette_http.wire import content
-from cassette_http.wire.framing import request_framing
-from cassette_http.wire.head import parse_request_head
-from cassette_http.wire.messages import Fields, RequestHead, field_values
+from cassette_http.cassette.messages import Message, fields_octets
+from cassette_http.cassette.splicing import Edit, difference, recut, shift
+from cassette_http.wire.errors import MalformedMessage
+from cassette_http.wire.framing import NO_CONTENT, Framing, request_framing, response_framing
+from cassette_http.wire.grammar import EMPTY_LINE
+from cassette_http.wire.head import parse_request_head, parse_response_head
+from cassette_http.wire.messages import Fields, RequestHead, ResponseHead
 
 __all__ = [
     "Failure",
@@ -24,6 +29,7 @@ __all__ = [
     "Origin",
     "Piece",
     "Request",
+    "Response",
     "TLSFacts",
     "Track",
 ]
@@ -58,7 +64,7 @@ def target_uri(method: str, target: str, origin: Origin) -> str:
 
 
 @dataclass(frozen=True)
-class Request:
+class Request(Message):
     """One request as it went over a connection to `origin`.
 
     `head_octets` ends with the empty line, `body_octets` is the message body as framed on the wire (RFC 9112 section
@@ -88,19 +94,110 @@ class Request:
     def fields(self) -> Fields:
         return self.head.fields
 
+    @property
+    def framing(self) -> Framing:
+        return request_framing(self.head.fields)
+
     @cached_property
     def url(self) -> str:
         """The target URI (RFC 9112 section 3.3); for CONNECT the authority, for "OPTIONS *" the origin and "*"."""
         return target_uri(self.head.method, self.head.target, self.origin)
 
-    @cached_property
-    def content(self) -> bytes:
-        """The body without chunk framing; content codings are not undone."""
-        return content.decode(request_framing(self.head.fields), self.body_octets)
+    def with_method(self, method: str) -> Request:
+        """The same request with another method."""
+        return self._with_line(f"{method} {self.head.target} {self.head.version}")
 
-    def values(self, name: str) -> list[str]:
-        """The values of the field lines called `name` (any case), in order."""
-        return field_values(self.head.fields, name)
+    def with_url(self, url: str) -> Request:
+        """The same request to another URL, with the Host field that belongs to it. Raises ValueError if it is none."""
+        scheme, separator, rest = url.partition("#")[0].partition("://")
+        size = min([at for mark in "/?" if (at := rest.find(mark)) >= 0], default=len(rest))
+        authority, path = rest[:size].rpartition("@")[2], rest[size:]
+        host, colon, port = authority.rpartition(":") if not authority.endswith("]") else (authority, "", "")
+        scheme, host = scheme.lower(), (host if colon else authority).strip("[]").lower()
+        if not separator or not host or (colon and not port.isdigit()) or not (colon or scheme in DEFAULT_PORTS):
+            raise ValueError(f"no URL such as https://api.example.com/users: {url!r}")
+        origin = Origin(scheme, host, int(port) if colon else DEFAULT_PORTS[scheme])
+        path = path if path.startswith("/") else "/" + path
+        target = f"{origin}{path}" if "://" in self.head.target.partition("?")[0] else path
+        changed = self._with_line(f"{self.method} {target} {self.head.version}")
+        if origin == self.origin:
+            return changed
+        return replace(changed.with_field("Host", origin.authority), origin=origin)
+
+    def _with_line(self, line: str) -> Request:
+        if not line.isascii() or line.count(" ") != 2 or not line.isprintable():
+            raise ValueError(f"no request line can be {line!r}")
+        rest = self.head_octets[self.head_octets.find(b"\n") + 1 :]
+        return replace(self, head_octets=line.encode() + b"\r\n" + rest)
+
+    def _with_octets(self, head: bytes, body: bytes) -> Self:
+        return replace(self, head_octets=head, body_octets=body)
+
+    def _with_first_content(self, content: bytes) -> Self:
+        return replace(self.with_field("Content-Length", str(len(content))), body_octets=content) if content else self
+
+
+@dataclass(frozen=True)
+class Response(Message):
+    """The final response of an interaction; interim ones are not part of it.
+
+    `request_method` is that of its request, on which it depends whether there is content.
+    """
+
+    head_octets: bytes
+    body_octets: bytes = b""
+    request_method: str = "GET"
+
+    @classmethod
+    def of(
+        cls, status: int = 200, reason: str = "OK", fields: Iterable[tuple[str, str]] = (), content: bytes = b""
+    ) -> Response:
+        """Make a response; its Content-Length follows the content."""
+        lines = b"".join([fields_octets(name, value) for name, value in fields])
+        head = _status_line("HTTP/1.1", status, reason) + lines + b"Content-Length: 0\r\n\r\n"
+        return cls(head).with_content(content)
+
+    @cached_property
+    def head(self) -> ResponseHead:
+        """The parsed head. Raises MalformedMessage if the octets are no response."""
+        return parse_response_head(self.head_octets)
+
+    @property
+    def status(self) -> int:
+        return self.head.status
+
+    @property
+    def reason(self) -> str:
+        return self.head.reason
+
+    @property
+    def fields(self) -> Fields:
+        return self.head.fields
+
+    @property
+    def framing(self) -> Framing:
+        return response_framing(self.head.status, self.head.fields, self.request_method)
+
+    def with_status(self, status: int, reason: str = "") -> Response:
+        """The same response with another status; with one that has no content (204, 304), it loses its own."""
+        rest = self.head_octets[self.head_octets.find(b"\n") + 1 :]
+        changed = replace(self, head_octets=_status_line(self.head.version, status, reason) + rest)
+        return replace(changed, body_octets=b"") if changed.framing is NO_CONTENT else changed
+
+    def _with_octets(self, head: bytes, body: bytes) -> Self:
+        return replace(self, head_octets=head, body_octets=body)
+
+    def _with_first_content(self, content: bytes) -> Self:
+        if content:
+            raise ValueError(f"a response {self.status} to {self.request_method} has no content")
+        return self
+
+
+def _status_line(version: str, status: int, reason: str) -> bytes:
+    line = f"{version} {status:03} {reason}"
+    if not 100 <= status <= 999 or not line.replace("\t", " ").isprintable():
+        raise ValueError(f"no status line can be {line!r}")
+    return line.encode("latin-1") + b"\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +253,12 @@ class Track:
     def octets(self) -> bytes:
         return b"".join(piece.octets for piece in self.pieces)
 
+    def edited(self, edits: Sequence[Edit]) -> Track:
+        """Make the edits in its octets; a piece of which nothing is left is dropped."""
+        cut = recut([piece.octets for piece in self.pieces], edits)
+        pieces = zip(self.pieces, cut, strict=True)
+        return replace(self, pieces=tuple([replace(old, octets=new) for old, new in pieces if new or not old.octets]))
+
 
 @dataclass(frozen=True)
 class Interaction:
@@ -166,6 +269,49 @@ class Interaction:
     track: Track
     via: Origin | None = None
     repeat: str | None = None
+
+    @cached_property
+    def response(self) -> Response | None:
+        """The final response of the track; None if its head did not come, or is no HTTP."""
+        octets = self.track.octets
+        span = _final_head(octets)
+        if span is None:
+            return None
+        method = self.request.method if self.request is not None else "GET"
+        return Response(octets[span[0] : span[1]], octets[span[1] :], method)
+
+    def with_request(self, request: Request) -> Interaction:
+        """The same interaction with another request."""
+        return replace(self, origin=request.origin, via=request.via, request=request)
+
+    def with_response(self, response: Response) -> Interaction:
+        """The same interaction with another response; what comes unchanged comes when it came.
+
+        If there was no response, because of a failure, there is none any more.
+        """
+        octets = self.track.octets
+        span, old = _final_head(octets), self.response
+        if span is None or old is None:
+            return replace(self, track=Track((Piece(response.head_octets + response.body_octets),)))
+        head = difference(old.head_octets, response.head_octets)
+        body = difference(old.body_octets, response.body_octets)
+        if not old.body_octets and response.body_octets:
+            head, body = [Edit(0, len(old.head_octets), response.head_octets + response.body_octets)], []
+        return replace(self, track=self.track.edited(shift(head, span[0]) + shift(body, span[1])))
+
+
+def _final_head(octets: bytes) -> tuple[int, int] | None:
+    """Find where the head of the final response starts and stops."""
+    start = 0
+    while (empty := EMPTY_LINE.search(octets, start)) is not None:
+        try:
+            head = parse_response_head(octets[start : empty.end()])
+        except MalformedMessage:
+            return None
+        if head.status >= 200 or head.status == 101:
+            return start, empty.end()
+        start = empty.end()
+    return None
 
 
 @dataclass(frozen=True)

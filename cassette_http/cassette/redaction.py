@@ -33,7 +33,7 @@ from cassette_http.cassette.model import Interaction, Request, Track
 from cassette_http.cassette.redaction_rules import ExtraRule, resolve_rules
 from cassette_http.cassette.secret_names import is_secret_name
 from cassette_http.cassette.secret_shapes import HOST_PATHS
-from cassette_http.cassette.splicing import recut, shift, splice
+from cassette_http.cassette.splicing import shift, splice
 from cassette_http.cassette.vault import Vault, has_placeholder, next_number
 from cassette_http.errors import InvalidOption
 
@@ -102,7 +102,7 @@ class Redactor:
         if received is None and vault.is_in(octets):
             received = response_parts(octets, request)
         if received is not None and (edits := received.edits(vault.occurrences)):
-            track = replace(track, pieces=recut(track.pieces, edits))
+            track = track.edited(edits)
         if request is not None and sent is not None and (edits := sent.edits(vault.occurrences)):
             track = move_positions(track, shift(edits, -len(request.head_octets)))
             request = edit_request(request, edits)
@@ -138,7 +138,7 @@ class Redactor:
         edits = response_parts(octets, interaction.request).edits(self._vault.declared)
         if not edits:
             return interaction
-        return replace(interaction, track=replace(interaction.track, pieces=recut(interaction.track.pieces, edits)))
+        return replace(interaction, track=interaction.track.edited(edits))
 
     # -- inside ----------------------------------------------------------------------------------------------
 

@@ -10,9 +10,8 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from cassette_http.cassette.model import Piece
 from cassette_http.wire.content import ChunkedDecoder, Octets
 from cassette_http.wire.errors import MalformedMessage
 from cassette_http.wire.framing import Framing, FramingKind
@@ -20,6 +19,7 @@ from cassette_http.wire.framing import Framing, FramingKind
 __all__ = [
     "Edit",
     "chunked_trailers",
+    "difference",
     "edit_framing",
     "edit_length",
     "growth",
@@ -86,17 +86,43 @@ def shift(edits: Iterable[Edit], by: int) -> list[Edit]:
     return [Edit(edit.start + by, edit.stop + by, edit.octets) for edit in edits]
 
 
-def recut(pieces: Sequence[Piece], edits: Sequence[Edit]) -> tuple[Piece, ...]:
-    """Make the edits in octets that arrived in pieces; a piece of which nothing is left is dropped."""
-    octets = splice(b"".join(piece.octets for piece in pieces), edits)
+def recut(pieces: Sequence[bytes], edits: Sequence[Edit]) -> list[bytes]:
+    """Make the edits in octets that are cut into pieces; the borders move along."""
+    octets = splice(b"".join(pieces), edits)
     cut, at, end = [], 0, 0
     for piece in pieces:
-        end += len(piece.octets)
+        end += len(piece)
         stop = moved(end, edits)
-        if stop > at or not piece.octets:
-            cut.append(replace(piece, octets=octets[at:stop]))
+        cut.append(octets[at:stop])
         at = stop
-    return tuple(cut)
+    return cut
+
+
+def difference(old: bytes, new: bytes) -> list[Edit]:
+    """The edits that make `new` of `old`: what they have in common at the beginning and the end stays.
+
+    An edit replaces at least one octet, if there is one, so that chunks and pieces know where it belongs.
+    """
+    if old == new:
+        return []
+    start = _in_common(old, new)
+    end = _in_common(old[start:], new[start:], from_behind=True)
+    if start + end == len(old):
+        start, end = (start - 1, end) if start else (start, max(end - 1, 0))
+    return [Edit(start, len(old) - end, new[start : len(new) - end])]
+
+
+def _in_common(one: bytes, other: bytes, *, from_behind: bool = False) -> int:
+    """Count the octets that two octet strings have in common, by halves: Python would need long for each."""
+    least, most = 0, min(len(one), len(other))
+    while least < most:
+        middle = (least + most + 1) // 2
+        if from_behind:
+            is_same = one[len(one) - middle : len(one) - least] == other[len(other) - middle : len(other) - least]
+        else:
+            is_same = one[least:middle] == other[least:middle]
+        least, most = (middle, most) if is_same else (least, middle - 1)
+    return least
 
 
 def moved(position: int, edits: Iterable[Edit]) -> int:

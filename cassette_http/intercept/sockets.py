@@ -51,13 +51,13 @@ def _tapped_connect(original: Any, self: socket.socket, address: Any) -> Any:
     started = clock()
 
     def keep_failure(error: OSError) -> None:
-        if target.is_last:
+        if target.is_last and not tap.host.channel.is_passing:
             failure = describe(FailureKind.CONNECT, error, clock() - started)
             tap.board.keep_connection_failure(origin, failure, None)
 
     def dial() -> Line:
         sock = alive(here)
-        tap.board.connects()
+        tap.board.note_connection(tap.host.channel)
         try:
             if not tap.stands_in and is_invented(address):
                 found = socket.getaddrinfo(target.host, target.port, sock.family, socket.SOCK_STREAM)

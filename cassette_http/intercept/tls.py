@@ -56,7 +56,7 @@ def _tapped_wrap_socket(
     channel = board.open_channel(origin, lower.via)
     secured: Any
     if not below.stands_in:
-        with keeping_tls(board, origin, lower.via) as keep:
+        with keeping_tls(board, channel) as keep:
             secured = original(self, sock, False, *rest)
             if do_handshake_on_connect:
                 keep(secured)
@@ -75,7 +75,10 @@ def _tapped_wrap_socket(
     def dial() -> Line:
         timeout_s = alive(here).gettimeout()
         fresh: Any = dial_above(
-            below, origin, lambda sock: original(self, sock, server_hostname=server_hostname), timeout_s or None
+            below,
+            tap.host.channel,
+            lambda sock: original(self, sock, server_hostname=server_hostname),
+            timeout_s or None,
         )
         state.become_live(fresh._sslobj)
         if timeout_s == 0:

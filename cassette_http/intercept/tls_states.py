@@ -22,12 +22,15 @@ __all__ = ["ObjectState", "SocketState", "TLSLine", "dial_above"]
 
 
 def dial_above(
-    below: Tap, origin: Origin, wrap: Callable[[Any], ssl.SSLSocket], timeout_s: float | None = None
+    below: Tap, channel: Channel, wrap: Callable[[Any], ssl.SSLSocket], timeout_s: float | None = None
 ) -> ssl.SSLSocket:
-    """Make the live TLS connection for a program that believes it has one: connect, tunnel, handshake by `wrap`."""
+    """Make the live TLS connection for a program that believes it has one: connect, tunnel, handshake by `wrap`.
+
+    `channel` is the one above TLS.
+    """
     peer = Origin("tcp", below.target.host, below.target.port)
-    below.board.connects()
-    with keeping_failure(below.board, peer, FailureKind.CONNECT):
+    below.board.note_connection(channel)
+    with keeping_failure(below.board, channel, peer, FailureKind.CONNECT):
         fresh = live.connect((peer.host, peer.port), timeout_s)
     lower = below.host.channel
     if lower.tunnel_request is not None:
@@ -36,7 +39,7 @@ def dial_above(
         except OSError:
             fresh.close()
             raise
-    with keeping_tls(below.board, origin, lower.via) as keep:
+    with keeping_tls(below.board, channel) as keep:
         secured: ssl.SSLSocket = keep(wrap(fresh))
         return live.mark(secured)
 
@@ -83,7 +86,7 @@ class SocketState:
     """The TLS state of an intercepted `ssl.SSLSocket`; `real` is the one in C, None if no handshake was made."""
 
     def __init__(self, tap: Tap, origin: Origin, real: Any, server_hostname: str | None) -> None:
-        self._tap, self._origin, self._real = tap, origin, real
+        self._tap, self._real = tap, real
         self._rest = PlayedTLS(tap.board.tls_facts(origin), server_hostname) if real is None else real
 
     def __getattr__(self, name: str) -> Any:
@@ -111,7 +114,7 @@ class SocketState:
 
     def do_handshake(self) -> None:
         if self._real is not None:
-            with keeping_tls(self._tap.board, self._origin, self._tap.host.channel.via) as keep:
+            with keeping_tls(self._tap.board, self._tap.host.channel) as keep:
                 self._real.do_handshake()
                 keep(self._real)
 
@@ -207,8 +210,8 @@ class ObjectState:
     def _keep_handshake(self, error: ssl.SSLError | None) -> None:
         if self._link is None:
             return
-        below, _, origin = self._link
-        with keeping_tls(below.board, origin, below.host.channel.via) as keep:
+        below, host, _ = self._link
+        with keeping_tls(below.board, host.channel) as keep:
             if error is not None:
                 raise error
             keep(self._real)
@@ -258,7 +261,7 @@ class ObjectState:
             return self._context.wrap_socket(sock, server_hostname=self._real.server_hostname)
 
         def dial() -> Pump:
-            return Pump(dial_above(below, origin, wrap), below.show)
+            return Pump(dial_above(below, host.channel, wrap), below.show)
 
         host = Host(below.board.open_channel(origin, lower.via), dial, lambda: None)
         self._link = (below, host, origin)

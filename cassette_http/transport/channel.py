@@ -13,6 +13,7 @@ Each request opens an exchange, which takes one of these ways:
       │                                            ^
       ├── no interaction answers, may record ──────┘
       ├── an interaction answers ────────────> PLAYING
+      ├── not for the cassette ──────────────> as RECORDING, but not kept
       ├── none answers, may not record ──────> refused: UnmatchedRequest, for this and each later call
       └── not HTTP ──────────────────────────> the channel is transparent from then on
 
@@ -36,7 +37,6 @@ from typing import Protocol
 
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Request, Track
 from cassette_http.cassette.modes import Policy
-from cassette_http.errors import UnmatchedRequest
 from cassette_http.transport.recording import Recording
 from cassette_http.transport.replaying import Player, Signal
 from cassette_http.wire.framing import is_persistent
@@ -60,16 +60,24 @@ class Tape(Protocol):
     keeps_pace: bool
     """Played pieces come when they came on the day of recording, not at once."""
 
-    def choose(self, request: Request) -> Interaction | None:
-        """Claim the interaction that answers `request`; None: record it. Raises UnmatchedRequest if neither may be."""
+    def admit(self, request: Request) -> Request | None:
+        """Give the form in which `request` is recorded; None: not at all. Asked once for each request."""
+        ...
+
+    def choose(self, request: Request) -> Interaction | Request | None:
+        """Admit `request`, and claim the interaction that answers it.
+
+        A request: record it, in this form. None: pass it on to the peer, and do not record it. Raises UnmatchedRequest
+        if none answers, and it may not be recorded.
+        """
         ...
 
     def expect(self, request: Request, fits: Callable[[Interaction], bool]) -> Interaction | None:
         """Claim the next interaction with the head of a request whose body is not there yet, if it `fits`."""
         ...
 
-    def keep(self, interaction: Interaction) -> None:
-        """Store a recorded interaction."""
+    def keep(self, interaction: Interaction, started_at_s: float) -> None:
+        """Store a recorded interaction, whose request was begun at a time of the channel's clock."""
         ...
 
 
@@ -83,8 +91,11 @@ class Exchange:
     """One request of the connection, and the way it takes."""
 
     __slots__ = (
+        "admitted",
+        "is_admitted",
         "is_expected",
         "is_kept",
+        "is_passed",
         "is_tunnel",
         "later_octets",
         "octets",
@@ -92,17 +103,21 @@ class Exchange:
         "reader",
         "recording",
         "sent_at",
+        "started_at",
         "state",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, started_at: float) -> None:
         self.reader = RequestReader()
         self.octets = bytearray()
         self.later_octets = 0  # of the new protocol after an upgrade
         self.state = State.OPEN
         self.recording: Recording | None = None
         self.player: Player | None = None
-        self.sent_at = 0.0
+        self.started_at, self.sent_at = started_at, 0.0
+        self.is_admitted = False  # the cassette was asked in which form it is recorded
+        self.admitted: Request | None = None  # that form, if it is another one
+        self.is_passed = False  # it goes to the peer, and leaves no trace
         self.is_kept = False
         self.is_expected = False  # the cassette was asked whether its peer answers before the body is there
         self.is_tunnel = False  # a CONNECT that the proxy agreed to
@@ -146,7 +161,7 @@ class Channel:
         self._tape, self._clock = tape, clock
         self._exchanges: deque[Exchange] = deque()
         self.has_spoken = False  # the client has sent something
-        self._refusal: UnmatchedRequest | None = None
+        self._refusal: Exception | None = None
         self._ended = False
 
     def go_on_in_child(self) -> None:
@@ -164,6 +179,18 @@ class Channel:
     @property
     def can_record(self) -> bool:
         return self._tape.policy.can_record
+
+    @property
+    def is_passing(self) -> bool:
+        """The newest request goes to the live peer without being recorded."""
+        return bool(self._exchanges) and self._exchanges[-1].is_passed
+
+    @property
+    def newest_request(self) -> Request | None:
+        """The request that is being sent, or was sent last, as far as it is there; None if it has no head yet."""
+        if not self._exchanges or self._exchanges[-1].reader.head is None:
+            return None
+        return self._request(self._exchanges[-1])
 
     @property
     def tls_origin(self) -> Origin:
@@ -350,7 +377,7 @@ class Channel:
             self._settle(last)
         self.has_spoken = True
         self._ended = False
-        exchange = Exchange()
+        exchange = Exchange(self._clock())
         self._exchanges.append(exchange)
         return exchange
 
@@ -415,14 +442,16 @@ class Channel:
             return True
         request = self._request(exchange)
         try:
-            interaction = self._tape.choose(request)
-        except UnmatchedRequest as refusal:
+            answer = self._tape.choose(request)
+        except Exception as refusal:
             self._refusal = refusal
             raise
-        if interaction is None:
-            exchange.state = State.RECORDING
-        else:
-            self._play(exchange, interaction)
+        if isinstance(answer, Interaction):
+            self._play(exchange, answer)
+            return True
+        exchange.state = State.RECORDING
+        exchange.is_admitted, exchange.is_passed = True, answer is None
+        exchange.admitted = answer if answer is not request else None
         return True
 
     def _play(self, exchange: Exchange, interaction: Interaction) -> None:
@@ -475,8 +504,11 @@ class Channel:
         if exchange.is_kept:
             return
         exchange.is_kept = True
-        request = self._request(exchange)
-        self._tape.keep(Interaction(self.origin, request, exchange.recording.track(), self.via))
+        request = exchange.admitted or self._request(exchange)
+        admitted = request if exchange.is_admitted else self._tape.admit(request)
+        if admitted is not None and not exchange.is_passed:
+            interaction = Interaction(admitted.origin, admitted, exchange.recording.track(), admitted.via)
+            self._tape.keep(interaction, exchange.started_at)
 
     def _enter_tunnel(self, exchange: Exchange) -> None:
         """From here on the octets go to the host that CONNECT named; TLS may follow, then another channel serves."""

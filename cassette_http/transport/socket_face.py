@@ -62,15 +62,15 @@ class Switchboard(Tape, Protocol):
     may_connect: bool
     """Its connects were asked for, as it records them: a guard lets them through."""
 
-    def connects(self) -> None:
-        """Be told that the peer is asked for a connection."""
-        ...
-
     def fail_connection(self, origin: Origin, *kinds: FailureKind) -> Failure | None:
         """Claim the failure that the connection to `origin` met when it was recorded, if it is due."""
         ...
 
     def keep_connection_failure(self, origin: Origin, failure: Failure, via: Origin | None) -> None: ...
+
+    def note_connection(self, channel: Channel) -> None:
+        """Be told that a real peer is about to be asked for a connection, for `channel`."""
+        ...
 
     def tls_facts(self, origin: Origin) -> TLSFacts:
         """What is known of TLS connections to `origin`; empty facts if nothing is."""
@@ -297,13 +297,12 @@ class CassetteTransport:
             raise rebuild(failure)
 
         def dial() -> Any:
-            self.board.connects()
-            with keeping_failure(self.board, target, FailureKind.CONNECT):
+            self.board.note_connection(channel)
+            with keeping_failure(self.board, channel, target, FailureKind.CONNECT):
                 return live.connect(address, timeout_s, source_address)
 
-        face = SocketFace(
-            self.board, self.board.open_channel(Origin("http", host.lower(), port), None), dial, timeout_s
-        )
+        channel = self.board.open_channel(Origin("http", host.lower(), port), None)
+        face = SocketFace(self.board, channel, dial, timeout_s)
         face.host.open()
         return face
 
@@ -365,7 +364,7 @@ class SocketFace:
             line: Any = below.dial()
             if not is_dialled and lower.tunnel_request is not None:
                 open_tunnel(line, lower.tunnel_request)
-            with keeping_tls(self._board, origin, lower.via) as keep:
+            with keeping_tls(self._board, channel) as keep:
                 return live.mark(keep(context.wrap_socket(line, server_hostname=server_hostname)))
 
         channel = self._board.open_channel(origin, lower.via)
@@ -482,8 +481,11 @@ def open_tunnel(line: Line, request: bytes) -> None:
 
 
 @contextmanager
-def keeping_failure(board: Switchboard, origin: Origin, kind: FailureKind, via: Origin | None = None) -> Iterator[None]:
-    """Record an OSError of the block as a failure of the connection to `origin`, and let it pass."""
+def keeping_failure(board: Switchboard, channel: Channel, peer: Origin, kind: FailureKind) -> Iterator[None]:
+    """Record an OSError of the block as a failure of the connection to `peer`, and let it pass.
+
+    A request of `channel` that only passes leaves no trace.
+    """
     started = clock()
     try:
         yield
@@ -492,15 +494,20 @@ def keeping_failure(board: Switchboard, origin: Origin, kind: FailureKind, via: 
     except OSError as error:
         if isinstance(error, socket.gaierror):
             kind = FailureKind.LOOKUP
-        board.keep_connection_failure(origin, describe(kind, error, clock() - started), via)
+        if not channel.is_passing:
+            via = channel.via if kind is FailureKind.TLS else None
+            board.keep_connection_failure(peer, describe(kind, error, clock() - started), via)
         raise
 
 
 @contextmanager
-def keeping_tls(board: Switchboard, origin: Origin, via: Origin | None) -> Iterator[Callable[[Any], Any]]:
-    """Record how the handshake in the block went: its failure, or the facts of the socket it is told."""
+def keeping_tls(board: Switchboard, channel: Channel) -> Iterator[Callable[[Any], Any]]:
+    """Record how the handshake of `channel` in the block went: its failure, or the facts of the socket it is told."""
+    origin = channel.origin
 
     def keep(secured: Any) -> Any:
+        if channel.is_passing:
+            return secured
         certificate = secured.getpeercert(True)
         board.keep_tls_facts(
             TLSFacts(
@@ -514,5 +521,5 @@ def keeping_tls(board: Switchboard, origin: Origin, via: Origin | None) -> Itera
         )
         return secured
 
-    with keeping_failure(board, origin, FailureKind.TLS, via):
+    with keeping_failure(board, channel, origin, FailureKind.TLS):
         yield keep

@@ -43,15 +43,21 @@ class ListTape:
         matching = resolve(match)
         self.decides_at_head = not matching.needs_body
         self.kept: list[Interaction] = []
+        self.started_at_s: list[float] = []
         self._index = Index([None] * len(recorded), recorded.__getitem__, matching)
 
-    def choose(self, request: Request) -> Interaction | None:
+    def admit(self, request: Request) -> Request | None:
+        return request if "private" not in request.url else None
+
+    def choose(self, request: Request) -> Interaction | Request | None:
+        if self.admit(request) is None:
+            return None
         entry = self._index.find(request)
         if entry is not None:
             entry.plays += 1
             return entry.interaction
         if self.policy.can_record:
-            return None
+            return request
         raise UnmatchedRequest(f"nothing for {request.url}")
 
     def expect(self, request: Request, fits: Callable[[Interaction], bool]) -> Interaction | None:
@@ -61,8 +67,9 @@ class ListTape:
         entry.plays += 1
         return entry.interaction
 
-    def keep(self, interaction: Interaction) -> None:
+    def keep(self, interaction: Interaction, started_at_s: float) -> None:
         self.kept.append(interaction)
+        self.started_at_s.append(started_at_s)
 
 
 def recording() -> tuple[Channel, ListTape, Clock]:

@@ -1,0 +1,157 @@
+"""What requests and responses have in common: fields and content to look at, and to put others in their place (pure).
+
+Messages are values. Each `with_...` returns a changed copy; lengths, chunks and content codings follow the new content.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cached_property
+from typing import Any, Self
+
+from cassette_http.cassette.decoding import codings_of, decoded, encoded
+from cassette_http.cassette.splicing import difference, edit_framing, edit_length, growth, splice
+from cassette_http.wire import content as wire_content
+from cassette_http.wire.content import Chunked, enchunk, unchunk
+from cassette_http.wire.framing import NO_CONTENT, Framing, FramingKind
+from cassette_http.wire.grammar import EMPTY_LINE, FIELD_NAME
+from cassette_http.wire.messages import Fields, field_values
+
+__all__ = ["Message", "fields_octets"]
+
+_CHARSET = re.compile(r"charset=\"?([A-Za-z0-9_-]+)", re.IGNORECASE)
+
+
+class Message:
+    """A message by its octets: `head_octets` ends with the empty line, `body_octets` is framed as on the wire."""
+
+    head_octets: bytes
+    body_octets: bytes
+
+    @property
+    def fields(self) -> Fields:
+        """Pairs of name and value, in order, as they are on the wire. Raises MalformedMessage."""
+        raise NotImplementedError
+
+    @property
+    def framing(self) -> Framing:
+        """How the end of the content is found. Raises MalformedMessage."""
+        raise NotImplementedError
+
+    # -- looking ---------------------------------------------------------------------------------------------
+
+    def values(self, name: str) -> list[str]:
+        """The values of the field lines called `name` (any case), in order."""
+        return field_values(self.fields, name)
+
+    def value(self, name: str) -> str | None:
+        """The value of the field called `name`: its lines joined by commas (RFC 9110 section 5.3), None without any."""
+        values = self.values(name)
+        return ", ".join(values) if values else None
+
+    @cached_property
+    def coded_content(self) -> bytes:
+        """The body without chunk framing; content codings are not undone."""
+        return wire_content.decode(self.framing, self.body_octets)
+
+    @cached_property
+    def content(self) -> bytes:
+        """The content: without chunk framing, and without content codings as far as they are known here."""
+        codings = codings_of(self.fields)
+        undone = decoded(self.coded_content, codings) if codings else None
+        return self.coded_content if undone is None else undone[0]
+
+    @property
+    def text(self) -> str:
+        """The content as text, in the character set that Content-Type names, or UTF-8."""
+        return self.content.decode(self._charset, "replace")
+
+    def json(self) -> Any:
+        """The value of the content, which is JSON. Raises ValueError if it is not."""
+        return json.loads(self.content)
+
+    # -- changing --------------------------------------------------------------------------------------------
+
+    def with_field(self, name: str, value: str) -> Self:
+        """Let the field called `name` have one line, where its first one was, or at the end.
+
+        Raises ValueError for what no field line can hold.
+        """
+        return self._with_octets(_with_field(self.head_octets, name, value), self.body_octets)
+
+    def without_field(self, name: str) -> Self:
+        """Leave out all lines of the field called `name`."""
+        return self._with_octets(_with_field(self.head_octets, name, None), self.body_octets)
+
+    def with_content(self, content: bytes) -> Self:
+        """Put other content in place. It is given as `content` shows it: codings are applied again.
+
+        A coding that is not known here is taken out of the fields. Raises ValueError if the message cannot have any.
+        """
+        message = self
+        codings = codings_of(self.fields)
+        if codings and decoded(self.coded_content, codings) is None:
+            message = self.without_field("Content-Encoding")
+        elif codings:
+            content = encoded(content, codings)
+        if message.framing is NO_CONTENT:
+            return message._with_first_content(content)
+        old, body, framing = message.coded_content, message.body_octets, message.framing
+        if framing.kind is FramingKind.CHUNKED and not old:
+            taken_apart = unchunk(body)
+            trailers = taken_apart.trailers if taken_apart is not None else ()
+            sizes = (len(content),) if content else ()
+            return message._with_octets(message.head_octets, enchunk(Chunked(content, sizes, trailers)))
+        edits = difference(old, content)
+        head = message.head_octets
+        if framing.kind is FramingKind.LENGTH:
+            head = splice(head, edit_length(head, growth(edits)))
+        return message._with_octets(head, splice(body, edit_framing(framing, body, edits)))
+
+    def with_text(self, text: str) -> Self:
+        """Put text in place of the content, in the character set that Content-Type names, or UTF-8."""
+        return self.with_content(text.encode(self._charset))
+
+    def with_json(self, value: Any) -> Self:
+        """Put a value, as JSON, in place of the content; without blanks if there were none before."""
+        is_compact = b'":' in self.content and b'": ' not in self.content
+        octets = json.dumps(value, ensure_ascii=False, separators=(",", ":") if is_compact else None).encode()
+        message = self if self.values("Content-Type") else self.with_field("Content-Type", "application/json")
+        return message.with_content(octets)
+
+    # -- inside ----------------------------------------------------------------------------------------------
+
+    def _with_octets(self, head: bytes, body: bytes) -> Self:
+        raise NotImplementedError
+
+    def _with_first_content(self, content: bytes) -> Self:
+        """Give content to a message whose framing says that there is none."""
+        raise NotImplementedError
+
+    @property
+    def _charset(self) -> str:
+        found = _CHARSET.search(self.value("Content-Type") or "")
+        return found[1] if found is not None else "utf-8"
+
+
+def fields_octets(name: str, value: str) -> bytes:
+    """Write one field line. Raises ValueError for what none can hold."""
+    if not FIELD_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of a field")
+    if re.search("[\r\n\0]", value):
+        raise ValueError(f"the value of a field has no line ends: {value!r}")
+    return f"{name}: {value}\r\n".encode("latin-1")
+
+
+def _with_field(head: bytes, name: str, value: str | None) -> bytes:
+    line = b"" if value is None else fields_octets(name, value)
+    start = head.find(b"\n") + 1
+    # Folded lines belong to the one above (RFC 9112 section 5.2).
+    named = re.compile(rb"^%b[ \t]*:[^\n]*\n(?:[ \t]+[^\s][^\n]*\n)*" % re.escape(name.encode()), re.I | re.M)
+    first = named.search(head, start)
+    if first is None:
+        end = EMPTY_LINE.search(head)
+        at = end.start() + 1 if end is not None else len(head)
+        return head[:at] + line + head[at:]
+    return head[: first.start()] + line + named.sub(b"", head[first.end() :])
