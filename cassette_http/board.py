@@ -112,6 +112,11 @@ class Cassette:
         return sum(entry.plays for entry in self._index.made)
 
     @property
+    def played_numbers(self) -> list[int]:
+        """The numbers of the loaded interactions that answered at least one request, from 1, in order."""
+        return [entry.number for entry in self._index.made if entry.plays]
+
+    @property
     def unplayed_count(self) -> int:
         """How many of the loaded interactions answered none; other than `unplayed`, it parses none of them."""
         return len(self._index) - sum(1 for entry in self._index.made if entry.plays)

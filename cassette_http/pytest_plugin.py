@@ -18,11 +18,19 @@ from typing import Any
 import pytest
 
 from cassette_http.plugin import hooks, ledger
-from cassette_http.plugin.fixtures import cassette, cassette_config, cassette_dir, cassette_name, cassette_path
+from cassette_http.plugin.fixtures import (
+    cassette,
+    cassette_config,
+    cassette_dir,
+    cassette_name,
+    cassette_path,
+    use_cassette,
+)
 from cassette_http.plugin.options import Place, add_options, known_keys, settings
+from cassette_http.plugin.sharing import share_with_worker, sharing_of
 from cassette_http.plugin.uses import load_parts, use_of
 
-__all__ = ["cassette", "cassette_config", "cassette_dir", "cassette_name", "cassette_path"]
+__all__ = ["cassette", "cassette_config", "cassette_dir", "cassette_name", "cassette_path", "use_cassette"]
 
 
 # ---------------------------------------------------------------------- configuration
@@ -106,12 +114,21 @@ class Run:
         ledger.take_from_report(self._config, report)
 
     @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        share_with_worker(self._config, node.workerinput)
+
+    @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         ledger.take_from_worker(self._config, getattr(node, "workeroutput", {}))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     ledger.ledger_of(session.config).end(session.config)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        sharing_of(config).remove()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

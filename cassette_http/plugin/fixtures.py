@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cassette_http.errors import CassetteError, UnmatchedRequest
+from cassette_http.errors import CassetteError
+from cassette_http.plugin.layers import LayerFactory, layers_of
 from cassette_http.plugin.naming import is_path, name_of_test, path_beside, safe_name
 from cassette_http.plugin.options import Place, checked, settings
 from cassette_http.plugin.uses import Use, fail, marker_options, remember_use
@@ -16,7 +17,7 @@ from cassette_http.plugin.uses import Use, fail, marker_options, remember_use
 if TYPE_CHECKING:
     from cassette_http.board import Cassette
 
-__all__ = ["cassette", "cassette_config", "cassette_dir", "cassette_name", "cassette_path"]
+__all__ = ["cassette", "cassette_config", "cassette_dir", "cassette_name", "cassette_path", "use_cassette"]
 
 
 @pytest.fixture(scope="session")
@@ -66,13 +67,24 @@ def cassette(
     except CassetteError as error:
         raise fail(error) from None
     remember_use(item, use)
+    layers = layers_of(item.config)
+    layers.of_test = use
     yield opened
+    layers.of_test = None
     remember_use(item, None)
     try:
         use.close()
-    except UnmatchedRequest as error:
-        from cassette_http.plugin.report import repair
-
-        raise fail(f"{error}\n{repair(use)}") from None
     except CassetteError as error:
-        raise fail(error) from None
+        from cassette_http.plugin.report import failure_of  # late: most tests do not fail
+
+        raise failure_of(use, error) from None
+
+
+@pytest.fixture(scope="session")
+def use_cassette(request: pytest.FixtureRequest) -> LayerFactory:
+    """Gives fixtures of a wider scope a cassette of their own: `with use_cassette("login"): ...`.
+
+    It lies in `cassettes/<module>/login.yaml` beside the file that calls, and takes the options of the marker. Tests
+    with a cassette take over, and give back.
+    """
+    return LayerFactory(request)

@@ -8,10 +8,10 @@ from types import TracebackType
 
 import pytest
 
-from cassette_http.errors import UnmatchedRequest
-from cassette_http.plugin.uses import Use
+from cassette_http.errors import CassetteError, UnmatchedRequest
+from cassette_http.plugin.uses import Use, fail
 
-__all__ = ["add_sections", "hide_our_frames", "repair"]
+__all__ = ["add_sections", "failure_of", "hide_our_frames", "repair"]
 
 PACKAGE_FOLDER = str(Path(__file__).parents[1])
 
@@ -22,6 +22,11 @@ def add_sections(use: Use, report: pytest.TestReport) -> None:
     if cassette is not None and cassette.misses and report.when == "call":
         messages = "\n".join(f"{miss.message}\n  (refused at {miss.where})" for miss in cassette.misses)
         report.sections.append(("Captured cassette call", f"{messages}\n{repair(use)}"))
+
+
+def failure_of(use: Use, error: CassetteError) -> BaseException:
+    """Make the failure of a test, or a fixture, that could not leave its cassette well."""
+    return fail(f"{error}\n{repair(use)}" if isinstance(error, UnmatchedRequest) else error)
 
 
 def repair(use: Use) -> str:

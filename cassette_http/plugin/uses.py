@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cassette_http.cassette.modes import RecordMode
 from cassette_http.errors import CassetteError, InvalidOption
 from cassette_http.plugin.ledger import ledger_of
 from cassette_http.plugin.options import BY_NAME, OWN, Place, checked
+from cassette_http.plugin.sharing import sharing_of
 
 if TYPE_CHECKING:
     from cassette_http.board import Cassette
@@ -23,11 +26,11 @@ __all__ = ["Use", "fail", "load_parts", "marker_options", "use_of"]
 
 @dataclass
 class Use:
-    """One use of the cassette at `path`, by the test `item`, or by a fixture of wider scope (`item` is None).
+    """One use of the cassette at `path` by a test (`item`), or by a fixture of wider scope (then it is None).
 
-    `options` are those of the plugin and of `use_cassette`. `cassette` is there while it is open, and stays. `failure`
-    is how the test ended; until that is known, it counts as interrupted. `facts` (of what JSON knows) go to the
-    controller and into the reports; see plugin.ledger.
+    `options` are those of the plugin and of `use_cassette`. `cassette` is there once it is opened. `failure` is how the
+    test ended; until that is known, it counts as interrupted. `facts` (of what JSON knows) go to the controller and
+    into the reports; see plugin.ledger.
     """
 
     config: pytest.Config
@@ -42,28 +45,49 @@ class Use:
 
     def open(self) -> Cassette:
         """Put the cassette into use. Raises CassetteError."""
+        if self.options.get("no_cassette"):
+            return self._open_nothing()
         from cassette_http.session import use_cassette  # late: pytest starts without it
 
         load_parts(self.config, self.options)
-        hook = self.config.hook
+        hook = self._hook
         hook.pytest_cassette_opening(use=self)
         options = {key: value for key, value in self.options.items() if key not in OWN and not BY_NAME[key].part}
-        mode = options.pop("mode")
-        self._session = use_cassette(self.path, mode, test=self.owner, allow_missing=True, **options)
+        mode = sharing_of(self.config).mode(self.path, RecordMode.of(options.pop("mode")))
+        self._session = use_cassette(self.path, mode, test=self.owner, allow_missing=True, everywhere=True, **options)
         self.cassette = self._session.__enter__()
         hook.pytest_cassette_opened(use=self)
         return self.cassette
 
+    @property
+    def _hook(self) -> Any:
+        return self.config.hook if self.item is None else self.item.ihook
+
+    def _open_nothing(self) -> Cassette:
+        from cassette_http.board import Cassette
+        from cassette_http.cassette.index import Index
+        from cassette_http.cassette.matching import resolve
+
+        return Cassette(self.path, RecordMode.NONE, Index([], [].__getitem__, resolve(())))
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Take the cassette out of use for a while."""
+        return self._session.paused() if self._session is not None else nullcontext()
+
     def close(self) -> None:
         """Leave the cassette. Raises UnmatchedRequest for a request that was refused, and other CassetteErrors."""
-        assert self._session is not None, "only what was opened is closed"
-        hook = self.config.hook
+        if self._session is None:
+            return
+        assert self.cassette is not None, "it was opened"
+        hook = self._hook
         hook.pytest_cassette_closing(use=self)
         failure = self.failure
         try:
             self._session.__exit__(type(failure) if failure else None, failure, None)
+            sharing_of(self.config).recorded(self.path, self.cassette.record_mode, is_well=failure is None)
         finally:
-            self.facts |= {"owner": self.owner, "path": str(self.path)}
+            self._session = None
+            self.facts |= facts_of(self)
             hook.pytest_cassette_closed(use=self)
             ledger_of(self.config).pending.append(self.facts)
             self.failure = None  # it holds the frames of the test
@@ -104,6 +128,25 @@ def marker_options(item: pytest.Item) -> dict[str, Any]:
             given["name"] = marker.args[0]
         options = {**checked(given, Place.MARKER, "@pytest.mark.cassette"), **options}
     return options
+
+
+def facts_of(use: Use) -> dict[str, Any]:
+    """What the reports of the run need to know of a use that is over."""
+    cassette = use.cassette
+    assert cassette is not None, "it was opened"
+    numbers = cassette.played_numbers
+    return {
+        "owner": use.owner,
+        "path": str(use.path),
+        "mode": cassette.record_mode.value,
+        "is_well": use.failure is None,
+        "loaded": len(cassette) - len(cassette.recorded),
+        "played": numbers,
+        "plays": cassette.play_count,
+        "recorded": len(cassette.recorded),
+        "connects": cassette.connects,
+        "misses": [{"reason": miss.reason, "where": miss.where} for miss in cassette.misses],
+    }
 
 
 def fail(error: CassetteError | str) -> BaseException:

@@ -1,0 +1,126 @@
+"""Which traffic belongs to which cassette, when fixtures of a wider scope are set up in the middle of a test.
+
+What such a fixture does belongs to no single test: the test's cassette is paused meanwhile, also if the fixture is
+asked for late, by `request.getfixturevalue`. With `use_cassette` the fixture can have a cassette of its own, which lies
+below that of each test.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from contextlib import nullcontext
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cassette_http.errors import CassetteError
+from cassette_http.plugin.naming import is_path, path_beside, safe_name
+from cassette_http.plugin.options import Place, checked, settings
+from cassette_http.plugin.uses import Use, fail
+
+if TYPE_CHECKING:
+    from cassette_http.board import Cassette
+
+__all__ = ["Layer", "LayerFactory", "Layers", "layers_of"]
+
+
+class Layers:
+    """The cassette of the test that is running, and the fixtures of a wider scope that are being set up."""
+
+    def __init__(self) -> None:
+        self.of_test: Use | None = None
+        self.requests: list[pytest.FixtureRequest] = []
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> Generator[None, Any, Any]:
+        if fixturedef.scope == "function":
+            return (yield)
+        self.requests.append(request)
+        try:
+            with self.of_test.paused() if self.of_test is not None else nullcontext():
+                return (yield)
+        finally:
+            self.requests.pop()
+
+
+_layers = pytest.StashKey[Layers]()
+
+
+def layers_of(config: pytest.Config) -> Layers:
+    """The layers of this process, which watch fixtures from the first call on."""
+    if _layers not in config.stash:
+        config.stash[_layers] = Layers()
+        config.pluginmanager.register(config.stash[_layers], "cassette_http.layers")
+    return config.stash[_layers]
+
+
+class Layer:
+    """A cassette that a fixture has in use, from entering to leaving: `with use_cassette("login"): ...`."""
+
+    def __init__(self, use: Use) -> None:
+        self._use = use
+
+    def __enter__(self) -> Cassette:
+        try:
+            return self._use.open()
+        except CassetteError as error:
+            raise fail(error) from None
+
+    def __exit__(
+        self, cls: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._use.failure = error
+        try:
+            self._use.close()
+        except CassetteError as refusal:
+            from cassette_http.plugin.report import failure_of  # late: most tests do not fail
+
+            raise failure_of(self._use, refusal) from None
+
+    async def __aenter__(self) -> Cassette:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, cls: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(cls, error, traceback)
+
+
+class LayerFactory:
+    """What the fixture `use_cassette` gives: `use_cassette(name, **options)`."""
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        self._request = request
+        self._layers = layers_of(request.config)
+
+    def __call__(self, name: str, /, **options: Any) -> Layer:
+        """Make a context manager for the cassette `name`, which lies where that of a test in the caller's file would.
+
+        Options are those of the marker; `cassette_config` counts too, if its scope is wide enough.
+        """
+        frame = sys._getframe(1)
+        file = Path(frame.f_code.co_filename)
+        config = self._request.config
+        try:
+            given = checked({"name": name, **options}, Place.MARKER, "use_cassette")
+            defaults = checked(self._defaults(), Place.CONFIG, "cassette_config")
+        except CassetteError as error:
+            raise fail(error) from None
+        del given["name"]
+        folder = file.parent / "cassettes" / safe_name(file.stem)
+        path = path_beside(file.parent, name) if is_path(name) else folder / f"{safe_name(name)}.yaml"
+        owner = file.relative_to(config.rootpath).as_posix() if file.is_relative_to(config.rootpath) else str(file)
+        return Layer(Use(config, f"{owner}::{frame.f_code.co_name}", path, settings(config).for_test(given, defaults)))
+
+    def _defaults(self) -> dict[str, Any]:
+        requests = self._layers.requests
+        try:
+            defaults: dict[str, Any] = (requests[-1] if requests else self._request).getfixturevalue("cassette_config")
+        except pytest.fail.Exception:  # of a narrower scope than the fixture: it is about tests
+            return {}
+        return defaults

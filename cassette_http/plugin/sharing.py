@@ -1,0 +1,97 @@
+"""Cassettes that several tests of one run record, one after the other or in several processes (pytest-xdist).
+
+Record modes speak of what the file held when it was opened. With several tests to a cassette that must mean: when the
+run began. So whoever records a cassette first in a run leaves a mark, and later ones see by it that what is in the file
+comes from this run. Marks lie in memory, and for several processes in a folder that they share.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cassette_http.cassette.modes import RecordMode
+
+__all__ = ["Sharing", "share_with_worker", "sharing_of"]
+
+BEGUN, REWRITTEN = "begun", "rewritten"
+
+# What the controller tells its workers.
+FOLDER = "cassette_http_marks"
+
+
+class Sharing:
+    """The marks of this run; `folder` is where processes share them."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
+        self._marks: set[tuple[str, str]] = set()
+
+    def mode(self, path: Path, mode: RecordMode) -> RecordMode:
+        """Say in which mode the cassette must be opened now, so that what the run does is `mode`."""
+        if mode is RecordMode.ONCE:
+            has_content = path.exists() and path.stat().st_size > 0
+            # In this order: the mark comes before the content.
+            if self._has(BEGUN, path):
+                return RecordMode.NEW_EPISODES
+            if has_content:
+                return mode
+            return RecordMode.ALL if self._mark(BEGUN, path) else RecordMode.NEW_EPISODES
+        if mode is RecordMode.REWRITE and self._has(REWRITTEN, path):
+            return RecordMode.NEW_EPISODES
+        return mode
+
+    def recorded(self, path: Path, mode: RecordMode, *, is_well: bool) -> None:
+        """Take note that a test with this cassette is over."""
+        if mode is RecordMode.REWRITE and is_well:
+            self._mark(REWRITTEN, path)
+
+    def remove(self) -> None:
+        """The run is over, here and in all workers."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _has(self, kind: str, path: Path) -> bool:
+        if (kind, str(path)) in self._marks:
+            return True
+        return self.folder is not None and self._file(kind, path).exists()
+
+    def _mark(self, kind: str, path: Path) -> bool:
+        """Leave a mark; False if another process was faster."""
+        self._marks.add((kind, str(path)))
+        if self.folder is None:
+            return True
+        try:
+            os.close(os.open(self._file(kind, path), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except FileExistsError:
+            return False
+        return True
+
+    def _file(self, kind: str, path: Path) -> Path:
+        assert self.folder is not None, "processes share a folder"
+        return self.folder / f"{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()}.{kind}"
+
+
+_sharing = pytest.StashKey[Sharing]()
+
+
+def sharing_of(config: pytest.Config) -> Sharing:
+    """The marks of this run."""
+    if _sharing not in config.stash:
+        given = getattr(config, "workerinput", {}).get(FOLDER)
+        config.stash[_sharing] = Sharing(Path(given) if given else None)
+    return config.stash[_sharing]
+
+
+def share_with_worker(config: pytest.Config, given: dict[str, Any]) -> None:
+    """Tell a worker of pytest-xdist, by what it is given, where marks are shared."""
+    sharing = sharing_of(config)
+    if sharing.folder is None:
+        sharing.folder = Path(tempfile.mkdtemp(prefix="cassette-http-"))
+    given[FOLDER] = str(sharing.folder)
