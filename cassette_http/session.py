@@ -19,10 +19,10 @@ from typing import Any, ParamSpec, TypeVar
 from cassette_http.board import Board, Cassette
 from cassette_http.cassette import yaml_format
 from cassette_http.cassette.hooks import Hooks, InteractionHook, RequestHook
-from cassette_http.cassette.index import Index, known_policy
+from cassette_http.cassette.index import Index
 from cassette_http.cassette.matching import DEFAULT_MATCH, Matching, resolve
 from cassette_http.cassette.model import Header, Interaction, TLSFacts
-from cassette_http.cassette.modes import RecordMode, is_build_server, policy
+from cassette_http.cassette.modes import RecordMode, is_build_server, known_pace, known_policy, policy
 from cassette_http.cassette.redaction import Redactor, next_number
 from cassette_http.cassette.redaction_rules import ExtraRule
 from cassette_http.cassette.store import Store
@@ -33,8 +33,6 @@ from cassette_http.transport.socket_face import CassetteTransport
 from cassette_http.version import __version__
 
 __all__ = ["use_cassette"]
-
-PACES = ("fast", "recorded")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -89,8 +87,6 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
             raise InvalidOption(
                 f'use_cassette takes the path of a cassette, as in use_cassette("cassettes/users.yaml"), not {path!r}'
             )
-        if pace not in PACES:
-            raise InvalidOption(f"there is no pace {pace!r} (the paces are: {', '.join(PACES)})")
         redaction: dict[str, Any] = {
             "redact": _several(redact),
             "keep": _several(keep),
@@ -102,7 +98,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
             mode,
             resolve(_several(match)),
             known_policy(repeat),
-            pace == "recorded",
+            known_pace(pace) == "recorded",
             redaction,
             Hooks.of(on_record, on_match, on_replay),
             test,

@@ -13,11 +13,9 @@ from functools import partial
 
 from cassette_http.cassette.matching import Matching
 from cassette_http.cassette.model import FailureKind, Interaction, Origin, Request
-from cassette_http.errors import InvalidOption
+from cassette_http.cassette.modes import known_policy
 
-__all__ = ["REPEAT_POLICIES", "Entry", "Index", "known_policy"]
-
-REPEAT_POLICIES = ("fail", "last", "cycle")
+__all__ = ["Entry", "Index"]
 
 
 class Entry:
@@ -212,14 +210,6 @@ class Index:
         if self._everything is None:
             self._everything = _Bucket(self._matching, self.entries)
         return self._everything
-
-
-def known_policy(repeat: str) -> str:
-    """Return `repeat` itself. Raises InvalidOption if there is no such policy."""
-    if repeat not in REPEAT_POLICIES:
-        known = ", ".join(REPEAT_POLICIES)
-        raise InvalidOption(f"there is no repeat policy {repeat!r} (the policies are: {known})")
-    return repeat
 
 
 def line_of(request: Request) -> str:

@@ -1,4 +1,7 @@
-"""Record modes: whether a request is played, recorded or refused (pure; one table decides)."""
+"""Record modes: whether a request is played, recorded or refused (pure; one table decides).
+
+And the words for how it is played: again, and at which pace.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,16 @@ from enum import Enum
 
 from cassette_http.errors import InvalidOption
 
-__all__ = ["Policy", "RecordMode", "is_build_server", "policy"]
+__all__ = [
+    "PACES",
+    "REPEAT_POLICIES",
+    "Policy",
+    "RecordMode",
+    "is_build_server",
+    "known_pace",
+    "known_policy",
+    "policy",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +87,25 @@ _TABLE = {
 def policy(mode: RecordMode, had_content: bool) -> Policy:
     """Look up what `mode` allows. `had_content`: the cassette had interactions when it was opened."""
     return _TABLE[mode][0 if had_content else 1]
+
+
+REPEAT_POLICIES = ("fail", "last", "cycle")
+PACES = ("fast", "recorded")
+
+
+def known_policy(repeat: str) -> str:
+    """Return `repeat` itself. Raises InvalidOption if there is no such policy."""
+    if repeat not in REPEAT_POLICIES:
+        known = ", ".join(REPEAT_POLICIES)
+        raise InvalidOption(f"there is no repeat policy {repeat!r} (the policies are: {known})")
+    return repeat
+
+
+def known_pace(pace: str) -> str:
+    """Return `pace` itself. Raises InvalidOption if there is no such pace."""
+    if pace not in PACES:
+        raise InvalidOption(f"there is no pace {pace!r} (the paces are: {', '.join(PACES)})")
+    return pace
 
 
 def is_build_server(environment: Mapping[str, str]) -> bool:

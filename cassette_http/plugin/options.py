@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from cassette_http.cassette.modes import RecordMode, is_build_server
+from cassette_http.cassette.modes import PACES, REPEAT_POLICIES, RecordMode, is_build_server, known_pace, known_policy
 from cassette_http.errors import InvalidOption
 
 __all__ = ["OPTIONS", "Option", "Place", "Settings", "add_options", "known_keys", "settings"]
@@ -34,6 +34,8 @@ ANYWHERE = Place.LINE | Place.INI | Place.MARKER | Place.CONFIG
 RUN = Place.LINE | Place.INI
 TEST = Place.INI | Place.MARKER | Place.CONFIG
 CODE = Place.MARKER | Place.CONFIG
+
+UNPLAYED_POLICIES = ("ignore", "warn", "fail")
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def words(value: str) -> list[str]:
     return value.replace(",", " ").split()
 
 
-on_unplayed = one_of("policy for unplayed interactions", ("ignore", "warn", "fail"))
+on_unplayed = one_of("policy for unplayed interactions", UNPLAYED_POLICIES)
 
 OPTIONS = (
     Option(
@@ -128,16 +130,31 @@ OPTIONS = (
         check=mode,
     ),
     Option("match", TEST, "what must be equal for an interaction to answer a request", "matchers", words, is_list=True),
-    Option("repeat", TEST, "what a request gets whose interactions were all played", "fail|last|cycle"),
-    Option("pace", TEST, "how fast recorded pieces come: at once, or as on the day of recording", "fast|recorded"),
+    Option(
+        "repeat",
+        TEST,
+        "what a request gets whose interactions were all played: a failure, the last one, or all again",
+        "|".join(REPEAT_POLICIES),
+        read=known_policy,
+    ),
+    Option(
+        "pace",
+        TEST,
+        "how fast recorded pieces come: at once, or as on the day of recording",
+        "|".join(PACES),
+        read=known_pace,
+    ),
     Option("redact", CODE, "more rules for secrets", "rules"),
     Option("keep", TEST, "rules for secrets to turn off, by name", "rules", words, is_list=True),
     Option("secrets", CODE, "values that are restored in replay, by name", "names and values"),
+    Option("on_record", CODE, "functions that change or drop interactions before they are written", "functions"),
+    Option("on_match", CODE, "functions that change what of a request is matched", "functions"),
+    Option("on_replay", CODE, "functions that change interactions before they are played", "functions"),
     Option(
         "on_unplayed",
         ANYWHERE,
         "what becomes of a test that passes and leaves interactions unplayed",
-        "ignore|warn|fail",
+        "|".join(UNPLAYED_POLICIES),
         read=on_unplayed,
         check=on_unplayed,
     ),

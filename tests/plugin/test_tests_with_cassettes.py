@@ -8,7 +8,6 @@ import sys
 
 import pytest
 
-from cassette_http import RecordMode
 from cassette_http.plugin.naming import MAX_NAME_CHARACTERS
 from tests.plugin.project import ROOT, USE_PLUGIN, Project
 
@@ -189,44 +188,7 @@ def test_cassette_names_its_test(project: Project) -> None:
     assert "test: test_api.py::test_a\n" in text
 
 
-# ---------------------------------------------------------------------- modes
-
-MODE_ROWS = [
-    pytest.param([], "", "", 0, id="nothing is said: none"),
-    pytest.param([], "", "cassette_mode = once", 1, id="configuration"),
-    pytest.param([], "mode='once'", "cassette_mode = none", 1, id="marker over configuration"),
-    pytest.param(["--cassette-mode=none"], "mode='once'", "cassette_mode = once", 0, id="command line over marker"),
-    pytest.param(["--cassette-mode=rewrite"], "mode='none'", "", 1, id="command line records"),
-]
-
-
-@pytest.mark.parametrize(("arguments", "marker", "configuration", "connections"), MODE_ROWS)
-def test_mode_is_taken_from_command_line_marker_configuration(
-    project: Project, arguments: list[str], marker: str, configuration: str, connections: int
-) -> None:
-    project.pytester.makeini(f"[pytest]\n{configuration}")
-    project.write(
-        f"import pytest\n@pytest.mark.cassette({marker})\ndef test_a(cassette):\n"
-        "    try:\n        get('/a')\n    except OSError:\n        cassette.misses.clear()"
-    )
-    project.run(*arguments).assert_outcomes(passed=1)
-    assert project.server.connections == connections
-
-
-def test_command_line_offers_all_modes(project: Project) -> None:
-    result = project.run("--help")
-    for mode in RecordMode:
-        assert mode.value in result.stdout.str()
-    result = project.run("--cassette-mode=sometimes")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*--cassette-mode: there is no record mode 'sometimes' (the modes are: none, once,*"])
-
-
-def test_wrong_mode_in_the_configuration_is_told_once(project: Project) -> None:
-    project.pytester.makeini("[pytest]\ncassette_mode = onse")
-    result = project.run()
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*cassette_mode: there is no record mode 'onse'; did you mean \"once\"?*"])
+# ---------------------------------------------------------------------- endings
 
 
 @pytest.mark.parametrize(
@@ -329,32 +291,6 @@ def test_traceback_of_a_refusal_does_not_lead_into_our_package(project: Project,
         assert "cassette_http/transport" not in line
         assert "cassette_http/session" not in line
         assert "cassette_http/client" not in line
-
-
-WRONG_MARKERS = [
-    (
-        "cassette(nmae='x')",
-        "@pytest.mark.cassette has no option 'nmae'; did you mean \"name\"? (the options are: name, *",
-    ),
-    ("cassette('a', 'b')", "@pytest.mark.cassette takes one name, and got ('a', 'b')"),
-    ("cassette('a', name='b')", "@pytest.mark.cassette takes one name, and got ('a',)"),
-    ("cassette(7)", "the name of a cassette is a text, such as 'login' or 'data/login.yaml', not 7"),
-    ("cassette('..')", "the name of a cassette is a text, such as 'login' or 'data/login.yaml', not '..'"),
-    ("cassette(mode='onse')", "there is no record mode 'onse'; did you mean \"once\"?*"),
-    ("cassette(match=['hots'])", "there is no matcher 'hots'; did you mean \"host\"?*"),
-    ("cassette(match='hots')", "there is no matcher 'hots'; did you mean \"host\"?*"),
-    ("cassette(repeat='often')", "there is no repeat policy 'often' (the policies are: fail, last, cycle)"),
-]
-
-
-@pytest.mark.parametrize(("marker", "message"), WRONG_MARKERS, ids=[marker for marker, _ in WRONG_MARKERS])
-def test_wrong_marker_is_a_clear_error_without_traceback(project: Project, marker: str, message: str) -> None:
-    project.write(f"import pytest\n@pytest.mark.{marker}\ndef test_a():\n    pass")
-    result = project.run()
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([message.replace("[", "[[]")])
-    result.stdout.no_fnmatch_line("*Error*Error*")
-    result.stdout.no_fnmatch_line("*pytest_plugin.py:*")
 
 
 def test_broken_cassette_is_a_clear_error_that_names_file_and_line(project: Project) -> None:
