@@ -23,6 +23,7 @@ from cassette_http.cassette.matching import Explanation, Matching, explain_miss
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Request, TLSFacts, Track
 from cassette_http.cassette.modes import Policy, RecordMode
 from cassette_http.cassette.redaction import Redactor
+from cassette_http.cassette.shortcuts import written_request
 from cassette_http.cassette.store import Store
 from cassette_http.errors import UnmatchedRequest
 from cassette_http.transport import base
@@ -150,12 +151,25 @@ class Board:
         self.write_error: Exception | None = None
         self._index, self._store, self._matching = index, store, matching
         self._redactor, self._hooks = redactor, hooks
+        self._answers_at_once = not (keeps_pace or redactor.restores or hooks.on_match or hooks.on_replay)
         self._facts = {one.origin: one for one in facts}
         self._channels: weakref.WeakSet[Channel] = weakref.WeakSet()
         self._learned: list[int] = []  # how much the redactor knew when it saw each recorded interaction
         self._lock = threading.RLock()
 
     # ------------------------------------------------------------------ requests
+
+    def answer_at_once(self, origin: Origin, octets: bytes) -> Track | None:
+        written = written_request(origin, octets) if self._answers_at_once else None
+        if written is None:
+            return None
+        with self._lock:
+            found = self._index.find_written(*written)
+            if found is None:
+                return None
+            entry, track = found
+            entry.plays += 1
+            return track
 
     def admit(self, request: Request) -> Request | None:
         with self._lock, self._deferring_errors():

@@ -12,7 +12,7 @@ from cassette_http.cassette import yaml_format
 from cassette_http.cassette.model import Interaction
 from cassette_http.cassette.redaction import Redactor, next_number
 from cassette_http.cassette.store import Store
-from cassette_http.cassette.yaml_format import BEGINNING, Document
+from cassette_http.cassette.yaml_format import BEGINNING, Document, Documents
 from cassette_http.errors import CassetteFormatError, CassetteNotFound
 
 __all__ = ["Finding", "check_paths", "find_cassettes", "redact_files"]
@@ -87,16 +87,14 @@ def redact_files(paths: Iterable[str | os.PathLike[str]], redactor: Redactor | N
     return changed
 
 
-def _load(path: Path) -> list[Document]:
+def _load(path: Path) -> Documents:
     try:
         return Store(path).load()
     except OSError as error:
         raise CassetteFormatError(str(path), None, f"cannot be read: {error.strerror}") from error
 
 
-def _redacted(
-    documents: list[Document], path: str, redactor: Redactor | None
-) -> Iterator[tuple[Document, bytes, bytes]]:
+def _redacted(documents: Documents, path: str, redactor: Redactor | None) -> Iterator[tuple[Document, bytes, bytes]]:
     """Give each interaction's document, how it is written, and how it is written without secrets."""
     if redactor is None:
         redactor = Redactor(next_number(documents[0].data) if documents else 1)

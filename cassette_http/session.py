@@ -8,7 +8,8 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +18,6 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from cassette_http.board import Board, Cassette
-from cassette_http.cassette import yaml_format
 from cassette_http.cassette.hooks import Hooks, InteractionHook, RequestHook
 from cassette_http.cassette.index import Index
 from cassette_http.cassette.matching import DEFAULT_MATCH, Matching, resolve
@@ -25,7 +25,9 @@ from cassette_http.cassette.model import Header, Interaction, TLSFacts
 from cassette_http.cassette.modes import RecordMode, is_build_server, known_pace, known_policy, policy
 from cassette_http.cassette.redaction import Redactor, next_number
 from cassette_http.cassette.redaction_rules import ExtraRule
+from cassette_http.cassette.shortcuts import read_answer
 from cassette_http.cassette.store import Store
+from cassette_http.cassette.yaml_format import Document, Documents
 from cassette_http.errors import CassetteNotFound, InvalidOption, UnmatchedRequest
 from cassette_http.intercept import intercepting
 from cassette_http.transport import base
@@ -197,15 +199,17 @@ class _Session:
         store = Store(path, header=_header(options.test), rewrite=mode is RecordMode.REWRITE)
         documents = _load(store, mode, options.allow_missing)
         interactions, facts = _sort(documents, str(path))
+        request_lines = documents.request_lines
         may = policy(mode, had_content=bool(interactions))
         first = next_number(documents[0].data) if documents and may.can_record else 1
         redactor = Redactor(first, environment=os.environ, netrc=_netrc(), **options.redaction)
         index = Index(
-            [document.request_line for document in interactions],
-            lambda position: _parse(interactions[position], str(path)),
+            [request_lines[position] for position in interactions],
+            lambda position: _parse(documents[interactions[position]], str(path)),
             options.matching,
             options.repeat,
             redactor.redact_request,
+            lambda position, beginning: read_answer(documents[interactions[position]], beginning),
         )
         self.board = Board(
             Cassette(path, mode, index),
@@ -249,34 +253,34 @@ class _Session:
             raise UnmatchedRequest(swallowed)
 
 
-def _load(store: Store, mode: RecordMode, allow_missing: bool) -> list[yaml_format.Document]:
+def _load(store: Store, mode: RecordMode, allow_missing: bool) -> Documents:
+    nothing = Documents(b"", [], [])
     if mode is RecordMode.REWRITE:
-        return []
+        return nothing
     if store.exists():
         return store.load()
     if mode is RecordMode.NONE and not allow_missing:
         raise CassetteNotFound(
             f'there is no cassette {str(store.path)!r} to replay; to record it, run once with record_mode="once"'
         )
-    return []
+    return nothing
 
 
-def _sort(documents: list[yaml_format.Document], path: str) -> tuple[list[yaml_format.Document], list[TLSFacts]]:
-    """Tell interactions and facts apart, parsing only what does not show it by its first line."""
-    interactions: list[yaml_format.Document] = []
+def _sort(documents: Documents, path: str) -> tuple[Sequence[int], list[TLSFacts]]:
+    """Tell the positions of interactions, and facts, parsing only what does not show by its first line what it is."""
     facts: list[TLSFacts] = []
-    for document in documents:
-        if document.request_line is None:
-            value = document.load(path)
+    others: set[int] = set()
+    for position, line in enumerate(documents.request_lines):
+        if line is None:
+            value = documents[position].load(path)
             if isinstance(value, TLSFacts):
                 facts.append(value)
             if not isinstance(value, Interaction):
-                continue
-        interactions.append(document)
-    return interactions, facts
+                others.add(position)
+    return array("L", [position for position in range(len(documents)) if position not in others]), facts
 
 
-def _parse(document: yaml_format.Document, path: str) -> Interaction:
+def _parse(document: Document, path: str) -> Interaction:
     value = document.load(path)
     assert isinstance(value, Interaction), "a document that begins with a request is an interaction"
     return value

@@ -8,34 +8,25 @@ spelled in another way (percent-encoding, matchers that ignore the host) is foun
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Hashable, Iterable, Iterator
 
 from cassette_http.cassette.matching import Matching
-from cassette_http.cassette.model import FailureKind, Interaction, Origin, Request
+from cassette_http.cassette.model import FailureKind, Interaction, Origin, Request, Track
 from cassette_http.cassette.modes import known_policy
 
-__all__ = ["Entry", "Index"]
+__all__ = ["Entry", "Index", "line_of"]
 
 
 class Entry:
     """One interaction of the cassette, parsed when it is first needed; `plays` counts how often it answered.
 
-    `line` is its request line without the query, None if that is not known without parsing. `redact` gives the form in
-    which requests are matched.
+    `redact` gives the form in which requests are matched.
     """
 
-    __slots__ = ("_interaction", "_parse", "_redact", "_request", "line", "number", "plays")
+    __slots__ = ("_interaction", "_parse", "_redact", "_request", "number", "plays")
 
-    def __init__(
-        self,
-        number: int,
-        line: str | None,
-        parse: Callable[[], Interaction],
-        redact: Callable[[Request], Request],
-    ) -> None:
+    def __init__(self, number: int, parse: Callable[[int], Interaction], redact: Callable[[Request], Request]) -> None:
         self.number = number  # 1-based, as shown to users
-        self.line = line
         self.plays = 0
         self._parse, self._redact = parse, redact
         self._interaction: Interaction | None = None
@@ -45,7 +36,7 @@ class Entry:
     def interaction(self) -> Interaction:
         """Raises CassetteFormatError if the document is broken."""
         if self._interaction is None:
-            self._interaction = self._parse()
+            self._interaction = self._parse(self.number - 1)
         return self._interaction
 
     @property
@@ -64,6 +55,10 @@ class _Queue:
     def __init__(self, entries: list[Entry]) -> None:
         self.entries = entries
         self._played_up_to = 0
+
+    @property
+    def first_unplayed(self) -> Entry | None:
+        return next(self.unplayed(), None)
 
     def unplayed(self) -> Iterator[Entry]:
         entries = self.entries
@@ -117,30 +112,41 @@ class Index:
 
     def __init__(
         self,
-        lines: Sequence[str | None],
+        lines: Iterable[bytes | None],
         parse: Callable[[int], Interaction],
         matching: Matching,
         repeat: str = "fail",
         redact: Callable[[Request], Request] = lambda request: request,
+        read_answer: Callable[[int, bytes], Track | None] = lambda position, beginning: None,
     ) -> None:
-        """`lines` holds what `Entry.line` says for each interaction, in order; `parse` gets its position."""
-        self._lines, self._parse, self._redact = lines, parse, redact
+        """`lines` holds what `line_of` says of each request, in order, None where that is not known without parsing.
+
+        `parse` gets a position. `read_answer` gets a position and octets, and gives the track of the interaction
+        there if its document begins with them and has nothing unusual behind.
+        """
+        self._parse, self._redact, self._read_answer = parse, redact, read_answer
         self._matching, self._repeat = matching, known_policy(repeat)
         # Objects per interaction are made when they are needed: most of a large cassette often is not.
         self._made: dict[int, Entry] = {}
-        self._positions: dict[str | None, list[int]] = {}
+        self._positions: dict[bytes | None, int | list[int]] = {}
+        self._count = 0
         for position, line in enumerate(lines):
-            self._positions.setdefault(line, []).append(position)
-        self._buckets: dict[str, _Bucket] = {}
+            known = self._positions.setdefault(line, position)
+            if isinstance(known, list):
+                known.append(position)
+            elif known != position:
+                self._positions[line] = [known, position]
+            self._count += 1
+        self._buckets: dict[bytes, _Bucket] = {}
         self._everything: _Bucket | None = None
 
     def __len__(self) -> int:
-        return len(self._lines)
+        return self._count
 
     @property
     def entries(self) -> list[Entry]:
         """All entries, in recorded order."""
-        return self._entries(range(len(self._lines)))
+        return self._entries(range(self._count))
 
     @property
     def made(self) -> list[Entry]:
@@ -151,26 +157,42 @@ class Index:
         return [self._made.get(position) or self._make(position) for position in positions]
 
     def _make(self, position: int) -> Entry:
-        parse = partial(self._parse, position)
-        entry = self._made[position] = Entry(position + 1, self._lines[position], parse, self._redact)
+        entry = self._made[position] = Entry(position + 1, self._parse, self._redact)
         return entry
 
-    def _bucket(self, line: str) -> _Bucket | None:
+    def _bucket(self, line: bytes) -> _Bucket | None:
         """The interactions with this request line."""
         bucket = self._buckets.get(line)
         if bucket is None and line in self._positions:
-            bucket = self._buckets[line] = _Bucket(self._matching, self._entries(self._positions[line]))
+            positions = self._positions[line]
+            entries = self._entries(positions if isinstance(positions, list) else [positions])
+            bucket = self._buckets[line] = _Bucket(self._matching, entries)
         return bucket
+
+    def _first_unplayed(self, line: bytes) -> Entry | None:
+        """The first interaction with this request line that was not played yet."""
+        position = self._positions.get(line)
+        if isinstance(position, int):
+            entry = self._made.get(position) or self._make(position)
+            return None if entry.plays else entry
+        bucket = self._bucket(line)
+        return bucket.queue.first_unplayed if bucket is not None else None
+
+    def find_written(self, line: bytes, beginning: bytes) -> tuple[Entry, Track] | None:
+        """What `find_same` finds, and its track, if its document begins with these octets; nothing is parsed.
+
+        `line` is what `line_of` says of the request. None does not mean that there is no entry.
+        """
+        entry = self._first_unplayed(line) if not self._matching.filters else None
+        track = self._read_answer(entry.number - 1, beginning) if entry is not None else None
+        return (entry, track) if entry is not None and track is not None else None
 
     def find_same(self, request: Request) -> Entry | None:
         """The entry that answers `request` now, if it was recorded with the very same octets: no need to look closer.
 
         `request` is the one that was sent, not its redacted form. None does not mean that there is no entry.
         """
-        bucket = self._bucket(line_of(request))
-        if bucket is None or self._matching.filters:
-            return None
-        entry = next(bucket.queue.unplayed(), None)
+        entry = self._first_unplayed(line_of(request)) if not self._matching.filters else None
         return entry if entry is not None and entry.interaction.request == request else None
 
     def find(self, request: Request) -> Entry | None:
@@ -212,6 +234,6 @@ class Index:
         return self._everything
 
 
-def line_of(request: Request) -> str:
-    """What `Entry.line` holds: method and URL up to the query."""
-    return f"{request.method} {request.url.partition('?')[0]}"
+def line_of(request: Request) -> bytes:
+    """Method and URL up to the query, as the document of a request begins with them."""
+    return f"{request.method} {request.url.partition('?')[0]}".encode()

@@ -40,6 +40,7 @@ __all__ = [
     "Unfit",
     "is_canonical_beginning",
     "load_document",
+    "load_track",
     "parse_origin",
     "resolve_target",
 ]
@@ -55,6 +56,7 @@ INTERACTION_KEYS = (
     "interim", "response", "response octets", "response headers", "response body", "response trailers",
     "failure", "repeat", "wire",
 )  # fmt: skip
+TRACK_KEYS = frozenset(INTERACTION_KEYS[INTERACTION_KEYS.index("interim") :]) - {"repeat"}
 TLS_KEYS = ("tls", "version", "cipher", "alpn", "certificate", "peer")
 HEADER_KEYS = ("cassette", "recorded", "by", "test")
 BODY_TAGS = ("chunks", "coding", "charset", "body")
@@ -108,6 +110,17 @@ def load_document(octets: bytes, path: str, line: int) -> Interaction | TLSFacts
     except Unfit as exc:
         at = line + mapping.lines.get(exc.key, 0)
         raise CassetteFormatError(path, at, f"{exc.key!r} {exc.reason}") from exc
+
+
+def load_track(octets: bytes) -> Track | None:
+    """Build the track of a document that was cut behind its request; None if that cannot be told from this part."""
+    values = _read_canonical(octets)
+    if values is None or not values.keys() <= TRACK_KEYS:
+        return None
+    try:
+        return _track(values)
+    except Unfit:
+        return None
 
 
 # --- The reader of canonical documents. None always means: not canonical, ask PyYAML. ---

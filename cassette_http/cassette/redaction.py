@@ -128,9 +128,14 @@ class Redactor:
             return request
         return edit_request(request, parts.edits(vault.unified_occurrences))
 
+    @property
+    def restores(self) -> bool:
+        """`restore` may change something."""
+        return self._vault.has_declared
+
     def restore(self, interaction: Interaction) -> Interaction:
         """Put declared secrets back in the place of their placeholders, in what the peer sends."""
-        if not self._vault.has_declared:
+        if not self.restores:
             return interaction
         octets = interaction.track.octets
         if not (has_placeholder(octets) or is_coded(lower_head(octets))):

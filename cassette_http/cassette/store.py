@@ -17,13 +17,12 @@ from pathlib import Path
 from cassette_http.cassette import yaml_format
 from cassette_http.cassette.files import APPEND, CREATE, READ, Files
 from cassette_http.cassette.model import Header
-from cassette_http.cassette.yaml_format import BEGINNING, TERMINATOR, Document
+from cassette_http.cassette.yaml_format import BEGINNING, TERMINATOR, Documents
 from cassette_http.errors import CassetteFormatError, CassetteNotWritable
 
 __all__ = ["LARGEST_CASSETTE_OCTETS", "Store"]
 
 LARGEST_CASSETTE_OCTETS = 50 * 1024 * 1024
-READ_OCTETS = 1 << 20
 
 # How a file ends that nobody left in the middle of a document.
 ENDING = b"\n" + TERMINATOR
@@ -80,7 +79,7 @@ class Store:
             return False
         return not stat.S_ISREG(status.st_mode) or status.st_size > 0
 
-    def load(self) -> list[Document]:
+    def load(self) -> Documents:
         """Read the file and find its documents. Raises FileNotFoundError, CassetteFormatError."""
         return yaml_format.scan(self.read(), str(self.path))
 
@@ -118,7 +117,7 @@ class Store:
         parts: list[bytes] = []
         offset = 0
         while offset < count:
-            part = self._files.read(fd, min(count - offset, READ_OCTETS), offset)
+            part = self._files.read(fd, count - offset, offset)
             if not part:
                 break
             parts.append(part)

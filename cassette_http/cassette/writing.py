@@ -32,7 +32,7 @@ from cassette_http.cassette.reading import (
 )
 from cassette_http.cassette.scalars import binary, flow, plain, text_block
 
-__all__ = ["dump_header", "dump_interaction", "dump_tls"]
+__all__ = ["dump_header", "dump_interaction", "dump_tls", "fields_block", "origin_text"]
 
 # Times of small, single answers only make noise in diffs.
 SHORTEST_TIME_SHOWN_S = 0.1
@@ -50,7 +50,7 @@ def dump_header(header: Header) -> bytes:
 
 def dump_tls(facts: TLSFacts) -> bytes:
     """Write the facts of a TLS connection as a document, without its terminator."""
-    lines = [f"tls: {_origin_text(facts.origin)}\n"]
+    lines = [f"tls: {origin_text(facts.origin)}\n"]
     if facts.version is not None:
         lines.append(f"version: {plain(facts.version)}\n")
     if facts.cipher is not None:
@@ -72,9 +72,9 @@ def dump_interaction(interaction: Interaction) -> bytes:
     request = interaction.request
     parts: list[str] = []
     if request is None:
-        parts.append(f"failed: {_origin_text(interaction.origin)}\n")
+        parts.append(f"failed: {origin_text(interaction.origin)}\n")
         if interaction.via is not None:
-            parts.append(f"via: {_origin_text(interaction.via)}\n")
+            parts.append(f"via: {origin_text(interaction.via)}\n")
     else:
         _write_request(request, parts)
     wire: list[str] = []
@@ -100,9 +100,9 @@ def _write_request(request: Request, parts: list[str]) -> None:
     fields = _with_lf(section)
     if start is None or fields is None:
         parts.append(f"request octets: {_octets_block(request.head_octets)}")
-        parts.append(f"origin: {_origin_text(request.origin)}\n")
+        parts.append(f"origin: {origin_text(request.origin)}\n")
         if request.via is not None:
-            parts.append(f"via: {_origin_text(request.via)}\n")
+            parts.append(f"via: {origin_text(request.via)}\n")
         lower = ""
     else:
         method, target, version = start.groups()
@@ -110,9 +110,9 @@ def _write_request(request: Request, parts: list[str]) -> None:
         parts.append(f"request: {plain(f'{method} {url}')}\n")
         shows_origin, shows_target = _keys_to_show(method, url, target, request.origin)
         if shows_origin:
-            parts.append(f"origin: {_origin_text(request.origin)}\n")
+            parts.append(f"origin: {origin_text(request.origin)}\n")
         if request.via is not None:
-            parts.append(f"via: {_origin_text(request.via)}\n")
+            parts.append(f"via: {origin_text(request.via)}\n")
         if shows_target:
             parts.append(f"target: {plain(target)}\n")
         if fields:
@@ -124,6 +124,14 @@ def _write_request(request: Request, parts: list[str]) -> None:
         _write_body("request", request.body_octets, lower, parts, wire)
     if wire:
         parts.append("request wire: {" + ", ".join(wire) + "}\n")
+
+
+def fields_block(section: str) -> bytes | None:
+    """Write the field section of a request, given with its empty line; None if it is only octets to us."""
+    fields = _with_lf(section)
+    if fields is None:
+        return None
+    return f"request headers: {text_block(fields)}".encode() if fields else b""
 
 
 def _keys_to_show(method: str, url: str, target: str, origin: Origin) -> tuple[bool, bool]:
@@ -255,7 +263,8 @@ def _counts(sizes: Sequence[int]) -> str:
 
 
 @lru_cache(maxsize=256)
-def _origin_text(origin: Origin) -> str:
+def origin_text(origin: Origin) -> str:
+    """Write an origin as the value of a key; as part of a URL it is the same where the reader finds it there."""
     text = str(origin)
     try:
         if parse_origin(text) == origin:

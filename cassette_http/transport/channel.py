@@ -40,13 +40,11 @@ from cassette_http.cassette.modes import Policy
 from cassette_http.transport.recording import Recording
 from cassette_http.transport.replaying import Player, Signal
 from cassette_http.wire.framing import is_persistent
+from cassette_http.wire.head import parse_request_head
 from cassette_http.wire.messages import RequestHead, field_values
 from cassette_http.wire.reader import RequestReader, ResponseReader
 
 __all__ = ["Channel", "PlayedWriteFailure", "Tape"]
-
-# What every message has that announces the end of its connection: spares the others a parse.
-MAY_CLOSE = re.compile(rb"HTTP/1\.0|\nconnection:[^\n]*close", re.IGNORECASE)
 
 WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 ACCEPTED_KEY = re.compile(rb"(\nSec-WebSocket-Accept:[ \t]*)[^\r\n]*", re.IGNORECASE)
@@ -59,6 +57,10 @@ class Tape(Protocol):
     decides_at_head: bool
     keeps_pace: bool
     """Played pieces come when they came on the day of recording, not at once."""
+
+    def answer_at_once(self, origin: Origin, octets: bytes) -> Track | None:
+        """Claim the answer to a whole request to `origin` without looking closely; None says nothing: `choose`."""
+        ...
 
     def admit(self, request: Request) -> Request | None:
         """Give the form in which `request` is recorded; None: not at all. Asked once for each request."""
@@ -87,11 +89,34 @@ class State(Enum):
     PLAYING = auto()
 
 
+class WholeRequest:
+    """What a reader would say of a request without a body that came in one piece; parsed only if somebody asks."""
+
+    __slots__ = ("_octets",)
+    is_complete = True
+    malformed = None
+
+    def __init__(self, octets: bytes) -> None:
+        self._octets = octets
+
+    def feed(self, data: bytes) -> int:
+        return 0
+
+    @property
+    def head(self) -> RequestHead:
+        return parse_request_head(self._octets)
+
+    @property
+    def head_octets(self) -> int:
+        return len(self._octets)
+
+
 class Exchange:
     """One request of the connection, and the way it takes."""
 
     __slots__ = (
         "admitted",
+        "asks_to_close",
         "is_admitted",
         "is_expected",
         "is_kept",
@@ -107,9 +132,8 @@ class Exchange:
         "state",
     )
 
-    def __init__(self, started_at: float) -> None:
-        self.reader = RequestReader()
-        self.octets = bytearray()
+    def __init__(self, reader: RequestReader | WholeRequest, octets: bytearray | bytes, started_at: float) -> None:
+        self.reader, self.octets = reader, octets
         self.later_octets = 0  # of the new protocol after an upgrade
         self.state = State.OPEN
         self.recording: Recording | None = None
@@ -121,6 +145,7 @@ class Exchange:
         self.is_kept = False
         self.is_expected = False  # the cassette was asked whether its peer answers before the body is there
         self.is_tunnel = False  # a CONNECT that the proxy agreed to
+        self.asks_to_close = False
 
     @property
     def sent_after_head(self) -> int:
@@ -261,6 +286,8 @@ class Channel:
             raise self._refusal
         if self.is_left:
             raise BrokenPipeError(errno.EPIPE, "the cassette that played this connection is not in use any more")
+        if octets and self.can_play and self._is_answered_at_once(octets):
+            return b""
         forward = b""
         while octets and not self.is_transparent:  # an empty write must not start a request: h11 ends messages with one
             exchange = self._open_exchange()
@@ -368,6 +395,22 @@ class Channel:
 
     # ------------------------------------------------------------------ inside
 
+    def _is_answered_at_once(self, octets: bytes) -> bool:
+        """Play what answers an ordinary request that came whole, if the cassette finds it at first sight."""
+        if self._exchanges and self._exchanges[-1].is_over:
+            self._settle(self._exchanges[-1])
+        if self._exchanges or self.via is not None:
+            return False
+        track = self._tape.answer_at_once(self.origin, octets)
+        if track is None:
+            return False
+        self.has_spoken = True
+        self._ended = False
+        exchange = Exchange(WholeRequest(octets), octets, self._clock())
+        self._exchanges.append(exchange)
+        self._play_track(exchange, track)
+        return True
+
     def _open_exchange(self) -> Exchange:
         """The exchange that the next octet of the client belongs to."""
         if self._exchanges:
@@ -377,7 +420,7 @@ class Channel:
             self._settle(last)
         self.has_spoken = True
         self._ended = False
-        exchange = Exchange(self._clock())
+        exchange = Exchange(RequestReader(), bytearray(), self._clock())
         self._exchanges.append(exchange)
         return exchange
 
@@ -387,9 +430,8 @@ class Channel:
         assert player is not None
         if not isinstance(result, bytes):
             self._ended = self._ended or result is Signal.END or isinstance(result, Failure)
-        elif player.is_drained and not player.has_ending and exchange.is_over and not exchange.is_tunnel:
-            assert exchange.reader.head is not None
-            self._ended = is_closed_by(exchange.reader.head, player.interaction.track)
+        elif player.is_drained and not (player.has_ending or exchange.is_tunnel) and exchange.is_over:
+            self._ended = (exchange.asks_to_close or may_close(player.track)) and is_closed_by(exchange, player.track)
 
     def _settle(self, exchange: Exchange) -> None:
         """A new request begins: end the exchange before it, unless its response may still come (pipelining)."""
@@ -455,7 +497,6 @@ class Channel:
         return True
 
     def _play(self, exchange: Exchange, interaction: Interaction) -> None:
-        exchange.state = State.PLAYING
         head = exchange.reader.head
         assert head is not None
         is_upgrade = False
@@ -466,8 +507,13 @@ class Channel:
             is_upgrade = response.is_upgrade and not exchange.is_tunnel
         if is_upgrade:
             interaction = with_accepted_key(interaction, head)
+        exchange.asks_to_close = not is_persistent(head.version, head.fields)
+        self._play_track(exchange, interaction.track, is_upgrade)
+
+    def _play_track(self, exchange: Exchange, track: Track, is_upgrade: bool = False) -> None:
+        exchange.state = State.PLAYING
         clock = self._clock if self._tape.keeps_pace else None
-        exchange.player = Player(interaction, is_upgrade=is_upgrade, clock=clock)
+        exchange.player = Player(track, is_upgrade=is_upgrade, clock=clock)
         exchange.player.client_sent()
         if exchange.is_tunnel:
             self._enter_tunnel(exchange)
@@ -529,16 +575,22 @@ def answers_early(interaction: Interaction) -> bool:
     return not request.is_complete
 
 
-def is_closed_by(sent: RequestHead, track: Track) -> bool:
+def may_close(track: Track) -> bool:
+    """Tell whether a response could announce the end of its connection; spares most a parse."""
+    octets = track.pieces[0].octets
+    head = octets[: octets.find(b"\r\n\r\n") + 1].lower()
+    # An interim response says nothing about the final one.
+    return not head.startswith(b"http/1.1 ") or head[9:10] == b"1" or b"close" in head
+
+
+def is_closed_by(exchange: Exchange, track: Track) -> bool:
     """The peer would close the connection after this response (RFC 9112 section 9.3), which came completely."""
-    asks_to_close = not is_persistent(sent.version, sent.fields)
-    if not asks_to_close and not MAY_CLOSE.search(track.pieces[0].octets):
-        return False
-    response = ResponseReader(sent.method)
+    assert exchange.reader.head is not None, "it was answered"
+    response = ResponseReader(exchange.reader.head.method)
     response.feed(track.octets)
     if response.head is None or not response.is_complete:
         return False  # the recorded client gave up on a peer that was silent
-    return asks_to_close or not is_persistent(response.head.version, response.head.fields)
+    return exchange.asks_to_close or not is_persistent(response.head.version, response.head.fields)
 
 
 def with_accepted_key(interaction: Interaction, sent: RequestHead) -> Interaction:

@@ -1,11 +1,11 @@
-"""Plays the track of one interaction: hands out its pieces, then its ending. Pure; waits for nobody."""
+"""Plays a track: hands out its pieces, then its ending. Pure; waits for nobody."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
 
-from cassette_http.cassette.model import Failure, FailureKind, Interaction, Piece
+from cassette_http.cassette.model import Failure, FailureKind, Piece, Track
 
 __all__ = ["Player", "Signal"]
 
@@ -25,14 +25,12 @@ class Player:
     With a `clock` it also keeps the recorded pace; without one the peer is as fast as its client.
     """
 
-    def __init__(
-        self, interaction: Interaction, *, is_upgrade: bool = False, clock: Callable[[], float] | None = None
-    ) -> None:
-        self.interaction = interaction
+    def __init__(self, track: Track, *, is_upgrade: bool = False, clock: Callable[[], float] | None = None) -> None:
+        self.track = track
         self.is_upgrade = is_upgrade
         self._clock = clock
         self._sent_at_s = 0.0
-        self._pieces = interaction.track.pieces
+        self._pieces = track.pieces
         self._next = 0
         self._offset = 0
 
@@ -67,7 +65,7 @@ class Player:
         """How long the recorded peer still needs for what comes next; 0 if it need not be waited for."""
         if self._clock is None:
             return 0.0
-        coming: Piece | Failure | None = self.interaction.track.failure
+        coming: Piece | Failure | None = self.track.failure
         if not self.is_drained:
             coming = self._pieces[self._next]
         return max(0.0, self._sent_at_s + coming.at - self._clock()) if coming is not None else 0.0
@@ -105,18 +103,18 @@ class Player:
 
     def write_failure(self, sent: int) -> Failure | None:
         """The failure that met the client when it had sent more than `sent` octets after the head."""
-        failure = self.interaction.track.failure
+        failure = self.track.failure
         if failure is None or failure.kind is not FailureKind.WRITE:
             return None
         return failure if sent >= failure.details.get("sent", 0) else None
 
     @property
     def _is_timeout(self) -> bool:
-        failure = self.interaction.track.failure
+        failure = self.track.failure
         return failure is not None and failure.kind is FailureKind.TIMEOUT
 
     def _ending(self) -> Failure | Signal:
-        failure = self.interaction.track.failure
+        failure = self.track.failure
         if failure is None:
-            return Signal.END if self.interaction.track.ended else Signal.IDLE
+            return Signal.END if self.track.ended else Signal.IDLE
         return Signal.END if failure.kind in (FailureKind.END, FailureKind.WRITE) else failure

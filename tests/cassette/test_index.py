@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from cassette_http.cassette.index import Index
+from cassette_http.cassette.index import Index, line_of
 from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Piece, Request, Track
 from cassette_http.errors import InvalidOption
@@ -30,10 +30,7 @@ class Counting:
     def __init__(self, *interactions: Interaction, has_lines: bool = True) -> None:
         self.parsed: list[int] = []
         self._interactions = interactions
-        self.lines = [
-            f"{one.request.method} {one.request.url.partition('?')[0]}" if has_lines and one.request else None
-            for one in interactions
-        ]
+        self.lines = [line_of(one.request) if has_lines and one.request else None for one in interactions]
 
     def __call__(self, position: int) -> Interaction:
         self.parsed.append(position)

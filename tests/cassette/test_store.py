@@ -44,7 +44,7 @@ def document(number: int, body: bytes = b'{"a": 1}') -> bytes:
 
 
 def lines(store: Store) -> list[str]:
-    return [found.request_line.rpartition("/")[2] for found in store.load() if found.request_line is not None]
+    return [line.decode().rpartition("/")[2] for line in store.load().request_lines if line is not None]
 
 
 @pytest.fixture

@@ -786,9 +786,9 @@ HEADER_LINES = b"cassette: 1\n---\n"
 @pytest.mark.parametrize(
     ("first_line", "request_line"),
     [
-        pytest.param("request: GET https://a/b", "GET https://a/b", id="plain"),
-        pytest.param("request: GET https://a/b?c=d?e", "GET https://a/b", id="query"),
-        pytest.param("request: CONNECT a:443", "CONNECT a:443", id="authority"),
+        pytest.param("request: GET https://a/b", b"GET https://a/b", id="plain"),
+        pytest.param("request: GET https://a/b?c=d?e", b"GET https://a/b", id="query"),
+        pytest.param("request: CONNECT a:443", b"CONNECT a:443", id="authority"),
         pytest.param("request: 'GET https://a/b'", None, id="single-quoted"),
         pytest.param('request: "GET https://a/b"', None, id="double-quoted"),
         pytest.param("request:  GET https://a/b", None, id="two blanks"),
@@ -799,7 +799,7 @@ HEADER_LINES = b"cassette: 1\n---\n"
         pytest.param("tls: https://a", None, id="TLS"),
     ],
 )
-def test_request_lines_are_known_without_parsing(first_line: str, request_line: str | None) -> None:
+def test_request_lines_are_known_without_parsing(first_line: str, request_line: bytes | None) -> None:
     data = HEADER_LINES + first_line.encode() + b"\nrepeat: last\n---\n"
     header, document = scan(data, "x")
     assert header.request_line is None

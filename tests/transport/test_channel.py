@@ -46,6 +46,9 @@ class ListTape:
         self.started_at_s: list[float] = []
         self._index = Index([None] * len(recorded), recorded.__getitem__, matching)
 
+    def answer_at_once(self, origin: Origin, octets: bytes) -> Track | None:
+        return None
+
     def admit(self, request: Request) -> Request | None:
         return request if "private" not in request.url else None
 

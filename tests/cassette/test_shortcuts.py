@@ -1,0 +1,226 @@
+"""The shortcuts take the ordinary only, and give what the long way would have given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cassette_http.cassette.index import line_of
+from cassette_http.cassette.model import Failure, FailureKind, Header, Interaction, Origin, Piece, Request, Track
+from cassette_http.cassette.shortcuts import _ordinary_answer, read_answer, written_request
+from cassette_http.cassette.yaml_format import Document, dump_header, dump_interaction, load_document, scan
+from cassette_http.errors import CassetteFormatError
+from cassette_http.wire.reader import RequestReader
+
+ORIGIN = Origin("https", "api.test", 443)
+GET = b"GET /users/1?full HTTP/1.1\r\nHost: api.test\r\nAccept: */*\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
+LONG_JSON = json.dumps({"members": [{"id": number, "name": "x" * 20} for number in range(5)]}).encode()
+COMPACT_JSON = LONG_JSON.replace(b": ", b":").replace(b", ", b",")
+
+
+def document_of(recorded: Interaction) -> Document:
+    data = dump_header(Header()) + b"---\n" + dump_interaction(recorded) + b"---\n"
+    return scan(data, "x.yaml")[1]
+
+
+def answered(track: Track, octets: bytes = GET, origin: Origin = ORIGIN) -> Track | None:
+    """What the shortcut gives for a request that was recorded with this track."""
+    written = written_request(origin, octets)
+    assert written is not None
+    return read_answer(document_of(Interaction(origin, Request(origin, octets), track)), written.beginning)
+
+
+# ---------------------------------------------------------------------- requests
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        pytest.param(GET, id="GET"),
+        pytest.param(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", id="HEAD"),
+        pytest.param(b"GET //a//b?c=d?e#f HTTP/1.1\r\nHost: a\r\n\r\n", id="odd target"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n", id="keep-alive"),
+        pytest.param(b"GET / HTTP/1.1\r\nX: \xe9: #\r\nX: \r\n\r\n", id="odd fields"),
+        pytest.param(b"GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", id="folded line"),
+    ],
+)
+def test_ordinary_requests_are_written_without_being_parsed(octets: bytes) -> None:
+    written = written_request(ORIGIN, octets)
+    assert written is not None
+    request = Request(ORIGIN, octets)
+    document = document_of(Interaction(ORIGIN, request, Track((Piece(OK),))))
+    assert written.line == line_of(request) == document.request_line
+    assert document.octets.startswith(written.beginning + b"response: 200 OK\n")
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        pytest.param(GET[:-1], id="head incomplete"),
+        pytest.param(GET + b"G", id="something behind"),
+        pytest.param(GET + GET, id="two requests"),
+        pytest.param(b"\r\n" + GET, id="empty line first"),
+        pytest.param(b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\nx", id="body"),
+        pytest.param(b"GET / HTTP/1.1\r\nContent-Length: 0\r\n\r\n", id="empty body"),
+        pytest.param(b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", id="chunked body to come"),
+        pytest.param(b"GET / HTTP/1.1\r\nExpect: 100-continue\r\n\r\n", id="Expect"),
+        pytest.param(b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", id="upgrade"),
+        pytest.param(b"GET / HTTP/1.1\r\nconnection : close\r\n\r\n", id="name with a blank"),
+        pytest.param(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n", id="close"),
+        pytest.param(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n", id="HTTP/1.0"),
+        pytest.param(b"GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", id="absolute target"),
+        pytest.param(b"GET /http://a HTTP/1.1\r\nHost: a\r\n\r\n", id="URL in the path"),
+        pytest.param(b"GET /a: HTTP/1.1\r\nHost: a\r\n\r\n", id="colon at the end"),
+        pytest.param(b"GET /a?b: HTTP/1.1\r\nHost: a\r\n\r\n", id="colon at the end of the query"),
+        pytest.param(b"GET /\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n", id="target beyond ASCII"),
+        pytest.param(b"GET / HTTP/1.1\nHost: a\n\n", id="LF"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\n\nGET / HTTP/1.1\r\n\r\n", id="head ends early"),
+        pytest.param(b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", id="CONNECT"),
+        pytest.param(b"GET / HTTP/1.1\r\n\r\n\r\n", id="empty line behind"),
+        pytest.param(b"", id="nothing"),
+    ],
+)
+def test_other_requests_go_the_long_way(octets: bytes) -> None:
+    assert written_request(ORIGIN, octets) is None
+
+
+@pytest.mark.parametrize("origin", [Origin("http", "we ird\n", 80), Origin("http", "é.test", 80)])
+def test_origins_that_are_no_part_of_a_url_go_the_long_way(origin: Origin) -> None:
+    assert written_request(origin, GET) is None
+
+
+heads = st.builds(
+    lambda line, fields: line + b"\r\n" + b"".join(fields) + b"\r\n",
+    st.sampled_from([b"GET / HTTP/1.1", b"DELETE /a?b HTTP/1.1", b"POST / HTTP/1.1"])
+    | st.binary(max_size=12).map(lambda target: b"GET /" + target + b" HTTP/1.1"),
+    st.lists(
+        st.sampled_from([b"Host: a\r\n", b"Connection: x, close\r\n", b"Upgrade: y\r\n", b"A:b\r\n", b" c\r\n", b"\n"])
+        | st.binary(max_size=12).map(lambda line: line + b"\r\n"),
+        max_size=4,
+    ),
+)
+
+
+@settings(max_examples=500)
+@given(heads, st.sampled_from([ORIGIN, Origin("http", "::1", 8080), Origin("http", "a b", 80)]))
+def test_what_is_written_of_any_request_is_what_its_document_begins_with(octets: bytes, origin: Origin) -> None:
+    written = written_request(origin, octets)
+    if written is None:
+        return
+    request = Request(origin, octets)
+    document = document_of(Interaction(origin, request, Track((Piece(OK),))))
+    assert written.line == line_of(request) == document.request_line
+    assert document.octets.startswith(written.beginning + b"response: ")
+    reader = RequestReader()
+    assert reader.feed(octets) == len(octets)
+    assert reader.is_complete
+    assert not reader.expects_continue
+
+
+# ---------------------------------------------------------------------- answers
+
+
+@pytest.mark.parametrize(
+    ("octets", "is_ordinary"),
+    [
+        pytest.param(OK + b'{"a": "b"}', True, id="short JSON"),
+        pytest.param(OK + LONG_JSON, True, id="JSON with blanks"),
+        pytest.param(OK + COMPACT_JSON, True, id="JSON without"),
+        pytest.param(OK + LONG_JSON + b"\n", True, id="JSON and a line end"),
+        pytest.param(OK + b"text\n  indented\nlast\n", True, id="lines"),
+        pytest.param(OK, True, id="no body"),
+        pytest.param(OK + b"one\n\ntwo", False, id="empty line in the body"),
+        pytest.param(OK + b" blank first", False, id="blank first"),
+        pytest.param(OK + "é".encode(), False, id="beyond ASCII"),
+        pytest.param(OK + b"\r\n", False, id="CR"),
+        pytest.param(OK + b"\xff\xfe\x00", False, id="octets"),
+        pytest.param(b"HTTP/1.1 200\r\nA: b\r\n\r\n", False, id="no reason"),
+        pytest.param(b"HTTP/1.0 200 OK\r\nA: b\r\n\r\n", False, id="HTTP/1.0"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n\r\n", False, id="no fields"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", False, id="chunked"),
+        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" + OK, False, id="interim"),
+        pytest.param(b"junk", False, id="no HTTP"),
+    ],
+)
+def test_answers_are_read_as_they_were_recorded(octets: bytes, is_ordinary: bool) -> None:
+    track = Track((Piece(octets),))
+    document = document_of(Interaction(ORIGIN, Request(ORIGIN, GET), track))
+    assert answered(track) == track
+    written = written_request(ORIGIN, GET)
+    assert written is not None
+    rest = document.octets.removeprefix(written.beginning)
+    assert (_ordinary_answer(rest) is not None) is is_ordinary
+
+
+@pytest.mark.parametrize(
+    "track",
+    [
+        pytest.param(Track((Piece(OK, 0.5), Piece(b"x", 0.75))), id="pieces with times"),
+        pytest.param(Track((Piece(OK),), ended=True), id="ended"),
+        pytest.param(Track((Piece(OK),), Failure(FailureKind.RESET, errno="ECONNRESET")), id="failure behind octets"),
+        pytest.param(Track((), Failure(FailureKind.TIMEOUT)), id="failure alone"),
+    ],
+)
+def test_tracks_of_any_kind_are_read(track: Track) -> None:
+    assert answered(track) == track
+
+
+def edit(text: str, old: str, new: str) -> bytes:
+    assert old in text
+    return text.replace(old, new, 1).encode()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda text: edit(text, "Accept: */*", "Accept: *"), id="another field"),
+        pytest.param(lambda text: edit(text, "?full", "?fu"), id="another query"),
+        pytest.param(lambda text: edit(text, "response:", "request body: x\nresponse:"), id="a body"),
+        pytest.param(lambda text: edit(text, "response:", "  B: c\nresponse:"), id="one more field"),
+        pytest.param(
+            lambda text: edit(text, "response:", "request wire: {version: HTTP/1.0}\nresponse:"), id="version"
+        ),
+        pytest.param(lambda text: text.encode() + b"repeat: last\n", id="may be repeated"),
+        pytest.param(lambda text: text.encode() + b"unknown: 1\n", id="unknown key"),
+        pytest.param(lambda text: edit(text, "200 OK", "2000"), id="broken status"),
+    ],
+)
+def test_documents_that_say_something_else_go_the_long_way(change: Callable[[str], bytes]) -> None:
+    recorded = document_of(Interaction(ORIGIN, Request(ORIGIN, GET), Track((Piece(OK),))))
+    written = written_request(ORIGIN, GET)
+    assert written is not None
+    octets = change(recorded.octets.decode())
+    assert read_answer(Document(octets, 0, len(octets), None), written.beginning) is None
+
+
+bodies = st.sampled_from([b"", LONG_JSON, COMPACT_JSON, b"a\nb\n", b"a\n\n"]) | st.text(" \na:{}|-é", max_size=20).map(
+    str.encode
+)
+insertions = st.sampled_from(
+    ["", "\n", "\n\n", " ", "  ", "\n  ", "-", "#", '"', ": ", "é", "\x85", "\t", "wire: {body: "]
+)
+
+
+@settings(max_examples=600, suppress_health_check=[HealthCheck.too_slow])
+@given(bodies, st.data())
+def test_edited_documents_give_the_same_by_both_ways(body: bytes, data: st.DataObject) -> None:
+    recorded = document_of(Interaction(ORIGIN, Request(ORIGIN, GET), Track((Piece(OK + body),))))
+    written = written_request(ORIGIN, GET)
+    assert written is not None
+    text = recorded.octets.decode()
+    at, cut = data.draw(st.integers(0, len(text))), data.draw(st.integers(0, 3))
+    octets = (text[:at] + data.draw(insertions) + text[at + cut :]).encode()
+    found = read_answer(Document(octets, 0, len(octets), None), written.beginning)
+    if found is None:
+        return
+    try:
+        loaded = load_document(octets, "x.yaml", 1)
+    except CassetteFormatError as error:
+        raise AssertionError(f"{octets!r} was read") from error
+    assert isinstance(loaded, Interaction)
+    assert (loaded.request, loaded.track) == (Request(ORIGIN, GET), found)
