@@ -57,6 +57,14 @@ def _parser() -> argparse.ArgumentParser:
     redact = commands.add_parser("redact", help=text, description=text[0].upper() + text[1:] + ".")
     redact.add_argument("paths", metavar="FILE", nargs="+", help="a cassette, or a folder")
     redact.set_defaults(run=_redact)
+    text = "make cassettes of ours of those of VCR.py, cassetter, Betamax, responses, and of HAR archives"
+    more = "A .yaml file is replaced (all at once), of another the new cassette lies beside it. Secrets are taken out."
+    convert = commands.add_parser("convert", help=text, description=f"{text[0].upper()}{text[1:]}. {more}")
+    convert.add_argument("paths", metavar="SOURCE", nargs="+", help="a cassette, or a folder of them")
+    convert.add_argument("--to", metavar="DIR", help="write there, and leave the sources as they are")
+    formats = ("vcr", "cassetter", "betamax", "har", "responses")
+    convert.add_argument("--from", dest="format", choices=formats, help="the recorder (default: guess)")
+    convert.set_defaults(run=_convert)
     return parser
 
 
@@ -87,3 +95,23 @@ def _redact(options: argparse.Namespace) -> int:
     for path, count in redact_files(options.paths).items():
         print(f"{path}: {count} interactions redacted" if count else f"{path}: no secrets")
     return 0
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from cassette_http.converting import convert_file, find_foreign
+
+    converted, failed = [], 0
+    for path in options.paths:
+        for source, target in find_foreign(path, options.to):
+            try:
+                one = convert_file(source, target, options.format)
+            except CassetteError as error:
+                print(f"cassette-http: {error}", file=sys.stderr)
+                failed += 1
+                continue
+            print(one)
+            converted.append(one)
+    count = sum(len(one.foreign.interactions) for one in converted)
+    left_out = sum(one.left_out for one in converted)
+    print(f"{len(converted)} cassettes converted, {count} interactions, {left_out} left out, {failed} files failed")
+    return 1 if failed else 0

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
@@ -27,7 +28,7 @@ from cassette_http.cassette.redaction import Redactor, next_number
 from cassette_http.cassette.redaction_rules import ExtraRule
 from cassette_http.cassette.shortcuts import read_answer
 from cassette_http.cassette.store import Store
-from cassette_http.cassette.yaml_format import Document, Documents
+from cassette_http.cassette.yaml_format import Document, Documents, looks_foreign, scan
 from cassette_http.errors import CassetteNotFound, InvalidOption, UnmatchedRequest
 from cassette_http.intercept import intercepting
 from cassette_http.transport import base
@@ -197,12 +198,14 @@ class _Session:
     def __init__(self, options: _Options) -> None:
         path, mode = options.path, options.mode
         store = Store(path, header=_header(options.test), rewrite=mode is RecordMode.REWRITE)
-        documents = _load(store, mode, options.allow_missing)
+        documents, is_foreign = _load(store, mode, options.allow_missing)
         interactions, facts = _sort(documents, str(path))
         request_lines = documents.request_lines
         may = policy(mode, had_content=bool(interactions))
         first = next_number(documents[0].data) if documents and may.can_record else 1
         redactor = Redactor(first, environment=os.environ, netrc=_netrc(), **options.redaction)
+        if is_foreign:
+            store.adopt(partial(_convert, path=str(path), redactor=redactor))
         index = Index(
             [request_lines[position] for position in interactions],
             lambda position: _parse(documents[interactions[position]], str(path)),
@@ -253,17 +256,33 @@ class _Session:
             raise UnmatchedRequest(swallowed)
 
 
-def _load(store: Store, mode: RecordMode, allow_missing: bool) -> Documents:
+def _load(store: Store, mode: RecordMode, allow_missing: bool) -> tuple[Documents, bool]:
+    """Read the cassette; the second value says whether it is one of another recorder."""
     nothing = Documents(b"", [], [])
     if mode is RecordMode.REWRITE:
-        return nothing
+        return nothing, False
     if store.exists():
-        return store.load()
+        data = store.read()
+        if looks_foreign(data):
+            # Late, as it brings PyYAML: cassettes of ours are read without.
+            from cassette_http.convert.documents import as_documents
+            from cassette_http.convert.formats import read_foreign
+
+            return as_documents(read_foreign(data, str(store.path)).interactions, str(store.path)), True
+        return scan(data, str(store.path)), False
     if mode is RecordMode.NONE and not allow_missing:
         raise CassetteNotFound(
             f'there is no cassette {str(store.path)!r} to replay; to record it, run once with record_mode="once"'
         )
-    return nothing
+    return nothing, False
+
+
+def _convert(data: bytes, *, path: str, redactor: Redactor) -> list[bytes]:
+    """The documents of a cassette of another recorder, without secrets, for the file that becomes one of ours."""
+    from cassette_http.convert.documents import redacted_documents
+    from cassette_http.convert.formats import read_foreign
+
+    return redacted_documents(read_foreign(data, path).interactions, redactor)
 
 
 def _sort(documents: Documents, path: str) -> tuple[Sequence[int], list[TLSFacts]]:

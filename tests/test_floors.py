@@ -21,6 +21,7 @@ FLOORS = {
     "version": 0,
     "wire": 0,
     "cassette": 1,
+    "convert": 2,
     "transport": 2,
     "board": 3,
     "client": 3,
@@ -34,8 +35,8 @@ FLOORS = {
     "server": 5,
     "demo": 5,
     "checking": 5,
+    "converting": 5,
     "view": 5,
-    "convert": 5,
     "__main__": 6,
 }
 
@@ -46,19 +47,12 @@ FORBIDDEN = {"client": {"cassette", "intercept"}, "intercept": {"client"}, "wire
 PURE = {
     "wire": {"*"},
     "cassette": {
-        *(
-            "content_rules",
-            "decoding",
-            "field_rules",
-            "hooks",
-            "matching",
-            "message_parts",
-            "messages",
-            "model",
-            "modes",
-        ),
-        *("redaction", "redaction_rules", "secret_names", "secret_shapes", "splicing", "vault", "websocket_frames"),
+        *("body_forms", "codings", "content_rules", "decoding", "field_rules", "hooks", "json_layout", "matching"),
+        *("message_parts", "messages", "model", "modes", "reading", "redaction", "redaction_rules", "scalars"),
+        *("secret_names", "secret_shapes", "splicing", "vault", "websocket_frames", "writing", "yaml_format"),
+        "yaml_reading",
     },
+    "convert": {"*"},
     "transport": {"channel", "recording", "replaying"},
 }
 DOES_IO = {
@@ -66,6 +60,9 @@ DOES_IO = {
     *("multiprocessing", "os", "pathlib", "posix", "requests", "select", "selectors", "shutil", "signal"),
     *("smtplib", "socket", "socketserver", "ssl", "subprocess", "tempfile", "trio", "urllib3"),
 }
+
+# A table of names, in a package that does I/O.
+HARMLESS = {"http.HTTPStatus"}
 
 MODULES = sorted(path for path in ROOT.rglob("*.py"))
 
@@ -132,7 +129,7 @@ def test_pure_modules_do_no_io(name: str) -> None:
     if PURE[room] & {"*", module}:
         for full in imports(NAMES[name]):
             top = full.partition(".")[0]
-            assert top not in DOES_IO, f"{name} is pure, and imports {top}"
+            assert top not in DOES_IO or full in HARMLESS, f"{name} is pure, and imports {top}"
             if top == PACKAGE:
                 assert_is_pure(name, full)
 

@@ -11,7 +11,7 @@ import os
 import secrets
 import stat
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from cassette_http.cassette import yaml_format
@@ -57,6 +57,7 @@ class Store:
             folder, name = os.path.split(self._target)
             self._written = os.path.join(folder, f".{name}.{self._owner}-{secrets.token_hex(4)}.new")
         self._is_rewrite = rewrite
+        self._convert: Callable[[bytes], Iterable[bytes]] | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -139,9 +140,33 @@ class Store:
                 return
             try:
                 with self._locked() as fd:
-                    self._write(fd, b"".join([document + TERMINATOR for document in documents]))
+                    foreign = self._foreign(fd)
+                    if foreign is None:
+                        self._write(fd, _terminated(documents))
+                        return
+                    fd, length = self._put_in_place(self._header + _terminated([*foreign, *documents]))
+                self._close()
+                self._fd, self._good_length, self._needs_sync = fd, length, True
             except OSError as exc:
                 raise self._failed(exc) from exc
+
+    def adopt(self, convert: Callable[[bytes], Iterable[bytes]]) -> None:
+        """Take the file for a cassette of another recorder; the first append makes one of ours of it.
+
+        `convert` gets its octets, and returns its documents, as for `append`. A kill leaves the old file or the new
+        one.
+        """
+        self._convert = convert
+
+    def _foreign(self, fd: int) -> Iterable[bytes] | None:
+        """The documents of the file if it is still to be converted: another process may have done so."""
+        if self._convert is None:
+            return None
+        data = self._read(fd, self._files.fstat(fd).st_size)
+        if data.startswith(BEGINNING) or not data:
+            self._convert = None
+            return None
+        return self._convert(data)
 
     def _leave_parent(self) -> None:
         """After a fork: the descriptor shares its lock with the parent's, and another thread may hold ours."""
@@ -259,7 +284,11 @@ class Store:
             if document.octets in documents:
                 parts += [data[at : document.start], documents[document.octets]]
                 at = document.end
-        view = memoryview(b"".join([*parts, data[at:]]))
+        return self._put_in_place(b"".join([*parts, data[at:]]))
+
+    def _put_in_place(self, data: bytes) -> tuple[int, int]:
+        """Write another file, and let it take the place of the one at the path; give its descriptor and length."""
+        view = memoryview(data)
         length = len(view)
         new = f"{self._written}.{secrets.token_hex(4)}"
         fd = self._files.open(new, CREATE)
@@ -341,6 +370,10 @@ class Store:
             self._good_length, self._needs_sync = 0, False
             with contextlib.suppress(OSError):
                 self._files.close(fd)
+
+
+def _terminated(documents: Iterable[bytes]) -> bytes:
+    return b"".join([document + TERMINATOR for document in documents])
 
 
 def _too_large(octets: int) -> str:

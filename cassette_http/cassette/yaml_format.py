@@ -39,6 +39,7 @@ __all__ = [
     "dump_tls",
     "intact_length",
     "load_document",
+    "looks_foreign",
     "scan",
 ]
 
@@ -217,6 +218,20 @@ def intact_length(data: bytes, path: str) -> tuple[int, bool]:
     return end, True
 
 
+FOREIGN_YAML = re.compile(rb"^(?:interactions|http_interactions|responses):", re.MULTILINE)
+FOREIGN_JSON = re.compile(rb'"(?:interactions|http_interactions|entries)"[ \t\r\n]*:')
+
+
+def looks_foreign(data: bytes) -> bool:
+    """Tell whether a file could be a cassette of another recorder, by a look at its octets; those are in `convert`."""
+    if data.startswith(BEGINNING):
+        return False
+    beginning = data[:4096].removeprefix(UTF8_BOM).lstrip()
+    if beginning.startswith(b"{"):
+        return FOREIGN_JSON.search(data) is not None
+    return not beginning.startswith((BEGINNING, b"<")) and FOREIGN_YAML.search(data) is not None
+
+
 def _refuse_foreign(data: bytes, path: str) -> None:
     """Raise CassetteFormatError if the file is something else that is easily recognised."""
     beginning = data[:4096].removeprefix(UTF8_BOM).lstrip()
@@ -233,11 +248,9 @@ def _refuse_foreign(data: bytes, path: str) -> None:
         raise CassetteFormatError(path, line, "a merge conflict is not resolved here")
     if beginning[:1] == b"<":
         raise CassetteFormatError(path, 1, "this is an HTML or XML file, no cassette")
-    if (beginning[:1] == b"{" and b'"http_interactions"' in data[:4096]) or re.search(rb"^interactions:", data, re.M):
+    if looks_foreign(data):
         raise CassetteFormatError(
-            path,
-            1,
-            "this is a cassette of VCR.py, which keeps less than a replay needs: record it again",
+            path, 1, "this is a cassette of another recorder; to make one of ours of it: cassette-http convert FILE"
         )
     if b"\0" in data[:4096]:
         raise CassetteFormatError(path, 1, "this is a binary file, no cassette")

@@ -7,14 +7,15 @@ nesting, hang on merges and run code on tags. Imported only when a document need
 from __future__ import annotations
 
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import yaml
 
 from cassette_http.cassette.scalars import resolve
 
-__all__ = ["DEEPEST", "MOST_NODES", "Mapping", "UnreadableYAML", "read_mapping"]
+__all__ = ["CORE_TAG", "DEEPEST", "MOST_NODES", "Mapping", "UnreadableYAML", "read_mapping", "yaml_events"]
 
 DEEPEST = 16
 MOST_NODES = 1_000_000
@@ -47,10 +48,17 @@ class Mapping(NamedTuple):
 
 def read_mapping(octets: bytes) -> Mapping | None:
     """Read a document that must be a mapping; None if it is empty. Raises UnreadableYAML."""
+    with yaml_events(octets) as next_event:
+        return _Builder(next_event).document()
+
+
+@contextmanager
+def yaml_events(octets: bytes) -> Iterator[Callable[[], Any]]:
+    """Give a function that returns one of PyYAML's events after the other. Raises UnreadableYAML."""
     try:
         loader = _Loader(octets)
         try:
-            return _Builder(loader.get_event).document()
+            yield loader.get_event
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as exc:

@@ -138,7 +138,7 @@ def _load_all(store: Store) -> None:
         pytest.param(b"\n \n", None, "the file is empty", id="blank"),
         pytest.param(b"<!DOCTYPE html>\n<html>", 1, "HTML", id="html"),
         pytest.param(
-            b"interactions:\n- request:\n    method: GET\nversion: 1\n", 1, "VCR.py.*record it again", id="vcrpy"
+            b"interactions:\n- request:\n    method: GET\nversion: 1\n", 1, "another recorder.*convert FILE", id="vcrpy"
         ),
         pytest.param(FIRST_LINES + b"<<<<<<< HEAD\nrequest: GET http://a/\n", 6, "merge conflict", id="conflict"),
         pytest.param("cassette: 1\n".encode("utf-16"), 1, "UTF-16", id="utf-16 with BOM"),

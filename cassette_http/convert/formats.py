@@ -1,0 +1,140 @@
+"""Which recorder a foreign cassette comes from, and how it is read; one table (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cassette_http.cassette.model import Interaction
+from cassette_http.convert import cassetter, har, responses, vcr
+from cassette_http.convert.exchanges import Exchange, LeftOut
+from cassette_http.convert.rebuilding import rebuild
+from cassette_http.convert.trees import Table, Unreadable, read_json, read_yaml, table_line
+from cassette_http.errors import CassetteFormatError, InvalidOption
+
+__all__ = ["FORMATS", "Change", "Foreign", "Format", "read_foreign"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """How one recorder writes. `keys` lead to the list of its entries; `lacks` is what it never keeps, for users."""
+
+    title: str
+    keys: tuple[str, ...]
+    read: Callable[[Table], Exchange]
+    lacks: str = ""
+
+
+# By the words of the command line; `recognise` tells those with equal keys apart.
+FORMATS = {
+    "vcr": Format("VCR.py", ("interactions",), vcr.read_exchange),
+    "cassetter": Format("cassetter", ("interactions",), cassetter.read_exchange),
+    "betamax": Format("Betamax", ("http_interactions",), vcr.read_exchange),
+    "har": Format("HAR", ("log", "entries"), har.read_exchange),
+    "responses": Format("responses", ("responses",), responses.read_exchange, "header fields and bodies of requests"),
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """What could not be kept as it was, of the entry with this number, from 1; None: of the file as a whole.
+
+    It `is_loss` if an entry was left out.
+    """
+
+    number: int | None
+    text: str
+    is_loss: bool = False
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A cassette of another recorder: its interactions, and what could not be kept as it was."""
+
+    format: Format
+    interactions: tuple[Interaction, ...]
+    changes: tuple[Change, ...]
+
+
+def read_foreign(data: bytes, path: str, name: str | None = None) -> Foreign:
+    """Read a cassette of another recorder, of the format with this name, or of the one it looks like.
+
+    Raises InvalidOption, and CassetteFormatError that names `path`, the line and the reason.
+    """
+    if name is not None and name not in FORMATS:
+        raise InvalidOption(f"there is no format {name!r} (the formats are: {', '.join(FORMATS)})")
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    is_json = data.lstrip()[:1] == b"{"
+    try:
+        tree = read_json(data) if is_json else read_yaml(data)
+        if not isinstance(tree, Table):
+            raise Unreadable(1, "this is no cassette: it must be a mapping")
+        format_ = FORMATS[name] if name is not None else _recognise(tree)
+        entries = _entries(tree, format_)
+    except Unreadable as exc:
+        raise CassetteFormatError(path, exc.line, exc.reason) from exc.__cause__
+    interactions: list[Interaction] = []
+    changes: list[Change] = []
+    for number, entry in enumerate(entries, 1):
+        try:
+            if not isinstance(entry, Table):
+                raise Unreadable(None, "this is no mapping")
+            rebuilt = rebuild(format_.read(entry))
+        except LeftOut as exc:
+            changes.append(Change(number, f"left out: {exc}", is_loss=True))
+        except Unreadable as exc:
+            line = exc.line
+            if line is None:
+                line = table_line(data, format_.keys, number - 1) if is_json else getattr(entry, "line", None)
+            raise CassetteFormatError(path, line, f"interaction {number} of {format_.title}: {exc.reason}") from exc
+        else:
+            interactions.append(rebuilt.interaction)
+            changes += [Change(number, text) for text in rebuilt.changes]
+    return Foreign(format_, tuple(interactions), (*changes, *_lost(tree, format_)))
+
+
+def _recognise(tree: Table) -> Format:
+    for format_ in FORMATS.values():
+        value: Any = tree
+        for key in format_.keys:
+            value = value.get(key) if isinstance(value, Table) else None
+        if not isinstance(value, list):
+            continue
+        if format_.title == "VCR.py" and _is_of_cassetter(tree, value):
+            continue
+        return format_
+    raise Unreadable(1, "this is no cassette of a recorder that is known here")
+
+
+def _is_of_cassetter(tree: Table, entries: list[Any]) -> bool:
+    """Its responses have a plain number as their status, and their bodies a type."""
+    if "grpc_interactions" in tree or "ws_interactions" in tree:
+        return True
+    first = entries[0].get("response") if entries and isinstance(entries[0], Table) else None
+    return isinstance(first, Table) and isinstance(first.get("status"), str | int)
+
+
+def _entries(tree: Table, format_: Format) -> list[Any]:
+    value: Any = tree
+    for key in format_.keys:
+        value = value.get(key) if isinstance(value, Table) else None
+    if isinstance(value, list):
+        return value
+    if value is None and format_.title == "cassetter":
+        return []
+    raise Unreadable(tree.line, f"a cassette of {format_.title} has a list {'.'.join(format_.keys)!r}; this has none")
+
+
+def _lost(tree: Table, format_: Format) -> list[Change]:
+    lost = []
+    for key, what in (("grpc_interactions", "gRPC"), ("ws_interactions", "WebSocket")):
+        entries = tree.get(key)
+        if isinstance(entries, list):
+            lost += [
+                Change(number, f"left out: an exchange over {what}", is_loss=True)
+                for number in range(1, len(entries) + 1)
+            ]
+    if format_.lacks:
+        lost.append(Change(None, f"{format_.title} does not keep {format_.lacks}: match without them"))
+    return lost

@@ -1,0 +1,228 @@
+"""Octets that a peer could have sent, of what other recorders keep of them (pure).
+
+Most keep bodies without framing, many of them decoded, beside the fields as they came: a length, a transfer coding and
+a content coding that no longer fit. A client that parses octets would stumble over each of them. The rules:
+
+1. No content where there can be none (HEAD, 1xx, 204, 304); the fields stay, as they speak of another answer.
+2. A content coding is believed if the body can be decoded by it. Else the body was kept decoded: gzip and deflate are
+   done again, and of other codings (whose libraries may be missing) the field is dropped.
+3. `Transfer-Encoding: chunked` stays, and the body becomes one chunk; unless there is a Content-Length too, which only
+   a recorder could have written: then the transfer coding is dropped.
+4. A Content-Length says how long the body is now.
+5. With neither, the body ends with the connection.
+6. Field names and values keep their case and order, but nothing in them ends a line. What HTTP/2 had is HTTP/1.1.
+7. A request gets the Host and Content-Length that it must have had, and its body in the same way.
+
+A fragment or user name in a URL, which never travels, is dropped; characters beyond ASCII are percent-encoded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import quote, urlsplit
+
+from cassette_http.cassette.decoding import codings_of, decoded, encoded
+from cassette_http.cassette.model import DEFAULT_PORTS, Interaction, Origin, Piece, Request, Track
+from cassette_http.convert.exchanges import Exchange, LeftOut
+from cassette_http.wire.content import Chunked, enchunk
+from cassette_http.wire.framing import NO_CONTENT, is_persistent, response_framing
+from cassette_http.wire.grammar import FIELD_NAME
+from cassette_http.wire.head import serialise_request_head, serialise_response_head
+from cassette_http.wire.messages import Fields, RequestHead, ResponseHead, field_values
+
+__all__ = ["Rebuilt", "rebuild"]
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """An interaction, and what had to be changed, each as a clause for the user."""
+
+    interaction: Interaction
+    changes: tuple[str, ...]
+
+
+def rebuild(exchange: Exchange) -> Rebuilt:
+    """Make an interaction of an exchange by the rules above. Raises LeftOut."""
+    changes: list[str] = []
+    if not TOKEN.fullmatch(exchange.method):
+        raise LeftOut(f"{exchange.method[:20]!r} is no method")
+    method = exchange.method.upper()
+    if method == "CONNECT":
+        raise LeftOut("the opening of a tunnel, of which other recorders do not keep what follows")
+    origin, target = _split_url(exchange.url)
+    request = _request(exchange, method, origin, target, changes)
+    octets, ended = _response(exchange, method, changes)
+    track = Track((Piece(octets),), ended=ended)
+    return Rebuilt(Interaction(origin, request, track, repeat=exchange.repeat), tuple(dict.fromkeys(changes)))
+
+
+# ---------------------------------------------------------------------- requests
+
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}")
+# What may stand in a request target (RFC 3986 section 2), and what clients send in it all the same.
+IN_TARGET = "!#$%&'()*+,/:;=?@[]~\"<>\\^`{|}"
+
+
+def _split_url(url: str) -> tuple[Origin, str]:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as exc:
+        raise LeftOut(f"{url[:60]!r} is no URL: {exc}") from None
+    if parts.scheme not in DEFAULT_PORTS:
+        raise LeftOut(f"a URL of the scheme {parts.scheme[:20]!r}, which is not HTTP")
+    if not host:
+        raise LeftOut(f"the URL {url[:60]!r} names no host")
+    target = quote(parts.path or "/", safe=IN_TARGET)
+    # A question mark with nothing behind it is sent, and lost by `urlsplit`.
+    if parts.query or url.partition("#")[0].endswith("?"):
+        target += "?" + quote(parts.query, safe=IN_TARGET)
+    if not host.isascii():
+        try:
+            host = host.encode("idna").decode("ascii")
+        except UnicodeError:
+            raise LeftOut(f"the URL {url[:60]!r} names a host that cannot be looked up") from None
+    return Origin(parts.scheme, host, DEFAULT_PORTS[parts.scheme] if port is None else port), target
+
+
+def _request(exchange: Exchange, method: str, origin: Origin, target: str, changes: list[str]) -> Request:
+    fields = list(_clean(exchange.request_fields, changes))
+    body = exchange.request_body
+    if not field_values(fields, "host"):
+        fields.insert(0, ("Host", origin.authority))
+    if _is_chunked(fields):
+        fields = _without(fields, "content-length")
+        body = _one_chunk(body)
+    elif body or field_values(fields, "content-length"):
+        fields = _with_length(_without(fields, "transfer-encoding"), len(body), changes, "a request")
+    head = serialise_request_head(RequestHead(method, target, "HTTP/1.1", tuple(fields)))
+    return Request(origin, head, body)
+
+
+# ---------------------------------------------------------------------- responses
+
+
+def _response(exchange: Exchange, method: str, changes: list[str]) -> tuple[bytes, bool]:
+    """The octets, and whether the peer closes the connection behind them."""
+    if exchange.version.upper() in ("HTTP/1.0", "HTTP/1.1"):
+        version = exchange.version.upper()
+    else:
+        version = "HTTP/1.1"
+        changes.append("HTTP/2 or later turned into HTTP/1.1")
+    fields = list(_clean(exchange.fields, changes))
+    body = exchange.body
+    if response_framing(exchange.status, (), method) is NO_CONTENT:
+        if body:
+            changes.append(f"the body dropped that no answer to {method} with {exchange.status} has")
+        body = b""
+    else:
+        fields, body = _coded(fields, body, changes)
+        fields, body = _framed(fields, body, changes)
+    head = ResponseHead(version, exchange.status, _reason(exchange), tuple(fields))
+    framing = response_framing(exchange.status, fields, method)
+    ended = framing.kind.name == "CLOSE" or not is_persistent(version, fields)
+    return serialise_response_head(head) + body, ended
+
+
+def _reason(exchange: Exchange) -> str:
+    if exchange.reason is not None:
+        return " ".join(exchange.reason.encode("utf-8", "replace").decode("latin-1").split())
+    try:
+        return HTTPStatus(exchange.status).phrase
+    except ValueError:
+        return ""
+
+
+def _coded(fields: list[tuple[str, str]], body: bytes, changes: list[str]) -> tuple[list[tuple[str, str]], bytes]:
+    """Make content codings true (rule 2)."""
+    codings = codings_of(tuple(fields))
+    if not codings or not body or _is_coded(body, codings):
+        return fields, body
+    if all(coding in REDONE for coding in codings):
+        changes.append(f"{', '.join(codings)} done again on a body that was kept decoded")
+        return fields, encoded(body, codings)
+    changes.append(f"Content-Encoding {', '.join(codings)[:40]} dropped from a body that was kept decoded")
+    return _without(fields, "content-encoding"), body
+
+
+REDONE = frozenset({"gzip", "x-gzip", "deflate"})
+MAGIC = {"gzip": b"\x1f\x8b", "x-gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
+
+
+def _is_coded(body: bytes, codings: tuple[str, ...]) -> bool:
+    plain = decoded(body, codings)
+    if plain is not None and plain[1]:
+        return True
+    # Cut off, very large, or of a library that is not installed.
+    last = codings[-1]
+    if last in MAGIC:
+        return body.startswith(MAGIC[last])
+    if last == "deflate":
+        return body[0] & 15 == 8 and int.from_bytes(body[:2], "big") % 31 == 0  # RFC 1950 section 2.2
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return True
+    return False
+
+
+def _framed(fields: list[tuple[str, str]], body: bytes, changes: list[str]) -> tuple[list[tuple[str, str]], bytes]:
+    """Make the framing true (rules 3 to 5)."""
+    has_length = bool(field_values(fields, "content-length"))
+    if field_values(fields, "transfer-encoding"):
+        if _is_chunked(fields) and not has_length:
+            return fields, _one_chunk(body)
+        changes.append("a transfer coding dropped that does not fit the body as it was kept")
+        fields = _without(fields, "transfer-encoding")
+    if has_length:
+        fields = _with_length(fields, len(body), changes, "a response")
+    return fields, body
+
+
+# ---------------------------------------------------------------------- fields and bodies
+
+
+def _clean(fields: Fields, changes: list[str]) -> Iterator[tuple[str, str]]:
+    for name, value in fields:
+        if FIELD_NAME.fullmatch(name) is None:
+            # ":authority" and the like are the start line of HTTP/2.
+            if not name.startswith(":"):
+                changes.append(f"a field dropped whose name {name[:20]!r} is not allowed")
+            continue
+        try:
+            value.encode("latin-1")
+        except UnicodeEncodeError:
+            value = value.encode("utf-8", "surrogatepass").decode("latin-1")
+        yield name, LINE_END.sub(" ", value).strip(" \t")
+
+
+LINE_END = re.compile(r"[ \t]*[\r\n\0]+[ \t]*")
+
+
+def _is_chunked(fields: list[tuple[str, str]]) -> bool:
+    codings = ",".join(field_values(fields, "transfer-encoding")).lower().split(",")
+    return codings[-1].strip(" \t") == "chunked"
+
+
+def _one_chunk(body: bytes) -> bytes:
+    return enchunk(Chunked(body, (len(body),) if body else ()))
+
+
+def _without(fields: list[tuple[str, str]], name: str) -> list[tuple[str, str]]:
+    return [pair for pair in fields if pair[0].lower() != name]
+
+
+def _with_length(fields: list[tuple[str, str]], length: int, changes: list[str], whose: str) -> list[tuple[str, str]]:
+    """Let Content-Length be there once, and right; where it is missing it is added at the end."""
+    stated = [pair for pair in fields if pair[0].lower() == "content-length"]
+    if not stated:
+        return [*fields, ("Content-Length", str(length))]
+    if [value for _, value in stated] == [str(length)]:
+        return fields
+    changes.append(f"the Content-Length of {whose} corrected")
+    at = fields.index(stated[0])
+    rest = _without(fields[at:], "content-length")
+    return [*fields[:at], (stated[0][0], str(length)), *rest]

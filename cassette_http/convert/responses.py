@@ -1,0 +1,52 @@
+"""What the recorder of the library `responses` writes, as YAML (pure).
+
+    responses:
+    - response: {method, url, status, body, headers, content_type, auto_calculate_content_length}
+
+Of requests only method and URL are kept, of responses the text as requests decoded it. The last answer to a request is
+given again and again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cassette_http.convert.exchanges import Exchange, field_pairs, octets_of, status_code, table_at, text_at
+from cassette_http.convert.trees import Table
+from cassette_http.wire.messages import Fields, field_values
+
+__all__ = ["read_exchange"]
+
+
+def read_exchange(entry: Table) -> Exchange:
+    """Read one entry of `responses`. Raises Unreadable."""
+    response = table_at(entry, "response")
+    fields = field_pairs(response.get("headers"), response.line)
+    content_type: Any = response.get("content_type")
+    if isinstance(content_type, str):
+        fields = (*[pair for pair in fields if pair[0].lower() != "content-type"], ("Content-Type", content_type))
+    body = octets_of(response.get("body"), response.line, _charset(fields))
+    if str(response.get("auto_calculate_content_length")).lower() == "true" and not field_values(
+        fields, "content-length"
+    ):
+        fields = (*fields, ("Content-Length", str(len(body))))
+    return Exchange(
+        text_at(response, "method"),
+        text_at(response, "url"),
+        (),
+        b"",
+        status_code(response.get("status"), response.line),
+        None,
+        fields,
+        body,
+        repeat="last",
+    )
+
+
+def _charset(fields: Fields) -> str:
+    """The character set by which requests turned the body into text: text of no other is Latin-1 for it."""
+    content_type = ";".join(field_values(fields, "content-type")).lower()
+    _, found, name = content_type.partition("charset=")
+    if found:
+        return name.partition(";")[0].strip(" '\"")
+    return "latin-1" if content_type.startswith("text/") else "utf-8"

@@ -1,0 +1,223 @@
+"""YAML and JSON that others wrote, as plain values: nothing is run, and everything is bounded (pure).
+
+The writers of foreign cassettes are not ours, so more is taken than from our own files: aliases, and the few tags by
+which Python's objects stand for text or octets. What a tag would have to be run for is refused.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import yaml
+
+from cassette_http.cassette.yaml_reading import CORE_TAG, MOST_NODES, UnreadableYAML, yaml_events
+
+__all__ = ["Plain", "Table", "Unreadable", "read_json", "read_yaml", "table_line"]
+
+# Bodies that are written out as YAML or JSON bring their own depth.
+DEEPEST = 64
+
+
+class Unreadable(Exception):
+    """`line` counts from 1, None if it is not known; `reason` is for the user."""
+
+    def __init__(self, line: int | None, reason: str) -> None:
+        super().__init__(line, reason)
+        self.line, self.reason = line, reason
+
+
+class Table(dict[str, Any]):
+    """A mapping; `line` is where it begins in the file, from 1, None if that is not known (JSON)."""
+
+    line: int | None = None
+
+
+class Plain(str):
+    """A scalar of YAML that stands without quotes: it may mean a number or a truth value, but is kept as written."""
+
+
+# ---------------------------------------------------------------------- YAML
+
+_PYTHON = CORE_TAG + "python/"
+# What stands for text, octets or a sequence, and is taken as that.
+_SCALARS = {CORE_TAG + name for name in ("str", "int", "float", "bool", "timestamp", "python/str", "python/unicode")}
+_OCTETS = {CORE_TAG + "binary", _PYTHON + "bytes"}
+_SEQUENCES = {CORE_TAG + "seq", _PYTHON + "tuple", _PYTHON + "list", _PYTHON + "object/apply:http.HTTPStatus"}
+# Bodies that were open files or iterators.
+_FILE = _PYTHON + "object/new:_io.BytesIO"
+_ITERATOR = _PYTHON + "object/apply:builtins.iter"
+_MAPPINGS = {CORE_TAG + "map", _PYTHON + "dict", _FILE, _ITERATOR}
+_NULLS = {"", "~", "null", "Null", "NULL"}
+
+
+def read_yaml(octets: bytes) -> Any:
+    """Read a document: None, text, bytes, lists and Tables. Raises Unreadable."""
+    try:
+        with yaml_events(octets) as next_event:
+            return _Builder(next_event).document()
+    except UnreadableYAML as exc:
+        raise Unreadable(exc.line + 1, exc.reason) from exc.__cause__
+
+
+class _Builder:
+    """Builds values from events. An alias counts as much as what it stands for, so that a small file stays small."""
+
+    def __init__(self, next_event: Callable[[], Any]) -> None:
+        self._next_event = next_event
+        self._nodes = 0
+        self._anchors: dict[str, tuple[Any, int]] = {}
+
+    def document(self) -> Any:
+        self._next_event()  # the start of the stream
+        if isinstance(self._next_event(), yaml.StreamEndEvent):
+            return None
+        value = self._value(self._next_event(), 1)
+        self._next_event()  # the end of the document
+        event = self._next_event()
+        if not isinstance(event, yaml.StreamEndEvent):
+            raise Unreadable(event.start_mark.line + 1, "another document begins here; a cassette of others has one")
+        return value
+
+    def _count(self, nodes: int, line: int) -> None:
+        self._nodes += nodes
+        if self._nodes > MOST_NODES:
+            raise Unreadable(line, f"the file has more than {MOST_NODES:,} nodes")
+
+    def _value(self, event: Any, depth: int) -> Any:
+        line = event.start_mark.line + 1
+        if depth > DEEPEST:
+            raise Unreadable(line, f"this is nested deeper than {DEEPEST} levels")
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in self._anchors:
+                raise Unreadable(line, f"the alias *{event.anchor} stands for nothing, or for what it is part of")
+            value, nodes = self._anchors[event.anchor]
+            self._count(nodes, line)
+            return value
+        before = self._nodes
+        self._count(1, line)
+        if isinstance(event, yaml.ScalarEvent):
+            value = self._scalar(event, line)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            value = self._sequence(event, line, depth)
+        else:
+            value = self._mapping(event, line, depth)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = value, self._nodes - before
+        return value
+
+    def _scalar(self, event: Any, line: int) -> Any:
+        text: str = event.value
+        if event.tag is None:
+            if not event.implicit[0]:
+                return text
+            return None if text in _NULLS else Plain(text)
+        if event.tag in _OCTETS:
+            try:
+                return binascii.a2b_base64(text.encode("ascii"))
+            except ValueError as exc:
+                raise Unreadable(line, f"this is not base64: {exc}") from exc
+        if event.tag == CORE_TAG + "null":
+            return None
+        if event.tag not in _SCALARS:
+            raise _refused(event.tag, line)
+        return text
+
+    def _sequence(self, event: Any, line: int, depth: int) -> Any:
+        if event.tag is not None and event.tag not in _SEQUENCES:
+            raise _refused(event.tag, line)
+        items = []
+        while not isinstance(inner := self._next_event(), yaml.SequenceEndEvent):
+            items.append(self._value(inner, depth + 1))
+        return items[0] if items and event.tag is not None and event.tag.endswith("HTTPStatus") else items
+
+    def _mapping(self, event: Any, line: int, depth: int) -> Any:
+        if event.tag is not None and event.tag not in _MAPPINGS:
+            raise _refused(event.tag, line)
+        table = Table()
+        table.line = line
+        while not isinstance(inner := self._next_event(), yaml.MappingEndEvent):
+            key_line = inner.start_mark.line + 1
+            key = self._value(inner, depth + 1)
+            if isinstance(key, bytes):
+                key = key.decode("latin-1")
+            if key is not None and not isinstance(key, str):
+                raise Unreadable(key_line, "a key must be text")
+            if key == "<<" and isinstance(key, Plain):
+                raise Unreadable(key_line, "merge keys (<<) are not read")
+            table["null" if key is None else str(key)] = self._value(self._next_event(), depth + 1)
+        if event.tag == _FILE:
+            return _first(table.get("state"), line)
+        return _first(table.get("args"), line) if event.tag == _ITERATOR else table
+
+
+def _first(values: Any, line: int) -> Any:
+    """What a file held, or an iterator went over: the first of the values that its object was to be made of."""
+    if not isinstance(values, list):
+        raise Unreadable(line, "this object of Python does not say what it held")
+    return values[0] if values else b""
+
+
+def _refused(tag: str, line: int) -> Unreadable:
+    if tag.startswith(_PYTHON):
+        return Unreadable(
+            line, f"the tag !!{tag.removeprefix(CORE_TAG)} would run code of Python, which no cassette is allowed to"
+        )
+    return Unreadable(line, f"the tag {tag!r} is not known here")
+
+
+# ---------------------------------------------------------------------- JSON
+
+_DECODER = json.JSONDecoder(object_hook=Table)
+_SPACE = re.compile(r"[ \t\r\n]*")
+
+
+def read_json(octets: bytes) -> Any:
+    """Read a JSON text; mappings are Tables, of which no line is known (see `table_line`). Raises Unreadable."""
+    try:
+        return json.loads(octets, object_hook=Table)
+    except json.JSONDecodeError as exc:
+        raise Unreadable(exc.lineno, f"this is not JSON: {exc.msg}") from exc
+    except RecursionError:
+        raise Unreadable(None, "this JSON is nested too deep") from None
+    except ValueError as exc:  # no Unicode, a number of thousands of digits
+        raise Unreadable(None, f"this is not JSON: {exc}") from exc
+
+
+def table_line(octets: bytes, keys: tuple[str, ...], position: int) -> int | None:
+    """Find the line of an entry of a list in a JSON text that can be read; `keys` lead to the list."""
+    text = octets.decode("utf-8-sig", "replace")
+    at = _SPACE.match(text, 0).end()  # type: ignore[union-attr]  # matches everywhere
+    for key in keys:
+        at = next((start for name, start in _members(text, at) if name == key), -1)
+        if at < 0:
+            return None
+    for index, (_, start) in enumerate(_members(text, at)):
+        if index == position:
+            return text.count("\n", 0, start) + 1
+    return None
+
+
+def _members(text: str, at: int) -> Iterator[tuple[str | None, int]]:
+    """Walk over the object or array that begins at `at`: names (None in an array), and where the values begin."""
+
+    def after_space(at: int) -> int:
+        return _SPACE.match(text, at).end()  # type: ignore[union-attr]  # matches everywhere
+
+    is_object = text[at : at + 1] == "{"
+    if not is_object and text[at : at + 1] != "[":
+        return
+    at = after_space(at + 1)
+    while text[at : at + 1] not in ("}", "]", ""):
+        name = None
+        if is_object:
+            name, at = _DECODER.raw_decode(text, at)
+            at = after_space(after_space(at) + 1)
+        yield name, at
+        _, at = _DECODER.raw_decode(text, at)
+        at = after_space(at)
+        if text[at : at + 1] == ",":
+            at = after_space(at + 1)

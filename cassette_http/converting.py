@@ -1,0 +1,119 @@
+"""Makes cassettes of ours of those of other recorders: `cassette-http convert`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cassette_http.cassette import yaml_format
+from cassette_http.cassette.model import Header
+from cassette_http.cassette.redaction import Redactor
+from cassette_http.cassette.store import Store
+from cassette_http.convert.documents import redacted_documents
+from cassette_http.convert.formats import Change, Foreign, read_foreign
+from cassette_http.errors import CassetteFormatError, CassetteNotFound, CassetteNotWritable
+from cassette_http.version import __version__
+
+__all__ = ["Converted", "convert_file", "find_foreign"]
+
+SUFFIXES = frozenset({".yaml", ".yml", ".json", ".har"})
+OWN_SUFFIXES = frozenset({".yaml", ".yml"})
+MOST_NUMBERS_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A cassette that was converted: from where, to where, what it held, how many of its interactions had secrets."""
+
+    source: Path
+    target: Path
+    foreign: Foreign
+    redacted: int
+
+    @property
+    def left_out(self) -> int:
+        """How many entries of the file became no interaction."""
+        return sum(change.is_loss for change in self.foreign.changes)
+
+    def __str__(self) -> str:
+        count = len(self.foreign.interactions)
+        to = "" if self.target == self.source else f" -> {self.target}"
+        redacted = f", {self.redacted} of them redacted" if self.redacted else ""
+        first = f"{self.source}{to}: {count} {_plural('interaction', count)} of {self.foreign.format.title}{redacted}"
+        return "\n".join([first, *_lines(self.foreign.changes)])
+
+
+def _lines(changes: Iterable[Change]) -> Iterator[str]:
+    numbers: dict[str, list[int]] = {}
+    for change in changes:
+        numbers.setdefault(change.text, []).extend([change.number] if change.number is not None else [])
+    for text, those in numbers.items():
+        if not those:
+            yield f"  {text}"
+            continue
+        shown = ", ".join(map(str, those[:MOST_NUMBERS_SHOWN])) + (", ..." if len(those) > MOST_NUMBERS_SHOWN else "")
+        yield f"  {_plural('entry', len(those))} {shown}: {text}"
+
+
+def _plural(word: str, count: int) -> str:
+    return word if count == 1 else {"entry": "entries"}.get(word, word + "s")
+
+
+def find_foreign(path: str | os.PathLike[str], to: str | os.PathLike[str] | None = None) -> list[tuple[Path, Path]]:
+    """List the file that is named, or the foreign cassettes in a folder, each with the path of what it becomes.
+
+    That is the file itself, or beside it if its name does not end in .yaml; or in the folder `to`, which then has the
+    folders of the source. Raises CassetteNotFound.
+    """
+    named = Path(path)
+    if named.is_dir():
+        sources = sorted(each for each in named.rglob("*") if each.suffix in SUFFIXES and _is_foreign(each))
+        base = named
+    elif named.exists():
+        sources, base = [named], named.parent
+    else:
+        raise CassetteNotFound(f"there is no file or folder {str(path)!r}")
+    return [(source, _target(source, base, to)) for source in sources]
+
+
+def _is_foreign(path: Path) -> bool:
+    try:
+        return path.is_file() and yaml_format.looks_foreign(Store(path).read())
+    except (CassetteFormatError, OSError):
+        return False  # folders hold other files, too
+
+
+def _target(source: Path, base: Path, to: str | os.PathLike[str] | None) -> Path:
+    target = source if to is None else Path(to) / source.relative_to(base)
+    return target if target.suffix in OWN_SUFFIXES else target.with_suffix(".yaml")
+
+
+def convert_file(source: Path, target: Path, name: str | None = None) -> Converted:
+    """Convert one file; `name` is that of its format if it is not to be guessed. The file at `target` is ours then.
+
+    It replaces `source` if both are the same, and else must not exist. Raises CassetteFormatError and
+    CassetteNotWritable.
+    """
+    try:
+        data = Store(source).read()
+    except OSError as error:
+        raise CassetteFormatError(str(source), None, f"cannot be read: {error.strerror}") from error
+    if data.startswith(yaml_format.BEGINNING):
+        raise CassetteFormatError(str(source), 1, "this is a cassette of ours already; it stays as it is")
+    foreign = read_foreign(data, str(source), name)
+    redactor = Redactor()
+    documents = redacted_documents(foreign.interactions, redactor)
+    redacted = sum(redactor.redact(interaction) is not interaction for interaction in foreign.interactions)
+    header = Header(by=f"cassette-http {__version__}, from a cassette of {foreign.format.title}")
+    store = Store(target, header=header)
+    if source != target and store.exists():
+        raise CassetteNotWritable(f"{str(source)!r} is not converted: there is a file {str(target)!r} already")
+    if source == target:
+        store.adopt(lambda _: documents)
+        store.append()
+    else:
+        store.append(*documents)
+    store.commit()
+    return Converted(source, target, foreign, redacted)

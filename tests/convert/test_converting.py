@@ -1,0 +1,196 @@
+"""A foreign cassette becomes one of ours: by the command, and by the next recording. Nothing of it is lost."""
+
+from __future__ import annotations
+
+import threading
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cassette_http import CassetteFormatError, use_cassette
+from cassette_http.cassette.store import Store
+from cassette_http.cli import main
+from cassette_http.convert.formats import read_foreign
+from tests.convert.test_foreign_reading import RECORDED, vcr_yaml
+from tests.peer import Peer, keep_alive, response
+
+OLD = vcr_yaml("{uri: 'http://old.test/?access_token=s3cr3tT0ken99', headers: {Authorization: Bearer s3cr3tT0ken99}}")
+
+
+def get(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return answer.read()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "old.yaml"
+    path.write_bytes(OLD)
+    return path
+
+
+answering_new = keep_alive(lambda request: response(b"new"))
+
+
+@pytest.mark.parametrize("mode", ["new_episodes", "all"])
+def test_next_recording_keeps_what_was_there_and_takes_secrets_out(
+    mode: str, path: Path, peer: Callable[..., Peer]
+) -> None:
+    url = peer(answering_new).url
+    with use_cassette(path, mode):
+        assert get(f"{url}/more") == b"new"
+        assert path.read_bytes().startswith(b"cassette: 1\n"), "it is in the file before the block ends"
+    assert b"s3cr3tT0ken99" not in path.read_bytes()
+    assert [one.name for one in path.parent.iterdir()] == ["old.yaml"]
+    with use_cassette(path, "none"):
+        assert get("http://old.test/?access_token=another") == b"x"
+        assert get(f"{url}/more") == b"new"
+
+
+def test_rewrite_replaces_it_on_success_only(path: Path, peer: Callable[..., Peer]) -> None:
+    url = peer(answering_new).url
+
+    @use_cassette(path, "rewrite")
+    def fails() -> None:
+        get(f"{url}/more")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
+    assert path.read_bytes() == OLD
+    with use_cassette(path, "rewrite"):
+        get(f"{url}/more")
+    with use_cassette(path, "none") as cassette:
+        assert len(cassette) == 1
+
+
+@pytest.mark.parametrize("mode", ["none", "once", "new_episodes"])
+def test_replay_does_not_change_it(mode: str, path: Path) -> None:
+    with use_cassette(path, mode):
+        assert get("http://old.test/?access_token=s3cr3tT0ken99") == b"x"
+    assert path.read_bytes() == OLD
+
+
+def test_empty_one_is_recorded_anew(path: Path, peer: Callable[..., Peer]) -> None:
+    path.write_bytes(b"interactions: []\nversion: 1\n")
+    url = peer(answering_new).url
+    with use_cassette(path, "once"):
+        get(f"{url}/more")
+    with use_cassette(path, "none"):
+        assert get(f"{url}/more") == b"new"
+
+
+def test_two_stores_that_adopt_one_file_lose_nothing(path: Path) -> None:
+    document = b"request: GET http://new.test/\nresponse: 200 OK\n"
+    stores = [Store(path) for _ in range(4)]
+    for store in stores:
+        store.adopt(lambda data: [b"request: GET http://old.test/\nresponse: 200 OK\n"])
+    threads = [threading.Thread(target=store.append, args=(document,)) for store in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for store in stores:
+        store.close()
+    urls = [line for line in path.read_text().splitlines() if line.startswith("request:")]
+    assert urls == ["request: GET http://old.test/"] + ["request: GET http://new.test/"] * 4
+
+
+def test_recording_that_fails_leaves_the_foreign_file(path: Path) -> None:
+    store = Store(path)
+
+    def fails(_: bytes) -> list[bytes]:
+        raise CassetteFormatError("old.yaml", 1, "changed in the meantime")
+
+    store.adopt(fails)
+    with pytest.raises(CassetteFormatError):
+        store.append(b"request: GET http://new.test/\nresponse: 200 OK\n")
+    store.discard()
+    assert path.read_bytes() == OLD
+    assert [one.name for one in path.parent.iterdir()] == ["old.yaml"]
+
+
+# ---------------------------------------------------------------------- the command
+
+
+def test_command_converts_in_place_and_takes_secrets_out(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert", str(path)]) == 0
+    assert capsys.readouterr().out == (
+        f"{path}: 1 interaction of VCR.py, 1 of them redacted\n"
+        "1 cassettes converted, 1 interactions, 0 left out, 0 files failed\n"
+    )
+    assert path.read_bytes().startswith(b"cassette: 1\nby: ")
+    assert b"s3cr3tT0ken99" not in path.read_bytes()
+    with use_cassette(path, "none"):
+        assert get("http://old.test/?access_token=another") == b"x"
+
+
+@pytest.mark.parametrize("cassette", sorted(one.name for one in RECORDED.iterdir() if one.name != "observed.json"))
+def test_command_keeps_every_interaction(cassette: str, tmp_path: Path) -> None:
+    source = RECORDED / cassette
+    before = source.read_bytes()
+    assert main(["convert", str(source), "--to", str(tmp_path)]) == 0
+    assert source.read_bytes() == before
+    (target,) = tmp_path.iterdir()
+    assert target.name == Path(cassette).with_suffix(".yaml").name
+    expected = read_foreign(before, cassette).interactions
+    with use_cassette(target, "none") as converted:
+        assert len(converted) == len(expected)
+        for ours, theirs in zip(converted.interactions, expected, strict=True):
+            assert ours.repeat == theirs.repeat
+            assert ours.request is not None
+            assert theirs.request is not None
+            assert ours.request.url == theirs.request.url
+            if b"Set-Cookie" not in theirs.track.octets:
+                assert ours == theirs
+
+
+def test_command_converts_a_folder_with_its_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cassettes = tmp_path / "cassettes"
+    (cassettes / "test_a").mkdir(parents=True)
+    (cassettes / "test_a" / "test_one.yaml").write_bytes(OLD)
+    (cassettes / "test_a" / "ours.yaml").write_bytes(b"cassette: 1\n---\n")
+    (cassettes / "package.json").write_text('{"name": "x"}')
+    (cassettes / "archive.har").write_bytes((RECORDED / "browser.har").read_bytes())
+    assert main(["convert", str(cassettes), "--to", str(tmp_path / "new")]) == 0
+    made = sorted(str(one.relative_to(tmp_path / "new")) for one in (tmp_path / "new").rglob("*.yaml"))
+    assert made == ["archive.yaml", "test_a/test_one.yaml"]
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == f"{cassettes / 'archive.har'} -> {tmp_path / 'new' / 'archive.yaml'}: 3 interactions of HAR"
+    assert "  entry 4: left out: a URL of the scheme 'wss', which is not HTTP" in out
+    assert out[-1] == "2 cassettes converted, 4 interactions, 3 left out, 0 files failed"
+
+
+def test_command_goes_on_behind_a_file_that_is_broken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken, good = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    broken.write_bytes(b"interactions:\n- request: {}\n")
+    good.write_bytes(OLD)
+    assert main(["convert", str(tmp_path)]) == 1
+    output = capsys.readouterr()
+    assert "a.yaml, line 2: interaction 1 of VCR.py: 'response' is missing" in output.err
+    assert output.out.endswith("1 cassettes converted, 1 interactions, 0 left out, 1 files failed\n")
+    assert broken.read_bytes() == b"interactions:\n- request: {}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        pytest.param("ours.yaml", b"cassette: 1\n---\n", "is a cassette of ours already", id="ours"),
+        pytest.param("text.yaml", b"users: []\n", "no cassette of a recorder that is known here", id="no cassette"),
+        pytest.param("old.json", b'{"interactions": []}', "there is a file .* already", id="target is there"),
+    ],
+)
+def test_command_refuses_what_it_would_spoil(
+    name: str, data: bytes, message: str, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = path.parent / name
+    source.write_bytes(data)
+    assert main(["convert", str(source)]) == 1
+    assert (source.read_bytes(), path.read_bytes()) == (data, OLD)
+
+
+def test_command_names_a_source_that_does_not_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert", str(tmp_path / "nothing")]) == 1
+    assert "there is no file or folder" in capsys.readouterr().err

@@ -1,0 +1,360 @@
+"""What is read of a foreign cassette, and what is refused: all of it is data, and bounded."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import gzip
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cassette_http import CassetteFormatError, use_cassette
+from cassette_http.cassette.model import Interaction
+from cassette_http.convert.formats import FORMATS, read_foreign
+from cassette_http.errors import InvalidOption
+
+RECORDED = Path(__file__).parent / "recorded"
+
+
+def vcr_yaml(request: str = "", response: str = "") -> bytes:
+    """A cassette of VCR.py whose parts are given as YAML in flow style; later keys count."""
+    return (
+        "interactions:\n"
+        f"- request: {{method: GET, uri: 'http://a.test/', body: null, headers: {{}}, {(request or '{}')[1:]}\n"
+        "  response: {status: {code: 200, message: OK}, headers: {}, body: {string: x}, "
+        f"{(response or '{}')[1:]}\n"
+        "version: 1\n"
+    ).encode()
+
+
+def only(data: bytes, name: str | None = None) -> Interaction:
+    (interaction,) = read_foreign(data, "old.yaml", name).interactions
+    return interaction
+
+
+# ---------------------------------------------------------------------- what is refused
+
+TABLE_OF_REFUSED = [
+    pytest.param("body: !!python/object/apply:os.system ['touch ran']", 2, "would run code", id="call"),
+    pytest.param("body: !!python/object/new:os.system ['touch ran']", 2, "would run code", id="new"),
+    pytest.param("body: !!python/object:requests.Session {}", 2, "would run code", id="object"),
+    pytest.param("body: !!python/name:os.system ''", 2, "would run code", id="name"),
+    pytest.param("body: !!python/module:os ''", 2, "would run code", id="module"),
+    pytest.param("body: !ruby/object:Gem {}", 2, "tag '!ruby/object:Gem' is not known", id="tag of Ruby"),
+    pytest.param("body: !!binary 'A'", 2, "not base64", id="broken base64"),
+    pytest.param("body: *nowhere", 2, "alias .nowhere|undefined alias", id="alias of nothing"),
+    pytest.param("body: &a [*a]", 2, "stands for nothing", id="alias of itself"),
+    pytest.param("<<: {body: b}", 2, "merge keys", id="merge key"),
+    pytest.param("body: " + "[" * 200 + "]" * 200, 2, "nested deeper than 64", id="deep"),
+    pytest.param("method: [GET]", 2, "'method' must be text", id="method is a list"),
+    pytest.param("uri: null", 2, "'uri' must be text", id="no URL"),
+    pytest.param("headers: 7", 2, "header fields must be a mapping", id="fields are a number"),
+    pytest.param("headers: {A: {b: c}}", 2, "value of a header field must be text", id="value is a mapping"),
+    pytest.param("method: [", 2, "not YAML", id="no YAML"),
+]
+
+
+@pytest.mark.parametrize(("request_part", "line", "reason"), TABLE_OF_REFUSED)
+def test_refused_file_gives_one_clear_error_and_stays_as_it_is(
+    request_part: str, line: int, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "old.yaml"
+    data = vcr_yaml("{" + request_part + "}")
+    path.write_bytes(data)
+    with pytest.raises(CassetteFormatError, match=reason) as refused:
+        use_cassette(path, "none").__enter__()
+    assert (refused.value.path, refused.value.line) == (str(path), line)
+    assert path.read_bytes() == data
+    assert [one.name for one in tmp_path.iterdir()] == ["old.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "reason"),
+    [
+        pytest.param(vcr_yaml("", "{status: {code: many}}"), 3, "three digits, not 'many'", id="status is no number"),
+        pytest.param(vcr_yaml("", "{status: {code: 70000}}"), 3, "three digits", id="status is too long"),
+        pytest.param(vcr_yaml("", "{body: {string: {a: b}}}"), 3, "a body must be text or octets", id="body"),
+        pytest.param(b"interactions: 7\nversion: 1\n", 1, "no cassette of a recorder", id="entries are no list"),
+        pytest.param(b"interactions:\n- 7\n", None, "interaction 1 of VCR.py: this is no mapping", id="number"),
+        pytest.param(b"interactions: []\n---\na: b\n", 2, "another document", id="two documents"),
+        pytest.param(b"- interactions:\n", 1, "it must be a mapping", id="a list"),
+        pytest.param(b'{"interactions": [{}, {}', 1, "not JSON", id="cut off JSON"),
+        pytest.param(b'{"version": 1,\n"interactions": [\n{"request": {}}]}', 3, "'response' is missing", id="JSON"),
+        pytest.param(b'{"interactions": ' + b"[" * 100_000, None, "nested too deep|not JSON", id="deep JSON"),
+        pytest.param(b'{"interactions": [1' + b"0" * 5000 + b"]}", None, "JSON|mapping", id="JSON with a long number"),
+        pytest.param(b'{"interactions": "\xff"}', None, "not JSON", id="JSON in no Unicode"),
+        pytest.param(b"interactions:\n- request: \xff\n", 2, "not YAML", id="YAML in no Unicode"),
+    ],
+)
+def test_broken_file_names_line_and_reason(data: bytes, line: int | None, reason: str) -> None:
+    with pytest.raises(CassetteFormatError, match=reason) as refused:
+        read_foreign(data, "old.yaml")
+    assert line is None or refused.value.line == line
+
+
+def test_aliases_count_as_much_as_what_they_stand_for() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    with pytest.raises(CassetteFormatError, match="more than 1,000,000 nodes"):
+        read_foreign(("\n".join(lines) + "\ninteractions: []\n").encode(), "bomb.yaml")
+
+
+def test_every_format_refuses_every_cut_of_its_file() -> None:
+    """A file that breaks off is read, or refused in one way; nothing else is raised."""
+    for path in sorted(RECORDED.iterdir()):
+        data = path.read_bytes()
+        for length in range(0, min(len(data), 6000), 97):
+            with contextlib.suppress(CassetteFormatError):
+                read_foreign(data[:length], path.name)
+
+
+def test_format_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(InvalidOption, match="there is no format 'vrc'"):
+        read_foreign(b"interactions: []\n", "old.yaml", "vrc")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_format_that_was_named_is_the_one_that_is_read(name: str) -> None:
+    with pytest.raises(CassetteFormatError, match=f"a cassette of {FORMATS[name].title} has a list"):
+        read_foreign(b"others: []\n", "old.yaml", name) if name != "cassetter" else read_foreign(
+            b"interactions: 7\n", "old.yaml", name
+        )
+
+
+# ---------------------------------------------------------------------- what is read
+
+
+@pytest.mark.parametrize(
+    ("body", "content"),
+    [
+        pytest.param("null", b"", id="none"),
+        pytest.param("'a=1&b=2'", b"a=1&b=2", id="text"),
+        pytest.param("'déjà'", "déjà".encode(), id="text beyond ASCII"),
+        pytest.param("!!binary AP+A", b"\0\xff\x80", id="octets"),
+        pytest.param("!!python/unicode 'a'", b"a", id="text of Python 2"),
+        pytest.param("!!python/str 'a'", b"a", id="octets of Python 2"),
+        pytest.param("{a: '1', b: [x, y]}", b"a=1&b=x&b=y", id="form"),
+        pytest.param("[a, !!binary Yg==]", b"ab", id="pieces"),
+        pytest.param("!!python/tuple [a, b]", b"ab", id="tuple"),
+        pytest.param("!!python/object/new:_io.BytesIO {state: !!python/tuple [!!binary YWI=, 0]}", b"ab", id="file"),
+        pytest.param("!!python/object/apply:builtins.iter {args: [[a, b]], state: 0}", b"ab", id="iterator"),
+        pytest.param("{string: ab}", b"ab", id="kept as a response is"),
+        pytest.param("{base64_string: YWI=, encoding: utf-8}", b"ab", id="base64"),
+    ],
+)  # fmt: skip
+def test_bodies_of_requests_are_read_in_all_their_forms(body: str, content: bytes) -> None:
+    request = only(vcr_yaml(f"{{method: POST, body: {body}}}")).request
+    assert request is not None
+    assert request.content == content
+    assert request.values("content-length") == ([str(len(content))] if content else [])
+
+
+def test_form_that_was_sent_as_json_is_json() -> None:
+    request = only(vcr_yaml("{method: POST, body: {a: [b]}, headers: {Content-Type: application/json}}")).request
+    assert request is not None
+    assert json.loads(request.content) == {"a": ["b"]}
+
+
+@pytest.mark.parametrize(
+    ("headers", "fields"),
+    [
+        pytest.param("{X: [a, b]}", [("X", "a"), ("X", "b")], id="lists"),
+        pytest.param("{X: a, Y: 7, Z: null}", [("X", "a"), ("Y", "7"), ("Z", "")], id="single values"),
+        pytest.param("{X: !!binary 6Q==}", [("X", "é")], id="octets"),
+        pytest.param("{!!binary WA==: [a]}", [("X", "a")], id="name as octets"),
+        pytest.param("{X: !!python/tuple [a]}", [("X", "a")], id="tuple"),
+        pytest.param("[[X, a], [X, b]]", [("X", "a"), ("X", "b")], id="pairs"),
+        pytest.param('{X: "a\\r\\n  b"}', [("X", "a b")], id="folded line"),
+        pytest.param('{X: "a\\r\\nEvil: yes"}', [("X", "a Evil: yes")], id="line end does not make a field"),
+        pytest.param('{"X Y": a, "": b, "Z:": c, W: d}', [("W", "d")], id="names that are none"),
+        pytest.param("{X: ☕}", [("X", "\xe2\x98\x95")], id="beyond Latin-1"),
+        pytest.param("null", [], id="none"),
+    ],
+)
+def test_field_lines_are_read_in_all_their_forms(headers: str, fields: list[tuple[str, str]]) -> None:
+    data = vcr_yaml("", f"{{headers: {headers}}}")
+    octets = only(data).track.octets
+    lines = octets.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")[1:]
+    assert [tuple(line.split(": ", 1)) if ": " in line else (line[:-1], "") for line in lines] == [
+        (name, value) for name, value in fields
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "line", "host"),
+    [
+        pytest.param("HTTP://A.test", "GET / HTTP/1.1", "a.test", id="no path"),
+        pytest.param("http://u:p@a.test:80/x?#f", "GET /x? HTTP/1.1", "a.test", id="user, port and fragment"),
+        pytest.param("http://a.test:81/é b?q=☕", "GET /%C3%A9%20b?q=%E2%98%95 HTTP/1.1", "a.test:81", id="not ASCII"),
+        pytest.param("http://a.test/%7e?a=%2f&b", "GET /%7e?a=%2f&b HTTP/1.1", "a.test", id="percent-encoded"),
+        pytest.param("http://[::1]:81/", "GET / HTTP/1.1", "[::1]:81", id="IPv6"),
+        pytest.param("https://bücher.test/", "GET / HTTP/1.1", "xn--bcher-kva.test", id="IDN"),
+    ],
+)  # fmt: skip
+def test_request_line_and_host_are_what_a_client_sends(url: str, line: str, host: str) -> None:
+    request = only(vcr_yaml(f"{{uri: {json.dumps(url)}}}")).request
+    assert request is not None
+    assert request.head_octets == f"{line}\r\nHost: {host}\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://a.test/", "wss://a.test/", "/x", "", "http://", "http://a.test:x/", "http://[/", "data:,x"]
+)
+def test_what_is_no_http_is_left_out_and_told(url: str) -> None:
+    foreign = read_foreign(vcr_yaml(f"{{uri: {json.dumps(url)}}}"), "old.yaml")
+    assert foreign.interactions == ()
+    assert foreign.changes[0].text.startswith("left out: ")
+
+
+def test_shared_mappings_are_read() -> None:
+    data = (
+        b"interactions:\n"
+        b"- request: &r {method: GET, uri: 'http://a.test/', body: null, headers: &h {A: [b]}}\n"
+        b"  response: &s {status: {code: 200, message: OK}, headers: *h, body: {string: x}}\n"
+        b"- {request: *r, response: *s}\n"
+    )
+    first, second = read_foreign(data, "old.yaml").interactions
+    assert first == second
+
+
+def test_old_cassettes_of_httpx_are_read() -> None:
+    data = vcr_yaml("", "{status_code: 404, http_version: HTTP/1.1, content: gone}")
+    data = data.replace(b"status: {code: 200, message: OK}, ", b"").replace(b"body: {string: x}, ", b"")
+    assert only(data).track.octets == b"HTTP/1.1 404 Not Found\r\n\r\ngone"
+
+
+# ---------------------------------------------------------------------- octets that fit
+
+PLAIN = b'{"a": 1}'
+LENGTH_8 = b"Content-Length: 8\r\n\r\n"
+GZIPPED = gzip.compress(PLAIN, mtime=0)
+
+
+def answer(method: str, status: int, headers: dict[str, str], body: bytes) -> tuple[Interaction, list[str]]:
+    entry: dict[str, Any] = {
+        "request": {"method": method, "uri": "http://a.test/", "body": None, "headers": {}},
+        "response": {
+            "status": {"code": status, "message": "Yes"},
+            "headers": headers,
+            "body": {"base64_string": base64.b64encode(body).decode()},
+        },
+    }
+    foreign = read_foreign(json.dumps({"interactions": [entry]}).encode(), "old.json")
+    return foreign.interactions[0], [change.text for change in foreign.changes]
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "headers", "body", "expected", "closes"),
+    [
+        pytest.param("GET", 200, {"Content-Length": "8"}, PLAIN, LENGTH_8 + PLAIN, False, id="fits"),
+        pytest.param(
+            "GET", 200, {"A": "b", "Content-Length": "72"}, PLAIN, b"A: b\r\nContent-Length: 8\r\n\r\n" + PLAIN, False,
+            id="length is corrected",
+        ),
+        pytest.param("GET", 200, {"A": "b"}, PLAIN, b"A: b\r\n\r\n" + PLAIN, True, id="ends with the connection"),
+        pytest.param(
+            "GET", 200, {"Content-Length": "0", "Connection": "close"}, b"",
+            b"Content-Length: 0\r\nConnection: close\r\n\r\n", True, id="says that it closes",
+        ),
+        pytest.param(
+            "GET", 200, {"Transfer-Encoding": "chunked"}, PLAIN,
+            b"Transfer-Encoding: chunked\r\n\r\n8\r\n" + PLAIN + b"\r\n0\r\n\r\n", False, id="one chunk",
+        ),
+        pytest.param(
+            "GET", 200, {"Transfer-Encoding": "chunked"}, b"", b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", False,
+            id="no chunk",
+        ),
+        pytest.param(
+            "GET", 200, {"Transfer-Encoding": "chunked", "Content-Length": "3"}, PLAIN,
+            LENGTH_8 + PLAIN, False, id="chunked with a length",
+        ),
+        pytest.param(
+            "GET", 200, {"Transfer-Encoding": "gzip"}, PLAIN, b"\r\n" + PLAIN, True, id="other transfer coding",
+        ),
+        pytest.param("HEAD", 200, {"Content-Length": "9"}, b"", b"Content-Length: 9\r\n\r\n", False, id="HEAD"),
+        pytest.param("HEAD", 200, {"Content-Length": "9"}, b"no", b"Content-Length: 9\r\n\r\n", False, id="HEAD, body"),
+        pytest.param("GET", 204, {"Content-Length": "2"}, b"no", b"Content-Length: 2\r\n\r\n", False, id="204, body"),
+        pytest.param("GET", 304, {}, b"", b"\r\n", False, id="304"),
+        pytest.param(
+            "GET", 200, {"Content-Encoding": "gzip", "Content-Length": str(len(GZIPPED))}, GZIPPED,
+            b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(GZIPPED) + GZIPPED, False, id="coded",
+        ),
+        pytest.param(
+            "GET", 200, {"Content-Encoding": "gzip"}, GZIPPED[:-4],
+            b"Content-Encoding: gzip\r\n\r\n" + GZIPPED[:-4], True, id="coded and cut off",
+        ),
+        pytest.param(
+            "GET", 200, {"Content-Encoding": "br", "Content-Length": "5"}, PLAIN,
+            LENGTH_8 + PLAIN, False, id="br that was decoded",
+        ),
+        pytest.param(
+            "GET", 200, {"Content-Encoding": "zstd", "Content-Length": "5"}, PLAIN,
+            LENGTH_8 + PLAIN, False, id="zstd that was decoded",
+        ),
+        pytest.param(
+            "GET", 200, {"Content-Encoding": "br"}, b"\x0b\x02\x80hello\x03",
+            b"Content-Encoding: br\r\n\r\n\x0b\x02\x80hello\x03", True, id="br",
+        ),
+        pytest.param(
+            "GET", 200, {"Content-Encoding": "gzip", "Content-Length": "0"}, b"",
+            b"Content-Encoding: gzip\r\nContent-Length: 0\r\n\r\n", False, id="nothing to decode",
+        ),
+    ],
+)  # fmt: skip
+def test_octets_fit_the_body_that_was_kept(
+    method: str, status: int, headers: dict[str, str], body: bytes, expected: bytes, closes: bool
+) -> None:
+    interaction, _ = answer(method, status, headers, body)
+    assert interaction.track.octets == b"HTTP/1.1 %d Yes\r\n" % status + expected
+    assert interaction.track.ended is closes
+
+
+@pytest.mark.parametrize(("coding", "undo"), [("gzip", gzip.decompress), ("deflate", zlib.decompress)])
+def test_body_that_was_kept_decoded_is_coded_again(coding: str, undo: Any) -> None:
+    interaction, changes = answer("GET", 200, {"Content-Encoding": coding, "Content-Length": "1"}, PLAIN)
+    head, _, body = interaction.track.octets.partition(b"\r\n\r\n")
+    assert undo(body) == PLAIN
+    assert head.endswith(b"Content-Encoding: %b\r\nContent-Length: %d" % (coding.encode(), len(body)))
+    assert changes == [
+        f"{coding} done again on a body that was kept decoded",
+        "the Content-Length of a response corrected",
+    ]
+
+
+# ---------------------------------------------------------------------- HAR
+
+
+def test_archive_of_a_browser_is_read() -> None:
+    foreign = read_foreign((RECORDED / "browser.har").read_bytes(), "browser.har")
+    page, basket, logo = foreign.interactions
+    assert page.request is not None
+    assert page.request.url == "http://shop.test/"
+    head, _, chunked = page.track.octets.partition(b"\r\n\r\n")
+    assert b"Set-Cookie: a=1; Path=/\r\nSet-Cookie: b=2" in head
+    assert b"Transfer-Encoding: chunked" in head
+    size, _, rest = chunked.partition(b"\r\n")
+    assert gzip.decompress(rest[: int(size, 16)]) == "<p>déjà vu</p>\n".encode("latin-1")
+    assert basket.request is not None
+    assert basket.request.head_octets == (
+        b"POST /basket?item=7 HTTP/1.1\r\nHost: api.shop.test\r\n"
+        b"content-type: application/json\r\ncontent-length: 9\r\n\r\n"
+    )
+    assert basket.request.content == b'{"qty":1}'
+    assert basket.track.octets == (
+        b'HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{"total":1}'
+    )
+    assert logo.track.octets.endswith(b"\r\n\r\n\x89PNG\r\n\x1a\n")
+    assert [(change.number, change.text) for change in foreign.changes] == [
+        (1, "gzip done again on a body that was kept decoded"),
+        (2, "HTTP/2 or later turned into HTTP/1.1"),
+        (2, "Content-Encoding br dropped from a body that was kept decoded"),
+        (2, "the Content-Length of a response corrected"),
+        (4, "left out: a URL of the scheme 'wss', which is not HTTP"),
+        (5, "left out: a request that got no answer"),
+        (6, "left out: an answer whose content is not in the archive"),
+    ]
