@@ -17,9 +17,10 @@ from pathlib import Path
 
 from cassette_http.caller import caller
 from cassette_http.cassette import yaml_format
+from cassette_http.cassette.explaining import Candidate, Difference, Explanation, explain_miss
 from cassette_http.cassette.hooks import Hooks
 from cassette_http.cassette.index import Entry, Index
-from cassette_http.cassette.matching import Explanation, Matching, explain_miss
+from cassette_http.cassette.matching import Matching
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Request, TLSFacts, Track
 from cassette_http.cassette.modes import Policy, RecordMode
 from cassette_http.cassette.redaction import Redactor
@@ -50,6 +51,16 @@ class Miss:
     def reason(self) -> str:
         """Why nothing answered, in a few words, such as "POST /refunds: body $.amount 1200 != 1250"."""
         return self.explanation.reason
+
+    @property
+    def nearest(self) -> tuple[Candidate, ...]:
+        """The interactions that differ least, the nearest one first; none if the cassette is empty."""
+        return self.explanation.nearest
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """How the nearest interaction differs; not at all if it was already played."""
+        return self.explanation.differences
 
 
 @dataclass(frozen=True)
@@ -190,24 +201,26 @@ class Board:
 
     def expect(self, request: Request, fits: Callable[[Interaction], bool]) -> Interaction | None:
         with self._lock, self._remembering_errors():
-            entry = self._index.find_by_head(self._redactor.redact_request(request))
+            entry = self._index.find_by_head(self._compared(request))
             return self._play(entry, request) if entry is not None and fits(entry.interaction) else None
 
     def _answer(self, request: Request) -> Interaction | None:
         """Claim what answers `request`, passing over what a hook drops."""
         entry = self._index.find_same(request)
-        redacted = request
         if entry is None:
-            redacted = self._redactor.redact_request(request)
-            entry = self._index.find(redacted)
+            entry = self._index.find(self._compared(request))
         dropped: list[Entry] = []
         while entry is not None and entry not in dropped:
             interaction = self._play(entry, request)
             if interaction is not None:
                 return interaction
             dropped.append(entry)
-            entry = self._index.find(redacted)
+            entry = self._index.find(self._compared(request))
         return None
+
+    def _compared(self, request: Request) -> Request:
+        """The form in which a request is compared with recorded ones."""
+        return self._matching.strip(self._redactor.redact_request(request))
 
     def _play(self, entry: Entry, request: Request | None) -> Interaction | None:
         entry.plays += 1
@@ -353,7 +366,9 @@ class Board:
 
     def _refuse(self, request: Request) -> UnmatchedRequest:
         candidates = [
-            (entry.number, entry.request, entry.plays > 0) for entry in self._index.entries if entry.request is not None
+            Candidate(entry.number, entry.request, entry.plays > 0)
+            for entry in self._index.nearest(request)
+            if entry.request is not None
         ]
         explanation = explain_miss(
             request,

@@ -50,6 +50,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
     - `record_mode`: "none", "once", "new_episodes", "all" or "rewrite" (docs/record-modes.md); the default is "once",
       and "none" where the environment says CI=true.
     - `match`: what must be equal for an interaction to answer a request: names (docs/matching.md) or functions of one.
+    - `ignore`: what need not be equal: "query:page", "form:nonce", "header:Date", "$.meta.id" (docs/matching.md).
     - `repeat`: what a request gets whose interactions were all played: "fail", "last" or "cycle".
     - `pace`: "fast" or "recorded"; then played pieces come when they came on the day of recording.
     - `redact` adds rules for secrets, `keep` turns rules off by name, `secrets` names values that are restored in
@@ -72,6 +73,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
         record_mode: str | RecordMode | None = None,
         *,
         match: str | Callable[..., Any] | Iterable[str | Callable[..., Any]] = DEFAULT_MATCH,
+        ignore: str | Iterable[str] = (),
         repeat: str = "fail",
         pace: str = "fast",
         redact: ExtraRule | Iterable[ExtraRule] = (),
@@ -99,7 +101,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
         self._options = _Options(
             Path(path),
             mode,
-            resolve(_several(match)),
+            resolve(_several(match), _several(ignore)),
             known_policy(repeat),
             known_pace(pace) == "recorded",
             redaction,
@@ -211,7 +213,7 @@ class _Session:
             lambda position: _parse(documents[interactions[position]], str(path)),
             options.matching,
             options.repeat,
-            redactor.redact_request,
+            lambda request: options.matching.strip(redactor.redact_request(request)),
             lambda position, beginning: read_answer(documents[interactions[position]], beginning),
         )
         self.board = Board(

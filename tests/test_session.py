@@ -424,6 +424,33 @@ def test_unmatched_request_says_what_is_nearest_and_what_to_do(counter: Peer, pa
     assert 'run with record_mode="new_episodes"' in text
 
 
+def test_miss_is_told_as_values(counter: Peer, path: Path) -> None:
+    with use_cassette(path):
+        get(f"{counter.url}/a?page=1&ts=1")
+    with use_cassette(path, "none", ignore=["query:ts"]) as cassette:
+        get_or_none(f"{counter.url}/a?page=2&ts=2")
+        assert get(f"{counter.url}/a?page=1&ts=3") == "/a?page=1&ts=1 1"
+        [miss] = cassette.misses
+        cassette.misses.clear()
+    assert miss.request.url == f"{counter.url}/a?page=2&ts=2"
+    assert miss.reason == "GET /a?page=2&ts=2: query page=1 != page=2"
+    [difference] = miss.differences
+    assert difference[:5] == ("query", "", "page=1", "page=2", "query:page")
+    assert [(each.number, each.was_played) for each in miss.nearest] == [(1, False)]
+
+
+def test_miss_in_a_large_cassette_finds_the_nearest_without_parsing_it_all(path: Path) -> None:
+    path.parent.mkdir()
+    documents = [f"request: GET http://api.test/users/{n}/posts\nresponse: 200 OK\n---\n" for n in range(2000)]
+    documents[1500] = "request: GET http://api.test/users/1500/comments?page=1\nresponse: 200 OK\n---\n"
+    path.write_text("cassette: 1\n---\n" + "".join(documents))
+    with use_cassette(path, "none") as cassette:
+        get_or_none("http://api.test/users/1500/comments?page=2")
+        [miss] = cassette.misses
+        cassette.misses.clear()
+    assert miss.reason == "GET /users/1500/comments?page=2: query page=1 != page=2"
+
+
 def test_library_in_between_keeps_the_text_of_a_refusal(path: Path) -> None:
     with use_cassette(path, "none", allow_missing=True) as cassette:
         with pytest.raises(urllib.error.URLError, match=r"has no interaction for GET http://api\.test/users"):

@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
 
+from cassette_http.cassette.explaining import most_alike
 from cassette_http.cassette.matching import Matching
 from cassette_http.cassette.model import FailureKind, Interaction, Origin, Request, Track
 from cassette_http.cassette.modes import known_policy
 
 __all__ = ["Entry", "Index", "line_of"]
+
+# Of so many interactions is looked closer which one explains best why a request has no answer.
+MOST_NEAREST = 100
 
 
 class Entry:
@@ -227,6 +231,16 @@ class Index:
                 return entry
             return None
         return None
+
+    def nearest(self, request: Request) -> list[Entry]:
+        """The entries whose request lines are most like that of `request`: all of a small cassette."""
+        positions: list[int] = []
+        for line in most_alike(self._positions, line_of(request)):
+            if len(positions) >= MOST_NEAREST:
+                break
+            found = self._positions[line]
+            positions += found if isinstance(found, list) else [found]
+        return self._entries(sorted(positions[:MOST_NEAREST]))
 
     def _all(self) -> _Bucket:
         if self._everything is None:

@@ -81,6 +81,11 @@ class Request(Message):
         vars(self)["head"] = head
         return self
 
+    def with_coded_content(self, content: bytes) -> Request:
+        """Tell this request its content, although the field that frames it was left out; returns itself."""
+        vars(self)["coded_content"] = content
+        return self
+
     @cached_property
     def head(self) -> RequestHead:
         """The parsed head. Raises MalformedMessage if the octets are no request."""
@@ -107,6 +112,10 @@ class Request(Message):
         """The same request with another method."""
         return self._with_line(f"{method} {self.head.target} {self.head.version}")
 
+    def with_target(self, target: str) -> Request:
+        """The same request with another request target (RFC 9112 section 3.2)."""
+        return self._with_line(f"{self.method} {target} {self.head.version}")
+
     def with_url(self, url: str) -> Request:
         """The same request to another URL, with the Host field that belongs to it. Raises ValueError if it is none."""
         scheme, separator, rest = url.partition("#")[0].partition("://")
@@ -119,16 +128,16 @@ class Request(Message):
         origin = Origin(scheme, host, int(port) if colon else DEFAULT_PORTS[scheme])
         path = path if path.startswith("/") else "/" + path
         target = f"{origin}{path}" if "://" in self.head.target.partition("?")[0] else path
-        changed = self._with_line(f"{self.method} {target} {self.head.version}")
+        changed = self.with_target(target)
         if origin == self.origin:
             return changed
         return replace(changed.with_field("Host", origin.authority), origin=origin)
 
     def _with_line(self, line: str) -> Request:
-        if not line.isascii() or line.count(" ") != 2 or not line.isprintable():
+        if line.count(" ") != 2 or not line.isprintable():
             raise ValueError(f"no request line can be {line!r}")
         rest = self.head_octets[self.head_octets.find(b"\n") + 1 :]
-        return replace(self, head_octets=line.encode() + b"\r\n" + rest)
+        return replace(self, head_octets=line.encode("latin-1") + b"\r\n" + rest)
 
     def _with_octets(self, head: bytes, body: bytes) -> Self:
         return replace(self, head_octets=head, body_octets=body)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from cassette_http.cassette.model import Interaction
+from cassette_http.cassette.rule_notation import json_path, nearest, place_of
 from cassette_http.cassette.secret_names import NameKind, is_secret_name, kind_of
 from cassette_http.cassette.secret_shapes import PATHS, SHAPES
 from cassette_http.errors import InvalidOption
@@ -96,10 +96,10 @@ def resolve_rules(redact: Iterable[ExtraRule] = (), keep: Iterable[str] = ()) ->
         elif not isinstance(rule, str) or not rule.strip():
             raise InvalidOption(f"a rule of redact= is a name, a path into JSON, a pattern or a function, not {rule!r}")
         elif rule.startswith("$"):
-            paths.append(_json_path(rule))
+            paths.append(json_path(rule, f"redact={rule!r}"))
         elif ":" in rule:
             place, _, name = rule.partition(":")
-            placed.add((_place(place, rule), _plain(name.strip())))
+            placed.add((place_of(place, PLACES, f"redact={rule!r}"), _plain(name.strip())))
         else:
             names.add(_plain(rule.strip()))
     off, kept = _kept(keep, names)
@@ -110,39 +110,6 @@ def _as_bytes(pattern: re.Pattern[Any]) -> re.Pattern[bytes]:
     if isinstance(pattern.pattern, bytes):
         return pattern
     return re.compile(pattern.pattern.encode(), pattern.flags & ~re.UNICODE)
-
-
-_SPELLED_PLACES = {"header": "fields", "field": "fields", "headers": "fields"}
-
-
-def _place(given: str, rule: str) -> str:
-    place = given.strip().lower()
-    place = _SPELLED_PLACES.get(place, place)
-    if place not in PLACES:
-        places = ["header", *PLACES[1:]]
-        raise InvalidOption(
-            f"redact={rule!r}: there is no place {given!r}{_nearest(given, places)} "
-            f"(the places are: {', '.join(places)})"
-        )
-    return place
-
-
-_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\*)\]|\[(['\"])(.*?)\3\]")
-
-
-def _json_path(rule: str) -> tuple[str, ...]:
-    """Split "$.users[*].email" into its steps; "*" stands for any."""
-    steps: list[str] = []
-    at = 1
-    while at < len(rule):
-        step = _STEP.match(rule, at)
-        if step is None:
-            raise InvalidOption(f'redact={rule!r}: a path into JSON looks like "$.users[*].email" or "$.data[0].pin"')
-        steps.append(step[1] or step[2] or step[4] or "")
-        at = step.end()
-    if not steps:
-        raise InvalidOption(f"redact={rule!r}: the path names nothing")
-    return tuple(steps)
 
 
 def _kept(keep: Iterable[str], added: set[str]) -> tuple[frozenset[str], frozenset[str]]:
@@ -158,12 +125,7 @@ def _kept(keep: Iterable[str], added: set[str]) -> tuple[frozenset[str], frozens
             names.add(_plain(given))
         else:
             raise InvalidOption(
-                f"there is no rule {given!r} to turn off{_nearest(rule, RULES)} "
+                f"there is no rule {given!r} to turn off{nearest(rule, RULES)} "
                 f'(the rules are: {", ".join(RULES)}; names such as "session_id" are taken too)'
             )
     return frozenset(off), frozenset(names)
-
-
-def _nearest(given: str, known: Sequence[str]) -> str:
-    near = get_close_matches(given, known, n=1)
-    return f'; did you mean "{near[0]}"?' if near else ""

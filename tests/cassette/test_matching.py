@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cassette_http import InvalidOption
+from cassette_http.cassette import explaining
 from cassette_http.cassette.decoding import MAX_DECODED_OCTETS
-from cassette_http.cassette.matching import DEFAULT_MATCH, NAMED, Matching, explain_miss, fields, resolve
+from cassette_http.cassette.explaining import Candidate, explain_miss
+from cassette_http.cassette.matching import DEFAULT_MATCH, NAMED, Matching, fields, resolve
 from cassette_http.cassette.model import Origin, Request
 from cassette_http.wire.content import chunk, last_chunk
 
@@ -41,11 +43,15 @@ def post(body: bytes, *lines: tuple[str, str]) -> Request:
     return request("/", *lines, method="POST", body=body)
 
 
+def differences(matching: Matching, sent: Request, recorded: Request) -> list[str]:
+    return [str(each) for each in explaining.differences(matching, sent, recorded)]
+
+
 def same(match: str, left: Request, right: Request) -> bool:
     matching = resolve([match])
     is_same = matching.key(left) == matching.key(right)
     assert is_same == (hash(matching.key(left)) == hash(matching.key(right)))
-    assert is_same == (not matching.differences(left, right))
+    assert is_same == (not differences(matching, left, right))
     return is_same
 
 
@@ -356,7 +362,7 @@ def first_step(sent: Request) -> str:
 def test_a_function_of_one_parameter_is_a_key() -> None:
     matching = resolve([first_step])
     assert matching.key(request("/a/b")) == matching.key(request("/a/c")) == ("a",)
-    assert matching.differences(request("/b"), request("/a")) == ["first_step: recorded 'a' != sent 'b'"]
+    assert differences(matching, request("/b"), request("/a")) == ["first_step: recorded 'a' != sent 'b'"]
     assert matching.needs_body
 
 
@@ -382,7 +388,7 @@ def test_callables_written_in_c_are_taken_as_keys() -> None:
 def test_functions_of_equal_names_do_not_hide_each_other() -> None:
     matching = resolve(["path", lambda sent: 1, lambda sent: sent.head.target])
     assert matching.key(request("/a")) == ("/a", 1, "/a")
-    assert len(matching.differences(request("/a"), request("/b"))) == 2
+    assert len(differences(matching, request("/a"), request("/b"))) == 2
 
 
 def test_a_key_that_cannot_be_looked_up_is_refused_by_name() -> None:
@@ -399,7 +405,7 @@ def test_a_function_of_two_parameters_is_a_filter() -> None:
     assert matching.key(request("/a")) == ("GET",)
     assert matching.accepts(request("/aa"), request("/a"))
     assert not matching.accepts(request("/a"), request("/aa"))
-    assert matching.differences(request("/a"), request("/aa")) == ["is_longer: not accepted"]
+    assert differences(matching, request("/a"), request("/aa")) == ["is_longer: not accepted"]
 
 
 def test_a_filter_may_use_assertions() -> None:
@@ -409,7 +415,7 @@ def test_a_filter_may_use_assertions() -> None:
     matching = resolve([asserting])
     assert matching.accepts(request(), request())
     assert not matching.accepts(request(), request(method="PUT"))
-    (line,) = matching.differences(request(), request(method="PUT"))
+    (line,) = differences(matching, request(), request(method="PUT"))
     assert line.startswith("asserting: another method")
 
 
@@ -418,8 +424,8 @@ def test_single_fields_can_be_matched() -> None:
     assert matching.key(request("/", ("accept", "a"))) == matching.key(request("/", ("Accept", "a"), ("B", "c")))
     assert matching.key(request("/", ("accept", "a"))) != matching.key(request("/", ("Accept", "b")))
     assert not matching.needs_body
-    assert matching.differences(request(), request("/", ("Accept", "b"))) == [
-        "fields('Accept', 'X-Version'): recorded (('b',), ()) != sent ((), ())"
+    assert differences(matching, request(), request("/", ("Accept", "b"))) == [
+        "fields('Accept', 'X-Version'): accept recorded 'b', not sent"
     ]
 
 
@@ -484,8 +490,8 @@ def test_single_fields_can_be_matched() -> None:
             "body",
             post(b"[1,2,3,4,5,6]"),
             post(b"[0,0,0,0,0,0]"),
-            [f"body: $[{index}] recorded {index + 1} != sent 0" for index in range(4)],
-            id="no more than a few lines",
+            [f"body: $[{index}] recorded {index + 1} != sent 0" for index in range(6)],
+            id="members of a list",
         ),
         pytest.param(
             "body",
@@ -531,7 +537,7 @@ def test_single_fields_can_be_matched() -> None:
     ],
 )
 def test_differences_are_explained(match: str, recorded: Request, sent: Request, expected: list[str]) -> None:
-    assert resolve([match]).differences(sent, recorded) == expected
+    assert differences(resolve([match]), sent, recorded) == expected
 
 
 # -- the report of a miss ------------------------------------------------------------------------------------
@@ -540,7 +546,8 @@ MATCHING: Matching = resolve(DEFAULT_MATCH)
 
 
 def report(sent: Request, *candidates: tuple[int, Request, bool], mode: str = "none", most: int = 3) -> list[str]:
-    explanation = explain_miss(sent, candidates, cassette="login.yaml", mode=mode, matching=MATCHING, most=most)
+    given = [Candidate(*each) for each in candidates]
+    explanation = explain_miss(sent, given, cassette="login.yaml", mode=mode, matching=MATCHING, most=most)
     return explanation.message.split("\n")
 
 
@@ -552,18 +559,39 @@ def test_a_miss_names_the_nearest_interaction_and_the_reason_in_its_first_line()
         "nearest is interaction 3, body: recorded grant=refresh != sent grant=password",
         "  interaction 3, already played: POST https://api.test/token",
         "    body: recorded grant=refresh != sent grant=password",
-        "  interaction 2: GET https://api.test/users",
-        "    method: recorded 'GET' != sent 'POST'",
-        "    path: recorded '/users' != sent '/token'",
-        "    body: sent form b'grant=password', not recorded",
+        '  if that does not matter, set ignore=["form:grant"]',
         '  record_mode="none" does not record; to add it, run with record_mode="new_episodes"',
     ]
+
+
+def test_a_miss_shows_a_few_differences_of_each_matcher_and_counts_the_others() -> None:
+    lines = report(post(b"[0,0,0,0,0,0]"), (1, post(b"[1,2,3,4,5,6]"), False))
+    assert lines[2:7] == [
+        *(f"    body: $[{index}] recorded {index + 1} != sent 0" for index in range(4)),
+        "    body: 2 more differences",
+    ]
+    lines = report(post(b"[" + b"0," * 100 + b"0]"), (1, post(b"[" + b"1," * 100 + b"1]"), False))
+    assert lines[6] == "    body: at least 16 more differences"
+
+
+def test_a_miss_shows_interactions_that_are_as_near_and_none_that_are_far() -> None:
+    lines = report(
+        request("/a", method="PUT"), (1, request("/a"), False), (2, request("/a", method="DELETE"), False),
+        (3, request("/b/c"), False),
+    )  # fmt: skip
+    assert [line[:15] for line in lines if line.startswith("  interaction")] == ["  interaction 1", "  interaction 2"]
+
+
+def test_a_miss_of_another_host_names_those_that_are_known() -> None:
+    others = [request("/a", origin=Origin("https", f"{name}.test", 443)) for name in "abcde"]
+    lines = report(request("/a"), *[(number, each, False) for number, each in enumerate(others, 1)])
+    assert "  the cassette knows the hosts a.test, b.test, c.test and 2 more" in lines
 
 
 def test_a_miss_in_an_empty_cassette_says_so() -> None:
     assert report(request("/a"), mode="once") == [
         "login.yaml has no interaction for GET https://api.test/a: it is empty",
-        '  record_mode="once" does not record; to add it, run with record_mode="new_episodes"',
+        '  record_mode="once" records into a new cassette only; to add it, run with record_mode="new_episodes"',
     ]
 
 
@@ -602,13 +630,13 @@ REFUND = request("/refunds", JSON, method="POST", body=b'{"amount": 1200}')
     ],
 )
 def test_a_miss_has_a_reason_in_a_few_words(sent: Request, recorded: Request, reason: str) -> None:
-    candidates = [(1, recorded, True)]
+    candidates = [Candidate(1, recorded, True)]
     assert explain_miss(sent, candidates, cassette="a.yaml", mode="none", matching=MATCHING).reason == reason
 
 
 def test_a_miss_in_an_empty_cassette_has_a_reason_too() -> None:
     explanation = explain_miss(REFUND, [], cassette="a.yaml", mode="none", matching=MATCHING)
-    assert (explanation.reason, explanation.number) == ("POST /refunds: the cassette is empty", None)
+    assert (explanation.reason, explanation.nearest) == ("POST /refunds: the cassette is empty", ())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,370 @@
+"""Why no interaction answers a request: the nearest ones, and how they differ (pure)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, zip_longest
+from typing import Any, NamedTuple
+
+from cassette_http.cassette.matching import NAMED, Matching, headers, objection, query, shortened
+from cassette_http.cassette.meaning import Pairs, Part, canonical, meaning, split_target
+from cassette_http.cassette.model import Request
+
+__all__ = ["Candidate", "Difference", "Explanation", "differences", "explain_miss", "most_alike"]
+
+
+class Difference(NamedTuple):
+    """One thing in which a recorded request and the one that was sent differ.
+
+    `matcher` has noticed it; `where` is where, such as "$.amount" or "accept", or empty; `recorded` and `sent` are what
+    stands there, empty for nothing. `rule` would make `ignore=` pass over it, if there is one that would.
+    """
+
+    matcher: str
+    where: str = ""
+    recorded: str = ""
+    sent: str = ""
+    rule: str | None = None
+    objection: str = ""
+    """What a filter of two parameters had to say."""
+
+    def __str__(self) -> str:
+        """Say it in a line, such as "body: $.amount recorded 1200 != sent 1250"."""
+        return f"{self.matcher}: {self._prefix}{self._values('recorded ', 'sent ')}"
+
+    @property
+    def in_short(self) -> str:
+        """Say it with fewer words; what was recorded stands on the left, as in "body $.amount 1200 != 1250"."""
+        return f"{self.matcher} {self._prefix}{self._values('', '')}"
+
+    @property
+    def _prefix(self) -> str:
+        return f"{self.where} " if self.where else ""
+
+    def _values(self, recorded: str, sent: str) -> str:
+        if self.objection:
+            return self.objection
+        if not self.sent:
+            return f"{recorded}{shortened(self.recorded)}, not sent"
+        if not self.recorded:
+            return f"{sent}{shortened(self.sent)}, not recorded"
+        left, right = _both_shortened(self.recorded, self.sent)
+        return f"{recorded}{left} != {sent}{right}"
+
+
+# How many differences one matcher may report, and how many of them a message shows.
+_MOST_DIFFERENCES = 20
+_MOST_LINES = 4
+_MOST_CHARACTERS = 60  # of a value; what is cut off is the end
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
+
+
+def differences(matching: Matching, sent: Request, recorded: Request) -> list[Difference]:
+    """Say how two requests (stripped of what does not count) differ for the matchers; nothing if they match."""
+    found: list[Difference] = []
+    for name, matcher in matching.keys:
+        left, right = matcher(recorded), matcher(sent)
+        if left != right:
+            explain = _EXPLAINED.get(name) if NAMED.get(name) is matcher else None
+            if names := getattr(matcher, "field_names", None):
+                each = _differing_fields(name, recorded, sent, {field.lower() for field in names})
+            elif explain is not None:
+                each = explain(recorded, sent)
+            else:
+                each = iter([Difference(name, recorded=repr(left), sent=repr(right))])
+            found += islice(each, _MOST_DIFFERENCES)
+    for name, accept in matching.filters:
+        said = objection(accept, sent, recorded)
+        if said:
+            found.append(Difference(name, objection=said))
+    return found
+
+
+def _both_shortened(left: str, right: str) -> tuple[str, str]:
+    """Shorten two texts, so that what differs first can still be seen in both."""
+    if max(len(left), len(right)) <= _MOST_CHARACTERS:
+        return left, right
+    same = next((at for at, (a, b) in enumerate(zip_longest(left, right)) if a != b), 0)
+    start = same - 20 if same > _MOST_CHARACTERS // 2 else 0
+    dots = "…" if start else ""
+    return shortened(dots + left[start:]), shortened(dots + right[start:])
+
+
+def _differing_pairs(
+    matcher: str, recorded: Pairs, sent: Pairs, place: str | None, where: str = ""
+) -> Iterator[Difference]:
+    """Compare two lists of pairs name by name; the pairs of a name are shown as in a query."""
+    for name in dict.fromkeys(name for name, _ in recorded + sent):
+        left = [value for given, value in recorded if given == name]
+        right = [value for given, value in sent if given == name]
+        if left != right:
+            rule = f"{place}:{name}" if place is not None else None
+            yield Difference(matcher, where, _as_query(name, left), _as_query(name, right), rule)
+
+
+def _as_query(name: str, values: list[str | None]) -> str:
+    return "&".join(name if value is None else f"{name}={value}" for value in values)
+
+
+def _differing_query(recorded: Request, sent: Request) -> Iterator[Difference]:
+    return _differing_pairs("query", query(recorded), query(sent), "query")
+
+
+def _differing_headers(recorded: Request, sent: Request) -> Iterator[Difference]:
+    return _differing_fields("headers", recorded, sent)
+
+
+def _differing_fields(
+    matcher: str, recorded: Request, sent: Request, names: set[str] | None = None
+) -> Iterator[Difference]:
+    left, right = headers(recorded), headers(sent)
+    for name in dict.fromkeys(name for name, _ in left + right):
+        was, is_now = (", ".join([repr(value) for given, value in pairs if given == name]) for pairs in (left, right))
+        if was != is_now and (names is None or name in names):
+            yield Difference(matcher, name, was, is_now, f"header:{name}" if names is None else None)
+
+
+def _differing_path(recorded: Request, sent: Request) -> Iterator[Difference]:
+    yield Difference("path", "", repr(split_target(recorded)[0]), repr(split_target(sent)[0]))
+
+
+def _differing_raw_body(recorded: Request, sent: Request) -> Iterator[Difference]:
+    yield Difference("raw_body", "", repr(recorded.coded_content), repr(sent.coded_content))
+
+
+def _differing_body(recorded: Request, sent: Request) -> Iterator[Difference]:
+    (kind, left), (sent_kind, right) = meaning(recorded), meaning(sent)
+    if kind != sent_kind or not recorded.content or not sent.content:
+        yield Difference("body", "", _with_kind(kind, recorded.content), _with_kind(sent_kind, sent.content))
+    elif kind == "JSON":
+        yield from _differing_json("$", left, right)
+    elif kind == "form":
+        yield from _differing_pairs("body", left, right, "form")
+    elif kind == "multipart":
+        yield from _differing_parts(left, right)
+    else:
+        yield Difference("body", "", repr(left), repr(right))
+
+
+def _with_kind(kind: str, content: bytes) -> str:
+    return f"{kind} {content!r}" if content else ""
+
+
+def _differing_json(where: str, recorded: Any, sent: Any) -> Iterator[Difference]:
+    """Walk two JSON values at once and name the places that differ, such as "$.items[2].id".
+
+    Recursion is safe here: the depth of what `meaning` parses is bounded.
+    """
+    if isinstance(recorded, dict) and isinstance(sent, dict):
+        for name in dict.fromkeys([*recorded, *sent]):
+            place = f"{where}.{name}" if _IDENTIFIER.match(name) else f"{where}[{shortened(json.dumps(name))}]"
+            if name in recorded and name in sent:
+                yield from _differing_json(place, recorded[name], sent[name])
+            else:
+                was, is_now = (canonical(each[name]) if name in each else "" for each in (recorded, sent))
+                yield Difference("body", place, was, is_now, _rule_of(place))
+    elif isinstance(recorded, list) and isinstance(sent, list):
+        for index, (left, right) in enumerate(zip(recorded, sent, strict=False)):
+            yield from _differing_json(f"{where}[{index}]", left, right)
+        if len(recorded) != len(sent):
+            yield Difference("body", where, f"{len(recorded)} members", f"{len(sent)} members", _rule_of(where))
+    elif canonical(recorded) != canonical(sent):
+        yield Difference("body", where, canonical(recorded), canonical(sent), _rule_of(where))
+
+
+def _rule_of(place: str) -> str | None:
+    return None if place == "$" or "\\" in place or "…" in place else place
+
+
+def _differing_parts(recorded: Sequence[Part], sent: Sequence[Part]) -> Iterator[Difference]:
+    for number, (left, right) in enumerate(zip(recorded, sent, strict=False), 1):
+        yield from _differing_pairs("body", left[0], right[0], None, f"part {number}, fields:")
+        if left[1] != right[1]:
+            yield Difference("body", f"part {number}", repr(left[1]), repr(right[1]))
+    if len(recorded) != len(sent):
+        yield Difference("body", "", f"{len(recorded)} parts", f"{len(sent)} parts")
+
+
+_EXPLAINED: dict[str, Callable[[Request, Request], Iterator[Difference]]] = {
+    "path": _differing_path,
+    "query": _differing_query,
+    "headers": _differing_headers,
+    "body": _differing_body,
+    "raw_body": _differing_raw_body,
+}
+
+
+# -- the report of a miss ------------------------------------------------------------------------------------
+
+# How far apart a difference puts two requests; others count 2. Another host is another world, a body is not.
+_WEIGHTS = {"host": 16.0, "path": 8.0, "uri": 8.0, "method": 4.0, "scheme": 1.0, "port": 1.0}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An interaction that might have answered: its number in the cassette, from 1, and its request.
+
+    No differences means that it matches, so `was_played`.
+    """
+
+    number: int
+    request: Request
+    was_played: bool
+    differences: tuple[Difference, ...] = ()
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why nothing answered a request: the `message` of UnmatchedRequest, and the `reason` in a few words.
+
+    `nearest` are the interactions that differ least, the nearest one first; none if the cassette is empty.
+    """
+
+    message: str
+    reason: str
+    nearest: tuple[Candidate, ...] = ()
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """How the nearest interaction differs."""
+        return self.nearest[0].differences if self.nearest else ()
+
+
+# What is farther from the request than the nearest one, by so much, would only distract from that.
+_NEAR = 3.0
+
+
+def explain_miss(
+    sent: Request, candidates: Sequence[Candidate], *, cassette: str, mode: str, matching: Matching, most: int = 3
+) -> Explanation:
+    """Explain an UnmatchedRequest.
+
+    All requests come in redacted form, those of the candidates also stripped of what does not count. The first line
+    says what was asked and why the nearest one does not answer: many a library passes on nothing else. The last lines
+    say how to repair it.
+    """
+    asked = f"{sent.method} {_long(sent.url)}"
+    short = f"{sent.method} {shortened(_target_text(sent))}"
+    if not candidates:
+        text = f"{cassette} has no interaction for {asked}: it is empty\n{_advice(mode)}"
+        return Explanation(text, f"{short}: the cassette is empty")
+    sent = matching.strip(sent)
+    key = matching.key(sent)
+    by_distance = sorted(
+        [(_distance(matching, key, sent, each.request), each.was_played, each.number, each) for each in candidates],
+        key=lambda each: each[:3],
+    )
+    least = by_distance[0][0]
+    nearest = tuple(
+        [
+            Candidate(each.number, each.request, each.was_played, tuple(differences(matching, sent, each.request)))
+            for distance, _, _, each in by_distance[:most]
+            if distance < least + _NEAR
+        ]
+    )
+    first = nearest[0]
+    if first.differences:
+        start = f"no interaction for {asked}; nearest is interaction {first.number}, {first.differences[0]}"
+        reason = first.differences[0].in_short
+    else:
+        reason = f"interaction {first.number} matches, but was already played"
+        start = f"no further interaction for {asked}; {reason}"
+    lines = [f"{cassette} has {start}"]
+    for each in nearest:
+        state = ", already played" if each.was_played else ""
+        lines.append(f"  interaction {each.number}{state}: {each.request.method} {_long(each.request.url)}")
+        lines += [f"    {line}" for line in _shown(each.differences)]
+    lines += _hints(first, candidates)
+    return Explanation("\n".join([*lines, _advice(mode)]), f"{short}: {reason}", nearest)
+
+
+def _shown(found: Sequence[Difference]) -> Iterator[str]:
+    if not found:
+        yield "matches"
+    for matcher in dict.fromkeys(each.matcher for each in found):
+        own = [each for each in found if each.matcher == matcher]
+        yield from map(str, own[:_MOST_LINES])
+        if len(own) > _MOST_LINES:
+            more = f"{len(own) - _MOST_LINES} more differences"
+            yield f"{matcher}: {'at least ' if len(own) >= _MOST_DIFFERENCES else ''}{more}"
+
+
+_WHERE = frozenset({"scheme", "host", "port"})
+
+
+def _hints(nearest: Candidate, candidates: Sequence[Candidate]) -> Iterator[str]:
+    """What else may be done than to record, if the difference is meant."""
+    if not nearest.differences:
+        yield '  each answers once; to let them answer again, set repeat="last" or repeat="cycle"'
+    noticed = {each.matcher for each in nearest.differences}
+    rules = [each.rule for each in nearest.differences]
+    if "host" in noticed:
+        hosts = sorted({each.request.origin.host for each in candidates})
+        more = f" and {len(hosts) - 3} more" if len(hosts) > 3 else ""
+        yield f"  the cassette knows the host{'s' if len(hosts) > 1 else ''} {', '.join(hosts[:3])}{more}"
+    if noticed and noticed <= _WHERE:
+        yield '  if it does not matter where the server is, set match=["method", "path", "query", "body"]'
+    elif rules and len(rules) <= 3 and None not in rules:
+        yield f"  if that does not matter, set ignore={json.dumps(rules, ensure_ascii=False)}"
+
+
+def _advice(mode: str) -> str:
+    why = {"once": "records into a new cassette only", "none": "does not record"}.get(mode, "does not record this")
+    return f'  record_mode="{mode}" {why}; to add it, run with record_mode="new_episodes"'
+
+
+def _target_text(request: Request) -> str:
+    """What a reader calls a request of one server: its path, with the query if there is one."""
+    path, query = split_target(request)
+    return f"{path}?{query}" if query else path
+
+
+def _long(url: str) -> str:
+    return url if len(url) <= 200 else url[:199] + "…"
+
+
+def _distance(matching: Matching, key: tuple[Hashable, ...], sent: Request, recorded: Request) -> float:
+    distance = 0.0
+    for (name, matcher), value in zip(matching.keys, key, strict=True):
+        other = matcher(recorded)
+        if other != value:
+            weight = _WEIGHTS.get(name, 2.0)
+            distance += weight * (1 - _likeness(value, other))
+    return distance
+
+
+def _likeness(left: Hashable, right: Hashable) -> float:
+    """Estimate how alike two different values are, from 0 to 0.9: by steps of a path, by pairs of a query."""
+    if isinstance(left, str) and isinstance(right, str):
+        left, right = tuple(left.split("/")), tuple(right.split("/"))
+    if not (isinstance(left, tuple) and isinstance(right, tuple) and left and right):
+        return 0.0
+    equal = [a == b for a, b in zip(left, right, strict=False)].count(True)
+    # "/users/2" is rather "/users/1" than "/users".
+    return (0.9 if len(left) == len(right) else 0.8) * equal / max(len(left), len(right))
+
+
+def most_alike(lines: Iterable[bytes | None], line: bytes) -> list[bytes | None]:
+    """Sort request lines (`index.line_of`) by how alike they are to one; unknown ones come first.
+
+    Spares a large cassette the parse of everything, only to explain a miss.
+    """
+    words = _words(line)
+
+    def unlikeness(other: bytes | None) -> float:
+        if other is None:
+            return 0.0
+        others = _words(other)
+        equal = [a == b for a, b in zip(words, others, strict=False)].count(True)
+        return 1 - equal / max(len(words), len(others))
+
+    return sorted(lines, key=unlikeness)
+
+
+def _words(line: bytes) -> list[bytes]:
+    method, _, url = line.partition(b" ")
+    scheme, _, rest = url.partition(b"://")
+    return [method, scheme, *rest.split(b"/")]

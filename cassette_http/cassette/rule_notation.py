@@ -1,0 +1,47 @@
+"""How options name parts of messages: "header:X-Tenant", "query:page", "$.users[*].email" (pure)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from cassette_http.errors import InvalidOption
+
+__all__ = ["json_path", "nearest", "place_of"]
+
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\*)\]|\[(['\"])(.*?)\3\]")
+_SPELLED_PLACES = {"header": "fields", "field": "fields", "headers": "fields"}
+
+
+def json_path(path: str, option: str) -> tuple[str, ...]:
+    """Split "$.users[*].email" into its steps; "*" stands for any. Raises InvalidOption, which shows `option`."""
+    steps: list[str] = []
+    at = 1
+    while at < len(path):
+        step = _STEP.match(path, at)
+        if step is None:
+            raise InvalidOption(f'{option}: a path into JSON looks like "$.users[*].email" or "$.data[0].pin"')
+        steps.append(step[1] or step[2] or step[4] or "")
+        at = step.end()
+    if not steps:
+        raise InvalidOption(f"{option}: the path names nothing")
+    return tuple(steps)
+
+
+def place_of(given: str, places: Sequence[str], option: str) -> str:
+    """The one of `places` that is meant; "fields" is written "header". Raises InvalidOption, which shows `option`."""
+    place = given.strip().lower()
+    place = _SPELLED_PLACES.get(place, place)
+    if place not in places:
+        shown = ["header", *(each for each in places if each != "fields")]
+        raise InvalidOption(
+            f"{option}: there is no place {given!r}{nearest(given, shown)} (the places are: {', '.join(shown)})"
+        )
+    return place
+
+
+def nearest(given: str, known: Sequence[str]) -> str:
+    """A question to put behind a name that does not exist, or nothing."""
+    near = get_close_matches(given, known, n=1)
+    return f'; did you mean "{near[0]}"?' if near else ""
