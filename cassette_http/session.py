@@ -11,7 +11,7 @@ import sys
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,17 +19,20 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from cassette_http.board import Board, Cassette
+from cassette_http.cassette import settling
 from cassette_http.cassette.hooks import Hooks, InteractionHook, RequestHook
 from cassette_http.cassette.index import Index
 from cassette_http.cassette.matching import DEFAULT_MATCH, Matching, resolve
-from cassette_http.cassette.model import Header, Interaction, TLSFacts
+from cassette_http.cassette.model import Header, Interaction, Request, TLSFacts
 from cassette_http.cassette.modes import RecordMode, is_build_server, known_pace, known_policy, policy
 from cassette_http.cassette.redaction import Redactor, next_number
 from cassette_http.cassette.redaction_rules import ExtraRule
 from cassette_http.cassette.shortcuts import read_answer
 from cassette_http.cassette.store import Store
+from cassette_http.cassette.volatile import moment_of
 from cassette_http.cassette.yaml_format import Document, Documents, looks_foreign, scan
-from cassette_http.errors import CassetteNotFound, InvalidOption, UnmatchedRequest
+from cassette_http.errors import CassetteFormatError, CassetteNotFound, InvalidOption, UnmatchedRequest
+from cassette_http.frozen_time import FrozenTime, require_time_machine
 from cassette_http.intercept import intercepting
 from cassette_http.transport import base
 from cassette_http.transport.socket_face import CassetteTransport
@@ -57,6 +60,11 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
       replay (docs/redaction.md).
     - `on_record`, `on_match` and `on_replay` are functions that see, change or drop interactions and requests on their
       way (docs/hooks.md).
+    - `only_on_success` collects what is recorded in a file beside the cassette, which takes its place only if the block
+      ends well; so `rewrite` always does. `keep_volatile` lets a rewrite keep the old form of what has not changed but
+      for dates, request ids and their like, down to the same file (docs/updating.md); with `keep_unrecorded` it does
+      not drop interactions that were not recorded anew, as those of other tests.
+    - `freeze_time` sets the clock to the moment of recording while a cassette is only played; it needs `time-machine`.
     - `test` is kept in the cassette's head.
     - `allow_missing` makes record mode "none" take a missing file for an empty cassette.
     - `everywhere` takes over from all blocks that are open, also in contexts that were copied before (of the event loop
@@ -82,6 +90,10 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
         on_record: InteractionHook | Iterable[InteractionHook] | None = None,
         on_match: RequestHook | Iterable[RequestHook] | None = None,
         on_replay: InteractionHook | Iterable[InteractionHook] | None = None,
+        only_on_success: bool = False,
+        keep_volatile: bool = False,
+        keep_unrecorded: bool = False,
+        freeze_time: bool = False,
         test: str | None = None,
         allow_missing: bool = False,
         everywhere: bool = False,
@@ -98,6 +110,8 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
             "secrets": dict(secrets or {}),
         }
         Redactor(**redaction)
+        if freeze_time:
+            require_time_machine()
         self._options = _Options(
             Path(path),
             mode,
@@ -106,6 +120,8 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
             known_pace(pace) == "recorded",
             redaction,
             Hooks.of(on_record, on_match, on_replay),
+            _Renewal(only_on_success, keep_volatile, keep_unrecorded),
+            freeze_time,
             test,
             allow_missing,
             everywhere,
@@ -169,6 +185,18 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
 
 
 @dataclass(frozen=True)
+class _Renewal:
+    """How a new recording comes into the place of an old one."""
+
+    only_on_success: bool
+    keeps_volatile: bool
+    keeps_unrecorded: bool
+
+    def needs_side_file(self, mode: RecordMode) -> bool:
+        return mode is RecordMode.REWRITE or (self.only_on_success and mode is not RecordMode.NONE)
+
+
+@dataclass(frozen=True)
 class _Options:
     """The options of `use_cassette`, checked."""
 
@@ -179,6 +207,8 @@ class _Options:
     keeps_pace: bool
     redaction: dict[str, Any]
     hooks: Hooks
+    renewal: _Renewal
+    freezes_time: bool
     test: str | None
     allow_missing: bool
     everywhere: bool
@@ -199,7 +229,12 @@ class _Session:
 
     def __init__(self, options: _Options) -> None:
         path, mode = options.path, options.mode
-        store = Store(path, header=_header(options.test), rewrite=mode is RecordMode.REWRITE)
+        store = Store(
+            path,
+            header=_header(options.test),
+            rewrite=options.renewal.needs_side_file(mode),
+            settle=self._settlement(options),
+        )
         documents, is_foreign = _load(store, mode, options.allow_missing)
         interactions, facts = _sort(documents, str(path))
         request_lines = documents.request_lines
@@ -216,6 +251,11 @@ class _Session:
             lambda request: options.matching.strip(redactor.redact_request(request)),
             lambda position, beginning: read_answer(documents[interactions[position]], beginning),
         )
+        hooks, time = options.hooks, None
+        if options.freezes_time and not may.can_record:
+            time = _time_of_recording(documents, str(path))
+        if time is not None:
+            hooks = replace(hooks, on_replay=(time.advance, *hooks.on_replay))
         self.board = Board(
             Cassette(path, mode, index),
             may,
@@ -224,16 +264,40 @@ class _Session:
             options.matching,
             redactor,
             facts,
-            options.hooks,
+            hooks,
             keeps_pace=options.keeps_pace,
         )
         self.transport = CassetteTransport(self.board)
-        self._store, self._options = store, options
+        self._store, self._options, self._redactor = store, options, redactor
         # Left in this order: the slot, then the connections, and only then the hooks, so that nothing gets past.
         self._slots = ExitStack()
+        if time is not None:
+            self._slots.enter_context(time.running())
         self._slots.enter_context(intercepting())
         self._slots.callback(self.board.leave)
         self._slots.enter_context(base.fill(self.transport, is_for_everyone=options.everywhere))
+
+    def _settlement(self, options: _Options) -> Callable[[bytes, bytes], bytes] | None:
+        """What makes one cassette of the old file and the side file; None if that is the side file itself."""
+        renewal, path = options.renewal, str(options.path)
+        if options.mode is not RecordMode.REWRITE:
+            return lambda old, new: settling.appended(old, new, path)
+        if not (renewal.keeps_volatile or renewal.keeps_unrecorded):
+            return None
+
+        def answers(sent: Request, recorded: Request) -> bool:
+            asked, there = (options.matching.strip(self._redactor.redact_request(one)) for one in (sent, recorded))
+            return options.matching.key(asked) == options.matching.key(there) and options.matching.accepts(asked, there)
+
+        return lambda old, new: settling.settled(
+            old,
+            new,
+            path,
+            answers=answers,
+            keeps_volatile=renewal.keeps_volatile,
+            keeps_unrecorded=renewal.keeps_unrecorded,
+            is_one_moment=options.freezes_time,
+        )
 
     def close(self, error: BaseException | None) -> None:
         """Leave the transports, then the file. Raises what went unnoticed, unless `error` is under way already."""
@@ -285,6 +349,19 @@ def _convert(data: bytes, *, path: str, redactor: Redactor) -> list[bytes]:
     from cassette_http.convert.formats import read_foreign
 
     return redacted_documents(read_foreign(data, path).interactions, redactor)
+
+
+def _time_of_recording(documents: Documents, path: str) -> FrozenTime | None:
+    """The clock to set; None if there is nothing to play. Raises CassetteFormatError if the head tells no time."""
+    if not documents:
+        return None
+    head = documents[0].load(path)
+    recorded = moment_of(head.recorded.encode()) if isinstance(head, Header) and head.recorded is not None else None
+    if recorded is None:
+        raise CassetteFormatError(
+            path, 1, "freeze_time needs the time of recording; add a line such as 'recorded: 2026-11-22T17:57:05Z'"
+        )
+    return FrozenTime(recorded)
 
 
 def _sort(documents: Documents, path: str) -> tuple[Sequence[int], list[TLSFacts]]:

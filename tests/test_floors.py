@@ -26,6 +26,7 @@ FLOORS = {
     "board": 3,
     "client": 3,
     "intercept": 3,
+    "frozen_time": 3,
     "session": 4,
     "__init__": 4,
     "plugin": 5,
@@ -49,8 +50,8 @@ PURE = {
     "cassette": {
         *("body_forms", "codings", "content_rules", "decoding", "explaining", "field_rules", "hooks", "ignoring"),
         *("index", "json_layout", "matching", "meaning", "message_parts", "messages", "model", "modes", "reading"),
-        *("redaction", "redaction_rules", "rule_notation", "scalars", "secret_names", "secret_shapes", "splicing"),
-        *("vault", "websocket_frames", "writing", "yaml_format", "yaml_reading"),
+        *("redaction", "redaction_rules", "rule_notation", "scalars", "secret_names", "secret_shapes", "settling"),
+        *("splicing", "vault", "volatile", "websocket_frames", "writing", "yaml_format", "yaml_reading"),
     },
     "convert": {"*"},
     "transport": {"channel", "recording", "replaying"},

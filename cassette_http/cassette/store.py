@@ -1,7 +1,8 @@
 """The file of a cassette: an append-only log that survives kills, full disks and other writers.
 
 A document is appended by one `write` under a file lock; what a killed writer left torn is cut off before. `rewrite`
-collects the new cassette in a file beside the old one, and only `commit` puts it in its place.
+collects the new cassette in a file beside the old one, and only `commit` puts it in its place, or what `settle` makes
+of the two.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Store:
     """The file at `path`. Safe for threads, processes and forks; make one per block that uses the cassette.
 
     `header` opens a new file. With `sync`, each document is on the disk itself, not only with the system, when `append`
-    returns.
+    returns. `settle(old, new)` gets the octets of both files (of the old one none, if it is missing) when a rewrite is
+    committed, and returns those that the file shall have.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Store:
         *,
         header: Header | None = None,
         rewrite: bool = False,
+        settle: Callable[[bytes, bytes], bytes] | None = None,
         sync: bool = False,
         files: Files | None = None,
     ) -> None:
@@ -56,7 +59,7 @@ class Store:
         if rewrite:
             folder, name = os.path.split(self._target)
             self._written = os.path.join(folder, f".{name}.{self._owner}-{secrets.token_hex(4)}.new")
-        self._is_rewrite = rewrite
+        self._is_rewrite, self._settle = rewrite, settle
         self._convert: Callable[[bytes], Iterable[bytes]] | None = None
         self._forget()
 
@@ -160,7 +163,7 @@ class Store:
 
     def _foreign(self, fd: int) -> Iterable[bytes] | None:
         """The documents of the file if it is still to be converted: another process may have done so."""
-        if self._convert is None:
+        if self._convert is None or self._is_rewrite:
             return None
         data = self._read(fd, self._files.fstat(fd).st_size)
         if data.startswith(BEGINNING) or not data:
@@ -183,7 +186,7 @@ class Store:
             fd = self._fd if self._fd is not None else self._open()
             is_locked = self._files.lock(fd)
             try:
-                if self._is_at_path(fd):
+                if self._is_at(self._written, fd):
                     yield fd
                     return
             finally:
@@ -204,9 +207,9 @@ class Store:
         self._fd, self._good_length = fd, 0
         return fd
 
-    def _is_at_path(self, fd: int) -> bool:
+    def _is_at(self, path: str, fd: int) -> bool:
         try:
-            there = self._files.stat(self._written)
+            there = self._files.stat(path)
         except FileNotFoundError:
             return False
         here = self._files.fstat(fd)
@@ -218,10 +221,8 @@ class Store:
             length, data = self._repair(fd, length, data)
         if length + len(data) > LARGEST_CASSETTE_OCTETS:
             raise OSError(_too_large(length + len(data)))
-        view = memoryview(data)
         try:
-            while view:
-                view = view[self._files.write(fd, view) :]
+            self._write_all(fd, data)
             if self._sync:
                 self._files.fsync(fd)
         except BaseException:
@@ -288,13 +289,10 @@ class Store:
 
     def _put_in_place(self, data: bytes) -> tuple[int, int]:
         """Write another file, and let it take the place of the one at the path; give its descriptor and length."""
-        view = memoryview(data)
-        length = len(view)
         new = f"{self._written}.{secrets.token_hex(4)}"
         fd = self._files.open(new, CREATE)
         try:
-            while view:
-                view = view[self._files.write(fd, view) :]
+            self._write_all(fd, data)
             self._files.fsync(fd)
             self._files.chmod(new, stat.S_IMODE(self._files.stat(self._written).st_mode))
             self._files.rename(new, self._written)
@@ -304,7 +302,12 @@ class Store:
             with contextlib.suppress(OSError):
                 self._files.remove(new)
             raise
-        return fd, length
+        return fd, len(data)
+
+    def _write_all(self, fd: int, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[self._files.write(fd, view) :]
 
     # --- the end ---
 
@@ -353,12 +356,46 @@ class Store:
             with self._locked() as fd:
                 self._write(fd, b"")
         assert self._fd is not None
-        self._files.fsync(self._fd)
+        if self._settle is None:
+            self._take_place(self._fd)
+            return
+        new = self._read(self._fd, self._files.fstat(self._fd).st_size)
+        with self._old_locked() as old:
+            result = self._settle(old, new)
+            if result == old:
+                self._close()
+                self._remove_new()
+                return
+            if result != new:
+                self._files.truncate(self._fd, 0)
+                self._write_all(self._fd, result)
+            self._take_place(self._fd)
+
+    def _take_place(self, fd: int) -> None:
+        self._files.fsync(fd)
         self._close()  # Windows renames closed files only
         with contextlib.suppress(FileNotFoundError):
             self._files.chmod(self._written, stat.S_IMODE(self._files.stat(self._target).st_mode))
         self._files.rename(self._written, self._target)
         self._files.fsync_folder(os.path.dirname(self._target))
+
+    @contextlib.contextmanager
+    def _old_locked(self) -> Iterator[bytes]:
+        """Read and lock the file that is to be replaced; it is made if it is missing, so that two writers meet."""
+        while True:
+            fd = self._files.open(self._target, APPEND)
+            with contextlib.ExitStack() as stack:
+                stack.callback(self._files.close, fd)
+                if self._files.lock(fd):
+                    stack.callback(self._files.unlock, fd)
+                if self._is_at(self._target, fd):
+                    old = self._read(fd, self._files.fstat(fd).st_size)
+                    if self._convert is not None and old and not old.startswith(BEGINNING):
+                        old = self._header + _terminated(self._convert(old))
+                    if os.name == "nt":
+                        stack.close()  # an open file cannot be replaced there
+                    yield old
+                    return
 
     def _remove_new(self) -> None:
         with contextlib.suppress(OSError):

@@ -1,0 +1,279 @@
+"""Settles a new recording into the old one: what has not changed keeps its old form, octet by octet (pure).
+
+The interactions of both recordings are paired. A new one that differs from its old one in volatile values alone is
+written as the old one was, unless one of those values is needed elsewhere: in the request, where the program would then
+ask for something that the cassette does not have, or in an interaction that did change and refers to it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+
+from cassette_http.cassette.message_parts import edit_request, request_parts
+from cassette_http.cassette.model import Header, Interaction, Request, TLSFacts
+from cassette_http.cassette.splicing import Edit
+from cassette_http.cassette.volatile import Form, Kind, Value, form_of, may_differ, moment_of, shape_of_facts
+from cassette_http.cassette.yaml_format import TERMINATOR, Document, scan
+from cassette_http.errors import CassetteFormatError
+
+__all__ = ["appended", "settled"]
+
+# Comparing each of more equal requests with each other takes too long; they are then paired in order.
+MOST_TO_COMPARE = 400
+
+
+@dataclass(slots=True)
+class _Recorded:
+    """A document of a recording. `old` is the position of the one it takes the place of, `kept` that of its equal."""
+
+    document: Document
+    position: int
+    value: Interaction | TLSFacts
+    group: Hashable
+    shape: Hashable
+    form: Form = field(default_factory=Form)
+    old: int | None = None
+    kept: int | None = None
+
+
+def appended(old: bytes, new: bytes, path: str) -> bytes:
+    """Put what the new recording has behind what the old one has."""
+    documents = scan(new, path)[1:]
+    if not old:
+        return new
+    whole = old if old.endswith(b"\n") else old + b"\n"
+    if documents and not whole.endswith(b"\n" + TERMINATOR):
+        whole += TERMINATOR
+    return whole + b"".join(_closed(document) for document in documents) if documents else old
+
+
+def settled(
+    old: bytes,
+    new: bytes,
+    path: str,
+    *,
+    answers: Callable[[Request, Request], bool],
+    keeps_volatile: bool = True,
+    keeps_unrecorded: bool = False,
+    is_one_moment: bool = False,
+) -> bytes:
+    """Give the cassette that takes the place of `old`, with what `new` has recorded; `old` itself if that is the same.
+
+    `answers(sent, recorded)` tells whether a recorded request answers one that was sent. Interactions that were not
+    recorded anew are dropped, unless `keeps_unrecorded`. With `is_one_moment` all is taken from one recording, as the
+    clock is set to its time. An old file that is no cassette is replaced.
+    """
+    try:
+        before, old_time = _read(old, path)
+    except CassetteFormatError:
+        return new
+    after, new_time = _read(new, path)
+    _pair(before, after)
+    if keeps_volatile:
+        _keep(before, after, old_time, new_time, answers)
+        _let_go(before, after)
+    if is_one_moment and any(one.kept is None for one in after):
+        for one in after:
+            one.kept = None
+    unrecorded = set(range(len(before))) - {one.old for one in after if one.old is not None}
+    rest = [before[position] for position in sorted(unrecorded)] if keeps_unrecorded else []
+    order = sorted(
+        [*zip(_places(after), after, strict=True), *(((one.position, 0, 0), one) for one in rest)], key=_first
+    )
+    chosen = [one.document if one.kept is None else before[one.kept].document for _, one in order]
+    if [id(one) for one in chosen] == [id(one.document) for one in before]:
+        return old
+    first = scan(new, path)[0]
+    return b"".join(_closed(document) for document in [first, *chosen])
+
+
+def _first(pair: tuple[tuple[int, int, int], _Recorded]) -> tuple[int, int, int]:
+    return pair[0]
+
+
+def _closed(document: Document) -> bytes:
+    octets = document.octets
+    return (octets if octets.endswith(b"\n") else octets + b"\n") + TERMINATOR
+
+
+def _read(data: bytes, path: str) -> tuple[list[_Recorded], float | None]:
+    """Read the interactions and facts of a cassette, and when it was recorded."""
+    recorded: list[_Recorded] = []
+    time_s: float | None = None
+    for document in scan(data, path) if data else []:
+        value = document.load(path)
+        if isinstance(value, Header):
+            time_s = moment_of(value.recorded.encode()) if value.recorded is not None else None
+        elif isinstance(value, TLSFacts):
+            recorded.append(_Recorded(document, len(recorded), value, ("tls", value.origin), shape_of_facts(value)))
+        else:
+            form = form_of(value)
+            recorded.append(_Recorded(document, len(recorded), value, _group(value, form), form.shape, form))
+    return recorded, time_s
+
+
+def _group(interaction: Interaction, form: Form) -> Hashable:
+    """What the interactions have in common that may take each other's place: method, origin, and where volatile values
+    stand in the target."""
+    request = interaction.request
+    if request is None:
+        return interaction.origin
+    message = form.shape[2] if isinstance(form.shape, tuple) else None
+    return interaction.origin, message[0] if isinstance(message, tuple) else None
+
+
+# ---------------------------------------------------------------------- pairs
+
+
+def _pair(before: list[_Recorded], after: list[_Recorded]) -> None:
+    """Find for each new document the old one in whose place it comes: of the same shape if possible."""
+    groups: defaultdict[Hashable, list[_Recorded]] = defaultdict(list)
+    for one in before:
+        groups[one.group].append(one)
+    wanted: defaultdict[Hashable, list[_Recorded]] = defaultdict(list)
+    for one in after:
+        wanted[one.group].append(one)
+    for group, new in wanted.items():
+        old = groups.get(group, [])
+        if max(len(old), len(new)) > MOST_TO_COMPARE:
+            _take_places(old, new)
+            continue
+        comparison = SequenceMatcher(None, [one.shape for one in old], [one.shape for one in new], autojunk=False)
+        for _, old_start, old_stop, new_start, new_stop in comparison.get_opcodes():
+            _take_places(old[old_start:old_stop], new[new_start:new_stop])
+
+
+def _take_places(old: list[_Recorded], new: list[_Recorded]) -> None:
+    for there, one in zip(old, new, strict=False):
+        one.old = there.position
+
+
+# ---------------------------------------------------------------------- what keeps its old form
+
+
+class _Identities:
+    """Which new value stands for which old one, one to one."""
+
+    def __init__(self) -> None:
+        self._old: dict[bytes, bytes] = {}
+        self._new: dict[bytes, bytes] = {}
+
+    def agree(self, pairs: Iterable[tuple[Value, Value]]) -> bool:
+        """Learn pairs of (old, new); if one contradicts what is known, none of them."""
+        old, new = dict(self._old), dict(self._new)
+        for was, now in pairs:
+            if was.kind is Kind.IDENTITY and not (
+                old.setdefault(now.text, was.text) == was.text and new.setdefault(was.text, now.text) == now.text
+            ):
+                return False
+        self._old, self._new = old, new
+        return True
+
+
+def _keep(
+    before: list[_Recorded],
+    after: list[_Recorded],
+    old_time: float | None,
+    new_time: float | None,
+    answers: Callable[[Request, Request], bool],
+) -> None:
+    """Mark the new documents that differ from their old ones in volatile values alone."""
+    identities = _Identities()
+    told: dict[bytes, bytes] = {}  # what responses have told the program: the old form of each new value
+    for one in after:
+        there = before[one.old] if one.old is not None else None
+        if there is None or there.shape != one.shape:
+            continue
+        if isinstance(one.value, TLSFacts):
+            one.kept = there.position
+            continue
+        clocks = [(old_time, new_time), (there.form.date_s, one.form.date_s)]
+        pairs = list(zip(there.form.values, one.form.values, strict=True))
+        if not all(any(may_differ(was, now, *clock) for clock in clocks) for was, now in pairs):
+            continue
+        if not _is_asked_for(there, one, told, answers) or not identities.agree(pairs):
+            continue
+        one.kept = there.position
+        for was, now in zip(there.form.received, one.form.received, strict=True):
+            if was.text != now.text:
+                told[now.text] = was.text
+
+
+def _is_asked_for(
+    there: _Recorded, one: _Recorded, told: dict[bytes, bytes], answers: Callable[[Request, Request], bool]
+) -> bool:
+    """Tell whether the old interaction answers the request of a program that was told the old values."""
+    if there.form.sent == one.form.sent:
+        return True
+    assert isinstance(there.value, Interaction)
+    assert isinstance(one.value, Interaction)
+    sent, recorded = one.value.request, there.value.request
+    if sent is None or recorded is None:
+        return True
+    values = {now.text: told[now.text] for now in one.form.sent if now.text in told}
+    return answers(
+        edit_request(sent, request_parts(sent).edits(lambda octets: _replacements(octets, values))), recorded
+    )
+
+
+def _replacements(octets: bytes, values: dict[bytes, bytes]) -> list[Edit]:
+    edits: list[Edit] = []
+    for new, old in values.items():
+        at = octets.find(new)
+        while at >= 0:
+            edits.append(Edit(at, at + len(new), old))
+            at = octets.find(new, at + len(new))
+    edits.sort(key=lambda edit: (edit.start, -edit.stop))
+    return [edit for index, edit in enumerate(edits) if not index or edits[index - 1].stop <= edit.start]
+
+
+def _let_go(before: list[_Recorded], after: list[_Recorded]) -> None:
+    """Take anew what has a value whose new form stands in something that is taken anew: both speak of one thing."""
+    changed = [one for one in after if one.kept is None]
+    while changed:
+        flow = b"\n".join(one.form.flow for one in changed)
+        changed = []
+        for one in after:
+            if one.kept is not None and _has_new_value(before[one.kept].form, one.form, flow):
+                one.kept = None
+                changed.append(one)
+
+
+def _has_new_value(old: Form, new: Form, flow: bytes) -> bool:
+    # A Date or an Age is nobody's name; an id that came in a field may be.
+    return any(
+        was.text != now.text
+        and (now.kind is not Kind.PASSING or (len(now.text) > 15 and moment_of(now.text) is None))
+        and now.text in flow
+        for was, now in zip(old.values, new.values, strict=True)
+    )
+
+
+# ---------------------------------------------------------------------- order
+
+
+def _places(after: list[_Recorded]) -> list[tuple[int, int, int]]:
+    """Where each new document comes: at the place of its old one, or behind the one before it.
+
+    Within a group that is the recorded order, whatever the others do.
+    """
+    later: dict[Hashable, list[int]] = defaultdict(list)
+    for one in reversed(after):
+        if one.old is not None:
+            later[one.group].append(one.old)
+    places: list[tuple[int, int, int]] = []
+    last: dict[Hashable, int] = {}
+    previous = -1
+    for number, one in enumerate(after):
+        if one.old is not None:
+            place = (one.old, 0, 0)
+            later[one.group].pop()
+        else:
+            limit = later[one.group][-1] - 1 if later[one.group] else previous
+            place = (max(min(previous, limit), last.get(one.group, -1)), 1, number)
+        previous = last[one.group] = place[0]
+        places.append(place)
+    return places
