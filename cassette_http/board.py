@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from cassette_http.caller import caller
 from cassette_http.cassette import yaml_format
@@ -31,7 +33,10 @@ from cassette_http.transport import base
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.socket_face import CassetteTransport, clock
 
-__all__ = ["Board", "Cassette", "LiveConnection", "Miss"]
+__all__ = ["Board", "Cassette", "Exchange", "LiveConnection", "Miss"]
+
+# What a report of a failure can show is far less.
+MOST_EXCHANGES = 100
 
 
 @dataclass(frozen=True)
@@ -75,11 +80,23 @@ class LiveConnection:
         return f"{self.origin} at {self.at:%H:%M:%S}: {self.why}"
 
 
+class Exchange(NamedTuple):
+    """A request, and what became of it: "played", "recorded" or "refused"; then there is no interaction.
+
+    `number` is that of the interaction that was played. Request and interaction have no secrets, as in the file.
+    """
+
+    outcome: str
+    request: Request | None
+    interaction: Interaction | None = None
+    number: int | None = None
+
+
 class Cassette:
     """The cassette in use: what it holds, what was played and recorded, and what was missing.
 
     Made by `use_cassette`; `misses` may be cleared by a test that expects a refusal. `connections` are those that were
-    made to real peers.
+    made to real peers. `history` has the last exchanges, in the order in which they were decided.
     """
 
     def __init__(self, path: Path, record_mode: RecordMode, index: Index) -> None:
@@ -87,6 +104,7 @@ class Cassette:
         self.misses: list[Miss] = []
         self.recorded: list[Interaction] = []
         self.connections: list[LiveConnection] = []
+        self.history: deque[Exchange] = deque(maxlen=MOST_EXCHANGES)
         self._index = index
 
     def __repr__(self) -> str:
@@ -224,7 +242,9 @@ class Board:
 
     def _play(self, entry: Entry, request: Request | None) -> Interaction | None:
         entry.plays += 1
-        interaction = self._redactor.restore(entry.interaction)
+        recorded = entry.interaction
+        self.cassette.history.append(Exchange("played", recorded.request, recorded, entry.number))
+        interaction = self._redactor.restore(recorded)
         if not self._hooks.on_replay:
             return interaction
         return self._hooks.replayed(replace(interaction, request=request))
@@ -241,6 +261,7 @@ class Board:
                 return
             interaction = self._redactor.redact(admitted)
             self.cassette.recorded.append(interaction)
+            self.cassette.history.append(Exchange("recorded", interaction.request, interaction))
             self._learned.append(self._redactor.learned)
             self._append(yaml_format.dump_interaction(interaction))
 
@@ -378,6 +399,7 @@ class Board:
             matching=self._matching,
         )
         self.cassette.misses.append(Miss(request, caller(), explanation))
+        self.cassette.history.append(Exchange("refused", request))
         return UnmatchedRequest(explanation.message)
 
 

@@ -26,6 +26,7 @@ from cassette_http.plugin.fixtures import (
     cassette_path,
     use_cassette,
 )
+from cassette_http.plugin.layers import are_used
 from cassette_http.plugin.options import Place, add_options, known_keys, settings
 from cassette_http.plugin.sharing import share_with_worker, sharing_of
 from cassette_http.plugin.uses import load_parts, use_of
@@ -103,10 +104,10 @@ class Run:
         """Add to the report of a failure what the cassette has to say, and let it carry what is in the ledger."""
         report = yield
         use = use_of(item)
-        if use is not None and call.excinfo is not None:
-            from cassette_http.plugin.report import add_sections
+        if call.excinfo is not None and report.failed and (use is not None or are_used(self._config)):
+            from cassette_http.plugin.report import complete
 
-            add_sections(use, report)
+            complete(report, call.excinfo.value, use)
         ledger.ledger_of(item.config).give_to(report)
         return report
 
@@ -122,6 +123,7 @@ class Run:
         ledger.take_from_worker(self._config, getattr(node, "workeroutput", {}))
 
 
+@pytest.hookimpl(trylast=True)  # the fixtures of the session are torn down by then, also if the run was broken off
 def pytest_sessionfinish(session: pytest.Session) -> None:
     ledger.ledger_of(session.config).end(session.config)
 

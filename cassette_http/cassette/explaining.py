@@ -220,12 +220,14 @@ class Candidate:
 class Explanation:
     """Why nothing answered a request: the `message` of UnmatchedRequest, and the `reason` in a few words.
 
-    `nearest` are the interactions that differ least, the nearest one first; none if the cassette is empty.
+    `nearest` are the interactions that differ least, the nearest one first; none if the cassette is empty. `hints` say
+    what else may be done than to record.
     """
 
     message: str
     reason: str
     nearest: tuple[Candidate, ...] = ()
+    hints: tuple[str, ...] = ()
 
     @property
     def differences(self) -> tuple[Difference, ...]:
@@ -277,8 +279,9 @@ def explain_miss(
         state = ", already played" if each.was_played else ""
         lines.append(f"  interaction {each.number}{state}: {each.request.method} {_long(each.request.url)}")
         lines += [f"    {line}" for line in _shown(each.differences)]
-    lines += _hints(first, candidates)
-    return Explanation("\n".join([*lines, _advice(mode)]), f"{short}: {reason}", nearest)
+    hints = tuple(_hints(first, candidates))
+    lines += [f"  {hint}" for hint in hints]
+    return Explanation("\n".join([*lines, _advice(mode)]), f"{short}: {reason}", nearest, hints)
 
 
 def _shown(found: Sequence[Difference]) -> Iterator[str]:
@@ -298,17 +301,17 @@ _WHERE = frozenset({"scheme", "host", "port"})
 def _hints(nearest: Candidate, candidates: Sequence[Candidate]) -> Iterator[str]:
     """What else may be done than to record, if the difference is meant."""
     if not nearest.differences:
-        yield '  each answers once; to let them answer again, set repeat="last" or repeat="cycle"'
+        yield 'each answers once; to let them answer again, set repeat="last" or repeat="cycle"'
     noticed = {each.matcher for each in nearest.differences}
     rules = [each.rule for each in nearest.differences]
     if "host" in noticed:
         hosts = sorted({each.request.origin.host for each in candidates})
         more = f" and {len(hosts) - 3} more" if len(hosts) > 3 else ""
-        yield f"  the cassette knows the host{'s' if len(hosts) > 1 else ''} {', '.join(hosts[:3])}{more}"
+        yield f"the cassette knows the host{'s' if len(hosts) > 1 else ''} {', '.join(hosts[:3])}{more}"
     if noticed and noticed <= _WHERE:
-        yield '  if it does not matter where the server is, set match=["method", "path", "query", "body"]'
+        yield 'if it does not matter where the server is, set match=["method", "path", "query", "body"]'
     elif rules and len(rules) <= 3 and None not in rules:
-        yield f"  if that does not matter, set ignore={json.dumps(rules, ensure_ascii=False)}"
+        yield f"if that does not matter, set ignore={json.dumps(rules, ensure_ascii=False)}"
 
 
 def _advice(mode: str) -> str:

@@ -12,7 +12,7 @@ from cassette_http.errors import CassetteError
 from cassette_http.plugin.layers import LayerFactory, layers_of
 from cassette_http.plugin.naming import is_path, name_of_test, path_beside, safe_name
 from cassette_http.plugin.options import Place, checked, settings
-from cassette_http.plugin.uses import Use, fail, marker_options, remember_use
+from cassette_http.plugin.uses import CassetteFailure, Use, marker_options, remember_use
 
 if TYPE_CHECKING:
     from cassette_http.board import Cassette
@@ -41,7 +41,7 @@ def cassette_name(request: pytest.FixtureRequest) -> str:
     try:
         name = marker_options(request.node).get("name")
     except CassetteError as error:
-        raise fail(error) from None
+        raise CassetteFailure(str(error)) from None
     return name or name_of_test(request.node.nodeid)
 
 
@@ -65,7 +65,7 @@ def cassette(
         use = Use(item.config, item.nodeid, cassette_path, options, item)
         opened = use.open()
     except CassetteError as error:
-        raise fail(error) from None
+        raise CassetteFailure(str(error)) from None
     remember_use(item, use)
     layers = layers_of(item.config)
     layers.of_test = use

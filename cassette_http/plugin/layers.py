@@ -19,12 +19,12 @@ import pytest
 from cassette_http.errors import CassetteError
 from cassette_http.plugin.naming import is_path, path_beside, safe_name
 from cassette_http.plugin.options import Place, checked, settings
-from cassette_http.plugin.uses import Use, fail
+from cassette_http.plugin.uses import CassetteFailure, Use
 
 if TYPE_CHECKING:
     from cassette_http.board import Cassette
 
-__all__ = ["Layer", "LayerFactory", "Layers", "layers_of"]
+__all__ = ["Layer", "LayerFactory", "Layers", "are_used", "layers_of"]
 
 
 class Layers:
@@ -59,6 +59,11 @@ def layers_of(config: pytest.Config) -> Layers:
     return config.stash[_layers]
 
 
+def are_used(config: pytest.Config) -> bool:
+    """Tell whether this process has used a cassette."""
+    return _layers in config.stash
+
+
 class Layer:
     """A cassette that a fixture has in use, from entering to leaving: `with use_cassette("login"): ...`."""
 
@@ -69,7 +74,7 @@ class Layer:
         try:
             return self._use.open()
         except CassetteError as error:
-            raise fail(error) from None
+            raise CassetteFailure(str(error)) from None
 
     def __exit__(
         self, cls: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -110,7 +115,7 @@ class LayerFactory:
             given = checked({"name": name, **options}, Place.MARKER, "use_cassette")
             defaults = checked(self._defaults(), Place.CONFIG, "cassette_config")
         except CassetteError as error:
-            raise fail(error) from None
+            raise CassetteFailure(str(error)) from None
         del given["name"]
         folder = file.parent / "cassettes" / safe_name(file.stem)
         path = path_beside(file.parent, name) if is_path(name) else folder / f"{safe_name(name)}.yaml"

@@ -130,6 +130,7 @@ OPTIONS = (
         check=mode,
     ),
     Option("match", TEST, "what must be equal for an interaction to answer a request", "matchers", words, is_list=True),
+    Option("ignore", TEST, "what of a request does not count for that", "rules", words, is_list=True),
     Option(
         "repeat",
         TEST,
@@ -150,6 +151,13 @@ OPTIONS = (
     Option("on_record", CODE, "functions that change or drop interactions before they are written", "functions"),
     Option("on_match", CODE, "functions that change what of a request is matched", "functions"),
     Option("on_replay", CODE, "functions that change interactions before they are played", "functions"),
+    Option(
+        "freeze_time",
+        TEST,
+        "set the clock to the moment of recording while a cassette is only played; needs `time-machine`",
+        check=switch,
+        is_switch=True,
+    ),
     Option(
         "on_unplayed",
         ANYWHERE,

@@ -1,50 +1,171 @@
-"""What the report of a failed test says about its cassette."""
+"""What the report of a failed test says about its cassette: the reason in a line; what, why, and how to repair it."""
 
 from __future__ import annotations
 
+import os
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import pytest
 
+from cassette_http.board import Cassette, Miss
 from cassette_http.errors import CassetteError, UnmatchedRequest
-from cassette_http.plugin.uses import Use, fail
+from cassette_http.plugin.transcript import content_difference, transcript
+from cassette_http.plugin.uses import CassetteFailure, Use
 
-__all__ = ["add_sections", "failure_of", "hide_our_frames", "repair"]
+__all__ = ["complete", "failure_of", "hide_our_frames"]
 
 PACKAGE_FOLDER = str(Path(__file__).parents[1])
 
-
-def add_sections(use: Use, report: pytest.TestReport) -> None:
-    """Add what was refused; the libraries between may have kept the first line of the message only, or none."""
-    cassette = use.cassette
-    if cassette is not None and cassette.misses and report.when == "call":
-        messages = "\n".join(f"{miss.message}\n  (refused at {miss.where})" for miss in cassette.misses)
-        report.sections.append(("Captured cassette call", f"{messages}\n{repair(use)}"))
+MOST_MISSES = 3
+MOST_DIFFERENCES = 6
 
 
-def failure_of(use: Use, error: CassetteError) -> BaseException:
+# ---------------------------------------------------------------------- failures of ours
+
+
+def failure_of(use: Use, error: CassetteError) -> CassetteFailure:
     """Make the failure of a test, or a fixture, that could not leave its cassette well."""
-    return fail(f"{error}\n{repair(use)}" if isinstance(error, UnmatchedRequest) else error)
+    if not isinstance(error, UnmatchedRequest):
+        return CassetteFailure(str(error))
+    assert use.cassette is not None, "it was opened"
+    cassette = use.cassette
+    return CassetteFailure("\n".join(_misses(use, cassette)), _reason(cassette.misses), transcript(cassette.history))
+
+
+def _reason(misses: list[Miss]) -> str:
+    more = f" (and {len(misses) - 1} more)" if len(misses) > 1 else ""
+    return f"no match: {misses[0].reason}{more}"
+
+
+# ---------------------------------------------------------------------- reports of pytest
+
+
+def complete(report: pytest.TestReport, error: BaseException, use: Use | None) -> None:
+    """Let the report of a failure say what the cassette knows of it. Its traceback was made by pytest already."""
+    ours = _find(error, CassetteFailure)
+    if ours is not None:
+        _set_reason(report, ours.reason)
+        if ours.transcript:
+            report.sections.append((f"HTTP transcript {report.when}", ours.transcript))
+    if use is None or use.cassette is None:
+        return
+    cassette = use.cassette
+    if cassette.misses and ours is None:
+        _set_reason(report, _with_own_reason(_reason(cassette.misses), report, error))
+        _add_section(report, "no match in the cassette", "\n".join(_misses(use, cassette)))
+    if cassette.history:
+        report.sections.append((f"HTTP transcript {report.when}", transcript(cassette.history)))
+
+
+def _with_own_reason(reason: str, report: pytest.TestReport, error: BaseException) -> str:
+    """Put the test's own reason behind ours, unless it is the refusal itself, in the words of a library."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    own = crash.message.partition("\n")[0] if crash is not None else ""
+    is_refusal = _find(error, UnmatchedRequest) is not None or "has no interaction for" in own
+    return reason if is_refusal or not own else f"{reason}; {own}"
+
+
+def _set_reason(report: pytest.TestReport, reason: str) -> None:
+    """Change what the short summary shows behind the test's name."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None:
+        crash.message = reason
+
+
+def _add_section(report: pytest.TestReport, title: str, text: str) -> None:
+    """Add to the failure itself: unlike captured output, it is shown with --show-capture=no too."""
+    add: Any = getattr(report.longrepr, "addsection", None)
+    if add is not None:
+        add(title, text, "-")
+    else:
+        report.sections.append((title, text))
+
+
+# ---------------------------------------------------------------------- what was refused
+
+
+def _misses(use: Use, cassette: Cassette) -> Iterator[str]:
+    for miss in cassette.misses[:MOST_MISSES]:
+        yield from _miss_lines(use, cassette, miss)
+    left_out = len(cassette.misses) - MOST_MISSES
+    if left_out > 0:
+        yield f"({left_out} more requests were refused)"
+    yield f"to record it: {repair(use)}"
+
+
+def _miss_lines(use: Use, cassette: Cassette, miss: Miss) -> Iterator[str]:
+    path = shown_path(use.config, cassette.path)
+    yield f"no match: {miss.reason}"
+    yield f"  asked    {miss.request.method} {miss.request.url}"
+    yield f"  at       {shown_path(use.config, miss.where)}"
+    if not miss.nearest:
+        yield f"  cassette {path} {'is empty' if cassette.path.exists() else 'does not exist'}"
+        return
+    nearest = miss.nearest[0]
+    yield f"  nearest  interaction {nearest.number} of {path}, {'already' if nearest.was_played else 'not'} played"
+    yield f"           {nearest.request.method} {nearest.request.url}"
+    for difference in miss.differences[:MOST_DIFFERENCES]:
+        yield f"  differs  {difference}"
+    if len(miss.differences) > MOST_DIFFERENCES:
+        yield f"           ({len(miss.differences) - MOST_DIFFERENCES} more differences)"
+    if any(difference.matcher in ("body", "raw_body") for difference in miss.differences):
+        for line in content_difference(nearest.request, miss.request):
+            yield f"           {line}"
+    for hint in miss.explanation.hints:
+        yield f"  hint     {hint}"
 
 
 def repair(use: Use) -> str:
-    """The command that records what was missing."""
-    mode = "new_episodes" if use.cassette else "once"
-    return f"  to record it: pytest {shlex.quote(use.owner)} --cassette-mode={mode}"
+    """The command that records what was missing, to be pasted into a shell where pytest was started."""
+    mode = "new_episodes" if use.path.exists() else "once"
+    return f"pytest {shlex.quote(shown_test(use.config, use.owner))} --cassette-mode={mode}"
+
+
+def shown_test(config: pytest.Config, nodeid: str) -> str:
+    """Give the id of a test as seen from where pytest was started; node ids are seen from the root."""
+    file, separator, rest = nodeid.partition("::")
+    return shown_path(config, config.rootpath / file).replace(os.sep, "/") + separator + rest
+
+
+def shown_path(config: pytest.Config, path: Path | str) -> str:
+    """Shorten a path, or a "file:line", to what is seen from where pytest was started, or leave it as it is."""
+    start, root = config.invocation_params.dir, config.rootpath
+    if Path(path).is_relative_to(start):
+        return str(Path(path).relative_to(start))
+    return os.path.relpath(path, start) if Path(path).is_relative_to(root) else str(path)
+
+
+# ---------------------------------------------------------------------- tracebacks
+
+
+def _find(error: BaseException | None, kind: type[Any]) -> Any:
+    """Find an error of a kind among those that led to `error`, and in groups."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each, kind):
+            return each
+        if isinstance(each, BaseExceptionGroup):
+            waiting += each.exceptions
+        waiting += [each.__context__, each.__cause__]
+    return None
 
 
 def hide_our_frames(error: BaseException | None) -> None:
     """Let the traceback of a refusal end where a library, or the test itself, called a socket."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        if isinstance(error, UnmatchedRequest):
-            last = _last_foreign(error.__traceback__)
-            if last is not None:
-                last.tb_next = None
-        error = error.__cause__ or error.__context__
+    refusal = _find(error, UnmatchedRequest)
+    if refusal is not None:
+        last = _last_foreign(refusal.__traceback__)
+        if last is not None:
+            last.tb_next = None
 
 
 def _last_foreign(traceback: TracebackType | None) -> TracebackType | None:

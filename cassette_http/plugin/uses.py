@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cassette_http.cassette.modes import RecordMode
-from cassette_http.errors import CassetteError, InvalidOption
+from cassette_http.errors import InvalidOption
 from cassette_http.plugin.ledger import ledger_of
 from cassette_http.plugin.options import BY_NAME, OWN, Place, checked
 from cassette_http.plugin.sharing import sharing_of
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cassette_http.board import Cassette
     from cassette_http.session import use_cassette
 
-__all__ = ["Use", "fail", "load_parts", "marker_options", "use_of"]
+__all__ = ["CassetteFailure", "Use", "load_parts", "marker_options", "use_of"]
 
 
 @dataclass
@@ -149,6 +149,13 @@ def facts_of(use: Use) -> dict[str, Any]:
     }
 
 
-def fail(error: CassetteError | str) -> BaseException:
-    """Make the failure of a test that has no traceback: what is wrong is in the text."""
-    return pytest.fail.Exception(str(error), pytrace=False)
+class CassetteFailure(pytest.fail.Exception):  # type: ignore[misc,name-defined]  # not a class to mypy
+    """The failure of a test by its cassette; it has no traceback, as what is wrong is in the text.
+
+    `reason` is for the line of the short summary, and `transcript` for a section of the report.
+    """
+
+    def __init__(self, text: str, reason: str | None = None, transcript: str = "") -> None:
+        super().__init__(text, pytrace=False)
+        self.reason = reason if reason is not None else text.partition("\n")[0]
+        self.transcript = transcript

@@ -153,9 +153,11 @@ def test_a(token):
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(
         [
-            "*login.yaml has no interaction for GET http://127.0.0.1:*/log-in*",
-            "*(refused at *test_api.py:*, where the error was swallowed)",
-            "*--cassette-mode=once",
+            "no match: GET /log-in: the cassette is empty",
+            "  at       test_api.py:14",
+            "  cassette cassettes/test_api/login.yaml does not exist",
+            "to record it: pytest test_api.py::token --cassette-mode=once",
+            "ERROR test_api.py::test_a - no match: GET /log-in: the cassette is empty",
         ]
     )
     assert project.server.connections == 0
