@@ -19,7 +19,7 @@ from urllib.parse import quote, quote_plus, unquote_to_bytes
 from cassette_http.cassette.field_rules import COOKIE_RULES, field_edits, redact_basic, redact_credentials
 from cassette_http.cassette.redaction_rules import Rules
 from cassette_http.cassette.secret_names import NameKind, looks_random
-from cassette_http.cassette.secret_shapes import HOST_PATHS, find_shapes, runs
+from cassette_http.cassette.secret_shapes import HOST_PATHS, find_shapes, has_shape_at, runs
 from cassette_http.cassette.splicing import Edit, merged, splice
 from cassette_http.cassette.vault import Vault, base64_at, is_placeholder, to_base64
 
@@ -40,6 +40,7 @@ class ContentRules:
         self._rules, self._vault = rules, vault
         self._ordinary: defaultdict[str, set[bytes]] = defaultdict(set)
         self._ordinary_members: set[bytes] = set()  # backwards, as they are found
+        self._ordinary_runs: set[bytes] = set()  # with the octet in front of them
 
     # -- is it worth a look? ---------------------------------------------------------------------------------
 
@@ -47,31 +48,57 @@ class ContentRules:
         """Tell whether a message has a line with the name of a secret, or a field that says to decode its content."""
         # Lines of the content count, too: they may be settings, or an echo of fields.
         names = _FIELD_NAME.findall(message, 0, _LONGEST_SETTINGS)
-        if self._ordinary["fields"].issuperset(names):
+        place = "settings" if "fields" in self._rules.off else "fields"
+        if self._ordinary[place].issuperset(names):
             return False
-        return not _CODED_FIELDS.isdisjoint(map(bytes.lower, names)) or bool(self._secrets("fields", names))
+        return not _CODED_FIELDS.isdisjoint(map(bytes.lower, names)) or bool(self._secrets(place, names))
 
-    def may_find(self, text: bytes) -> bool:
-        """Tell whether `edits` could find something; cheap, and rather too often than too seldom."""
+    def may_find(self, text: bytes, spans: list[tuple[int, int]] | None = None) -> bool:
+        """Tell whether `edits` could find something; cheap, and rather too often than too seldom.
+
+        `spans` are the runs of the text, if they are known.
+        """
         backwards = _member_names(text)
         if not self._ordinary_members.issuperset(backwards):
             if self._secrets("json", [name[::-1] for name in backwards]):
                 return True
             if len(self._ordinary_members) < _MOST_NAMES:
                 self._ordinary_members.update(backwards)
+        if (b"eulav" in backwards or b"eulaV" in backwards) and self._secrets("json", _RECORD.findall(text)):
+            return True
         if b"@" in text and _USERINFO.search(text):
             return True
         if b"=" in text and (
             b"<" in text
             or ((pair := _FORM_START.match(text)) and self._secrets("form", [pair[1]]))
-            or ((b"?" in text or b"&" in text or b"#" in text) and self._secrets("query", _QUERY_NAME.findall(text)))
+            or self._secrets("query", _query_names(text))
         ):
             return True
         if (b"<" in text and b"</" in text) or (b"\\" in text and b'\\"' in text):
             return True
         if b"%" in text and (b"%22" in text or b"%3" in text):
             return True
-        return bool(self._rules.patterns or self._rules.json_paths) or bool(runs(text)) or b"form-data" in text
+        if self._rules.patterns or self._rules.json_paths or b"form-data" in text:
+            return True
+        spans = runs(text) if spans is None else spans
+        return bool(spans) and self._may_be_shaped(text, spans)
+
+    def _may_be_shaped(self, text: bytes, spans: list[tuple[int, int]]) -> bool:
+        """Tell whether one of the runs of a text could be more than an id or the name of something."""
+        if b"earer " in text or b"PRIVATE KEY" in text or b"Private-Lines" in text:
+            return True
+        is_doubtful = False
+        for start, stop in spans:
+            run = text[max(start - 1, 0) : stop]
+            if run in self._ordinary_runs:
+                continue
+            if _ASCII_IN_BASE64.match(text, start, stop):
+                return True
+            if has_shape_at(text, start, stop):
+                is_doubtful = True
+            elif len(self._ordinary_runs) < _MOST_NAMES:
+                self._ordinary_runs.add(run)
+        return is_doubtful and next(find_shapes(text, spans), None) is not None
 
     def _secrets(self, place: str, names: Iterable[bytes]) -> list[bytes]:
         """The names that are no ordinary ones."""
@@ -119,6 +146,10 @@ class ContentRules:
         has_line = not is_head and (is_form or len(text) > _LONG or self.has_line_of_interest(b"\n" + text))
         if not has_line and not self.may_find(text):
             return []
+        return self._found(text, is_head, is_form, is_matching, depth)
+
+    def _found(self, text: bytes, is_head: bool, is_form: bool, is_matching: bool, depth: int) -> list[Edit]:
+        """Ask all rules."""
         if is_binary(text):
             return merged(list(self._by_pattern(text)), list(self._by_shape(text, runs(text), depth)))
         found = list(self._by_pattern(text))
@@ -275,7 +306,7 @@ class ContentRules:
         if b"=" not in text:
             return
         is_whole = pattern is _FORM_PAIR
-        names = _FORM_NAME.findall(text) if is_whole else _QUERY_NAME.findall(text)
+        names = _FORM_NAME.findall(text) if is_whole else _query_names(text)
         if not (b"%" in text or self._secrets(place, names)):
             return
         for pair in pattern.finditer(text):
@@ -657,8 +688,8 @@ def _fits(path: list[str], pattern: tuple[str, ...]) -> bool:
 # -- queries, forms, multiparts ------------------------------------------------------------------------------
 
 _NAME = rb"[\w.~%$\[\]*:-]{1,100}"
-# "6" ends the "\\u0026" of some JSON; a single class of characters is searched much quicker than alternatives.
-_QUERY_NAME = re.compile(rb"[?&#;6][ ]?(%b+)=" % _NAME)
+# "6" ends the "\\u0026" of some JSON. Backwards a name begins with what is certain, and rare.
+_EMAN_YREUQ = re.compile(rb"=(%b)[ ]?[?&#;6]" % _NAME)
 _FORM_START = re.compile(rb"([^=&\s]{1,200})=")
 _FORM_NAME = re.compile(rb"(?:^|&)([^=&]{1,200})=")
 _QUERY_PAIR = re.compile(rb"(?:[?&#;]|\\u0026)[ ]?(?P<name>%b+)=(?P<value>[^&\s\"'<>\\;#|^`]*+)" % _NAME)
@@ -675,6 +706,11 @@ _BEARER = re.compile(rb"[Bb]earer (?P<token>[\w.~+/-]{16,}=*)", re.ASCII)
 _BASIC = re.compile(rb"[Bb]asic ")
 # Text in ASCII begins each group of four characters with one of these.
 _ASCII_IN_BASE64 = re.compile(rb"(?:[A-Za-f][A-Za-z0-9+/_-]{3}){5}")
+
+
+def _query_names(text: bytes) -> list[bytes]:
+    """All names of pairs in URLs."""
+    return [name[::-1] for name in _EMAN_YREUQ.findall(text[::-1])] if b"=" in text else []
 
 
 def _without_end(value: bytes) -> bytes:

@@ -32,7 +32,7 @@ from cassette_http.cassette.message_parts import (
 from cassette_http.cassette.model import Interaction, Request, Track
 from cassette_http.cassette.redaction_rules import ExtraRule, resolve_rules
 from cassette_http.cassette.secret_names import is_secret_name
-from cassette_http.cassette.secret_shapes import HOST_PATHS
+from cassette_http.cassette.secret_shapes import HOST_PATHS, runs
 from cassette_http.cassette.splicing import shift, splice
 from cassette_http.cassette.vault import Vault, has_placeholder, next_number
 from cassette_http.errors import InvalidOption
@@ -87,7 +87,8 @@ class Redactor:
         if len(octets) <= _LONG and not body and track.failure is None:
             # As most exchanges hold nothing, one look at all of it is cheaper than one at each message.
             whole = head + b"\n" + octets
-            if not self._is_suspect(whole, b"", host) and not vault.is_in(whole):
+            spans = runs(whole)
+            if not (self._is_suspect(whole, b"", host, spans) or vault.is_in(whole, spans)):
                 return interaction
         # All rules come before any search: a secret of the response may stand in the request too.
         sent = received = None
@@ -155,7 +156,9 @@ class Redactor:
         parts.by_rule = self._content.with_path(parts.by_rule, request.origin.host, request.head_octets, target_stop)
         return parts
 
-    def _is_suspect(self, octets: bytes, body: bytes = b"", host: str = "") -> bool:
+    def _is_suspect(
+        self, octets: bytes, body: bytes = b"", host: str = "", spans: list[tuple[int, int]] | None = None
+    ) -> bool:
         """Tell whether a rule could find something in a message, or a coding hide it from the search; cheap."""
         content = self._content
         if (
@@ -167,7 +170,7 @@ class Redactor:
         # The rules look at a long content in the same way, so it is not done twice.
         if len(octets) > _LONG or len(body) > _LONG:
             return True
-        return content.may_find(octets) or (body != b"" and content.may_find(body))
+        return content.may_find(octets, spans) or (body != b"" and content.may_find(body))
 
     def _redact_text(self, text: str) -> str:
         octets = text.encode("utf-8", "surrogateescape")

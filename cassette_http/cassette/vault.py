@@ -17,7 +17,7 @@ from threading import RLock
 from urllib.parse import quote_from_bytes, quote_plus
 
 from cassette_http.cassette.secret_names import looks_random
-from cassette_http.cassette.secret_shapes import long_runs
+from cassette_http.cassette.secret_shapes import runs
 from cassette_http.cassette.splicing import Edit, merged, splice
 
 __all__ = [
@@ -119,9 +119,9 @@ class Vault:
         """How many forms of secrets are searched; grows when a secret is learned."""
         return len(self._needles)
 
-    def is_in(self, octets: bytes) -> bool:
-        """Tell whether a secret is in some octets; quicker than to find where."""
-        return bool(self._needles) and (bool(self._present(octets)) or _is_masked(octets))
+    def is_in(self, octets: bytes, spans: list[tuple[int, int]] | None = None) -> bool:
+        """Tell whether a secret is in some octets; quicker than to find where. `spans` are their runs, if known."""
+        return bool(self._needles) and (bool(self._present(octets, spans)) or _is_masked(octets))
 
     def occurrences(self, octets: bytes) -> list[Edit]:
         """Find all secrets in some octets, in any of their forms; return the edits that hide them."""
@@ -170,12 +170,12 @@ class Vault:
                     yield Edit(found.start(), found.end(), self._placeholder(secret))
                     break
 
-    def _present(self, octets: bytes) -> list[bytes]:
+    def _present(self, octets: bytes, spans: list[tuple[int, int]] | None = None) -> list[bytes]:
         # A look for each needle is quick while they are few. A session whose cookie changes with every
         # response has thousands: then each position is looked up among the beginnings of all needles.
         if len(self._needles) <= _MANY_NEEDLES:
             # Few texts have runs, so most forms of most secrets need no look.
-            inside = long_runs(octets)
+            inside = b" ".join([octets[start:stop] for start, stop in (runs(octets) if spans is None else spans)])
             if not inside:
                 return [needle for needle in self._short if needle in octets]
             return [

@@ -13,12 +13,15 @@ from itertools import pairwise
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cassette_http.cassette.content_rules import ContentRules
 from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Piece, Request, Track
 from cassette_http.cassette.redaction import Redactor, is_secret_name, next_number
+from cassette_http.cassette.redaction_rules import resolve_rules
+from cassette_http.cassette.vault import Vault
 from cassette_http.wire.content import chunk, decode, last_chunk, unchunk
 from cassette_http.wire.framing import response_framing
 from cassette_http.wire.head import parse_response_head
@@ -615,3 +618,35 @@ def test_heads_stay_heads() -> None:
     _, received = redacted(bearer(), response("Set-Cookie: sid=abcdefgh", "X: y"))
     head = parse_response_head(received)
     assert head.fields == (("Set-Cookie", "sid={{secret:2}}"), ("X", "y"), ("Content-Length", "0"))
+
+
+# -- the look in advance -------------------------------------------------------------------------------------
+
+fragments = st.lists(
+    st.sampled_from(
+        ['"api_key": "', '{"name": "Password", "value": "', '"code":"', "token=", "; token=", "&secret=", "\\u0026sig="]
+        + ["a1B2c3D4e5F6g7H8i9J0", "ghp_" + "a1B2c3D4e5" * 4, "128b2f330c5c7fd0a6a3a4506513270e", "X-RateLimit-Left"]
+        + [
+            "https://hooks.slack.com/services/",
+            "T0ABCDEF/B0ABCDEF/",
+            "Bearer ",
+            "Authorization: ",
+            "Basic ",
+            "x:",
+            "://",
+        ]
+        + [b64encode(b'{"password": "a1B2c3D4e5F6"}').decode(), "user:hunter22@host", "-----BEGIN PRIVATE KEY-----"]
+        + ["\n", "\r\n", '"', "}", " ", "/", "?", "#", "<token>", "</token>", "%3D", "%22", '\\"', "a_long_name_of_it"]
+    )
+    | st.from_regex("[A-Za-z0-9_+-]{18,24}", fullmatch=True),
+    max_size=7,
+)
+
+
+@settings(max_examples=500)
+@given(fragments)
+def test_what_is_not_worth_a_look_has_no_secret(parts: list[str]) -> None:
+    text = "".join(parts).encode()
+    quick, thorough = (ContentRules(resolve_rules(), Vault(1)) for _ in range(2))
+    assert quick.edits(text) == thorough._found(text, False, False, False, 0)
+    assert quick.edits(text) == quick._found(text, False, False, False, 0)  # also from what it has learned to pass over
