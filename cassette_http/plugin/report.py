@@ -122,7 +122,10 @@ def _miss_lines(use: Use, cassette: Cassette, miss: Miss) -> Iterator[str]:
 def repair(use: Use) -> str:
     """The command that records what was missing, to be pasted into a shell where pytest was started."""
     mode = "new_episodes" if use.path.exists() else "once"
-    return f"pytest {shlex.quote(shown_test(use.config, use.owner))} --cassette-mode={mode}"
+    # A fixture is no test; but the one that is running needs it.
+    running = os.environ.get("PYTEST_CURRENT_TEST", use.owner).rpartition(" ")[0]
+    test = use.owner if use.item is not None else running
+    return f"pytest {shlex.quote(shown_test(use.config, test))} --cassette-mode={mode}"
 
 
 def shown_test(config: pytest.Config, nodeid: str) -> str:

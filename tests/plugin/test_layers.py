@@ -154,9 +154,9 @@ def test_a(token):
     result.stdout.fnmatch_lines(
         [
             "no match: GET /log-in: the cassette is empty",
-            "  at       test_api.py:14",
+            "  at       test_api.py:6",
             "  cassette cassettes/test_api/login.yaml does not exist",
-            "to record it: pytest test_api.py::token --cassette-mode=once",
+            "to record it: pytest test_api.py::test_a --cassette-mode=once",
             "ERROR test_api.py::test_a - no match: GET /log-in: the cassette is empty",
         ]
     )
