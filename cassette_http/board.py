@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from cassette_http.caller import caller
 from cassette_http.cassette import yaml_format
@@ -30,10 +30,10 @@ from cassette_http.cassette.shortcuts import written_request
 from cassette_http.cassette.store import Store
 from cassette_http.errors import UnmatchedRequest
 from cassette_http.transport import base
-from cassette_http.transport.channel import Channel
+from cassette_http.transport.channel import Channel, Tape
 from cassette_http.transport.socket_face import CassetteTransport, clock
 
-__all__ = ["Board", "Cassette", "Exchange", "LiveConnection", "Miss"]
+__all__ = ["Board", "Cassette", "Exchange", "LiveConnection", "Miss", "Switch", "witnessing"]
 
 # What a report of a failure can show is far less.
 MOST_EXCHANGES = 100
@@ -152,8 +152,70 @@ class Cassette:
         return len(self._index) - sum(1 for entry in self._index.made if entry.plays)
 
 
-class Board:
+class Switch:
+    """The channels of a switchboard (transport.socket_face.Switchboard), and its lock, when it is left and at forks."""
+
+    def __init__(self) -> None:
+        self.is_left = False
+        self._is_closed = False
+        self._channels: weakref.WeakSet[Channel] = weakref.WeakSet()
+        self._lock = threading.RLock()
+
+    def open_channel(self, origin: Origin, via: Origin | None) -> Channel:
+        channel = Channel(origin, cast(Tape, self), clock, via)  # what derives from this is a tape
+        with self._lock:
+            self._channels.add(channel)
+            is_late = self.is_left
+        if is_late:  # a thread that asked for the cassette before the block ended
+            channel.leave()
+        return channel
+
+    def leave(self) -> None:
+        """The block ends: finish what is open."""
+        with self._lock:
+            self.is_left = True
+            channels = list(self._channels)
+        for channel in channels:  # without our lock: a channel asks for it while it holds its own
+            channel.leave()
+        with self._lock:
+            self._is_closed = True
+
+    def hold(self) -> None:
+        """Before a fork: no other thread may be in the middle of something, as its copy in the child stays there."""
+        self._lock.acquire()
+
+    def go_on(self) -> None:
+        self._lock.release()
+
+    def go_on_in_child(self) -> None:
+        for channel in tuple(self._channels):
+            channel.go_on_in_child()
+        self._lock.release()
+
+
+# Those who want to know of each exchange that a cassette of this process has played or recorded.
+_witnesses: list[Callable[[Interaction], None]] = []
+
+
+@contextmanager
+def witnessing(witness: Callable[[Interaction], None]) -> Iterator[None]:
+    """Let `witness` be told of each exchange with a cassette, as it was played or recorded, without its secrets."""
+    _witnesses.append(witness)
+    try:
+        yield
+    finally:
+        _witnesses.remove(witness)
+
+
+def tell_witnesses(interaction: Interaction) -> None:
+    for witness in _witnesses:
+        witness(interaction)
+
+
+class Board(Switch):
     """What the transports ask of one cassette (transport.socket_face.Switchboard). Safe to use from many threads."""
+
+    only_watches = False
 
     def __init__(
         self,
@@ -168,11 +230,9 @@ class Board:
         *,
         keeps_pace: bool = False,
     ) -> None:
+        super().__init__()
         self.cassette = cassette
         self.policy = may
-        self.is_left = False
-        self.may_connect = may.can_record
-        self._is_closed = False
         self.decides_at_head = not (matching.needs_body or hooks.on_match)
         self.keeps_pace = keeps_pace
         self.hidden_error: Exception | None = None
@@ -182,14 +242,12 @@ class Board:
         self._redactor, self._hooks = redactor, hooks
         self._answers_at_once = not (keeps_pace or redactor.restores or hooks.on_match or hooks.on_replay)
         self._facts = {one.origin: one for one in facts}
-        self._channels: weakref.WeakSet[Channel] = weakref.WeakSet()
         self._learned: list[int] = []  # how much the redactor knew when it saw each recorded interaction
-        self._lock = threading.RLock()
 
     # ------------------------------------------------------------------ requests
 
     def answer_at_once(self, origin: Origin, octets: bytes) -> Track | None:
-        written = written_request(origin, octets) if self._answers_at_once else None
+        written = written_request(origin, octets) if self._answers_at_once and not _witnesses else None
         if written is None:
             return None
         with self._lock:
@@ -244,6 +302,8 @@ class Board:
         entry.plays += 1
         recorded = entry.interaction
         self.cassette.history.append(Exchange("played", recorded.request, recorded, entry.number))
+        if _witnesses:
+            tell_witnesses(self._redactor.redact(replace(recorded, request=request)))
         interaction = self._redactor.restore(recorded)
         if not self._hooks.on_replay:
             return interaction
@@ -264,17 +324,9 @@ class Board:
             self.cassette.history.append(Exchange("recorded", interaction.request, interaction))
             self._learned.append(self._redactor.learned)
             self._append(yaml_format.dump_interaction(interaction))
+            tell_witnesses(interaction)
 
     # ------------------------------------------------------------------ connections
-
-    def open_channel(self, origin: Origin, via: Origin | None) -> Channel:
-        channel = Channel(origin, self, clock, via)
-        with self._lock:
-            self._channels.add(channel)
-            is_late = self.is_left
-        if is_late:  # a thread that asked for the cassette before the block ended
-            channel.leave()
-        return channel
 
     def fail_connection(self, origin: Origin, *kinds: FailureKind) -> Failure | None:
         if not self.policy.can_play:
@@ -311,16 +363,6 @@ class Board:
                 with self._deferring_errors():
                     self._append(yaml_format.dump_tls(facts))
 
-    def leave(self) -> None:
-        """The block ends: finish what is open."""
-        with self._lock:
-            self.is_left = True
-            channels = list(self._channels)
-        for channel in channels:  # without our lock: a channel asks for it while it holds its own
-            channel.leave()
-        with self._lock:
-            self._is_closed = True
-
     def redact_again(self) -> None:
         """Take out of the file what was recognised as a secret only after it was written."""
         with self._lock:
@@ -338,20 +380,6 @@ class Board:
         if replaced:
             with self._deferring_errors():
                 self._store.replace(replaced)
-
-    # ------------------------------------------------------------------ forks
-
-    def hold(self) -> None:
-        """Before a fork: no other thread may be in the middle of something, as its copy in the child stays there."""
-        self._lock.acquire()
-
-    def go_on(self) -> None:
-        self._lock.release()
-
-    def go_on_in_child(self) -> None:
-        for channel in tuple(self._channels):
-            channel.go_on_in_child()
-        self._lock.release()
 
     # ------------------------------------------------------------------ inside
 
@@ -407,12 +435,12 @@ class _Fork(threading.local):
     """The boards that this thread keeps still while it forks."""
 
     def __init__(self) -> None:
-        self.held: list[Board] = []
+        self.held: list[Switch] = []
 
     def begin(self) -> None:
         boards = {one.board for one in base.all_in_use() if isinstance(one, CassetteTransport)}
         for board in sorted(boards, key=id):  # two threads may fork at the same time
-            assert isinstance(board, Board)
+            assert isinstance(board, Switch)
             board.hold()
             self.held.append(board)
 

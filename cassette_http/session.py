@@ -38,7 +38,7 @@ from cassette_http.transport import base
 from cassette_http.transport.socket_face import CassetteTransport
 from cassette_http.version import __version__
 
-__all__ = ["use_cassette"]
+__all__ = ["netrc_text", "new_header", "use_cassette"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -231,7 +231,7 @@ class _Session:
         path, mode = options.path, options.mode
         store = Store(
             path,
-            header=_header(options.test),
+            header=new_header(options.test),
             rewrite=options.renewal.needs_side_file(mode),
             settle=self._settlement(options),
         )
@@ -240,7 +240,7 @@ class _Session:
         request_lines = documents.request_lines
         may = policy(mode, had_content=bool(interactions))
         first = next_number(documents[0].data) if documents and may.can_record else 1
-        redactor = Redactor(first, environment=os.environ, netrc=_netrc(), **options.redaction)
+        redactor = Redactor(first, environment=os.environ, netrc=netrc_text(), **options.redaction)
         if is_foreign:
             store.adopt(partial(_convert, path=str(path), redactor=redactor))
         index = Index(
@@ -384,7 +384,7 @@ def _parse(document: Document, path: str) -> Interaction:
     return value
 
 
-def _netrc() -> str:
+def netrc_text() -> str:
     """The text of the user's netrc file, whose passwords are secrets from the start."""
     try:
         return Path(os.environ.get("NETRC", "~/.netrc")).expanduser().read_text(errors="replace")
@@ -392,6 +392,7 @@ def _netrc() -> str:
         return ""
 
 
-def _header(test: str | None) -> Header:
+def new_header(test: str | None) -> Header:
+    """The head of a cassette that is begun now."""
     by = f"cassette-http {__version__}, {platform.python_implementation()} {platform.python_version()}, {sys.platform}"
     return Header(recorded=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), by=by, test=test)

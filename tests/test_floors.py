@@ -28,6 +28,7 @@ FLOORS = {
     "intercept": 3,
     "frozen_time": 3,
     "session": 4,
+    "flight": 4,
     "__init__": 4,
     "plugin": 5,
     "pytest_plugin": 5,

@@ -126,7 +126,7 @@ class block_network:  # a statement in user code, as in `with block_network(...)
         if address is not None and (self.allow.has_address(address, port) or self._is_of_allowed_name(address)):
             return Outcome.ALLOWED
         board = current_board() if kind is not Kind.DATAGRAM else None
-        if board is not None and board.may_connect:
+        if board is not None and board.policy.can_record and not board.only_watches:
             return Outcome.RECORDED
         return Outcome.BLOCKED
 
@@ -257,7 +257,7 @@ def _judged_by_name(kind: Kind, original: Any, sock: socket.socket, address: Any
     """Judge a connect to a name before it is looked up; one to an address is judged by the audit hook."""
     host, port = _of_address((sock, address))
     board = current_board()
-    is_for_cassette = board is not None and (board.policy.can_play or board.may_connect)
+    is_for_cassette = board is not None and not board.only_watches
     if not isinstance(host, str) or address_of(host) is not None or is_for_cassette:
         return original(sock, *args)
     _judge(kind, host, port)

@@ -49,7 +49,8 @@ def _uvloop(module: Any) -> Patches:
 
     @patches.hook(module.Loop, "create_connection")
     async def refuse(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
-        if current_board() is None:
+        board = current_board()
+        if board is None or board.only_watches:
             return await original(self, *args, **kwargs)
         raise UnsupportedLibrary(
             "uvloop cannot be recorded or replayed, as its connections are made in C; "

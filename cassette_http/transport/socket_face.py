@@ -59,8 +59,8 @@ class Switchboard(Tape, Protocol):
 
     is_left: bool
     """The cassette is not in use any more."""
-    may_connect: bool
-    """Its connects were asked for, as it records them: a guard lets them through."""
+    only_watches: bool
+    """Nobody asked for its recording, which must not matter to the program: what cannot be recorded passes."""
 
     def fail_connection(self, origin: Origin, *kinds: FailureKind) -> Failure | None:
         """Claim the failure that the connection to `origin` met when it was recorded, if it is due."""
