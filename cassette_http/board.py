@@ -19,12 +19,14 @@ from typing import NamedTuple, cast
 
 from cassette_http.caller import caller
 from cassette_http.cassette import yaml_format
+from cassette_http.cassette.blobs import blob_names
 from cassette_http.cassette.explaining import Candidate, Difference, Explanation, explain_miss
 from cassette_http.cassette.hooks import Hooks
 from cassette_http.cassette.index import Entry, Index
 from cassette_http.cassette.matching import Matching
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Request, TLSFacts, Track
 from cassette_http.cassette.modes import Policy, RecordMode
+from cassette_http.cassette.reading import Fetch
 from cassette_http.cassette.redaction import Redactor
 from cassette_http.cassette.shortcuts import written_request
 from cassette_http.cassette.store import Store
@@ -92,6 +94,38 @@ class Exchange(NamedTuple):
     number: int | None = None
 
 
+class _Kept:
+    """An interaction that was recorded. Of a large one only the document stays in memory, which names its blobs."""
+
+    __slots__ = ("_document", "_fetch", "_interaction", "learned", "started_at_s")
+
+    def __init__(
+        self, interaction: Interaction, document: bytes, fetch: Fetch, started_at_s: float, learned: int
+    ) -> None:
+        has_blobs = bool(blob_names(document))
+        self._document, self._fetch = (document if has_blobs else None), fetch
+        self._interaction = None if has_blobs and interaction.is_large else interaction
+        self.started_at_s = started_at_s
+        self.learned = learned  # how much the redactor knew when it saw it
+
+    @property
+    def interaction(self) -> Interaction:
+        if self._interaction is not None:
+            return self._interaction
+        assert self._document is not None, "one of them is there"
+        loaded = yaml_format.load_document(self._document, "", 1, self._fetch)
+        assert isinstance(loaded, Interaction), "that is what was written"
+        return loaded
+
+    @property
+    def document(self) -> bytes:
+        """How it was written."""
+        if self._document is not None:
+            return self._document
+        assert self._interaction is not None, "one of them is there"
+        return yaml_format.dump_interaction(self._interaction)
+
+
 class Cassette:
     """The cassette in use: what it holds, what was played and recorded, and what was missing.
 
@@ -102,7 +136,7 @@ class Cassette:
     def __init__(self, path: Path, record_mode: RecordMode, index: Index) -> None:
         self.path, self.record_mode = path, record_mode
         self.misses: list[Miss] = []
-        self.recorded: list[Interaction] = []
+        self._kept: list[_Kept] = []
         self.connections: list[LiveConnection] = []
         self.history: deque[Exchange] = deque(maxlen=MOST_EXCHANGES)
         self._index = index
@@ -110,16 +144,21 @@ class Cassette:
     def __repr__(self) -> str:
         return (
             f"<Cassette {str(self.path)!r} {self.record_mode.value}: {len(self._index)} loaded, "
-            f"{self.play_count} played, {len(self.recorded)} recorded, {len(self.misses)} missed>"
+            f"{self.play_count} played, {len(self._kept)} recorded, {len(self.misses)} missed>"
         )
 
     def __len__(self) -> int:
-        return len(self._index) + len(self.recorded)
+        return len(self._index) + len(self._kept)
 
     @property
     def interactions(self) -> list[Interaction]:
         """All interactions: those the file had when it was opened, then those recorded since."""
         return [entry.interaction for entry in self._index.entries] + self.recorded
+
+    @property
+    def recorded(self) -> list[Interaction]:
+        """Those that were recorded since; when the block has ended, in the order in which the requests were begun."""
+        return [kept.interaction for kept in self._kept]
 
     @property
     def played(self) -> list[Interaction]:
@@ -240,9 +279,9 @@ class Board(Switch):
         self.write_error: Exception | None = None
         self._index, self._store, self._matching = index, store, matching
         self._redactor, self._hooks = redactor, hooks
+        self._kept = cassette._kept
         self._answers_at_once = not (keeps_pace or redactor.restores or hooks.on_match or hooks.on_replay)
         self._facts = {one.origin: one for one in facts}
-        self._learned: list[int] = []  # how much the redactor knew when it saw each recorded interaction
 
     # ------------------------------------------------------------------ requests
 
@@ -301,13 +340,21 @@ class Board(Switch):
     def _play(self, entry: Entry, request: Request | None) -> Interaction | None:
         entry.plays += 1
         recorded = entry.interaction
-        self.cassette.history.append(Exchange("played", recorded.request, recorded, entry.number))
+        self._note(Exchange("played", recorded.request, recorded, entry.number))
         if _witnesses:
             tell_witnesses(self._redactor.redact(replace(recorded, request=request)))
         interaction = self._redactor.restore(recorded)
         if not self._hooks.on_replay:
             return interaction
         return self._hooks.replayed(replace(interaction, request=request))
+
+    def _note(self, exchange: Exchange) -> None:
+        """Add to the history; large interactions would fill the memory, so they are shown without most of a body."""
+        interaction = exchange.interaction
+        if interaction is not None and interaction.is_large:
+            interaction = interaction.beginning()
+            exchange = exchange._replace(request=interaction.request, interaction=interaction)
+        self.cassette.history.append(exchange)
 
     def keep(self, interaction: Interaction, started_at_s: float = 0.0) -> None:
         with self._lock, self._deferring_errors():
@@ -320,10 +367,10 @@ class Board(Switch):
             if admitted is None:
                 return
             interaction = self._redactor.redact(admitted)
-            self.cassette.recorded.append(interaction)
-            self.cassette.history.append(Exchange("recorded", interaction.request, interaction))
-            self._learned.append(self._redactor.learned)
-            self._append(yaml_format.dump_interaction(interaction))
+            document = self._dump(interaction)
+            self._kept.append(self._remembered(interaction, document, started_at_s))
+            self._note(Exchange("recorded", interaction.request, interaction))
+            self._append(document)
             tell_witnesses(interaction)
 
     # ------------------------------------------------------------------ connections
@@ -337,7 +384,7 @@ class Board(Switch):
             return interaction.track.failure if interaction is not None else None
 
     def keep_connection_failure(self, origin: Origin, failure: Failure, via: Origin | None) -> None:
-        self.keep(Interaction(origin, None, Track(failure=failure), via))
+        self.keep(Interaction(origin, None, Track(failure=failure), via), clock() - failure.at)
 
     def note_connection(self, channel: Channel) -> None:
         """Somebody is about to connect to a real peer for `channel`."""
@@ -363,25 +410,44 @@ class Board(Switch):
                 with self._deferring_errors():
                     self._append(yaml_format.dump_tls(facts))
 
-    def redact_again(self) -> None:
-        """Take out of the file what was recognised as a secret only after it was written."""
-        with self._lock:
-            self._redact_again()
+    def arrange(self) -> None:
+        """Arrange what was recorded by the time its requests were begun, and take late-recognised secrets out of it.
 
-    def _redact_again(self) -> None:
-        recorded, learned = self.cassette.recorded, self._redactor.learned
-        replaced: dict[bytes, bytes] = {}
-        for position, interaction in enumerate(recorded):
-            if self._learned[position] == learned:
-                continue
-            recorded[position] = redacted = self._redactor.redact(interaction)
-            if redacted is not interaction:
-                replaced[yaml_format.dump_interaction(interaction)] = yaml_format.dump_interaction(redacted)
-        if replaced:
-            with self._deferring_errors():
-                self._store.replace(replaced)
+        Documents are appended when their interactions are complete, and in a secret's first ones it may be unknown.
+        """
+        with self._lock, self._deferring_errors():
+            self._arrange()
+
+    def _arrange(self) -> None:
+        kept = self._kept
+        known = self._redactor.learned
+        order = sorted(range(len(kept)), key=lambda position: kept[position].started_at_s)
+        changed: dict[int, Interaction] = {}
+        for position, each in enumerate(kept):
+            if each.learned != known:
+                interaction = each.interaction
+                redacted = self._redactor.redact(interaction)
+                if redacted is not interaction:
+                    changed[position] = redacted
+        is_in_order = order == list(range(len(kept)))
+        if self.write_error is not None or (is_in_order and not changed):
+            return
+        positions = sorted(changed) if is_in_order else range(len(kept))
+        old = [kept[position].document for position in positions]
+        for position, redacted in changed.items():
+            kept[position] = self._remembered(redacted, self._dump(redacted), kept[position].started_at_s)
+        new = [kept[position].document for position in positions]
+        self._store.replace(old, new, None if is_in_order else order)
+        self._store.blobs.remove((blob_names(b"".join(old)) - blob_names(b"".join(new))) & self._store.blobs.made)
+        kept[:] = [kept[position] for position in order]
 
     # ------------------------------------------------------------------ inside
+
+    def _dump(self, interaction: Interaction) -> bytes:
+        return yaml_format.dump_interaction(interaction, self._store.put_aside)
+
+    def _remembered(self, interaction: Interaction, document: bytes, started_at_s: float) -> _Kept:
+        return _Kept(interaction, document, self._store.blobs.fetch, started_at_s, self._redactor.learned)
 
     def _append(self, document: bytes) -> None:
         """Write now, so that a killed process loses nothing."""

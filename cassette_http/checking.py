@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
 from cassette_http.cassette import yaml_format
+from cassette_http.cassette.blobs import BlobFolder, blob_names, blob_sizes, reference_to
+from cassette_http.cassette.files import Files
 from cassette_http.cassette.model import Interaction
 from cassette_http.cassette.redaction import Redactor, next_number
 from cassette_http.cassette.store import Store
 from cassette_http.cassette.yaml_format import BEGINNING, Document, Documents
 from cassette_http.errors import CassetteFormatError, CassetteNotFound
 
-__all__ = ["Finding", "check_paths", "find_cassettes", "redact_files"]
+__all__ = ["Finding", "check_paths", "find_cassettes", "find_orphans", "redact_files"]
 
 SUFFIXES = frozenset({".yaml", ".yml"})
 LONGEST_SHOWN = 100
@@ -62,8 +64,7 @@ def check_paths(paths: Iterable[str | os.PathLike[str]], redactor: Redactor | No
     """
     findings: list[Finding] = []
     for path in find_cassettes(paths):
-        documents = _load(path)
-        for document, old, new in _redacted(documents, str(path), redactor):
+        for document, old, new in _redacted(Store(path), redactor, reference_to):
             if new != old:
                 findings += _findings(document, old, new, str(path))
     return findings
@@ -76,36 +77,76 @@ def redact_files(paths: Iterable[str | os.PathLike[str]], redactor: Redactor | N
     """
     changed: dict[Path, int] = {}
     for path in find_cassettes(paths):
+        store = Store(path, blob_threshold=0)
         texts = [
-            (document.octets, new) for document, old, new in _redacted(_load(path), str(path), redactor) if new != old
+            (document.octets, new) for document, old, new in _redacted(store, redactor, store.blobs.put) if new != old
         ]
         if texts:
-            store = Store(path)
-            store.replace(dict(texts))
+            old, new = zip(*texts, strict=True)
+            store.replace(old, new)
             store.commit()
+            store.blobs.remove(blob_names(b"".join(old)) - _names_in(path.parent))
         changed[path] = len(texts)
     return changed
 
 
-def _load(path: Path) -> Documents:
+def find_orphans(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """List the blobs that lie beside cassettes, and that none of the cassettes there needs."""
+    orphans: list[Path] = []
+    for folder in dict.fromkeys([path.parent for path in find_cassettes(paths)]):
+        blobs = BlobFolder(str(folder / "any"), None, Files())
+        unneeded = set(blobs) - _names_in(folder)
+        orphans += [Path(blobs.path) / name for name in sorted(unneeded)]
+    return orphans
+
+
+def _names_in(folder: Path) -> set[str]:
+    """The names of all blobs that the cassettes in a folder need."""
+    cassettes = [each for each in folder.iterdir() if each.suffix in SUFFIXES and each.is_file()]
+    return set().union(*[blob_names(each.read_bytes()) for each in cassettes])
+
+
+def _load(store: Store) -> Documents:
     try:
-        return Store(path).load()
+        return store.load()
     except OSError as error:
-        raise CassetteFormatError(str(path), None, f"cannot be read: {error.strerror}") from error
+        raise CassetteFormatError(str(store.path), None, f"cannot be read: {error.strerror}") from error
 
 
-def _redacted(documents: Documents, path: str, redactor: Redactor | None) -> Iterator[tuple[Document, bytes, bytes]]:
-    """Give each interaction's document, how it is written, and how it is written without secrets."""
+def _redacted(
+    store: Store, redactor: Redactor | None, put: Callable[[bytes], str | None]
+) -> Iterator[tuple[Document, bytes, bytes]]:
+    """Give each interaction's document, how it is written, and how it is written without secrets.
+
+    `put` gives the reference for a body that lies in a blob.
+    """
+    documents, path = _load(store), str(store.path)
     if redactor is None:
         redactor = Redactor(next_number(documents[0].data) if documents else 1)
-    loaded = [(document, value) for document in documents if isinstance(value := document.load(path), Interaction)]
+
+    def interactions() -> Iterator[tuple[Document, Interaction]]:
+        for document in documents:
+            value = document.load(path, store.blobs.fetch)
+            if isinstance(value, Interaction):
+                yield document, value
+
     # A secret that is recognised in a later interaction may stand in an earlier one.
-    for _, interaction in loaded:
+    for _, interaction in interactions():
         redactor.redact(interaction)
-    for document, interaction in loaded:
+    for document, interaction in interactions():
         redacted = redactor.redact(interaction)
-        old = yaml_format.dump_interaction(interaction)
-        yield document, old, old if redacted is interaction else yaml_format.dump_interaction(redacted)
+        least = min(blob_sizes(document.octets), default=None)
+        old = yaml_format.dump_interaction(interaction, _putting(reference_to, least))
+        yield (
+            document,
+            old,
+            old if redacted is interaction else yaml_format.dump_interaction(redacted, _putting(put, least)),
+        )
+
+
+def _putting(put: Callable[[bytes], str | None], least: int | None) -> Callable[[bytes], str | None]:
+    """Put into blobs what is about as large as what lay in one before; placeholders have other lengths than secrets."""
+    return lambda content: put(content) if least is not None and len(content) > least // 2 else None
 
 
 def _findings(document: Document, old: bytes, new: bytes, path: str) -> Iterator[Finding]:

@@ -78,11 +78,13 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from cassette_http.checking import check_paths
+    from cassette_http.checking import check_paths, find_orphans
 
     findings = check_paths(options.paths)
     for finding in findings:
         print(finding)
+    for orphan in find_orphans(options.paths):
+        print(f"{orphan}: no cassette beside it needs this file; it may be deleted", file=sys.stderr)
     if not findings:
         return 0
     print(f"secrets in {len(findings)} lines; to take them out: cassette-http redact FILE...", file=sys.stderr)

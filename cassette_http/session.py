@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
@@ -25,6 +25,7 @@ from cassette_http.cassette.index import Index
 from cassette_http.cassette.matching import DEFAULT_MATCH, Matching, resolve
 from cassette_http.cassette.model import Header, Interaction, Request, TLSFacts
 from cassette_http.cassette.modes import RecordMode, is_build_server, known_pace, known_policy, policy
+from cassette_http.cassette.reading import Fetch
 from cassette_http.cassette.redaction import Redactor, next_number
 from cassette_http.cassette.redaction_rules import ExtraRule
 from cassette_http.cassette.shortcuts import read_answer
@@ -67,6 +68,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
     - `freeze_time` sets the clock to the moment of recording while a cassette is only played; it needs `time-machine`.
     - `test` is kept in the cassette's head.
     - `allow_missing` makes record mode "none" take a missing file for an empty cassette.
+    - `blob_threshold`: bodies of more octets get files of their own, in `blobs` beside the cassette; None: none does.
     - `everywhere` takes over from all blocks that are open, also in contexts that were copied before (of the event loop
       that a test runner keeps, say); the default is for this context, and for threads that have no cassette of theirs.
 
@@ -97,6 +99,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
         test: str | None = None,
         allow_missing: bool = False,
         everywhere: bool = False,
+        blob_threshold: int | None = 1 << 20,
     ) -> None:
         mode = _default_mode() if record_mode is None else RecordMode.of(record_mode)
         # A wrong option is reported here, where the user wrote it.
@@ -125,6 +128,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
             test,
             allow_missing,
             everywhere,
+            blob_threshold,
         )
         self._open: list[_Session] = []
 
@@ -212,6 +216,7 @@ class _Options:
     test: str | None
     allow_missing: bool
     everywhere: bool
+    blob_threshold: int | None
 
 
 def _several(given: Any) -> tuple[Any, ...]:
@@ -234,9 +239,11 @@ class _Session:
             header=new_header(options.test),
             rewrite=options.renewal.needs_side_file(mode),
             settle=self._settlement(options),
+            blob_threshold=options.blob_threshold,
         )
+        fetch = store.blobs.fetch
         documents, is_foreign = _load(store, mode, options.allow_missing)
-        interactions, facts = _sort(documents, str(path))
+        interactions, facts = _sort(documents, str(path), fetch)
         request_lines = documents.request_lines
         may = policy(mode, had_content=bool(interactions))
         first = next_number(documents[0].data) if documents and may.can_record else 1
@@ -245,7 +252,8 @@ class _Session:
             store.adopt(partial(_convert, path=str(path), redactor=redactor))
         index = Index(
             [request_lines[position] for position in interactions],
-            lambda position: _parse(documents[interactions[position]], str(path)),
+            # A large interaction is asked for several times in a row, and remembered by nobody else.
+            lru_cache(maxsize=1)(lambda position: _parse(documents[interactions[position]], str(path), fetch)),
             options.matching,
             options.repeat,
             lambda request: options.matching.strip(redactor.redact_request(request)),
@@ -297,12 +305,13 @@ class _Session:
             keeps_volatile=renewal.keeps_volatile,
             keeps_unrecorded=renewal.keeps_unrecorded,
             is_one_moment=options.freezes_time,
+            fetch=self._store.blobs.fetch,
         )
 
     def close(self, error: BaseException | None) -> None:
         """Leave the transports, then the file. Raises what went unnoticed, unless `error` is under way already."""
         self._slots.close()
-        self.board.redact_again()
+        self.board.arrange()
         if isinstance(error, GeneratorExit):
             error = None  # whoever runs a decorated generator has seen enough of it
         if error is None and self.board.write_error is None:
@@ -364,13 +373,13 @@ def _time_of_recording(documents: Documents, path: str) -> FrozenTime | None:
     return FrozenTime(recorded)
 
 
-def _sort(documents: Documents, path: str) -> tuple[Sequence[int], list[TLSFacts]]:
+def _sort(documents: Documents, path: str, fetch: Fetch) -> tuple[Sequence[int], list[TLSFacts]]:
     """Tell the positions of interactions, and facts, parsing only what does not show by its first line what it is."""
     facts: list[TLSFacts] = []
     others: set[int] = set()
     for position, line in enumerate(documents.request_lines):
         if line is None:
-            value = documents[position].load(path)
+            value = documents[position].load(path, fetch)
             if isinstance(value, TLSFacts):
                 facts.append(value)
             if not isinstance(value, Interaction):
@@ -378,8 +387,8 @@ def _sort(documents: Documents, path: str) -> tuple[Sequence[int], list[TLSFacts
     return array("L", [position for position in range(len(documents)) if position not in others]), facts
 
 
-def _parse(document: Document, path: str) -> Interaction:
-    value = document.load(path)
+def _parse(document: Document, path: str, fetch: Fetch) -> Interaction:
+    value = document.load(path, fetch)
     assert isinstance(value, Interaction), "a document that begins with a request is an interaction"
     return value
 

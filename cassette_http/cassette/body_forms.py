@@ -11,7 +11,7 @@ shown as such.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cassette_http.cassette import codings, json_layout
@@ -53,10 +53,15 @@ class BodyForm:
     charset: str | None = None
     form: str | None = None
     trailers: Fields = ()
+    blob: str | None = None
+    """Where the octets were put, which are not to be shown then."""
 
 
-def take_apart(octets: bytes, fields: str) -> BodyForm:
-    """Find the most readable exact form of a body; `fields` are the field lines of its message, in lower case."""
+def take_apart(octets: bytes, fields: str, put_aside: Callable[[bytes], str | None] = lambda content: None) -> BodyForm:
+    """Find the most readable exact form of a body; `fields` are the field lines of its message, in lower case.
+
+    `put_aside` is given the octets without chunks, and may keep them elsewhere.
+    """
     chunks: tuple[int, ...] | None = None
     coding: str | None = None
     charset: str | None = None
@@ -65,6 +70,9 @@ def take_apart(octets: bytes, fields: str) -> BodyForm:
         chunked = unchunk(octets)
         if chunked is not None and len(chunked.sizes) <= MOST_SIZES:
             octets, chunks, trailers = chunked.content, chunked.sizes, chunked.trailers
+    blob = put_aside(octets)
+    if blob is not None:
+        return BodyForm(octets, chunks, trailers=trailers, blob=blob)
     if "content-encoding" in fields:
         found = CONTENT_CODING.search(fields)
         # The reader corrects a length that does not fit the coded octets (see `put_together`), so that one must fit.

@@ -44,6 +44,18 @@ class Files:
         os.lseek(fd, offset, os.SEEK_SET)
         return _again(os.read, fd, count)
 
+    def read_all(self, fd: int, count: int) -> bytes:
+        """Read from the beginning, at most `count` octets; fewer if the file has no more."""
+        parts: list[bytes] = []
+        offset = 0
+        while offset < count:
+            part = self.read(fd, count - offset, offset)
+            if not part:
+                break
+            parts.append(part)
+            offset += len(part)
+        return b"".join(parts)
+
     def write(self, fd: int, data: bytes | memoryview) -> int:
         return _again(os.write, fd, data)
 

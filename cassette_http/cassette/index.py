@@ -38,17 +38,24 @@ class Entry:
 
     @property
     def interaction(self) -> Interaction:
-        """Raises CassetteFormatError if the document is broken."""
-        if self._interaction is None:
-            self._interaction = self._parse(self.number - 1)
-        return self._interaction
+        """A large one is parsed each time. Raises CassetteFormatError if the document is broken."""
+        interaction = self._interaction
+        if interaction is None:
+            interaction = self._parse(self.number - 1)
+            if not interaction.is_large:
+                self._interaction = interaction
+        return interaction
 
     @property
     def request(self) -> Request | None:
         """The request in the form in which it is matched; None if the connection failed before there was one."""
-        if self._request is None and self.interaction.request is not None:
-            self._request = self._redact(self.interaction.request)
-        return self._request
+        request = self._request
+        if request is None and (interaction := self.interaction).request is not None:
+            assert interaction.request is not None  # as was just asked
+            request = self._redact(interaction.request)
+            if not interaction.is_large:
+                self._request = request
+        return request
 
 
 class _Queue:
@@ -108,6 +115,8 @@ class _Bucket:
         return min(able, key=lambda entry: (entry.plays, entry.number)) if policy == "cycle" else None
 
     def _accepts(self, entry: Entry, request: Request) -> bool:
+        if not self._matching.filters:
+            return True  # without a look at the entry, which was filed because it has the right key
         return entry.request is not None and self._matching.accepts(request, entry.request)
 
 

@@ -34,6 +34,8 @@ __all__ = [
     "Track",
 ]
 
+LARGE_OCTETS = 1 << 18
+
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -278,6 +280,22 @@ class Interaction:
     track: Track
     via: Origin | None = None
     repeat: str | None = None
+
+    @property
+    def is_large(self) -> bool:
+        """It holds more octets than should stay in memory for long."""
+        sent = len(self.request.body_octets) if self.request is not None else 0
+        return sent + sum([len(piece.octets) for piece in self.track.pieces]) > LARGE_OCTETS
+
+    def beginning(self) -> Interaction:
+        """The same with the first octets of each body only, to be shown."""
+        request, pieces, left = self.request, [], LARGE_OCTETS
+        if request is not None:
+            request = replace(request, body_octets=request.body_octets[:LARGE_OCTETS])
+        for piece in self.track.pieces:
+            pieces.append(replace(piece, octets=piece.octets[:left]))
+            left = max(0, left - len(piece.octets))
+        return replace(self, request=request, track=replace(self.track, pieces=tuple(pieces)))
 
     @cached_property
     def response(self) -> Response | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import binascii
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -37,6 +37,7 @@ __all__ = [
     "STATUS_LINE",
     "TIMESTAMP",
     "USUAL_VERSION",
+    "Fetch",
     "Unfit",
     "is_canonical_beginning",
     "load_document",
@@ -46,6 +47,8 @@ __all__ = [
 ]
 
 Values: TypeAlias = dict[str, Any]
+
+Fetch: TypeAlias = Callable[[str, int], bytes]
 
 FORMAT_VERSION = 1
 
@@ -63,6 +66,7 @@ BODY_TAGS = ("chunks", "coding", "charset", "body")
 REQUEST_TAGS = ("version", *BODY_TAGS)
 TRACK_TAGS = ("version", *BODY_TAGS, "pieces", "at", "sent", "ends")
 FAILURE_KEYS = ("kind", "errno", "text", "at", "details")
+BLOB_KEYS = ("blob", "octets")
 REPEATS = ("fail", "last", "cycle")
 
 USUAL_VERSION = "HTTP/1.1"
@@ -73,6 +77,7 @@ STATUS = re.compile(r"[0-9]{3}(?: [\t -~\x80-\xff]*)?")
 ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(?:\[([^\[\]/?#]+)\]|([^\[\]:/?#]*))(?::([0-9]{1,5}))?")
 CONTENT_LENGTH = re.compile(r"^(content-length:[ \t]*)([0-9]+)(?=[ \t]*$)", re.MULTILINE | re.IGNORECASE)
 TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+BLOB = re.compile(r"blobs/[0-9a-f]{64}")
 RUN = re.compile(r"([0-9]{1,12})\*([0-9]{1,9})")
 
 
@@ -84,15 +89,16 @@ class Unfit(Exception):
         self.key, self.reason = key, reason
 
 
-def load_document(octets: bytes, path: str, line: int) -> Interaction | TLSFacts | Header:
+def load_document(octets: bytes, path: str, line: int, fetch: Fetch | None = None) -> Interaction | TLSFacts | Header:
     """Build what a document says. `path` and `line` (of its beginning, from 1) are for errors.
 
-    Raises CassetteFormatError.
+    `fetch` gives the content of a body that lies elsewhere: it gets the reference and the number of octets, and raises
+    ValueError. Raises CassetteFormatError.
     """
     values = _read_canonical(octets)
     if values is not None:
         try:
-            return _build(values)
+            return _build(_with_blobs(values, fetch))
         except Unfit:
             # The other reader knows the line of each key.
             pass
@@ -106,7 +112,7 @@ def load_document(octets: bytes, path: str, line: int) -> Interaction | TLSFacts
     if mapping is None:
         raise CassetteFormatError(path, line, "the document is empty")
     try:
-        return _build(mapping.values)
+        return _build(_with_blobs(mapping.values, fetch))
     except Unfit as exc:
         at = line + mapping.lines.get(exc.key, 0)
         raise CassetteFormatError(path, at, f"{exc.key!r} {exc.reason}") from exc
@@ -335,6 +341,26 @@ def _flow_items(text: str, at: int, depth: int) -> tuple[Any, int]:
 
 
 # --- The builder ---
+
+
+def _with_blobs(values: Values, fetch: Fetch | None) -> Values:
+    """Put the content that a reference stands for in its place."""
+    for key in ("request body", "response body"):
+        value = values.get(key)
+        if isinstance(value, dict):
+            _refuse_unknown(value, BLOB_KEYS, key)
+            reference, count = value.get("blob"), value.get("octets")
+            if not (isinstance(reference, str) and BLOB.fullmatch(reference) and _is_count_or_none(count)):
+                raise Unfit(
+                    key, "has a reference that is not as {blob: blobs/<64 hexadecimal digits>, octets: 5000000}"
+                )
+            if fetch is None:
+                raise Unfit(key, f"lies in {reference}, and it is not known here where that is")
+            try:
+                values[key] = fetch(reference, count or 0)
+            except ValueError as exc:
+                raise Unfit(key, str(exc)) from exc
+    return values
 
 
 def _build(values: Values) -> Interaction | TLSFacts | Header:

@@ -14,6 +14,7 @@ from difflib import SequenceMatcher
 
 from cassette_http.cassette.message_parts import edit_request, request_parts
 from cassette_http.cassette.model import Header, Interaction, Request, TLSFacts
+from cassette_http.cassette.reading import Fetch
 from cassette_http.cassette.splicing import Edit
 from cassette_http.cassette.volatile import Form, Kind, Value, form_of, may_differ, moment_of, shape_of_facts
 from cassette_http.cassette.yaml_format import TERMINATOR, Document, scan
@@ -59,18 +60,19 @@ def settled(
     keeps_volatile: bool = True,
     keeps_unrecorded: bool = False,
     is_one_moment: bool = False,
+    fetch: Fetch | None = None,
 ) -> bytes:
     """Give the cassette that takes the place of `old`, with what `new` has recorded; `old` itself if that is the same.
 
     `answers(sent, recorded)` tells whether a recorded request answers one that was sent. Interactions that were not
     recorded anew are dropped, unless `keeps_unrecorded`. With `is_one_moment` all is taken from one recording, as the
-    clock is set to its time. An old file that is no cassette is replaced.
+    clock is set to its time. An old file that is no cassette is replaced. `fetch` is described by `load_document`.
     """
     try:
-        before, old_time = _read(old, path)
+        before, old_time = _read(old, path, fetch)
     except CassetteFormatError:
         return new
-    after, new_time = _read(new, path)
+    after, new_time = _read(new, path, fetch)
     _pair(before, after)
     if keeps_volatile:
         _keep(before, after, old_time, new_time, answers)
@@ -99,12 +101,12 @@ def _closed(document: Document) -> bytes:
     return (octets if octets.endswith(b"\n") else octets + b"\n") + TERMINATOR
 
 
-def _read(data: bytes, path: str) -> tuple[list[_Recorded], float | None]:
+def _read(data: bytes, path: str, fetch: Fetch | None) -> tuple[list[_Recorded], float | None]:
     """Read the interactions and facts of a cassette, and when it was recorded."""
     recorded: list[_Recorded] = []
     time_s: float | None = None
     for document in scan(data, path) if data else []:
-        value = document.load(path)
+        value = document.load(path, fetch)
         if isinstance(value, Header):
             time_s = moment_of(value.recorded.encode()) if value.recorded is not None else None
         elif isinstance(value, TLSFacts):

@@ -12,10 +12,11 @@ import os
 import secrets
 import stat
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from cassette_http.cassette import yaml_format
+from cassette_http.cassette.blobs import BlobFolder
 from cassette_http.cassette.files import APPEND, CREATE, READ, Files
 from cassette_http.cassette.model import Header
 from cassette_http.cassette.yaml_format import BEGINNING, TERMINATOR, Documents
@@ -32,9 +33,10 @@ ENDING = b"\n" + TERMINATOR
 class Store:
     """The file at `path`. Safe for threads, processes and forks; make one per block that uses the cassette.
 
-    `header` opens a new file. With `sync`, each document is on the disk itself, not only with the system, when `append`
-    returns. `settle(old, new)` gets the octets of both files (of the old one none, if it is missing) when a rewrite is
-    committed, and returns those that the file shall have.
+    `header` opens a new file. Bodies of more than `blob_threshold` octets get files of their own (`put_aside`). With
+    `sync`, each document is on the disk itself, not only with the system, when `append` returns. `settle(old, new)`
+    gets the octets of both files (of the old one none, if it is missing) when a rewrite is committed, and returns those
+    that the file shall have.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Store:
         rewrite: bool = False,
         settle: Callable[[bytes, bytes], bytes] | None = None,
         sync: bool = False,
+        blob_threshold: int | None = None,
         files: Files | None = None,
     ) -> None:
         self.path = Path(path)
@@ -56,6 +59,7 @@ class Store:
         # A link stays a link: what it points to is written.
         self._target = os.path.realpath(self.path)
         self._written = self._target
+        self.blobs = BlobFolder(self._target, blob_threshold, self._files)
         if rewrite:
             folder, name = os.path.split(self._target)
             self._written = os.path.join(folder, f".{name}.{self._owner}-{secrets.token_hex(4)}.new")
@@ -102,7 +106,7 @@ class Store:
                 self._files.lock(fd, shared=True)
             status = self._files.fstat(fd)
             self._refuse_irregular(status)
-            return self._read(fd, status.st_size)
+            return self._files.read_all(fd, status.st_size)
         except OSError as exc:
             raise CassetteFormatError(str(self.path), None, f"cannot be read: {exc.strerror}") from exc
         finally:
@@ -116,17 +120,6 @@ class Store:
             raise CassetteFormatError(path, None, "is no regular file (but a pipe, a socket or a device)")
         if status.st_size > LARGEST_CASSETTE_OCTETS:
             raise CassetteFormatError(path, None, _too_large(status.st_size))
-
-    def _read(self, fd: int, count: int) -> bytes:
-        parts: list[bytes] = []
-        offset = 0
-        while offset < count:
-            part = self._files.read(fd, count - offset, offset)
-            if not part:
-                break
-            parts.append(part)
-            offset += len(part)
-        return b"".join(parts)
 
     # --- writing ---
 
@@ -153,6 +146,16 @@ class Store:
             except OSError as exc:
                 raise self._failed(exc) from exc
 
+    def put_aside(self, content: bytes) -> str | None:
+        """Give a content a file of its own if it is a large one, and the reference to write instead.
+
+        Raises CassetteNotWritable.
+        """
+        try:
+            return self.blobs.put(content) if self.failure is None else None
+        except OSError as exc:
+            raise self._failed(exc) from exc
+
     def adopt(self, convert: Callable[[bytes], Iterable[bytes]]) -> None:
         """Take the file for a cassette of another recorder; the first append makes one of ours of it.
 
@@ -165,7 +168,7 @@ class Store:
         """The documents of the file if it is still to be converted: another process may have done so."""
         if self._convert is None or self._is_rewrite:
             return None
-        data = self._read(fd, self._files.fstat(fd).st_size)
+        data = self._files.read_all(fd, self._files.fstat(fd).st_size)
         if data.startswith(BEGINNING) or not data:
             self._convert = None
             return None
@@ -241,7 +244,7 @@ class Store:
         ):
             if length > LARGEST_CASSETTE_OCTETS:
                 raise CassetteFormatError(str(self.path), None, _too_large(length))
-            good, needs_terminator = yaml_format.intact_length(self._read(fd, length), str(self.path))
+            good, needs_terminator = yaml_format.intact_length(self._files.read_all(fd, length), str(self.path))
             if good < length:
                 self._files.truncate(fd, good)
                 length = good
@@ -261,10 +264,14 @@ class Store:
         self.failure.errno = exc.errno
         return self.failure
 
-    def replace(self, documents: Mapping[bytes, bytes]) -> None:
-        """Put other texts in the place of documents, both as for `append`; a kill leaves the old file or the new one.
+    def replace(self, old: Sequence[bytes], new: Sequence[bytes], order: Sequence[int] | None = None) -> None:
+        """Put `new` documents in the place of `old` ones, all as for `append`.
 
-        For secrets that are recognised only after a document with them was written. Raises CassetteNotWritable.
+        A kill leaves the old file or the new one. `old` are in the order in which they were appended; others may lie
+        between. With `order` they are arranged anew: it gives the position in `new` of each that is to stand there. If
+        some of the old ones are not there any more, the others stay where they are. For secrets that are recognised
+        only after a document with them was written, and for requests that were not answered in turn. Raises
+        CassetteNotWritable.
         """
         if self._pid != os.getpid():
             self._leave_parent()
@@ -273,19 +280,29 @@ class Store:
                 return
             try:
                 with self._locked() as fd:
-                    fd, length = self._write_replaced(self._read(fd, self._files.fstat(fd).st_size), documents)
+                    data = self._files.read_all(fd, self._files.fstat(fd).st_size)
+                    fd, length = self._put_in_place(self._replaced(data, old, new, order))
                 self._close()
                 self._fd, self._good_length, self._needs_sync = fd, length, True
             except OSError as exc:
                 raise self._failed(exc, "its documents stay as they are") from exc
 
-    def _write_replaced(self, data: bytes, documents: Mapping[bytes, bytes]) -> tuple[int, int]:
+    def _replaced(self, data: bytes, old: Sequence[bytes], new: Sequence[bytes], order: Sequence[int] | None) -> bytes:
+        places: list[tuple[int, int, int]] = []  # start, stop, position in `old`
+        documents = yaml_format.scan(data, str(self.path))
+        behind = len(documents)
+        for position in range(len(old) - 1, -1, -1):
+            at = next((at for at in range(behind - 1, -1, -1) if documents[at].octets == old[position]), None)
+            if at is not None:
+                behind = at
+                places.append((documents[at].start, documents[at].end, position))
+        if order is not None and len(places) == len(old):
+            places = [(start, stop, order[position]) for start, stop, position in places]
         parts, at = [], 0
-        for document in yaml_format.scan(data, str(self.path)):
-            if document.octets in documents:
-                parts += [data[at : document.start], documents[document.octets]]
-                at = document.end
-        return self._put_in_place(b"".join([*parts, data[at:]]))
+        for start, stop, position in reversed(places):
+            parts += [data[at:start], new[position]]
+            at = stop
+        return b"".join([*parts, data[at:]])
 
     def _put_in_place(self, data: bytes) -> tuple[int, int]:
         """Write another file, and let it take the place of the one at the path; give its descriptor and length."""
@@ -359,7 +376,7 @@ class Store:
         if self._settle is None:
             self._take_place(self._fd)
             return
-        new = self._read(self._fd, self._files.fstat(self._fd).st_size)
+        new = self._files.read_all(self._fd, self._files.fstat(self._fd).st_size)
         with self._old_locked() as old:
             result = self._settle(old, new)
             if result == old:
@@ -389,7 +406,7 @@ class Store:
                 if self._files.lock(fd):
                     stack.callback(self._files.unlock, fd)
                 if self._is_at(self._target, fd):
-                    old = self._read(fd, self._files.fstat(fd).st_size)
+                    old = self._files.read_all(fd, self._files.fstat(fd).st_size)
                     if self._convert is not None and old and not old.startswith(BEGINNING):
                         old = self._header + _terminated(self._convert(old))
                     if os.name == "nt":

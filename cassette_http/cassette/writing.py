@@ -5,9 +5,9 @@ What the reader derives, or takes for granted, is left out; so the writer asks t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from cassette_http.cassette import body_forms
 from cassette_http.cassette.model import (
@@ -32,7 +32,9 @@ from cassette_http.cassette.reading import (
 )
 from cassette_http.cassette.scalars import binary, flow, plain, text_block
 
-__all__ = ["dump_header", "dump_interaction", "dump_tls", "fields_block", "origin_text"]
+__all__ = ["PutAside", "dump_header", "dump_interaction", "dump_tls", "fields_block", "origin_text"]
+
+PutAside: TypeAlias = Callable[[bytes], "str | None"]
 
 # Times of small, single answers only make noise in diffs.
 SHORTEST_TIME_SHOWN_S = 0.1
@@ -64,10 +66,11 @@ def dump_tls(facts: TLSFacts) -> bytes:
     return "".join(lines).encode()
 
 
-def dump_interaction(interaction: Interaction) -> bytes:
+def dump_interaction(interaction: Interaction, put_aside: PutAside = lambda content: None) -> bytes:
     """Write an interaction as a document, without its terminator.
 
-    Times are rounded to milliseconds; `load_document` gives everything else back as it was.
+    Times are rounded to milliseconds; `load_document` gives everything else back as it was. `put_aside` is asked for
+    each body, without chunks, and gives the reference to write instead if it has kept it elsewhere.
     """
     request = interaction.request
     parts: list[str] = []
@@ -76,12 +79,12 @@ def dump_interaction(interaction: Interaction) -> bytes:
         if interaction.via is not None:
             parts.append(f"via: {origin_text(interaction.via)}\n")
     else:
-        _write_request(request, parts)
+        _write_request(request, parts, put_aside)
     wire: list[str] = []
     track = interaction.track
     octets = track.octets
     if octets:
-        _write_response(octets, parts, wire)
+        _write_response(octets, parts, wire, put_aside)
     if track.failure is not None:
         parts.append(f"failure: {_failure_text(track.failure)}\n")
     if interaction.repeat is not None:
@@ -92,7 +95,7 @@ def dump_interaction(interaction: Interaction) -> bytes:
     return "".join(parts).encode()
 
 
-def _write_request(request: Request, parts: list[str]) -> None:
+def _write_request(request: Request, parts: list[str], put_aside: PutAside) -> None:
     wire: list[str] = []
     head = request.head_octets.decode("latin-1")
     line, _, section = head.partition("\r\n")
@@ -121,7 +124,7 @@ def _write_request(request: Request, parts: list[str]) -> None:
             wire.append(f"version: {version}")
         lower = fields.lower()
     if request.body_octets:
-        _write_body("request", request.body_octets, lower, parts, wire)
+        _write_body("request", request.body_octets, lower, parts, wire, put_aside)
     if wire:
         parts.append("request wire: {" + ", ".join(wire) + "}\n")
 
@@ -145,7 +148,7 @@ def _keys_to_show(method: str, url: str, target: str, origin: Origin) -> tuple[b
     return True, True
 
 
-def _write_response(octets: bytes, parts: list[str], wire: list[str]) -> None:
+def _write_response(octets: bytes, parts: list[str], wire: list[str], put_aside: PutAside) -> None:
     start = 0
     interim: list[str] = []
     while True:
@@ -171,7 +174,7 @@ def _write_response(octets: bytes, parts: list[str], wire: list[str]) -> None:
         if version != USUAL_VERSION:
             wire.append(f"version: {version}")
         if start < len(octets):
-            _write_body("response", octets[start:], fields.lower(), parts, wire)
+            _write_body("response", octets[start:], fields.lower(), parts, wire, put_aside)
         return
     if interim and start == len(octets):
         # A failure came before the final response.
@@ -191,9 +194,11 @@ def _with_lf(section: str) -> str | None:
     return fields if len(fields) + fields.count("\n") + 2 == len(section) else None
 
 
-def _write_body(whose: str, octets: bytes, fields: str, parts: list[str], wire: list[str]) -> None:
-    form = body_forms.take_apart(octets, fields)
-    if form.value:
+def _write_body(whose: str, octets: bytes, fields: str, parts: list[str], wire: list[str], put_aside: PutAside) -> None:
+    form = body_forms.take_apart(octets, fields, put_aside)
+    if form.blob is not None:
+        parts.append(f"{whose} body: {{blob: {form.blob}, octets: {len(form.value)}}}\n")
+    elif form.value:
         if isinstance(form.value, str):
             parts.append(f"{whose} body: {text_block(form.value)}")
         else:

@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, overload
 
 from cassette_http.cassette.model import Header, Interaction, TLSFacts
-from cassette_http.cassette.reading import is_canonical_beginning, load_document
+from cassette_http.cassette.reading import Fetch, is_canonical_beginning, load_document
 from cassette_http.cassette.writing import dump_header, dump_interaction, dump_tls
 from cassette_http.errors import CassetteFormatError, CassetteWarning
 
@@ -70,10 +70,13 @@ class Document(NamedTuple):
         """The line of the file that the document begins in, from 1."""
         return self.data.count(b"\n", 0, self.start) + 1
 
-    def load(self, path: str) -> Interaction | TLSFacts | Header:
-        """Build what the document says. Raises CassetteFormatError, which names `path` and the line in the file."""
+    def load(self, path: str, fetch: Fetch | None = None) -> Interaction | TLSFacts | Header:
+        """Build what the document says. Raises CassetteFormatError, which names `path` and the line in the file.
+
+        `fetch` is described by `load_document`.
+        """
         try:
-            return load_document(self.octets, path, 1)
+            return load_document(self.octets, path, 1, fetch)
         except CassetteFormatError as error:
             # Lines are counted only now: it takes a walk through the file.
             line = None if error.line is None else self.line + error.line - 1
@@ -195,7 +198,7 @@ def _is_torn(octets: bytes) -> bool:
     if not octets.endswith(b"\n") or is_canonical_beginning(octets):
         return True
     try:
-        load_document(octets, "", 1)
+        load_document(octets, "", 1, lambda reference, count: b"")
     except CassetteFormatError:
         return True
     return False

@@ -661,7 +661,7 @@ def test_documents_are_replaced_and_others_may_follow(rewrite: bool, tmp_path: P
     one, two, new, last = (b"request: GET http://api.test/%s\n" % name for name in (b"1", b"2", b"new", b"last"))
     store.append(one)
     store.append(two)
-    store.replace({one: new})
+    store.replace([one], [new])
     store.append(last)
     store.commit()
     assert [document.octets for document in Store(path).load()][1:] == [new, two, last]
@@ -684,6 +684,6 @@ def test_failed_replacement_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     old = path.read_bytes()
     files.is_full = True
     with pytest.raises(CassetteNotWritable, match="No space left"):
-        store.replace({one: b"request: GET http://api.test/new\n"})
+        store.replace([one], [b"request: GET http://api.test/new\n"])
     assert path.read_bytes() == old
     assert [file.name for file in tmp_path.iterdir()] == ["cassette.yaml"]

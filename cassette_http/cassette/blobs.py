@@ -1,0 +1,114 @@
+"""Large bodies lie in files of their own beside the cassette, named by what they hold: `blobs/<sha256>`.
+
+One is written before the document that names it, and verified when it is read. None is ever changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterator
+from hashlib import sha256
+
+from cassette_http.cassette.files import CREATE, READ, Files
+
+__all__ = ["BlobFolder", "blob_names", "blob_sizes", "reference_to"]
+
+FOLDER = "blobs"
+LARGEST_BLOB_OCTETS = 1 << 30
+
+_REFERENCE = re.compile(rb"\{blob: blobs/([0-9a-f]{64}), octets: ([0-9]{1,12})\}")
+
+
+def blob_names(data: bytes) -> set[str]:
+    """The names of the blobs that the octets of a cassette, or of a document, speak of."""
+    return {name.decode("ascii") for name, _ in _REFERENCE.findall(data)}
+
+
+def blob_sizes(data: bytes) -> list[int]:
+    """How many octets the blobs have."""
+    return [int(octets) for _, octets in _REFERENCE.findall(data)]
+
+
+def reference_to(content: bytes) -> str:
+    """What a document has in the place of a content that lies in a blob."""
+    return f"{FOLDER}/{sha256(content).hexdigest()}"
+
+
+class BlobFolder:
+    """The folder `blobs` beside the cassette at `path`; bodies of more than `threshold` octets go there, None: none."""
+
+    def __init__(self, path: str, threshold: int | None, files: Files) -> None:
+        self.path = os.path.join(os.path.dirname(path), FOLDER)
+        self.made: set[str] = set()
+        """Those that were not there before."""
+        self._threshold, self._files = threshold, files
+
+    def put(self, content: bytes) -> str | None:
+        """Keep a content if it is a large one, and give the reference to write instead. Raises OSError."""
+        if self._threshold is None or len(content) <= self._threshold:
+            return None
+        reference = reference_to(content)
+        name = reference.rpartition("/")[2]
+        with contextlib.suppress(FileNotFoundError):
+            if self._files.stat(os.path.join(self.path, name)).st_size == len(content):
+                return reference
+        self._write(name, content)
+        return reference
+
+    def _write(self, name: str, content: bytes) -> None:
+        self._files.make_folders(self.path)
+        new = os.path.join(self.path, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.new")
+        fd = self._files.open(new, CREATE)
+        try:
+            try:
+                view = memoryview(content)
+                while view:
+                    view = view[self._files.write(fd, view) :]
+                self._files.fsync(fd)
+            finally:
+                self._files.close(fd)
+            self._files.rename(new, os.path.join(self.path, name))
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self._files.remove(new)
+            raise
+        self.made.add(name)
+
+    def fetch(self, reference: str, octets: int) -> bytes:
+        """Read the content of a blob, which must have so many octets. Raises ValueError, which says what is wrong."""
+        name = reference.rpartition("/")[2]
+        path = os.path.join(self.path, name)
+        try:
+            status = self._files.stat(path)
+            if not stat.S_ISREG(status.st_mode) or status.st_size != octets or octets > LARGEST_BLOB_OCTETS:
+                raise ValueError(f"lies in {path}, which is not a file of {octets:,} octets any more; {_REPAIR}")
+            fd = self._files.open(path, READ)
+            try:
+                content = self._files.read_all(fd, octets)
+            finally:
+                self._files.close(fd)
+        except FileNotFoundError:
+            raise ValueError(f"lies in {path}, which is missing; {_REPAIR}") from None
+        except OSError as error:
+            raise ValueError(f"lies in {path}, which cannot be read: {error.strerror}") from error
+        if sha256(content).hexdigest() != name:
+            raise ValueError(f"lies in {path}, whose content was changed; {_REPAIR}")
+        return content
+
+    def remove(self, names: set[str]) -> None:
+        """Remove blobs, if they are there."""
+        for name in names:
+            with contextlib.suppress(OSError):
+                self._files.remove(os.path.join(self.path, name))
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the blobs that are there."""
+        with contextlib.suppress(OSError):
+            yield from sorted(name for name in os.listdir(self.path) if re.fullmatch("[0-9a-f]{64}", name))
+
+
+_REPAIR = "it belongs to the cassette: restore it, or record again"
