@@ -28,7 +28,7 @@ from cassette_http.client.errors import (
 )
 from cassette_http.client.inbox import Inbox, WithArrivals, can_look, has_unasked_octets
 from cassette_http.client.message import HTTPMessage, build_message
-from cassette_http.client.response import HTTPResponse
+from cassette_http.client.response import HTTPResponse, ordinary_response
 from cassette_http.transport import base
 from cassette_http.transport.live import DEFAULT_TIMEOUT
 from cassette_http.wire.content import chunk, last_chunk
@@ -50,6 +50,37 @@ class HTTPConnection:
     package's `_MAXHEADERS`), `transport` opens the streams of this connection (default: the transport in use
     at each connect).
     """
+
+    # What is not among these a program has put there, and it may be there to replace something.
+    __slots__ = (
+        "__dict__",
+        "__response",
+        "__state",
+        "__weakref__",
+        "_buffer",
+        "_create_connection",
+        "_expects_continue",
+        "_follows_current",
+        "_heads",
+        "_inbox",
+        "_is_in_body",
+        "_is_shared",
+        "_method",
+        "_opened_by",
+        "_raw_proxy_headers",
+        "_stream",
+        "_tunnel_headers",
+        "_tunnel_host",
+        "_tunnel_port",
+        "_was_used",
+        "_watch",
+        "blocksize",
+        "host",
+        "max_response_headers",
+        "port",
+        "source_address",
+        "timeout",
+    )
 
     _http_vsn = 11
     _http_vsn_str = "HTTP/1.1"
@@ -89,6 +120,7 @@ class HTTPConnection:
         self._opened_by: base.Transport | None = None
         self._was_used = False
 
+        self._heads = sending.HeadWriter()
         self._buffer: list[bytes] = []
         self._method: str | None = None
         self._expects_continue = False
@@ -255,48 +287,39 @@ class HTTPConnection:
 
         Returns False, with nothing done, if there is: special cases and errors are for the general path.
         """
-        if self.__state != IDLE or (body is not None and type(body) is not bytes) or not self._is_ordinary():
+        kind, inbox = type(self), self._inbox
+        if (
+            self.__state != IDLE
+            or inbox is None
+            or kind not in _ORDINARY_KINDS
+            or (kind.send, kind.putrequest, kind.putheader, kind.endheaders, kind._http_vsn_str) != _METHODS
+            or kind.debuglevel > 0
+            or self.__dict__
+            or self._buffer
+            or self._tunnel_host
+        ):
             return False
-        host_line = sending.host_line(self.host, None if self.port == self.default_port else self.port)
-        head = sending.ordinary_head(method, url, host_line, headers.items(), body)
-        if head is None or (body is not None and len(body) > sending.SLICE_OCTETS):
+        port = None if self.port == kind.default_port else self.port
+        request = self._heads.write(method, url, self.host, port, headers, body)
+        if request is None:
             return False
-        self._drop_unusable_stream()
-        if self._stream is None:
-            if not self.auto_open:
-                return False
-            self.connect()
+        if inbox.is_between_responses and self._opened_by is base.current() and not inbox.has_arrivals():
+            self.__response = None
+        else:
+            self._drop_unusable_stream()
+            if self._stream is None:
+                if not self.auto_open:
+                    return False
+                self.connect()
         self._method = method
         self.__state = REQUEST_SENT
-        sys.audit("http.client.send", self, head)
+        sys.audit("http.client.send", self, request)
         if body:
             sys.audit("http.client.send", self, body)
-            head += body
-        self._stream.sendall(head)
+            request += body
+        self._stream.sendall(request)
         self._is_in_body = True
         return True
-
-    def _is_ordinary(self) -> bool:
-        """Whether `request` may pass the methods by that make its general path."""
-        own = self.__dict__
-        return (
-            type(self) in _ORDINARY_KINDS
-            and self._inbox is not None
-            and self.debuglevel == 0
-            and not self._buffer
-            and not self._tunnel_host
-            and "send" not in own
-            and "putheader" not in own
-            and "putrequest" not in own
-            and "endheaders" not in own
-            and "_http_vsn" not in own
-            and "_http_vsn_str" not in own
-            and HTTPConnection.send is _send
-            and HTTPConnection.putheader is _putheader
-            and HTTPConnection.putrequest is _putrequest
-            and HTTPConnection.endheaders is _endheaders
-            and HTTPConnection._http_vsn_str == "HTTP/1.1"
-        )
 
     def _send_request(self, method: str, url: str, body: Any, headers: Headers, encode_chunked: bool) -> None:
         fields = list(headers.items() if hasattr(headers, "items") else headers)
@@ -439,15 +462,10 @@ class HTTPConnection:
             self.__response = None
         if self.__state != REQUEST_SENT or self.__response is not None:
             raise ResponseNotReady(self.__state)
-        response = self._new_response(self._method)
         try:
-            response.begin()
+            response = self._ordinary_response() or self._any_response()
         except ConnectionError:
-            response.close()
             self.close()
-            raise
-        except BaseException:
-            response.close()
             raise
         if self._watch is not None and self._watch.is_cut_short:
             # The peer could not tell where a next request begins.
@@ -462,8 +480,28 @@ class HTTPConnection:
             self.__response = response
         return response
 
+    def _ordinary_response(self) -> HTTPResponse | None:
+        inbox = self._inbox
+        if inbox is None or self._is_shared or self.response_class is not HTTPResponse or self.debuglevel > 0:
+            return None
+        response = ordinary_response(inbox, self._method or "", self.max_response_headers)
+        if response is not None:
+            inbox.is_between_responses = False
+        return response
+
+    def _any_response(self) -> HTTPResponse:
+        response = self._new_response(self._method)
+        try:
+            response.begin()
+        except BaseException:
+            response.close()
+            raise
+        return response
+
     def _new_response(self, method: str | None) -> HTTPResponse:
         inbox, kind = self._inbox, self.response_class
+        if inbox is not None:
+            inbox.is_between_responses = False
         if kind is HTTPResponse and inbox is not None and not self._is_shared:
             source: Any = inbox
         else:
@@ -508,6 +546,8 @@ class HTTPConnection:
 
 class HTTPSConnection(HTTPConnection):
     """A connection over TLS; by default certificate and host name are verified."""
+
+    __slots__ = ("_context", "cert_file", "key_file")
 
     default_port = HTTPS_PORT
 
@@ -566,12 +606,15 @@ class HTTPSConnection(HTTPConnection):
         self._adopt(stream)
 
 
-# What a subclass or a program may replace, and `request` then has to call.
+# What a subclass or a program may replace, and `request` then has to heed.
 _ORDINARY_KINDS = frozenset({HTTPConnection, HTTPSConnection})
-_send = HTTPConnection.send
-_putheader = HTTPConnection.putheader
-_putrequest = HTTPConnection.putrequest
-_endheaders = HTTPConnection.endheaders
+_METHODS = (
+    HTTPConnection.send,
+    HTTPConnection.putrequest,
+    HTTPConnection.putheader,
+    HTTPConnection.endheaders,
+    HTTPConnection._http_vsn_str,
+)
 
 
 def create_https_context(http_version: int) -> ssl.SSLContext:

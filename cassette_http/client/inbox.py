@@ -12,8 +12,10 @@ import socket
 import ssl
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, BinaryIO, Literal
 
+from cassette_http.client.heads import Head
 from cassette_http.transport.base import Stream
 from cassette_http.wire.content import ChunkedDecoder
 from cassette_http.wire.grammar import MAX_READ_OCTETS
@@ -29,19 +31,37 @@ class Inbox:
     To be used by one response at a time. It never closes the stream on its own.
     """
 
-    __slots__ = ("_buffer", "_end", "_failure", "_poll", "_start", "_view", "is_at_end", "stream")
+    __slots__ = (
+        "_at",
+        "_failure",
+        "_octets",
+        "_pending",
+        "_poll",
+        "_receive",
+        "is_at_end",
+        "is_between_responses",
+        "last_head",
+        "stream",
+    )
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
+        # Whether all responses up to here were read to their end; those who read them say so.
+        self.is_between_responses = True
+        # No more is to be read from the stream, as it has ended or failed.
         self.is_at_end = False
-        self._buffer = bytearray(BUFFER_OCTETS)
-        self._view = memoryview(self._buffer)
-        self._start = self._end = 0
+        # The head of the last response, which the next one is likely to repeat.
+        self.last_head: Head | None = None
+        # What has arrived; from `_at` on it was not read yet.
+        self._octets = b""
+        self._at = 0
         self._failure: OSError | None = None
         self._poll = _poll_for_input(stream)
+        self._pending = stream.pending if isinstance(stream, ssl.SSLSocket) else None
+        self._receive = _receiver(stream)
 
     def __len__(self) -> int:
-        return self._end - self._start
+        return len(self._octets) - self._at
 
     def __bool__(self) -> bool:
         return True
@@ -52,9 +72,10 @@ class Inbox:
             limit = sys.maxsize
         pieces: list[bytes] = []
         while True:
-            stop = min(self._end, self._start + limit)
-            line_end = self._buffer.find(b"\n", self._start, stop) + 1
-            piece = self._take((line_end or stop) - self._start)
+            stop = min(len(self._octets), self._at + limit)
+            line_end = self._octets.find(b"\n", self._at, stop) + 1
+            piece = self._octets[self._at : line_end or stop]
+            self._at += len(piece)
             pieces.append(piece)
             limit -= len(piece)
             if line_end or not limit or not self.fill():
@@ -62,8 +83,10 @@ class Inbox:
 
     def read(self, count: int = -1) -> bytes:
         """Read exactly `count` octets, or up to the end of the stream."""
-        if 0 <= count <= self._end - self._start:
-            return self._take(count)
+        at = self._at
+        if 0 <= count <= len(self._octets) - at:
+            self._at = at + count
+            return self._octets[at : self._at]
         if count > BUFFER_OCTETS:
             return self._read_large(count)
         pieces = []
@@ -94,8 +117,8 @@ class Inbox:
         """Read what is there, at most `count` octets; wait only if nothing is."""
         if not count:
             return b""
-        if self._start < self._end or self.fill():
-            return self._take(self._end - self._start if count < 0 else min(count, self._end - self._start))
+        if self._at < len(self._octets) or self.fill():
+            return self._take(len(self) if count < 0 else min(count, len(self)))
         return b""
 
     def readinto(self, target: Any) -> int:
@@ -103,68 +126,80 @@ class Inbox:
         view = memoryview(target).cast("B")
         done = 0
         while done < len(view):
-            if self._start == self._end and len(view) - done >= BUFFER_OCTETS:
-                received = self._receive(view[done : done + MAX_READ_OCTETS])
-            elif self._start < self._end or self.fill():
-                received = min(len(view) - done, self._end - self._start)
-                view[done : done + received] = self._view[self._start : self._start + received]
-                self._start += received
+            if self._at < len(self._octets):
+                octets = self._take(min(len(view) - done, len(self)))
+                received = len(octets)
+                view[done : done + received] = octets
+            elif len(view) - done >= BUFFER_OCTETS:
+                received = self._receive_into(view[done : done + MAX_READ_OCTETS])
+                if not received:
+                    break
             else:
-                break
-            if not received:
-                break
+                if not self.fill():
+                    break
+                continue
             done += received
         return done
 
     def peek(self, count: int = -1) -> bytes:
         """Show what is there, at most `count` octets, and wait only if nothing is."""
-        if self._start == self._end:
+        if self._at == len(self._octets):
             self.fill()
-        return bytes(self._view[self._start : self._end if count < 0 else min(self._end, self._start + count)])
+        return self._octets[self._at :] if count < 0 else self._octets[self._at : self._at + count]
 
     def fill(self) -> int:
         """Wait for more octets, to be read after those that are there; 0 at the end of the stream."""
-        if self._start == self._end:
-            self._start = self._end = 0
-        elif self._end == BUFFER_OCTETS:
-            rest = self._take(self._end - self._start)
-            self._start, self._end = 0, len(rest)
-            self._view[: self._end] = rest
-        count = self._receive(self._view[self._end :] if self._end else self._view)
-        self._end += count
-        return count
+        if self.is_at_end:
+            self._raise_failure()
+            return 0
+        octets = self._receive(BUFFER_OCTETS)
+        self.is_at_end = not octets
+        rest = self._octets[self._at :]
+        self._octets = rest + octets if rest else octets
+        self._at = 0
+        return len(octets)
+
+    def take_if_next(self, octets: bytes) -> bool:
+        """Read just these octets, if they come next, and are there after one read of the stream at most."""
+        if self._at == len(self._octets):
+            self.fill()
+        if not self._octets.startswith(octets, self._at):
+            return False
+        self._at += len(octets)
+        return True
 
     def take_head(self) -> bytes | None:
         """Read up to and including the first line of CRLF alone, if it is there after one read of the stream at most.
 
         Not if it is the very first line.
         """
-        if self._start == self._end:
+        if self._at == len(self._octets):
             self.fill()
-        end = self._buffer.find(b"\n\r\n", self._start, self._end)
-        return self._take(end + 3 - self._start) if end >= 0 else None
+        end = self._octets.find(b"\n\r\n", self._at)
+        return self._take(end + 3 - self._at) if end >= 0 else None
 
     def take_chunks(self, decoder: ChunkedDecoder, most: int) -> bytes:
         """Read what is there of chunked content as `decoder.take` does, without waiting."""
-        content, self._start = decoder.take(self._buffer, self._start, self._end, most)
+        content, self._at = decoder.take(self._octets, self._at, len(self._octets), most)
         return content
 
     def put_back(self, count: int) -> None:
         """Undo the last read, which was of so many octets."""
-        self._start -= count
+        self._at -= count
 
     def has_arrivals(self) -> bool:
         """Tell whether there are octets, or (as far as one can tell) more than silence on the stream."""
-        if self._start < self._end or self._poll is None:
+        if self._at < len(self._octets) or self._poll is None or self._poll.poll(0):
             return True
-        return bool(self._poll.poll(0))
+        # What TLS has decrypted does not show on the socket.
+        return self._pending is not None and self._pending() > 0
 
     def makefile(self, mode: Literal["rb"] = "rb") -> BinaryIO:
         """Hand everything over to a file object over the stream, for those who need a real one."""
         file = self.stream.makefile(mode)
-        if self._start == self._end and self._failure is None:
+        if self._at == len(self._octets) and self._failure is None:
             return file
-        rest = _Rest(self._take(self._end - self._start), self._failure, file)
+        rest = _Rest(self._take(len(self)), self._failure, file)
         self._failure = None
         return io.BufferedReader(rest)
 
@@ -173,39 +208,57 @@ class Inbox:
 
         None says that nothing came; b"" that the stream is at its end or broken (the next read will tell).
         """
-        if self.is_at_end or self._failure is not None:
+        if self.is_at_end:
             return b""
-        if self._start == self._end:
-            self._start = self._end = 0
-        count = None
+        octets = None
         end = time.monotonic() + wait_s
-        while count is None:
-            if self._end == BUFFER_OCTETS or not is_readable(self.stream, wait_s):
+        while octets is None:
+            if len(self) >= BUFFER_OCTETS or not is_readable(self.stream, wait_s):
                 return None
             try:
-                count = _receive_now(self.stream, self._view[self._end :])
+                octets = _receive_now(self.stream, BUFFER_OCTETS - len(self))
             except OSError as failure:
-                self._failure = failure
+                self._failure, self.is_at_end = failure, True
                 return b""
             wait_s = max(end - time.monotonic(), 0)
-        self.is_at_end = not count
-        self._end += count
-        return bytes(self._view[self._end - count : self._end])
+        self.is_at_end = not octets
+        self._octets, self._at = self._octets[self._at :] + octets, 0
+        return octets
 
     def _take(self, count: int) -> bytes:
-        start = self._start
-        self._start += count
-        return bytes(self._view[start : self._start])
+        start = self._at
+        self._at += count
+        return self._octets[start : self._at]
 
-    def _receive(self, target: Any) -> int:
-        if self._failure is not None:
-            failure, self._failure, self.is_at_end = self._failure, None, True
-            raise failure
+    def _receive_into(self, target: memoryview) -> int:
         if self.is_at_end:
+            self._raise_failure()
             return 0
         count = self.stream.recv_into(target)
         self.is_at_end = not count
         return count
+
+    def _raise_failure(self) -> None:
+        """Raise, once, the error that `look` has met."""
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
+
+def _receiver(stream: Any) -> Callable[[int], bytes]:
+    """A function that receives octets, at most so many."""
+    # Only of these types is it known that `recv` gives what `recv_into` gives.
+    if type(stream) is socket.socket or type(stream) is ssl.SSLSocket:
+        return stream.recv
+    buffer = bytearray()
+
+    def receive(most: int) -> bytes:
+        if len(buffer) < most:
+            buffer.extend(bytes(most - len(buffer)))
+        with memoryview(buffer) as view, view[:most] as target:
+            return bytes(target[: stream.recv_into(target)])
+
+    return receive
 
 
 def _poll_for_input(stream: Any) -> Any:
@@ -301,17 +354,18 @@ def _wait(stream: Any, wait_s: float | None, for_output: bool) -> bool:
     return bool(readable or writable)
 
 
-def _receive_now(stream: Any, target: Any) -> int | None:
-    """Receive from a readable stream without waiting; None if there was no content after all.
+def _receive_now(stream: Any, most: int) -> bytes | None:
+    """Receive up to `most` octets from a readable stream without waiting; None if there was no content after all.
 
     TLS has messages of its own (session tickets) that make its socket readable.
     """
+    target = memoryview(bytearray(most))
     if isinstance(stream, socket.socket) and not isinstance(stream, ssl.SSLSocket):
-        return int(stream.recv_into(target))
+        return bytes(target[: stream.recv_into(target)])
     timeout_s = stream.gettimeout()
     stream.settimeout(0)
     try:
-        return int(stream.recv_into(target))
+        return bytes(target[: stream.recv_into(target)])
     except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
         return None
     finally:
@@ -324,7 +378,7 @@ def has_unasked_octets(stream: Any) -> bool:
         return False
     try:
         if isinstance(stream, ssl.SSLSocket):
-            return bool(_receive_now(stream, bytearray(1)))
+            return bool(_receive_now(stream, 1))
         return bool(stream.recv(1, socket.MSG_PEEK))
     except OSError:
         # The request will meet the same error, and report it as for any connection.

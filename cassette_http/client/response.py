@@ -6,7 +6,6 @@ errors become those of `http.client`.
 
 from __future__ import annotations
 
-import functools
 import io
 import re
 import sys
@@ -24,18 +23,18 @@ from cassette_http.client.errors import (
     ResponseNotReady,
     UnknownProtocol,
 )
+from cassette_http.client.heads import Head, ordinary_head, read_head
 from cassette_http.client.inbox import Inbox
 from cassette_http.client.message import HTTPMessage, build_message, read_field_section, read_line
 from cassette_http.wire.content import ChunkedDecoder, Line
 from cassette_http.wire.errors import IncompleteMessage, LimitExceeded, MalformedMessage
-from cassette_http.wire.framing import FramingKind, is_persistent, response_framing
 from cassette_http.wire.grammar import MAX_INTERIM_RESPONSES, MAX_READ_OCTETS
-from cassette_http.wire.head import parse_fields, parse_status_line
+from cassette_http.wire.head import parse_status_line
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-__all__ = ["HTTPResponse", "InterimResponse"]
+__all__ = ["HTTPResponse", "InterimResponse", "ordinary_response"]
 
 Source: TypeAlias = Inbox | BinaryIO
 
@@ -60,33 +59,53 @@ class HTTPResponse(io.BufferedIOBase):
     - after 101, and after 2xx to CONNECT, `fp` reads what the peer sends in the new protocol.
     """
 
+    __slots__ = (
+        "_decoder",
+        "_head",
+        "_headers",
+        "_is_read_by_others",
+        "_is_upgrade",
+        "_max_fields",
+        "_method",
+        "_msg",
+        "_owns_stream",
+        "_source",
+        "_trailers",
+        "chunked",
+        "debuglevel",
+        "interim_responses",
+        "length",
+        "reason",
+        "status",
+        "url",
+        "version",
+        "will_close",
+    )
+
+    chunked: bool
+    # The octets of content that are still missing; None if nobody knows, as for chunked content.
+    length: int | None
+    reason: str
+    status: int
+    version: int
+    will_close: bool
+
     def __init__(self, sock: Any, debuglevel: int = 0, method: str | None = None, url: str | None = None) -> None:
         # An inbox is read directly, but subclasses may count on the file.
-        is_direct = isinstance(sock, Inbox) and type(self) is HTTPResponse
-        self._source = sock if is_direct else sock.makefile("rb")
+        is_direct = type(sock) is Inbox and type(self) is HTTPResponse
+        self._source: Source | None = sock if is_direct else sock.makefile("rb")
         self.debuglevel = debuglevel
         self._method = method
         self.url = url
         self.interim_responses: list[InterimResponse] = []
-
-    # What a response is before its head was read; on the class, as each response pays for each attribute.
-    _source: Source | None = None
-    _section: bytes | None = None
-    _headers: HTTPMessage | None = None
-    _msg: Any = None
-    _trailers: HTTPMessage | None = None
-    _decoder: ChunkedDecoder | None = None
-    _is_upgrade = False
-    _owns_stream = False
-    _is_read_by_others = False
-    _max_fields: int | None = None
-    version: int = UNKNOWN
-    status: int = UNKNOWN
-    reason: str = UNKNOWN
-    chunked: bool = UNKNOWN
-    will_close: bool = UNKNOWN
-    # The octets of content that are still missing; None if nobody knows, as for chunked content.
-    length: int | None = UNKNOWN
+        self._max_fields: int | None = None
+        self._head: Head | None = None
+        self._headers: HTTPMessage | None = None
+        self._msg: Any = None
+        self._trailers: HTTPMessage | None = None
+        self._decoder: ChunkedDecoder | None = None
+        self._is_upgrade = self._owns_stream = self._is_read_by_others = False
+        self.version = self.status = self.reason = self.chunked = self.will_close = self.length = UNKNOWN
 
     # --- the head -----------------------------------------------------------------------------------------
 
@@ -96,8 +115,30 @@ class HTTPResponse(io.BufferedIOBase):
         Raises RemoteDisconnected if the peer closes before the first octet, BadStatusLine, UnknownProtocol,
         LineTooLong, or another HTTPException.
         """
-        if self._section is not None or self._begin_quickly():
+        if self._head is not None:
             return
+        self._note(self._ordinary_head() or self._read_final_head())
+
+    def _note(self, head: Head) -> None:
+        facts = head.facts
+        self._head = head
+        self.status = facts.status
+        self.reason = facts.reason
+        self.version = facts.version
+        self.length = head.length
+        self.chunked = facts.is_chunked
+        self.will_close = facts.will_close
+        self._is_upgrade = facts.is_upgrade
+        if facts.is_chunked:
+            self._decoder = ChunkedDecoder()
+
+    def _ordinary_head(self) -> Head | None:
+        source = self._source
+        if type(source) is not Inbox or self.debuglevel > 0 or HTTPResponse._read_status is not _read_status:
+            return None
+        return _take_ordinary_head(source, self._method or "", max_fields(self._max_fields))
+
+    def _read_final_head(self) -> Head:
         version, status, reason, section = self._read_head()
         while 100 <= status < 200 and status != 101:
             if len(self.interim_responses) >= MAX_INTERIM_RESPONSES - 1:
@@ -111,45 +152,11 @@ class HTTPResponse(io.BufferedIOBase):
                 # Nothing follows, so this is all that the peer had to say; 100 alone would be no answer.
                 self.interim_responses.pop()
                 break
-        self._take_head(version, status, reason, section, section.split(b"\n"))
-
-    def _begin_quickly(self) -> bool:
-        """Do what `begin` does, for an ordinary head that has arrived whole; for others nothing, and False."""
-        source = self._source
-        if not isinstance(source, Inbox) or self.debuglevel > 0 or HTTPResponse._read_status is not _read_status:
-            return False
-        head = source.take_head()
-        if head is None:
-            return False
-        status_line, *lines = head.split(b"\n")
-        # A first empty line of LF alone would be the end of the head.
-        is_whole = lines.index(b"") == len(lines) - 1
-        if is_whole and len(lines) <= max_fields(self._max_fields) + 2 and len(status_line) < 100:
-            try:
-                version, status, reason = _known_status_line(status_line)
-            except MalformedMessage:
-                status = 0
-            if status == 101 or status >= 200:
-                self._take_head(version, status, reason, head[len(status_line) + 1 :], lines)
-                return True
-        source.put_back(len(head))
-        return False
-
-    def _take_head(self, version: str, status: int, reason: str, section: bytes, lines: list[bytes]) -> None:
-        """Note what the head says; `lines` are those of its `section`."""
-        self.status = status
-        self.reason = reason.strip()
-        self._section = section
-        framing_lines = _framing_lines(lines)
-        # What is long is not likely to come again.
-        decide = _remembered_fate if len(framing_lines) < 200 else _fate
+        self.status, self.reason = status, reason
         try:
-            fate = decide(version, status, self._method or "", framing_lines)
+            return read_head(version, status, reason, section, self._method or "")
         except MalformedMessage as error:
             raise HTTPException(str(error)) from error
-        self.version, self.length, self.chunked, self.will_close, self._is_upgrade = fate
-        if self.chunked:
-            self._decoder = ChunkedDecoder()
 
     def _read_head(self) -> tuple[str, int, str, bytes]:
         version, status, reason = self._read_status()
@@ -183,15 +190,16 @@ class HTTPResponse(io.BufferedIOBase):
 
         Raises IncompleteRead if all was asked for and the peer closes early; for chunked content always.
         """
-        if self._source is None:
+        source = self._source
+        if source is None:
             return self._ended()
-        if amt is not None and amt < 0:
-            amt = None
+        if amt is None or amt < 0:
+            if self.chunked:
+                return self._read_chunked(None)
+            return self._read_rest(source)
         if self.chunked:
             return self._read_chunked(amt)
-        if amt is None:
-            return self._read_rest()
-        data = _read_exactly(self._source, amt if self.length is None else min(amt, self.length))
+        data = _read_exactly(source, amt if self.length is None else min(amt, self.length))
         self._count(len(data), amt)
         return data
 
@@ -256,9 +264,16 @@ class HTTPResponse(io.BufferedIOBase):
         if self.length == 0 or (not received and wanted):
             self._close_conn()
 
-    def _read_rest(self) -> bytes:
-        source, length = self._source, self.length
-        data: bytes = source.read() if length is None else _read_exactly(source, length)  # type: ignore[union-attr]
+    def _read_rest(self, source: Source) -> bytes:
+        length = self.length
+        if length is not None and type(source) is Inbox and not self._owns_stream:
+            data = source.read(length)
+            if len(data) == length:
+                self._source, self.length = None, 0
+                source.is_between_responses = not self._is_upgrade
+                return data
+        else:
+            data = source.read() if length is None else _read_exactly(source, length)
         self._close_conn()
         if length is not None:
             self.length = length - len(data)
@@ -442,6 +457,7 @@ class HTTPResponse(io.BufferedIOBase):
         if isinstance(source, Inbox):
             if self._owns_stream:
                 source.stream.close()
+            source.is_between_responses = self._is_drained
         elif source is not None:
             source.close()
 
@@ -455,9 +471,13 @@ class HTTPResponse(io.BufferedIOBase):
         return self.length == 0 or self._is_read_by_others
 
     def __del__(self) -> None:
-        # Most responses are read to the end, and there is nothing left to close.
-        if self._source is not None or type(self) is not HTTPResponse:
-            super().__del__()
+        try:
+            if self._source is None and type(self) is HTTPResponse:
+                # Most responses are read to the end, and there is nothing left to close.
+                return
+        except AttributeError:  # a response that was never made
+            pass
+        super().__del__()
 
     def isclosed(self) -> bool:
         """Tell whether the content was read to its end, or the response closed."""
@@ -486,8 +506,8 @@ class HTTPResponse(io.BufferedIOBase):
     @property
     def headers(self) -> HTTPMessage:
         """The fields, as `msg`; None before `begin`. They are put together when somebody looks at them."""
-        if self._headers is None and self._section is not None:
-            self._headers = build_message(self._section)
+        if self._headers is None and self._head is not None:
+            self._headers = self._head.message()
         return self._headers  # type: ignore[return-value]
 
     @headers.setter
@@ -520,6 +540,11 @@ class HTTPResponse(io.BufferedIOBase):
 
         The items of a default that is iterable are joined as well.
         """
+        if self._headers is None and self._head is not None:
+            # As long as nobody can have changed the fields.
+            value = self._head.value(name)
+            if value is not None:
+                return value
         if self.headers is None:
             raise ResponseNotReady
         values: Iterable[Any] = self.headers.get_all(name) or default
@@ -553,60 +578,45 @@ class HTTPResponse(io.BufferedIOBase):
 _LIMITED = {"trailers": "trailers", "chunk extension": "bytes of chunk extensions"}
 
 
-# How the lines begin that framing and persistence depend on, and folded lines.
-_FRAMING_NAMES = (
-    b"connection",
-    b"content-length",
-    b"keep-alive",
-    b"proxy-connection",
-    b"transfer-encoding",
-    b" ",
-    b"\t",
-)
-_FRAMING_INITIALS = frozenset([b"c", b"C", b"k", b"K", b"p", b"P", b"t", b"T", b" ", b"\t"])
-
-
-def _framing_lines(lines: list[bytes]) -> bytes:
-    """The field lines that `_fate` depends on, and perhaps others; to parse all would cost more than all the rest."""
-    chosen = b"\n".join(
-        [line for line in lines if line[:1] in _FRAMING_INITIALS and line.lower().startswith(_FRAMING_NAMES)]
-    )
-    # A folded line belongs to the line before it, whichever that is.
-    return b"\n".join(lines) if b"\n " in chosen or b"\n\t" in chosen else chosen
-
-
-def _fate(version: str, status: int, method: str, lines: bytes) -> tuple[int, int | None, bool, bool, bool]:
-    """What a head says of the content and the connection.
-
-    The number of the version; the length if it is known; whether the content is chunked; whether the connection
-    ends with it; whether another protocol follows. Raises UnknownProtocol and MalformedMessage.
-    """
-    if version in ("HTTP/1.0", "HTTP/0.9"):
-        number = 10
-    elif version.startswith("HTTP/1."):
-        number = 11
-    else:
-        raise UnknownProtocol(version)
-    fields, _ = parse_fields(lines + b"\n")
-    framing = response_framing(status, fields, method)
-    is_tunnel = method == "CONNECT" and 200 <= status < 300
-    # Persistence is about further messages, which a tunnel does not carry.
-    ends = not is_tunnel and (framing.kind is FramingKind.CLOSE or not is_persistent(version, fields))
-    length = 0 if framing.kind is FramingKind.NONE else framing.length
-    return number, length, framing.kind is FramingKind.CHUNKED, ends, status == 101 or is_tunnel
-
-
-# Servers repeat themselves, so what both of these say is remembered.
-_known_status_line = functools.lru_cache(maxsize=256)(parse_status_line)
-_remembered_fate = functools.lru_cache(maxsize=256)(_fate)
-
 # What a program may replace, and a beginning then has to call.
 _read_status = HTTPResponse._read_status
+_METHODS = (HTTPResponse.__init__, HTTPResponse.begin, HTTPResponse._read_status)
+
+
+def ordinary_response(inbox: Inbox, method: str, most_fields: int | None) -> HTTPResponse | None:
+    """Begin a response if there is nothing unusual about its head, and it has arrived whole; else do nothing."""
+    if (HTTPResponse.__init__, HTTPResponse.begin, HTTPResponse._read_status) != _METHODS:
+        return None
+    head = _take_ordinary_head(inbox, method, max_fields(most_fields))
+    if head is None:
+        return None
+    response = HTTPResponse(inbox, 0, method)
+    response._max_fields = most_fields
+    response._note(head)
+    return response
+
+
+def _take_ordinary_head(inbox: Inbox, method: str, most_fields: int) -> Head | None:
+    """Read the head if there is nothing unusual about it, and it has arrived whole; else read nothing."""
+    last = inbox.last_head
+    if last is not None and last.method == method and inbox.take_if_next(last.octets):
+        if last.field_lines <= most_fields:
+            return last
+        inbox.put_back(len(last.octets))
+    octets = inbox.take_head()
+    if octets is None:
+        return None
+    head = ordinary_head(octets, method, most_fields)
+    if head is None:
+        inbox.put_back(len(octets))
+    else:
+        inbox.last_head = head
+    return head
 
 
 def _read_exactly(source: Any, count: int) -> bytes:
     """Read `count` octets, fewer at the end of the stream; memory grows with what arrives."""
-    if isinstance(source, Inbox):
+    if type(source) is Inbox:
         return source.read(count)
     if not count:
         return b""

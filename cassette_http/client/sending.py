@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import re
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -20,6 +20,7 @@ from cassette_http.wire.reader import ResponseReader
 
 __all__ = [
     "AnswerWatch",
+    "HeadWriter",
     "body_pieces",
     "check_method",
     "check_no_controls",
@@ -27,9 +28,7 @@ __all__ = [
     "encode_text",
     "field_line",
     "file_pieces",
-    "host_line",
     "host_value",
-    "ordinary_head",
     "split_host_port",
 ]
 
@@ -41,7 +40,10 @@ _METHODS_WITH_CONTENT = frozenset({"PATCH", "POST", "PUT"})
 
 _ORDINARY_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 # Fields that decide how a request is sent.
-_SPECIAL_FIELDS = frozenset({"accept-encoding", "content-length", "expect", "host", "transfer-encoding"})
+_SPECIAL_FIELDS = frozenset({"content-length", "expect", "transfer-encoding"})
+_ORDINARY_NAME = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+# With `python -b`, to compare str and bytes is an error, or is reported.
+_WARNS_OF_BYTES = sys.flags.bytes_warning > 0
 
 # A method is a token (RFC 9110 section 9.1); all that is refused is what could break the request line.
 _BAD_IN_METHOD = re.compile(r"[\0-\x20\x7f]")
@@ -122,61 +124,66 @@ def field_line(name: str | bytes, values: Iterable[str | bytes | int]) -> bytes:
     return name_octets + b": " + b"\r\n\t".join(encoded)
 
 
-def ordinary_head(
-    method: str, url: str, host_line: str, fields: Iterable[tuple[Any, Any]], body: bytes | None
-) -> bytes | None:
-    """Write the head of a request for which nothing special has to be done; None if it is not such a one.
+class HeadWriter:
+    """Writes the heads of requests for which nothing special has to be done, as `HTTPConnection` does line by line.
 
-    The result is what `HTTPConnection` puts together line by line; what it would refuse gives None.
+    Programs repeat themselves, so the last fields are remembered; by each connection its own, as they may be secret.
     """
-    if method not in _ORDINARY_METHODS or url[:1] != "/" or not _is_ordinary_target(url):
-        return None
-    has_host = has_encoding = False
-    lines = []
-    for name, value in fields:
-        if type(name) is not str or type(value) is not str or not _is_ordinary_name(name):
+
+    __slots__ = ("_behind_length", "_fields", "_up_to_length")
+
+    def __init__(self) -> None:
+        self._fields: tuple[Any, ...] = ()
+        self._up_to_length = self._behind_length = ""
+
+    def write(
+        self, method: str, url: str, host: str, port: int | None, headers: dict[Any, Any], body: bytes | None
+    ) -> bytes | None:
+        """Write a head with its empty line; None if this is no ordinary request. No `port` stands for the default."""
+        if method not in _ORDINARY_METHODS or type(url) is not str or url[:1] != "/":
             return None
-        lowered = name.lower()
-        if lowered in _SPECIAL_FIELDS:
-            if lowered == "host":
-                has_host = True
-            elif lowered == "accept-encoding":
-                has_encoding = True
-            else:
+        if not url.isascii() or not url.isprintable() or " " in url:
+            return None
+        length = ""
+        if body is not None:
+            if type(body) is not bytes or len(body) > SLICE_OCTETS:
                 return None
-        lines.append(f"{name}: {value}\r\n")
+            length = f"Content-Length: {len(body)}\r\n"
+        elif method in _METHODS_WITH_CONTENT:
+            length = "Content-Length: 0\r\n"
+        fields = (host, port, *headers.items())
+        if _WARNS_OF_BYTES or fields != self._fields:
+            lines = _ordinary_lines(host, port, headers)
+            if lines is None:
+                return None
+            self._up_to_length, self._behind_length = lines
+            self._fields = fields
+        return f"{method} {url} HTTP/1.1\r\n{self._up_to_length}{length}{self._behind_length}".encode("latin-1")
+
+
+def _ordinary_lines(host: str, port: int | None, headers: dict[Any, Any]) -> tuple[str, str] | None:
+    """Write the fields before Content-Length, and those behind it with the empty line; None if one is special."""
+    given = set()
+    lines = []
+    for name, value in headers.items():
         # All that must not be sent is not printable, and so are some characters that may; those take the long way.
-        if not value.isprintable():
+        if type(name) is not str or type(value) is not str or not value.isprintable():
             return None
-    text = f"{method} {url} HTTP/1.1\r\n"
-    if not has_host:
-        text += host_line
-    if not has_encoding:
-        text += "Accept-Encoding: identity\r\n"
-    if body is not None:
-        text += f"Content-Length: {len(body)}\r\n"
-    elif method in _METHODS_WITH_CONTENT:
-        text += "Content-Length: 0\r\n"
-    text += "".join(lines) + "\r\n"
-    try:
-        return text.encode("latin-1")
-    except UnicodeEncodeError:
+        given.add(name.lower())
+        if not _ORDINARY_NAME.fullmatch(name):
+            return None
+        lines.append(f"{name}: {value}\r\n")
+    if not given.isdisjoint(_SPECIAL_FIELDS):
         return None
-
-
-def _is_ordinary_target(url: str) -> bool:
-    return url.isascii() and url.isprintable() and " " not in url
-
-
-@functools.lru_cache(maxsize=1024)
-def _is_ordinary_name(name: str) -> bool:
-    return re.fullmatch("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}", name) is not None
-
-
-@functools.lru_cache(maxsize=256)
-def host_line(host: str, port: int | None) -> str:
-    """The Host field for a server, with its line end. Raises ValueError."""
-    return field_line("Host", [host_value(host, port)]).decode("ascii") + "\r\n"
+    before = "" if "accept-encoding" in given else "Accept-Encoding: identity\r\n"
+    behind = "".join(lines) + "\r\n"
+    try:
+        behind.encode("latin-1")
+        if "host" not in given:
+            before = field_line("Host", [host_value(host, port)]).decode("ascii") + "\r\n" + before
+    except ValueError:
+        return None
+    return before, behind
 
 
 def encode_text(text: str, what: str) -> bytes:
