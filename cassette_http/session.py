@@ -8,8 +8,7 @@ import os
 import platform
 import re
 import sys
-from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,16 +21,15 @@ from cassette_http.board import Board, Cassette
 from cassette_http.cassette import settling
 from cassette_http.cassette.hooks import Hooks, InteractionHook, RequestHook
 from cassette_http.cassette.index import Index
+from cassette_http.cassette.library import Library
 from cassette_http.cassette.matching import DEFAULT_MATCH, Matching, resolve
-from cassette_http.cassette.model import Header, Interaction, Request, TLSFacts
+from cassette_http.cassette.model import Header, Request
 from cassette_http.cassette.modes import RecordMode, is_build_server, known_pace, known_policy, policy
-from cassette_http.cassette.reading import Fetch
 from cassette_http.cassette.redaction import Redactor, next_number
 from cassette_http.cassette.redaction_rules import ExtraRule
-from cassette_http.cassette.shortcuts import read_answer
 from cassette_http.cassette.store import Store
 from cassette_http.cassette.volatile import moment_of
-from cassette_http.cassette.yaml_format import Document, Documents, looks_foreign, scan
+from cassette_http.cassette.yaml_format import Documents, looks_foreign, scan
 from cassette_http.errors import CassetteFormatError, CassetteNotFound, InvalidOption, UnmatchedRequest
 from cassette_http.frozen_time import FrozenTime, require_time_machine
 from cassette_http.intercept import intercepting
@@ -66,6 +64,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
       for dates, request ids and their like, down to the same file (docs/updating.md); with `keep_unrecorded` it does
       not drop interactions that were not recorded anew, as those of other tests.
     - `freeze_time` sets the clock to the moment of recording while a cassette is only played; it needs `time-machine`.
+    - `also` names further cassettes that answer when this one does not; they are only read.
     - `test` is kept in the cassette's head.
     - `allow_missing` makes record mode "none" take a missing file for an empty cassette.
     - `blob_threshold`: bodies of more octets get files of their own, in `blobs` beside the cassette; None: none does.
@@ -96,6 +95,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
         keep_volatile: bool = False,
         keep_unrecorded: bool = False,
         freeze_time: bool = False,
+        also: Iterable[str | os.PathLike[str]] = (),
         test: str | None = None,
         allow_missing: bool = False,
         everywhere: bool = False,
@@ -125,6 +125,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
             Hooks.of(on_record, on_match, on_replay),
             _Renewal(only_on_success, keep_volatile, keep_unrecorded),
             freeze_time,
+            tuple(map(Path, [also] if isinstance(also, str | os.PathLike) else also)),
             test,
             allow_missing,
             everywhere,
@@ -213,6 +214,7 @@ class _Options:
     hooks: Hooks
     renewal: _Renewal
     freezes_time: bool
+    also: tuple[Path, ...]
     test: str | None
     allow_missing: bool
     everywhere: bool
@@ -241,23 +243,24 @@ class _Session:
             settle=self._settlement(options),
             blob_threshold=options.blob_threshold,
         )
-        fetch = store.blobs.fetch
         documents, is_foreign = _load(store, mode, options.allow_missing)
-        interactions, facts = _sort(documents, str(path), fetch)
-        request_lines = documents.request_lines
-        may = policy(mode, had_content=bool(interactions))
+        library = Library()
+        library.add(documents, str(path), store.blobs.fetch)
+        for other in map(Store, options.also):
+            library.add(_load(other, RecordMode.NONE, False)[0], str(other.path), other.blobs.fetch)
+        may = policy(mode, had_content=len(library) > 0)
         first = next_number(documents[0].data) if documents and may.can_record else 1
         redactor = Redactor(first, environment=os.environ, netrc=netrc_text(), **options.redaction)
         if is_foreign:
             store.adopt(partial(_convert, path=str(path), redactor=redactor))
         index = Index(
-            [request_lines[position] for position in interactions],
+            library.request_lines,
             # A large interaction is asked for several times in a row, and remembered by nobody else.
-            lru_cache(maxsize=1)(lambda position: _parse(documents[interactions[position]], str(path), fetch)),
+            lru_cache(maxsize=1)(library.parse),
             options.matching,
             options.repeat,
             lambda request: options.matching.strip(redactor.redact_request(request)),
-            lambda position, beginning: read_answer(documents[interactions[position]], beginning),
+            library.read_answer,
         )
         hooks, time = options.hooks, None
         if options.freezes_time and not may.can_record:
@@ -271,7 +274,7 @@ class _Session:
             store,
             options.matching,
             redactor,
-            facts,
+            library.facts,
             hooks,
             keeps_pace=options.keeps_pace,
         )
@@ -371,26 +374,6 @@ def _time_of_recording(documents: Documents, path: str) -> FrozenTime | None:
             path, 1, "freeze_time needs the time of recording; add a line such as 'recorded: 2026-11-22T17:57:05Z'"
         )
     return FrozenTime(recorded)
-
-
-def _sort(documents: Documents, path: str, fetch: Fetch) -> tuple[Sequence[int], list[TLSFacts]]:
-    """Tell the positions of interactions, and facts, parsing only what does not show by its first line what it is."""
-    facts: list[TLSFacts] = []
-    others: set[int] = set()
-    for position, line in enumerate(documents.request_lines):
-        if line is None:
-            value = documents[position].load(path, fetch)
-            if isinstance(value, TLSFacts):
-                facts.append(value)
-            if not isinstance(value, Interaction):
-                others.add(position)
-    return array("L", [position for position in range(len(documents)) if position not in others]), facts
-
-
-def _parse(document: Document, path: str, fetch: Fetch) -> Interaction:
-    value = document.load(path, fetch)
-    assert isinstance(value, Interaction), "a document that begins with a request is an interaction"
-    return value
 
 
 def netrc_text() -> str:

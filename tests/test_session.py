@@ -707,3 +707,25 @@ def test_rules_for_secrets_can_be_added_and_turned_off(peer: Callable[..., Peer]
     assert '"badge": "{{secret:1}}", "password": "swordfish-9"' in path.read_text()
     with pytest.raises(InvalidOption):
         use_cassette(path, keep=["no such rule"])
+
+
+def test_other_cassettes_answer_too_and_are_only_read(path: Path, tmp_path: Path, peer: Callable[..., Peer]) -> None:
+    server = peer(keep_alive(lambda request: response(request.split(b" ")[1])))
+    others = [tmp_path / "a.yaml", tmp_path / "b.yaml"]
+    for other in others:
+        with use_cassette(other):
+            get(f"{server.url}/{other.stem}")
+    before = [other.read_bytes() for other in others]
+    with use_cassette(path, "new_episodes", also=others) as cassette:
+        assert [get(f"{server.url}/{name}") for name in "abc"] == ["/a", "/b", "/c"]
+        assert (cassette.play_count, len(cassette.recorded)) == (2, 1)
+    assert [other.read_bytes() for other in others] == before
+    server.stop()
+    with use_cassette(path, "none", also=others) as cassette:
+        assert [get(f"{server.url}/{name}") for name in "cba"] == ["/c", "/b", "/a"]
+        assert cassette.unplayed == []
+
+
+def test_other_cassette_that_is_not_there_is_an_error(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(CassetteNotFound, match="nothing"):
+        use_cassette(path, "once", also=tmp_path / "nothing.yaml").__enter__()

@@ -1,0 +1,57 @@
+"""The interactions of the cassettes that answer in one session, none of them parsed before it is needed (pure)."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+
+from cassette_http.cassette import shortcuts
+from cassette_http.cassette.model import Interaction, TLSFacts, Track
+from cassette_http.cassette.reading import Fetch
+from cassette_http.cassette.yaml_format import Document, Documents
+
+__all__ = ["Library"]
+
+
+class Library:
+    """The interactions of one file after the other, by position. `facts` are those of their TLS connections."""
+
+    def __init__(self) -> None:
+        self.request_lines: list[bytes | None] = []
+        self.facts: list[TLSFacts] = []
+        self._files: list[tuple[Documents, Sequence[int], str, Fetch]] = []
+
+    def __len__(self) -> int:
+        return len(self.request_lines)
+
+    def add(self, documents: Documents, path: str, fetch: Fetch) -> None:
+        """Tell interactions and facts apart, parsing only what does not show by its first line what it is."""
+        others: set[int] = set()
+        for position, line in enumerate(documents.request_lines):
+            if line is None:
+                value = documents[position].load(path, fetch)
+                if isinstance(value, TLSFacts):
+                    self.facts.append(value)
+                if not isinstance(value, Interaction):
+                    others.add(position)
+        interactions = array("L", [position for position in range(len(documents)) if position not in others])
+        self.request_lines += [documents.request_lines[position] for position in interactions]
+        self._files.append((documents, interactions, path, fetch))
+
+    def _document(self, position: int) -> tuple[Document, str, Fetch]:
+        for documents, interactions, path, fetch in self._files:
+            if position < len(interactions):
+                return documents[interactions[position]], path, fetch
+            position -= len(interactions)
+        raise IndexError(position)
+
+    def parse(self, position: int) -> Interaction:
+        """Parse an interaction. Raises CassetteFormatError."""
+        document, path, fetch = self._document(position)
+        value = document.load(path, fetch)
+        assert isinstance(value, Interaction), "a document that begins with a request is an interaction"
+        return value
+
+    def read_answer(self, position: int, beginning: bytes) -> Track | None:
+        """The answer of an interaction whose document begins like this, see `shortcuts`."""
+        return shortcuts.read_answer(self._document(position)[0], beginning)
