@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from cassette_http.plugin import hooks, ledger
+from cassette_http.plugin import hooks, ledger, vcr_names
 from cassette_http.plugin.fixtures import (
     cassette,
     cassette_config,
@@ -45,7 +45,20 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hooks)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser
+) -> Generator[None, object, object]:
+    """All plugins are there when this is done, and whoever owns the names of VCR.py's plugins has them."""
+    result = yield
+    if not vcr_names.is_owned_by_another(early_config.pluginmanager):
+        vcr_names.add_options(parser)
+    return result
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    if not vcr_names.is_owned_by_another(config.pluginmanager):
+        config.pluginmanager.register(vcr_names, vcr_names.__name__)
     keys = ", ".join(f"{key}=..." for key in known_keys(Place.MARKER) if key != "name")
     config.addinivalue_line(
         "markers",

@@ -33,7 +33,7 @@ from cassette_http.wire.grammar import FIELD_NAME
 from cassette_http.wire.head import serialise_request_head, serialise_response_head
 from cassette_http.wire.messages import Fields, RequestHead, ResponseHead, field_values
 
-__all__ = ["Rebuilt", "rebuild"]
+__all__ = ["Rebuilt", "rebuild", "rebuild_request"]
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,10 @@ def rebuild(exchange: Exchange) -> Rebuilt:
     method = exchange.method.upper()
     if method == "CONNECT":
         raise LeftOut("the opening of a tunnel, of which other recorders do not keep what follows")
-    origin, target = _split_url(exchange.url)
-    request = _request(exchange, method, origin, target, changes)
+    request = rebuild_request(method, exchange.url, exchange.request_fields, exchange.request_body, changes)
     octets, ended = _response(exchange, method, changes)
     track = Track((Piece(octets),), ended=ended)
-    return Rebuilt(Interaction(origin, request, track, repeat=exchange.repeat), tuple(dict.fromkeys(changes)))
+    return Rebuilt(Interaction(request.origin, request, track, repeat=exchange.repeat), tuple(dict.fromkeys(changes)))
 
 
 # ---------------------------------------------------------------------- requests
@@ -88,9 +87,10 @@ def _split_url(url: str) -> tuple[Origin, str]:
     return Origin(parts.scheme, host, DEFAULT_PORTS[parts.scheme] if port is None else port), target
 
 
-def _request(exchange: Exchange, method: str, origin: Origin, target: str, changes: list[str]) -> Request:
-    fields = list(_clean(exchange.request_fields, changes))
-    body = exchange.request_body
+def rebuild_request(method: str, url: str, field_lines: Fields, body: bytes, changes: list[str]) -> Request:
+    """Make the request that a client would have sent; what had to be changed is added to `changes`. Raises LeftOut."""
+    origin, target = _split_url(url)
+    fields = list(_clean(field_lines, changes))
     if not field_values(fields, "host"):
         fields.insert(0, ("Host", origin.authority))
     if _is_chunked(fields):

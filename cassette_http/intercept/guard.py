@@ -78,8 +78,8 @@ class block_network:  # a statement in user code, as in `with block_network(...)
     blocks within each other, the innermost counts. Raises InvalidOption.
     """
 
-    def __init__(self, allow: str | Iterable[str] = (), *, test: str | None = None) -> None:
-        self.allow, self.test = HostPatterns(allow), test
+    def __init__(self, allow: str | Iterable[str] | HostPatterns = (), *, test: str | None = None) -> None:
+        self.allow, self.test = allow if isinstance(allow, HostPatterns) else HostPatterns(allow), test
         self.blocked: list[Attempt] = []
         self.counts: Counter[tuple[Kind, Outcome]] = Counter()
         self._allowed_names: set[str] = set()

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from cassette_http.errors import InvalidOption
 
-__all__ = ["Address", "HostPatterns", "address_of"]
+__all__ = ["Address", "HostExpressions", "HostPatterns", "address_of"]
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -58,6 +58,24 @@ class HostPatterns:
         return any(
             one.network is not None and address in one.network and _fits(one.port, port) for one in self._patterns
         )
+
+
+class HostExpressions(HostPatterns):
+    """As HostPatterns, but of regular expressions that a name or an address begins with."""
+
+    def __init__(self, expressions: Iterable[str] = ()) -> None:
+        super().__init__()
+        self.texts = list(expressions)
+        try:
+            self._expressions = [re.compile(text) for text in self.texts]
+        except re.error as exc:
+            raise InvalidOption(f"one of the allowed hosts is no regular expression: {exc}") from None
+
+    def has_name(self, host: str, port: int | None = None) -> bool:
+        return any(one.match(host) is not None for one in self._expressions)
+
+    def has_address(self, address: Address, port: int | None = None) -> bool:
+        return self.has_name(str(address))
 
 
 def _fits(wanted: int | None, port: int | None) -> bool:

@@ -10,14 +10,23 @@ import pytest
 
 from cassette_http.errors import CassetteError
 from cassette_http.plugin.layers import LayerFactory, layers_of
-from cassette_http.plugin.naming import is_path, name_of_test, path_beside, safe_name
+from cassette_http.plugin.naming import is_path, name_of_test, path_beside, safe_name, with_paths_beside
 from cassette_http.plugin.options import Place, checked, settings
 from cassette_http.plugin.uses import CassetteFailure, Use, marker_options, remember_use
 
 if TYPE_CHECKING:
     from cassette_http.board import Cassette
 
-__all__ = ["cassette", "cassette_config", "cassette_dir", "cassette_name", "cassette_path", "use_cassette"]
+__all__ = [
+    "cassette",
+    "cassette_config",
+    "cassette_dir",
+    "cassette_name",
+    "cassette_path",
+    "close_for_test",
+    "open_for_test",
+    "use_cassette",
+]
 
 
 @pytest.fixture(scope="session")
@@ -62,16 +71,32 @@ def cassette(
     try:
         config = checked(cassette_config, Place.CONFIG, "cassette_config")
         options = settings(item.config).for_test(marker_options(item), config)
-        use = Use(item.config, item.nodeid, cassette_path, options, item)
-        opened = use.open()
     except CassetteError as error:
         raise CassetteFailure(str(error)) from None
-    remember_use(item, use)
+    use = Use(item.config, item.nodeid, cassette_path, with_paths_beside(request.path.parent, options), item)
+    opened = open_for_test(use)
     layers = layers_of(item.config)
     layers.of_test = use
     yield opened
     layers.of_test = None
-    remember_use(item, None)
+    close_for_test(use)
+
+
+def open_for_test(use: Use) -> Cassette:
+    """Open the cassette of a test, which fails if that cannot be done."""
+    assert use.item is not None, "a test uses it"
+    try:
+        opened = use.open()
+    except CassetteError as error:
+        raise CassetteFailure(str(error)) from None
+    remember_use(use.item, use)
+    return opened
+
+
+def close_for_test(use: Use) -> None:
+    """Leave the cassette of a test, which fails if a request was refused."""
+    assert use.item is not None, "a test uses it"
+    remember_use(use.item, None)
     try:
         use.close()
     except CassetteError as error:

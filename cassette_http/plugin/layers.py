@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cassette_http.errors import CassetteError
-from cassette_http.plugin.naming import is_path, path_beside, safe_name
+from cassette_http.plugin.naming import is_path, path_beside, safe_name, with_paths_beside
 from cassette_http.plugin.options import Place, checked, settings
 from cassette_http.plugin.uses import CassetteFailure, Use
 
@@ -120,7 +120,8 @@ class LayerFactory:
         folder = file.parent / "cassettes" / safe_name(file.stem)
         path = path_beside(file.parent, name) if is_path(name) else folder / f"{safe_name(name)}.yaml"
         owner = file.relative_to(config.rootpath).as_posix() if file.is_relative_to(config.rootpath) else str(file)
-        return Layer(Use(config, f"{owner}::{frame.f_code.co_name}", path, settings(config).for_test(given, defaults)))
+        chosen = with_paths_beside(file.parent, settings(config).for_test(given, defaults))
+        return Layer(Use(config, f"{owner}::{frame.f_code.co_name}", path, chosen))
 
     def _defaults(self) -> dict[str, Any]:
         requests = self._layers.requests

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
+from typing import Any
 
-__all__ = ["is_path", "name_of_test", "path_beside", "safe_name"]
+__all__ = ["is_path", "name_of_test", "path_beside", "safe_name", "with_paths_beside"]
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -43,3 +44,10 @@ def is_path(name: str) -> bool:
 def path_beside(folder: Path, name: str) -> Path:
     """Find the cassette that a path given by the user names, seen from `folder`."""
     return folder / (name if name.endswith(SUFFIXES) else f"{name}.yaml")
+
+
+def with_paths_beside(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a test, with the paths of its other cassettes as seen from `folder`."""
+    if "also" not in options:
+        return options
+    return {**options, "also": [path_beside(folder, name) for name in options["also"]]}

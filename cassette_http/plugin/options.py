@@ -106,6 +106,14 @@ def switch(value: Any) -> bool:
     raise InvalidOption(f"takes True or False, not {value!r}")
 
 
+def paths(value: Any) -> list[str]:
+    """Check one path, or several."""
+    given = [value] if isinstance(value, str | os.PathLike) else value
+    if isinstance(given, list | tuple) and all(isinstance(one, str | os.PathLike) for one in given):
+        return [os.fspath(one) for one in given]
+    raise InvalidOption(f"other cassettes are given by their paths, not as {value!r}")
+
+
 def words(value: str) -> list[str]:
     """Split a text at commas and white space."""
     return value.replace(",", " ").split()
@@ -145,6 +153,7 @@ OPTIONS = (
         "|".join(PACES),
         read=known_pace,
     ),
+    Option("also", CODE, "other cassettes, beside the test, that answer too and are only read", "paths", check=paths),
     Option("redact", CODE, "more rules for secrets", "rules"),
     Option("keep", TEST, "rules for secrets to turn off, by name", "rules", words, is_list=True),
     Option("secrets", CODE, "values that are restored in replay, by name", "names and values"),

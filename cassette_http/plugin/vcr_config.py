@@ -1,0 +1,304 @@
+"""What suites for VCR.py say in `vcr_config` and in the marker `vcr`, as options of ours.
+
+    filters, ignored hosts, before_record_request   one function `on_match`: what is matched, and recorded
+    before_record_response, decode_...              one function, both `on_record` and `on_replay`
+    match_on, additional_matchers                   `match`
+    allow_playback_repeats                          `repeat`
+    record_mode                                     `mode`
+
+Functions get requests and responses as VCR.py's are (see `vcr_objects`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote_plus, urlencode, urlsplit, urlunsplit
+
+from cassette_http.cassette import matching
+from cassette_http.cassette.model import Interaction, Request
+from cassette_http.errors import InvalidOption
+from cassette_http.plugin.vcr_objects import VcrRequest, response_dict, with_response_dict
+
+__all__ = ["DEFAULTS", "Translated", "translate"]
+
+RequestFunction = Callable[[Any], Any]
+Replacement = Any  # a text, None to leave it out, or a function of key, value and request
+
+DEFAULTS: dict[str, Any] = {"match_on": ("method", "scheme", "host", "port", "path", "query")}
+
+# What is there for the sake of VCR.py's own ways, and has no counterpart: it says nothing about a replay of ours.
+WITHOUT_MEANING = frozenset({"inject_cassette", "func_path_generator", "skip_patchers", "with_current_defaults"})
+# Dealt with by the fixtures.
+OF_FIXTURES = frozenset({"cassette_library_dir", "path_transformer", "serializer", "allowed_hosts", "path"})
+UNSUPPORTED = {
+    "custom_patches": "no library is patched here, so there is nothing that it could add to",
+    "persister": "cassettes are files",
+}
+NOT_DONE = {
+    "drop_unused_requests": "interactions stay until they are recorded anew",
+    "record_on_exception": "what was recorded is in the file, also if the test fails",
+    "before_save_interaction": "use before_record_request and before_record_response",
+    "after_load_interaction": "use before_record_response",
+}
+
+
+@dataclass
+class Translated:
+    """`options` are arguments of `use_cassette`, with `mode` if one was given; `remarks` are for the user."""
+
+    options: dict[str, Any] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+
+def translate(config: Mapping[str, Any], matchers: Mapping[str, Callable[..., Any]] | None = None) -> Translated:
+    """Translate a configuration; `matchers` are those that the suite registered. Raises InvalidOption."""
+    done = Translated()
+    given = {**DEFAULTS, **config}
+    known = {"record_mode", "match_on", "additional_matchers", "allow_playback_repeats", "filter_sensitive_data"}
+    known |= REQUEST_KEYS | RESPONSE_KEYS
+    for key, value in given.items():
+        if key in UNSUPPORTED and value:
+            raise InvalidOption(f"vcr_config: {key!r} cannot be kept: {UNSUPPORTED[key]}; take it out")
+        if key in NOT_DONE:
+            # What VCR.py does by default is no loss.
+            if value is not (key == "record_on_exception"):
+                done.remarks.append(f"vcr_config: {key!r} is not done here: {NOT_DONE[key]}")
+        elif key not in known | WITHOUT_MEANING | OF_FIXTURES | UNSUPPORTED.keys():
+            done.remarks.append(f"vcr_config: {key!r} is not known here, and does nothing")
+    options = done.options
+    if given.get("record_mode") is not None:
+        options["mode"] = given["record_mode"]
+    names = (*given["match_on"], *given.get("additional_matchers", ()))
+    options["match"] = [_matcher(name, matchers or {}) for name in names]
+    if given.get("allow_playback_repeats"):
+        options["repeat"] = "last"
+    if given.get("filter_sensitive_data"):
+        options["secrets"] = _secrets(given["filter_sensitive_data"], done)
+    functions = _request_functions(given)
+    if functions:
+        options["on_match"] = _request_hook(functions)
+    responses = _response_functions(given)
+    if responses:
+        options["on_record"] = options["on_replay"] = _response_hook(responses)
+    return done
+
+
+def _secrets(given: Any, done: Translated) -> dict[str, str]:
+    pairs = dict(given)
+    for name, value in pairs.items():
+        if callable(value):
+            done.remarks.append(f"vcr_config: 'filter_sensitive_data' with a function, for {name!r}, does nothing here")
+    return {str(name).strip("<>{} "): str(value) for name, value in pairs.items() if value and not callable(value)}
+
+
+# ---------------------------------------------------------------------- matchers
+
+NAMES = {"url": "uri"}
+# What VCR.py never sees, as it is added below the seam where it records.
+ADDED_BELOW = frozenset({"host", "content-length", "transfer-encoding", "accept-encoding", "connection"})
+
+
+def _matcher(given: Any, registered: Mapping[str, Callable[..., Any]]) -> Any:
+    if callable(given):
+        return _of_vcr_requests(given)
+    if given in registered:
+        return _of_vcr_requests(registered[given])
+    name = NAMES.get(given, given)
+    return headers if name == "headers" else name
+
+
+def _of_vcr_requests(function: Callable[..., Any]) -> Callable[[Request, Request], Any]:
+    """A function of two requests: it says no by False, or by an assertion that fails."""
+
+    def accepts(sent: Request, recorded: Request) -> Any:
+        return function(VcrRequest.of(sent), VcrRequest.of(recorded))
+
+    accepts.__name__ = getattr(function, "__name__", type(function).__name__)
+    return accepts
+
+
+def headers(request: Request) -> Any:
+    """Match by header fields, but for those that VCR.py does not keep."""
+    return tuple(pair for pair in matching.headers(request) if pair[0] not in ADDED_BELOW)
+
+
+headers.needs_body = False  # type: ignore[attr-defined]  # read by `matching.resolve`
+
+
+# ---------------------------------------------------------------------- requests
+
+REQUEST_KEYS = frozenset(
+    {
+        *("filter_headers", "filter_query_parameters", "filter_post_data_parameters", "ignore_hosts"),
+        *("filter_nested_post_data_parameters", "ignore_localhost", "before_record_request", "before_record"),
+    }
+)
+LOCAL_HOSTS = ("localhost", "0.0.0.0", "127.0.0.1", "::1")
+
+
+def _request_functions(config: Mapping[str, Any]) -> list[RequestFunction]:
+    functions: list[RequestFunction] = []
+    if filters := _replacements(config.get("filter_headers")):
+        functions.append(lambda request: _replace_headers(request, filters))
+    if parameters := _replacements(config.get("filter_query_parameters")):
+        functions.append(lambda request: _replace_query(request, parameters))
+    if posted := _replacements(config.get("filter_post_data_parameters")):
+        is_deep = bool(config.get("filter_nested_post_data_parameters"))
+        functions.append(lambda request: _replace_posted(request, posted, is_deep))
+    ignored = [*(config.get("ignore_hosts") or ()), *(LOCAL_HOSTS if config.get("ignore_localhost") else ())]
+    if ignored:
+        functions.append(lambda request: None if _is_one_of(request.host, ignored) else request)
+    functions += _several(config.get("before_record_request") or config.get("before_record"))
+    return functions
+
+
+def _several(given: Any) -> list[Callable[..., Any]]:
+    if given is None:
+        return []
+    return list(given) if isinstance(given, Iterable) else [given]
+
+
+def _replacements(given: Any) -> dict[str, Replacement]:
+    pairs: list[Any] = [one if isinstance(one, tuple | list) else (one, None) for one in given or ()]
+    return dict(pairs)
+
+
+def _request_hook(functions: list[RequestFunction]) -> Callable[[Request], Request | None]:
+    def before_record_request(request: Request) -> Request | None:
+        changed: Any = VcrRequest.of(request)
+        for function in functions:
+            changed = function(changed)
+            if not changed:
+                return None
+        return VcrRequest.applied_to(changed, request)
+
+    return before_record_request
+
+
+def _replaced(replacement: Replacement, key: str, value: Any, request: VcrRequest) -> Any:
+    return replacement(key=key, value=value, request=request) if callable(replacement) else replacement
+
+
+def _replace_headers(request: VcrRequest, filters: Mapping[str, Replacement]) -> VcrRequest:
+    for name, replacement in filters.items():
+        if name in request.headers:
+            value = _replaced(replacement, name, request.headers.pop(name), request)
+            if value is not None:
+                request.headers[name] = value
+    return request
+
+
+def _replace_query(request: VcrRequest, filters: Mapping[str, Replacement]) -> VcrRequest:
+    pairs = []
+    for name, value in request.query:
+        new = _replaced(filters[name], name, value, request) if name in filters else value
+        if new is not None:
+            pairs.append((name, new))
+    request.uri = urlunsplit(urlsplit(request.uri)._replace(query=urlencode(pairs)))
+    return request
+
+
+def _replace_posted(request: VcrRequest, filters: Mapping[str, Replacement], is_deep: bool) -> VcrRequest:
+    body = request.body
+    if not isinstance(body, bytes) or not body:
+        return request
+    media_type = str(request.headers.get("Content-Type", ""))
+    if media_type == "application/json":
+        try:
+            value = json.loads(body)
+        except ValueError:
+            return request
+        request.body = json.dumps(_replace_members(value, filters, request, is_deep)).encode()
+    elif boundary := re.match(r'multipart/form-data\b.*boundary="?([^";]+)', media_type, re.IGNORECASE):
+        request.body = _replace_parts(body, boundary[1].encode(), filters, request)
+    else:
+        request.body = _replace_form(body, filters, request)
+    return request
+
+
+def _replace_members(value: Any, filters: Mapping[str, Replacement], request: VcrRequest, is_deep: bool) -> Any:
+    if isinstance(value, list):
+        return [_replace_members(item, filters, request, is_deep) for item in value] if is_deep else value
+    if not isinstance(value, dict):
+        return value
+    replaced = {}
+    for name, member in value.items():
+        if name in filters:
+            new = _replaced(filters[name], name, member, request)
+            if new is not None:
+                replaced[name] = new
+        else:
+            replaced[name] = _replace_members(member, filters, request, is_deep) if is_deep else member
+    return replaced
+
+
+def _replace_form(body: bytes, filters: Mapping[str, Replacement], request: VcrRequest) -> bytes:
+    pieces = []
+    for piece in body.split(b"&"):
+        name, equals, value = piece.partition(b"=")
+        key = unquote_plus(name.decode("utf-8", "replace"))
+        if equals and key in filters:
+            new = _replaced(filters[key], key, value.decode("utf-8", "replace"), request)
+            if new is None:
+                continue
+            piece = name + b"=" + str(new).encode()
+        pieces.append(piece)
+    return b"&".join(pieces)
+
+
+def _replace_parts(body: bytes, boundary: bytes, filters: Mapping[str, Replacement], request: VcrRequest) -> bytes:
+    first, *parts = body.split(b"--" + boundary)
+    kept = [first]
+    for part in parts:
+        head, separator, content = part.partition(b"\r\n\r\n")
+        named = re.search(rb';\s*name="([^"]*)"', head)
+        key = named[1].decode("utf-8", "replace") if named is not None else ""
+        if separator and key in filters:
+            value = content.removesuffix(b"\r\n")
+            new = _replaced(filters[key], key, value.decode("utf-8", "replace"), request)
+            if new is None:
+                continue
+            part = head + separator + str(new).encode() + content[len(value) :]
+        kept.append(part)
+    return (b"--" + boundary).join(kept)
+
+
+def _is_one_of(host: str | None, ignored: Iterable[Any]) -> bool:
+    return any(one.fullmatch(host or "") is not None if isinstance(one, re.Pattern) else one == host for one in ignored)
+
+
+# ---------------------------------------------------------------------- responses
+
+RESPONSE_KEYS = frozenset({"before_record_response", "decode_compressed_response"})
+
+
+def _response_functions(config: Mapping[str, Any]) -> list[Callable[..., Any]]:
+    decoding = [_without_coding] if config.get("decode_compressed_response") else []
+    return [*decoding, *_several(config.get("before_record_response"))]
+
+
+def _without_coding(response: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the content coding; the content is decoded already."""
+    names = {name.lower(): name for name in response["headers"]}
+    if "content-encoding" in names:
+        del response["headers"][names["content-encoding"]]
+        response["headers"][names.get("content-length", "Content-Length")] = [str(len(response["body"]["string"]))]
+    return response
+
+
+def _response_hook(functions: list[Callable[..., Any]]) -> Callable[[Interaction], Interaction | None]:
+    def before_record_response(interaction: Interaction) -> Interaction | None:
+        response = response_dict(interaction)
+        if response is None:
+            return interaction
+        for function in functions:
+            response = function(response)
+            if response is None:
+                return None
+        return with_response_dict(interaction, response)
+
+    return before_record_response

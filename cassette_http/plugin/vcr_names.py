@@ -1,0 +1,335 @@
+"""Takes over suites of pytest-recording and pytest-vcr: their markers, fixtures and options, by the same names.
+
+It is there only if no plugin is that owns these names. Tests find their cassettes where those plugins put them:
+
+    pytest-recording    cassettes/<module>/<Class.>test[params].yaml
+    pytest-vcr          cassettes/<Class.>test[params].yaml, if there is such a file, or a folder of such files
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cassette_http.cassette.modes import RecordMode
+from cassette_http.errors import CassetteError, InvalidOption
+from cassette_http.plugin.fixtures import close_for_test, open_for_test
+from cassette_http.plugin.ledger import ledger_of
+from cassette_http.plugin.options import settings
+from cassette_http.plugin.uses import CassetteFailure, Use
+
+if TYPE_CHECKING:
+    from cassette_http.plugin.summary import Summary
+    from cassette_http.plugin.vcr_objects import VcrCassette
+
+__all__ = [
+    "add_options",
+    "allowed_hosts",
+    "block_network",
+    "default_cassette_name",
+    "disable_recording",
+    "is_owned_by_another",
+    "record_mode",
+    "vcr",
+    "vcr_cassette",
+    "vcr_cassette_dir",
+    "vcr_cassette_name",
+    "vcr_config",
+    "vcr_markers",
+]
+
+# The modules of the plugins that have these names.
+OWNERS = ("pytest_recording.plugin", "pytest_vcr", "cassetter.pytest_plugin")
+
+MODES = [mode.value for mode in RecordMode]
+MARKERS = (
+    "vcr(*cassettes, **options): replay the HTTP traffic of the test from its cassette, as VCR.py does; further "
+    "cassettes answer too",
+    "default_cassette(name): the name of the test's cassette",
+    "block_network(allowed_hosts=None): let the test reach no other machine",
+    "allowed_hosts(hosts): regular expressions of hosts that may be reached",
+)
+
+# What pytest-recording replaces in file names.
+UNSAFE = re.compile(r"[<>?%*:|\"'/\\]")
+
+
+# ---------------------------------------------------------------------- configuration
+
+
+def is_owned_by_another(manager: pytest.PytestPluginManager) -> bool:
+    """Tell whether a plugin is there that has these names."""
+    names = {getattr(plugin, "__name__", "") for plugin in manager.get_plugins()}
+    return not names.isdisjoint(OWNERS)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare the options of both plugins, but for those that a conftest.py of the suite declares itself."""
+    group = parser.getgroup("vcr", "HTTP cassettes, by the names of pytest-recording and pytest-vcr")
+    modes: dict[str, Any] = {"choices": MODES, "default": None}
+    for flag, options in (
+        ("--record-mode", {**modes, "help": "record mode (pytest-recording); the default is none"}),
+        ("--block-network", {"action": "store_true", "help": "let tests reach no other machine"}),
+        ("--allowed-hosts", {"help": "regular expressions, with commas, of hosts that may be reached all the same"}),
+        ("--disable-recording", {"action": "store_true", "help": "run live, without cassettes (pytest-recording)"}),
+        ("--vcr-record", {**modes, "help": "record mode (pytest-vcr), over what the suite says"}),
+        ("--vcr-record-mode", {**modes, "help": "the old name of --vcr-record"}),
+        ("--disable-vcr", {"action": "store_true", "help": "run live, without cassettes (pytest-vcr)"}),
+    ):
+        try:
+            group.addoption(flag, **options)
+        except ValueError:
+            continue
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    pluginmanager.add_hookspecs(Hooks)
+
+
+class Hooks:
+    """The hook of pytest-recording."""
+
+    def pytest_recording_configure(self, config: pytest.Config, vcr: Any) -> None:
+        """A cassette is about to be opened: matchers may be registered with `vcr`."""
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A marker is enough: such a test uses the fixtures without naming them."""
+    names = getattr(item, "fixturenames", None)
+    if names is None:
+        return
+    config = item.config
+    wanted = ["vcr"] if item.get_closest_marker("vcr") is not None else []
+    if item.get_closest_marker("block_network") is not None or config.getoption("--block-network", False):
+        wanted.insert(0, "block_network")
+    # Before the other fixtures of the test, so that their traffic is recorded too; see `cassette_http.pytest_plugin`.
+    definitions = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009  # not declared on Item
+    others = [name for name in names if name not in wanted]
+    is_of_test = [name not in definitions or definitions[name][-1].scope == "function" for name in others]
+    index = is_of_test.index(True) if True in is_of_test else len(others)
+    item.fixturenames = [*others[:index], *wanted, *others[index:]]  # type: ignore[attr-defined]
+
+
+def pytest_cassette_summary(summary: Summary) -> None:
+    """Say once what of the configurations could not be kept."""
+    counts = summary.ledger.counts
+    summary.lines += sorted(name.removeprefix(REMARK) for name in counts if name.startswith(REMARK))
+
+
+REMARK = "remark of vcr: "
+
+
+# ---------------------------------------------------------------------- fixtures
+
+
+@pytest.fixture(scope="module")
+def vcr_config() -> dict[str, Any]:
+    """The options of all tests that see this fixture, by the names of VCR.py. Override it."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def vcr_cassette_dir(request: pytest.FixtureRequest) -> str:
+    """The folder of a module's cassettes. Override it to keep them elsewhere."""
+    folder = request.path.parent / "cassettes"
+    own = folder / request.path.stem
+    is_flat = not own.is_dir() and any(folder.glob("*.yaml"))
+    return str(folder if is_flat or _line_of_pytest_vcr(request.config) else own)
+
+
+@pytest.fixture
+def default_cassette_name(request: pytest.FixtureRequest) -> str:
+    """The name of the test's cassette, without suffix unless the marker `default_cassette` gives one."""
+    marker = request.node.get_closest_marker("default_cassette")
+    if marker is not None:
+        if not marker.args:
+            raise CassetteFailure("@pytest.mark.default_cassette takes the name of a cassette")
+        return str(marker.args[0])
+    name = request.node.name if request.cls is None else f"{request.cls.__name__}.{request.node.name}"
+    return UNSAFE.sub("-", name)
+
+
+@pytest.fixture
+def vcr_cassette_name(request: pytest.FixtureRequest) -> str:
+    """The name of the test's cassette, as pytest-vcr has it."""
+    return request.node.name if request.cls is None else f"{request.cls.__name__}.{request.node.name}"
+
+
+@pytest.fixture
+def vcr_markers(request: pytest.FixtureRequest) -> list[pytest.Mark]:
+    """The markers `vcr` of the test, the closest one first."""
+    return list(request.node.iter_markers("vcr"))
+
+
+@pytest.fixture(scope="session")
+def record_mode(request: pytest.FixtureRequest) -> str:
+    """The record mode of the command line, or "none"."""
+    return _line_of_pytest_vcr(request.config) or request.config.getoption("--record-mode", None) or "none"
+
+
+@pytest.fixture(scope="session")
+def disable_recording(request: pytest.FixtureRequest) -> bool:
+    """Whether tests run live, without cassettes."""
+    config = request.config
+    return bool(config.getoption("--disable-recording", False) or config.getoption("--disable-vcr", False))
+
+
+@pytest.fixture
+def allowed_hosts(request: pytest.FixtureRequest) -> list[str] | None:
+    """Regular expressions of the hosts that a test may reach whose network is blocked."""
+    marker = request.node.get_closest_marker("block_network")
+    given = (
+        (marker.kwargs.get("allowed_hosts") if marker is not None else None)
+        or request.config.getoption("--allowed-hosts", None)
+        or request.getfixturevalue("vcr_config").get("allowed_hosts")
+    )
+    return given.split(",") if isinstance(given, str) else given
+
+
+@pytest.fixture
+def block_network(request: pytest.FixtureRequest, vcr_markers: list[pytest.Mark]) -> Iterator[None]:
+    """Let the test reach no other machine, unless it records."""
+    marker = request.node.get_closest_marker("block_network")
+    if marker is not None and (marker.args or marker.kwargs.keys() - {"allowed_hosts"}):
+        raise CassetteFailure("@pytest.mark.block_network takes allowed_hosts=[...], and nothing else")
+    is_wanted = marker is not None or request.config.getoption("--block-network", False)
+    is_recording = bool(vcr_markers) and _mode(request, _merged(request, vcr_markers)) != "none"
+    if not is_wanted or is_recording:
+        yield
+        return
+    from cassette_http.intercept.guard import block_network as blocking  # late: few tests need it
+    from cassette_http.intercept.hosts import HostExpressions
+
+    with blocking(HostExpressions(request.getfixturevalue("allowed_hosts") or ()), test=request.node.nodeid):
+        yield
+
+
+@pytest.fixture
+def vcr(
+    request: pytest.FixtureRequest, vcr_markers: list[pytest.Mark], vcr_cassette_dir: str, disable_recording: bool
+) -> Iterator[VcrCassette | None]:
+    """The cassette of a test that is marked with `vcr`, in use; None if there is none."""
+    if disable_recording or not vcr_markers:
+        yield None
+        return
+    from cassette_http.plugin.vcr_objects import VcrCassette  # late: pytest starts without them
+
+    try:
+        use = _use(request, vcr_markers, vcr_cassette_dir)
+    except CassetteError as error:
+        raise CassetteFailure(str(error)) from None
+    yield VcrCassette(open_for_test(use))
+    close_for_test(use)
+
+
+@pytest.fixture
+def vcr_cassette(vcr: VcrCassette | None) -> VcrCassette | None:
+    """The cassette of the test, by the name that pytest-vcr gives it."""
+    return vcr
+
+
+# ---------------------------------------------------------------------- inside
+
+
+def _line_of_pytest_vcr(config: pytest.Config) -> str | None:
+    mode: str | None = config.getoption("--vcr-record", None) or config.getoption("--vcr-record-mode", None)
+    return mode
+
+
+def _merged(request: pytest.FixtureRequest, markers: list[pytest.Mark]) -> dict[str, Any]:
+    """What the fixture and the markers say, the closest marker last."""
+    merged: dict[str, Any] = deepcopy(dict(request.getfixturevalue("vcr_config")))
+    for marker in reversed(markers):
+        merged.update(marker.kwargs)
+    return merged
+
+
+def _mode(request: pytest.FixtureRequest, merged: dict[str, Any]) -> str:
+    """The record mode: that of the command line, or of the suite. On a build server the suite alone records nothing."""
+    config = request.config
+    line = settings(config).line.get("mode") or _line_of_pytest_vcr(config) or config.getoption("--record-mode", None)
+    given = merged.get("record_mode")
+    if line is not None or given is None:
+        return str(line or "none")
+    chosen = settings(config).for_test({"mode": RecordMode.of(given).value}, {})
+    return str(chosen["mode"])
+
+
+class _Recorder(SimpleNamespace):
+    """Stands for the object that `pytest_recording_configure` gets: its attributes are options."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._matchers: dict[str, Any] = {}
+
+    def register_matcher(self, name: str, matcher: Any) -> None:
+        self._matchers[name] = matcher
+
+    def register_serializer(self, name: str, serializer: Any) -> None:
+        raise InvalidOption(f"register_serializer({name!r}): cassettes have one format here, and need no serializer")
+
+    def register_persister(self, persister: Any) -> None:
+        raise InvalidOption("register_persister: cassettes are files here")
+
+
+def _use(request: pytest.FixtureRequest, markers: list[pytest.Mark], folder: str) -> Use:
+    from cassette_http.plugin.vcr_config import translate  # late: pytest starts without it
+
+    item, config = request.node, request.config
+    recorder = _Recorder()
+    config.hook.pytest_recording_configure(config=config, vcr=recorder)
+    set_by_hook = {name: value for name, value in vars(recorder).items() if not name.startswith("_")}
+    merged = {**set_by_hook, **_merged(request, markers)}
+    translated = translate(merged, recorder._matchers)
+    for remark in translated.remarks:
+        ledger_of(config).counts[REMARK + remark] += 1
+    folder = os.fspath(merged.get("cassette_library_dir") or folder)
+    options = settings(config).for_test(translated.options, {})
+    options["mode"] = _mode(request, merged)
+    others = [Path(folder, name) for marker in markers for name in marker.args]
+    options["also"] = [other for other in dict.fromkeys(others) if other.is_file()]
+    return Use(config, item.nodeid, _path(request, merged, folder), options, item)
+
+
+def _path(request: pytest.FixtureRequest, merged: dict[str, Any], folder: str) -> Path:
+    """Where the cassette is: the first of the places of both plugins that has one; a new one gets the first."""
+    suffix = f".{merged.get('serializer', 'yaml')}"
+
+    def file_name(name: str) -> str:
+        if transform := merged.get("path_transformer"):
+            return str(transform(name))
+        return name if name.endswith(suffix) else name + suffix
+
+    names = [request.getfixturevalue("default_cassette_name"), request.getfixturevalue("vcr_cassette_name")]
+    if _line_of_pytest_vcr(request.config):
+        names.reverse()
+    places = [Path(folder, file_name(shortened(name, suffix))) for name in names]
+    beside = request.path.parent / "cassettes"
+    if Path(folder) == beside / request.path.stem:
+        places += [beside / file_name(name) for name in names]
+    return next((place for place in places if place.is_file()), places[0])
+
+
+def shortened(name: str, suffix: str) -> str:
+    """Make a name fit into a file system as pytest-recording does."""
+    if len(name) + len(suffix) <= MAX_NAME_CHARACTERS:
+        return name
+    import hashlib
+
+    digest = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
+    return f"{name[: MAX_NAME_CHARACTERS - len(suffix) - len(digest) - 3]}...{digest}"
+
+
+MAX_NAME_CHARACTERS = 255

@@ -1,0 +1,3 @@
+"""The suites of others are run by tests, not collected as ours."""
+
+collect_ignore = ["suites"]

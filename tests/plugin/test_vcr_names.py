@@ -1,0 +1,287 @@
+"""Markers, fixtures and options of pytest-recording and pytest-vcr, with our plugin in their place."""
+
+from __future__ import annotations
+
+import pytest
+
+from cassette_http.intercept import guard
+from cassette_http.plugin import vcr_config, vcr_objects
+from tests.plugin.project import Project
+
+# What the plugin imports late is imported here, see `project`.
+__all__ = ["guard", "vcr_config", "vcr_objects"]
+
+MARKED = "import pytest\n@pytest.mark.vcr\ndef test_it():\n    assert get('/a') == 'answer to /a'\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "passed"),
+    [
+        pytest.param([], 0, id="none is the default"),
+        pytest.param(["--record-mode=none"], 0, id="none"),
+        pytest.param(["--record-mode=once"], 1, id="once"),
+        pytest.param(["--record-mode=rewrite"], 1, id="rewrite"),
+        pytest.param(["--vcr-record=new_episodes"], 1, id="pytest-vcr"),
+        pytest.param(["--cassette-mode=all"], 1, id="our own option"),
+        pytest.param(["--disable-recording"], 1, id="live"),
+        pytest.param(["--disable-vcr"], 1, id="live, pytest-vcr"),
+        pytest.param(["--record-mode=once", "--cassette-mode=none"], 0, id="our own option counts more"),
+    ],
+)
+def test_options_choose_the_record_mode(arguments: list[str], passed: int, project: Project) -> None:
+    project.write(MARKED)
+    project.run(*arguments).assert_outcomes(passed=passed, failed=1 - passed)
+    recorded = project.cassettes()
+    assert len(recorded) == (0 if not passed or "--disable" in arguments[0] else 1)
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        pytest.param("@pytest.mark.vcr\ndef test_it():\n    get('/a')\n", "test_api/test_it.yaml", id="function"),
+        pytest.param(
+            "@pytest.mark.vcr\nclass TestIt:\n    def test_it(self):\n        get('/a')\n",
+            "test_api/TestIt.test_it.yaml",
+            id="method",
+        ),
+        pytest.param(
+            "@pytest.mark.vcr\n@pytest.mark.parametrize('a', ['x/y:z'])\ndef test_it(a):\n    get('/a')\n",
+            "test_api/test_it[x-y-z].yaml",
+            id="parameter",
+        ),
+        pytest.param(
+            "@pytest.mark.vcr\n@pytest.mark.default_cassette('named.yaml')\ndef test_it():\n    get('/a')\n",
+            "test_api/named.yaml",
+            id="default_cassette",
+        ),
+        pytest.param(
+            "@pytest.fixture\ndef default_cassette_name():\n    return 'mine'\n"
+            "@pytest.mark.vcr\ndef test_it():\n    get('/a')\n",
+            "test_api/mine.yaml",
+            id="fixture default_cassette_name",
+        ),
+        pytest.param(
+            "@pytest.fixture\ndef vcr_cassette_dir(request):\n    return str(request.path.parent / 'cassettes/x')\n"
+            "@pytest.mark.vcr\ndef test_it():\n    get('/a')\n",
+            "x/test_it.yaml",
+            id="fixture vcr_cassette_dir",
+        ),
+        pytest.param(
+            "@pytest.mark.vcr(cassette_library_dir='cassettes/lib')\ndef test_it():\n    get('/a')\n",
+            "lib/test_it.yaml",
+            id="cassette_library_dir",
+        ),
+        pytest.param(
+            "@pytest.mark.vcr(path_transformer=lambda path: path + '.new.yaml')\ndef test_it():\n    get('/a')\n",
+            "test_api/test_it.new.yaml",
+            id="path_transformer",
+        ),
+        pytest.param(
+            "@pytest.mark.vcr(serializer='json')\ndef test_it():\n    get('/a')\n",
+            "test_api/test_it.json",
+            id="serializer",
+        ),
+        pytest.param(
+            "@pytest.mark.vcr\n@pytest.mark.parametrize('a', [1], ids=['x' * 300])\ndef test_it(a):\n    get('/a')\n",
+            f"test_api/test_it[{'x' * (255 - 5 - 32 - 3 - 8)}...yaml",
+            id="long name",
+        ),
+    ],
+)
+def test_cassettes_are_where_pytest_recording_puts_them(source: str, name: str, project: Project) -> None:
+    project.write(f"import pytest\n{source}")
+    project.run("--record-mode=once").assert_outcomes(passed=1)
+    (recorded,) = project.cassettes()
+    if "..." in name:
+        name, recorded = name.partition("...")[0], recorded.partition("...")[0]
+    assert recorded == name
+    project.server.stop()
+    project.run().assert_outcomes(passed=1)
+
+
+def test_cassettes_of_pytest_vcr_are_found_beside_the_folder_of_the_module(project: Project) -> None:
+    project.write(MARKED)
+    project.run("--vcr-record=once").assert_outcomes(passed=1)
+    assert project.cassettes() == ["test_it.yaml"]
+    project.server.stop()
+    project.run().assert_outcomes(passed=1)
+
+
+def test_closest_marker_counts_more_than_the_others_and_the_fixture(project: Project) -> None:
+    project.write(
+        "import pytest\n"
+        "pytestmark = pytest.mark.vcr(match_on=['method'], filter_query_parameters=['a'])\n"
+        "@pytest.fixture(scope='module')\n"
+        "def vcr_config():\n    return {'match_on': ['uri'], 'record_mode': 'once'}\n"
+        "@pytest.mark.vcr(filter_query_parameters=['b'])\n"
+        "def test_it():\n    get('/x?a=1&b=2')\n"
+    )
+    project.run().assert_outcomes(passed=1)
+    (cassette,) = (project.path / "cassettes").rglob("*.yaml")
+    assert f"request: GET {project.server.url}/x?a=1\n" in cassette.read_text()
+
+
+def test_suite_does_not_record_on_a_build_server(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    project.write(MARKED.replace("mark.vcr", "mark.vcr(record_mode='once')"))
+    project.run().assert_outcomes(failed=1)
+    project.run("--record-mode=once").assert_outcomes(passed=1)
+
+
+def test_fixture_gives_what_tests_look_at(project: Project) -> None:
+    project.write(
+        "import pytest\n"
+        "@pytest.mark.vcr\n"
+        "def test_it(vcr, vcr_cassette, record_mode, disable_recording, vcr_markers):\n"
+        "    assert vcr is vcr_cassette\n"
+        "    get('/a'), get('/b', b'sent')\n"
+        "    assert len(vcr) == 2\n"
+        "    assert [one.method for one in vcr.requests] == ['GET', 'POST']\n"
+        "    assert vcr.requests[1].body == b'sent'\n"
+        "    assert vcr.responses[0]['body']['string'] == b'answer to /a'\n"
+        "    assert vcr.responses[0]['status'] == {'code': 200, 'message': 'OK'}\n"
+        "    assert vcr.play_count == (0 if record_mode == 'once' else 2)\n"
+        "    assert vcr.all_played == (record_mode == 'none')\n"
+        "    assert (disable_recording, len(vcr_markers)) == (False, 1)\n"
+        "def test_unmarked(vcr):\n    assert vcr is None\n"
+    )
+    project.run("--record-mode=once").assert_outcomes(passed=2)
+    project.run().assert_outcomes(passed=2)
+
+
+def test_cassettes_of_the_marker_answer_too(project: Project) -> None:
+    project.write(MARKED, "test_first")
+    project.run("--record-mode=once").assert_outcomes(passed=1)
+    shared = project.path / "cassettes" / "test_first" / "test_it.yaml"
+    project.write(f"import pytest\n@pytest.mark.vcr({str(shared)!r}, 'missing.yaml')\ndef test_it():\n    get('/a')\n")
+    project.server.stop()
+    project.run("test_api.py").assert_outcomes(passed=1)
+
+
+def test_what_is_filtered_is_not_on_the_disk_and_the_replay_works(project: Project) -> None:
+    project.write(
+        "import pytest, time\n"
+        "@pytest.fixture(scope='module')\n"
+        "def vcr_config():\n"
+        "    return {'filter_headers': ['user-agent'], 'filter_post_data_parameters': [('at', 'AT')],\n"
+        "            'match_on': ['method', 'path', 'body'], 'before_record_response': no_answer}\n"
+        "def no_answer(response):\n"
+        "    response['body']['string'] = response['body']['string'].replace(b'answer', b'nothing')\n"
+        "    return response\n"
+        "@pytest.mark.vcr\n"
+        "def test_it(record_mode):\n"
+        "    expected = 'answer to /a' if record_mode == 'once' else 'nothing to /a'\n"
+        "    assert get('/a', f'at={time.time()}&b=c'.encode()) == expected\n"
+    )
+    project.run("--record-mode=once").assert_outcomes(passed=1)
+    (cassette,) = (project.path / "cassettes").rglob("*.yaml")
+    text = cassette.read_text()
+    assert "at=AT&b=c" in text
+    assert "nothing to /a" in text
+    assert "User-Agent" not in text
+    project.server.stop()
+    project.run().assert_outcomes(passed=1)
+
+
+def test_hosts_that_are_ignored_are_asked_live(project: Project) -> None:
+    project.write(MARKED.replace("mark.vcr", "mark.vcr(ignore_localhost=True)"))
+    project.run().assert_outcomes(passed=1)
+    assert project.cassettes() == []
+
+
+@pytest.mark.parametrize("where", ["marker", "option"])
+def test_network_is_blocked(where: str, project: Project) -> None:
+    marker = "@pytest.mark.block_network" if where == "marker" else ""
+    project.write(
+        "import pytest, socket\n"
+        f"{marker}\n"
+        "def test_blocked():\n"
+        "    with pytest.raises(OSError, match='192.0.2.1'):\n"
+        "        socket.create_connection(('192.0.2.1', 9), timeout=10)\n"
+    )
+    project.run(*(["--block-network"] if where == "option" else [])).assert_outcomes(passed=1)
+
+
+def test_allowed_hosts_are_regular_expressions(project: Project) -> None:
+    project.write(
+        "import pytest, socket\n"
+        "@pytest.mark.block_network(allowed_hosts=['nobo[dt]y', '192[.]0'])\n"
+        "@pytest.mark.parametrize('host, error', [\n"
+        "    ('nobody.invalid', 'gaierror'), ('my.nobody.invalid', 'NetworkBlocked')])\n"
+        "def test_it(host, error):\n"
+        "    with pytest.raises(OSError) as caught:\n"
+        "        socket.getaddrinfo(host, 80)\n"
+        "    assert type(caught.value).__name__ == error\n"
+    )
+    project.run().assert_outcomes(passed=2)
+
+
+def test_what_cannot_be_kept_fails_the_test_with_the_reason(project: Project) -> None:
+    project.write(MARKED.replace("mark.vcr", "mark.vcr(custom_patches=((str, 'a', 1),))"))
+    result = project.run()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*'custom_patches' cannot be kept: no library is patched here*"])
+
+
+@pytest.mark.parametrize("workers", [[], ["-p", "xdist", "-n", "2"]], ids=["alone", "workers"])
+def test_unknown_keys_are_told_once_for_the_run(workers: list[str], project: Project) -> None:
+    project.write(
+        "import pytest\n"
+        "@pytest.mark.vcr(colour='red')\n@pytest.mark.parametrize('a', range(3))\ndef test_it(a):\n    pass\n"
+    )
+    result = project.run(*workers)
+    result.assert_outcomes(passed=3)
+    assert result.stdout.str().count("vcr_config: 'colour' is not known here, and does nothing") == 1
+
+
+def test_matchers_can_be_registered_by_the_hook_of_pytest_recording(project: Project) -> None:
+    (project.path / "conftest.py").write_text(
+        "def mine(one, other):\n    assert one.path[-1] == other.path[-1]\n"
+        "def pytest_recording_configure(config, vcr):\n"
+        "    vcr.register_matcher('mine', mine)\n    vcr.match_on = ['method', 'mine']\n"
+    )
+    project.write(MARKED)
+    project.run("--record-mode=once").assert_outcomes(passed=1)
+    project.write(MARKED.replace("'/a'", "'/very/other/a'"))
+    project.server.stop()
+    project.run().assert_outcomes(passed=1)
+
+
+def test_option_that_the_suite_has_itself_stays_its_own(project: Project) -> None:
+    (project.path / "conftest.py").write_text(
+        "def pytest_addoption(parser):\n    parser.addoption('--record-mode', default='mine')\n"
+    )
+    project.write("def test_it(pytestconfig):\n    assert pytestconfig.getoption('--record-mode') == 'theirs'\n")
+    project.run("--record-mode=theirs").assert_outcomes(passed=1)
+
+
+def test_names_can_be_left_to_the_suite(project: Project) -> None:
+    (project.path / "conftest.py").write_text(
+        "import pytest\n"
+        "def pytest_configure(config):\n    config.addinivalue_line('markers', 'vcr: of the suite')\n"
+        "@pytest.fixture\ndef vcr():\n    return 'of the suite'\n"
+    )
+    project.write("import pytest\n@pytest.mark.vcr\ndef test_it(vcr):\n    assert vcr == 'of the suite'\n")
+    project.run("-p", "no:cassette_http.plugin.vcr_names").assert_outcomes(passed=1)
+    project.run().assert_outcomes(passed=1)
+
+
+def test_secrets_are_taken_out_of_an_old_cassette_with_the_next_recording(project: Project) -> None:
+    folder = project.path / "cassettes" / "test_api"
+    folder.mkdir(parents=True)
+    old = folder / "test_it.yaml"
+    old.write_text(
+        "interactions:\n- request:\n    body: null\n    headers: {Authorization: [Bearer s3cr3tT0ken99]}\n"
+        f"    method: GET\n    uri: {project.server.url}/a\n"
+        "  response:\n    body: {string: answer to /a}\n    headers: {}\n    status: {code: 200, message: OK}\n"
+        "version: 1\n"
+    )
+    project.write(MARKED)
+    before = old.read_bytes()
+    project.run().assert_outcomes(passed=1)
+    assert old.read_bytes() == before
+    project.write(MARKED + "    assert get('/b') == 'answer to /b'\n")
+    project.run("--record-mode=new_episodes").assert_outcomes(passed=1)
+    assert "s3cr3tT0ken99" not in old.read_text()
+    project.server.stop()
+    project.run().assert_outcomes(passed=1)
