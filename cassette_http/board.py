@@ -94,6 +94,19 @@ class Exchange(NamedTuple):
     number: int | None = None
 
 
+def _played(entry: Entry) -> Exchange:
+    return Exchange("played", entry.interaction.request, entry.interaction, entry.number)
+
+
+def _briefly(exchange: Exchange) -> Exchange:
+    """Leave out most of a large body: those of a history would fill the memory."""
+    interaction = exchange.interaction
+    if interaction is None or not interaction.is_large:
+        return exchange
+    interaction = interaction.beginning()
+    return exchange._replace(request=interaction.request, interaction=interaction)
+
+
 class _Kept:
     """An interaction that was recorded. Of a large one only the document stays in memory, which names its blobs."""
 
@@ -138,7 +151,7 @@ class Cassette:
         self.misses: list[Miss] = []
         self._kept: list[_Kept] = []
         self.connections: list[LiveConnection] = []
-        self.history: deque[Exchange] = deque(maxlen=MOST_EXCHANGES)
+        self._history: deque[Exchange | Entry] = deque(maxlen=MOST_EXCHANGES)  # an entry was played, and not looked at
         self._index = index
 
     def __repr__(self) -> str:
@@ -159,6 +172,10 @@ class Cassette:
     def recorded(self) -> list[Interaction]:
         """Those that were recorded since; when the block has ended, in the order in which the requests were begun."""
         return [kept.interaction for kept in self._kept]
+
+    @property
+    def history(self) -> list[Exchange]:
+        return [_briefly(_played(one) if isinstance(one, Entry) else one) for one in self._history]
 
     @property
     def played(self) -> list[Interaction]:
@@ -295,6 +312,7 @@ class Board(Switch):
                 return None
             entry, track = found
             entry.plays += 1
+            self.cassette._history.append(entry)
             return track
 
     def admit(self, request: Request) -> Request | None:
@@ -340,21 +358,13 @@ class Board(Switch):
     def _play(self, entry: Entry, request: Request | None) -> Interaction | None:
         entry.plays += 1
         recorded = entry.interaction
-        self._note(Exchange("played", recorded.request, recorded, entry.number))
+        self.cassette._history.append(_briefly(_played(entry)))
         if _witnesses:
             tell_witnesses(self._redactor.redact(replace(recorded, request=request)))
         interaction = self._redactor.restore(recorded)
         if not self._hooks.on_replay:
             return interaction
         return self._hooks.replayed(replace(interaction, request=request))
-
-    def _note(self, exchange: Exchange) -> None:
-        """Add to the history; large interactions would fill the memory, so they are shown without most of a body."""
-        interaction = exchange.interaction
-        if interaction is not None and interaction.is_large:
-            interaction = interaction.beginning()
-            exchange = exchange._replace(request=interaction.request, interaction=interaction)
-        self.cassette.history.append(exchange)
 
     def keep(self, interaction: Interaction, started_at_s: float = 0.0) -> None:
         with self._lock, self._deferring_errors():
@@ -369,7 +379,7 @@ class Board(Switch):
             interaction = self._redactor.redact(admitted)
             document = self._dump(interaction)
             self._kept.append(self._remembered(interaction, document, started_at_s))
-            self._note(Exchange("recorded", interaction.request, interaction))
+            self.cassette._history.append(_briefly(Exchange("recorded", interaction.request, interaction)))
             self._append(document)
             tell_witnesses(interaction)
 
@@ -493,7 +503,7 @@ class Board(Switch):
             matching=self._matching,
         )
         self.cassette.misses.append(Miss(request, caller(), explanation))
-        self.cassette.history.append(Exchange("refused", request))
+        self.cassette._history.append(Exchange("refused", request))
         return UnmatchedRequest(explanation.message)
 
 

@@ -193,18 +193,21 @@ def test_played_interactions_repeat_as_they_are_told(repeat: str, seen: list[str
         assert [get(f"{counter.url}/a") for _ in range(3)] == seen
 
 
-def test_cassette_tells_what_was_played_recorded_and_left(counter: Peer, path: Path) -> None:
+@pytest.mark.parametrize("ask", [get, get_with_our_client], ids=["urllib", "our client"])
+def test_cassette_tells_what_was_played_recorded_and_left(ask: Callable[[str], str], counter: Peer, path: Path) -> None:
     with use_cassette(path) as cassette:
-        get(f"{counter.url}/a")
-        get(f"{counter.url}/b")
+        ask(f"{counter.url}/a")
+        ask(f"{counter.url}/b")
         assert len(cassette.recorded) == 2
     with use_cassette(path, "new_episodes") as cassette:
-        get(f"{counter.url}/b")
-        get(f"{counter.url}/c")
+        ask(f"{counter.url}/b")
+        ask(f"{counter.url}/c")
         assert cassette.play_count == 1
         assert [one.request.head.target for one in cassette.played if one.request] == ["/b"]
         assert [one.request.head.target for one in cassette.unplayed if one.request] == ["/a"]
         assert targets(cassette) == ["/a", "/b", "/c"]
+        assert [(one.outcome, one.number) for one in cassette.history] == [("played", 2), ("recorded", None)]
+        assert [one.interaction for one in cassette.history] == cassette.played + cassette.recorded
         assert (len(cassette), cassette.path, cassette.record_mode) == (3, path, RecordMode.NEW_EPISODES)
         assert repr(cassette).endswith("new_episodes: 2 loaded, 1 played, 1 recorded, 0 missed>")
 
