@@ -393,6 +393,10 @@ class Board(Switch):
             interaction = self._play(entry, None) if entry is not None else None
             return interaction.track.failure if interaction is not None else None
 
+    def knows_peer(self, host: str, port: int) -> bool:
+        with self._lock, self._remembering_errors():
+            return self._index.knows_peer(host, port)
+
     def keep_connection_failure(self, origin: Origin, failure: Failure, via: Origin | None) -> None:
         self.keep(Interaction(origin, None, Track(failure=failure), via), clock() - failure.at)
 

@@ -145,6 +145,9 @@ class _Board(Switch):
     def fail_connection(self, origin: Origin, *kinds: FailureKind) -> Failure | None:
         return None
 
+    def knows_peer(self, host: str, port: int) -> bool:
+        return False
+
     def tls_facts(self, origin: Origin) -> TLSFacts:
         return TLSFacts(origin)
 

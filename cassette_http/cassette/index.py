@@ -232,14 +232,25 @@ class Index:
             if entry.plays:
                 continue
             interaction = entry.interaction
-            peer = interaction.via or interaction.origin
-            if (peer.host, peer.port) != (origin.host, origin.port):
+            if peer_of(interaction) != (origin.host, origin.port):
                 continue
             failure = interaction.track.failure
             if interaction.request is None and failure is not None and failure.kind in kinds:
                 return entry
             return None
         return None
+
+    def knows_peer(self, host: str, port: int) -> bool:
+        """Tell whether something was recorded of connections to this host and port, as far as a quick look tells."""
+        beginnings = tuple(f"{Origin(scheme, host, port)}/".encode() for scheme in ("http", "https"))
+        for line, found in self._positions.items():
+            if line is None or line.startswith(b"CONNECT "):
+                entries = self._entries(found if isinstance(found, list) else [found])
+                if any(peer_of(entry.interaction) == (host, port) for entry in entries):
+                    return True
+            elif line.partition(b" ")[2].startswith(beginnings):
+                return True
+        return False
 
     def nearest(self, request: Request) -> list[Entry]:
         """The entries whose request lines are most like that of `request`: all of a small cassette."""
@@ -260,3 +271,9 @@ class Index:
 def line_of(request: Request) -> bytes:
     """Method and URL up to the query, as the document of a request begins with them."""
     return f"{request.method} {request.url.partition('?')[0]}".encode()
+
+
+def peer_of(interaction: Interaction) -> tuple[str, int]:
+    """Host and port that the connection was opened to."""
+    peer = interaction.via or interaction.origin
+    return peer.host, peer.port

@@ -256,9 +256,7 @@ def _sendto(original: Any, self: socket.socket, *args: Any) -> Any:
 def _judged_by_name(kind: Kind, original: Any, sock: socket.socket, address: Any, *args: Any) -> Any:
     """Judge a connect to a name before it is looked up; one to an address is judged by the audit hook."""
     host, port = _of_address((sock, address))
-    board = current_board()
-    is_for_cassette = board is not None and not board.only_watches
-    if not isinstance(host, str) or address_of(host) is not None or is_for_cassette:
+    if not isinstance(host, str) or address_of(host) is not None or _is_for_cassette():
         return original(sock, *args)
     _judge(kind, host, port)
     _state.is_resting = True
@@ -268,22 +266,31 @@ def _judged_by_name(kind: Kind, original: Any, sock: socket.socket, address: Any
         _state.is_resting = False
 
 
+def _is_for_cassette() -> bool:
+    """What would be asked may be played; what is not is judged when it is dialled."""
+    board = current_board()
+    return board is not None and not board.only_watches
+
+
 def _hook_uvloop(module: Any) -> None:
     @_uvloop.hook(module.Loop, "create_connection")
     async def create_connection(
         original: Any, self: Any, factory: Any, host: Any = None, port: Any = None, **kw: Any
     ) -> Any:
-        _judge(Kind.CONNECT, host, port)
+        if not _is_for_cassette():
+            _judge(Kind.CONNECT, host, port)
         return await original(self, factory, host, port, **kw)
 
     @_uvloop.hook(module.Loop, "sock_connect")
     async def sock_connect(original: Any, self: Any, sock: Any, address: Any) -> Any:
-        _judge(Kind.CONNECT, *_of_address((sock, address)))
+        if not _is_for_cassette():
+            _judge(Kind.CONNECT, *_of_address((sock, address)))
         return await original(self, sock, address)
 
     @_uvloop.hook(module.Loop, "getaddrinfo")
     async def getaddrinfo(original: Any, self: Any, host: Any, port: Any, **kw: Any) -> Any:
-        _judge(Kind.LOOK_UP, host, port)
+        if not _is_for_cassette():
+            _judge(Kind.LOOK_UP, host, port)
         return await original(self, host, port, **kw)
 
 

@@ -1,16 +1,20 @@
 """Loops that the hooks on Python's sockets cannot reach by themselves. A library is hooked only if the program uses it.
 
 - trio keeps socket methods from before the hooks: it is made to look them up anew.
-- uvloop has sockets in C, where no octet can be seen: it is refused, since it would get past the cassette.
+- uvloop has sockets in C, where no octet can be seen: while a cassette is in use it gets connections of Python's.
+- The proactor loop of Windows hands descriptors to the system, which does the rest unseen: it is refused, since it
+  would get past the cassette, and cannot watch the descriptor of a connection that is only played.
 """
 
 from __future__ import annotations
 
+import functools
 import socket
 import sys
 from typing import Any
 
 from cassette_http.errors import UnsupportedLibrary
+from cassette_http.intercept.adoption import is_tcp
 from cassette_http.intercept.current import current_board
 from cassette_http.intercept.patches import Patches
 
@@ -21,7 +25,7 @@ _installed: dict[str, Patches] = {}
 
 def install() -> None:
     """Hook the loops that were imported since; to be called whenever a cassette comes into use."""
-    for name, make_patches in (("trio._socket", _trio), ("uvloop", _uvloop)):
+    for name, make_patches in HOOKED.items():
         module = sys.modules.get(name)
         if module is not None and name not in _installed:
             _installed[name] = make_patches(module)
@@ -32,6 +36,12 @@ def remove() -> None:
     """Take the hooks out."""
     while _installed:
         _installed.popitem()[1].remove()
+
+
+def _is_asked_for() -> bool:
+    """A cassette is in use that may matter to the program."""
+    board = current_board()
+    return board is not None and not board.only_watches
 
 
 def _trio(module: Any) -> Patches:
@@ -45,16 +55,65 @@ def _trio(module: Any) -> Patches:
 
 
 def _uvloop(module: Any) -> Patches:
-    patches = Patches()
+    # Only who uses uvloop has asyncio imported for it.
+    from cassette_http.intercept.selector_face import is_of_selector, selector_face
 
-    @patches.hook(module.Loop, "create_connection")
-    async def refuse(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
-        board = current_board()
-        if board is None or board.only_watches:
-            return await original(self, *args, **kwargs)
-        raise UnsupportedLibrary(
-            "uvloop cannot be recorded or replayed, as its connections are made in C; "
-            "run this test on the event loop of asyncio"
-        )
+    patches, loops = Patches(), module.Loop
+
+    @patches.hook(loops, "getaddrinfo")
+    async def look_up(original: Any, self: Any, host: Any, port: Any, *args: Any, **options: Any) -> Any:
+        if not _is_asked_for():
+            return await original(self, host, port, *args, **options)
+        # As asyncio does it: by the function of the socket module, which is hooked.
+        call = functools.partial(socket.getaddrinfo, host, port, *args, **options)
+        return await self.run_in_executor(None, call)
+
+    @patches.hook(loops, "create_connection")
+    async def connect(
+        original: Any, self: Any, factory: Any, host: Any = None, port: Any = None, *, sock: Any = None, **options: Any
+    ) -> Any:
+        # A socket that the program brings along may be one that has nothing to do with the network.
+        if not _is_asked_for() or (sock is not None and not is_tcp(sock)):
+            return await original(self, factory, host, port, sock=sock, **options)
+        return await selector_face(self).create_connection(factory, host, port, sock=sock, **options)
+
+    @patches.hook(loops, "start_tls")
+    async def start_tls(original: Any, self: Any, transport: Any, *args: Any, **options: Any) -> Any:
+        if is_of_selector(transport):
+            return await selector_face(self).start_tls(transport, *args, **options)
+        return await original(self, transport, *args, **options)
+
+    @patches.hook(loops, "sendfile")
+    async def send_file(original: Any, self: Any, transport: Any, *args: Any, **options: Any) -> Any:
+        if is_of_selector(transport):
+            return await selector_face(self).sendfile(transport, *args, **options)
+        return await original(self, transport, *args, **options)
 
     return patches
+
+
+def _proactor(module: Any) -> Patches:
+    patches, loops = Patches(), module.BaseProactorEventLoop
+
+    def refuse() -> None:
+        if _is_asked_for():
+            raise UnsupportedLibrary(
+                "the proactor event loop of Windows cannot be recorded or replayed, as its connections are made "
+                "unseen; use the other one: asyncio.Runner(loop_factory=asyncio.SelectorEventLoop)"
+            )
+
+    @patches.hook(loops, "create_connection")
+    async def connect(original: Any, self: Any, *args: Any, **options: Any) -> Any:
+        refuse()
+        return await original(self, *args, **options)
+
+    @patches.hook(loops, "sock_connect")
+    async def connect_socket(original: Any, self: Any, sock: Any, address: Any) -> Any:
+        if is_tcp(sock):
+            refuse()
+        return await original(self, sock, address)
+
+    return patches
+
+
+HOOKED = {"trio._socket": _trio, "uvloop": _uvloop, "asyncio.proactor_events": _proactor}

@@ -5,44 +5,138 @@ from __future__ import annotations
 import ipaddress
 import itertools
 import socket
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from cassette_http.cassette.model import FailureKind, Origin
+from cassette_http.cassette.model import Failure, FailureKind, Origin
 from cassette_http.intercept.current import current_board
 from cassette_http.intercept.patches import Patches
+from cassette_http.transport.channel import Channel
 from cassette_http.transport.failures import describe, rebuild
 from cassette_http.transport.live import is_dialling
 
-__all__ = ["PATCHES", "Target", "is_invented", "port_number", "target_of"]
+__all__ = ["PATCHES", "Lookup", "Target", "is_invented", "port_number", "target_of"]
 
 PATCHES = Patches()
 
-# More hosts than this in one process are not the traffic of a test; the oldest are then forgotten.
+# More than these, in one process and with one address, are not the traffic of a test; the oldest are then forgotten.
 MAX_REMEMBERED = 4096
+MAX_NAMES = 16
 
 WELL_KNOWN_PORTS = {"http": 80, "https": 443}
 
-_hosts: dict[tuple[str, int], tuple[str, bool]] = {}
+Address = tuple[str, int]
+
+
+class Lookup:
+    """What a look-up of `host` gave, and what became of connects to it. `host` is in lower case."""
+
+    def __init__(self, host: str, addresses: Iterable[Address]) -> None:
+        self.host, self.addresses = host, frozenset(addresses)
+        self.successes = 0
+        self._failed: set[Address] = set()
+        self._is_kept = False  # that all addresses failed
+        self._pending: Callable[[], None] | None = None
+        self._played: Failure | None = None
+
+    def connect_failed(self, address: Address, began: int, channel: Channel, keep: Callable[[], None]) -> None:
+        """Have the failure kept by `keep()` if no other address succeeds.
+
+        `began` is what `successes` was when the connect began; `channel` says when the cassette is left.
+        """
+        if began != self.successes:
+            return  # another address was faster
+        self._failed.add(address)
+        self._forget_pending()
+        if self._failed >= self.addresses:
+            self._is_kept = True
+            self._failed.clear()
+            keep()
+        elif not self._is_kept:  # else it is an address that is tried once more
+            self._pending = channel.on_left = keep
+            self._channel = channel  # it is to live until then
+
+    def connect_succeeded(self) -> None:
+        self.successes += 1
+        self._is_kept = False
+        self._failed.clear()
+        self._forget_pending()
+
+    def settle(self) -> None:
+        """No other address is tried any more."""
+        pending = self._pending
+        self._failed.clear()
+        self._forget_pending()
+        if pending is not None:
+            pending()
+
+    def _forget_pending(self) -> None:
+        if self._pending is not None:
+            self._pending, self._channel.on_left = None, nothing
+            del self._channel
+
+    def failure_to_play(self, address: Address, claim: Callable[[], Failure | None]) -> Failure | None:
+        """The failure of a connect to `address`: what one address has met, the others of the look-up meet too."""
+        if address in self._failed or not self._failed:
+            self._failed.clear()
+            self._played = claim()
+        if self._played is not None:
+            self._failed.add(address)
+        return self._played
+
+
+def nothing() -> None:
+    """Nothing is to be done when the cassette is left."""
+
+
+class _Latest(threading.local):
+    """The latest look-up of a thread: a blocking client connects in the thread that looked the host up."""
+
+    lookup: Lookup | None = None
+
+
+_latest = _Latest()
+_lookups: dict[Address, dict[str, Lookup]] = {}
 _invented: dict[str, int] = {}
 _numbers = itertools.count(1)
 
 
+@dataclass
 class Target:
-    """Whom a connect to a socket address means: the `host` that was looked up, or the address itself."""
+    """Whom a connect means: the `host` that was looked up, or the address itself.
 
-    __slots__ = ("host", "is_last", "port")
+    `others` are hosts that it could be as well; what the client then says (SNI, the Host field) tells.
+    """
 
-    def __init__(self, host: str, port: int, is_last: bool) -> None:
-        self.host, self.port = host, port
-        # The look-up gave no further address: if this one fails, the connection has failed.
-        self.is_last = is_last
+    host: str
+    port: int
+    lookup: Lookup
+    others: frozenset[str] = frozenset()
+
+    def settle(self, said: str | None) -> bool:
+        """Take the client's word for which host it is; tells whether that is another one than it seemed."""
+        others, self.others = self.others, frozenset()
+        if said is None or said == self.host or said not in others:
+            return False
+        self.host = said
+        return True
 
 
-def target_of(address: tuple[Any, ...]) -> Target:
-    """Say whom the socket address (host or IP address, port, ...) means."""
-    host, port = str(address[0]), int(address[1])
-    name, is_last = _hosts.get((host, port), (host, True))
-    return Target(name.lower(), port, is_last)
+def target_of(address: tuple[Any, ...], *, is_blocking: bool = False) -> Target:
+    """Say whom the socket address (host or IP address, port, ...) means; `is_blocking` is how it is connected."""
+    literal: Address = (str(address[0]).lower(), int(address[1]))
+    latest = _latest.lookup
+    # A look-up need not say which port it is for.
+    keys = {literal, (literal[0], 0)}
+    if is_blocking and latest is not None and keys & latest.addresses:
+        return Target(latest.host, literal[1], latest)
+    known = _lookups.get(literal) or _lookups.get((literal[0], 0))
+    if not known:
+        return Target(literal[0], literal[1], Lookup(literal[0], [literal]))
+    lookup = known[next(reversed(known))]
+    return Target(lookup.host, literal[1], lookup, frozenset({*known, literal[0]} - {lookup.host}))
 
 
 @PATCHES.hook(socket, "getaddrinfo")
@@ -69,12 +163,11 @@ def _getaddrinfo(original: Any, host: Any, port: Any, *args: Any, **kwargs: Any)
     return _remembered(name, found)
 
 
-def _remembered(host: str, found: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Keep in mind whose addresses these are."""
-    addresses = [entry[4] for entry in found]
-    for address in addresses:
-        _remember(address, host, is_last=address == addresses[-1])
-    return found
+@PATCHES.hook(socket, "gethostbyname")
+def _gethostbyname(original: Any, host: Any) -> Any:
+    if current_board() is None or is_dialling():
+        return original(host)
+    return socket.getaddrinfo(host, None, socket.AF_INET)[0][4][0]
 
 
 def _invent(
@@ -102,11 +195,19 @@ def _is_numeric(family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) 
     return bool(flags & socket.AI_NUMERICHOST)
 
 
-def _remember(address: tuple[Any, ...], host: str, *, is_last: bool) -> None:
-    _hosts.pop(address[:2], None)
-    _hosts[address[:2]] = (host, is_last)
-    while len(_hosts) > MAX_REMEMBERED:
-        _hosts.pop(next(iter(list(_hosts))), None)
+def _remembered(host: str, found: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Keep in mind whose addresses these are."""
+    lookup = Lookup(host.lower(), {(str(entry[4][0]).lower(), int(entry[4][1])) for entry in found})
+    _latest.lookup = lookup
+    for address in lookup.addresses:
+        known = _lookups.pop(address, {})
+        earlier = known.pop(lookup.host, None)
+        if earlier is not None:
+            earlier.settle()
+        _lookups[address] = dict(list(known.items())[1 - MAX_NAMES :]) | {lookup.host: lookup}
+    while len(_lookups) > MAX_REMEMBERED:
+        _lookups.pop(next(iter(list(_lookups))), None)
+    return found
 
 
 def _is_local(host: str) -> bool:

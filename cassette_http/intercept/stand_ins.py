@@ -8,32 +8,41 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
+import select
 import socket
 import sys
 import threading
 import weakref
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
-__all__ = ["WAKE", "StandIn"]
+__all__ = ["CAN_MOVE_WATCHERS", "WAKE", "StandIn", "put_under"]
 
 _fileno = socket.socket.fileno
 
 # What makes a stand-in readable; it is nobody's octet.
 WAKE = b"\0"
 
+# An event loop that watches a descriptor goes on to watch the file behind it, not what takes its place.
+CAN_MOVE_WATCHERS = sys.platform == "linux"
+WATCHED = re.compile(r"^tfd:\s*(\d+)\s+events:\s*([0-9a-f]+)\s+data:\s*([0-9a-f]+)", re.MULTILINE)
+
 _numbers = itertools.count(1)
 
 
 class StandIn:
-    """A local pair, one end of which is under the descriptor of `sock`. Safe to use from many threads."""
+    """A local pair, one end of which is under the descriptor of `sock`. Safe to use from many threads.
 
-    def __init__(self, sock: socket.socket) -> None:
+    `is_watched`: an event loop may know the descriptor already.
+    """
+
+    def __init__(self, sock: socket.socket, *, is_watched: bool = False) -> None:
         self._sock = weakref.ref(sock)
         self._lock = threading.Lock()
         self._is_marked = False
         self._far_end: socket.socket | None = None
-        self._put_under(sock)
+        self._put_under(sock, is_watched)
 
     @property
     def is_there(self) -> bool:
@@ -81,26 +90,65 @@ class StandIn:
         with self._lock:
             self._drop()
 
-    def renew(self) -> None:
+    def go_on_in_child(self) -> None:
         """After a fork: a child has a pair of its own, or it would take what makes the parent's descriptor readable."""
         self._lock = threading.Lock()  # a thread that the child does not have may hold it
         sock = self._sock()
         if self._far_end is not None and sock is not None and _fileno(sock) >= 0:
             self._drop()
-            self._put_under(sock)
+            self._put_under(sock, is_watched=False)
 
-    def _put_under(self, sock: socket.socket) -> None:
+    def _put_under(self, sock: socket.socket, is_watched: bool) -> None:
         near, self._far_end = socket.socketpair()
         _give_name(self._far_end)
         self._is_marked = False
         near.setblocking(sock.gettimeout() is None)
-        os.dup2(near.fileno(), _fileno(sock), inheritable=False)
+        put_under(sock, near, is_watched=is_watched)
         near.close()
 
     def _drop(self) -> None:
         if self._far_end is not None:
             self._far_end.close()
             self._far_end = None
+
+
+def put_under(sock: socket.socket, fresh: socket.socket, *, is_watched: bool = False) -> None:
+    """Put a copy of the descriptor of `fresh` under `sock`, whose own connection is closed by that."""
+    if is_watched and CAN_MOVE_WATCHERS:
+        with _watching_anew(_fileno(sock)):
+            os.dup2(_fileno(fresh), _fileno(sock), inheritable=False)
+    else:
+        os.dup2(_fileno(fresh), _fileno(sock), inheritable=False)
+
+
+@contextmanager
+def _watching_anew(descriptor: int) -> Iterator[None]:
+    """Have each epoll object of this process that watches the descriptor watch what it stands for after the block."""
+    watchers = [(select.epoll.fromfd(os.dup(number)), events) for number, events in list(_watchers_of(descriptor))]
+    for watcher, _ in watchers:
+        watcher.unregister(descriptor)
+    try:
+        yield
+    finally:
+        for watcher, events in watchers:
+            watcher.register(descriptor, events)
+            watcher.close()
+
+
+def _watchers_of(descriptor: int) -> Iterator[tuple[int, int]]:
+    """The descriptors of the epoll objects that watch `descriptor` under its own number, and for which events."""
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            if os.readlink(f"/proc/self/fd/{name}") != "anon_inode:[eventpoll]":
+                continue
+            with open(f"/proc/self/fdinfo/{name}") as file:
+                text = file.read()
+        except OSError:  # closed meanwhile
+            continue
+        for watched, events, data in WATCHED.findall(text):
+            # Of the 64 bits of data, Python sets those of an int.
+            if int(watched) == int(data, 16) & 0xFFFFFFFF == descriptor:
+                yield int(name), int(events, 16)
 
 
 def _give_name(far_end: socket.socket) -> None:

@@ -7,101 +7,64 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import selectors
 import socket
 import threading
 import weakref
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Protocol, TypeVar
+from dataclasses import replace
+from typing import Any, Protocol
 
-from cassette_http.cassette.model import Failure, Origin
 from cassette_http.intercept.current import board_to_follow
+from cassette_http.intercept.lines import PlainLine, Pump, alive
 from cassette_http.intercept.names import Target
-from cassette_http.intercept.stand_ins import WAKE, StandIn
-from cassette_http.transport.channel import Channel
-from cassette_http.transport.failures import rebuild
-from cassette_http.transport.socket_face import NOT_NOW, Host, Line, Switchboard, octets_of
+from cassette_http.intercept.requests import authority_of_request
+from cassette_http.intercept.running_loop import call_when_idle
+from cassette_http.intercept.stand_ins import CAN_MOVE_WATCHERS, StandIn, put_under
+from cassette_http.transport.socket_face import Host, Switchboard, octets_of
 
-__all__ = [
-    "Above",
-    "PlainLine",
-    "Pump",
-    "Tap",
-    "alive",
-    "expected_hellos",
-    "host_of_request",
-    "put_adopting_tap",
-    "put_tap",
-    "refuse_unwatchable",
-    "take_tap",
-    "tap_of",
-    "timeout_of",
-]
+__all__ = ["Above", "Tap", "expected_hellos", "put_tap", "take_tap", "tap_of", "tap_of_descriptor", "timeout_of"]
 
-Socket = TypeVar("Socket", bound=socket.socket)
-
-# What the hooks replace, for the live side of a tap.
-_sendall = socket.socket.sendall
-_send = socket.socket.send
-_recv_into = socket.socket.recv_into
+# What the hooks replace.
 _setsockopt = socket.socket.setsockopt
 _fileno = socket.socket.fileno
 _getpeername = socket.socket.getpeername
+_recv_into = socket.socket.recv_into
 _shutdown = socket.socket.shutdown
+
+# A client that has not sent anything for so long waits for its peer to speak first.
+PATIENCE_S = 0.1
+
+# What a look ahead takes at once, as a later one may look further.
+PEEKED_OCTETS = 1 << 16
+
+# Flags of a read, where the system has them.
+PEEK = socket.MSG_PEEK
+DONTWAIT = getattr(socket, "MSG_DONTWAIT", 0)
+WAITALL = getattr(socket, "MSG_WAITALL", 0)
 
 
 class Above(Protocol):
     """A TLS object (`ssl.SSLObject`) whose records go through this socket."""
 
-    is_played: bool
-
     @property
-    def channel(self) -> Channel | None:
-        """The channel above TLS."""
+    def host(self) -> Host:
+        """Serves what is above TLS."""
         ...
 
     @property
-    def is_due(self) -> bool:
-        """The program would get something if it asked the TLS object now."""
+    def is_readable(self) -> bool:
+        """The program would get something if it read the socket and asked the TLS object now."""
         ...
 
-    @property
-    def is_ended(self) -> bool:
-        """All that is left is that the peer closes."""
-        ...
-
-    @property
-    def lower_failure(self) -> Failure | None:
-        """The recorded TCP connection broke, and nothing else is left."""
-        ...
-
-    def lower_ended(self) -> None:
-        """The live peer closed the TCP connection."""
-        ...
-
-    def lower_failed(self, error: OSError) -> None:
-        """The live TCP connection broke."""
-        ...
-
-    def closed(self) -> None:
-        """The program closed the socket."""
-        ...
+    def send_records(self, octets: bytes) -> int: ...
+    def receive_records(self, view: memoryview) -> int: ...
 
 
 # The first record of a TLS handshake (RFC 8446 section 5.1) tells which TLS object a socket carries.
 HANDSHAKE_RECORD = b"\x16"
 expected_hellos: dict[bytes, Callable[[Tap], Above]] = {}
-
-# How a request begins, and whom it is for.
-REQUEST_BEGINNING = re.compile(rb"[A-Z]+ [!-~]+ HTTP/1\.[01]\r\n")
-LONGEST_HEAD_SEEN = 65536
-HOST_FIELD = re.compile(rb"\nHost:[ \t]*(\[[^\]\r\n]*\]|[^:\r\n]*)", re.IGNORECASE)
-
-# Reads that may wait for a client that does not take them.
-MOST_ARRIVED = 2
 
 _taps: weakref.WeakKeyDictionary[socket.socket, Tap] = weakref.WeakKeyDictionary()
 
@@ -109,6 +72,11 @@ _taps: weakref.WeakKeyDictionary[socket.socket, Tap] = weakref.WeakKeyDictionary
 def tap_of(sock: socket.socket) -> Tap | None:
     """The tap of `sock`, None if the socket is none of ours."""
     return _taps.get(sock)
+
+
+def tap_of_descriptor(descriptor: int) -> Tap | None:
+    """The tap of the socket with this descriptor."""
+    return next((tap for sock, tap in tuple(_taps.items()) if _fileno(sock) == descriptor), None)
 
 
 def put_tap(sock: socket.socket, tap: Tap) -> None:
@@ -121,159 +89,13 @@ def take_tap(sock: socket.socket) -> Tap | None:
     return _taps.pop(sock, None)
 
 
-def _renew_taps() -> None:
+def _go_on_in_child() -> None:
     for tap in tuple(_taps.values()):
-        tap.renew()
+        tap.go_on_in_child()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_taps)
-
-
-def alive(reference: weakref.ref[Socket]) -> Socket:
-    """The socket behind a reference that is used only while one of the socket's methods runs."""
-    sock = reference()
-    assert sock is not None, "a socket is alive while one of its methods runs"
-    return sock
-
-
-class PlainLine:
-    """The live side of an intercepted TCP socket: the socket itself, by its original methods."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = weakref.ref(sock)  # the tap must not keep the socket alive
-
-    def send(self, data: bytes, /) -> int:
-        return _send(alive(self._sock), data)
-
-    def sendall(self, data: Any, /) -> None:
-        _sendall(alive(self._sock), data)
-
-    def recv_into(self, buffer: Any, /) -> int:
-        return _recv_into(alive(self._sock), buffer)
-
-    def close(self) -> None:
-        """Leave the socket to its owner."""
-
-
-class Pump:
-    """The live side of a non-blocking socket that was dialled late, when a loop was watching the stand-in already.
-
-    A thread reads the peer and calls `wake`; the stand-in stays under the socket.
-    """
-
-    def __init__(self, connection: socket.socket, wake: Callable[[], None]) -> None:
-        connection.setblocking(False)
-        self._connection, self._wake = connection, wake
-        # One thread at a time may use a TLS state.
-        self._use = threading.Lock()
-        self._arrived: deque[bytes | OSError] = deque()
-        self._has_room = threading.Condition()
-        self._is_closed = False
-        threading.Thread(target=self._run, name="cassette-http-pump", daemon=True).start()
-
-    @property
-    def has_arrived(self) -> bool:
-        return bool(self._arrived)
-
-    def send(self, data: bytes, /) -> int:
-        self.sendall(data)
-        return len(data)
-
-    def sendall(self, data: Any, /) -> None:
-        view = memoryview(data)
-        while view:
-            try:
-                with self._use:
-                    sent = self._connection.send(view)
-            except NOT_NOW:
-                self._await(selectors.EVENT_WRITE)
-            else:
-                view = view[sent:]
-
-    def recv_into(self, buffer: Any, /) -> int:
-        if not self._arrived:
-            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-        octets = self._arrived[0]
-        if isinstance(octets, OSError):
-            raise octets
-        count = min(len(octets), len(buffer))
-        buffer[:count] = octets[:count]
-        if count < len(octets):
-            self._arrived[0] = octets[count:]
-        elif octets:  # the end of the stream stays there
-            with self._has_room:
-                self._arrived.popleft()
-                self._has_room.notify()
-        return count
-
-    def close(self) -> None:
-        """Close the connection, which ends the thread."""
-        with self._has_room:
-            self._is_closed = True
-            self._has_room.notify()
-        with suppress(OSError):  # the peer was faster
-            _shutdown(self._connection, socket.SHUT_RDWR)
-        self._connection.close()
-
-    def _run(self) -> None:
-        octets: bytes | OSError = b"-"
-        while octets and isinstance(octets, bytes) and not self._is_closed:
-            try:
-                with self._use:
-                    octets = self._connection.recv(65536)
-            except NOT_NOW:
-                with suppress(OSError, ValueError):  # closed meanwhile
-                    self._await(selectors.EVENT_READ)
-                continue
-            except OSError as error:
-                octets = error
-            with self._has_room:
-                # Not to read ahead of the client: what it does not take stays with the peer.
-                self._has_room.wait_for(lambda: len(self._arrived) < MOST_ARRIVED or self._is_closed)
-                self._arrived.append(octets)
-            self._wake()
-
-    def _await(self, event: int) -> None:
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._connection, event)
-            selector.select()
-
-
-def refuse_unwatchable(sock: socket.socket, board: Switchboard) -> None:
-    """Break off a live connection that a loop is watching, if it would now have to carry played octets.
-
-    Nothing could make its descriptor readable when they are due. To its pool it looks like any connection that was
-    closed while it was idle. Raises ConnectionResetError.
-    """
-    if sock.gettimeout() == 0 and board.policy.can_play:
-        with suppress(OSError):
-            _shutdown(sock, socket.SHUT_RDWR)
-        raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
-
-
-def host_of_request(data: Any) -> str | None:
-    """The host that a request is for, if `data` begins with one: "" if it does not say; None if it is none.
-
-    Tells the next request of a connection that was open before the cassette from what a server in this process sends.
-    """
-    try:
-        octets = memoryview(data).cast("B")[:LONGEST_HEAD_SEEN].tobytes()
-    except TypeError:
-        return None
-    if not REQUEST_BEGINNING.match(octets):
-        return None
-    named = HOST_FIELD.search(octets)
-    return named[1].decode("latin-1").strip("[]").lower() if named is not None else ""
-
-
-def put_adopting_tap(sock: socket.socket, board: Switchboard, origin: Origin, line: Line, peer: tuple[Any, ...]) -> Tap:
-    """Give a tap to a live connection that was open before the cassette."""
-    host = Host(board.open_channel(origin, None), lambda: line, timeout_of(sock))
-    host.dial()
-    tap = Tap(sock, board, host, Target(origin.host, origin.port, is_last=True), peer)
-    put_tap(sock, tap)
-    return tap
+    os.register_at_fork(after_in_child=_go_on_in_child)
 
 
 def timeout_of(sock: socket.socket) -> Callable[[], float | None]:
@@ -293,10 +115,14 @@ class Tap:
         self.options: list[tuple[Any, ...]] = []  # set before there was a connection to set them on
         self.connecting: Callable[[int], None] | None = None  # to be told how a non-blocking connect ended
         self.pending_error = 0  # of a played non-blocking connect, for SO_ERROR
+        self.is_watched = sock.gettimeout() == 0  # somebody may wait for the descriptor
+        self.is_shared = False  # by copies of the socket
         self._sock = weakref.ref(sock)
         self._stand_in: StandIn | None = None
         self._rests = False
-        self._is_watched = sock.gettimeout() == 0
+        self._peeked = b""
+        self._shut: set[int] = set()
+        self._awaits_first_word = False
         host.channel.on_left = self.leave
 
     @property
@@ -304,53 +130,82 @@ class Tap:
         """The descriptor is an end of a local pair, not a connection."""
         return self._stand_in is not None and self._stand_in.is_there
 
+    @property
+    def sock(self) -> socket.socket:
+        """To be asked while one of the socket's methods runs."""
+        return alive(self._sock)
+
     # ------------------------------------------------------------------ the descriptor
 
-    def stand_in(self) -> None:
-        """Put an end of a local pair under the socket's descriptor, as nobody was dialled."""
-        self._stand_in = StandIn(alive(self._sock))
+    def stand_in(self, *, was_watched: bool = False) -> None:
+        """Put an end of a local pair under the socket's descriptor, as nobody was dialled.
+
+        `was_watched`: a loop knew the descriptor before.
+        """
+        self._stand_in = StandIn(self.sock, is_watched=was_watched)
+        if self.is_watched or was_watched:
+            self.watch()
 
     def hand_over(self, sock: socket.socket, host: Host) -> Tap:
         """The tap for the connection that was put over this one (TLS), on the same descriptor."""
         tap = Tap(sock, self.board, host, self.target, self.peer)
-        tap.options = self.options
+        tap.options, tap.connecting = self.options, self.connecting
         tap._stand_in, self._stand_in = self._stand_in, None
         if tap._stand_in is not None:
             tap._stand_in.move(sock)
-        tap._is_watched = self._is_watched
+        tap.is_watched = self.is_watched
         tap.show()
         return tap
 
     def take_descriptor(self, dialled: socket.socket) -> None:
         """Put the descriptor of a live connection under the socket, where the pair stood in."""
-        sock = alive(self._sock)
+        sock = self.sock
         self.peer = _getpeername(dialled)
-        os.dup2(_fileno(dialled), _fileno(sock), inheritable=False)
+        put_under(sock, dialled)
         if self._stand_in is not None:
             self._stand_in.close()
             self._stand_in = None
         for option in self.options:
             _setsockopt(sock, *option)
 
+    def pump(self, dial: Callable[[], socket.socket]) -> Pump:
+        """Serve a socket that is watched by a connection that `dial` opens, in a thread."""
+        here = weakref.ref(self)
+
+        def wake() -> None:
+            tap = here()
+            if tap is not None:
+                tap.show()
+
+        sock = self.sock
+        pump = Pump(dial, wake, timeout_of(sock))
+        weakref.finalize(sock, pump.close).atexit = False
+        return pump
+
     def leave(self) -> None:
         """The cassette is left: a connection that was only played now looks closed, also when the hooks are gone.
 
         One that has not yet played all of a response looks broken, as its client must not take the part for the whole.
         """
+        channel = self._upper.channel
         if self._stand_in is not None:
-            self._stand_in.leave(is_cut_short=self.host.channel.is_cut_short)
+            self._stand_in.leave(is_cut_short=channel.is_cut_short or channel.is_mid_response)
 
     def watch(self) -> None:
         """Somebody asks for the descriptor: from now on it shows whether something is due.
 
         Most blocking clients never ask, and are spared the system calls.
         """
-        self._is_watched = True
+        self.is_watched = True
         self.show()
+        if not self._awaits_first_word and self.stands_in and not self.host.channel.has_spoken:
+            self._awaits_first_word = True
+            if not self.board.knows_peer(self.target.host, self.target.port):
+                call_when_idle(PATIENCE_S, weakref.WeakMethod(self._await_first_word))
 
     def show(self) -> None:
         """Make the stand-in readable exactly if something is due. Called from any thread."""
-        if self._is_watched and self._stand_in is not None:
+        if self.is_watched and self._stand_in is not None:
             self._stand_in.show(self._is_due_now)
 
     def _is_due_now(self) -> bool:
@@ -361,35 +216,58 @@ class Tap:
 
     def _show_later(self) -> None:
         """Come back when the recorded pace brings the next piece."""
-        channel = self.above.channel if self.above is not None else self.host.channel
-        due_in_s = channel.due_in_s if channel is not None else None
+        due_in_s = self._upper.channel.due_in_s
         if due_in_s is not None:
             timer = threading.Timer(due_in_s, self.show)
             timer.daemon = True
             timer.start()
 
+    def _await_first_word(self) -> None:
+        """The program waits, and no request was sent: where that is no HTTP, the peer must speak."""
+        host = self._upper
+        if self.stands_in and not (host.channel.has_spoken or host.channel.is_left):
+            host.dial()
+            self.show()  # what came before the host knew its line
+
     @property
     def is_due(self) -> bool:
         """A read of the stand-in would not have to wait."""
+        if self._peeked or self._is_shut:
+            return True
         if self.above is not None:
-            return self.above.is_due or self.above.is_ended
+            return self.above.is_readable
         line = self.host.line
         return self.host.channel.is_due or (isinstance(line, Pump) and line.has_arrived)
+
+    @property
+    def _is_shut(self) -> bool:
+        """Nothing can come any more: a peer whose client has ended sending closes when it has said all."""
+        if not self._shut or self.host.line is not None:
+            return socket.SHUT_RD in self._shut
+        channel = self.host.channel
+        return socket.SHUT_RD in self._shut or not (channel.is_due or channel.due_in_s)
+
+    @property
+    def _upper(self) -> Host:
+        """Serves the program: the host above TLS, if there is a TLS object above."""
+        return self.host if self.above is None else self.above.host
 
     # ------------------------------------------------------------------ octets
 
     def send(self, data: Any) -> int:
         """Send what a `send` of the socket would; returns how much it took."""
-        sock = alive(self._sock)
+        sock = self.sock
         octets = octets_of(data)
+        if socket.SHUT_WR in self._shut:
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
         if self.above is None and octets[:1] == HANDSHAKE_RECORD and octets in expected_hellos:
             self.above = expected_hellos.pop(octets)(self)
         if self.above is not None:
-            if not self.above.is_played:
-                return self._send_below_tls(sock, octets)
-            self.show()
-            return len(octets)
-        self._follow(sock, self.host)
+            return self.above.send_records(octets)
+        self.follow(self.host)
+        if self.target.others:
+            named = authority_of_request(octets)
+            self.settle_name(named and named[0])
         line = self.host.line
         if line is not None and sock.gettimeout() == 0 and not self.host.channel.can_play:
             return self.host.send_some(line.send, octets)
@@ -399,40 +277,92 @@ class Tap:
             self.show()
         return len(octets)
 
-    def receive_into(self, view: memoryview) -> int:
+    def receive_into(self, view: memoryview, flags: int = 0) -> int:
         """Receive what a `recv_into` of the socket would."""
-        sock = alive(self._sock)
+        if flags:
+            return self._receive_with(view, flags)
+        if self._peeked:
+            return self._take_peeked(view)
+        if self._is_shut:
+            return 0
+        sock = self.sock
         # One read per readiness: who drains a descriptor would else see two pieces as one.
         if sock.gettimeout() == 0 and self.stands_in and (self._rests or not self.is_due):
             self._rests = False
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         if self.above is not None:
-            return self._receive_below_tls(self.above, sock, view)
+            return self.above.receive_records(view)
         try:
             return self.host.receive_into(view)
         finally:
             self.show()
-            self._rests = self._stand_in is not None and self._stand_in.is_marked
+            self._rests = self._stand_in is not None and self._stand_in.is_marked and not self.host.channel.needs_peer
+
+    def _receive_with(self, view: memoryview, flags: int) -> int:
+        """Receive with flags of the system's call."""
+        if flags & DONTWAIT and not self._is_readable():
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        if not flags & PEEK:
+            count = self.receive_into(view)
+            with suppress(OSError):  # what came before it comes first
+                while flags & WAITALL and 0 < count < len(view) and (more := self.receive_into(view[count:])):
+                    count += more
+            return count
+        if not self._peeked:
+            if isinstance(self.host.line, PlainLine) and (self.host.channel.needs_peer or self.above is not None):
+                return _recv_into(self.sock, view, len(view), PEEK)
+            buffer = bytearray(max(len(view), PEEKED_OCTETS))
+            self._peeked = bytes(buffer[: self.receive_into(memoryview(buffer))])
+            self.show()
+        count = min(len(view), len(self._peeked))
+        view[:count] = self._peeked[:count]
+        return count
+
+    def _take_peeked(self, view: memoryview) -> int:
+        count = min(len(view), len(self._peeked))
+        view[:count], self._peeked = self._peeked[:count], self._peeked[count:]
+        self.show()
+        return count
+
+    def _is_readable(self) -> bool:
+        if self.is_due:
+            return True
+        if self.stands_in:
+            return False
+        with selectors.DefaultSelector() as selector:
+            selector.register(_fileno(self.sock), selectors.EVENT_READ)
+            return bool(selector.select(0))
+
+    def shutdown(self, how: int) -> None:
+        """Close halves of a connection that nobody made."""
+        self._shut |= {socket.SHUT_RD, socket.SHUT_WR} if how == socket.SHUT_RDWR else {how}
+        if isinstance(self.host.line, Pump) and socket.SHUT_WR in self._shut:
+            self.host.line.end_sending()
+        self.show()
 
     def close(self) -> None:
+        """A socket of this tap was closed; with the last one, the connection is."""
+        others = [sock for sock, tap in tuple(_taps.items()) if tap is self] if self.is_shared else []
+        if others:
+            self.move(others[0])
+            return
         if self.above is not None:
-            self.above.closed()
+            self.above.host.close()
         self.host.close()
         if self._stand_in is not None:
             self._stand_in.close()
 
-    def renew(self) -> None:
-        """After a fork, in the child."""
+    def move(self, sock: socket.socket) -> None:
+        """Serve `sock`, which has a copy of the descriptor."""
+        if isinstance(self.host.line, PlainLine):
+            self.host.line = PlainLine(sock)
+        self.host.timeout_s = timeout_of(sock)
+        self._sock = weakref.ref(sock)
         if self._stand_in is not None:
-            self._stand_in.renew()
-            self.show()
+            self._stand_in.move(sock)
 
-    def follow_above(self, host: Host) -> None:
-        """The same as for a plain socket, for `host`, which serves the TLS object above this one."""
-        self._follow(alive(self._sock), host)
-
-    def _follow(self, sock: socket.socket, host: Host) -> None:
-        """Change to the cassette of whoever sends the next request (connections outlive cassettes)."""
+    def follow(self, host: Host) -> None:
+        """Change to the cassette of whoever sends the next request through `host` (connections outlive cassettes)."""
         channel = host.channel
         if not (channel.is_between_requests or channel.is_left):
             return
@@ -440,37 +370,36 @@ class Tap:
         if board is None:
             return
         if self._stand_in is None:
-            refuse_unwatchable(sock, board)
+            if board.policy.can_play and self.is_watched:
+                self.break_off(host)
         elif not self.stands_in:
-            self.stand_in()
+            self.stand_in(was_watched=self.is_watched)
         self.board = board
         host.follow(board.open_channel(channel.origin, channel.via))
-        self.host.channel.on_left = self.leave
+        host.channel.on_left = self.leave
 
-    # ------------------------------------------------------------------ records of a TLS object above
+    def break_off(self, host: Host) -> None:
+        """Put a stand-in in the place of a live connection that is watched: only that can show that octets are due."""
+        sock = self.sock
+        if sock.gettimeout() == 0 and not CAN_MOVE_WATCHERS:
+            # To its pool it looks like any connection that was closed while it was idle.
+            with suppress(OSError):
+                _shutdown(sock, socket.SHUT_RDWR)
+            raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+        self.stand_in(was_watched=True)
+        if host.line is not None:
+            host.line.close()
+            host.line = None
 
-    def _send_below_tls(self, sock: socket.socket, octets: bytes) -> int:
-        if sock.gettimeout() == 0:
-            return _send(sock, octets)
-        _sendall(sock, octets)
-        return len(octets)
+    def settle_name(self, said: str | None) -> None:
+        """Several hosts have the address; the client says by SNI or the Host field which one it means."""
+        if self.host.channel.via is None and self.target.settle(said and said.lower()):
+            self.host.channel.origin = replace(self.host.channel.origin, host=self.target.host)
 
-    def _receive_below_tls(self, above: Above, sock: socket.socket, view: memoryview) -> int:
-        if above.is_played:
-            broken = above.lower_failure
-            if broken is not None:
-                raise rebuild(broken)
-            if above.is_ended and not above.is_due:
-                return 0
-            view[:1] = WAKE
-            return 1
-        try:
-            count = _recv_into(sock, view)
-        except (BlockingIOError, InterruptedError):
-            raise
-        except OSError as error:
-            above.lower_failed(error)
-            raise
-        if not count:
-            above.lower_ended()
-        return count
+    def go_on_in_child(self) -> None:
+        """After a fork."""
+        if isinstance(self.host.line, Pump):
+            self.host.line.go_on_in_child()
+        if self._stand_in is not None:
+            self._stand_in.go_on_in_child()
+            self.show()

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import errno
-import os
+import functools
 import socket
 import ssl
-import weakref
 from typing import Any, cast
 
-from cassette_http.cassette.model import FailureKind, Origin
+from cassette_http.cassette.model import Origin
+from cassette_http.intercept.adoption import lower_tap
 from cassette_http.intercept.current import current_board
+from cassette_http.intercept.lines import TLSLine
 from cassette_http.intercept.patches import Patches
-from cassette_http.intercept.taps import (
-    Pump,
-    alive,
-    host_of_request,
-    put_adopting_tap,
-    put_tap,
-    refuse_unwatchable,
-    tap_of,
-    timeout_of,
-)
-from cassette_http.intercept.tls_states import ObjectState, SocketState, TLSLine, dial_above
+from cassette_http.intercept.requests import authority_of_request
+from cassette_http.intercept.taps import Tap, put_tap, take_tap, tap_of, timeout_of
+from cassette_http.intercept.tls_states import ObjectState, SocketState, connect_anew
 from cassette_http.transport import live
-from cassette_http.transport.failures import rebuild
-from cassette_http.transport.socket_face import Host, Line, keeping_tls
+from cassette_http.transport.channel import Channel
+from cassette_http.transport.socket_face import Host, Line, fail_handshake, keeping_tls
 
 __all__ = ["PATCHES"]
 
 PATCHES = Patches()
+
+_wrap_socket = ssl.SSLContext.wrap_socket
+
+
+# ---------------------------------------------------------------------- contexts
 
 
 @PATCHES.hook(ssl.SSLContext, "wrap_socket")
@@ -47,48 +44,31 @@ def _tapped_wrap_socket(
     below = tap_of(sock)
     if below is None or server_side:
         return original(self, sock, server_side, *rest)
-    lower, board = below.host.channel, below.board
-    origin = lower.tls_origin
-    failure = board.fail_connection(origin, FailureKind.TLS)
-    if failure is not None:
+    below.settle_name(server_hostname)
+    board, lower = below.board, below.host.channel
+    try:
+        fail_handshake(board, lower.tls_origin)
+    except OSError:
         sock.close()  # as wrap_socket does when a handshake fails
-        raise rebuild(failure)
-    channel = board.open_channel(origin, lower.via)
+        raise
+    channel = board.open_channel(lower.tls_origin, lower.via)
     secured: Any
-    if not below.stands_in:
-        with keeping_tls(board, channel) as keep:
-            secured = original(self, sock, False, *rest)
-            if do_handshake_on_connect:
-                keep(secured)
-        line = TLSLine(secured._sslobj)
-        host = Host(channel, lambda: line, timeout_of(secured))
-        host.dial()
-        tap = below.hand_over(secured, host)
-        secured._sslobj = SocketState(tap, origin, secured._sslobj, server_hostname)
-        put_tap(secured, tap)
-        return secured
-
-    # Nobody was dialled: the handshake is left out, and done on a socket of our own if a request must be recorded.
-    secured = _without_handshake(self, sock, server_hostname, suppress_ragged_eofs)
-    here = weakref.ref(secured)
-
-    def dial() -> Line:
-        timeout_s = alive(here).gettimeout()
-        fresh: Any = dial_above(
-            below,
-            tap.host.channel,
-            lambda sock: original(self, sock, server_hostname=server_hostname),
-            timeout_s or None,
-        )
-        state.become_live(fresh._sslobj)
-        if timeout_s == 0:
-            return Pump(fresh, tap.show)
-        tap.take_descriptor(fresh)
-        return TLSLine(fresh._sslobj, fresh, timeout_of(alive(here)))
-
-    tap = below.hand_over(secured, Host(channel, dial, timeout_of(secured)))
-    state = secured._sslobj = SocketState(tap, origin, None, server_hostname)
-    put_tap(secured, tap)
+    if below.stands_in:
+        secured = _without_handshake(self, sock, server_hostname, suppress_ragged_eofs)
+    else:
+        take_tap(sock)
+        try:
+            with keeping_tls(board, channel) as keep:
+                secured = original(self, sock, False, *rest)
+                if do_handshake_on_connect:
+                    keep(secured)
+        except BaseException:
+            if sock.fileno() < 0:  # a handshake that fails closes the connection, a wrong argument does not
+                below.close()
+            else:
+                put_tap(sock, below)
+            raise
+    _put_state(secured, below, channel, secured._sslobj)
     return secured
 
 
@@ -104,46 +84,35 @@ def _tapped_wrap_bio(
 ) -> Any:
     made = original(self, incoming, outgoing, server_side, server_hostname, session)
     if not server_side and current_board() is not None:
-        made._sslobj = ObjectState(self, incoming, outgoing, made._sslobj)
+        made._sslobj = ObjectState(self, made._sslobj, incoming, outgoing)
     return made
 
 
-@PATCHES.hook(ssl.SSLSocket, "send")
-def _tapped_send(original: Any, self: ssl.SSLSocket, data: Any, flags: int = 0) -> int:
-    _adopt(self, data)
-    return original(self, data, flags)  # type: ignore[no-any-return]  # the original gives an int
+def _put_state(secured: Any, below: Tap, channel: Channel, real: Any) -> Tap:
+    """Put a TLS state of ours into `secured`, over the connection of `below`; `real` is the one in C, if any."""
+    peer = Origin("tcp", below.target.host, below.target.port)
+    wrap = functools.partial(_wrap_socket, secured.context, server_hostname=secured.server_hostname)
+    tunnel = below.host.channel.tunnel_request
 
+    def dial_anew(timeout_s: float | None = None) -> ssl.SSLSocket:
+        fresh = connect_anew(tap.board, tap.host.channel, peer, tunnel, wrap, timeout_s)
+        state.become_live(cast(Any, fresh)._sslobj)
+        return fresh
 
-@PATCHES.hook(ssl.SSLSocket, "write")
-def _tapped_write(original: Any, self: ssl.SSLSocket, data: Any) -> int:
-    _adopt(self, data)
-    return original(self, data)  # type: ignore[no-any-return]  # the original gives an int
+    def dial() -> Line:
+        if tap.is_watched:
+            return tap.pump(dial_anew)
+        fresh = dial_anew(tap.sock.gettimeout())
+        tap.take_descriptor(fresh)
+        return TLSLine(cast(Any, fresh)._sslobj, fresh, timeout_of(tap.sock))
 
-
-@PATCHES.hook(ssl.SSLObject, "write")
-def _tapped_object_write(original: Any, self: ssl.SSLObject, data: Any) -> int:
-    state: Any = self
-    is_foreign = not isinstance(state._sslobj, ObjectState) and not self.server_side
-    if is_foreign and current_board() is not None and host_of_request(data) is not None:
-        # Nothing tells which socket carries an object that was there before the cassette. To its pool it looks like
-        # any connection that was closed while it was idle.
-        raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
-    return original(self, data)  # type: ignore[no-any-return]  # the original gives an int
-
-
-def _adopt(sock: ssl.SSLSocket, data: Any) -> None:
-    """Put a state of ours into a TLS socket that was open before the cassette, and that now begins a request."""
-    board, hidden = current_board(), cast(Any, sock)
-    if board is None or isinstance(hidden._sslobj, SocketState) or sock.server_side or live.is_ours(sock):
-        return
-    host = host_of_request(data)
-    if host is None or hidden._sslobj is None:
-        return
-    refuse_unwatchable(sock, board)
-    peer = sock.getpeername()
-    origin = Origin("https", (sock.server_hostname or host or str(peer[0])).lower(), peer[1])
-    tap = put_adopting_tap(sock, board, origin, TLSLine(hidden._sslobj), peer)
-    hidden._sslobj = SocketState(tap, origin, hidden._sslobj, sock.server_hostname)
+    host = Host(channel, dial, timeout_of(secured))
+    if real is not None:
+        host.line, channel.has_line = TLSLine(real), True
+    tap = below.hand_over(secured, host)
+    state = secured._sslobj = SocketState(tap, real, secured)
+    put_tap(secured, tap)
+    return tap
 
 
 def _without_handshake(
@@ -155,7 +124,7 @@ def _without_handshake(
     socket.socket.__init__(secured, sock.family, sock.type, sock.proto, fileno=sock.detach())
     secured.settimeout(timeout_s)
     secured._context = context
-    secured._session = None
+    secured._session = secured._sslobj = None
     secured._connected = True
     secured._closed = False
     secured.server_side = False
@@ -163,3 +132,65 @@ def _without_handshake(
     secured.do_handshake_on_connect = False
     secured.suppress_ragged_eofs = suppress_ragged_eofs
     return secured
+
+
+# ---------------------------------------------------------------------- sockets and objects
+
+
+@PATCHES.hook(ssl.SSLSocket, "do_handshake")
+def _tapped_do_handshake(original: Any, self: ssl.SSLSocket, *args: Any) -> None:
+    _secure_late(self)
+    original(self, *args)
+
+
+@PATCHES.hook(ssl.SSLSocket, "send")
+def _tapped_send(original: Any, self: ssl.SSLSocket, data: Any, flags: int = 0) -> int:
+    _secure_late(self)
+    _adopt(self, data)
+    return original(self, data, flags)  # type: ignore[no-any-return]  # the original gives an int
+
+
+@PATCHES.hook(ssl.SSLSocket, "write")
+def _tapped_write(original: Any, self: ssl.SSLSocket, data: Any) -> int:
+    _secure_late(self)
+    _adopt(self, data)
+    return original(self, data)  # type: ignore[no-any-return]  # the original gives an int
+
+
+@PATCHES.hook(ssl.SSLObject, "write")
+def _tapped_object_write(original: Any, self: ssl.SSLObject, data: Any) -> int:
+    hidden, board = cast(Any, self), current_board()
+    if board is not None and not isinstance(hidden._sslobj, ObjectState) and not self.server_side:
+        named = authority_of_request(data)
+        if named is not None:
+            state = ObjectState(self.context, hidden._sslobj)
+            state.adopt(board, Origin("https", (self.server_hostname or named[0]).lower(), named[1] or 443))
+            hidden._sslobj = state
+    return original(self, data)  # type: ignore[no-any-return]  # the original gives an int
+
+
+def _secure_late(sock: ssl.SSLSocket) -> None:
+    """Put a state of ours into a TLS socket that was made before it was connected, and that is now."""
+    below, hidden = tap_of(sock), cast(Any, sock)
+    if below is None or hidden._sslobj is None or isinstance(hidden._sslobj, SocketState):
+        return
+    below.settle_name(sock.server_hostname)
+    lower = below.host.channel
+    fail_handshake(below.board, lower.tls_origin)
+    channel = below.board.open_channel(lower.tls_origin, lower.via)
+    _put_state(sock, below, channel, None if below.stands_in else hidden._sslobj)
+
+
+def _adopt(sock: ssl.SSLSocket, data: Any) -> None:
+    """Put a state of ours into a TLS socket that was open before the cassette, and that now begins a request."""
+    board, hidden = current_board(), cast(Any, sock)
+    if board is None or hidden._sslobj is None or isinstance(hidden._sslobj, SocketState) or sock.server_side:
+        return
+    named = authority_of_request(data)
+    if named is None or live.is_ours(sock):
+        return
+    below = lower_tap(sock, board, sock.server_hostname or named[0])
+    channel = board.open_channel(below.host.channel.tls_origin, None)
+    tap = _put_state(sock, below, channel, hidden._sslobj)
+    if board.policy.can_play and tap.is_watched:
+        tap.break_off(tap.host)

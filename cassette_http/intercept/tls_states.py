@@ -6,88 +6,73 @@ played connection (certificate, cipher, version, ALPN) is answered with what was
 
 from __future__ import annotations
 
+import functools
+import socket
 import ssl
+import weakref
 from collections.abc import Callable
+from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any
 
 from cassette_http.cassette.model import Failure, FailureKind, Origin
-from cassette_http.intercept.taps import Pump, Tap, expected_hellos
+from cassette_http.intercept.lines import Pump
+from cassette_http.intercept.stand_ins import WAKE
+from cassette_http.intercept.taps import Tap, expected_hellos
 from cassette_http.transport import live
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.failures import rebuild
 from cassette_http.transport.played_tls import PlayedTLS
-from cassette_http.transport.socket_face import NOT_NOW, Host, keeping_failure, keeping_tls, octets_of, open_tunnel
+from cassette_http.transport.socket_face import (
+    NOT_NOW,
+    Host,
+    Switchboard,
+    fail_handshake,
+    keeping_failure,
+    keeping_tls,
+    octets_of,
+    secure,
+)
 
-__all__ = ["ObjectState", "SocketState", "TLSLine", "dial_above"]
+__all__ = ["ObjectState", "SocketState", "connect_anew", "take_seeker"]
+
+# What the hooks replace, for records of TLS that pass.
+_sendall = socket.socket.sendall
+_send = socket.socket.send
+_recv_into = socket.socket.recv_into
+_wrap_socket = ssl.SSLContext.wrap_socket
+
+# The kinds of TLS records (RFC 8446 section 5.1): change_cipher_spec, alert, handshake, application_data.
+RECORD_TYPES = b"\x14\x15\x16\x17"
 
 
-def dial_above(
-    below: Tap, channel: Channel, wrap: Callable[[Any], ssl.SSLSocket], timeout_s: float | None = None
+def connect_anew(
+    board: Switchboard,
+    channel: Channel,
+    peer: Origin,
+    tunnel: bytes | None,
+    wrap: Callable[[socket.socket], ssl.SSLSocket],
+    timeout_s: float | None = None,
 ) -> ssl.SSLSocket:
-    """Make the live TLS connection for a program that believes it has one: connect, tunnel, handshake by `wrap`.
-
-    `channel` is the one above TLS.
-    """
-    peer = Origin("tcp", below.target.host, below.target.port)
-    below.board.note_connection(channel)
-    with keeping_failure(below.board, channel, peer, FailureKind.CONNECT):
+    """Make the live TLS connection for a program that believes it has one, with `channel` above: `peer` is dialled."""
+    board.note_connection(channel)
+    with keeping_failure(board, channel, peer, FailureKind.CONNECT):
         fresh = live.connect((peer.host, peer.port), timeout_s)
-    lower = below.host.channel
-    if lower.tunnel_request is not None:
-        try:
-            open_tunnel(fresh, lower.tunnel_request)
-        except OSError:
-            fresh.close()
-            raise
-    with keeping_tls(below.board, channel) as keep:
-        secured: ssl.SSLSocket = keep(wrap(fresh))
-        return live.mark(secured)
-
-
-class TLSLine:
-    """The live side of an intercepted TLS socket: its state in C.
-
-    `sock` is a socket of ours that the state belongs to, with a time-out that follows the program's.
-    """
-
-    def __init__(
-        self,
-        state: Any,
-        sock: ssl.SSLSocket | None = None,
-        timeout_s: Callable[[], float | None] = lambda: None,
-    ) -> None:
-        self._state, self._sock, self._timeout_s = state, sock, timeout_s
-
-    def send(self, data: bytes, /) -> int:
-        return self._state.write(data)  # type: ignore[no-any-return]  # the state gives an int
-
-    def sendall(self, data: Any, /) -> None:
-        self._follow_timeout()
-        with memoryview(data) as view:
-            sent = 0
-            while sent < len(view):
-                sent += self._state.write(view[sent:])
-
-    def recv_into(self, buffer: Any, /) -> int:
-        self._follow_timeout()
-        return self._state.read(len(buffer), buffer)  # type: ignore[no-any-return]  # the state gives an int
-
-    def _follow_timeout(self) -> None:
-        if self._sock is not None:
-            self._sock.settimeout(self._timeout_s())
-
-    def close(self) -> None:
-        """Close a socket that is ours; another one is left to its owner."""
-        if self._sock is not None:
-            self._sock.close()
+    try:
+        return secure(board, channel, fresh, tunnel, lambda: wrap(fresh))
+    except BaseException:
+        fresh.close()
+        raise
 
 
 class SocketState:
     """The TLS state of an intercepted `ssl.SSLSocket`; `real` is the one in C, None if no handshake was made."""
 
-    def __init__(self, tap: Tap, origin: Origin, real: Any, server_hostname: str | None) -> None:
+    def __init__(self, tap: Tap, real: Any, sock: ssl.SSLSocket) -> None:
         self._tap, self._real = tap, real
-        self._rest = PlayedTLS(tap.board.tls_facts(origin), server_hostname) if real is None else real
+        self._sock = weakref.ref(sock)
+        facts = tap.board.tls_facts(tap.host.channel.origin)
+        self._rest = PlayedTLS(facts, sock.server_hostname) if real is None else real
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._rest, name)
@@ -110,7 +95,7 @@ class SocketState:
     def shutdown(self) -> Any:
         """The program closes first: what the peer does after that is not part of the interaction."""
         self._tap.host.channel.client_closed()
-        return self._rest.shutdown()
+        return self._sock() if self._tap.stands_in else self._rest.shutdown()
 
     def do_handshake(self) -> None:
         if self._real is not None:
@@ -119,20 +104,38 @@ class SocketState:
                 keep(self._real)
 
 
+_seeking: ContextVar[ObjectState | None] = ContextVar("cassette_http_seeking", default=None)
+
+
+def take_seeker(octets: bytes) -> ObjectState | None:
+    """The adopted TLS object whose first record inside the cassette these octets are; None if they are none."""
+    seeker = _seeking.get()
+    if seeker is None or octets[:1] not in RECORD_TYPES:
+        return None
+    _seeking.set(None)
+    return seeker
+
+
 class ObjectState:
     """The TLS state of an intercepted `ssl.SSLObject` (`taps.Above`): knows its socket after the first record.
 
     A loop reads the socket below and feeds the object, so that the two must agree: when something is due here, the
     stand-in below is readable and gives an octet without meaning, which wakes the loop and is thrown away here.
+
+    `incoming` and `outgoing` are unknown for an object that was there before the cassette.
     """
 
-    def __init__(self, context: ssl.SSLContext, incoming: Any, outgoing: Any, real: Any) -> None:
-        self.is_played = False
+    def __init__(self, context: ssl.SSLContext, real: Any, incoming: Any = None, outgoing: Any = None) -> None:
+        self._is_played = False
         self._context, self._incoming, self._outgoing, self._real = context, incoming, outgoing, real
-        self._link: tuple[Tap, Host, Origin] | None = None
+        self._below: Tap | None = None
+        self._host: Host | None = None
+        self._board: Switchboard | None = None
+        self._tunnel: bytes | None = None
         self._rest: Any = real
         self._has_told_hello = False
         self._is_shaken = False
+        self._has_told_end = False
         self._rests = False
 
     def __getattr__(self, name: str) -> Any:
@@ -145,10 +148,67 @@ class ObjectState:
         else:
             super().__setattr__(name, value)
 
+    # ------------------------------------------------------------------ which socket
+
+    def link(self, below: Tap) -> ObjectState:
+        """The socket of `below` carries the records of this object."""
+        below.settle_name(self._real.server_hostname)
+        lower = below.host.channel
+        self._below, self._board, self._tunnel = below, below.board, lower.tunnel_request
+        self._host = Host(below.board.open_channel(lower.tls_origin, lower.via), self._dial, lambda: None)
+        if below.stands_in:
+            self._is_played = True
+            self._rest = PlayedTLS(below.board.tls_facts(lower.tls_origin), self._real.server_hostname)
+        return self
+
+    def adopt(self, board: Switchboard, origin: Origin) -> None:
+        """Go on with a connection that was open before the cassette; its socket shows itself by the next record."""
+        self._board, self._is_shaken = board, True
+        self._host = Host(board.open_channel(origin, None), self._dial, lambda: None)
+        _seeking.set(self)
+        if board.policy.can_play:
+            self._break_off()
+        else:
+            self._host.channel.has_line = True
+
+    def link_adopted(self, below: Tap) -> None:
+        """The socket of `below` carries the next record of this adopted object."""
+        self._below, below.above = below, self
+        if self._is_played:
+            below.break_off(below.host)
+
+    def _break_off(self) -> None:
+        """Be played from now on. The last record of the live connection goes nowhere."""
+        self._is_played = True
+        with suppress(ssl.SSLError):
+            self._real.shutdown()
+
+    def _dial(self) -> Pump:
+        below, channel = self._below, self.host.channel
+        target = below.target if below is not None else channel.origin
+        connect = functools.partial(
+            connect_anew,
+            self.board,
+            channel,
+            Origin("tcp", target.host, target.port),
+            self._tunnel,
+            functools.partial(_wrap_socket, self._context, server_hostname=self._real.server_hostname),
+        )
+        if below is not None:
+            return below.pump(connect)
+        here = weakref.ref(self)
+
+        def wake() -> None:
+            state = here()
+            if state is not None:
+                state._show()
+
+        return Pump(connect, wake, lambda: 0.0)
+
     # ------------------------------------------------------------------ what the library asks
 
     def do_handshake(self) -> None:
-        if self.is_played:
+        if self._is_played:
             return self._shake_played()
         try:
             self._real.do_handshake()
@@ -162,42 +222,49 @@ class ObjectState:
         return None
 
     def read(self, size: int = 1024, buffer: Any = None, /) -> Any:
-        if self._link is None:
+        if self._host is None:
             return self._real.read(size) if buffer is None else self._real.read(size, buffer)
-        octets = self._read_played(size) if self.is_played else self._read_live(size)
+        octets = self._read_played(size) if self._is_played else self._read_live(size)
         if buffer is None:
             return octets
         memoryview(buffer).cast("B")[: len(octets)] = octets
         return len(octets)
 
     def write(self, data: Any, /) -> int:
-        if self._link is None:
+        if self._host is None:
             return self._real.write(data)  # type: ignore[no-any-return]  # the state gives an int
-        below, host, _ = self._link
         octets = octets_of(data)
-        below.follow_above(host)
-        if not self.is_played:
-            return host.send_some(self._real.write, octets)
+        if self._below is not None:
+            self._follow(self._below)
+        if not self._is_played:
+            return self._host.send_some(self._real.write, octets)
         try:
-            host.send(octets)
+            self._host.send(octets)
         finally:
-            below.show()
+            self._show()
         return len(octets)
 
     def shutdown(self) -> Any:
         """The program closes first: what the peer does after that is not part of the interaction."""
-        if self._link is not None:
-            self._link[1].channel.client_closed()
-        return None if self.is_played else self._real.shutdown()
+        if self._host is not None:
+            self._host.channel.client_closed()
+        return None if self._is_played else self._real.shutdown()
+
+    def _follow(self, below: Tap) -> None:
+        below.follow(self.host)
+        self._board = below.board
+        if below.stands_in and not self._is_played:
+            self._break_off()
+
+    def _show(self) -> None:
+        if self._below is not None:
+            self._below.show()
 
     def _shake_played(self) -> None:
-        below, _, origin = self._linked()
         self._incoming.read()
         self._is_shaken = True
-        failure = below.board.fail_connection(origin, FailureKind.TLS)
-        below.show()
-        if failure is not None:
-            raise rebuild(failure)
+        self._show()
+        fail_handshake(self.board, self.host.channel.origin)
 
     def _tell_hello(self) -> None:
         """Write down the client hello that the state in C has just made, so that the socket that sends it is known."""
@@ -208,102 +275,115 @@ class ObjectState:
             expected_hellos[hello] = self.link
 
     def _keep_handshake(self, error: ssl.SSLError | None) -> None:
-        if self._link is None:
+        if self._host is None:
             return
-        below, host, _ = self._link
-        with keeping_tls(below.board, host.channel) as keep:
+        with keeping_tls(self.board, self._host.channel) as keep:
             if error is not None:
                 raise error
             keep(self._real)
 
     def _read_played(self, size: int) -> bytes:
-        below, host, _ = self._linked()
-        self._incoming.read()
+        if self._incoming is not None:
+            self._incoming.read()
         # What breaks the TCP connection is met by who reads the socket, not by who reads the object.
-        if self._rests or not self.is_due or self.lower_failure is not None:
+        if self._rests or not self._is_due or self._lower_failure is not None:
             self._rests = False
-            if self.is_ended and self._incoming.eof:
-                return self._end_played(host)
+            if self._is_ended and self._has_told_end:
+                self.host.receive_into(memoryview(bytearray(1)))
+                return b""
             raise _want_read()
         buffer = bytearray(size)
         try:
-            count = host.receive_into(memoryview(buffer))
+            count = self.host.receive_into(memoryview(buffer))
         finally:
-            below.show()
+            self._show()
             # One read per readiness: who drains the object would else see two pieces as one.
-            self._rests = self.is_due
+            self._rests = self._is_due
         return bytes(buffer[:count])
 
-    def _end_played(self, host: Host) -> bytes:
-        host.receive_into(memoryview(bytearray(1)))
-        return b""
-
     def _read_live(self, size: int) -> bytes:
-        _, host, _ = self._linked()
         try:
             octets: bytes = self._real.read(size)
         except NOT_NOW:
             raise
         except ssl.SSLError as error:
-            host.peer_failed(error)
+            self.host.peer_failed(error)
             raise
-        host.peer_did(octets)
+        self.host.peer_did(octets)
         return octets
 
     # ------------------------------------------------------------------ what the socket below asks
 
-    def link(self, below: Tap) -> ObjectState:
-        """The socket of `below` carries the records of this object."""
-        lower = below.host.channel
-        origin = lower.tls_origin
-
-        def wrap(sock: Any) -> ssl.SSLSocket:
-            return self._context.wrap_socket(sock, server_hostname=self._real.server_hostname)
-
-        def dial() -> Pump:
-            return Pump(dial_above(below, host.channel, wrap), below.show)
-
-        host = Host(below.board.open_channel(origin, lower.via), dial, lambda: None)
-        self._link = (below, host, origin)
-        self.is_played = below.stands_in
-        if self.is_played:
-            self._rest = PlayedTLS(below.board.tls_facts(origin), self._real.server_hostname)
-        return self
+    @property
+    def host(self) -> Host:
+        assert self._host is not None, "asked only once the socket is known"
+        return self._host
 
     @property
-    def channel(self) -> Channel | None:
-        return self._link[1].channel if self._link is not None else None
+    def board(self) -> Switchboard:
+        assert self._board is not None, "asked only once the socket is known"
+        return self._board
 
     @property
-    def is_due(self) -> bool:
+    def is_readable(self) -> bool:
+        return self._is_due or self._is_ended
+
+    def send_records(self, octets: bytes) -> int:
+        below = self._carrier
+        if self._is_played:
+            below.show()
+            return len(octets)
+        sock = below.sock
+        if sock.gettimeout() == 0:
+            return _send(sock, octets)
+        _sendall(sock, octets)
+        return len(octets)
+
+    def receive_records(self, view: memoryview) -> int:
+        if self._is_played:
+            broken = self._lower_failure
+            if broken is not None:
+                raise rebuild(broken)
+            if self._is_ended and not self._is_due:
+                self._has_told_end = True
+                return 0
+            view[:1] = WAKE
+            return 1
+        try:
+            count = _recv_into(self._carrier.sock, view)
+        except (BlockingIOError, InterruptedError):
+            raise
+        except OSError as error:
+            self.host.peer_failed(error)
+            raise
+        if not count:
+            self.host.peer_did(b"")
+        return count
+
+    @property
+    def _carrier(self) -> Tap:
+        assert self._below is not None, "records come by a socket that is known"
+        return self._below
+
+    @property
+    def _is_due(self) -> bool:
         if not self._is_shaken:
             return True
-        _, host, _ = self._linked()
-        has_arrived = isinstance(host.line, Pump) and host.line.has_arrived
-        return has_arrived or (host.channel.is_due and not self.is_ended)
+        line = self.host.line
+        has_arrived = isinstance(line, Pump) and line.has_arrived
+        return has_arrived or (self.host.channel.is_due and not self._is_ended)
 
     @property
-    def is_ended(self) -> bool:
-        return self._is_shaken and self._linked()[1].channel.has_only_end
+    def _is_ended(self) -> bool:
+        """All that is left is that the peer closes."""
+        return self._is_shaken and self.host.channel.has_only_end
 
     @property
-    def lower_failure(self) -> Failure | None:
-        failure = self._linked()[1].channel.next_failure if self._is_shaken else None
+    def _lower_failure(self) -> Failure | None:
+        """The recorded TCP connection broke, and nothing else is left."""
+        failure = self.host.channel.next_failure if self._is_shaken else None
         # Failures of TLS itself are met by who reads the object.
         return failure if failure is not None and "class" not in failure.details else None
-
-    def lower_ended(self) -> None:
-        self._linked()[1].peer_did(b"")
-
-    def lower_failed(self, error: OSError) -> None:
-        self._linked()[1].peer_failed(error)
-
-    def closed(self) -> None:
-        self._linked()[1].close()
-
-    def _linked(self) -> tuple[Tap, Host, Origin]:
-        assert self._link is not None, "asked only once the socket is known"
-        return self._link
 
 
 def _want_read() -> ssl.SSLWantReadError:

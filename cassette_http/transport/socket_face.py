@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import io
 import os
 import selectors
@@ -33,10 +34,11 @@ __all__ = [
     "SocketFace",
     "Switchboard",
     "clock",
+    "fail_handshake",
     "keeping_failure",
     "keeping_tls",
     "octets_of",
-    "open_tunnel",
+    "secure",
 ]
 
 clock = time.monotonic
@@ -66,7 +68,13 @@ class Switchboard(Tape, Protocol):
         """Claim the failure that the connection to `origin` met when it was recorded, if it is due."""
         ...
 
-    def keep_connection_failure(self, origin: Origin, failure: Failure, via: Origin | None) -> None: ...
+    def knows_peer(self, host: str, port: int) -> bool:
+        """The cassette has something that was recorded of connections to this host and port."""
+        ...
+
+    def keep_connection_failure(self, origin: Origin, failure: Failure, via: Origin | None) -> None:
+        """Record it, if the mode records."""
+        ...
 
     def note_connection(self, channel: Channel) -> None:
         """Be told that a real peer is about to be asked for a connection, for `channel`."""
@@ -96,7 +104,8 @@ class Host:
     ) -> None:
         self.channel = channel
         self.line: Line | None = None
-        self._dial, self._timeout_s, self._below = dial, timeout_s, below
+        self.timeout_s = timeout_s
+        self._dial, self._below = dial, below
         self._dialling = threading.RLock()
         self._sender: int | None = None  # the thread that sends
 
@@ -164,14 +173,14 @@ class Host:
             return self._receive_live(view)
         if isinstance(result, Failure):
             raise rebuild(result)
-        if result is Signal.END or self._timeout_s() is None:
+        if result is Signal.END or self.timeout_s() is None:
             return 0
         # The recorded peer says nothing here: without us, this read would run into its time-out.
         raise self._timed_out()
 
     def _next(self, at_most: int) -> bytes | Failure | Signal:
         """What the client gets now, after the waits that the recorded pace or another sending thread asks for."""
-        timeout_s = self._timeout_s()
+        timeout_s = self.timeout_s()
         waits_until_s = None if timeout_s is None else clock() + timeout_s
         while True:
             with self.channel.lock:
@@ -196,14 +205,14 @@ class Host:
 
     def _wait(self, due_in_s: float) -> None:
         """Wait for a played piece as long as the recording did, or until the client's patience ends."""
-        timeout_s = self._timeout_s()
+        timeout_s = self.timeout_s()
         if timeout_s is not None and timeout_s < due_in_s:
             time.sleep(timeout_s)
             raise self._timed_out()
         time.sleep(due_in_s)
 
     def _timed_out(self) -> OSError:
-        if self._timeout_s() == 0:
+        if self.timeout_s() == 0:
             return BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         is_tls = self.channel.origin.scheme == "https"
         return TimeoutError("The read operation timed out" if is_tls else "timed out")
@@ -354,20 +363,15 @@ class SocketFace:
     def start_tls(self, context: ssl.SSLContext, server_hostname: str | None) -> SocketFace:
         """Put TLS over this stream, which is used up. A played stream needs no handshake."""
         below, lower = self.host, self.host.channel
-        origin = lower.tls_origin
-        failure = self._board.fail_connection(origin, FailureKind.TLS)
-        if failure is not None:
-            raise rebuild(failure)
+        fail_handshake(self._board, lower.tls_origin)
 
         def dial() -> Any:
-            is_dialled = below.line is not None
+            tunnel = lower.tunnel_request if below.line is None else None
             line: Any = below.dial()
-            if not is_dialled and lower.tunnel_request is not None:
-                open_tunnel(line, lower.tunnel_request)
-            with keeping_tls(self._board, channel) as keep:
-                return live.mark(keep(context.wrap_socket(line, server_hostname=server_hostname)))
+            wrap = functools.partial(context.wrap_socket, line, server_hostname=server_hostname)
+            return secure(self._board, channel, line, tunnel, wrap)
 
-        channel = self._board.open_channel(origin, lower.via)
+        channel = self._board.open_channel(lower.tls_origin, lower.via)
         face = SocketFace(self._board, channel, dial, self._timeout_s, below)
         if lower.can_record and below.line is not None:
             face.host.dial()
@@ -465,21 +469,6 @@ class _FaceIO(io.RawIOBase):
         return self._face
 
 
-def open_tunnel(line: Line, request: bytes) -> None:
-    """Have the live proxy open the tunnel that its client believes to be open, as it was only played so far.
-
-    Raises OSError if the proxy refuses.
-    """
-    line.sendall(request)
-    answer = ResponseReader("CONNECT")
-    octet = bytearray(1)  # not one octet of what follows the head may be read
-    while not answer.is_complete and answer.malformed is None and line.recv_into(octet):
-        answer.feed(bytes(octet))
-    if not answer.is_upgrade:
-        status = f"{answer.head.status} {answer.head.reason}" if answer.head else "no answer"
-        raise OSError(f"Tunnel connection failed: {status}")
-
-
 @contextmanager
 def keeping_failure(board: Switchboard, channel: Channel, peer: Origin, kind: FailureKind) -> Iterator[None]:
     """Record an OSError of the block as a failure of the connection to `peer`, and let it pass.
@@ -500,14 +489,24 @@ def keeping_failure(board: Switchboard, channel: Channel, peer: Origin, kind: Fa
         raise
 
 
+# ---------------------------------------------------------------------- TLS over a connection
+
+
+def fail_handshake(board: Switchboard, origin: Origin) -> None:
+    """Raise the failure that the handshake with `origin` met when it was recorded, if it is due."""
+    failure = board.fail_connection(origin, FailureKind.TLS)
+    if failure is not None:
+        raise rebuild(failure)
+
+
 @contextmanager
-def keeping_tls(board: Switchboard, channel: Channel) -> Iterator[Callable[[Any], Any]]:
+def keeping_tls(board: Switchboard, channel: Channel) -> Iterator[Callable[[Any], None]]:
     """Record how the handshake of `channel` in the block went: its failure, or the facts of the socket it is told."""
     origin = channel.origin
 
-    def keep(secured: Any) -> Any:
+    def keep(secured: Any) -> None:
         if channel.is_passing:
-            return secured
+            return
         certificate = secured.getpeercert(True)
         board.keep_tls_facts(
             TLSFacts(
@@ -519,7 +518,33 @@ def keeping_tls(board: Switchboard, channel: Channel) -> Iterator[Callable[[Any]
                 dict(secured.getpeercert(False) or {}),
             )
         )
-        return secured
 
     with keeping_failure(board, channel, origin, FailureKind.TLS):
         yield keep
+
+
+def secure(
+    board: Switchboard, channel: Channel, line: Line, tunnel: bytes | None, wrap: Callable[[], ssl.SSLSocket]
+) -> ssl.SSLSocket:
+    """Put live TLS over a connection of ours, for `channel`; first ask the proxy for a `tunnel`, if it needs one."""
+    if tunnel is not None:
+        open_tunnel(line, tunnel)
+    with keeping_tls(board, channel) as keep:
+        secured = wrap()
+        keep(secured)
+    return live.mark(secured)
+
+
+def open_tunnel(line: Line, request: bytes) -> None:
+    """Have the live proxy open the tunnel that its client believes to be open, as it was only played so far.
+
+    Raises OSError if the proxy refuses.
+    """
+    line.sendall(request)
+    answer = ResponseReader("CONNECT")
+    octet = bytearray(1)  # not one octet of what follows the head may be read
+    while not answer.is_complete and answer.malformed is None and line.recv_into(octet):
+        answer.feed(bytes(octet))
+    if not answer.is_upgrade:
+        status = f"{answer.head.status} {answer.head.reason}" if answer.head else "no answer"
+        raise OSError(f"Tunnel connection failed: {status}")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import selectors
 import socket
+import ssl
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -77,6 +81,70 @@ def test_protocol_of_an_event_loop_where_the_client_speaks_first(
     with in_use as cassette:
         assert asyncio.run(talk()) == [b"+PONG\r\n"] * 3
     assert (cassette.misses, cassette.recorded) == ([], [])
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
+def test_protocol_of_an_event_loop_where_the_server_speaks_first(
+    is_tls: bool,
+    in_use: use_cassette,
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+) -> None:
+    server = peer(smtp, tls=server_tls if is_tls else None)
+
+    async def talk() -> list[bytes]:
+        tls = {"ssl": client_tls} if is_tls else {}
+        reader, writer = await asyncio.open_connection(server.host, server.port, **tls)
+        answers = [await asyncio.wait_for(reader.readline(), 5)]
+        writer.write(b"EHLO me\r\n")
+        answers.append(await asyncio.wait_for(reader.readline(), 5))
+        answers.append(await asyncio.wait_for(reader.read(), 5))
+        writer.close()
+        return answers
+
+    with in_use as cassette:
+        assert asyncio.run(talk()) == [b"220 mail.test ESMTP\r\n", b"250 mail.test\r\n", b""]
+        assert (cassette.misses, cassette.recorded) == ([], [])
+
+
+@pytest.mark.parametrize("timeout_s", [0, 5], ids=["non-blocking", "blocking"])
+def test_protocol_of_a_selector_where_the_server_speaks_first(
+    timeout_s: int, in_use: use_cassette, peer: Callable[..., Peer]
+) -> None:
+    server = peer(smtp)
+    with (
+        in_use as cassette,
+        socket.socket() as sock,
+        selectors.DefaultSelector() as selector,
+    ):
+        sock.settimeout(timeout_s)
+        # Registered before there is a connection, as some do.
+        selector.register(sock, selectors.EVENT_WRITE)
+        assert sock.connect_ex((server.host, server.port)) in (0, errno.EINPROGRESS)
+        assert selector.select(5)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+        selector.modify(sock, selectors.EVENT_READ)
+        assert selector.select(5)
+        assert sock.recv(100) == b"220 mail.test ESMTP\r\n"
+        sock.sendall(b"EHLO me\r\n")
+        assert selector.select(5)
+        assert sock.recv(100) == b"250 mail.test\r\n"
+        assert selector.select(5)
+        assert sock.recv(100) == b""
+        assert (cassette.misses, cassette.recorded) == ([], [])
+
+
+def test_failed_connections_of_other_traffic_are_not_written_where_nothing_is_recorded(
+    in_use: use_cassette, peer: Callable[..., Peer], tmp_path: Path
+) -> None:
+    server = peer(smtp)
+    server.stop()
+    before = (tmp_path / "some.yaml").read_bytes()
+    with in_use as cassette, pytest.raises(ConnectionRefusedError), ExitStack() as stack:
+        stack.enter_context(socket.create_connection((server.host, server.port), timeout=5)).recv(100)
+    if not cassette.recorded:
+        assert (tmp_path / "some.yaml").read_bytes() == before
 
 
 def test_servers_and_datagrams_are_left_alone(in_use: use_cassette) -> None:

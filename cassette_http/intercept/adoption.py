@@ -1,0 +1,76 @@
+"""Connections that were open before the cassette: they are taken over when they begin a request inside it."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from cassette_http.cassette.model import FailureKind, Origin
+from cassette_http.intercept.current import current_board
+from cassette_http.intercept.lines import PlainLine
+from cassette_http.intercept.names import Lookup, Target
+from cassette_http.intercept.requests import authority_of_request
+from cassette_http.intercept.taps import Tap, put_tap, timeout_of
+from cassette_http.intercept.tls_states import take_seeker
+from cassette_http.transport import live
+from cassette_http.transport.socket_face import Host, Line, Switchboard, keeping_failure
+
+__all__ = ["adopt", "dial_late", "is_tcp", "lower_tap"]
+
+_getpeername = socket.socket.getpeername
+
+
+def is_tcp(sock: socket.socket) -> bool:
+    return sock.family in (socket.AF_INET, socket.AF_INET6) and sock.type == socket.SOCK_STREAM
+
+
+def adopt(sock: socket.socket, data: Any) -> Tap | None:
+    """Give a tap to a connection that was open before the cassette, and that now begins a request; else None.
+
+    Its host is known by the Host field: nobody saw the look-up. What begins as a record of a TLS object that was
+    adopted just now is carried by this socket.
+    """
+    board = current_board()
+    if board is None or not is_tcp(sock) or live.is_ours(sock):
+        return None
+    named = authority_of_request(data)
+    if named is not None:
+        tap = lower_tap(sock, board, named[0])
+        tap.host.line, tap.host.channel.has_line = PlainLine(sock), True
+        if board.policy.can_play and tap.is_watched:
+            tap.break_off(tap.host)
+    else:
+        seeker = take_seeker(bytes(memoryview(data).cast("B")[:1]))
+        if seeker is None:
+            return None
+        tap = lower_tap(sock, board, seeker.host.channel.origin.host)
+        seeker.link_adopted(tap)
+    put_tap(sock, tap)
+    return tap
+
+
+def lower_tap(sock: socket.socket, board: Switchboard, host: str) -> Tap:
+    """A tap for the TCP connection of `sock`, which seems to lead to `host` ("" if nothing is known)."""
+    peer = _getpeername(sock)
+    name = (host or str(peer[0])).lower()
+    channel = board.open_channel(Origin("http", name, peer[1]), None)
+    target = Target(name, peer[1], Lookup(name, [(str(peer[0]), peer[1])]))
+    tap = Tap(sock, board, Host(channel, lambda: dial_late(tap), timeout_of(sock)), target, peer)
+    return tap
+
+
+def dial_late(tap: Tap) -> Line:
+    """Open the connection that a stand-in was there for."""
+    target = tap.target
+
+    def connect(timeout_s: float | None = None) -> socket.socket:
+        peer = Origin("tcp", target.host, target.port)
+        with keeping_failure(tap.board, tap.host.channel, peer, FailureKind.CONNECT):
+            return live.connect((target.host, target.port), timeout_s)
+
+    tap.board.note_connection(tap.host.channel)
+    if tap.is_watched:
+        return tap.pump(connect)
+    with connect(tap.sock.gettimeout()) as fresh:
+        tap.take_descriptor(fresh)
+    return PlainLine(tap.sock)

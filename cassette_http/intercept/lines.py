@@ -1,0 +1,246 @@
+"""The live side of an intercepted socket (`transport.socket_face.Line`)."""
+
+from __future__ import annotations
+
+import errno
+import os
+import selectors
+import socket
+import ssl
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from cassette_http.transport.socket_face import NOT_NOW
+
+__all__ = ["PlainLine", "Pump", "TLSLine", "alive"]
+
+Socket = TypeVar("Socket", bound=socket.socket)
+
+# What the hooks replace.
+_sendall = socket.socket.sendall
+_send = socket.socket.send
+_recv_into = socket.socket.recv_into
+_shutdown = socket.socket.shutdown
+
+# Reads that may wait for a client that does not take them.
+MOST_ARRIVED = 2
+
+
+def alive(reference: weakref.ref[Socket]) -> Socket:
+    """The socket behind a reference that is used only while one of the socket's methods runs."""
+    sock = reference()
+    assert sock is not None, "a socket is alive while one of its methods runs"
+    return sock
+
+
+class PlainLine:
+    """The live side of an intercepted TCP socket: the socket itself, by its original methods."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = weakref.ref(sock)  # the tap must not keep the socket alive
+
+    def send(self, data: bytes, /) -> int:
+        return _send(alive(self._sock), data)
+
+    def sendall(self, data: Any, /) -> None:
+        _sendall(alive(self._sock), data)
+
+    def recv_into(self, buffer: Any, /) -> int:
+        return _recv_into(alive(self._sock), buffer)
+
+    def close(self) -> None:
+        """Leave the socket to its owner."""
+
+
+class TLSLine:
+    """The live side of an intercepted TLS socket: its state in C.
+
+    `sock` is a socket of ours that the state belongs to, with a time-out that follows the program's.
+    """
+
+    def __init__(
+        self,
+        state: Any,
+        sock: ssl.SSLSocket | None = None,
+        timeout_s: Callable[[], float | None] = lambda: None,
+    ) -> None:
+        self._state, self._sock, self._timeout_s = state, sock, timeout_s
+
+    def send(self, data: bytes, /) -> int:
+        return self._state.write(data)  # type: ignore[no-any-return]  # the state gives an int
+
+    def sendall(self, data: Any, /) -> None:
+        self._follow_timeout()
+        with memoryview(data) as view:
+            sent = 0
+            while sent < len(view):
+                sent += self._state.write(view[sent:])
+
+    def recv_into(self, buffer: Any, /) -> int:
+        self._follow_timeout()
+        return self._state.read(len(buffer), buffer)  # type: ignore[no-any-return]  # the state gives an int
+
+    def _follow_timeout(self) -> None:
+        if self._sock is not None:
+            self._sock.settimeout(self._timeout_s())
+
+    def close(self) -> None:
+        """Close a socket that is ours; another one is left to its owner."""
+        if self._sock is not None:
+            self._sock.close()
+
+
+class Pump:
+    """The live side of a socket that is watched, and was dialled late: the stand-in stays under it.
+
+    A thread dials, sends and reads, and calls `wake` when something has arrived, so that a loop is never kept waiting.
+    `timeout_s` says how long the program's reads wait.
+    """
+
+    def __init__(
+        self, dial: Callable[[], socket.socket], wake: Callable[[], None], timeout_s: Callable[[], float | None]
+    ) -> None:
+        self._wake, self._timeout_s = wake, timeout_s
+        self._outgoing: deque[memoryview] = deque()
+        self._arrived: deque[bytes | OSError] = deque()
+        self._moved = threading.Condition()
+        self._connection: socket.socket | None = None
+        self._ends_sending = self._has_ended = self._is_closed = False
+        # What the thread waits for besides its connection.
+        self._bell, self._button = socket.socketpair()
+        for end in (self._bell, self._button):
+            end.setblocking(False)
+        threading.Thread(target=self._run, args=[[dial]], name="cassette-http-pump", daemon=True).start()
+
+    # ------------------------------------------------------------------ what the program does
+
+    @property
+    def has_arrived(self) -> bool:
+        return bool(self._arrived)
+
+    def send(self, data: bytes, /) -> int:
+        self.sendall(data)
+        return len(data)
+
+    def sendall(self, data: Any, /) -> None:
+        with self._moved:
+            self._outgoing.append(memoryview(bytes(data)))
+        self._ring()
+
+    def recv_into(self, buffer: Any, /) -> int:
+        with self._moved:
+            timeout_s = self._timeout_s()
+            if not self._moved.wait_for(lambda: self._arrived, timeout_s):
+                if timeout_s == 0:
+                    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+                raise TimeoutError("timed out")
+            octets = self._arrived[0]
+            if isinstance(octets, OSError):
+                raise octets
+            count = min(len(octets), len(buffer))
+            buffer[:count] = octets[:count]
+            if count < len(octets):
+                self._arrived[0] = octets[count:]
+            elif octets:  # the end of the stream stays there
+                self._arrived.popleft()
+        self._ring()
+        return count
+
+    def end_sending(self) -> None:
+        """Close the sending half, once all was sent."""
+        self._ends_sending = True
+        self._ring()
+
+    def close(self) -> None:
+        """Close the connection, once all was sent that can be; this ends the thread."""
+        self._is_closed = True
+        self._ring()
+
+    def go_on_in_child(self) -> None:
+        """After a fork the thread is the parent's, and so is the connection."""
+        self._moved = threading.Condition()
+        for one in (self._connection, self._bell, self._button):
+            if one is not None:
+                one.close()
+        self._arrived.append(ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)))
+
+    def _ring(self) -> None:
+        with suppress(OSError):  # it rings already, or the thread is gone
+            self._button.send(b"\0")
+
+    # ------------------------------------------------------------------ what the thread does
+
+    def _run(self, dial: list[Callable[[], socket.socket]]) -> None:
+        try:
+            with (
+                dial.pop()() as self._connection
+            ):  # what dials is kept no longer than that: it knows the program's socket
+                self._connection.setblocking(False)
+                self._carry(self._connection)
+        except OSError as error:
+            self._arrive(error)
+        finally:
+            self._bell.close()
+            self._button.close()
+
+    def _carry(self, connection: socket.socket) -> None:
+        """Send and read until the program closes. Raises what breaks the connection."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._bell, selectors.EVENT_READ)
+            watched = 0
+            while not (self._is_closed and not self._outgoing):
+                events = self._send(connection) | self._receive(connection)
+                if events != watched:
+                    if watched:
+                        selector.unregister(connection)
+                    if events:
+                        selector.register(connection, events)
+                    watched = events
+                if self._is_closed and not events & selectors.EVENT_WRITE:
+                    return
+                selector.select()
+                with suppress(BlockingIOError):
+                    while self._bell.recv(4096):
+                        pass
+
+    def _send(self, connection: socket.socket) -> int:
+        """Send what the peer takes; returns what must happen before more can be sent."""
+        while self._outgoing:
+            try:
+                sent = connection.send(self._outgoing[0])
+            except ssl.SSLWantReadError:
+                return selectors.EVENT_READ
+            except NOT_NOW:
+                return selectors.EVENT_WRITE
+            with self._moved:
+                rest = self._outgoing.popleft()[sent:]
+                if rest:
+                    self._outgoing.appendleft(rest)
+        if self._ends_sending:
+            self._ends_sending = False
+            _shutdown(connection, socket.SHUT_WR)
+        return 0
+
+    def _receive(self, connection: socket.socket) -> int:
+        """Read what there is; returns what must happen before there is more."""
+        # Not to read ahead of the client: what it does not take stays with the peer.
+        while not self._has_ended and len(self._arrived) < MOST_ARRIVED:
+            try:
+                octets = connection.recv(65536)
+            except ssl.SSLWantWriteError:
+                return selectors.EVENT_WRITE
+            except NOT_NOW:
+                return selectors.EVENT_READ
+            self._has_ended = not octets
+            self._arrive(octets)
+        return 0
+
+    def _arrive(self, octets: bytes | OSError) -> None:
+        with self._moved:
+            self._arrived.append(octets)
+            self._moved.notify_all()
+        self._wake()

@@ -1,0 +1,29 @@
+"""How a request begins, and whom it is for, as far as a first look tells (pure)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+__all__ = ["authority_of_request"]
+
+REQUEST_BEGINNING = re.compile(rb"[A-Z]+ [!-~]+ HTTP/1\.[01]\r\n")
+LONGEST_HEAD_SEEN = 65536
+HOST_FIELD = re.compile(rb"\nHost:[ \t]*(\[[^\]\r\n]*\]|[^:\r\n]*)(?::([0-9]{1,5})(?![0-9]))?", re.IGNORECASE)
+
+
+def authority_of_request(data: Any) -> tuple[str, int | None] | None:
+    """The host and port that a request is for, if `data` begins with one: "" and None if it does not say; else None.
+
+    Tells the next request of a connection that was open before the cassette from what a server in this process sends.
+    """
+    try:
+        octets = memoryview(data).cast("B")[:LONGEST_HEAD_SEEN].tobytes()
+    except TypeError:
+        return None
+    if not REQUEST_BEGINNING.match(octets):
+        return None
+    named = HOST_FIELD.search(octets)
+    if named is None:
+        return "", None
+    return named[1].decode("latin-1").strip("[] \t").lower(), int(named[2]) if named[2] else None

@@ -1,0 +1,42 @@
+"""The event loop that runs in this thread, if one does."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["call_when_idle", "running_loop"]
+
+IDLE_TICKS = 10
+
+
+def call_when_idle(delay_s: float, method: weakref.WeakMethod[Callable[[], None]]) -> None:
+    """Call once after that time, when an event loop that runs here has nothing else to do.
+
+    A loop that is late for want of processor time is so with all it has to do.
+    """
+
+    def call(ticks: int = IDLE_TICKS) -> None:
+        if ticks and loop is not None:
+            loop.call_soon(call, ticks - 1)
+            return
+        function = method()
+        if function is not None:
+            function()
+
+    loop = running_loop()
+    if loop is not None:
+        loop.call_later(delay_s, call)
+        return
+    timer = threading.Timer(delay_s, call)
+    timer.daemon = True
+    timer.start()
+
+
+def running_loop() -> Any:
+    """The event loop with the interface of asyncio's that runs in this thread, or None. Does not import asyncio."""
+    asyncio = sys.modules.get("asyncio")
+    return asyncio._get_running_loop() if asyncio is not None else None

@@ -1,0 +1,280 @@
+"""Whom a connection is for: names that share an address, and names with many addresses."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import aiohttp
+import httpx
+import pytest
+import requests
+import trustme
+
+import cassette_http.client
+from cassette_http import Cassette, use_cassette
+from tests.peer import Peer, keep_alive, response
+
+NAMES = ("one.test", "two.test", "three.test")
+NOBODY = ["127.0.0.91", "127.0.0.92"]
+
+Zone = dict[str, list[str]]
+
+
+@pytest.fixture
+def zone(monkeypatch: pytest.MonkeyPatch) -> Zone:
+    """Names that the name server knows, each with its addresses in the order that it gives them."""
+    known: Zone = {}
+    original = socket.getaddrinfo
+
+    def ask(host: str | bytes | None, port: object, *args: object, **kwargs: object) -> object:
+        name = host.decode() if isinstance(host, bytes) else host
+        if name not in known:
+            return original(host, port, *args, **kwargs)  # type: ignore[arg-type]
+        return [entry for address in known[name] for entry in original(address, port, *args, **kwargs)]  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", ask)
+    return known
+
+
+@pytest.fixture
+def server(peer: Callable[..., Peer]) -> Peer:
+    def echo_host(request: bytes) -> bytes:
+        return response(request.partition(b"Host: ")[2].partition(b"\r\n")[0].partition(b":")[0])
+
+    return peer(keep_alive(lambda request: echo_host(request.replace(b"host:", b"Host:"))))
+
+
+def recorded_hosts(cassette: Cassette) -> list[str]:
+    return [one.request.origin.host for one in cassette.interactions if one.request is not None]
+
+
+# ---------------------------------------------------------------------- names that share an address
+
+Ask = Callable[[list[str]], list[bytes]]
+
+
+def with_module(module: object) -> Ask:
+    def ask(authorities: list[str]) -> list[bytes]:
+        connections = [module.HTTPConnection(one, timeout=5) for one in authorities]  # type: ignore[attr-defined]
+        for one in connections:
+            one.connect()
+        for one in connections:
+            one.request("GET", "/")
+        contents = [one.getresponse().read() for one in connections]
+        for one in connections:
+            one.close()
+        return contents
+
+    return ask
+
+
+def with_requests(authorities: list[str]) -> list[bytes]:
+    with requests.Session() as session:
+        return [session.get(f"http://{one}/", timeout=5).content for one in authorities]
+
+
+def in_tasks(ask_one: Callable[[str], Awaitable[bytes]]) -> Ask:
+    def ask(authorities: list[str]) -> list[bytes]:
+        async def ask_all() -> list[bytes]:
+            return await asyncio.gather(*map(ask_one, authorities))
+
+        return asyncio.run(ask_all())
+
+    return ask
+
+
+async def one_with_httpx(authority: str) -> bytes:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return (await client.get(f"http://{authority}/")).content
+
+
+async def one_with_aiohttp(authority: str) -> bytes:
+    async with aiohttp.ClientSession() as session, session.get(f"http://{authority}/") as answer:
+        return await answer.read()
+
+
+async def one_with_streams(authority: str) -> bytes:
+    host, _, port = authority.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"GET / HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode())
+    head = await reader.readuntil(b"\r\n\r\n")
+    content = await reader.readexactly(int(head.rpartition(b":")[2]))
+    writer.close()
+    return content
+
+
+CLIENTS = [
+    pytest.param(with_module(http.client), id="http.client"),
+    pytest.param(with_module(cassette_http.client), id="cassette_http.client"),
+    pytest.param(with_requests, id="requests"),
+    pytest.param(in_tasks(one_with_httpx), id="httpx"),
+    pytest.param(in_tasks(one_with_aiohttp), id="aiohttp"),
+    pytest.param(in_tasks(one_with_streams), id="streams"),
+]
+
+
+@pytest.mark.parametrize("ask", CLIENTS)
+def test_names_of_one_address_are_told_apart(ask: Ask, zone: Zone, server: Peer, tmp_path: Path) -> None:
+    zone.update({name: ["127.0.0.1"] for name in NAMES})
+    hosts = [*NAMES, "127.0.0.1", *NAMES]
+    expected = [host.encode() for host in hosts]
+    with use_cassette(tmp_path / "names.yaml", "all") as cassette:
+        assert ask([f"{host}:{server.port}" for host in hosts]) == expected
+        assert sorted(recorded_hosts(cassette)) == sorted(hosts)
+    server.stop()
+    with use_cassette(tmp_path / "names.yaml", "none"):
+        assert ask([f"{host}:{server.port}" for host in hosts]) == expected
+
+
+@pytest.mark.parametrize("ask", CLIENTS)
+def test_name_that_gets_another_address_stays_itself(ask: Ask, zone: Zone, server: Peer, tmp_path: Path) -> None:
+    path = tmp_path / "moving.yaml"
+    with use_cassette(path, "all") as cassette:
+        for name in NAMES:  # each has had the address for a while
+            zone[name] = ["127.0.0.1"]
+            assert ask([f"{name}:{server.port}"]) == [name.encode()]
+            zone[name] = ["127.0.0.9"]
+        zone[NAMES[0]] = ["127.0.0.1"]
+        assert ask([f"{NAMES[0]}:{server.port}"]) == [NAMES[0].encode()]
+        assert recorded_hosts(cassette) == [*NAMES, NAMES[0]]
+
+
+def test_names_of_one_address_are_told_apart_by_tls(
+    zone: Zone, peer: Callable[..., Peer], authority: trustme.CA, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*NAMES).configure_cert(context)
+    server = peer(keep_alive(lambda request: response(b"secured")), tls=context)
+    zone.update({name: ["127.0.0.1"] for name in NAMES})
+
+    async def ask_one(name: str) -> bytes:
+        reader, writer = await asyncio.open_connection(name, server.port, ssl=client_tls)
+        # A Host field that is no help: the server name indication is.
+        writer.write(b"GET / HTTP/1.1\r\nHost: other.test\r\n\r\n")
+        octets = await reader.readuntil(b"secured")
+        writer.close()
+        return octets
+
+    async def ask_all() -> list[bytes]:
+        return await asyncio.gather(*map(ask_one, NAMES))
+
+    with use_cassette(tmp_path / "tls.yaml", "all") as cassette:
+        assert asyncio.run(ask_all()) == [response(b"secured")] * 3
+        assert sorted(recorded_hosts(cassette)) == sorted(NAMES)
+    server.stop()
+    with use_cassette(tmp_path / "tls.yaml", "none"):
+        assert asyncio.run(ask_all()) == [response(b"secured")] * 3
+
+
+# ---------------------------------------------------------------------- names with many addresses
+
+
+async def one_with_happy_eyeballs(authority: str) -> bytes:
+    """Tries the addresses in another order than they were given, and several at once."""
+    host, _, port = authority.rpartition(":")
+    found = await asyncio.get_running_loop().getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
+    waiting = {asyncio.ensure_future(_try_one(entry)) for entry in reversed(found)}
+    failures: list[BaseException] = []
+    while waiting:
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for one in done:
+            if one.exception() is None:
+                for other in waiting:
+                    other.cancel()
+                return await _ask_over(one.result(), authority)
+            failures.append(one.exception() or AssertionError())
+    raise failures[0]
+
+
+async def _try_one(entry: tuple[object, ...]) -> socket.socket:
+    sock = socket.socket(*entry[:2])  # type: ignore[arg-type]
+    sock.setblocking(False)
+    try:
+        await asyncio.get_running_loop().sock_connect(sock, entry[4])  # type: ignore[arg-type]
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def _ask_over(sock: socket.socket, authority: str) -> bytes:
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(sock, f"GET / HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode())
+    octets = b""
+    while b"\r\n\r\n" not in octets or octets.endswith(b"\r\n\r\n"):
+        octets += await asyncio.wait_for(loop.sock_recv(sock, 1000), 5)
+    sock.close()
+    return octets.partition(b"\r\n\r\n")[2]
+
+
+MORE_CLIENTS = [*CLIENTS, pytest.param(in_tasks(one_with_happy_eyeballs), id="happy eyeballs")]
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [[*NOBODY, "127.0.0.1"], ["127.0.0.1", *NOBODY], [NOBODY[0], "127.0.0.1", NOBODY[1]]],
+    ids=["last", "first", "between"],
+)
+@pytest.mark.parametrize("ask", MORE_CLIENTS)
+def test_refused_address_is_no_failure_if_another_one_answers(
+    addresses: list[str], ask: Ask, zone: Zone, server: Peer, tmp_path: Path
+) -> None:
+    zone["many.test"] = addresses
+    with use_cassette(tmp_path / "many.yaml", "all") as cassette:
+        for _ in range(2):
+            assert ask([f"many.test:{server.port}"]) == [b"many.test"]
+        assert [one.track.failure for one in cassette.recorded] == [None, None]
+    server.stop()
+    with use_cassette(tmp_path / "many.yaml", "none"):
+        for _ in range(2):
+            assert ask([f"many.test:{server.port}"]) == [b"many.test"]
+
+
+@pytest.mark.parametrize("ask", MORE_CLIENTS)
+def test_name_whose_addresses_all_refuse_fails_in_replay_too(
+    ask: Ask, zone: Zone, server: Peer, tmp_path: Path
+) -> None:
+    zone["many.test"] = NOBODY
+
+    def run() -> list[object]:
+        errors: list[object] = []
+        for _ in range(2):
+            with pytest.raises(Exception, match=r"(?i)refused|failed|Multiple exceptions|All connection") as caught:
+                ask([f"many.test:{server.port}"])
+            # Of several failures asyncio makes one of its own; a replay knows one address only.
+            errors.append(issubclass(caught.type, OSError) or caught.typename)
+        return errors
+
+    live = run()
+    with use_cassette(tmp_path / "many.yaml", "all") as cassette:
+        assert run() == live
+        assert len(cassette.recorded) == 2
+    with use_cassette(tmp_path / "many.yaml", "none") as cassette:
+        assert run() == live
+        assert cassette.unplayed == []
+
+
+def test_client_that_tries_only_the_first_address_fails_in_replay_too(zone: Zone, server: Peer, tmp_path: Path) -> None:
+    zone["many.test"] = [*NOBODY, "127.0.0.1"]
+
+    def run() -> None:
+        family, kind, *_, address = socket.getaddrinfo("many.test", server.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as sock, pytest.raises(ConnectionRefusedError):
+            sock.connect(address)
+
+    with use_cassette(tmp_path / "many.yaml", "all"):
+        run()
+    with use_cassette(tmp_path / "many.yaml", "none"):
+        run()
+
+
+def test_old_look_ups_are_answered_offline_too(tmp_path: Path) -> None:
+    (tmp_path / "empty.yaml").write_text("cassette: 1\n---\n")
+    with use_cassette(tmp_path / "empty.yaml", "none"):
+        address = socket.gethostbyname("nowhere.invalid")
+        assert socket.getaddrinfo("nowhere.invalid", 80)[0][4] == (address, 80)

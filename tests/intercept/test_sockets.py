@@ -1,0 +1,374 @@
+"""What programs may do with a socket besides sending and receiving: the same live, recording and replaying."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import io
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cassette_http import use_cassette
+from tests.peer import Connection, Peer, response
+
+REQUEST = b"GET /a HTTP/1.1\r\nHost: api.test\r\nContent-Length: 0\r\n\r\n"
+ANSWER = response(b"hello world")
+
+Talk = Callable[[socket.socket, Path], object]
+
+
+def answers(connection: Connection) -> None:
+    while True:
+        connection.read_request()
+        connection.send(ANSWER)
+
+
+def everything(sock: socket.socket) -> bytes:
+    octets = b""
+    while len(octets) < len(ANSWER):
+        octets += sock.recv(1000)
+    return octets
+
+
+def peek(sock: socket.socket, folder: Path) -> object:
+    sock.sendall(REQUEST)
+    peeked = [sock.recv(4, socket.MSG_PEEK), sock.recv(8, socket.MSG_PEEK)]
+    buffer = bytearray(6)
+    count = sock.recv_into(buffer, 6, socket.MSG_PEEK)
+    return peeked, count, buffer, everything(sock)
+
+
+def wait_for_all(sock: socket.socket, folder: Path) -> object:
+    sock.sendall(REQUEST)
+    return sock.recv(len(ANSWER), socket.MSG_WAITALL)
+
+
+def do_not_wait(sock: socket.socket, folder: Path) -> object:
+    sock.settimeout(None)
+    with pytest.raises(BlockingIOError):
+        sock.recv(100, socket.MSG_DONTWAIT)
+    sock.sendall(REQUEST)
+    return everything(sock)
+
+
+def recvfrom(sock: socket.socket, folder: Path) -> object:
+    sock.sendall(REQUEST)
+    buffer = bytearray(5)
+    return sock.recvfrom(4), sock.recvfrom_into(buffer), sock.recvfrom_into(buffer, 2), buffer, sock.recv(4)
+
+
+def recvmsg(sock: socket.socket, folder: Path) -> object:
+    sock.sendall(REQUEST)
+    buffers = [bytearray(3), bytearray(4)]
+    octets, ancillary, _, address = sock.recvmsg(4)
+    return octets, ancillary, address, sock.recvmsg_into(buffers)[0], buffers, sock.recvmsg(1000, 0)
+
+
+def sendmsg(sock: socket.socket, folder: Path) -> object:
+    return sock.sendmsg([REQUEST[:20], REQUEST[20:]]), everything(sock)
+
+
+def sendfile(sock: socket.socket, folder: Path) -> object:
+    (folder / "request").write_bytes(b"skipped" + REQUEST)
+    with open(folder / "request", "rb") as file:
+        sent = sock.sendfile(file, offset=7)
+        return sent, file.tell(), everything(sock)
+
+
+def sendfile_of_the_system(sock: socket.socket, folder: Path) -> object:
+    (folder / "request").write_bytes(REQUEST)
+    with open(folder / "request", "rb") as file:
+        sent = os.sendfile(sock.fileno(), file.fileno(), 0, 1000)
+    return sent, everything(sock)
+
+
+def sendfile_of_a_loop(sock: socket.socket, folder: Path) -> object:
+    (folder / "request").write_bytes(REQUEST)
+    sock.setblocking(False)
+
+    async def talk() -> object:
+        loop = asyncio.get_running_loop()
+        with open(folder / "request", "rb") as file:
+            sent = await loop.sock_sendfile(sock, file)
+        octets = b""
+        while len(octets) < len(ANSWER):
+            octets += await asyncio.wait_for(loop.sock_recv(sock, 1000), 5)
+        return sent, octets
+
+    return asyncio.run(talk())
+
+
+def binary_file(sock: socket.socket, folder: Path) -> object:
+    with sock.makefile("rwb") as file:
+        file.write(REQUEST)
+        file.flush()
+        return file.readline(), file.read(20)
+
+
+def text_file(sock: socket.socket, folder: Path) -> object:
+    with sock.makefile("rw", encoding="latin-1", newline="\r\n") as file:
+        file.write(REQUEST.decode().replace("\r\n", "\n"))
+        file.flush()
+        return file.readline(), file.readline()
+
+
+def unbuffered_file(sock: socket.socket, folder: Path) -> object:
+    sock.sendall(REQUEST)
+    with sock.makefile("rb", buffering=0) as file:
+        assert isinstance(file, io.RawIOBase)
+        sock.close()  # the file keeps it open
+        return file.read(7), file.read(3)
+
+
+def copies(sock: socket.socket, folder: Path) -> object:
+    copy = sock.dup()
+    sock.sendall(REQUEST)
+    first = copy.recv(4)
+    sock.close()
+    rest = copy.recv(1000)
+    copy.sendall(REQUEST)
+    again = everything(copy)
+    copy.close()
+    return first, rest, again
+
+
+def detached(sock: socket.socket, folder: Path) -> object:
+    family, kind, timeout_s = sock.family, sock.type, sock.gettimeout()
+    with socket.socket(family, kind, fileno=sock.detach()) as fresh:
+        fresh.settimeout(timeout_s)
+        fresh.sendall(REQUEST)
+        return sock.fileno(), everything(fresh)
+
+
+def options(sock: socket.socket, folder: Path) -> object:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return (
+        sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR),
+        sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE),
+        sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0,
+        sock.getpeername(),
+        sock.getsockname()[0],
+        (sock.family, sock.type, sock.proto),
+    )
+
+
+def shut_writing(sock: socket.socket, folder: Path) -> object:
+    sock.sendall(REQUEST)
+    sock.shutdown(socket.SHUT_WR)
+    seen = everything(sock), sock.recv(10)
+    with pytest.raises(BrokenPipeError):
+        sock.send(b"more")
+    return seen
+
+
+def shut_both(sock: socket.socket, folder: Path) -> object:
+    sock.sendall(REQUEST)
+    octets = everything(sock)
+    sock.shutdown(socket.SHUT_RDWR)
+    return octets, sock.recv(10)
+
+
+def connect_twice(sock: socket.socket, folder: Path) -> object:
+    return sock.connect_ex(sock.getpeername()) in (errno.EISCONN, 0)
+
+
+TALKS = [
+    *(peek, recvfrom, recvmsg, sendmsg, sendfile, binary_file, text_file, unbuffered_file, copies, detached, options),
+    *(shut_writing, shut_both, connect_twice, sendfile_of_a_loop),
+    *([wait_for_all] if hasattr(socket, "MSG_WAITALL") else []),
+    *([do_not_wait] if hasattr(socket, "MSG_DONTWAIT") else []),
+    *([sendfile_of_the_system] if hasattr(os, "sendfile") else []),
+]
+
+
+@pytest.mark.parametrize("talk", TALKS, ids=lambda talk: talk.__name__)
+def test_socket_does_the_same_three_times(talk: Talk, peer: Callable[..., Peer], tmp_path: Path) -> None:
+    server = peer(answers)
+
+    def run() -> object:
+        with socket.create_connection((server.host, server.port), timeout=5) as sock:
+            return talk(sock, tmp_path)
+
+    live = run()
+    with use_cassette(tmp_path / "one.yaml", "all") as cassette:
+        assert run() == live
+    requests = [one.request.head_octets for one in cassette.recorded if one.request]
+    assert requests == [REQUEST] * len(requests)
+    server.stop()
+    with use_cassette(tmp_path / "one.yaml", "none"):
+        assert run() == live
+
+
+def test_sendfile_of_a_transport_does_the_same_three_times(peer: Callable[..., Peer], tmp_path: Path) -> None:
+    server = peer(answers)
+    (tmp_path / "request").write_bytes(REQUEST)
+
+    async def talk() -> object:
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        with open(tmp_path / "request", "rb") as file:
+            sent = await asyncio.get_running_loop().sendfile(writer.transport, file)
+        octets = await asyncio.wait_for(reader.readexactly(len(ANSWER)), 5)
+        writer.close()
+        await writer.wait_closed()
+        return sent, octets
+
+    live = asyncio.run(talk())
+    with use_cassette(tmp_path / "one.yaml", "all") as cassette:
+        assert asyncio.run(talk()) == live
+        assert len(cassette.recorded) == 1
+    server.stop()
+    with use_cassette(tmp_path / "one.yaml", "none"):
+        assert asyncio.run(talk()) == live
+
+
+# ---------------------------------------------------------------------- TLS
+
+
+def made_before_connect(server: Peer, trust: ssl.SSLContext) -> object:
+    with trust.wrap_socket(socket.socket(), server_hostname=server.host) as sock:
+        sock.settimeout(5)
+        sock.connect((server.host, server.port))
+        sock.sendall(REQUEST)
+        return everything(sock), sock.version(), sock.cipher(), sock.getpeercert() != {}
+
+
+def handshake_by_hand(server: Peer, trust: ssl.SSLContext) -> object:
+    plain = socket.create_connection((server.host, server.port), timeout=5)
+    with trust.wrap_socket(plain, server_hostname=server.host, do_handshake_on_connect=False) as sock:
+        sock.do_handshake()
+        sock.sendall(REQUEST)
+        return everything(sock), sock.version(), sock.selected_alpn_protocol()
+
+
+def file_over_tls(server: Peer, trust: ssl.SSLContext) -> object:
+    plain = socket.create_connection((server.host, server.port), timeout=5)
+    with trust.wrap_socket(plain, server_hostname=server.host) as sock:
+        assert sock.sendfile(io.BytesIO(REQUEST)) == len(REQUEST)
+        with pytest.raises(ValueError, match="flags"):
+            sock.recv_into(bytearray(10), 10, socket.MSG_PEEK)
+        return everything(sock), sock.pending()
+
+
+def unwrapped(server: Peer, trust: ssl.SSLContext) -> object:
+    plain = socket.create_connection((server.host, server.port), timeout=5)
+    with trust.wrap_socket(plain, server_hostname=server.host) as sock:
+        sock.sendall(REQUEST)
+        octets = everything(sock)
+        with sock.unwrap() as left:
+            return octets, left.recv(10)
+
+
+def closes_tls(connection: Connection) -> None:
+    connection.read_request()
+    connection.send(ANSWER)
+    with pytest.raises((OSError, EOFError)):
+        connection.read(1)
+
+
+TLS_TALKS = [made_before_connect, handshake_by_hand, file_over_tls]
+
+
+@pytest.mark.parametrize("talk", TLS_TALKS, ids=lambda talk: talk.__name__)
+def test_tls_socket_does_the_same_three_times(
+    talk: Callable[[Peer, ssl.SSLContext], object],
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    tmp_path: Path,
+) -> None:
+    server = peer(answers, tls=server_tls)
+    live = talk(server, client_tls)
+    with use_cassette(tmp_path / "one.yaml", "all") as cassette:
+        assert talk(server, client_tls) == live
+    assert [one.request.url for one in cassette.recorded if one.request] == [f"{server.url}/a"]
+    with use_cassette(tmp_path / "new.yaml", "new_episodes"):
+        assert talk(server, client_tls) == live
+    server.stop()
+    for name in ("one", "new"):
+        with use_cassette(tmp_path / f"{name}.yaml", "none"):
+            assert talk(server, client_tls) == live
+
+
+def test_failed_handshake_of_a_socket_made_before_connect_is_played(
+    peer: Callable[..., Peer], server_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    server = peer(answers, tls=server_tls)
+
+    def run() -> tuple[object, ...]:
+        with ssl.create_default_context().wrap_socket(socket.socket(), server_hostname=server.host) as sock:
+            with pytest.raises(ssl.SSLCertVerificationError) as caught:
+                sock.connect((server.host, server.port))
+            return caught.value.args, caught.value.reason, caught.value.verify_message
+
+    live = run()
+    with use_cassette(tmp_path / "one.yaml", "all"):
+        assert run() == live
+    server.stop()
+    with use_cassette(tmp_path / "one.yaml", "none"):
+        assert run() == live
+
+
+# ---------------------------------------------------------------------- late dials
+
+
+def test_loop_goes_on_while_a_missing_request_dials(
+    peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    may_shake = threading.Event()
+
+    def shakes_late(connection: Connection) -> None:
+        assert may_shake.wait(10), "the loop that should have gone on was kept waiting"
+        secured = server_tls.wrap_socket(connection.sock, server_side=True)
+        connection.sock = secured
+        answers(connection)
+
+    server = peer(shakes_late)
+    path = tmp_path / "new.yaml"
+    path.write_text("cassette: 1\n---\n")
+
+    async def ask() -> bytes:
+        reader, writer = await asyncio.open_connection(
+            server.host, server.port, ssl=client_tls, server_hostname=server.host
+        )
+        writer.write(REQUEST)
+        octets = await asyncio.wait_for(reader.readexactly(len(ANSWER)), 15)
+        writer.close()
+        return octets
+
+    async def run() -> bytes:
+        asking = asyncio.ensure_future(ask())
+        while server.connections == 0:  # until the dial is under way
+            await asyncio.sleep(0.001)
+        may_shake.set()
+        return await asking
+
+    with use_cassette(path, "new_episodes") as cassette:
+        assert asyncio.run(run()) == ANSWER
+        assert len(cassette.recorded) == 1
+
+
+def test_late_dial_of_a_loop_that_fails_is_seen_as_the_failure(peer: Callable[..., Peer], tmp_path: Path) -> None:
+    server = peer(answers)
+    server.stop()
+    path = tmp_path / "new.yaml"
+    path.write_text("cassette: 1\n---\n")
+
+    async def ask() -> bytes:
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        writer.write(REQUEST)
+        try:
+            return await asyncio.wait_for(reader.read(), 5)
+        finally:
+            writer.close()
+
+    with use_cassette(path, "new_episodes"), pytest.raises(ConnectionRefusedError):
+        asyncio.run(ask())
+    with use_cassette(path, "none"), pytest.raises(ConnectionRefusedError):
+        asyncio.run(ask())
