@@ -202,6 +202,10 @@ class Cassette:
         """The numbers of the loaded interactions that answered at least one request, from 1, in order."""
         return [entry.number for entry in self._index.made if entry.plays]
 
+    def unplayed_lines(self, most: int) -> dict[int, str]:
+        """The first of the loaded interactions that answered none, by number: method and URL up to the query."""
+        return self._index.unplayed_lines(most)
+
     @property
     def unplayed_count(self) -> int:
         """How many of the loaded interactions answered none; other than `unplayed`, it parses none of them."""

@@ -12,12 +12,13 @@ and what writes reports by the first failure.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import pytest
 
-from cassette_http.plugin import hooks, ledger, vcr_names
+from cassette_http.plugin import hooks, vcr_names
+from cassette_http.plugin.collection import collection_of
 from cassette_http.plugin.fixtures import (
     cassette,
     cassette_config,
@@ -27,9 +28,10 @@ from cassette_http.plugin.fixtures import (
     use_cassette,
 )
 from cassette_http.plugin.layers import are_used
+from cassette_http.plugin.ledger import ledger_of
 from cassette_http.plugin.options import Place, add_options, known_keys, settings
 from cassette_http.plugin.sharing import share_with_worker, sharing_of
-from cassette_http.plugin.uses import load_parts, use_of
+from cassette_http.plugin.uses import Use, load_parts, use_of
 
 __all__ = ["cassette", "cassette_config", "cassette_dir", "cassette_name", "cassette_path", "use_cassette"]
 
@@ -88,6 +90,25 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     item.fixturenames = [*others[:index], "cassette", *others[index:]]  # type: ignore[attr-defined]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Remember which tests there are, before some are left out."""
+    collection_of(config).items = items.copy()
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    for item in items:
+        collection_of(item.config).deselected.add(item.path)
+
+
+def pytest_cassette_closed(use: Use) -> None:
+    assert use.cassette is not None, "it was opened"
+    if use.cassette.misses:
+        from cassette_http.plugin.report import facts_of_misses
+
+        use.facts["misses"] = facts_of_misses(use)
+
+
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     """Remember how the test ended; pytest writes its report next."""
     use = use_of(item)
@@ -121,11 +142,11 @@ class Run:
             from cassette_http.plugin.report import complete
 
             complete(report, call.excinfo.value, use)
-        ledger.ledger_of(item.config).give_to(report)
+        ledger_of(item.config).give_to(report)
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        ledger.take_from_report(self._config, report)
+        ledger_of(self._config).note(report)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -133,12 +154,18 @@ class Run:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        ledger.take_from_worker(self._config, getattr(node, "workeroutput", {}))
+        ledger_of(self._config).take_from_worker(getattr(node, "workeroutput", {}))
 
 
 @pytest.hookimpl(trylast=True)  # the fixtures of the session are torn down by then, also if the run was broken off
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    ledger.ledger_of(session.config).end(session.config)
+    config = session.config
+    ledger = ledger_of(config)
+    ledger.end(config)
+    if not hasattr(config, "workerinput") and (ledger.is_used or settings(config).get("report")):
+        from cassette_http.plugin.summary import end_run
+
+        end_run(session)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -147,6 +174,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    from cassette_http.plugin.summary import write_summary
+    if ledger_of(config).is_used or settings(config).get("report"):
+        from cassette_http.plugin.summary import write_summary
 
-    write_summary(terminalreporter, config)
+        write_summary(terminalreporter, config)

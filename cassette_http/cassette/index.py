@@ -262,6 +262,18 @@ class Index:
             positions += found if isinstance(found, list) else [found]
         return self._entries(sorted(positions[:MOST_NEAREST]))
 
+    def unplayed_lines(self, most: int) -> dict[int, str]:
+        """The request lines, as `line_of` gives them, of the first entries that were not played, by their numbers."""
+        played = {position for position, entry in self._made.items() if entry.plays}
+        lines = {
+            position: line
+            for line, found in self._positions.items()
+            for position in (found if isinstance(found, list) else [found])
+            if position not in played
+        }
+        shown = [(position + 1, lines[position]) for position in sorted(lines)[:most]]
+        return {number: line.decode() if line is not None else f"interaction {number}" for number, line in shown}
+
     def _all(self) -> _Bucket:
         if self._everything is None:
             self._everything = _Bucket(self._matching, self.entries)

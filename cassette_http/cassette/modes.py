@@ -17,6 +17,7 @@ __all__ = [
     "REPEAT_POLICIES",
     "Policy",
     "RecordMode",
+    "can_play",
     "is_build_server",
     "known_pace",
     "known_policy",
@@ -111,6 +112,11 @@ def known_pace(pace: str) -> str:
 def is_build_server(environment: Mapping[str, str]) -> bool:
     """Tell from the environment's variable CI whether nothing may be recorded that was not asked for."""
     return environment.get("CI", "").lower() in ("true", "1")
+
+
+def can_play(mode: RecordMode) -> bool:
+    """Tell whether `mode` plays what is in a cassette."""
+    return policy(mode, had_content=True).can_play
 
 
 def _no_such_mode(value: object, word: str) -> str:

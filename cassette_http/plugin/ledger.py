@@ -7,13 +7,27 @@ pytest-xdist passes on reports as they come: a worker that crashes takes no fact
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import pytest
 
-__all__ = ["Facts", "Ledger", "ledger_of"]
+from cassette_http.plugin.collection import collection_of
+
+__all__ = ["TRANSCRIPT", "Facts", "Ledger", "ledger_of"]
 
 Facts: TypeAlias = dict[str, Any]
+"""Of one use: its `owner` (a test, or "file::fixture"), the cassette's `path` and `mode`.
+
+`is_own`: the cassette has the name of the test; `is_well`: it ended well. `loaded` interactions, of which `played`
+(numbers) answered `plays` requests, and `unplayed` (number: line, the first of them) none; `on_unplayed` says what that
+means. How many were `recorded`, how many `connects` there were, and the first `connections`. `miss_count` requests were
+refused; the first `misses` have `reason`, `at` (the line of the program), `text`, and the `test` and `mode` of the
+command that records them.
+"""
+
+# How the title of a report's section begins that shows what went over the wire.
+TRANSCRIPT = "HTTP transcript"
 
 # The attribute of a report, and the key of what a worker sends at its end.
 CARRIED = "cassette_http"
@@ -28,6 +42,12 @@ class Ledger:
     def __init__(self) -> None:
         self.pending: list[Facts] = []
         self.counts: Counter[str] = Counter()
+        self.collected: dict[str, Any] = {}
+        """What `Collection.summary` says; the same in all processes."""
+        self.ran: set[str] = set()
+        self.passed: set[str] = set()
+        self.transcripts: dict[str, str] = {}
+        """Of failed tests, by their ids."""
         self._facts: dict[tuple[str, str], Facts] = {}
 
     @property
@@ -46,14 +66,43 @@ class Ledger:
         for each in facts:
             self._facts[each["owner"], each["path"]] = each
 
+    def note(self, report: pytest.TestReport) -> None:
+        """Take in how a test is getting on, and what its report carries."""
+        if report.when == "setup":
+            self.ran.add(report.nodeid)
+        elif report.when == "call" and report.passed:
+            self.passed.add(report.nodeid)
+        if report.failed:
+            for title, text in report.sections:
+                if title.startswith(TRANSCRIPT):
+                    self.transcripts[report.nodeid] = text
+        self.take(getattr(report, CARRIED, []))
+
     def end(self, config: pytest.Config) -> None:
         """The run of this process is over: pass on what no report carries."""
         output: dict[str, Any] | None = getattr(config, "workeroutput", None)
+        collected = collection_of(config).summary() if self.is_used or output is not None else {}
         if output is not None:
-            output[CARRIED] = [self.pending, dict(self.counts)]
+            # What the workers have collected is the same: one of them tells it.
+            tells = config.workerinput["workerid"] == "gw0"  # type: ignore[attr-defined]  # of pytest-xdist
+            output[CARRIED] = [self.pending, dict(self.counts), collected if tells else {}]
         else:
             self.take(self.pending)
+            self.collected = self.collected or collected
         self.pending = []
+
+    @property
+    def is_used(self) -> bool:
+        """There is something to report."""
+        return bool(self._facts or self.pending or self.counts)
+
+    def take_from_worker(self, output: Mapping[str, Any]) -> None:
+        """Take in what a worker of pytest-xdist sent at its end."""
+        if CARRIED in output:
+            facts, counts, collected = output[CARRIED]
+            self.take(facts)
+            self.counts.update(counts)
+            self.collected = self.collected or collected
 
 
 _ledger = pytest.StashKey[Ledger]()
@@ -62,18 +111,3 @@ _ledger = pytest.StashKey[Ledger]()
 def ledger_of(config: pytest.Config) -> Ledger:
     """The ledger of this process."""
     return config.stash.setdefault(_ledger, Ledger())
-
-
-def take_from_report(config: pytest.Config, report: pytest.TestReport) -> None:
-    """Take in what a report carries, on the process that all reports reach."""
-    carried = getattr(report, CARRIED, None)
-    if carried is not None:
-        ledger_of(config).take(carried)
-
-
-def take_from_worker(config: pytest.Config, output: dict[str, Any]) -> None:
-    """Take in what a worker of pytest-xdist sent at its end."""
-    if CARRIED in output:
-        facts, counts = output[CARRIED]
-        ledger_of(config).take(facts)
-        ledger_of(config).counts.update(counts)

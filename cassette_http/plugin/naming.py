@@ -28,7 +28,7 @@ def name_of_test(nodeid: str) -> str:
 
 def safe_name(name: str) -> str:
     """Make a file name for any file system; a name that had to change gets a hash, so that two never meet."""
-    safe = UNSAFE.sub("_", name)[:MAX_NAME_CHARACTERS]
+    safe = UNSAFE.sub("_", name)[:MAX_NAME_CHARACTERS] or "_"
     if RESERVED.match(safe):
         safe = f"_{safe}"
     if safe == name:

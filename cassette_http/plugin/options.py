@@ -114,9 +114,25 @@ def paths(value: Any) -> list[str]:
     raise InvalidOption(f"other cassettes are given by their paths, not as {value!r}")
 
 
+def octets(value: str) -> int:
+    """Read a number of octets."""
+    if value.isascii() and value.isdigit():
+        return int(value)
+    raise InvalidOption(f"takes a number of octets, not {value!r}")
+
+
 def words(value: str) -> list[str]:
     """Split a text at commas and white space."""
     return value.replace(",", " ").split()
+
+
+def reports(value: str) -> list[str]:
+    """Check where reports shall go: one or several of "term", "json:FILE", "html:FILE"."""
+    for word in words(value):
+        kind, _, file = word.partition(":")
+        if word != "term" and not (kind in ("json", "html") and file):
+            raise InvalidOption(f"there is no report {word!r} (there are: term, json:FILE, html:FILE)")
+    return words(value)
 
 
 on_unplayed = one_of("policy for unplayed interactions", UNPLAYED_POLICIES)
@@ -161,6 +177,13 @@ OPTIONS = (
     Option("on_match", CODE, "functions that change what of a request is matched", "functions"),
     Option("on_replay", CODE, "functions that change interactions before they are played", "functions"),
     Option(
+        "blob_threshold",
+        TEST,
+        "bodies of more octets get files of their own, in `blobs` beside the cassette",
+        "octets",
+        read=octets,
+    ),
+    Option(
         "freeze_time",
         TEST,
         "set the clock to the moment of recording while a cassette is only played; needs `time-machine`",
@@ -176,6 +199,13 @@ OPTIONS = (
         check=on_unplayed,
     ),
     Option(
+        "report",
+        RUN,
+        "what is told at the end of a run, and where: by default the terminal says what needs attention",
+        "term|json:FILE|html:FILE",
+        read=reports,
+    ),
+    Option(
         "no_cassette",
         RUN,
         "run live: no cassette is recorded or played",
@@ -187,7 +217,7 @@ OPTIONS = (
 BY_NAME = {option.name: option for option in OPTIONS}
 
 # What the plugin deals with itself; the others are arguments of `use_cassette`.
-OWN = frozenset({"name", "on_unplayed", "no_cassette"})
+OWN = frozenset({"name", "on_unplayed", "report", "no_cassette"})
 
 
 def known_keys(place: Place) -> list[str]:

@@ -13,15 +13,20 @@ import pytest
 
 from cassette_http.board import Cassette, Miss
 from cassette_http.errors import CassetteError, UnmatchedRequest
+from cassette_http.plugin.collection import collection_of
+from cassette_http.plugin.ledger import TRANSCRIPT
+from cassette_http.plugin.leftovers import find_moved
+from cassette_http.plugin.paths import shown_path, shown_test
 from cassette_http.plugin.transcript import content_difference, transcript
 from cassette_http.plugin.uses import CassetteFailure, Use
 
-__all__ = ["complete", "failure_of", "hide_our_frames"]
+__all__ = ["complete", "facts_of_misses", "failure_of", "hide_our_frames"]
 
 PACKAGE_FOLDER = str(Path(__file__).parents[1])
 
 MOST_MISSES = 3
 MOST_DIFFERENCES = 6
+MOST_MOVED = 2
 
 
 # ---------------------------------------------------------------------- failures of ours
@@ -33,7 +38,7 @@ def failure_of(use: Use, error: CassetteError) -> CassetteFailure:
         return CassetteFailure(str(error))
     assert use.cassette is not None, "it was opened"
     cassette = use.cassette
-    return CassetteFailure("\n".join(_misses(use, cassette)), _reason(cassette.misses), transcript(cassette.history))
+    return CassetteFailure("\n".join(_misses(use, cassette)), _reason(cassette.misses), _transcript(cassette))
 
 
 def _reason(misses: list[Miss]) -> str:
@@ -50,7 +55,7 @@ def complete(report: pytest.TestReport, error: BaseException, use: Use | None) -
     if ours is not None:
         _set_reason(report, ours.reason)
         if ours.transcript:
-            report.sections.append((f"HTTP transcript {report.when}", ours.transcript))
+            report.sections.append((f"{TRANSCRIPT} {report.when}", ours.transcript))
     if use is None or use.cassette is None:
         return
     cassette = use.cassette
@@ -58,7 +63,14 @@ def complete(report: pytest.TestReport, error: BaseException, use: Use | None) -
         _set_reason(report, _with_own_reason(_reason(cassette.misses), report, error))
         _add_section(report, "no match in the cassette", "\n".join(_misses(use, cassette)))
     if cassette.history:
-        report.sections.append((f"HTTP transcript {report.when}", transcript(cassette.history)))
+        report.sections.append((f"{TRANSCRIPT} {report.when}", _transcript(cassette)))
+
+
+def _transcript(cassette: Cassette) -> str:
+    try:
+        return transcript(cassette.history)
+    except CassetteError as error:  # the file is broken, or has changed since; that is no reason to lose a report
+        return f"(cannot be shown: {error})"
 
 
 def _with_own_reason(reason: str, report: pytest.TestReport, error: BaseException) -> str:
@@ -104,6 +116,7 @@ def _miss_lines(use: Use, cassette: Cassette, miss: Miss) -> Iterator[str]:
     yield f"  at       {shown_path(use.config, miss.where)}"
     if not miss.nearest:
         yield f"  cassette {path} {'is empty' if cassette.path.exists() else 'does not exist'}"
+        yield from _moved_lines(use)
         return
     nearest = miss.nearest[0]
     yield f"  nearest  interaction {nearest.number} of {path}, {'already' if nearest.was_played else 'not'} played"
@@ -119,27 +132,47 @@ def _miss_lines(use: Use, cassette: Cassette, miss: Miss) -> Iterator[str]:
         yield f"  hint     {hint}"
 
 
+def _moved_lines(use: Use) -> Iterator[str]:
+    """Name the cassettes of tests that were renamed, or moved to another module."""
+    if use.item is None or not use.is_own or use.path.exists():
+        return
+    for moved in find_moved(use.path, use.owner, collection_of(use.config))[:MOST_MOVED]:
+        old, new = shown_path(use.config, moved.path), shown_path(use.config, use.path)
+        yield f"  hint     {old} was recorded by {moved.test}, which does not exist any more;"
+        folder = "" if use.path.parent.exists() else f"mkdir -p {shlex.quote(os.path.dirname(new))} && "
+        yield f"           was it renamed? {folder}git mv {shlex.quote(old)} {shlex.quote(new)}"
+
+
+def facts_of_misses(use: Use) -> list[dict[str, str]]:
+    """What the reports of the run say of each request that was refused."""
+    cassette = use.cassette
+    assert cassette is not None, "it was opened"
+    return [
+        {
+            "reason": miss.reason,
+            "at": shown_path(use.config, miss.where),
+            "text": "\n".join(_miss_lines(use, cassette, miss)),
+            "test": _test_to_run(use),
+            "mode": _mode_that_records(use),
+        }
+        for miss in cassette.misses[:MOST_MISSES]
+    ]
+
+
 def repair(use: Use) -> str:
     """The command that records what was missing, to be pasted into a shell where pytest was started."""
-    mode = "new_episodes" if use.path.exists() else "once"
-    # A fixture is no test; but the one that is running needs it.
-    running = os.environ.get("PYTEST_CURRENT_TEST", use.owner).rpartition(" ")[0]
-    test = use.owner if use.item is not None else running
-    return f"pytest {shlex.quote(shown_test(use.config, test))} --cassette-mode={mode}"
+    return f"pytest {shlex.quote(_test_to_run(use))} --cassette-mode={_mode_that_records(use)}"
 
 
-def shown_test(config: pytest.Config, nodeid: str) -> str:
-    """Give the id of a test as seen from where pytest was started; node ids are seen from the root."""
-    file, separator, rest = nodeid.partition("::")
-    return shown_path(config, config.rootpath / file).replace(os.sep, "/") + separator + rest
+def _mode_that_records(use: Use) -> str:
+    return "new_episodes" if use.path.exists() else "once"
 
 
-def shown_path(config: pytest.Config, path: Path | str) -> str:
-    """Shorten a path, or a "file:line", to what is seen from where pytest was started, or leave it as it is."""
-    start, root = config.invocation_params.dir, config.rootpath
-    if Path(path).is_relative_to(start):
-        return str(Path(path).relative_to(start))
-    return os.path.relpath(path, start) if Path(path).is_relative_to(root) else str(path)
+def _test_to_run(use: Use) -> str:
+    """The test of this use, for the command line; a fixture is none, but the test that is running needs it."""
+    if use.item is not None:
+        return shown_test(use.config, use.owner)
+    return shown_test(use.config, os.environ.get("PYTEST_CURRENT_TEST", f"{use.owner} ").rpartition(" ")[0])
 
 
 # ---------------------------------------------------------------------- tracebacks

@@ -42,7 +42,10 @@ class Sharing:
                 return RecordMode.NEW_EPISODES
             if has_content:
                 return mode
-            return RecordMode.ALL if self._mark(BEGUN, path) else RecordMode.NEW_EPISODES
+            if not self._mark(BEGUN, path):
+                return RecordMode.NEW_EPISODES
+            # Another process may write before the file is opened here: what it wrote must not turn recording off.
+            return mode if self.folder is None else RecordMode.ALL
         if mode is RecordMode.REWRITE and self._has(REWRITTEN, path):
             return RecordMode.NEW_EPISODES
         return mode

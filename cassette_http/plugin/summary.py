@@ -1,29 +1,119 @@
-"""What the terminal says about the cassettes of a run, at its end: nothing, if there is nothing to say."""
+"""What is told about the cassettes of a run at its end; the terminal says nothing if there is nothing to say."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable, Sequence
+
 import pytest
 
+from cassette_http.plugin.digest import Digest, digest_of
 from cassette_http.plugin.ledger import Ledger, ledger_of
+from cassette_http.plugin.leftovers import ORPHANED, STALE
+from cassette_http.plugin.options import settings
+from cassette_http.plugin.pages import write_page
+from cassette_http.plugin.paths import shown_path, shown_test
 
-__all__ = ["Summary", "write_summary"]
+__all__ = ["Summary", "end_run", "write_summary"]
 
+# With its title.
 MOST_LINES = 12
+WIDTH = 9
 
 
 class Summary:
-    """The lines to be written. Parts of the plugin add theirs in `pytest_cassette_summary`."""
+    """The lines to be written, below the numbers of the run.
 
-    def __init__(self, config: pytest.Config, ledger: Ledger) -> None:
-        self.config, self.ledger = config, ledger
+    Parts of the plugin add theirs in `pytest_cassette_summary`, and may give another `command` that repairs.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.ledger: Ledger = ledger_of(config)
+        self.digest: Digest = digest_of(config)
+        self.command = self.digest.command
         self.lines: list[str] = []
+
+    def add(self, what: str, items: Sequence[str], most: int = 1, count: int | None = None) -> None:
+        """Add a line for each of the first items; the last line counts those that are left out."""
+        left_out = (len(items) if count is None else count) - most
+        for number, item in enumerate(items[:most], 1):
+            more = f" (and {left_out} more)" if number == most and left_out > 0 else ""
+            self.lines.append(f"{what:{WIDTH}} {item}{more}")
+
+
+def end_run(session: pytest.Session) -> None:
+    """Write the reports that go to files, and judge cassettes that several tests share: only now all have played."""
+    config = session.config
+    unplayed = digest_of(config).unplayed
+    if session.exitstatus == pytest.ExitCode.OK and any(
+        "fail" in each.policies and not each.is_own for each in unplayed
+    ):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    for word in settings(config).get("report") or ():
+        kind, _, file = word.partition(":")
+        if file:
+            try:
+                write_page(config, kind, config.invocation_params.dir / file)
+            except OSError as error:
+                # Here an exception would take what pytest itself has to tell.
+                print(f"ERROR: the report {file} cannot be written: {error.strerror}", file=sys.stderr)
+                session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
 
 def write_summary(terminal: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Write the summary below a title of its own."""
-    summary = Summary(config, ledger_of(config))
+    summary = Summary(config)
+    _add_lines(summary)
     config.hook.pytest_cassette_summary(summary=summary)
-    if summary.lines:
-        terminal.section("HTTP cassettes", sep="-")
-        for line in summary.lines[:MOST_LINES]:
-            terminal.line(line)
+    is_asked_for = "term" in (settings(config).get("report") or ())
+    digest = summary.digest
+    if not (summary.lines or digest.total("recorded") or digest.total("connects") or is_asked_for):
+        return
+    lines = [_numbers(digest), *summary.lines]
+    if summary.command is not None:
+        lines = [*lines[: MOST_LINES - 2], f"{'repair':{WIDTH}} {summary.command}"]
+    terminal.section("HTTP cassettes", sep="-", red=bool(digest.misses))
+    for line in lines[: MOST_LINES - 1]:
+        terminal.line(line)
+
+
+def _numbers(digest: Digest) -> str:
+    parts = [
+        _count(digest.cassettes, "cassette"),
+        f"{_count(digest.total('plays'), 'interaction')} played",
+        f"{digest.unplayed_count} unplayed",
+        f"{digest.total('recorded')} recorded",
+        _count(digest.total("miss_count"), "miss", "misses"),
+        _count(digest.total("connects"), "live connection"),
+    ]
+    return ", ".join(parts)
+
+
+def _count(number: int, what: str, several: str = "") -> str:
+    return f"{number:,} {what if number == 1 else several or what + 's'}"
+
+
+def _add_lines(summary: Summary) -> None:
+    config, digest = summary.config, summary.digest
+    missed = [f"{miss['reason']} ({miss['at']})" for miss in digest.misses]
+    summary.add("missed", missed, 3, digest.total("miss_count"))
+    told = [each for each in digest.unplayed if "ignore" not in each.policies]
+    summary.add(
+        "unplayed",
+        [f"{shown_path(config, each.path)}: {_some(each.lines, each.count)}" for each in told],
+        2,
+    )
+    connections = [connection for each in digest.facts for connection in each["connections"]]
+    summary.add("live", connections, 1, digest.total("connects"))
+    for kind, why in ((STALE, "passes without it"), (ORPHANED, "does not exist any more")):
+        found = [each for each in digest.leftovers if each.kind == kind]
+        summary.add(
+            kind, [f"{shown_path(config, each.path)}: {shown_test(config, each.test)} {why}" for each in found], 2
+        )
+
+
+def _some(lines: Iterable[str], count: int) -> str:
+    shown = list(lines)[:2]
+    more = f" and {count - len(shown)} more" if count > len(shown) else ""
+    return ", ".join(shown) + more

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -11,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cassette_http.cassette.modes import RecordMode
-from cassette_http.errors import InvalidOption
+from cassette_http.cassette.modes import RecordMode, can_play
+from cassette_http.errors import CassetteWarning, InvalidOption
+from cassette_http.plugin.collection import collection_of
 from cassette_http.plugin.ledger import ledger_of
+from cassette_http.plugin.naming import name_of_test, safe_name
 from cassette_http.plugin.options import BY_NAME, OWN, Place, checked
+from cassette_http.plugin.paths import shown_path, shown_test
 from cassette_http.plugin.sharing import sharing_of
 
 if TYPE_CHECKING:
@@ -22,6 +27,10 @@ if TYPE_CHECKING:
     from cassette_http.session import use_cassette
 
 __all__ = ["CassetteFailure", "Use", "load_parts", "marker_options", "use_of"]
+
+# What of these the reports of a run can show is far less.
+MOST_UNPLAYED = 20
+MOST_CONNECTIONS = 10
 
 
 @dataclass
@@ -59,6 +68,36 @@ class Use:
         hook.pytest_cassette_opened(use=self)
         return self.cassette
 
+    def _leaves_unplayed(self) -> bool:
+        """Tell whether the test alone is to answer for what was not played: others may share the cassette."""
+        assert self.cassette is not None, "it was opened"
+        if self.item is None or not self.cassette.unplayed_count or not can_play(self.cassette.record_mode):
+            return False
+        tests = collection_of(self.config)
+        name = marker_options(self.item).get("name")
+        return self.is_own or (name is not None and not tests.is_chosen and tests.sharers(self.item, name) == 1)
+
+    def _tell_unplayed(self, cassette: Cassette) -> None:
+        assert self.item is not None, "a test has ended"
+        lines = cassette.unplayed_lines(3)
+        more = ", ..." if cassette.unplayed_count > len(lines) else ""
+        what = f"{cassette.unplayed_count} of {len(cassette)} interactions of {shown_path(self.config, self.path)}"
+        text = f"{what} were not played: {', '.join(lines.values())}{more}"
+        test = shlex.quote(shown_test(self.config, self.owner))
+        failure = CassetteFailure(f"{text}\nto drop them: pytest {test} --cassette-mode=rewrite")
+        if self.options["on_unplayed"] == "fail":
+            raise failure
+        path, line, _ = self.item.location
+        try:
+            warnings.warn_explicit(text, CassetteWarning, path, (line or 0) + 1)
+        except CassetteWarning:  # where warnings are errors
+            raise failure from None
+
+    @property
+    def is_own(self) -> bool:
+        """The cassette has the name of the test, so it is no other's."""
+        return self.item is not None and self.path.stem == safe_name(name_of_test(self.owner))
+
     @property
     def _hook(self) -> Any:
         return self.config.hook if self.item is None else self.item.ihook
@@ -85,9 +124,11 @@ class Use:
         try:
             self._session.__exit__(type(failure) if failure else None, failure, None)
             sharing_of(self.config).recorded(self.path, self.cassette.record_mode, is_well=failure is None)
+            if failure is None and self.options.get("on_unplayed") in ("warn", "fail") and self._leaves_unplayed():
+                self._tell_unplayed(self.cassette)
         finally:
             self._session = None
-            self.facts |= facts_of(self)
+            self.facts = {**facts_of(self), **self.facts}
             hook.pytest_cassette_closed(use=self)
             ledger_of(self.config).pending.append(self.facts)
             self.failure = None  # it holds the frames of the test
@@ -131,21 +172,25 @@ def marker_options(item: pytest.Item) -> dict[str, Any]:
 
 
 def facts_of(use: Use) -> dict[str, Any]:
-    """What the reports of the run need to know of a use that is over."""
+    """What the reports of the run need to know of a use that is over; see plugin.ledger.Facts."""
     cassette = use.cassette
     assert cassette is not None, "it was opened"
-    numbers = cassette.played_numbers
     return {
         "owner": use.owner,
         "path": str(use.path),
         "mode": cassette.record_mode.value,
-        "is_well": use.failure is None,
+        "is_own": use.is_own,
+        "is_well": use.failure is None and not cassette.misses,
         "loaded": len(cassette) - len(cassette.recorded),
-        "played": numbers,
         "plays": cassette.play_count,
+        "played": cassette.played_numbers,
+        "unplayed": {str(number): line for number, line in cassette.unplayed_lines(MOST_UNPLAYED).items()},
+        "on_unplayed": use.options.get("on_unplayed"),
         "recorded": len(cassette.recorded),
+        "connections": [str(connection) for connection in cassette.connections[:MOST_CONNECTIONS]],
         "connects": cassette.connects,
-        "misses": [{"reason": miss.reason, "where": miss.where} for miss in cassette.misses],
+        "misses": [],
+        "miss_count": len(cassette.misses),
     }
 
 

@@ -1,0 +1,113 @@
+"""Which tests there are: what was collected, whether that is all of a module, and what its source says.
+
+Nothing may be said about cassettes that only tests use which were not collected, or not run.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+__all__ = ["Collection", "collection_of"]
+
+
+class Collection:
+    """The tests of this process. `deselected` are the modules of which some were left out (-k, -m, --deselect)."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self.items: list[pytest.Item] = []
+        self.deselected: set[Path] = set()
+        self._names: dict[str, set[str]] | None = None
+
+    @property
+    def is_chosen(self) -> bool:
+        """Single tests were chosen for this run."""
+        return (
+            bool(self.deselected)
+            or any("::" in argument for argument in self._config.args)
+            or bool(self._config.getoption("lf", False))
+        )
+
+    @property
+    def names(self) -> dict[str, set[str]]:
+        """The names of the tests of each module that was collected as a whole, by the path from the root."""
+        if self._names is None:
+            self._names = {}
+            chosen = {argument.partition("::")[0] for argument in self._config.args if "::" in argument}
+            start = self._config.invocation_params.dir
+            partial = {*self.deselected, *((start / path).resolve() for path in chosen)}
+            if not self._config.getoption("lf", False):
+                for item in self.items:
+                    if item.path not in partial:
+                        module, _, name = item.nodeid.partition("::")
+                        self._names.setdefault(module, set()).add(name)
+        return self._names
+
+    def sharers(self, item: pytest.Item, name: str) -> int:
+        """How many tests that were collected name this cassette in their markers, as `item` does."""
+        return sum(
+            1
+            for other in self.items
+            if other.path.parent == item.path.parent
+            and any(name in (*marker.args, marker.kwargs.get("name")) for marker in other.iter_markers("cassette"))
+        )
+
+    def has_test(self, nodeid: str) -> bool:
+        """Tell whether a test exists, collected or not. When in doubt, it does."""
+        module, _, name = nodeid.partition("::")
+        if module in self.names:
+            return name in self.names[module]
+        path = self._config.rootpath / module
+        return path.is_file() and _defines(path, name.partition("[")[0].split("::"))
+
+    def summary(self) -> dict[str, Any]:
+        """What the process that writes the reports must know, as JSON would have it: of modules with cassettes only."""
+        with_cassettes = {
+            item.nodeid.partition("::")[0] for item in self.items if "cassette" in getattr(item, "fixturenames", ())
+        }
+        folders = {(self._config.rootpath / module).parent for module in self.names}
+        near = {folder for folder in folders if (folder / "cassettes").is_dir()}
+        return {
+            "names": {
+                module: sorted(names)
+                for module, names in self.names.items()
+                if module in with_cassettes or (self._config.rootpath / module).parent in near
+            },
+            "folders": [] if self.is_chosen else sorted(map(str, filter(self._is_covered, near))),
+            "is_chosen": self.is_chosen,
+        }
+
+    def _is_covered(self, folder: Path) -> bool:
+        """Tell whether all modules of a folder were asked for, by it or by a folder around it."""
+        start = self._config.invocation_params.dir
+        return any(folder.is_relative_to((start / argument).resolve()) for argument in self._config.args)
+
+
+def _defines(path: Path, names: list[str]) -> bool:
+    """Tell whether a module defines a test, a class at a time; one that inherits may have it from elsewhere."""
+    try:
+        body: list[ast.stmt] = ast.parse(path.read_bytes()).body
+    except (OSError, SyntaxError, ValueError):
+        return True
+    for name in names:
+        found = next((each for each in ast.walk(ast.Module(body, [])) if getattr(each, "name", None) == name), None)
+        if found is None:
+            return False
+        if isinstance(found, ast.ClassDef) and found.bases:
+            return True
+        body = getattr(found, "body", [])
+    return True
+
+
+_collection = pytest.StashKey[Collection]()
+
+
+def collection_of(config: pytest.Config) -> Collection:
+    """The tests of this process."""
+    if _collection not in config.stash:
+        config.stash[_collection] = Collection(config)
+    return config.stash[_collection]

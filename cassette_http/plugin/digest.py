@@ -1,0 +1,112 @@
+"""What the facts of a run come down to: the same numbers and names for the terminal, and for reports in files."""
+
+from __future__ import annotations
+
+import shlex
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from cassette_http.cassette.modes import RecordMode, can_play
+from cassette_http.plugin.ledger import Facts, Ledger, ledger_of
+from cassette_http.plugin.leftovers import Leftover, find_leftovers
+from cassette_http.plugin.options import settings
+
+__all__ = ["Digest", "Unplayed", "digest_of"]
+
+# More tests than that are named by the cache of the last failures.
+MOST_TESTS_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Unplayed:
+    """What no test of this run has asked a cassette for: how many interactions, and the lines of the first ones."""
+
+    path: Path
+    count: int
+    lines: list[str]
+    policies: frozenset[str | None]
+    tests: list[str]
+    is_own: bool
+
+
+@dataclass
+class Digest:
+    """The run in numbers and names."""
+
+    facts: list[Facts]
+    unplayed: list[Unplayed] = field(default_factory=list)
+    leftovers: list[Leftover] = field(default_factory=list)
+
+    @property
+    def cassettes(self) -> int:
+        return len({each["path"] for each in self.facts})
+
+    @property
+    def misses(self) -> list[dict[str, str]]:
+        """The first ones of each use; `miss_count` counts all."""
+        return [miss for each in self.facts for miss in each["misses"]]
+
+    def total(self, key: str) -> int:
+        """Add up a number of all uses."""
+        return sum(each[key] for each in self.facts)
+
+    @property
+    def unplayed_count(self) -> int:
+        return sum(each.count for each in self.unplayed)
+
+    @property
+    def command(self) -> str | None:
+        """The command that records what was missed."""
+        misses = self.misses
+        if not misses:
+            return None
+        tests = list(dict.fromkeys(miss["test"] for miss in misses))
+        # Of a cassette that is not there, new_episodes records everything.
+        modes = {miss["mode"] for miss in misses}
+        mode = modes.pop() if len(modes) == 1 else RecordMode.NEW_EPISODES.value
+        named = " ".join(map(shlex.quote, tests)) if len(tests) <= MOST_TESTS_NAMED else "--lf"
+        return f"pytest {named} --cassette-mode={mode}"
+
+
+_digest = pytest.StashKey[Digest]()
+
+
+def digest_of(config: pytest.Config) -> Digest:
+    """The digest of the run, which is over."""
+    if _digest not in config.stash:
+        ledger = ledger_of(config)
+        config.stash[_digest] = Digest(ledger.facts, _unplayed(ledger), _leftovers(config, ledger))
+    return config.stash[_digest]
+
+
+def _unplayed(ledger: Ledger) -> list[Unplayed]:
+    """Look at each cassette of which all uses ended well; what is shared counts only if no tests were left out."""
+    uses: defaultdict[str, list[Facts]] = defaultdict(list)
+    for facts in ledger.facts:
+        uses[facts["path"]].append(facts)
+    found = []
+    for path, group in uses.items():
+        is_own = all(each["is_own"] for each in group)
+        if not is_own and ledger.collected.get("is_chosen", True):
+            continue
+        if not all(each["is_well"] and can_play(RecordMode(each["mode"])) for each in group):
+            continue
+        played = {number for each in group for number in each["played"]}
+        count = min(each["loaded"] for each in group) - len(played)
+        if count <= 0:
+            continue
+        lines = {int(number): line for each in group for number, line in each["unplayed"].items()}
+        shown = [lines[number] for number in sorted(lines) if number not in played]
+        policies = frozenset(each["on_unplayed"] for each in group)
+        found.append(Unplayed(Path(path), count, shown, policies, [each["owner"] for each in group], is_own))
+    return found
+
+
+def _leftovers(config: pytest.Config, ledger: Ledger) -> list[Leftover]:
+    if not ledger.collected or settings(config).get("no_cassette"):
+        return []
+    used = [(Path(each["path"]), each["owner"]) for each in ledger.facts]
+    return find_leftovers(config.rootpath, ledger.collected, used, ledger.ran, ledger.passed)
