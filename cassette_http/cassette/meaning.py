@@ -137,21 +137,27 @@ def canonical(value: Any) -> str:
 
 
 def parts_of(content: bytes, content_type: str) -> tuple[Part, ...] | None:
-    """Split a multipart into its parts (RFC 2046 section 5.1.1); None if it is not well-formed."""
+    """Split a multipart into its parts (RFC 2046 section 5.1.1); None if it is not well-formed.
+
+    Lines may end in LF alone, as those that Python's email package writes do. A Content-ID is left out: it is new
+    each time (RFC 2045 section 7).
+    """
     found = BOUNDARY.search(content_type)
     if found is None:
         return None
-    delimiter = b"\r\n--" + found[1].strip('" \t').encode("latin-1")
+    boundary = b"--" + found[1].strip('" \t').encode("latin-1")
+    line_end = b"\r\n" if boundary + b"\r\n" in content else b"\n"
     # The first delimiter may lack the line end in front of it; what is before it is a preamble for nobody.
-    sections = (b"\r\n" + content).split(delimiter)
+    sections = (line_end + content).split(line_end + boundary)
     if len(sections) < 2 or not sections[-1].startswith(b"--"):
         return None
     parts = []
     for section in sections[1:-1]:
-        _, _, inner = section.partition(b"\r\n")
-        head, _, part = (b"\r\n" + inner).partition(b"\r\n\r\n")
-        lines = (line.partition(":") for line in head.decode("latin-1").split("\r\n") if line)
-        parts.append((ordered((name.lower(), value.strip(" \t")) for name, _, value in lines), part))
+        _, _, inner = section.partition(line_end)
+        head, _, part = (line_end + inner).partition(line_end * 2)
+        lines = (line.partition(":") for line in head.decode("latin-1").split(line_end.decode()) if line)
+        fields = ((name.lower(), value.strip(" \t")) for name, _, value in lines)
+        parts.append((ordered(one for one in fields if one[0] != "content-id"), part))
     return tuple(parts)
 
 

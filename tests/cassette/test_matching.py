@@ -200,6 +200,24 @@ FILE = 'Content-Disposition: form-data; name="f"'
             id="open multipart",
         ),
         pytest.param(
+            post(b"--x\nA: b\n\n1\n--x--", ("Content-Type", "multipart/mixed; boundary=x")),
+            post(b"--y\nA: b\n\n1\n--y--", ("Content-Type", "multipart/mixed; boundary=y")),
+            True,
+            id="multipart with bare line feeds",
+        ),
+        pytest.param(
+            post(b"--x\nA: b\n\n1\n--x--", ("Content-Type", "multipart/mixed; boundary=x")),
+            post(b"--y\nA: b\n\n2\n--y--", ("Content-Type", "multipart/mixed; boundary=y")),
+            False,
+            id="content of a multipart with bare line feeds",
+        ),
+        pytest.param(
+            multipart("x", (FILE + "\r\nContent-ID: <f81d4fae+1>", b"1")),
+            multipart("x", (FILE + "\r\nContent-ID: <08cc0b52+1>", b"1")),
+            True,
+            id="multipart with an identifier made up for each part",
+        ),
+        pytest.param(
             post(b"--x--", ("Content-Type", "multipart/mixed")),
             post(b"--y--", ("Content-Type", "multipart/mixed")),
             False,
