@@ -158,7 +158,7 @@ class ObjectState:
         self._host = Host(below.board.open_channel(lower.tls_origin, lower.via), self._dial, lambda: None)
         if below.stands_in:
             self._is_played = True
-            self._rest = PlayedTLS(below.board.tls_facts(lower.tls_origin), self._real.server_hostname)
+            self._rest = PlayedTLS(below.board.tls_facts(lower.tls_origin), self._real.server_hostname, self._context)
         return self
 
     def adopt(self, board: Switchboard, origin: Origin) -> None:

@@ -28,12 +28,14 @@ class _PlayedCertificate:
 class PlayedTLS:
     """Answers what libraries ask a TLS connection that was never made."""
 
-    session = session_reused = context = None
+    session = session_reused = None
     server_side = False
 
-    def __init__(self, facts: TLSFacts, server_hostname: str | None = None) -> None:
+    def __init__(
+        self, facts: TLSFacts, server_hostname: str | None = None, context: ssl.SSLContext | None = None
+    ) -> None:
         self._facts = facts
-        self.server_hostname = server_hostname
+        self.server_hostname, self.context = server_hostname, context
 
     def getpeercert(self, binary_form: bool = False, /) -> Any:
         return self._facts.certificate if binary_form else (self._facts.peer or {})

@@ -1,0 +1,66 @@
+"""What a program asks a TLS connection about itself is answered in replay as it was live."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.behaviours import assert_same_three_times
+from tests.peer import Peer, keep_alive, response
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+
+def told_by(secured: Any, trust: ssl.SSLContext) -> list[Any]:
+    """The answers of an `SSLSocket` or an `SSLObject`."""
+    return [
+        secured.context is trust,
+        secured.server_hostname,
+        secured.server_side,
+        secured.version(),
+        secured.cipher(),
+        secured.selected_alpn_protocol(),
+        secured.getpeercert(),
+        secured.getpeercert(True),
+        secured.compression(),
+    ]
+
+
+def ask_blocking(port: int, trust: ssl.SSLContext) -> list[Any]:
+    with (
+        socket.create_connection(("localhost", port), timeout=5) as sock,
+        trust.wrap_socket(sock, server_hostname="localhost") as secured,
+    ):
+        secured.sendall(REQUEST)
+        secured.recv(65536)
+        return told_by(secured, trust)
+
+
+def ask_loop(port: int, trust: ssl.SSLContext) -> list[Any]:
+    async def ask() -> list[Any]:
+        reader, writer = await asyncio.open_connection("localhost", port, ssl=trust)
+        writer.write(REQUEST)
+        await reader.readline()
+        told = told_by(writer.get_extra_info("ssl_object"), trust)
+        writer.transport.abort()
+        return told
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("ask", [pytest.param(ask_blocking, id="socket"), pytest.param(ask_loop, id="asyncio")])
+def test_played_connection_tells_what_the_live_one_did(
+    ask: Callable[[int, ssl.SSLContext], list[Any]],
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    tmp_path: Path,
+) -> None:
+    server = peer(keep_alive(lambda request: response(b"hello")), tls=server_tls)
+    assert_same_three_times(lambda: ask(server.port, client_tls), server, tmp_path / "tls.yaml")
