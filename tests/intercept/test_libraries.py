@@ -57,9 +57,9 @@ def with_httpx(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
 
 
 def with_async_httpx(run: Callable[[Callable[[], Awaitable[list[Seen]]]], list[Seen]]) -> Callable[..., list[Seen]]:
-    import httpx
-
     def ask_all(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
+        import httpx
+
         async def ask() -> list[Seen]:
             seen: list[Seen] = []
             options: Any = {"timeout": READ_TIMEOUT_S, "trust_env": False, "follow_redirects": True}
@@ -149,13 +149,6 @@ LIBRARIES = [
     pytest.param(with_httplib2, id="httplib2"),
     pytest.param(with_tornado, id="tornado"),
 ]
-
-
-@pytest.fixture(scope="session")
-def ca_file(authority: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("authority") / "ca.pem"
-    authority.cert_pem.write_to_path(str(path))
-    return path
 
 
 @pytest.mark.usefixtures("litter")
