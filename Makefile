@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Dependency groups need pip 25.1; the pip that comes with a Python may be older.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint coverage bench test-all clean
+.PHONY: demo test lint coverage bench test-all compat clean
 
 demo: .venv/.ready-demo  ## record a session against a local server, then replay it offline
 	@$(BIN)/cassette-http demo
@@ -28,6 +28,9 @@ bench: .venv/.ready .venv/.ready-bench  ## compare speed, side by side with othe
 
 test-all: .venv/.ready-nox  ## run the tests on every supported Python that is found
 	@$(BIN)/nox --session tests
+
+compat: .venv/.ready .venv/.ready-compat  ## run the tests that need the recorders and plugins of others
+	@$(BIN)/python -m pytest -q tests/compat tests/convert
 
 clean:  ## remove everything that the other targets made
 	@rm -rf .venv .nox build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
@@ -53,6 +56,13 @@ clean:  ## remove everything that the other targets made
 .venv/.ready-bench: pyproject.toml | .venv/.made
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["bench"], sep="\n")' | \
 	while read -r package; do $(PIP) "$$package" || echo "left out of the benchmarks: $$package" >&2; done
+	@touch $@
+
+# An environment of its own: their plugins would be loaded in ours.
+.venv/.ready-compat: pyproject.toml | .venv/.made
+	@$(BIN)/python -m venv .venv/compat
+	@.venv/compat/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	@.venv/compat/bin/python -m pip install --quiet --disable-pip-version-check --group compat
 	@touch $@
 
 .venv/.ready-nox: | .venv/.made

@@ -17,14 +17,15 @@ from typing import Any
 
 import pytest
 
-from cassette_http.plugin import hooks, vcr_names
+from cassette_http.plugin import hooks, short_name, vcr_names
 from cassette_http.plugin.collection import collection_of
+from cassette_http.plugin.fixture_order import put_first
 from cassette_http.plugin.fixtures import (
-    cassette,
     cassette_config,
     cassette_dir,
     cassette_name,
     cassette_path,
+    http_cassette,
     use_cassette,
 )
 from cassette_http.plugin.layers import are_used
@@ -33,7 +34,9 @@ from cassette_http.plugin.options import Place, add_options, known_keys, setting
 from cassette_http.plugin.sharing import share_with_worker, sharing_of
 from cassette_http.plugin.uses import Use, load_parts, use_of
 
-__all__ = ["cassette", "cassette_config", "cassette_dir", "cassette_name", "cassette_path", "use_cassette"]
+__all__ = ["cassette_config", "cassette_dir", "cassette_name", "cassette_path", "http_cassette", "use_cassette"]
+
+SHORT_NAME = short_name.__name__
 
 
 # ---------------------------------------------------------------------- configuration
@@ -59,8 +62,11 @@ def pytest_load_initial_conftests(
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if not vcr_names.is_owned_by_another(config.pluginmanager):
-        config.pluginmanager.register(vcr_names, vcr_names.__name__)
+    manager = config.pluginmanager
+    if not vcr_names.is_owned_by_another(manager):
+        manager.register(vcr_names, vcr_names.__name__)
+    if not short_name.is_taken(manager):
+        manager.register(short_name, SHORT_NAME)
     keys = ", ".join(f"{key}=..." for key in known_keys(Place.MARKER) if key != "name")
     config.addinivalue_line(
         "markers",
@@ -78,16 +84,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_itemcollected(item: pytest.Item) -> None:
     """A marker is enough: such a test uses the fixture without naming it, and unmarked ones pay nothing."""
     names = getattr(item, "fixturenames", None)
-    if names is None or ("cassette" not in names and item.get_closest_marker("cassette") is None):
+    if names is None:
         return
-    # Before the other fixtures of the test, so that their traffic is recorded too; behind those of a wider scope, which
-    # belong to no single test. pytest sorts by scope before this hook is called, and shows scopes nowhere else.
-    definitions = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009  # not declared on Item
-    others = [name for name in names if name != "cassette"]
-    is_of_test = [name not in definitions or definitions[name][-1].scope == "function" for name in others]
-    index = is_of_test.index(True) if True in is_of_test else len(others)
-    # A new list: the items of a parametrized test share the old one, and not all of them may be marked.
-    item.fixturenames = [*others[:index], "cassette", *others[index:]]  # type: ignore[attr-defined]
+    is_named = "http_cassette" in names or ("cassette" in names and item.config.pluginmanager.has_plugin(SHORT_NAME))
+    if is_named or item.get_closest_marker("cassette") is not None:
+        put_first(item, "http_cassette")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from cassette_http.board import Cassette
 
 __all__ = [
-    "cassette",
     "cassette_config",
     "cassette_dir",
     "cassette_name",
     "cassette_path",
     "close_for_test",
+    "http_cassette",
     "open_for_test",
     "use_cassette",
 ]
@@ -63,10 +63,10 @@ def cassette_path(request: pytest.FixtureRequest, cassette_dir: Path, cassette_n
 
 
 @pytest.fixture
-def cassette(
+def http_cassette(
     request: pytest.FixtureRequest, cassette_config: dict[str, Any], cassette_path: Path
 ) -> Iterator[Cassette]:
-    """The cassette of this test, in use from set-up to tear-down. A request that it refused fails the test."""
+    """The cassette of this test, as `cassette` is: by a name that no other plugin has."""
     item = request.node
     try:
         config = checked(cassette_config, Place.CONFIG, "cassette_config")

@@ -20,6 +20,7 @@ import pytest
 
 from cassette_http.cassette.modes import RecordMode
 from cassette_http.errors import CassetteError, InvalidOption
+from cassette_http.plugin.fixture_order import put_first
 from cassette_http.plugin.fixtures import close_for_test, open_for_test
 from cassette_http.plugin.ledger import ledger_of
 from cassette_http.plugin.options import settings
@@ -107,19 +108,14 @@ class Hooks:
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """A marker is enough: such a test uses the fixtures without naming them."""
-    names = getattr(item, "fixturenames", None)
-    if names is None:
+    if not hasattr(item, "fixturenames"):
         return
     config = item.config
     wanted = ["vcr"] if item.get_closest_marker("vcr") is not None else []
     if item.get_closest_marker("block_network") is not None or config.getoption("--block-network", False):
         wanted.insert(0, "block_network")
-    # Before the other fixtures of the test, so that their traffic is recorded too; see `cassette_http.pytest_plugin`.
-    definitions = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009  # not declared on Item
-    others = [name for name in names if name not in wanted]
-    is_of_test = [name not in definitions or definitions[name][-1].scope == "function" for name in others]
-    index = is_of_test.index(True) if True in is_of_test else len(others)
-    item.fixturenames = [*others[:index], *wanted, *others[index:]]  # type: ignore[attr-defined]
+    if wanted:
+        put_first(item, *wanted)
 
 
 def pytest_cassette_summary(summary: Summary) -> None:

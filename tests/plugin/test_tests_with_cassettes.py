@@ -92,7 +92,7 @@ import pytest
 def test_a(path, request):
     if path == "/a":
         get(path)
-    assert ("cassette" in request.fixturenames) == (path == "/a")
+    assert ("http_cassette" in request.fixturenames) == (path == "/a")
 """
     )
     project.run("--cassette-mode=once").assert_outcomes(passed=3)
@@ -330,5 +330,5 @@ def test_plain():
 
 
 def test_unmarked_test_uses_no_fixture_of_ours(project: Project) -> None:
-    project.write("def test_a(request):\n    assert 'cassette' not in request.fixturenames")
+    project.write("def test_a(request):\n    assert 'http_cassette' not in request.fixturenames")
     project.run().assert_outcomes(passed=1)

@@ -1,0 +1,26 @@
+"""The fixture `cassette`, which is `http_cassette` by a shorter name; not there where another plugin has that name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from cassette_http.board import Cassette
+
+__all__ = ["cassette", "is_taken"]
+
+# Modules of plugins with a fixture `cassette`; that of cassetter is used by every test.
+OWNERS = frozenset({"cassetter.pytest_plugin"})
+
+
+def is_taken(manager: pytest.PytestPluginManager) -> bool:
+    """Tell whether a plugin is there that has the name."""
+    return any(getattr(plugin, "__name__", "") in OWNERS for plugin in manager.get_plugins())
+
+
+@pytest.fixture
+def cassette(http_cassette: Cassette) -> Cassette:
+    """The cassette of this test, in use from set-up to tear-down. A request that it refused fails the test."""
+    return http_cassette
