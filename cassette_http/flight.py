@@ -36,8 +36,8 @@ OVERHEAD_OCTETS = 1000
 class FlightRecorder:
     """Keeps the newest `limit_octets` of the HTTP traffic while its block runs, live traffic and that of cassettes.
 
-    Cassettes that are opened inside have their own say: what they play is what the program gets, and what they record
-    is in their file; it is in here too. May be written at any time.
+    Cassettes in use have their own say: what they play is what the program gets, and what they record is in their file;
+    it is in here too. May be written at any time.
     """
 
     def __init__(self, limit_octets: int = LIMIT_OCTETS) -> None:
@@ -58,7 +58,7 @@ class FlightRecorder:
         self._slots.enter_context(intercepting())
         self._slots.enter_context(witnessing(self._board.take))
         self._slots.callback(self._board.leave)
-        self._slots.enter_context(base.fill(self._transport))
+        self._slots.enter_context(base.fill_below(self._transport))
         return self
 
     def __exit__(

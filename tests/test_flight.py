@@ -126,6 +126,17 @@ def test_traffic_with_a_cassette_is_in_it_as_the_program_saw_it(server: Peer, tm
     assert b"Accept: text/x-of-today" in path.read_bytes()
 
 
+def test_cassette_that_was_open_before_stays_in_use(server: Peer, tmp_path: Path, path: Path) -> None:
+    with use_cassette(tmp_path / "own.yaml") as cassette, FlightRecorder() as flight:
+        get(f"{server.url}/recorded")
+        thread = threading.Thread(target=get, args=(f"{server.url}/thread",))
+        thread.start()
+        thread.join()
+        assert len(cassette.recorded) == 2
+    assert flight.write(path)
+    assert targets(path) == ["/recorded", "/thread"]
+
+
 def test_played_failure_is_in_it(server: Peer, tmp_path: Path, path: Path) -> None:
     own = tmp_path / "own.yaml"
     own.write_text(

@@ -25,6 +25,7 @@ __all__ = [
     "current",
     "current_here",
     "fill",
+    "fill_below",
     "set_aside",
     "start_tls",
     "was_put_here",
@@ -86,9 +87,9 @@ class _Slot:
         self._lock = threading.Lock()
         self._look()
 
-    def put(self, transport: Transport, is_for_everyone: bool) -> None:
+    def put(self, transport: Transport, is_for_everyone: bool, *, is_below: bool = False) -> None:
         with self._lock:
-            self._all.append((transport, is_for_everyone))
+            self._all.insert(0 if is_below else len(self._all), (transport, is_for_everyone))
             self._look()
 
     def take(self, transport: Transport) -> bool:
@@ -152,6 +153,16 @@ def fill(transport: Transport, *, is_for_everyone: bool = False) -> Iterator[Non
         # Not reset(token): a fixture may end in another context than it began in, and blocks may overlap.
         if _in_context.get() is transport:
             _in_context.set(previous if previous in _slot.used else None)
+
+
+@contextmanager
+def fill_below(transport: Transport) -> Iterator[None]:
+    """Put `transport` below all others, now and later: it serves those who have none."""
+    _slot.put(transport, False, is_below=True)
+    try:
+        yield
+    finally:
+        _slot.take(transport)
 
 
 @contextmanager
