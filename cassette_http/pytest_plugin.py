@@ -30,7 +30,7 @@ from cassette_http.plugin.fixtures import (
 )
 from cassette_http.plugin.layers import are_used
 from cassette_http.plugin.ledger import ledger_of
-from cassette_http.plugin.options import Place, add_options, known_keys, settings
+from cassette_http.plugin.options import Place, add_options, complete_flags, known_keys, settings
 from cassette_http.plugin.sharing import share_with_worker, sharing_of
 from cassette_http.plugin.uses import Use, load_parts, use_of
 
@@ -52,9 +52,13 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(
-    early_config: pytest.Config, parser: pytest.Parser
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
 ) -> Generator[None, object, object]:
-    """All plugins are there when this is done, and whoever owns the names of VCR.py's plugins has them."""
+    """Complete what is about to be parsed.
+
+    All plugins are there when this is done, and whoever owns the names of VCR.py's plugins has them.
+    """
+    complete_flags(args)
     result = yield
     if not vcr_names.is_owned_by_another(early_config.pluginmanager):
         vcr_names.add_options(parser)

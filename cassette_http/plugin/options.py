@@ -36,6 +36,7 @@ TEST = Place.INI | Place.MARKER | Place.CONFIG
 CODE = Place.MARKER | Place.CONFIG
 
 UNPLAYED_POLICIES = ("ignore", "warn", "fail")
+UPDATES = ("failed", "missing", "all")
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,7 @@ def reports(value: str) -> list[str]:
 
 
 on_unplayed = one_of("policy for unplayed interactions", UNPLAYED_POLICIES)
+update = one_of("way to update cassettes", UPDATES)
 
 OPTIONS = (
     Option(
@@ -206,6 +208,23 @@ OPTIONS = (
         read=reports,
     ),
     Option(
+        "keep_volatile",
+        TEST,
+        "let a rewrite keep the old form of what differs in dates, request ids and their like alone (docs/updating.md)",
+        check=switch,
+        is_switch=True,
+    ),
+    Option(
+        "update",
+        RUN,
+        "record again what a test misses, cassettes that are missing, or all; what is new takes the place of the old "
+        "only if the test passes",
+        "|".join(UPDATES),
+        read=update,
+        implied="failed",
+        part="cassette_http.plugin.updating",
+    ),
+    Option(
         "no_cassette",
         RUN,
         "run live: no cassette is recorded or played",
@@ -244,8 +263,18 @@ def _add_flag(group: pytest.OptionGroup, option: Option) -> None:
     else:
         given |= {"metavar": option.values, "type": _typed(option)}
         if option.implied is not None:
-            given |= {"nargs": "?", "const": option.implied}
+            # Looked at later: before `complete_flags` is called, pytest has once parsed what follows a bare flag.
+            given |= {"nargs": "?", "const": option.implied, "type": str}
     group.addoption(option.flag, **given)
+
+
+def complete_flags(arguments: list[str]) -> None:
+    """Put the value behind each bare flag that has one implied: argparse would take the path that follows for it."""
+    implied = {option.flag: option.implied for option in OPTIONS if option.implied is not None}
+    stop = arguments.index("--") if "--" in arguments else len(arguments)
+    for position, argument in enumerate(arguments[:stop]):
+        if argument in implied:
+            arguments[position] = f"{argument}={implied[argument]}"
 
 
 def _typed(option: Option) -> Callable[[str], Any]:
@@ -285,11 +314,21 @@ _settings = pytest.StashKey[Settings]()
 def settings(config: pytest.Config) -> Settings:
     """The settings of this run. Raises UsageError for a wrong one in the ini file."""
     if _settings not in config.stash:
-        line = {one.name: config.getoption(one.destination) for one in OPTIONS if Place.LINE in one.places}
+        line = {one.name: _of_line(config, one) for one in OPTIONS if Place.LINE in one.places}
         ini = {one.name: _of_ini(config, one) for one in OPTIONS if Place.INI in one.places}
         given = [{name: value for name, value in each.items() if value is not None} for each in (line, ini)]
         config.stash[_settings] = Settings(*given)
     return config.stash[_settings]
+
+
+def _of_line(config: pytest.Config, option: Option) -> Any:
+    value = config.getoption(option.destination)
+    if option.implied is None or value is None:
+        return value
+    try:
+        return option.read(value)
+    except InvalidOption as error:
+        raise pytest.UsageError(f"{option.flag}: {error}") from None
 
 
 def _of_ini(config: pytest.Config, option: Option) -> Any:

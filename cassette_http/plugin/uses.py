@@ -33,6 +33,10 @@ MOST_UNPLAYED = 20
 MOST_CONNECTIONS = 10
 
 
+# Options of parts, which serve them in hooks.
+PARTS = frozenset(name for name, option in BY_NAME.items() if option.part)
+
+
 @dataclass
 class Use:
     """One use of the cassette at `path` by a test (`item`), or by a fixture of wider scope (then it is None).
@@ -61,8 +65,10 @@ class Use:
         load_parts(self.config, self.options)
         hook = self._hook
         hook.pytest_cassette_opening(use=self)
-        options = {key: value for key, value in self.options.items() if key not in OWN and not BY_NAME[key].part}
-        mode = sharing_of(self.config).mode(self.path, RecordMode.of(options.pop("mode")))
+        options = {key: value for key, value in self.options.items() if key not in PARTS and key not in OWN}
+        mode = RecordMode.of(options.pop("mode"))
+        if not options.get("keep_unrecorded"):  # else tests may rewrite their parts of it one after the other
+            mode = sharing_of(self.config).mode(self.path, mode)
         self._session = use_cassette(self.path, mode, test=self.owner, allow_missing=True, everywhere=True, **options)
         self.cassette = self._session.__enter__()
         hook.pytest_cassette_opened(use=self)

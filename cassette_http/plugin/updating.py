@@ -1,0 +1,112 @@
+"""`--cassette-update`: records again what is asked for, and keeps the old cassette unless the test passes."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cassette_http.cassette.modes import RecordMode, is_build_server
+from cassette_http.plugin.naming import default_path
+from cassette_http.plugin.options import BY_NAME, settings
+
+if TYPE_CHECKING:
+    from cassette_http.plugin.summary import Summary
+    from cassette_http.plugin.uses import Use
+
+# What each way asks of `use_cassette`.
+WAYS: dict[str, dict[str, Any]] = {
+    "failed": {"mode": RecordMode.NEW_EPISODES.value, "only_on_success": True},
+    "missing": {"mode": RecordMode.ONCE.value, "only_on_success": True},
+    "all": {"mode": RecordMode.REWRITE.value, "keep_volatile": True},
+}
+
+# What became of a cassette; in the order in which the summary tells it.
+NEW, CHANGED, SAME, FAILED = "new", "changed", "as they were", "left alone, as their tests failed"
+MOST_PATHS = 5
+
+_is_typed = pytest.StashKey[bool]()
+TYPED = "cassette_http_update"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """See whether it was asked for by name. On a build server, what a file or the environment says does not count."""
+    line = settings(config).line
+    if "update" in line and "mode" in line:
+        raise pytest.UsageError("--cassette-update and --cassette-mode both say what is recorded; give one of them")
+    config.stash[_is_typed] = _is_on_the_line(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist, which does not see the command line of its controller."""
+    node.workerinput[TYPED] = node.config.stash[_is_typed]
+
+
+def _is_on_the_line(config: pytest.Config) -> bool:
+    """Tell whether the flag was typed: pytest adds what the ini file and the environment say to what it parses."""
+    told: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if told is not None:
+        return bool(told.get(TYPED))
+    flag = BY_NAME["update"].flag
+    return any(str(argument).startswith(flag) for argument in config.invocation_params.args)
+
+
+def pytest_cassette_opening(use: Use) -> None:
+    way = use.options.get("update")
+    if way is None or (is_build_server(os.environ) and not use.config.stash[_is_typed]):
+        return
+    # What is not played any more is not what this run is about.
+    use.options |= {**WAYS[way], "on_unplayed": "ignore"}
+    if way == "all" and not _is_of_one_test(use):
+        use.options["keep_unrecorded"] = True
+    use.facts["before"] = _digest(use.path)
+
+
+def pytest_cassette_closed(use: Use) -> None:
+    if "before" not in use.facts:
+        return
+    before, after = use.facts.pop("before"), _digest(use.path)
+    if not use.facts["is_well"]:
+        became = FAILED
+    elif before == after:
+        became = SAME
+    else:
+        became = NEW if before is None else CHANGED
+    if after is not None or before is not None:
+        use.facts["update"] = became
+
+
+def pytest_cassette_summary(summary: Summary) -> None:
+    became: dict[str, str] = {}
+    order = [SAME, FAILED, CHANGED, NEW]
+    for facts in summary.ledger.facts:
+        if "update" in facts:  # several tests may have one cassette: what most became of it counts
+            became[facts["path"]] = max(became.get(facts["path"], SAME), facts["update"], key=order.index)
+    if not became:
+        return
+    counts = Counter(became.values())
+    summary.lines.append("cassettes: " + ", ".join(f"{counts[one]} {one}" for one in reversed(order) if counts[one]))
+    from cassette_http.plugin.report import shown_path  # late: with what reports of failures need
+
+    written = sorted(path for path, one in became.items() if one in (NEW, CHANGED))
+    summary.lines += [f"  {became[path]}: {shown_path(summary.config, path)}" for path in written[:MOST_PATHS]]
+    if len(written) > MOST_PATHS:
+        summary.lines.append(f"  and {len(written) - MOST_PATHS} more")
+
+
+def _is_of_one_test(use: Use) -> bool:
+    """Tell whether no other test can have this cassette: it lies where that of this test lies by default."""
+    return use.item is not None and use.path == default_path(use.item.path, use.item.nodeid)
+
+
+def _digest(path: Path) -> str | None:
+    """What tells whether a file has changed; None if there is none."""
+    try:
+        return sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
