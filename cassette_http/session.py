@@ -62,7 +62,8 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
     - `only_on_success` collects what is recorded in a file beside the cassette, which takes its place only if the block
       ends well; so `rewrite` always does. `keep_volatile` lets a rewrite keep the old form of what has not changed but
       for dates, request ids and their like, down to the same file (docs/updating.md); with `keep_unrecorded` it does
-      not drop interactions that were not recorded anew, as those of other tests.
+      not drop interactions that were not recorded anew, as those of other tests; a function is asked for that when the
+      block has ended well, while no other process can end one with the same file.
     - `freeze_time` sets the clock to the moment of recording while a cassette is only played; it needs `time-machine`.
     - `also` names further cassettes that answer when this one does not; they are only read.
     - `test` is kept in the cassette's head.
@@ -93,7 +94,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
         on_replay: InteractionHook | Iterable[InteractionHook] | None = None,
         only_on_success: bool = False,
         keep_volatile: bool = False,
-        keep_unrecorded: bool = False,
+        keep_unrecorded: bool | Callable[[], bool] = False,
         freeze_time: bool = False,
         also: Iterable[str | os.PathLike[str]] = (),
         test: str | None = None,
@@ -195,7 +196,7 @@ class _Renewal:
 
     only_on_success: bool
     keeps_volatile: bool
-    keeps_unrecorded: bool
+    keeps_unrecorded: bool | Callable[[], bool]
 
     def needs_side_file(self, mode: RecordMode) -> bool:
         return mode is RecordMode.REWRITE or (self.only_on_success and mode is not RecordMode.NONE)
@@ -300,16 +301,20 @@ class _Session:
             asked, there = (options.matching.strip(self._redactor.redact_request(one)) for one in (sent, recorded))
             return options.matching.key(asked) == options.matching.key(there) and options.matching.accepts(asked, there)
 
-        return lambda old, new: settling.settled(
-            old,
-            new,
-            path,
-            answers=answers,
-            keeps_volatile=renewal.keeps_volatile,
-            keeps_unrecorded=renewal.keeps_unrecorded,
-            is_one_moment=options.freezes_time,
-            fetch=self._store.blobs.fetch,
-        )
+        def settled(old: bytes, new: bytes) -> bytes:
+            keeps = renewal.keeps_unrecorded
+            return settling.settled(
+                old,
+                new,
+                path,
+                answers=answers,
+                keeps_volatile=renewal.keeps_volatile,
+                keeps_unrecorded=keeps() if callable(keeps) else keeps,
+                is_one_moment=options.freezes_time,
+                fetch=self._store.blobs.fetch,
+            )
+
+        return settled
 
     def close(self, error: BaseException | None) -> None:
         """Leave the transports, then the file. Raises what went unnoticed, unless `error` is under way already."""

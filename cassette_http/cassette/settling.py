@@ -82,9 +82,8 @@ def settled(
             one.kept = None
     unrecorded = set(range(len(before))) - {one.old for one in after if one.old is not None}
     rest = [before[position] for position in sorted(unrecorded)] if keeps_unrecorded else []
-    order = sorted(
-        [*zip(_places(after), after, strict=True), *(((one.position, 0, 0), one) for one in rest)], key=_first
-    )
+    places = _places(after, len(before) if keeps_unrecorded else None)
+    order = sorted([*zip(places, after, strict=True), *(((one.position, 0, 0), one) for one in rest)], key=_first)
     chosen = [one.document if one.kept is None else before[one.kept].document for _, one in order]
     if [id(one) for one in chosen] == [id(one.document) for one in before]:
         return old
@@ -257,8 +256,8 @@ def _has_new_value(old: Form, new: Form, flow: bytes) -> bool:
 # ---------------------------------------------------------------------- order
 
 
-def _places(after: list[_Recorded]) -> list[tuple[int, int, int]]:
-    """Where each new document comes: at the place of its old one, or behind the one before it.
+def _places(after: list[_Recorded], end: int | None) -> list[tuple[int, int, int]]:
+    """Where each new document comes: at the place of its old one; others behind the one before, or at the `end`.
 
     Within a group that is the recorded order, whatever the others do.
     """
@@ -274,8 +273,9 @@ def _places(after: list[_Recorded]) -> list[tuple[int, int, int]]:
             place = (one.old, 0, 0)
             later[one.group].pop()
         else:
-            limit = later[one.group][-1] - 1 if later[one.group] else previous
-            place = (max(min(previous, limit), last.get(one.group, -1)), 1, number)
+            behind = previous if end is None else end
+            limit = later[one.group][-1] - 1 if later[one.group] else behind
+            place = (max(min(behind, limit), last.get(one.group, -1)), 1, number)
         previous = last[one.group] = place[0]
         places.append(place)
     return places

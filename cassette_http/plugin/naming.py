@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-__all__ = ["default_path", "is_path", "name_of_test", "path_beside", "safe_name", "with_paths_beside"]
+__all__ = ["is_path", "name_of_test", "path_beside", "safe_name", "with_paths_beside"]
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -34,11 +34,6 @@ def safe_name(name: str) -> str:
     if safe == name:
         return name
     return f"{safe}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
-
-
-def default_path(test: Path, nodeid: str) -> Path:
-    """Find where the cassette of a test in the file `test` lies, if nobody says otherwise: no other test has it."""
-    return test.parent / "cassettes" / safe_name(test.stem) / f"{safe_name(name_of_test(nodeid))}.yaml"
 
 
 def is_path(name: str) -> bool:

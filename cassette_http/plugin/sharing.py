@@ -46,14 +46,11 @@ class Sharing:
                 return RecordMode.NEW_EPISODES
             # Another process may write before the file is opened here: what it wrote must not turn recording off.
             return mode if self.folder is None else RecordMode.ALL
-        if mode is RecordMode.REWRITE and self._has(REWRITTEN, path):
-            return RecordMode.NEW_EPISODES
         return mode
 
-    def recorded(self, path: Path, mode: RecordMode, *, is_well: bool) -> None:
-        """Take note that a test with this cassette is over."""
-        if mode is RecordMode.REWRITE and is_well:
-            self._mark(REWRITTEN, path)
+    def is_rewritten(self, path: Path) -> bool:
+        """Tell whether somebody has asked this before: only who rewrites first drops what an earlier run recorded."""
+        return not self._mark(REWRITTEN, path)
 
     def remove(self) -> None:
         """The run is over, here and in all workers."""
@@ -67,6 +64,8 @@ class Sharing:
 
     def _mark(self, kind: str, path: Path) -> bool:
         """Leave a mark; False if another process was faster."""
+        if (kind, str(path)) in self._marks:
+            return False
         self._marks.add((kind, str(path)))
         if self.folder is None:
             return True

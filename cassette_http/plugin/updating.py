@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cassette_http.cassette.modes import RecordMode, is_build_server
-from cassette_http.plugin.naming import default_path
 from cassette_http.plugin.options import BY_NAME, settings
+from cassette_http.plugin.paths import shown_path
 
 if TYPE_CHECKING:
     from cassette_http.plugin.summary import Summary
@@ -27,7 +27,6 @@ WAYS: dict[str, dict[str, Any]] = {
 
 # What became of a cassette; in the order in which the summary tells it.
 NEW, CHANGED, SAME, FAILED = "new", "changed", "as they were", "left alone, as their tests failed"
-MOST_PATHS = 5
 
 _is_typed = pytest.StashKey[bool]()
 TYPED = "cassette_http_update"
@@ -62,7 +61,7 @@ def pytest_cassette_opening(use: Use) -> None:
         return
     # What is not played any more is not what this run is about.
     use.options |= {**WAYS[way], "on_unplayed": "ignore"}
-    if way == "all" and not _is_of_one_test(use):
+    if way == "all" and not use.is_own:  # in parts, by several tests
         use.options["keep_unrecorded"] = True
     use.facts["before"] = _digest(use.path)
 
@@ -90,18 +89,9 @@ def pytest_cassette_summary(summary: Summary) -> None:
     if not became:
         return
     counts = Counter(became.values())
-    summary.lines.append("cassettes: " + ", ".join(f"{counts[one]} {one}" for one in reversed(order) if counts[one]))
-    from cassette_http.plugin.report import shown_path  # late: with what reports of failures need
-
-    written = sorted(path for path, one in became.items() if one in (NEW, CHANGED))
-    summary.lines += [f"  {became[path]}: {shown_path(summary.config, path)}" for path in written[:MOST_PATHS]]
-    if len(written) > MOST_PATHS:
-        summary.lines.append(f"  and {len(written) - MOST_PATHS} more")
-
-
-def _is_of_one_test(use: Use) -> bool:
-    """Tell whether no other test can have this cassette: it lies where that of this test lies by default."""
-    return use.item is not None and use.path == default_path(use.item.path, use.item.nodeid)
+    summary.add("updated", [", ".join(f"{counts[one]} {one}" for one in reversed(order) if counts[one])])
+    for one in (NEW, CHANGED):
+        summary.add(one, [shown_path(summary.config, path) for path in sorted(became) if became[path] == one], 2)
 
 
 def _digest(path: Path) -> str | None:

@@ -66,9 +66,9 @@ class Use:
         hook = self._hook
         hook.pytest_cassette_opening(use=self)
         options = {key: value for key, value in self.options.items() if key not in PARTS and key not in OWN}
-        mode = RecordMode.of(options.pop("mode"))
-        if not options.get("keep_unrecorded"):  # else tests may rewrite their parts of it one after the other
-            mode = sharing_of(self.config).mode(self.path, mode)
+        sharing = sharing_of(self.config)
+        mode = sharing.mode(self.path, RecordMode.of(options.pop("mode")))
+        options.setdefault("keep_unrecorded", lambda: sharing.is_rewritten(self.path))
         self._session = use_cassette(self.path, mode, test=self.owner, allow_missing=True, everywhere=True, **options)
         self.cassette = self._session.__enter__()
         hook.pytest_cassette_opened(use=self)
@@ -129,7 +129,6 @@ class Use:
         failure = self.failure
         try:
             self._session.__exit__(type(failure) if failure else None, failure, None)
-            sharing_of(self.config).recorded(self.path, self.cassette.record_mode, is_well=failure is None)
             if failure is None and self.options.get("on_unplayed") in ("warn", "fail") and self._leaves_unplayed():
                 self._tell_unplayed(self.cassette)
         finally:

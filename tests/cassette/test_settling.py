@@ -300,6 +300,8 @@ def test_interactions_of_others_stay_if_they_shall() -> None:
     assert states(settle(old, cassette(NEW, changed))) == [b"one"]
     assert states(settle(old, cassette(NEW, changed), keeps_unrecorded=True)) == [b"one", b"2"]
     assert settle(old, cassette(NEW, ours), keeps_unrecorded=True) == old
+    third = exchange(response(b"3"), request("GET /3"))
+    assert states(settle(old, cassette(NEW, ours, third), keeps_unrecorded=True)) == [b"1", b"2", b"3"]
 
 
 def test_recording_of_one_moment_is_taken_as_a_whole() -> None:

@@ -82,7 +82,7 @@ def test_all_is_recorded_again_and_no_file_changes_if_nothing_has(
     before = contents(project)
     result = run(project, workers, "--cassette-update=all")
     result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines(["cassettes: 2 as they were"])
+    result.stdout.fnmatch_lines(["updated   2 as they were"])
     assert len(shop.asked) == 6
     assert contents(project) == before
 
@@ -92,7 +92,7 @@ def test_all_shows_what_has_changed(project: Project, shop: Shop) -> None:
     shop.price = 8
     result = project.run("--cassette-update=all", "-k", "test_price[a]")
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["cassettes: 1 changed", "  changed: cassettes/test_api/test_price[[]a[]].yaml"])
+    result.stdout.fnmatch_lines(["updated   1 changed", "changed   cassettes/test_api/test_price[[]a[]].yaml"])
     after = contents(project)
     assert after["test_api/test_price[b].yaml"] == before["test_api/test_price[b].yaml"]
     assert b'"price": 8' in after["test_api/test_price[a].yaml"]
@@ -108,7 +108,7 @@ def test_only_what_missed_is_recorded_anew(project: Project, shop: Shop, workers
     assert shop.asked == []
     result = run(project, workers, "--cassette-update", "test_api.py")
     result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines(["cassettes: 1 changed, 1 as they were"])
+    result.stdout.fnmatch_lines(["updated   1 changed, 1 as they were"])
     assert shop.asked == ["/more"]
     after = contents(project)
     assert after["test_api/test_price[a].yaml"].startswith(before["test_api/test_price[a].yaml"])
@@ -122,7 +122,7 @@ def test_missing_cassettes_are_recorded_and_others_played(project: Project, shop
     (project.path / "cassettes/test_api/test_price[a].yaml").unlink()
     result = project.run("--cassette-update=missing")
     result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines(["cassettes: 1 new, 1 as they were"])
+    result.stdout.fnmatch_lines(["updated   1 new, 1 as they were"])
     assert len(shop.asked) == 3
     assert contents(project)["test_api/test_price[b].yaml"] == before["test_api/test_price[b].yaml"]
 
@@ -141,7 +141,7 @@ def test_failing_test_leaves_its_cassette_alone(project: Project, way: str, work
     project.write(TESTS + "    get('/more')\n    assert name == 'b'\n")
     result = run(project, workers, f"--cassette-update={way}")
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["cassettes: 1 changed, 1 left alone, as their tests failed"])
+    result.stdout.fnmatch_lines(["updated   1 changed, 1 left alone, as their tests failed"])
     after = contents(project)
     assert after["test_api/test_price[a].yaml"] == before["test_api/test_price[a].yaml"]
     assert b"/more" in after["test_api/test_price[b].yaml"]
