@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Dependency groups need pip 25.1; the pip that comes with a Python may be older.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint coverage bench test-all compat clean
+.PHONY: demo test lint coverage bench test-all compat test-downstream clean
 
 demo: .venv/.ready-demo  ## record a session against a local server, then replay it offline
 	@$(BIN)/cassette-http demo
@@ -31,6 +31,10 @@ test-all: .venv/.ready-nox  ## run the tests on every supported Python that is f
 
 compat: .venv/.ready .venv/.ready-compat  ## run the tests that need the recorders and plugins of others
 	@$(BIN)/python -m pytest -q tests/compat tests/convert
+
+test-downstream: .venv/.ready-nox  ## drive the libraries we serve, old and new, and run their own tests
+	@$(BIN)/nox --session downstream || true
+	@$(BIN)/python -m downstream
 
 clean:  ## remove everything that the other targets made
 	@rm -rf .venv .nox build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
