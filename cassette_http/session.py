@@ -29,7 +29,7 @@ from cassette_http.cassette.redaction import Redactor, next_number
 from cassette_http.cassette.redaction_rules import ExtraRule
 from cassette_http.cassette.store import Store
 from cassette_http.cassette.volatile import moment_of
-from cassette_http.cassette.yaml_format import Documents, looks_foreign, scan
+from cassette_http.cassette.yaml_format import Documents, dump_header, looks_foreign, scan, whole_file
 from cassette_http.errors import CassetteFormatError, CassetteNotFound, InvalidOption, UnmatchedRequest
 from cassette_http.frozen_time import FrozenTime, require_time_machine
 from cassette_http.intercept import intercepting
@@ -292,8 +292,15 @@ class _Session:
     def _settlement(self, options: _Options) -> Callable[[bytes, bytes], bytes] | None:
         """What makes one cassette of the old file and the side file; None if that is the side file itself."""
         renewal, path = options.renewal, str(options.path)
+
+        def in_our_format(old: bytes) -> bytes:
+            if not looks_foreign(old):
+                return old
+            documents = _convert(old, path=path, redactor=self._redactor)
+            return whole_file([dump_header(new_header(options.test)), *documents])
+
         if options.mode is not RecordMode.REWRITE:
-            return lambda old, new: settling.appended(old, new, path)
+            return lambda old, new: settling.appended(in_our_format(old), new, path)
         if not (renewal.keeps_volatile or renewal.keeps_unrecorded):
             return None
 
@@ -304,7 +311,7 @@ class _Session:
         def settled(old: bytes, new: bytes) -> bytes:
             keeps = renewal.keeps_unrecorded
             return settling.settled(
-                old,
+                in_our_format(old),
                 new,
                 path,
                 answers=answers,

@@ -138,9 +138,9 @@ class Store:
                 with self._locked() as fd:
                     foreign = self._foreign(fd)
                     if foreign is None:
-                        self._write(fd, _terminated(documents))
+                        self._write(fd, yaml_format.whole_file(documents))
                         return
-                    fd, length = self._put_in_place(self._header + _terminated([*foreign, *documents]))
+                    fd, length = self._put_in_place(self._header + yaml_format.whole_file([*foreign, *documents]))
                 self._close()
                 self._fd, self._good_length, self._needs_sync = fd, length, True
             except OSError as exc:
@@ -408,7 +408,7 @@ class Store:
                 if self._is_at(self._target, fd):
                     old = self._files.read_all(fd, self._files.fstat(fd).st_size)
                     if self._convert is not None and old and not old.startswith(BEGINNING):
-                        old = self._header + _terminated(self._convert(old))
+                        old = self._header + yaml_format.whole_file(self._convert(old))
                     if os.name == "nt":
                         stack.close()  # an open file cannot be replaced there
                     yield old
@@ -424,10 +424,6 @@ class Store:
             self._good_length, self._needs_sync = 0, False
             with contextlib.suppress(OSError):
                 self._files.close(fd)
-
-
-def _terminated(documents: Iterable[bytes]) -> bytes:
-    return b"".join([document + TERMINATOR for document in documents])
 
 
 def _too_large(octets: int) -> str:

@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 import warnings
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, overload
 
 from cassette_http.cassette.model import Header, Interaction, TLSFacts
@@ -41,6 +41,7 @@ __all__ = [
     "load_document",
     "looks_foreign",
     "scan",
+    "whole_file",
 ]
 
 TERMINATOR = b"---\n"
@@ -219,6 +220,11 @@ def intact_length(data: bytes, path: str) -> tuple[int, bool]:
     if terminator is not None and terminator[0].endswith(b"\n"):
         return terminator.end(), False
     return end, True
+
+
+def whole_file(documents: Iterable[bytes]) -> bytes:
+    """Close each document, and put them together."""
+    return b"".join([document + TERMINATOR for document in documents])
 
 
 FOREIGN_YAML = re.compile(rb"^(?:interactions|http_interactions|responses):", re.MULTILINE)

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from cassette_http.cassette import yaml_format
 from cassette_http.cassette.model import Header, Interaction
 from cassette_http.cassette.redaction import Redactor
-from cassette_http.cassette.yaml_format import TERMINATOR, Documents
+from cassette_http.cassette.yaml_format import Documents
 
 __all__ = ["as_documents", "redacted_documents"]
 
 
 def as_documents(interactions: Sequence[Interaction], path: str) -> Documents:
     """The documents of a cassette with these interactions, its header first, as if it had been read."""
-    octets = [yaml_format.dump_header(Header()), *map(yaml_format.dump_interaction, interactions)]
-    return yaml_format.scan(b"".join([each + TERMINATOR for each in octets]), path)
+    documents = [yaml_format.dump_header(Header()), *map(yaml_format.dump_interaction, interactions)]
+    return yaml_format.scan(yaml_format.whole_file(documents), path)
 
 
 def redacted_documents(interactions: Sequence[Interaction], redactor: Redactor) -> list[bytes]:

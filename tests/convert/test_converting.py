@@ -194,3 +194,23 @@ def test_command_refuses_what_it_would_spoil(
 def test_command_names_a_source_that_does_not_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["convert", str(tmp_path / "nothing")]) == 1
     assert "there is no file or folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("mode", "options"),
+    [
+        pytest.param("new_episodes", {"only_on_success": True}, id="in a side file"),
+        pytest.param("rewrite", {"keep_volatile": True, "keep_unrecorded": True}, id="rewrite of a part"),
+    ],
+)
+def test_recording_on_success_only_keeps_what_was_there(
+    mode: str, options: dict[str, bool], path: Path, peer: Callable[..., Peer]
+) -> None:
+    url = peer(answering_new).url
+    with use_cassette(path, mode, **options):
+        get(f"{url}/more")
+        assert path.read_bytes() == OLD
+    assert b"s3cr3tT0ken99" not in path.read_bytes()
+    with use_cassette(path, "none"):
+        assert get("http://old.test/?access_token=another") == b"x"
+        assert get(f"{url}/more") == b"new"
