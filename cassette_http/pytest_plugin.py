@@ -30,9 +30,10 @@ from cassette_http.plugin.fixtures import (
 )
 from cassette_http.plugin.layers import are_used
 from cassette_http.plugin.ledger import ledger_of
-from cassette_http.plugin.options import Place, add_options, complete_flags, known_keys, settings
+from cassette_http.plugin.options import Place, known_keys
+from cassette_http.plugin.settings import add_options, complete_flags, settings
 from cassette_http.plugin.sharing import share_with_worker, sharing_of
-from cassette_http.plugin.uses import Use, load_parts, use_of
+from cassette_http.plugin.uses import Use, declared_of, load_parts, use_of
 
 __all__ = ["cassette_config", "cassette_dir", "cassette_name", "cassette_path", "http_cassette", "use_cassette"]
 
@@ -91,7 +92,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     if names is None:
         return
     is_named = "http_cassette" in names or ("cassette" in names and item.config.pluginmanager.has_plugin(SHORT_NAME))
-    if is_named or item.get_closest_marker("cassette") is not None:
+    if is_named or item.get_closest_marker("cassette") is not None or declared_of(item) is not None:
         put_first(item, "http_cassette")
 
 

@@ -31,6 +31,7 @@ FLOORS = {
     "flight": 4,
     "__init__": 4,
     "plugin": 5,
+    "unittest": 5,
     "pytest_plugin": 5,
     "cli": 5,
     "run": 5,

@@ -1,13 +1,18 @@
 """The parts of the pytest plugin; `cassette_http.pytest_plugin` is where pytest calls in.
 
-options    what can be said, where, and what it means: one table
-naming     where the cassette of a test lies
-uses       a cassette in use by a test: opened, watched, left
-fixtures   the fixtures, thin over `uses`
-ledger     what each use left behind, from all processes
-report     what a failed test's report says
-summary    what the terminal says at the end
-hooks      what the plugin calls; parts that not every run needs hang on these
+options      what can be said, where, and what it means: one table
+settings     what was said on the command line and in the ini file
+naming       where the cassette of a test lies
+uses         a cassette in use by a test: opened, watched, left
+layers       cassettes of fixtures of a wider scope, below those of tests
+sharing      one cassette for several tests of a run
+fixtures     the fixtures, thin over these
+collection   which tests there are
+ledger       what each use left behind, from all processes
+report       what a failed test's report says; transcript: what went over the wire
+digest       what the ledger comes down to; leftovers: cassettes that nothing used
+summary      what is told at the end: on the terminal, and in pages
+hooks        what the plugin calls; parts that not every run needs hang on these
 
 A part that not every run needs is a module of its own, named by the `part` of the options that it serves. It is
 imported and registered as a plugin when such an option is first given, and does its work in hooks.

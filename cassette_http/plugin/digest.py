@@ -12,7 +12,7 @@ import pytest
 from cassette_http.cassette.modes import RecordMode, can_play
 from cassette_http.plugin.ledger import Facts, Ledger, ledger_of
 from cassette_http.plugin.leftovers import Leftover, find_leftovers
-from cassette_http.plugin.options import settings
+from cassette_http.plugin.settings import settings
 
 __all__ = ["Digest", "Unplayed", "digest_of"]
 

@@ -11,7 +11,8 @@ import pytest
 from cassette_http.errors import CassetteError
 from cassette_http.plugin.layers import LayerFactory, layers_of
 from cassette_http.plugin.naming import is_path, name_of_test, path_beside, safe_name, with_paths_beside
-from cassette_http.plugin.options import Place, checked, settings
+from cassette_http.plugin.options import Place, checked
+from cassette_http.plugin.settings import settings
 from cassette_http.plugin.uses import CassetteFailure, Use, marker_options, remember_use
 
 if TYPE_CHECKING:

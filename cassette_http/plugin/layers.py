@@ -18,7 +18,8 @@ import pytest
 
 from cassette_http.errors import CassetteError
 from cassette_http.plugin.naming import is_path, path_beside, safe_name, with_paths_beside
-from cassette_http.plugin.options import Place, checked, settings
+from cassette_http.plugin.options import Place, checked
+from cassette_http.plugin.settings import settings
 from cassette_http.plugin.uses import CassetteFailure, Use
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import pytest
 from cassette_http.plugin.digest import Digest, digest_of
 from cassette_http.plugin.ledger import Ledger, ledger_of
 from cassette_http.plugin.leftovers import ORPHANED, STALE
-from cassette_http.plugin.options import settings
 from cassette_http.plugin.pages import write_page
 from cassette_http.plugin.paths import shown_path, shown_test
+from cassette_http.plugin.settings import settings
 
 __all__ = ["Summary", "end_run", "write_summary"]
 

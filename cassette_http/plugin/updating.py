@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cassette_http.cassette.modes import RecordMode, is_build_server
-from cassette_http.plugin.options import BY_NAME, settings
+from cassette_http.plugin.options import BY_NAME
 from cassette_http.plugin.paths import shown_path
+from cassette_http.plugin.settings import settings
 
 if TYPE_CHECKING:
     from cassette_http.plugin.summary import Summary

@@ -16,6 +16,7 @@ import pytest
 from cassette_http.cassette.modes import RecordMode, can_play
 from cassette_http.errors import CassetteWarning, InvalidOption
 from cassette_http.plugin.collection import collection_of
+from cassette_http.plugin.declared import declared_options
 from cassette_http.plugin.ledger import ledger_of
 from cassette_http.plugin.naming import name_of_test, safe_name
 from cassette_http.plugin.options import BY_NAME, OWN, Place, checked
@@ -173,7 +174,13 @@ def marker_options(item: pytest.Item) -> dict[str, Any]:
         if marker.args:
             given["name"] = marker.args[0]
         options = {**checked(given, Place.MARKER, "@pytest.mark.cassette"), **options}
-    return options
+    return {**(declared_of(item) or {}), **options}
+
+
+def declared_of(item: pytest.Item) -> dict[str, Any] | None:
+    """What a class or method of unittest says by `cassette_http.unittest`; None if it says nothing."""
+    cls = getattr(item, "cls", None)
+    return declared_options(getattr(cls, item.name, None), cls) if cls is not None else None
 
 
 def facts_of(use: Use) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from cassette_http.errors import CassetteError, InvalidOption
 from cassette_http.plugin.fixture_order import put_first
 from cassette_http.plugin.fixtures import close_for_test, open_for_test
 from cassette_http.plugin.ledger import ledger_of
-from cassette_http.plugin.options import settings
+from cassette_http.plugin.settings import settings
 from cassette_http.plugin.uses import CassetteFailure, Use
 
 if TYPE_CHECKING:
