@@ -100,7 +100,7 @@ def _redact(options: argparse.Namespace) -> int:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    from cassette_http.converting import convert_file, find_foreign
+    from cassette_http.converting import convert_file, find_foreign, total
 
     converted, failed = [], 0
     for path in options.paths:
@@ -113,7 +113,5 @@ def _convert(options: argparse.Namespace) -> int:
                 continue
             print(one)
             converted.append(one)
-    count = sum(len(one.foreign.interactions) for one in converted)
-    left_out = sum(one.left_out for one in converted)
-    print(f"{len(converted)} cassettes converted, {count} interactions, {left_out} left out, {failed} files failed")
+    print(total(converted, failed))
     return 1 if failed else 0

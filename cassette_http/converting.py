@@ -16,7 +16,7 @@ from cassette_http.convert.formats import Change, Foreign, read_foreign
 from cassette_http.errors import CassetteFormatError, CassetteNotFound, CassetteNotWritable
 from cassette_http.version import __version__
 
-__all__ = ["Converted", "convert_file", "find_foreign"]
+__all__ = ["Converted", "convert_file", "find_foreign", "total"]
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json", ".har"})
 OWN_SUFFIXES = frozenset({".yaml", ".yml"})
@@ -59,6 +59,17 @@ def _lines(changes: Iterable[Change]) -> Iterator[str]:
 
 def _plural(word: str, count: int) -> str:
     return word if count == 1 else {"entry": "entries"}.get(word, word + "s")
+
+
+def total(converted: Iterable[Converted], failed: int) -> str:
+    """Say in one line what was done with all files."""
+    files = list(converted)
+    count = sum(len(one.foreign.interactions) for one in files)
+    left_out = sum(one.left_out for one in files)
+    parts = f"{len(files)} {_plural('cassette', len(files))} converted: {count} {_plural('interaction', count)}"
+    if left_out:
+        parts += f", {left_out} {_plural('entry', left_out)} left out"
+    return parts + (f"; {failed} {_plural('file', failed)} not converted" if failed else "")
 
 
 def find_foreign(path: str | os.PathLike[str], to: str | os.PathLike[str] | None = None) -> list[tuple[Path, Path]]:

@@ -97,7 +97,7 @@ def _secrets(given: Any, done: Translated) -> dict[str, str]:
 
 # ---------------------------------------------------------------------- matchers
 
-NAMES = {"url": "uri"}
+NAMES = {"url": "uri", "json_body": "body"}
 # What VCR.py never sees, as it is added below the seam where it records.
 ADDED_BELOW = frozenset({"host", "content-length", "transfer-encoding", "accept-encoding", "connection"})
 

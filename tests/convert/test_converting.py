@@ -118,8 +118,7 @@ def test_recording_that_fails_leaves_the_foreign_file(path: Path) -> None:
 def test_command_converts_in_place_and_takes_secrets_out(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["convert", str(path)]) == 0
     assert capsys.readouterr().out == (
-        f"{path}: 1 interaction of VCR.py, 1 of them redacted\n"
-        "1 cassettes converted, 1 interactions, 0 left out, 0 files failed\n"
+        f"{path}: 1 interaction of VCR.py, 1 of them redacted\n1 cassette converted: 1 interaction\n"
     )
     assert path.read_bytes().startswith(b"cassette: 1\nby: ")
     assert b"s3cr3tT0ken99" not in path.read_bytes()
@@ -160,7 +159,7 @@ def test_command_converts_a_folder_with_its_folders(tmp_path: Path, capsys: pyte
     out = capsys.readouterr().out.splitlines()
     assert out[0] == f"{cassettes / 'archive.har'} -> {tmp_path / 'new' / 'archive.yaml'}: 3 interactions of HAR"
     assert "  entry 4: left out: a URL of the scheme 'wss', which is not HTTP" in out
-    assert out[-1] == "2 cassettes converted, 4 interactions, 3 left out, 0 files failed"
+    assert out[-1] == "2 cassettes converted: 4 interactions, 3 entries left out"
 
 
 def test_command_goes_on_behind_a_file_that_is_broken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,7 +169,7 @@ def test_command_goes_on_behind_a_file_that_is_broken(tmp_path: Path, capsys: py
     assert main(["convert", str(tmp_path)]) == 1
     output = capsys.readouterr()
     assert "a.yaml, line 2: interaction 1 of VCR.py: 'response' is missing" in output.err
-    assert output.out.endswith("1 cassettes converted, 1 interactions, 0 left out, 1 files failed\n")
+    assert output.out.endswith("1 cassette converted: 1 interaction; 1 file not converted\n")
     assert broken.read_bytes() == b"interactions:\n- request: {}\n"
 
 
