@@ -48,8 +48,12 @@ def _trio(module: Any) -> Patches:
     patches = Patches()
 
     @patches.hook(module._SocketType, "_nonblocking_helper")
-    async def call(original: Any, self: Any, wait: Any, method: Any, *args: Any, **kwargs: Any) -> Any:
-        return await original(self, wait, getattr(socket.socket, method.__name__, method), *args, **kwargs)
+    async def call(original: Any, self: Any, first: Any, second: Any, *rest: Any, **kwargs: Any) -> Any:
+        # Up to trio 0.22 the method comes first, and its arguments second; since then it comes behind what waits.
+        return await original(self, as_hooked(first), as_hooked(second), *rest, **kwargs)
+
+    def as_hooked(value: Any) -> Any:
+        return getattr(socket.socket, getattr(value, "__name__", ""), value)
 
     return patches
 
