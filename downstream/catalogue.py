@@ -161,7 +161,6 @@ LIBRARIES = (
                     ),
                     needs=(
                         "aiohttp[speedups]",
-                        "blockbuster",
                         "freezegun",
                         "isal",
                         "proxy.py",
