@@ -53,6 +53,15 @@ class FlightRecorder:
         """How many exchanges did not fit."""
         return self._board.dropped
 
+    @property
+    def count(self) -> int:
+        """How many exchanges there were, with those that were dropped."""
+        return len(self) + self.dropped
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._board.forget()
+
     def __enter__(self) -> FlightRecorder:
         # Left in this order: the slot, then the connections, and only then the hooks, so that nothing gets past.
         self._slots.enter_context(intercepting())
@@ -123,6 +132,11 @@ class _Board(Switch):
             while self._octets > self._limit_octets:
                 self._octets -= self.kept.popleft()[0]
                 self.dropped += 1
+
+    def forget(self) -> None:
+        with self._lock:
+            self.kept.clear()
+            self.dropped = self._octets = 0
 
     def contents(self) -> tuple[list[Interaction], list[TLSFacts]]:
         with self._lock:

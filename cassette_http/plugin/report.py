@@ -6,13 +6,12 @@ import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import pytest
 
 from cassette_http.board import Cassette, Miss
-from cassette_http.errors import CassetteError, UnmatchedRequest
+from cassette_http.errors import CassetteError, NetworkBlocked, UnmatchedRequest
 from cassette_http.plugin.collection import collection_of
 from cassette_http.plugin.ledger import TRANSCRIPT
 from cassette_http.plugin.leftovers import find_moved
@@ -20,7 +19,15 @@ from cassette_http.plugin.paths import shown_path, shown_test
 from cassette_http.plugin.transcript import content_difference, transcript
 from cassette_http.plugin.uses import CassetteFailure, Use
 
-__all__ = ["complete", "facts_of_misses", "failure_of", "hide_our_frames"]
+__all__ = [
+    "add_section",
+    "complete",
+    "facts_of_misses",
+    "failure_of",
+    "hide_our_frames",
+    "set_reason",
+    "with_own_reason",
+]
 
 PACKAGE_FOLDER = str(Path(__file__).parents[1])
 
@@ -53,15 +60,15 @@ def complete(report: pytest.TestReport, error: BaseException, use: Use | None) -
     """Let the report of a failure say what the cassette knows of it. Its traceback was made by pytest already."""
     ours = _find(error, CassetteFailure)
     if ours is not None:
-        _set_reason(report, ours.reason)
+        set_reason(report, ours.reason)
         if ours.transcript:
             report.sections.append((f"{TRANSCRIPT} {report.when}", ours.transcript))
     if use is None or use.cassette is None:
         return
     cassette = use.cassette
     if cassette.misses and ours is None:
-        _set_reason(report, _with_own_reason(_reason(cassette.misses), report, error))
-        _add_section(report, "no match in the cassette", "\n".join(_misses(use, cassette)))
+        set_reason(report, with_own_reason(_reason(cassette.misses), report, error))
+        add_section(report, "no match in the cassette", "\n".join(_misses(use, cassette)))
     if cassette.history:
         report.sections.append((f"{TRANSCRIPT} {report.when}", _transcript(cassette)))
 
@@ -73,22 +80,22 @@ def _transcript(cassette: Cassette) -> str:
         return f"(cannot be shown: {error})"
 
 
-def _with_own_reason(reason: str, report: pytest.TestReport, error: BaseException) -> str:
+def with_own_reason(reason: str, report: pytest.TestReport, error: BaseException) -> str:
     """Put the test's own reason behind ours, unless it is the refusal itself, in the words of a library."""
     crash = getattr(report.longrepr, "reprcrash", None)
     own = crash.message.partition("\n")[0] if crash is not None else ""
-    is_refusal = _find(error, UnmatchedRequest) is not None or "has no interaction for" in own
+    is_refusal = _find(error, (UnmatchedRequest, NetworkBlocked)) is not None or "has no interaction for" in own
     return reason if is_refusal or not own else f"{reason}; {own}"
 
 
-def _set_reason(report: pytest.TestReport, reason: str) -> None:
+def set_reason(report: pytest.TestReport, reason: str) -> None:
     """Change what the short summary shows behind the test's name."""
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is not None:
         crash.message = reason
 
 
-def _add_section(report: pytest.TestReport, title: str, text: str) -> None:
+def add_section(report: pytest.TestReport, title: str, text: str) -> None:
     """Add to the failure itself: unlike captured output, it is shown with --show-capture=no too."""
     add: Any = getattr(report.longrepr, "addsection", None)
     if add is not None:
@@ -178,7 +185,7 @@ def _test_to_run(use: Use) -> str:
 # ---------------------------------------------------------------------- tracebacks
 
 
-def _find(error: BaseException | None, kind: type[Any]) -> Any:
+def _find(error: BaseException | None, kind: type[Any] | tuple[type[Any], ...]) -> Any:
     """Find an error of a kind among those that led to `error`, and in groups."""
     seen: set[int] = set()
     waiting = [error]
@@ -196,18 +203,11 @@ def _find(error: BaseException | None, kind: type[Any]) -> Any:
 
 
 def hide_our_frames(error: BaseException | None) -> None:
-    """Let the traceback of a refusal end where a library, or the test itself, called a socket."""
-    refusal = _find(error, UnmatchedRequest)
-    if refusal is not None:
-        last = _last_foreign(refusal.__traceback__)
-        if last is not None:
-            last.tb_next = None
-
-
-def _last_foreign(traceback: TracebackType | None) -> TracebackType | None:
-    last = None
+    """Take our frames out of the traceback of a refusal: it ends where a library, or the test, called a socket."""
+    traceback = getattr(_find(error, (UnmatchedRequest, NetworkBlocked)), "__traceback__", None)
     while traceback is not None:
-        if not traceback.tb_frame.f_code.co_filename.startswith(PACKAGE_FOLDER):
-            last = traceback
-        traceback = traceback.tb_next
-    return last
+        following = traceback.tb_next
+        while following is not None and following.tb_frame.f_code.co_filename.startswith(PACKAGE_FOLDER):
+            following = following.tb_next
+        traceback.tb_next = following
+        traceback = following
