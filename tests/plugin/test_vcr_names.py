@@ -285,3 +285,37 @@ def test_secrets_are_taken_out_of_an_old_cassette_with_the_next_recording(projec
     assert "s3cr3tT0ken99" not in old.read_text()
     project.server.stop()
     project.run().assert_outcomes(passed=1)
+
+
+def test_test_that_has_moved_on_has_one_cassette(project: Project) -> None:
+    project.write(
+        "import pytest\npytestmark = pytest.mark.vcr\n"
+        "@pytest.mark.cassette('moved')\ndef test_it(vcr):\n    get('/a')\n    assert len(vcr) == 1\n"
+        "def test_other():\n    get('/b')\n"
+    )
+    project.run("--cassette-mode=once").assert_outcomes(passed=2)
+    assert project.cassettes() == ["test_api/moved.yaml", "test_api/test_other.yaml"]
+    project.server.stop()
+    project.run().assert_outcomes(passed=2)
+
+
+def test_methods_of_unittest_have_cassettes(project: Project) -> None:
+    project.write(
+        "import pytest, unittest\n"
+        "@pytest.mark.vcr\nclass TestIt(unittest.TestCase):\n"
+        "    def test_it(self):\n        self.assertEqual(get('/a'), 'answer to /a')\n"
+    )
+    project.run("--record-mode=once").assert_outcomes(passed=1)
+    assert project.cassettes() == ["test_api/TestIt.test_it.yaml"]
+    project.server.stop()
+    project.run().assert_outcomes(passed=1)
+
+
+def test_request_that_was_swallowed_fails_the_test(project: Project) -> None:
+    project.write(
+        "import contextlib, pytest\n@pytest.mark.vcr\ndef test_it():\n"
+        "    with contextlib.suppress(OSError):\n        get('/a')\n"
+    )
+    result = project.run()
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*no match: GET /a: the cassette is empty*"])
