@@ -65,6 +65,12 @@ def _parser() -> argparse.ArgumentParser:
     formats = ("vcr", "cassetter", "betamax", "har", "responses")
     convert.add_argument("--from", dest="format", choices=formats, help="the recorder (default: guess)")
     convert.set_defaults(run=_convert)
+    text = "write a cassette for the tools of others; without secrets, should it have some"
+    export = commands.add_parser("export", help=text, description=text[0].upper() + text[1:] + ".")
+    export.add_argument("path", metavar="CASSETTE")
+    export.add_argument("--to", dest="format", choices=("har", "vcr"), required=True, help="HAR 1.2, or VCR.py's YAML")
+    export.add_argument("-o", "--output", metavar="FILE", help="a new file to write to (default: standard output)")
+    export.set_defaults(run=_export)
     return parser
 
 
@@ -115,3 +121,14 @@ def _convert(options: argparse.Namespace) -> int:
             converted.append(one)
     print(total(converted, failed))
     return 1 if failed else 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from cassette_http.converting import export_file
+
+    exported = export_file(options.path, options.format, options.output)
+    if options.output is None:
+        print(exported.text, end="")
+    for loss, count in exported.losses.items():
+        print(f"cassette-http: interactions {loss}: {count}", file=sys.stderr)
+    return 0

@@ -1,4 +1,4 @@
-"""Makes cassettes of ours of those of other recorders: `cassette-http convert`."""
+"""Makes cassettes of ours of those of other recorders, and the other way: `cassette-http convert` and `export`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cassette_http.cassette import yaml_format
-from cassette_http.cassette.model import Header
-from cassette_http.cassette.redaction import Redactor
+from cassette_http.cassette.model import Header, Interaction
+from cassette_http.cassette.redaction import Redactor, next_number
 from cassette_http.cassette.store import Store
 from cassette_http.convert.documents import redacted_documents
+from cassette_http.convert.exporting import Exported, export
 from cassette_http.convert.formats import Change, Foreign, read_foreign
 from cassette_http.errors import CassetteFormatError, CassetteNotFound, CassetteNotWritable
 from cassette_http.version import __version__
 
-__all__ = ["Converted", "convert_file", "find_foreign", "total"]
+__all__ = ["Converted", "convert_file", "export_file", "find_foreign", "total"]
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json", ".har"})
 OWN_SUFFIXES = frozenset({".yaml", ".yml"})
@@ -128,3 +129,32 @@ def convert_file(source: Path, target: Path, name: str | None = None) -> Convert
         store.append(*documents)
     store.commit()
     return Converted(source, target, foreign, redacted)
+
+
+def export_file(source: str | os.PathLike[str], name: str, output: str | os.PathLike[str] | None = None) -> Exported:
+    """Write a cassette, ours or not, for the tools of others: as "har" or "vcr", to a new file if one is named.
+
+    Raises CassetteNotFound, CassetteFormatError and CassetteNotWritable.
+    """
+    path = Path(source)
+    if not path.exists():
+        raise CassetteNotFound(f"there is no file {str(path)!r}")
+    store = Store(path)
+    data, header = store.read(), Header()
+    if yaml_format.looks_foreign(data):
+        interactions = list(read_foreign(data, str(path)).interactions)
+    else:
+        values = [document.load(str(path), store.blobs.fetch) for document in yaml_format.scan(data, str(path))]
+        interactions = [value for value in values if isinstance(value, Interaction)]
+        header = next((value for value in values if isinstance(value, Header)), header)
+    redactor = Redactor(next_number(data))
+    for interaction in interactions:  # a later one may show what is secret in an earlier one
+        redactor.redact(interaction)
+    exported = export(header, map(redactor.redact, interactions), name)
+    if output is not None:
+        try:
+            with open(output, "x", encoding="utf-8", newline="") as file:
+                file.write(exported.text)
+        except OSError as error:
+            raise CassetteNotWritable(f"{os.fspath(output)!r} cannot be written: {error.strerror}") from error
+    return exported

@@ -60,6 +60,8 @@ def _posted(request: Table) -> bytes:
     data = request.get("postData")
     if not isinstance(data, Table):
         return b""
+    if "base64" in (data.get("encoding"), data.get("_encoding")):
+        return base64_octets(data.get("text"), data.line)
     if isinstance(data.get("text"), str) and (data["text"] or not data.get("params")):
         return encoded_text(data["text"], "utf-8")
     parameters: Any = data.get("params") or []
