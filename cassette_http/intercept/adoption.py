@@ -69,7 +69,7 @@ def dial_late(tap: Tap) -> Line:
             return live.connect((target.host, target.port), timeout_s)
 
     tap.board.note_connection(tap.host.channel)
-    if tap.is_watched:
+    if tap.must_not_wait:
         return tap.pump(connect)
     with connect(tap.sock.gettimeout()) as fresh:
         tap.take_descriptor(fresh)

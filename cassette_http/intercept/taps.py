@@ -168,6 +168,12 @@ class Tap:
         for option in self.options:
             _setsockopt(sock, *option)
 
+    @property
+    def must_not_wait(self) -> bool:
+        """A loop could be kept waiting, or watch the descriptor of what is dialled now in vain."""
+        self.is_watched = self.is_watched or self.sock.gettimeout() == 0
+        return self.is_watched
+
     def pump(self, dial: Callable[[], socket.socket]) -> Pump:
         """Serve a socket that is watched by a connection that `dial` opens, in a thread."""
         here = weakref.ref(self)
@@ -370,7 +376,7 @@ class Tap:
         if board is None:
             return
         if self._stand_in is None:
-            if board.policy.can_play and self.is_watched:
+            if board.policy.can_play and self.must_not_wait:
                 self.break_off(host)
         elif not self.stands_in:
             self.stand_in(was_watched=self.is_watched)

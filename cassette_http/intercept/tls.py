@@ -100,7 +100,7 @@ def _put_state(secured: Any, below: Tap, channel: Channel, real: Any) -> Tap:
         return fresh
 
     def dial() -> Line:
-        if tap.is_watched:
+        if tap.must_not_wait:
             return tap.pump(dial_anew)
         fresh = dial_anew(tap.sock.gettimeout())
         tap.take_descriptor(fresh)
