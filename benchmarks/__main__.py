@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.list:
         for table in TABLES:
-            print(f"{table.name:22}{table.title}")
+            print(f"{table.name:26}{table.title}")
         return 0
     try:
         tables = chosen(options.tables) if options.tables else list(TABLES)

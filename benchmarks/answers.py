@@ -38,15 +38,18 @@ def item_target(number: int) -> str:
 
 @functools.lru_cache(maxsize=20_000)
 def answer_to(target: str) -> bytes:
-    """The whole answer to GET `target`: /small, /large/<megabytes>, /chunked/<megabytes>, or that of an item."""
+    """The whole answer to GET `target`: /small, /large/<megabytes>, /chunked/<megabytes>, or that of an item.
+
+    Those of many megabytes consist of lines.
+    """
     kind, _, rest = target.lstrip("/").partition("/")
     if kind == "small":
         return _answer(SMALL_FIELDS, "Content-Length: 1000", b"x" * 1000)
     if kind == "large":
         octets = int(rest) * MEGABYTE
-        return _answer(SMALL_FIELDS, f"Content-Length: {octets}", b"x" * octets)
+        return _answer(SMALL_FIELDS, f"Content-Length: {octets}", _lines(octets))
     if kind == "chunked":
-        return _answer(SMALL_FIELDS, "Transfer-Encoding: chunked", _chunked(b"x" * (int(rest) * MEGABYTE)))
+        return _answer(SMALL_FIELDS, "Transfer-Encoding: chunked", _chunked(_lines(int(rest) * MEGABYTE)))
     if kind == "api":
         return _item(int(rest.rpartition("/")[2].partition("?")[0]))
     return _answer(SMALL_FIELDS, "Content-Length: 0", b"", "404 Not Found")
@@ -55,6 +58,10 @@ def answer_to(target: str) -> bytes:
 def _answer(fields: str, framing: str, body: bytes, status: str = "200 OK") -> bytes:
     head = f"HTTP/1.1 {status}\n{fields}{framing}\n\n"
     return head.replace("\n", "\r\n").encode("ascii") + body
+
+
+def _lines(octets: int) -> bytes:
+    return b"".join([b"x" * 79 + b"\n"] * (octets // 80))
 
 
 def _chunked(content: bytes) -> bytes:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import importlib
 import io
 import re
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -153,6 +154,39 @@ def open_raw(job: Job, is_tls: bool) -> Get:
     return get
 
 
+# ---------------------------------------------------------------------- ways to read
+
+
+def read_by_amount(amount: int, response: Any) -> None:
+    while response.read(amount):
+        pass
+
+
+def read_into(response: Any) -> None:
+    buffer = bytearray(8192)
+    while response.readinto(buffer):
+        pass
+
+
+def read_lines(response: Any) -> None:
+    for _ in response:
+        pass
+
+
+def open_to_read(module_name: str, read: Callable[[Any], None], job: Job, is_tls: bool) -> Get:
+    """A client with the API of the standard library, whose responses are read in one way."""
+    module = importlib.import_module(module_name)
+    connection = module.HTTPConnection(job.host, job.port)
+
+    def get(target: str, looks_at_field: bool) -> None:
+        connection.request("GET", target, headers=FIELDS)
+        # The standard library does not notice the end of lines of a known length.
+        with connection.getresponse() as response:
+            read(response)
+
+    return get
+
+
 # ---------------------------------------------------------------------- tables
 
 
@@ -171,6 +205,34 @@ def _contestants(
         contestant("urllib3", open_urllib3, ("urllib3",)),
         contestant("pycurl", open_pycurl, ("pycurl",)),
     )
+
+
+WAYS: dict[str, tuple[str, Callable[[Any], None]]] = {
+    "read8192": ("read(8192)", partial(read_by_amount, 8192)),
+    "read100": ("read(100)", partial(read_by_amount, 100)),
+    "readinto": ("readinto() a buffer of 8 KB", read_into),
+    "lines": ("iteration over lines of 80 octets", read_lines),
+}
+FRAMINGS = {"chunked": "in chunks of 8 KB", "large": "with Content-Length"}
+
+
+def _reading_tables() -> Iterator[Table]:
+    """Content in pieces, in each framing and way."""
+    for kind, framing in FRAMINGS.items():
+        for name, (title, read) in WAYS.items():
+            yield Table(
+                f"client-{kind}-{name}",
+                f"GET of 1 MB {framing}, through {title}",
+                "ms",
+                tuple(
+                    Contestant(
+                        module, partial(milliseconds, partial(open_to_read, module, read), f"/{kind}/1", 50, False)
+                    )
+                    for module in ("cassette_http.client", "http.client")
+                ),
+                reference="http.client",
+                goal="as http.client",
+            )
 
 
 TABLES = (
@@ -221,4 +283,5 @@ TABLES = (
         reference="http.client",
         goal="as http.client",
     ),
+    *_reading_tables(),
 )

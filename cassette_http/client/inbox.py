@@ -23,6 +23,8 @@ from cassette_http.wire.grammar import MAX_READ_OCTETS
 __all__ = ["Inbox", "WithArrivals", "can_look", "has_unasked_octets", "is_readable", "wait_for_room"]
 
 BUFFER_OCTETS = 65536
+# Memory for so much is set aside if a peer says that it will send it.
+FREE_CLAIM_OCTETS = 32 << 20
 
 
 class Inbox:
@@ -98,9 +100,12 @@ class Inbox:
 
     def _read_large(self, count: int) -> bytes:
         """Read `count` octets to where they are to stay; the memory grows with what arrives, not with a claim."""
+        if count <= FREE_CLAIM_OCTETS:
+            data: bytes = io.BufferedReader(_Unbuffered(self), 1).read(count)
+            return data
         whole, done = io.BytesIO(), 0
         while done < count:
-            room = min(count, max(MAX_READ_OCTETS, 16 * done))
+            room = min(count, max(MAX_READ_OCTETS, 128 * done))
             # Zeroed memory costs nothing until it is used, and becomes the file's own; what a file adds to itself
             # would be filled with zeros at once.
             larger = io.BytesIO(bytes(room))
@@ -123,23 +128,24 @@ class Inbox:
 
     def readinto(self, target: Any) -> int:
         """Fill `target` with octets; less than all only at the end of the stream."""
-        view = memoryview(target).cast("B")
-        done = 0
-        while done < len(view):
-            if self._at < len(self._octets):
-                octets = self._take(min(len(view) - done, len(self)))
-                received = len(octets)
-                view[done : done + received] = octets
-            elif len(view) - done >= BUFFER_OCTETS:
-                received = self._receive_into(view[done : done + MAX_READ_OCTETS])
-                if not received:
-                    break
-            else:
-                if not self.fill():
-                    break
-                continue
-            done += received
-        return done
+        with memoryview(target) as whole, whole.cast("B") as view:
+            done = 0
+            while done < len(view) and (received := self.readinto1(view[done:])):
+                done += received
+            return done
+
+    def readinto1(self, view: memoryview) -> int:
+        """Put octets into `view`, which is not empty; wait only if nothing is there. 0 at the end of the stream."""
+        if self._at < len(self._octets) or (len(view) < BUFFER_OCTETS and self.fill()):
+            octets = self._take(min(len(view), len(self)))
+            view[: len(octets)] = octets
+            return len(octets)
+        if self.is_at_end:
+            self._raise_failure()
+            return 0
+        count = self.stream.recv_into(view[:MAX_READ_OCTETS])
+        self.is_at_end = not count
+        return count
 
     def peek(self, count: int = -1) -> bytes:
         """Show what is there, at most `count` octets, and wait only if nothing is."""
@@ -183,9 +189,30 @@ class Inbox:
         content, self._at = decoder.take(self._octets, self._at, len(self._octets), most)
         return content
 
+    def take_pieces(self, decoder: ChunkedDecoder) -> list[memoryview]:
+        """Do as `take_chunks`, but do not put the pieces together."""
+        pieces, self._at = decoder.take_pieces(self._octets, self._at, len(self._octets))
+        return pieces
+
+    def skip_chunks(self, decoder: ChunkedDecoder, most: int) -> None:
+        """Do as `take_chunks`, but drop the content."""
+        self._at = decoder.skip(self._octets, self._at, len(self._octets), most)
+
     def put_back(self, count: int) -> None:
-        """Undo the last read, which was of so many octets."""
+        """Undo the last reads, which were of so many octets, if nothing has arrived since."""
         self._at -= count
+
+    def lend(self, count: int) -> io.BytesIO:
+        """Show the next `count` octets, which are there, as a file that stands at the first of them."""
+        # To share the octets costs less than to copy them.
+        end = self._at + count
+        file = io.BytesIO(self._octets if end == len(self._octets) else self._octets[:end])
+        file.seek(self._at)
+        return file
+
+    def skip(self, count: int) -> None:
+        """Read `count` octets, which are there."""
+        self._at += count
 
     def has_arrivals(self) -> bool:
         """Tell whether there are octets, or (as far as one can tell) more than silence on the stream."""
@@ -230,14 +257,6 @@ class Inbox:
         self._at += count
         return self._octets[start : self._at]
 
-    def _receive_into(self, target: memoryview) -> int:
-        if self.is_at_end:
-            self._raise_failure()
-            return 0
-        count = self.stream.recv_into(target)
-        self.is_at_end = not count
-        return count
-
     def _raise_failure(self) -> None:
         """Raise, once, the error that `look` has met."""
         if self._failure is not None:
@@ -268,6 +287,19 @@ def _poll_for_input(stream: Any) -> Any:
     poll = select.poll()
     poll.register(stream.fileno(), select.POLLIN)
     return poll
+
+
+class _Unbuffered(io.RawIOBase):
+    """Reads from an inbox. A buffered reader over it makes the result of a read, and fills it, without a copy."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any) -> int:
+        return self._inbox.readinto1(target)
 
 
 class WithArrivals:

@@ -10,6 +10,7 @@ import io
 import re
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeAlias
 
@@ -26,6 +27,7 @@ from cassette_http.client.errors import (
 from cassette_http.client.heads import Head, ordinary_head, read_head
 from cassette_http.client.inbox import Inbox
 from cassette_http.client.message import HTTPMessage, build_message, read_field_section, read_line
+from cassette_http.client.read_ahead import ReadAhead, decode_ahead, read_ahead
 from cassette_http.wire.content import ChunkedDecoder, Line
 from cassette_http.wire.errors import IncompleteMessage, LimitExceeded, MalformedMessage
 from cassette_http.wire.grammar import MAX_INTERIM_RESPONSES, MAX_READ_OCTETS
@@ -60,6 +62,7 @@ class HTTPResponse(io.BufferedIOBase):
     """
 
     __slots__ = (
+        "_ahead",
         "_decoder",
         "_head",
         "_headers",
@@ -104,6 +107,7 @@ class HTTPResponse(io.BufferedIOBase):
         self._msg: Any = None
         self._trailers: HTTPMessage | None = None
         self._decoder: ChunkedDecoder | None = None
+        self._ahead: ReadAhead | None = None
         self._is_upgrade = self._owns_stream = self._is_read_by_others = False
         self.version = self.status = self.reason = self.chunked = self.will_close = self.length = UNKNOWN
 
@@ -190,47 +194,67 @@ class HTTPResponse(io.BufferedIOBase):
 
         Raises IncompleteRead if all was asked for and the peer closes early; for chunked content always.
         """
-        source = self._source
-        if source is None:
+        if amt is not None and amt < 0:
+            amt = None
+        ahead = self._ahead
+        if ahead is not None and amt is not None:
+            data = ahead.file.read(amt)
+            if len(data) == amt:
+                if self.length is not None:
+                    self.length -= amt
+                return data
+            ahead.file.seek(-len(data), io.SEEK_CUR)
+        if self._source is None:
             return self._ended()
-        if amt is None or amt < 0:
-            if self.chunked:
-                return self._read_chunked(None)
-            return self._read_rest(source)
         if self.chunked:
             return self._read_chunked(amt)
+        source = self._settle()
+        if amt is None:
+            return self._read_rest(source)
         data = _read_exactly(source, amt if self.length is None else min(amt, self.length))
         self._count(len(data), amt)
+        self._look_ahead(amt)
         return data
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         """Fill `buffer` with content, and return the number of octets; fewer only at the end."""
         view = memoryview(buffer).cast("B")
+        ahead = self._ahead
+        if ahead is not None:
+            count = ahead.file.readinto(view)
+            if count == len(view):
+                if self.length is not None:
+                    self.length -= count
+                return count
+            ahead.file.seek(-count, io.SEEK_CUR)
         if self._source is None:
             self._ended()
             return 0
         if self.chunked:
             return self._readinto_chunked(view)
+        source = self._settle()
         room = len(view) if self.length is None else min(len(view), self.length)
-        count = self._source.readinto(view[:room])  # type: ignore[union-attr]
+        count = int(source.readinto(view[:room]))
         self._count(count, len(view))
-        return int(count)
+        self._look_ahead(len(view))
+        return count
 
     def read1(self, n: int = -1, /) -> bytes:
         """Read up to `n` octets with at most one read of the stream, and of one chunk at most."""
-        if self._source is None:
+        source = self._settle()
+        if source is None:
             return self._ended()
         if self.chunked:
             return self._read1_chunked(n)
         wanted = n if self.length is None else self._clip(n)
         # A file would allocate all that is asked for at once.
-        data: bytes = self._source.read1(min(wanted, MAX_READ_OCTETS))  # type: ignore[union-attr]
+        data: bytes = source.read1(min(wanted, MAX_READ_OCTETS))
         self._count(len(data), wanted)
         return data
 
     def peek(self, n: int = -1, /) -> bytes:
         """Show content that has arrived, or that one read of the stream brings; never what follows it."""
-        if self._source is None:
+        if self._settle() is None:
             return self._ended()
         missing = self._chunk_left() if self.chunked else self.length
         if missing == 0:
@@ -242,16 +266,43 @@ class HTTPResponse(io.BufferedIOBase):
 
     def readline(self, limit: int | None = -1, /) -> bytes:
         """Read one line of content, at most `limit` octets."""
-        if self._source is None:
-            return self._ended()
         if limit is None:
             limit = -1
+        ahead = self._ahead
+        if ahead is not None:
+            line = ahead.file.readline(limit)
+            if line[-1:] == b"\n" or len(line) == limit:
+                if self.length is not None:
+                    self.length -= len(line)
+                return line
+            ahead.file.seek(-len(line), io.SEEK_CUR)
+        source = self._settle()
+        if source is None:
+            return self._ended()
         if self.chunked:
-            return super().readline(limit)
-        wanted = limit if self.length is None else self._clip(limit)
-        data: bytes = self._source.readline(wanted)
-        self._count(len(data), wanted)
-        return data
+            line = super().readline(limit)
+        else:
+            wanted = limit if self.length is None else self._clip(limit)
+            line = source.readline(wanted)
+            self._count(len(line), wanted)
+        self._look_ahead(len(line))
+        return line
+
+    def _look_ahead(self, count: int) -> None:
+        """Read ahead, if more reads of `count` octets can be served by what is there."""
+        source = self._source
+        if self._ahead is None and type(source) is Inbox and len(source) > 2 * count:
+            chunks = self._decoder
+            # What is broken will show at the next read.
+            with suppress(MalformedMessage):
+                self._ahead = read_ahead(source, self.length) if chunks is None else decode_ahead(source, chunks)
+
+    def _settle(self) -> Any:
+        """Be where the program has read to; return the source, which now stands there."""
+        if self._ahead is not None:
+            self._decoder = self._ahead.settle()
+            self._ahead = None
+        return self._source
 
     def _clip(self, count: int) -> int:
         assert self.length is not None
@@ -293,15 +344,12 @@ class HTTPResponse(io.BufferedIOBase):
     # --- chunked content ----------------------------------------------------------------------------------
 
     def _read_chunked(self, amt: int | None) -> bytes:
-        if amt is not None and isinstance(source := self._source, Inbox):
-            decoder = self._chunks()
-            if 0 < amt <= (decoder.remaining or 0) and amt <= len(source):
-                # A small part of a chunk that is there.
-                decoder.passed(amt)
-                return source.read(amt)
         whole = io.BytesIO()
         left = sys.maxsize if amt is None else amt
         try:
+            if amt is None and isinstance(source := self._settle(), Inbox):
+                self._pour_chunks(source, whole)
+                return whole.getvalue()
             while left and (content := self._next_content(left)):
                 if len(content) == amt:
                     return content
@@ -310,6 +358,21 @@ class HTTPResponse(io.BufferedIOBase):
         except IncompleteRead as error:
             raise IncompleteRead(whole.getvalue()) from error
         return whole.getvalue()
+
+    def _pour_chunks(self, inbox: Inbox, whole: io.BytesIO) -> None:
+        """Read all content into `whole`, without putting together before what came at one time."""
+        decoder = self._chunks()
+        try:
+            while True:
+                if pieces := inbox.take_pieces(decoder):
+                    whole.writelines(pieces)
+                elif decoder.remaining == 0:
+                    break
+                elif not inbox.fill():
+                    self._end_early(decoder)
+        except MalformedMessage as error:
+            self._fail(error)
+        self._end_content(decoder)
 
     def _readinto_chunked(self, view: memoryview) -> int:
         done = 0
@@ -333,13 +396,17 @@ class HTTPResponse(io.BufferedIOBase):
 
         If `most` is 0, go on only to the data of a chunk.
         """
+        if self._ahead is not None:
+            if content := self._ahead.file.read(most):
+                return content
+            self._ahead = None
         decoder, source = self._chunks(), self._open_source()
         if not isinstance(source, Inbox):
             # A file must not be read beyond the response, so each line is read for itself.
             left = self._chunk_left()
             return self._take_chunk_data(source.read, min(most, left)) if left else b""
         try:
-            while not (content := source.take_chunks(decoder, most)):
+            while not (content := self._arrived_content(source, decoder, most)):
                 missing = decoder.remaining
                 if missing == 0:
                     self._end_content(decoder)
@@ -350,6 +417,14 @@ class HTTPResponse(io.BufferedIOBase):
                     self._end_early(decoder)
         except MalformedMessage as error:
             self._fail(error)
+        return content
+
+    def _arrived_content(self, inbox: Inbox, decoder: ChunkedDecoder, most: int) -> bytes:
+        if not 0 < most <= _MOST_OF_SMALL_READ:
+            return inbox.take_chunks(decoder, most)
+        ahead = decode_ahead(inbox, decoder)
+        content = ahead.file.read(most)
+        self._ahead = ahead if content else None
         return content
 
     def _take_chunk_data(self, read: Callable[[int], bytes], most: int) -> bytes:
@@ -416,10 +491,12 @@ class HTTPResponse(io.BufferedIOBase):
     @property
     def chunk_left(self) -> int | None:
         """The octets that are still missing of the present chunk; None between chunks."""
+        self._settle()
         return self._decoder.remaining if self._decoder is not None else None
 
     def _safe_read(self, amt: int) -> bytes:
         """Read exactly `amt` octets of the stream, for those who decode chunks on their own."""
+        self._settle()
         data = _read_exactly(self._open_source(), amt)
         if len(data) < amt:
             raise IncompleteRead(data, amt - len(data))
@@ -437,11 +514,12 @@ class HTTPResponse(io.BufferedIOBase):
 
     @fp.setter
     def fp(self, file: BinaryIO | None) -> None:
+        self._settle()
         self._source = file
 
     def _make_file(self) -> None:
         """Read from a file from now on; it keeps the descriptor open as long as it needs it."""
-        source = self._source
+        source = self._settle()
         if isinstance(source, Inbox):
             self._source = source.makefile()
             if self._owns_stream:
@@ -453,7 +531,8 @@ class HTTPResponse(io.BufferedIOBase):
 
     def _close_conn(self) -> None:
         """Let go of the stream; the connection may then carry the next request."""
-        source, self._source = self._source, None
+        source = self._settle()
+        self._source = None
         if isinstance(source, Inbox):
             if self._owns_stream:
                 source.stream.close()
@@ -574,6 +653,9 @@ class HTTPResponse(io.BufferedIOBase):
         """The same as `status`."""
         return self.status
 
+
+# What is larger is found in the inbox at least as quickly.
+_MOST_OF_SMALL_READ = 32768
 
 _LIMITED = {"trailers": "trailers", "chunk extension": "bytes of chunk extensions"}
 

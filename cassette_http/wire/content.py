@@ -266,6 +266,18 @@ class ChunkedDecoder:
             return 0
         return self._missing if self._state is _State.DATA else None
 
+    def copy(self) -> ChunkedDecoder:
+        """Make another decoder that is at the same place."""
+        other = ChunkedDecoder()
+        other._state = self._state
+        other._missing, other._received = self._missing, self._received
+        other._line = bytearray(self._line)
+        other._extension_octets = self._extension_octets
+        other._trailer_lines = list(self._trailer_lines)
+        other.trailers = self.trailers
+        other._error = self._error
+        return other
+
     @property
     def is_in_trailers(self) -> bool:
         """Whether the last chunk has come, and the end of the message has not."""
@@ -284,7 +296,11 @@ class ChunkedDecoder:
 
         With `most` = 0 that is up to the next content, else nothing behind the last of these octets is taken.
         """
-        stop = len(data) if stop is None else stop
+        pieces, position = self.take_pieces(data, start, len(data) if stop is None else stop, most)
+        return b"".join(pieces), position
+
+    def take_pieces(self, data: Buffer, start: int, stop: int, most: int = sys.maxsize) -> tuple[list[memoryview], int]:
+        """Do as `take`, but return the content as the pieces of `data` that it consists of."""
         received = self._received
         pieces: list[memoryview] = []
         try:
@@ -293,10 +309,10 @@ class ChunkedDecoder:
             if self._received == received:
                 raise
             position = stop
-        return b"".join(pieces), position
+        return pieces, position
 
-    def skip(self, data: Buffer, start: int = 0) -> int:
-        return self._walk(data, start, len(data), None)
+    def skip(self, data: Buffer, start: int = 0, stop: int | None = None, most: int = sys.maxsize) -> int:
+        return self._walk(data, start, len(data) if stop is None else stop, None, most)
 
     def passed(self, count: int) -> None:
         if count > self._missing:
