@@ -8,7 +8,7 @@ ask for something that the cassette does not have, or in an interaction that did
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Container, Hashable, Iterable
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
@@ -20,7 +20,7 @@ from cassette_http.cassette.volatile import Form, Kind, Value, form_of, may_diff
 from cassette_http.cassette.yaml_format import TERMINATOR, Document, scan
 from cassette_http.errors import CassetteFormatError
 
-__all__ = ["appended", "settled"]
+__all__ = ["appended", "settled", "without"]
 
 # Comparing each of more equal requests with each other takes too long; they are then paired in order.
 MOST_TO_COMPARE = 400
@@ -49,6 +49,19 @@ def appended(old: bytes, new: bytes, path: str) -> bytes:
     if documents and not whole.endswith(b"\n" + TERMINATOR):
         whole += TERMINATOR
     return whole + b"".join(_closed(document) for document in documents) if documents else old
+
+
+def without(old: bytes, path: str, numbers: Container[int], count: int) -> bytes:
+    """Take interactions out by their numbers, from 1; `old` itself if it has not `count` of them: it has changed."""
+    kept: list[Document] = []
+    number = 0
+    for document in scan(old, path):
+        if document.request_line is not None or isinstance(document.load(path), Interaction):
+            number += 1
+            if number in numbers:
+                continue
+        kept.append(document)
+    return b"".join(map(_closed, kept)) if number == count else old
 
 
 def settled(

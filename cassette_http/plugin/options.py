@@ -35,6 +35,7 @@ CODE = Place.MARKER | Place.CONFIG
 
 UNPLAYED_POLICIES = ("ignore", "warn", "fail")
 UPDATES = ("failed", "missing", "all")
+PRUNES = ("show", "apply")
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,7 @@ def reports(value: str) -> list[str]:
 
 on_unplayed = one_of("policy for unplayed interactions", UNPLAYED_POLICIES)
 update = one_of("way to update cassettes", UPDATES)
+prune = one_of("way to prune cassettes", PRUNES)
 
 OPTIONS = (
     Option(
@@ -221,6 +223,15 @@ OPTIONS = (
         read=update,
         implied="failed",
         part="cassette_http.plugin.updating",
+    ),
+    Option(
+        "prune",
+        Place.LINE,
+        "show the interactions and cassettes that no test needs any more, of what was run; with `apply` remove them",
+        "|".join(PRUNES),
+        read=prune,
+        implied="show",
+        part="cassette_http.plugin.pruning",
     ),
     Option(
         "on_failure",
