@@ -222,6 +222,23 @@ def test_processes_that_finish_at_once_lose_nothing(
     assert folder(path) == [path.name]
 
 
+def test_large_bodies_lie_in_no_more_files_than_before(server: Peer, shop: Shop, path: Path) -> None:
+    with use_cassette(path, blob_threshold=10):
+        buy(server.url)
+    before = sorted(os.listdir(path.parent / "blobs"))
+    assert len(before) == 2
+    with use_cassette(path, "rewrite", keep_volatile=True, blob_threshold=10):
+        buy(server.url)
+    with pytest.raises(ZeroDivisionError), use_cassette(path, "rewrite", blob_threshold=10):
+        print(buy(server.url), 1 / 0)
+    assert sorted(os.listdir(path.parent / "blobs")) == before
+    shop.price = 8
+    with use_cassette(path, "rewrite", keep_volatile=True, blob_threshold=10):
+        buy(server.url)
+    with use_cassette(path, "none"):
+        assert buy(server.url)["price"] == 8
+
+
 def test_old_cassette_that_cannot_be_replaced_stays(server: Peer, path: Path) -> None:
     with use_cassette(path):
         get(f"{server.url}/a")

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from cassette_http.cassette import yaml_format
-from cassette_http.cassette.blobs import BlobFolder
+from cassette_http.cassette.blobs import BlobFolder, blob_names
 from cassette_http.cassette.files import APPEND, CREATE, READ, Files
 from cassette_http.cassette.model import Header
 from cassette_http.cassette.yaml_format import BEGINNING, TERMINATOR, Documents
@@ -351,6 +351,7 @@ class Store:
                 self._close()
                 if self._is_rewrite and self.failure is not None:
                     self._remove_new()
+                self._drop_blobs()
 
     close = commit
 
@@ -365,6 +366,7 @@ class Store:
             self._close()
             if self._is_rewrite and self._owner == self._pid:
                 self._remove_new()
+                self._drop_blobs()
 
     def _replace(self) -> None:
         if self._fd is None:
@@ -383,6 +385,8 @@ class Store:
                 self._close()
                 self._remove_new()
                 return
+            if len(result) > LARGEST_CASSETTE_OCTETS:
+                raise OSError(_too_large(len(result)))
             if result != new:
                 self._files.truncate(self._fd, 0)
                 self._write_all(self._fd, result)
@@ -413,6 +417,23 @@ class Store:
                         stack.close()  # an open file cannot be replaced there
                     yield old
                     return
+
+    def _drop_blobs(self) -> None:
+        """Remove blobs that a rewrite made in vain: for documents that were discarded, or that keep their old form."""
+        unneeded = set(self.blobs.made) if self._is_rewrite else set()
+        folder = os.path.dirname(self._target)
+        for name in os.listdir(folder) if unneeded else ():
+            # Also one that another process is about to put into place may name them.
+            with contextlib.suppress(OSError):
+                path = os.path.join(folder, name)
+                status = self._files.stat(path)
+                if stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST_CASSETTE_OCTETS:
+                    fd = self._files.open(path, READ)
+                    try:
+                        unneeded -= blob_names(self._files.read_all(fd, status.st_size))
+                    finally:
+                        self._files.close(fd)
+        self.blobs.remove(unneeded)
 
     def _remove_new(self) -> None:
         with contextlib.suppress(OSError):
