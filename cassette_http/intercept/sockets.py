@@ -5,20 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import weakref
 from typing import Any
 
-from cassette_http.cassette.model import FailureKind, Origin
-from cassette_http.intercept.adoption import adopt, dial_late, is_tcp
+from cassette_http.intercept.adoption import adopt, is_tcp
+from cassette_http.intercept.connecting import connect, connect_again, note_asked, tell_connected
 from cassette_http.intercept.current import current_board
-from cassette_http.intercept.lines import PlainLine
-from cassette_http.intercept.names import is_invented, target_of
 from cassette_http.intercept.patches import Patches
-from cassette_http.intercept.running_loop import running_loop
-from cassette_http.intercept.taps import Tap, put_tap, take_tap, tap_of, tap_of_descriptor, timeout_of
+from cassette_http.intercept.taps import Tap, put_tap, take_tap, tap_of, tap_of_descriptor
 from cassette_http.transport import live
-from cassette_http.transport.failures import describe, rebuild
-from cassette_http.transport.socket_face import Host, Line, clock
 
 __all__ = ["PATCHES"]
 
@@ -38,102 +32,10 @@ NETWORK_LEVELS = {socket.IPPROTO_TCP, socket.IPPROTO_IP, socket.IPPROTO_IPV6}
 @PATCHES.hook(socket.socket, "connect")
 def _tapped_connect(original: Any, self: socket.socket, address: Any) -> Any:
     board = current_board()
-    if board is None or not is_tcp(self) or live.is_dialling():
+    if board is None or not is_tcp(self) or live.is_dialling() or not _is_well_formed(address):
         return original(self, address)
-    earlier = tap_of(self)
-    if earlier is not None:
-        return _connect_again(original, self, earlier, address)
-    target = target_of(address, is_blocking=self.gettimeout() != 0)
-    lookup, literal = target.lookup, (str(address[0]).lower(), int(address[1]))
-    origin = Origin("tcp", target.host, target.port)
-    started, began = clock(), lookup.successes
-
-    def failed(error: OSError) -> None:
-        if channel.is_passing:
-            return
-        failure = describe(FailureKind.CONNECT, error, clock() - started)
-        lookup.connect_failed(literal, began, channel, lambda: board.keep_connection_failure(origin, failure, None))
-
-    def dial() -> Line:
-        if tap.stands_in:
-            return dial_late(tap)
-        sock = tap.sock
-        board.note_connection(channel)
-        try:
-            if is_invented(address):
-                found = socket.getaddrinfo(target.host, target.port, sock.family, socket.SOCK_STREAM)
-                _connect(sock, found[0][4])
-            else:
-                _connect(sock, address)
-        except BlockingIOError:
-            raise  # a connect that is under way
-        except OSError as error:
-            failed(error)
-            raise
-        lookup.connect_succeeded()
-        return PlainLine(sock)
-
-    def connect_ended(number: int) -> None:
-        if number:
-            failed(OSError(number, os.strerror(number)))
-        else:
-            lookup.connect_succeeded()
-
-    channel = board.open_channel(Origin("http", target.host, target.port), None)
-    tap = Tap(self, board, Host(channel, dial, timeout_of(self)), target, address)
-    failure = lookup.failure_to_play(literal, lambda: board.fail_connection(origin, FailureKind.CONNECT))
-    if failure is not None:
-        error = rebuild(failure)
-        if self.gettimeout() != 0 or error.errno is None:
-            raise error
-        # Without waiting, a connect fails later: the loop asks for SO_ERROR when the descriptor is writable.
-        tap.pending_error = error.errno
-        tap.stand_in(was_watched=_was_watched(self))
-        put_tap(self, tap)
-        raise BlockingIOError(errno.EINPROGRESS, os.strerror(errno.EINPROGRESS))
-    try:
-        tap.host.open()
-    except BlockingIOError:
-        tap.host.line = PlainLine(self)
-        tap.connecting = connect_ended
-        put_tap(self, tap)
-        raise
-    if tap.host.line is None:
-        tap.stand_in(was_watched=_was_watched(self))
-    put_tap(self, tap)
-    return None
-
-
-def _connect_again(original: Any, sock: socket.socket, tap: Tap, address: Any) -> Any:
-    """Some ask by a second connect how the first one ended."""
-    if tap.pending_error:
-        number, tap.pending_error = tap.pending_error, 0
-        raise OSError(number, os.strerror(number))
-    if tap.stands_in:
-        raise OSError(errno.EISCONN, os.strerror(errno.EISCONN))
-    try:
-        result = original(sock, address)
-    except BlockingIOError:
-        raise
-    except OSError as error:
-        _tell_connected(tap, 0 if error.errno == errno.EISCONN else error.errno or 0)
-        raise
-    _tell_connected(tap, 0)
-    return result
-
-
-def _tell_connected(tap: Tap, number: int) -> None:
-    if tap.connecting is not None:
-        told, tap.connecting = tap.connecting, None
-        told(number)
-
-
-# Sockets whose descriptor somebody asked for before they were connected: it may be known to a selector.
-_asked: weakref.WeakSet[socket.socket] = weakref.WeakSet()
-
-
-def _was_watched(sock: socket.socket) -> bool:
-    return sock in _asked and running_loop() is None
+    tap = tap_of(self)
+    return connect(self, board, address) if tap is None else connect_again(self, tap, address)
 
 
 @PATCHES.hook(socket.socket, "connect_ex")
@@ -151,6 +53,11 @@ def _tapped_connect_ex(original: Any, self: socket.socket, address: Any) -> Any:
     return 0
 
 
+def _is_well_formed(address: Any) -> bool:
+    """What is not is refused by the socket itself."""
+    return isinstance(address, tuple) and len(address) > 1 and isinstance(address[1], int)
+
+
 @PATCHES.hook(socket.socket, "getsockopt")
 def _tapped_getsockopt(original: Any, self: socket.socket, level: int, name: int, *args: Any) -> Any:
     tap = tap_of(self)
@@ -160,7 +67,7 @@ def _tapped_getsockopt(original: Any, self: socket.socket, level: int, name: int
     value = original(self, level, name, *args)
     if tap is None or (level, name) != (socket.SOL_SOCKET, socket.SO_ERROR):
         return value
-    _tell_connected(tap, value)
+    tell_connected(tap, value)
     if tap.pending_error:
         value, tap.pending_error = tap.pending_error, 0
     return value
@@ -216,7 +123,7 @@ def _tapped_fileno(original: Any, self: socket.socket) -> Any:
     if tap is not None:
         tap.watch()
     elif is_tcp(self):
-        _asked.add(self)
+        note_asked(self)
     return original(self)
 
 

@@ -238,7 +238,7 @@ class Tap:
     @property
     def is_due(self) -> bool:
         """A read of the stand-in would not have to wait."""
-        if self._peeked or self._is_shut:
+        if self._peeked or (self._shut and self._is_shut):
             return True
         if self.above is not None:
             return self.above.is_readable
@@ -248,7 +248,7 @@ class Tap:
     @property
     def _is_shut(self) -> bool:
         """Nothing can come any more: a peer whose client has ended sending closes when it has said all."""
-        if not self._shut or self.host.line is not None:
+        if self.host.line is not None:
             return socket.SHUT_RD in self._shut
         channel = self.host.channel
         return socket.SHUT_RD in self._shut or not (channel.is_due or channel.due_in_s)
@@ -264,7 +264,7 @@ class Tap:
         """Send what a `send` of the socket would; returns how much it took."""
         sock = self.sock
         octets = octets_of(data)
-        if socket.SHUT_WR in self._shut:
+        if self._shut and socket.SHUT_WR in self._shut:
             raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
         if self.above is None and octets[:1] == HANDSHAKE_RECORD and octets in expected_hellos:
             self.above = expected_hellos.pop(octets)(self)
@@ -289,7 +289,7 @@ class Tap:
             return self._receive_with(view, flags)
         if self._peeked:
             return self._take_peeked(view)
-        if self._is_shut:
+        if self._shut and self._is_shut:
             return 0
         sock = self.sock
         # One read per readiness: who drains a descriptor would else see two pieces as one.

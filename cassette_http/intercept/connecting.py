@@ -1,0 +1,148 @@
+"""Connects of intercepted sockets: made, failed as recorded, or put off until the peer is needed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import weakref
+from typing import Any
+
+from cassette_http.cassette.model import Failure, FailureKind, Origin
+from cassette_http.intercept.adoption import dial_late
+from cassette_http.intercept.lines import PlainLine
+from cassette_http.intercept.names import is_invented, target_of
+from cassette_http.intercept.running_loop import running_loop
+from cassette_http.intercept.taps import Tap, put_tap, timeout_of
+from cassette_http.transport.failures import describe, rebuild
+from cassette_http.transport.socket_face import Host, Line, Switchboard, clock
+
+__all__ = ["connect", "connect_again", "note_asked", "tell_connected"]
+
+# What the hooks replace.
+_connect = socket.socket.connect
+
+# Sockets whose descriptor somebody asked for before they were connected: it may be known to a selector.
+_asked: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+
+def note_asked(sock: socket.socket) -> None:
+    """Somebody asks for the descriptor of a socket that is not connected."""
+    _asked.add(sock)
+
+
+def connect(sock: socket.socket, board: Switchboard, address: tuple[Any, ...]) -> None:
+    """Connect `sock` as its own connect would, with a tap. Raises what that would, or what was recorded."""
+    _Attempt(sock, board, address).make()
+
+
+def connect_again(sock: socket.socket, tap: Tap, address: Any) -> None:
+    """Some ask by a second connect how the first one ended."""
+    if tap.pending_error:
+        number, tap.pending_error = tap.pending_error, 0
+        raise OSError(number, os.strerror(number))
+    if tap.stands_in:
+        raise OSError(errno.EISCONN, os.strerror(errno.EISCONN))
+    try:
+        _connect(sock, address)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        tell_connected(tap, 0 if error.errno == errno.EISCONN else error.errno or 0)
+        raise
+    tell_connected(tap, 0)
+
+
+def tell_connected(tap: Tap, number: int) -> None:
+    """A connect that was under way has ended, with an error if `number` is not 0."""
+    if tap.connecting is not None:
+        told, tap.connecting = tap.connecting, None
+        told(number)
+
+
+class _Attempt:
+    """One connect to one address."""
+
+    def __init__(self, sock: socket.socket, board: Switchboard, address: tuple[Any, ...]) -> None:
+        self._board, self._address = board, address
+        self._target = target_of(address, is_blocking=sock.gettimeout() != 0)
+        self._lookup = self._target.lookup
+        self._origin = Origin("tcp", self._target.host, self._target.port)
+        self._channel = board.open_channel(Origin("http", self._target.host, self._target.port), None)
+        self._tap = Tap(sock, board, Host(self._channel, self._dial, timeout_of(sock)), self._target, address)
+        self._started, self._successes_before = clock(), self._lookup.successes
+
+    @property
+    def _literal(self) -> tuple[str, int]:
+        return str(self._address[0]).lower(), int(self._address[1])
+
+    def make(self) -> None:
+        tap, sock = self._tap, self._tap.sock
+        failure = self._lookup.failure_to_play(
+            self._literal, lambda: self._board.fail_connection(self._origin, FailureKind.CONNECT)
+        )
+        if failure is not None:
+            self._fail_as_recorded(failure)
+        try:
+            tap.host.open()
+        except BlockingIOError:
+            tap.host.line = PlainLine(sock)
+            tap.connecting = self._ended
+            put_tap(sock, tap)
+            raise
+        if tap.host.line is None:
+            self._stand_in()
+        put_tap(sock, tap)
+
+    def _fail_as_recorded(self, failure: Failure) -> None:
+        error, sock = rebuild(failure), self._tap.sock
+        if sock.gettimeout() != 0 or error.errno is None:
+            raise error
+        # Without waiting, a connect fails later: the loop asks for SO_ERROR when the descriptor is writable.
+        self._tap.pending_error = error.errno
+        self._stand_in()
+        put_tap(sock, self._tap)
+        raise BlockingIOError(errno.EINPROGRESS, os.strerror(errno.EINPROGRESS))
+
+    def _stand_in(self) -> None:
+        # Event loops ask for the descriptor, but watch it only from now on.
+        self._tap.stand_in(was_watched=self._tap.sock in _asked and running_loop() is None)
+
+    def _dial(self) -> Line:
+        if self._tap.stands_in:
+            return dial_late(self._tap)
+        sock = self._tap.sock
+        self._board.note_connection(self._channel)
+        try:
+            _connect(sock, self._real_address(sock.family))
+        except BlockingIOError:
+            raise  # a connect that is under way
+        except OSError as error:
+            self._failed(error)
+            raise
+        self._lookup.connect_succeeded()
+        return PlainLine(sock)
+
+    def _real_address(self, family: int) -> tuple[Any, ...]:
+        if not is_invented(self._address):
+            return self._address
+        found = socket.getaddrinfo(self._target.host, self._target.port, family, socket.SOCK_STREAM)
+        return found[0][4]
+
+    def _ended(self, number: int) -> None:
+        """A connect that was under way has ended, well if `number` is 0."""
+        if number:
+            self._failed(OSError(number, os.strerror(number)))
+        else:
+            self._lookup.connect_succeeded()
+
+    def _failed(self, error: OSError) -> None:
+        if self._channel.is_passing:
+            return
+        failure = describe(FailureKind.CONNECT, error, clock() - self._started)
+        self._lookup.connect_failed(
+            self._literal,
+            self._successes_before,
+            self._channel,
+            lambda: self._board.keep_connection_failure(self._origin, failure, None),
+        )
