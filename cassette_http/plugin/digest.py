@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +11,10 @@ import pytest
 from cassette_http.cassette.modes import RecordMode, can_play
 from cassette_http.plugin.ledger import Facts, Ledger, ledger_of
 from cassette_http.plugin.leftovers import Leftover, find_leftovers
+from cassette_http.plugin.paths import command_that_records
 from cassette_http.plugin.settings import settings
 
 __all__ = ["Digest", "Unplayed", "digest_of"]
-
-# More tests than that are named by the cache of the last failures.
-MOST_TESTS_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -60,15 +57,8 @@ class Digest:
     @property
     def command(self) -> str | None:
         """The command that records what was missed."""
-        misses = self.misses
-        if not misses:
-            return None
-        tests = list(dict.fromkeys(miss["test"] for miss in misses))
-        # Of a cassette that is not there, new_episodes records everything.
-        modes = {miss["mode"] for miss in misses}
-        mode = modes.pop() if len(modes) == 1 else RecordMode.NEW_EPISODES.value
-        named = " ".join(map(shlex.quote, tests)) if len(tests) <= MOST_TESTS_NAMED else "--lf"
-        return f"pytest {named} --cassette-mode={mode}"
+        tests = list(dict.fromkeys(miss["test"] for miss in self.misses))
+        return command_that_records(tests) if tests else None
 
 
 _digest = pytest.StashKey[Digest]()

@@ -22,8 +22,8 @@ Facts: TypeAlias = dict[str, Any]
 `is_own`: the cassette has the name of the test; `is_well`: it ended well. `loaded` interactions, of which `played`
 (numbers) answered `plays` requests, and `unplayed` (number: line, the first of them) none; `on_unplayed` says what that
 means. How many were `recorded`, how many `connects` there were, and the first `connections`. `miss_count` requests were
-refused; the first `misses` have `reason`, `at` (the line of the program), `text`, and the `test` and `mode` of the
-command that records them.
+refused; the first `misses` have `reason`, `at` (the line of the program), `text`, and the `test` that has to be run to
+record them.
 """
 
 # How the title of a report's section begins that shows what went over the wire.

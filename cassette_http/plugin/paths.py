@@ -1,13 +1,24 @@
-"""Paths and tests as they are shown: seen from where pytest was started, so that they can be pasted into a shell."""
+"""Paths, tests and commands as they are shown: seen from where pytest was started, to be pasted into a shell."""
 
 from __future__ import annotations
 
 import os
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-__all__ = ["shown_path", "shown_test"]
+__all__ = ["command_that_records", "shown_path", "shown_test"]
+
+# More tests than that are named by the cache of the last failures.
+MOST_TESTS_NAMED = 3
+
+
+def command_that_records(tests: Sequence[str]) -> str:
+    """Give the command that records what these tests missed; a cassette stays as it is unless its test then passes."""
+    named = " ".join(map(shlex.quote, tests)) if len(tests) <= MOST_TESTS_NAMED else "--lf"
+    return f"pytest {named} --cassette-update=failed"
 
 
 def shown_test(config: pytest.Config, nodeid: str) -> str:

@@ -15,7 +15,7 @@ from cassette_http.errors import CassetteError, NetworkBlocked, UnmatchedRequest
 from cassette_http.plugin.collection import collection_of
 from cassette_http.plugin.ledger import TRANSCRIPT
 from cassette_http.plugin.leftovers import find_moved
-from cassette_http.plugin.paths import shown_path, shown_test
+from cassette_http.plugin.paths import command_that_records, shown_path, shown_test
 from cassette_http.plugin.transcript import content_difference, transcript
 from cassette_http.plugin.uses import CassetteFailure, Use
 
@@ -160,7 +160,6 @@ def facts_of_misses(use: Use) -> list[dict[str, str]]:
             "at": shown_path(use.config, miss.where),
             "text": "\n".join(_miss_lines(use, cassette, miss)),
             "test": _test_to_run(use),
-            "mode": _mode_that_records(use),
         }
         for miss in cassette.misses[:MOST_MISSES]
     ]
@@ -168,11 +167,7 @@ def facts_of_misses(use: Use) -> list[dict[str, str]]:
 
 def repair(use: Use) -> str:
     """The command that records what was missing, to be pasted into a shell where pytest was started."""
-    return f"pytest {shlex.quote(_test_to_run(use))} --cassette-mode={_mode_that_records(use)}"
-
-
-def _mode_that_records(use: Use) -> str:
-    return "new_episodes" if use.path.exists() else "once"
+    return command_that_records([_test_to_run(use)])
 
 
 def _test_to_run(use: Use) -> str:

@@ -156,7 +156,7 @@ def test_a(token):
             "no match: GET /log-in: the cassette is empty",
             "  at       test_api.py:6",
             "  cassette cassettes/test_api/login.yaml does not exist",
-            "to record it: pytest test_api.py::test_a --cassette-mode=once",
+            "to record it: pytest test_api.py::test_a --cassette-update=failed",
             "ERROR test_api.py::test_a - no match: GET /log-in: the cassette is empty",
         ]
     )

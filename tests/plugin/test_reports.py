@@ -55,7 +55,7 @@ def test_failure_shows_request_nearest_interaction_difference_line_and_command(
             "  differs  body: $.amount recorded 1200 != sent 1250",
             '           -  "amount": 1200,',
             '           +  "amount": 1250,',
-            "to record it: pytest test_api.py::test_refund --cassette-mode=new_episodes",
+            "to record it: pytest test_api.py::test_refund --cassette-update=failed",
             "*- HTTP transcript call -*",
             "played (1): POST http://127.0.0.1:*/login -> 200 OK",
             '    > {"user": "ada", "password": "{{secret*}}"}',
@@ -90,7 +90,7 @@ def test_command_of_the_report_is_for_the_folder_where_pytest_was_started(
     project.write("import pytest\n@pytest.mark.cassette\ndef test_a():\n    get('/a')", "inner/tests/test_api")
     monkeypatch.chdir(project.path / "inner")
     result = project.run("--rootdir", str(project.path), "tests")
-    result.stdout.fnmatch_lines(["to record it: pytest tests/test_api.py::test_a --cassette-mode=once"])
+    result.stdout.fnmatch_lines(["to record it: pytest tests/test_api.py::test_a --cassette-update=failed"])
 
 
 SAYS = {

@@ -79,7 +79,7 @@ def test_run_with_misses_names_them_and_the_one_command_that_repairs(project: Pr
     assert lines == [
         "2 cassettes, 1 interaction played, 0 unplayed, 0 recorded, 1 miss, 0 live connections",
         "missed    GET /c: path '/b' != '/c' (test_api.py:6)",
-        "repair    pytest test_api.py::test_b --cassette-mode=new_episodes",
+        "repair    pytest test_api.py::test_b --cassette-update=failed",
     ]
     project.run(*lines[-1].split()[2:]).assert_outcomes(passed=1)
     project.server.stop()
@@ -96,7 +96,7 @@ def test_command_for_many_tests_takes_those_that_failed_last(project: Project) -
         "20 cassettes, 0 interactions played, 0 unplayed, 0 recorded, 20 misses, 0 live connections",
         *["missed    GET /a: the cassette is empty (test_api.py:6)"] * 2,
         "missed    GET /a: the cassette is empty (test_api.py:6) (and 17 more)",
-        "repair    pytest --lf --cassette-mode=once",
+        "repair    pytest --lf --cassette-update=failed",
     ]
 
 

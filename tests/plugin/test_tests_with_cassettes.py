@@ -237,7 +237,7 @@ def test_refused_request_fails_the_test_although_the_program_swallowed_it(projec
         [
             "no match: GET /a: the cassette is empty",
             "  at       test_api.py:*",
-            "to record it: pytest test_api.py::test_a --cassette-mode=once",
+            "to record it: pytest test_api.py::test_a --cassette-update=failed",
         ]
     )
     assert project.server.connections == 0
