@@ -131,7 +131,7 @@ LIBRARIES = (
         needs=("anyio", "trio"),
         table=(LIBRARY_TABLE, "httpx"),
         releases=(
-            Release("0.20.0", needs=("anyio<4", "trio<0.23")),
+            Release("0.22.0", needs=("anyio<4", "trio<0.23")),
             Release(
                 own=OwnSuite(("tests",), needs=("httpx[brotli,cli,http2,socks,zstd]", "chardet", "uvicorn")),
             ),
