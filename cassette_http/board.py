@@ -362,7 +362,9 @@ class Board(Switch):
     def _play(self, entry: Entry, request: Request | None) -> Interaction | None:
         entry.plays += 1
         recorded = entry.interaction
-        self.cassette._history.append(_briefly(_played(entry)))
+        self.cassette._history.append(entry)
+        if self._index.answers_once:
+            entry.release()
         if _witnesses:
             tell_witnesses(self._redactor.redact(replace(recorded, request=request)))
         interaction = self._redactor.restore(recorded)

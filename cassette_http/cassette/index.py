@@ -46,6 +46,10 @@ class Entry:
                 self._interaction = interaction
         return interaction
 
+    def release(self) -> None:
+        """Forget what was parsed; it is parsed again if somebody asks."""
+        self._interaction = self._request = None
+
     @property
     def request(self) -> Request | None:
         """The request in the form in which it is matched; None if the connection failed before there was one."""
@@ -139,6 +143,7 @@ class Index:
         """
         self._parse, self._redact, self._read_answer = parse, redact, read_answer
         self._matching, self._repeat = matching, known_policy(repeat)
+        self.answers_once = repeat == "fail"
         # Objects per interaction are made when they are needed: most of a large cassette often is not.
         self._made: dict[int, Entry] = {}
         self._positions: dict[bytes | None, int | list[int]] = {}
