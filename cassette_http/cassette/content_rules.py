@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from urllib.parse import quote, quote_plus, unquote_to_bytes
 
-from cassette_http.cassette.field_rules import COOKIE_RULES, field_edits, redact_basic, redact_credentials
+from cassette_http.cassette.field_rules import COOKIE_RULES, PARAMETER, field_edits, redact_basic, redact_credentials
 from cassette_http.cassette.redaction_rules import Rules
 from cassette_http.cassette.secret_names import NameKind, looks_random
 from cassette_http.cassette.secret_shapes import HOST_PATHS, find_shapes, has_shape_at, runs
@@ -72,6 +72,7 @@ class ContentRules:
             b"<" in text
             or ((pair := _FORM_START.match(text)) and self._secrets("form", [pair[1]]))
             or self._secrets("query", _query_names(text))
+            or (b'="' in text and self._secrets("fields", [name for name, _ in PARAMETER.findall(text)]))
         ):
             return True
         if (b"<" in text and b"</" in text) or (b"\\" in text and b'\\"' in text):
@@ -79,6 +80,8 @@ class ContentRules:
         if b"%" in text and (b"%22" in text or b"%3" in text):
             return True
         if self._rules.patterns or self._rules.json_paths or b"form-data" in text:
+            return True
+        if b"uthorization: " in text or b"javascript" in text:
             return True
         spans = runs(text) if spans is None else spans
         return bool(spans) and self._may_be_shaped(text, spans)
@@ -144,7 +147,7 @@ class ContentRules:
         empty one or none.
         """
         has_line = not is_head and (is_form or len(text) > _LONG or self.has_line_of_interest(b"\n" + text))
-        if not has_line and not self.may_find(text):
+        if not has_line and not self.may_find(text) and (is_head or not _has_literals(text)):
             return []
         return self._found(text, is_head, is_form, is_matching, depth)
 
@@ -163,6 +166,7 @@ class ContentRules:
         found = _merged(found, self._in_multipart(text, is_matching))
         if not is_head:
             found = _merged(found, self._in_lines(text))
+            found = _merged(found, self._in_object_literals(text))
         found = _merged(found, self._in_xml(text))
         found = _merged(found, self._in_userinfo(text))
         return _merged(found, self._by_shape(text, runs(text), depth))
@@ -307,7 +311,7 @@ class ContentRules:
             return
         is_whole = pattern is _FORM_PAIR
         names = _FORM_NAME.findall(text) if is_whole else _query_names(text)
-        if not (b"%" in text or self._secrets(place, names)):
+        if not (b"%" in text or (is_whole and b"?" in text) or self._secrets(place, names)):
             return
         for pair in pattern.finditer(text):
             kind = self._rules.kind(place, pair["name"])
@@ -316,6 +320,11 @@ class ContentRules:
             if kind is NameKind.ORDINARY:
                 if b"%" in raw and depth < DEEPEST:
                     yield from self._percent_encoded(raw, start, is_whole, is_matching, depth)
+                elif b"?" in raw and depth < DEEPEST:
+                    # A URL that should have been percent-encoded, but was not.
+                    inner = raw.find(b"?")
+                    edits = self._in_pairs(raw[inner:], "query", _QUERY_PAIR, is_matching, depth + 1)
+                    yield from _shifted(edits, start + inner)
                 continue
             if pair[0][:1] == b";" and not is_whole and kind in _STRONG:
                 # Behind a semicolon it may as well be a statement of a program.
@@ -350,12 +359,20 @@ class ContentRules:
         for line in _LINE.finditer(text, 0, _LONGEST_SETTINGS):
             kind = self._rules.kind("settings", line["name"])
             value = line["value"].rstrip()
-            is_scheme = kind in COOKIE_RULES or kind is NameKind.CREDENTIALS
-            # A program has such lines as well, with names and calls for values.
-            if kind is NameKind.ORDINARY or not (is_scheme or looks_random(value.decode("latin-1"))):
+            if kind is NameKind.ORDINARY or not _is_setting(kind, line, value):
                 continue
             if (hidden := self._hidden(kind, value)) is not None:
                 yield Edit(line.start("value"), line.start("value") + len(value), hidden)
+
+    def _in_object_literals(self, text: bytes) -> Iterator[Edit]:
+        """Members whose names stand without quotes, as in scripts: {apiKey: 'abc'}."""
+        if not _has_literals(text):
+            return
+        for member in _LITERAL_MEMBER.finditer(text):
+            kind = self._rules.kind("json", member["name"])
+            hidden = self._hidden(kind, member["value"]) if kind in _STRONG else None
+            if hidden is not None:
+                yield Edit(*member.span("value"), hidden)
 
     def _in_multipart(self, text: bytes, is_matching: bool) -> Iterator[Edit]:
         if text.find(b"form-data", 0, _SAMPLE) < 0:
@@ -436,6 +453,8 @@ class ContentRules:
         ]
         if spans and b"earer " in text and "bearer" not in off:
             found = _merged(found, self._bearer(text))
+        if b"uthorization: " in text and "authorization" not in off:
+            found = _merged(found, self._quoted_authorization(text))
         if depth < DEEPEST and "base64" not in off:
             found = _merged(found, self._in_base64(text, spans, depth))
         yield from found
@@ -445,6 +464,12 @@ class ContentRules:
             token = found["token"]
             if looks_random(token.decode("latin-1")) and (hidden := self._vault.hide(token)) != token:
                 yield Edit(*found.span("token"), hidden)
+
+    def _quoted_authorization(self, text: bytes) -> Iterator[Edit]:
+        """A field that is quoted in a text, as of a command."""
+        for found in _QUOTED_AUTHORIZATION.finditer(text):
+            if (hidden := self._hidden(NameKind.CREDENTIALS, found[1])) is not None:
+                yield Edit(*found.span(1), hidden)
 
     def _in_base64(self, text: bytes, spans: list[tuple[int, int]], depth: int) -> Iterator[Edit]:
         behind = 0
@@ -475,6 +500,12 @@ _LINE = re.compile(
     rb"^[ \t]*+(?:export[ \t]+)?(?P<name>[\w.-]{1,80}+)[ \t]*+[:=][ \t]*+"
     rb"(?P<quote>[\"']?)(?P<value>[^\r\n\"']+)(?P=quote)",
     re.MULTILINE,
+)
+# A word of digits and letters that is no date.
+_MIXED = re.compile(rb"(?=[^\s]*[0-9])(?=[^\s]*[A-Za-z])(?![0-9]{4}-[0-9]{2}-)[^\s(){}\[\];,<>]{6,200}")
+_LITERAL_MEMBER = re.compile(
+    rb"(?<![\w$\"'\\.@/-])(?P<name>[A-Za-z_$][\w$]{2,60})[ \t]*:[ \t]*"
+    rb"(?P<quote>[\"'`])(?P<value>[^\"'`\\\r\n]{1,500})(?P=quote)"
 )
 _CODED_FIELDS = frozenset({b"transfer-encoding", b"content-encoding", b"upgrade"})
 
@@ -534,6 +565,21 @@ def _is_secret_value(kind: NameKind, value: bytes) -> bool:
     if _SENTENCE.fullmatch(value):
         return False
     return kind is NameKind.PASSWORD or not _URL.match(value)
+
+
+def _has_literals(text: bytes) -> bool:
+    """Tell whether a text, which is no JSON, has members whose names stand without quotes."""
+    return b":" in text and text.lstrip()[:1] not in (b"{", b"[") and _LITERAL_MEMBER.search(text) is not None
+
+
+def _is_setting(kind: NameKind, line: re.Match[bytes], value: bytes) -> bool:
+    """Tell whether the value of a line is meant: a program has such lines as well, with names and calls there."""
+    if kind in COOKIE_RULES or kind is NameKind.CREDENTIALS or looks_random(value.decode("latin-1")):
+        return True
+    if kind not in _STRONG:
+        return False
+    is_assigned = line["name"].isupper() and line[0].endswith(line["name"] + b"=" + line["value"])  # SECRET_KEY=...
+    return bool(line["quote"]) or is_assigned or _MIXED.fullmatch(value) is not None
 
 
 def _is_distinct(kind: NameKind, value: bytes) -> bool:
@@ -704,6 +750,10 @@ _USERINFO = re.compile(
 )
 _BEARER = re.compile(rb"[Bb]earer (?P<token>[\w.~+/-]{16,}=*)", re.ASCII)
 _BASIC = re.compile(rb"[Bb]asic ")
+# Within a line, as whole ones are settings; and no variable or example of one.
+_QUOTED_AUTHORIZATION = re.compile(
+    rb"[Aa]uthorization: ((?:[Bb]earer|[Bb]asic|[Tt]oken) (?![$<{%.\[])[^\s\"'\\<>,;)]{6,})"
+)
 # Text in ASCII begins each group of four characters with one of these.
 _ASCII_IN_BASE64 = re.compile(rb"(?:[A-Za-f][A-Za-z0-9+/_-]{3}){5}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from cassette_http.cassette.redaction_rules import Rules
@@ -13,7 +13,7 @@ from cassette_http.cassette.secret_names import NameKind, looks_random
 from cassette_http.cassette.splicing import Edit
 from cassette_http.cassette.vault import Vault
 
-__all__ = ["COOKIE_RULES", "field_edits", "redact_basic", "redact_credentials"]
+__all__ = ["COOKIE_RULES", "PARAMETER", "field_edits", "redact_basic", "redact_credentials"]
 
 Rule: TypeAlias = Callable[[bytes, Vault], bytes]
 """Takes the value of a field, and returns it with its secrets hidden in the vault."""
@@ -24,15 +24,30 @@ _FIELD = re.compile(rb"^([^: \t\r\n]+)[ \t]*+:[ \t]*+([^\n]*(?:\n[ \t][^\n]*)*)"
 
 def field_edits(head: bytes, rules: Rules, vault: Vault) -> list[Edit]:
     """Hide what the names of the fields say is secret."""
-    edits = []
+    edits: list[Edit] = []
     for line in _FIELD.finditer(head):
         rule = _FIELD_RULES.get(rules.kind("fields", line[1]))
-        if rule is not None:
+        if rule is None and b'="' in line[2]:
+            edits += _parameter_edits(line, rules, vault)
+        elif rule is not None:
             value = line[2].rstrip(b" \t\r")
             hidden = rule(value, vault)
             if hidden != value:
                 edits.append(Edit(line.start(2), line.start(2) + len(value), hidden))
     return edits
+
+
+def _parameter_edits(line: re.Match[bytes], rules: Rules, vault: Vault) -> Iterator[Edit]:
+    """Hide parameters with secret names in other fields, as in Authentication-Info (RFC 9110 section 11.6.3)."""
+    for parameter in PARAMETER.finditer(line[2]):
+        if rules.kind("fields", parameter[1]) in (NameKind.SECRET, NameKind.PASSWORD):
+            hidden = vault.hide(parameter[2])
+            if hidden != parameter[2]:
+                start, stop = parameter.span(2)
+                yield Edit(line.start(2) + start, line.start(2) + stop, hidden)
+
+
+PARAMETER = re.compile(rb'(?:^|[ \t;,])([\w.-]{2,60})="([^"\r\n]+)"')
 
 
 # -- Authorization -------------------------------------------------------------------------------------------

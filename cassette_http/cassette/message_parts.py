@@ -28,7 +28,19 @@ from cassette_http.wire.grammar import EMPTY_LINE
 from cassette_http.wire.messages import Fields, field_values
 from cassette_http.wire.reader import ResponseReader
 
-__all__ = ["Parts", "edit_request", "is_coded", "lower_head", "move_positions", "request_parts", "response_parts"]
+__all__ = [
+    "GZIP_BEGINNING",
+    "Parts",
+    "edit_request",
+    "is_coded",
+    "lower_head",
+    "move_positions",
+    "request_parts",
+    "response_parts",
+]
+
+
+GZIP_BEGINNING = b"\x1f\x8b\x08"
 
 
 def lower_head(octets: bytes) -> bytes:
@@ -72,6 +84,8 @@ class Parts:
         octets = self.body if self.framing is NO_CONTENT else content.decode(self.framing, self.body)
         self.text, self.content_length = octets, len(octets)
         codings = codings_of(self.fields) if octets else ()
+        if not codings and octets.startswith(GZIP_BEGINNING):
+            codings = ("gzip",)  # a file of this format, or a field that is missing
         plain = decoded(octets, codings) if codings else None
         if plain is not None:
             self.codings = codings

@@ -21,6 +21,7 @@ from typing import Any
 
 from cassette_http.cassette.content_rules import ContentRules
 from cassette_http.cassette.message_parts import (
+    GZIP_BEGINNING,
     Parts,
     edit_request,
     is_coded,
@@ -165,6 +166,8 @@ class Redactor:
             content.has_line_of_interest(octets)
             or host in HOST_PATHS
             or (body and content.has_line_of_interest(b"\n" + body))
+            or GZIP_BEGINNING in octets
+            or body.startswith(GZIP_BEGINNING)
         ):
             return True
         # The rules look at a long content in the same way, so it is not done twice.

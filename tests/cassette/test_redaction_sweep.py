@@ -1,0 +1,300 @@
+"""Every secret in every place: none may be left in what is written, in whatever coding.
+
+What is looked through is all that a reader of the cassette could decode: the document, heads, contents without chunks
+and codings, and base64 inside of them.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from cassette_http.cassette import yaml_format
+from cassette_http.cassette.decoding import decoded, encoded
+from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Piece, Request, Track
+from cassette_http.cassette.redaction import Redactor
+from cassette_http.wire.content import chunk, last_chunk
+
+ORIGIN = Origin("https", "api.example.com", 443)
+
+SECRETS = {
+    "github": "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+    "stripe": "sk_live_51H8xQ2eZvKYlo2C9a8B7c6D5e4F3g2H1",
+    "aws": "AKIAIOSFODNN7EXAMPLE",
+    "jwt": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c",
+    "opaque": "Zx8Qw3Rt7Yp2Lk9Mn4Vb6Cd1",
+    "passphrase": "Tr0ub4dor&3 horse/battery",
+    "hex": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b",
+    "uuid": "7d444840-9dc0-11d1-b245-5ffdce74fad2",
+    "short": "hunter2!!",
+    "unicode": "pässwörd-ünïcode-✓",
+    "digits": "4929123456781234567",
+}
+
+JSON = "Content-Type: application/json"
+FORM = "Content-Type: application/x-www-form-urlencoded"
+MULTIPART = "Content-Type: multipart/form-data; boundary=B"
+
+
+def sent(
+    target: str = "/a", *fields: str, body: bytes = b"", method: str = "POST", origin: Origin = ORIGIN
+) -> Interaction:
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {origin.authority}", *fields]
+    if body and not any(field.startswith("Transfer-Encoding") for field in fields):
+        lines.append(f"Content-Length: {len(body)}")
+    head = ("\r\n".join(lines) + "\r\n\r\n").encode()
+    return Interaction(origin, Request(origin, head, body), Track((Piece(b"HTTP/1.1 204 No Content\r\n\r\n"),)))
+
+
+def got(body: bytes = b"", *fields: str, status: str = "200 OK", pieces: int = 1) -> Interaction:
+    lines = [f"HTTP/1.1 {status}", *fields]
+    if not any(field.startswith("Transfer-Encoding") for field in fields):
+        lines.append(f"Content-Length: {len(body)}")
+    return track(("\r\n".join(lines) + "\r\n\r\n").encode() + body, pieces)
+
+
+def track(octets: bytes, pieces: int = 1) -> Interaction:
+    size = -(-len(octets) // pieces)
+    cut = tuple(Piece(octets[at : at + size], at / 1000) for at in range(0, len(octets), size))
+    return Interaction(ORIGIN, Request(ORIGIN, b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"), Track(cut))
+
+
+def failed(kind: FailureKind, text: str, **details: object) -> Interaction:
+    return Interaction(
+        ORIGIN, Request(ORIGIN, b"GET /a HTTP/1.1\r\n\r\n"), Track(failure=Failure(kind, 0.0, None, text, details))
+    )
+
+
+def js(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+def chunks(octets: bytes, size: int) -> bytes:
+    return b"".join(chunk(octets[at : at + size]) for at in range(0, len(octets), size)) + last_chunk()
+
+
+def b64(text: str | bytes) -> str:
+    return base64.b64encode(text.encode() if isinstance(text, str) else text).decode()
+
+
+def percent(text: str) -> str:
+    return quote(text, safe="")
+
+
+def xml(text: str) -> str:
+    return text.replace("&", "&amp;")
+
+
+def frame(payload: bytes) -> bytes:
+    """A text frame of a WebSocket, masked with zeros (RFC 6455 section 5.2)."""
+    length = bytes([0x80 | len(payload)]) if len(payload) < 126 else b"\xfe" + len(payload).to_bytes(2, "big")
+    return b"\x81" + length + bytes(4) + payload
+
+
+SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+
+FIELD_NAMES = (
+    *("Authorization", "Proxy-Authorization", "X-Api-Key", "X-Acme-Secret", "X-Auth-Token", "Api-Key", "apikey"),
+    *("X-Access-Token", "Private-Token", "X-Vault-Token", "X-Amz-Security-Token", "Ocp-Apim-Subscription-Key"),
+    *("X-CSRF-Token", "X-Goog-Api-Key", "X-Shopify-Access-Token", "DD-API-KEY", "X-Figma-Token", "Client-Secret"),
+)
+
+PLACES: dict[str, Callable[[str], Interaction]] = {
+    **{f"field {name}": (lambda s, name=name: sent("/a", f"{name}: {s}")) for name in FIELD_NAMES},
+    "bearer": lambda s: sent("/a", f"Authorization: Bearer {s}"),
+    "token scheme": lambda s: sent("/a", f"Authorization: Token token={s}"),
+    "digest": lambda s: sent("/a", f'Authorization: Digest username="bob", realm="x", response="{s}"'),
+    "basic": lambda s: sent("/a", f"Authorization: Basic {b64('bob:' + s)}"),
+    "basic, token as user": lambda s: sent("/a", f"Authorization: Basic {b64(s + ':x-oauth-basic')}"),
+    "oauth 1": lambda s: sent("/a", f'Authorization: OAuth oauth_token="{percent(s)}", oauth_signature="abc%3D"'),
+    "sigv4": lambda s: sent("/a", f"Authorization: AWS4-HMAC-SHA256 Credential=A/20260101, Signature={s}"),
+    "authentication info": lambda s: got(b"", f'Authentication-Info: nextnonce="x", token="{s}"'),
+    "cookie": lambda s: sent("/a", f"Cookie: theme=dark; sid={percent(s)}"),
+    "set-cookie": lambda s: got(b"", f"Set-Cookie: sid={percent(s)}; Path=/; HttpOnly"),
+    "set-cookie of a redirect": lambda s: got(
+        b"", "Location: /home", f"Set-Cookie: session={percent(s)}; Path=/", status="302 Found"
+    ),
+    "query": lambda s: sent(f"/a?access_token={percent(s)}&x=1"),
+    "query with plus": lambda s: sent(f"/a?api_key={quote_plus(s)}&x=1"),
+    "signature of a query": lambda s: sent(f"/a?X-Amz-Signature={percent(s)}&x=1"),
+    "session token of a query": lambda s: sent(f"/b?X-Amz-Credential=A%2F20260101&X-Amz-Security-Token={percent(s)}"),
+    "URL in a query": lambda s: sent(f"/go?url={percent('https://b.example.com/?token=' + percent(s))}"),
+    "URL in a query, not encoded": lambda s: sent(f"/go?url=https://b.example.com/?token={percent(s)}"),
+    "location, query": lambda s: got(
+        b"", f"Location: https://app.example.com/cb?token={percent(s)}", status="302 Found"
+    ),
+    "location, fragment": lambda s: got(b"", f"Location: https://app.example.com/cb#access_token={percent(s)}&state=x"),
+    "link": lambda s: got(b"", f'Link: <https://api.example.com/a?page=2&access_token={percent(s)}>; rel="next"'),
+    "refresh": lambda s: got(b"", f"Refresh: 0; url=https://a.example.com/?token={percent(s)}"),
+    "content-location": lambda s: got(b"", f"Content-Location: /a?token={percent(s)}"),
+    "referer": lambda s: sent("/a", f"Referer: https://x.example.com/?session_id={percent(s)}"),
+    "userinfo": lambda s: sent(f"https://bob:{percent(s)}@api.example.com/a", method="GET"),
+    "userinfo in JSON": lambda s: got(js({"dsn": f"postgres://app:{percent(s)}@db:5432/x"}), JSON),
+    "slack path": lambda s: sent(f"/services/T0/B0/{percent(s)}", origin=Origin("https", "hooks.slack.com", 443)),
+    "telegram path": lambda s: sent(f"/bot12345:{percent(s)}/getMe", origin=Origin("https", "api.telegram.org", 443)),
+    "JSON": lambda s: sent("/a", JSON, body=js({"user": "bob", "password": s})),
+    "JSON in ASCII": lambda s: sent("/a", JSON, body=json.dumps({"password": s}).encode()),
+    "JSON without blanks": lambda s: sent("/a", JSON, body=json.dumps({"password": s}, separators=(",", ":")).encode()),
+    "JSON without a type": lambda s: sent("/a", body=js({"password": s})),
+    "JSON, nested": lambda s: got(js({"a": [{"b": {"client_secret": s}}]}), JSON),
+    "JSON, in a list": lambda s: got(js({"tokens": [{"refresh_token": s}, {"access_token": s}]}), JSON),
+    "JSON in a string": lambda s: got(js({"payload": json.dumps({"apiKey": s}, ensure_ascii=False)}), JSON),
+    "JSON in a string in a string": lambda s: got(js({"p": json.dumps({"i": json.dumps({"apiKey": s})})}), JSON),
+    "JSON in a form": lambda s: sent("/a", FORM, body=f"payload={quote_plus(json.dumps({'token': s}))}".encode()),
+    "JSON in lines": lambda s: got(
+        js({"id": 1}) + b"\n" + js({"secret": s}) + b"\n", "Content-Type: application/x-ndjson"
+    ),
+    "JSON, cut off": lambda s: track(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n" + js({"token": s})[:-2]),
+    "JSON, name and value": lambda s: got(js({"name": "api_key", "value": s}), JSON),
+    "JSON, echoed fields": lambda s: got(js({"headers": {"Authorization": f"Bearer {s}"}}), JSON),
+    "JSON, presigned URL": lambda s: got(
+        js({"u": f"https://b.s3.example.com/k?X-Amz-Signature={percent(s)}&e=1"}), JSON
+    ),
+    "device code": lambda s: got(js({"device_code": s, "expires_in": 1800}), JSON),
+    "form in JSON": lambda s: got(js({"body": "grant_type=password&password=" + quote_plus(s)}), JSON),
+    "form": lambda s: sent("/a", FORM, body=f"user=bob&password={quote_plus(s)}".encode()),
+    "form, first pair": lambda s: sent("/a", FORM, body=f"password={quote_plus(s)}".encode()),
+    "form that was received": lambda s: got(f"oauth_token=abc&oauth_token_secret={quote_plus(s)}".encode(), FORM),
+    "multipart": lambda s: sent(
+        "/a", MULTIPART, body=f'--B\r\nContent-Disposition: form-data; name="password"\r\n\r\n{s}\r\n--B--\r\n'.encode()
+    ),
+    "multipart, file": lambda s: sent(
+        "/a",
+        MULTIPART,
+        body=b'--B\r\nContent-Disposition: form-data; name="f"; filename="c.json"\r\n\r\n'
+        + js({"private_key": s})
+        + b"\r\n--B--\r\n",
+    ),
+    "XML": lambda s: sent("/a", "Content-Type: text/xml", body=f"<a><Password>{xml(s)}</Password></a>".encode()),
+    "SOAP": lambda s: sent(
+        "/a",
+        "Content-Type: application/soap+xml",
+        body=f'<s:Header><wsse:Password Type="x">{xml(s)}</wsse:Password></s:Header>'.encode(),
+    ),
+    "XML attribute": lambda s: got(f'<login user="bob" password="{xml(s)}"/>'.encode(), "Content-Type: text/xml"),
+    "XML CDATA": lambda s: got(f"<a><secret><![CDATA[{s}]]></secret></a>".encode(), "Content-Type: text/xml"),
+    "GraphQL variables": lambda s: sent("/a", JSON, body=js({"query": "mutation {}", "variables": {"password": s}})),
+    "GraphQL argument": lambda s: sent("/a", JSON, body=js({"query": f'mutation{{login(password:"{s}"){{id}}}}'})),
+    "HTML form": lambda s: got(
+        f'<form><input name="csrf_token" value="{xml(s)}"></form>'.encode(), "Content-Type: text/html"
+    ),
+    "HTML meta": lambda s: got(f'<meta name="csrf-token" content="{xml(s)}">'.encode(), "Content-Type: text/html"),
+    "script": lambda s: got(f"window.cfg = {{apiKey: '{s}', debug: true}};".encode(), "Content-Type: text/javascript"),
+    "settings": lambda s: got(f"DEBUG=1\nSECRET_KEY={s}\nX=2\n".encode(), "Content-Type: text/plain"),
+    "settings with quotes": lambda s: got(f'password = "{s}"\n'.encode(), "Content-Type: text/plain"),
+    "repr of Python": lambda s: got(repr({"password": s}).encode(), "Content-Type: text/plain"),
+    "gzip": lambda s: got(gzip.compress(js({"token": s})), JSON, "Content-Encoding: gzip"),
+    "gzip twice": lambda s: got(gzip.compress(gzip.compress(js({"token": s}))), JSON, "Content-Encoding: gzip, gzip"),
+    "gzip, chunked": lambda s: got(
+        chunks(gzip.compress(js({"token": s})), 7), JSON, "Content-Encoding: gzip", "Transfer-Encoding: chunked"
+    ),
+    "gzip, cut off": lambda s: track(
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(js({"token": s, "pad": "x" * 50}))[:-9]
+    ),
+    "gzip that no field tells": lambda s: got(
+        gzip.compress(js({"token": s})), "Content-Type: application/octet-stream"
+    ),
+    "gzip that is sent": lambda s: sent("/a", JSON, "Content-Encoding: gzip", body=gzip.compress(js({"password": s}))),
+    "deflate": lambda s: got(zlib.compress(js({"token": s})), JSON, "Content-Encoding: deflate"),
+    "br": lambda s: got(encoded(js({"token": s}), ["br"]), JSON, "Content-Encoding: br"),
+    "zstd": lambda s: got(encoded(js({"token": s}), ["zstd"]), JSON, "Content-Encoding: zstd"),
+    "chunk borders": lambda s: got(chunks(js({"token": s}), 3), JSON, "Transfer-Encoding: chunked"),
+    "chunk extensions": lambda s: got(
+        b"%x;a=b\r\n%b\r\n0\r\n\r\n" % (len(js({"token": s})), js({"token": s})), JSON, "Transfer-Encoding: chunked"
+    ),
+    "chunked upload": lambda s: sent("/a", JSON, "Transfer-Encoding: chunked", body=chunks(js({"password": s}), 5)),
+    "trailer": lambda s: got(f"2\r\nhi\r\n0\r\nX-Auth-Token: {s}\r\n\r\n".encode(), "Transfer-Encoding: chunked"),
+    "interim response": lambda s: track(
+        f"HTTP/1.1 103 Early Hints\r\nX-Api-Key: {s}\r\n\r\nHTTP/1.1 204 None\r\n\r\n".encode()
+    ),
+    "events, cut in pieces": lambda s: got(
+        b'data: {"access_token": "' + s.encode() + b'"}\n\n', "Content-Type: text/event-stream", pieces=9
+    ),
+    "events, cut in chunks": lambda s: got(
+        chunks(b'event: x\ndata: {"token": "' + s.encode() + b'"}\n\n', 11), "Transfer-Encoding: chunked", pieces=7
+    ),
+    "WebSocket": lambda s: track(SWITCH + frame(js({"type": "auth", "token": s}))),
+    "base64 of JSON in a field": lambda s: sent("/a", "X-Context: " + b64(js({"user": "bob", "token": s}))),
+    "base64 of JSON in JSON": lambda s: got(js({"context": b64(js({"user": "bob", "secret": s}))}), JSON),
+    "base64 of JSON in a query": lambda s: sent("/a?ctx=" + percent(b64(js({"user": "bobby", "api_key": s})))),
+    "claim of a JWT": lambda s: got(
+        js(
+            {
+                "doc": b64('{"alg":"none"}').rstrip("=")
+                + "."
+                + b64(js({"sub": "1", "client_secret": s})).rstrip("=")
+                + "."
+            }
+        ),
+        JSON,
+    ),
+    "CONNECT": lambda s: sent("api.example.com:443", "Proxy-Authorization: Basic " + b64("u:" + s), method="CONNECT"),
+    "command in a text": lambda s: got(
+        js({"run": f"curl -H 'Authorization: Bearer {s.replace(' ', '')}' https://x"}), JSON
+    ),
+    "response that is no HTTP": lambda s: track(f"NOT HTTP\r\nX-Api-Key: {s}\r\n\r\n".encode()),
+    "response with bare LF": lambda s: track(f"HTTP/1.1 200 OK\nX-Api-Key: {s}\nContent-Length: 0\n\n".encode()),
+    "folded field": lambda s: track(f"HTTP/1.1 200 OK\r\nX-Api-Key:\r\n {s}\r\nContent-Length: 0\r\n\r\n".encode()),
+    "head that breaks off": lambda s: track(f"HTTP/1.1 200 OK\r\nSet-Cookie: sid={percent(s)}".encode()),
+    "text of a failure": lambda s: failed(FailureKind.RESET, f"error at https://a/?token={percent(s)}"),
+    "details of a failure": lambda s: failed(FailureKind.TLS, "x", reason=f"proxy https://u:{percent(s)}@p/"),
+}
+
+
+def octets_to_read(interaction: Interaction) -> Iterator[bytes]:
+    """All that could be decoded of an interaction."""
+    octets = [yaml_format.dump_interaction(interaction), interaction.track.octets]
+    messages = [interaction.request, interaction.response]
+    octets += [part for one in messages if one is not None for part in (one.head_octets, one.body_octets, one.content)]
+    for each in octets:
+        yield each
+        if (start := each.find(b"\x1f\x8b\x08")) >= 0 and (plain := decoded(each[start:], ["gzip"])) is not None:
+            yield plain[0]
+        for run in re.finditer(rb"[A-Za-z0-9+/_-]{16,}", each):
+            text = run[0].translate(bytes.maketrans(b"-_", b"+/"))
+            yield base64.b64decode(text[: len(text) // 4 * 4])
+
+
+def spellings(secret: str) -> set[bytes]:
+    texts = {secret, percent(secret), quote_plus(secret), json.dumps(secret)[1:-1], xml(secret)}
+    return {text.encode() for text in texts}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_no_secret_is_left_in_its_place(place: str) -> None:
+    if place in ("br", "zstd"):
+        pytest.importorskip({"br": "brotli", "zstd": "backports.zstd"}[place], reason="the coding needs its library")
+    for name, secret in SECRETS.items():
+        redacted = Redactor().redact(PLACES[place](secret))
+        for octets in octets_to_read(redacted):
+            assert not any(spelling in octets for spelling in spellings(secret)), f"{name}: {octets[-200:]!r}"
+
+
+ORDINARY = [
+    pytest.param(got(b"password: must have 8 characters\ntoken: required\n", "Content-Type: text/plain"), id="prose"),
+    pytest.param(got(b"session: 2026-01-05T10:00Z\n", "Content-Type: text/plain"), id="date behind a name"),
+    pytest.param(got(b"const f = (token: string) => { type: 'text' };", "Content-Type: text/javascript"), id="script"),
+    pytest.param(got(b"<p>a: 'b'</p>", "Content-Type: text/html"), id="page"),
+    pytest.param(got(gzip.compress(js({"id": 7})), "Content-Type: application/gzip"), id="file under gzip"),
+    pytest.param(got(b"", 'WWW-Authenticate: Bearer realm="x", error="invalid_token"'), id="challenge"),
+    pytest.param(got(b"", 'Content-Disposition: attachment; filename="token.txt"'), id="file name"),
+    pytest.param(sent("/go?url=https://b.example.com/?page=2"), id="URL in a query"),
+    pytest.param(
+        got(js({"run": "curl -H 'Authorization: Bearer $TOKEN' https://x"}), JSON), id="variable in a command"
+    ),
+    pytest.param(
+        got(js({"run": "curl -H 'Authorization: Bearer <token>' https://x"}), JSON), id="example in a command"
+    ),
+]
+
+
+@pytest.mark.parametrize("interaction", ORDINARY)
+def test_ordinary_data_comes_back_octet_by_octet(interaction: Interaction) -> None:
+    assert Redactor().redact(interaction) is interaction
