@@ -68,7 +68,8 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
     - `also` names further cassettes that answer when this one does not; they are only read.
     - `test` is kept in the cassette's head.
     - `allow_missing` makes record mode "none" take a missing file for an empty cassette.
-    - `blob_threshold`: bodies of more octets get files of their own, in `blobs` beside the cassette; None: none does.
+    - `blob_threshold`: bodies of more octets get files of their own, in `blobs` beside the cassette; None: only those
+      of more than 4 MiB.
     - `everywhere` takes over from all blocks that are open, also in contexts that were copied before (of the event loop
       that a test runner keeps, say); the default is for this context, and for threads that have no cassette of theirs.
 

@@ -19,6 +19,8 @@ __all__ = ["BlobFolder", "blob_names", "blob_sizes", "reference_to"]
 
 FOLDER = "blobs"
 LARGEST_BLOB_OCTETS = 1 << 30
+# Beyond this a document could become too large to be read.
+LARGEST_SHOWN_OCTETS = 4 << 20
 
 _REFERENCE = re.compile(rb"\{blob: blobs/([0-9a-f]{64}), octets: ([0-9]{1,12})\}")
 
@@ -39,17 +41,21 @@ def reference_to(content: bytes) -> str:
 
 
 class BlobFolder:
-    """The folder `blobs` beside the cassette at `path`; bodies of more than `threshold` octets go there, None: none."""
+    """The folder `blobs` beside the cassette at `path`.
+
+    Bodies of more than `threshold` octets go there; None: only those that are too large for a document.
+    """
 
     def __init__(self, path: str, threshold: int | None, files: Files) -> None:
         self.path = os.path.join(os.path.dirname(path), FOLDER)
         self.made: set[str] = set()
         """Those that were not there before."""
-        self._threshold, self._files = threshold, files
+        self._threshold = min(threshold if threshold is not None else LARGEST_SHOWN_OCTETS, LARGEST_SHOWN_OCTETS)
+        self._files = files
 
     def put(self, content: bytes) -> str | None:
         """Keep a content if it is a large one, and give the reference to write instead. Raises OSError."""
-        if self._threshold is None or len(content) <= self._threshold:
+        if len(content) <= self._threshold:
             return None
         reference = reference_to(content)
         name = reference.rpartition("/")[2]

@@ -24,6 +24,9 @@ __all__ = ["MOST_SIZES", "BodyForm", "content_type", "fit", "put_together", "tak
 # A list of sizes is no longer than this in a document: a few octets of a hostile one must not become gigabytes.
 MOST_SIZES = 200_000
 
+# To take a layout off takes twenty times as much memory.
+LONGEST_LAID_OUT = 4 << 20
+
 # Text with line ends CRLF (multipart, mostly) is shown with LF.
 CRLF_LINES = "crlf"
 
@@ -110,8 +113,8 @@ def _decode(octets: bytes, fields: str) -> tuple[str | None, str | None]:
 def _show(text: str) -> tuple[str | None, str | None]:
     """Choose how to show text; no text if it is rather octets."""
     if is_safe(text):
-        laid_out = json_layout.lay_out(text)
-        return laid_out if laid_out is not None else (text, None)
+        laid_out = json_layout.lay_out(text) if len(text) <= LONGEST_LAID_OUT // 2 else None
+        return laid_out if laid_out is not None and len(laid_out[0]) <= LONGEST_LAID_OUT else (text, None)
     if "\r\n" in text:
         lines = text.replace("\r\n", "\n")
         if lines.replace("\n", "\r\n") == text and is_safe(lines):
@@ -149,6 +152,8 @@ def put_together(form: BodyForm) -> bytes:
         if form.form == CRLF_LINES:
             value = value.replace("\n", "\r\n")
         elif form.form is not None:
+            if len(value) > LONGEST_LAID_OUT:
+                raise ValueError(f"JSON of more than {LONGEST_LAID_OUT:,} characters is shown as it is")
             value = json_layout.undo(value, form.form)
         if form.charset is not None and CHARSETS.fullmatch(form.charset) is None:
             raise ValueError(f"the character set {form.charset!r} is not supported here")

@@ -107,6 +107,7 @@ class _Bucket:
             self._by_key[entry_key].entries.append(entry)
             if entry_key == key and not entry.plays and self._accepts(entry, request):
                 return entry
+            entry.release()  # most of a large cassette is looked at, and answers something else
         return self._repeated(request, key, repeat)
 
     def _repeated(self, request: Request, key: Hashable, repeat: str) -> Entry | None:

@@ -6,7 +6,6 @@ Both readers give the same values (text, bytes, numbers, lists, mappings by key)
 
 from __future__ import annotations
 
-import binascii
 import json
 import re
 from collections.abc import Callable, Iterable
@@ -27,12 +26,13 @@ from cassette_http.cassette.model import (
     TLSFacts,
     Track,
 )
-from cassette_http.cassette.scalars import PLAIN, PLAIN_IN_FLOW, SAFE_ASCII, UNSAFE, resolve
+from cassette_http.cassette.scalars import PLAIN, PLAIN_IN_FLOW, SAFE_ASCII, UNSAFE, octets_of, resolve
 from cassette_http.errors import CassetteFormatError
 from cassette_http.wire.messages import Fields
 
 __all__ = [
     "HEADER_KEYS",
+    "LARGEST_DOCUMENT_OCTETS",
     "REQUEST_LINE",
     "STATUS_LINE",
     "TIMESTAMP",
@@ -51,6 +51,8 @@ Values: TypeAlias = dict[str, Any]
 Fetch: TypeAlias = Callable[[str, int], bytes]
 
 FORMAT_VERSION = 1
+# Reading takes several times as much memory. Larger bodies lie in blobs.
+LARGEST_DOCUMENT_OCTETS = 16 << 20
 
 # The keys in canonical order. "failed" stands for "request" where no request was sent.
 INTERACTION_KEYS = (
@@ -66,6 +68,7 @@ BODY_TAGS = ("chunks", "coding", "charset", "body")
 REQUEST_TAGS = ("version", *BODY_TAGS)
 TRACK_TAGS = ("version", *BODY_TAGS, "pieces", "at", "sent", "ends")
 FAILURE_KEYS = ("kind", "errno", "text", "at", "details")
+MOST_LINES = 10_000  # of trailers, and of interim responses
 BLOB_KEYS = ("blob", "octets")
 REPEATS = ("fail", "last", "cycle")
 
@@ -95,6 +98,8 @@ def load_document(octets: bytes, path: str, line: int, fetch: Fetch | None = Non
     `fetch` gives the content of a body that lies elsewhere: it gets the reference and the number of octets, and raises
     ValueError. Raises CassetteFormatError.
     """
+    if len(octets) > LARGEST_DOCUMENT_OCTETS:
+        raise CassetteFormatError(path, line, f"the document has more than {LARGEST_DOCUMENT_OCTETS >> 20} MiB")
     values = _read_canonical(octets)
     if values is not None:
         try:
@@ -263,7 +268,7 @@ def _items(items: str) -> list[str] | None:
     at = 0
     while at < len(items):
         match = ITEM.match(items, at)
-        if match is None:
+        if match is None or len(texts) > MOST_LINES:
             return None
         indicator, chomping, block, lines, line = match.groups()
         if block is not None:
@@ -279,7 +284,7 @@ def _items(items: str) -> list[str] | None:
 
 def _octets_of(base64: str) -> bytes | None:
     try:
-        return binascii.a2b_base64(base64)
+        return octets_of(base64)
     except ValueError:
         return None
 
@@ -306,7 +311,7 @@ def _flow_value(text: str, at: int, depth: int) -> tuple[Any, int]:
         if not text.startswith('!!binary "', at):
             raise ValueError
         base64, end = STRINGS.raw_decode(text, at + 9)
-        return binascii.a2b_base64(base64), end
+        return octets_of(base64), end
     match = FLOW_SCALAR.match(text, at)
     if match is None:
         raise ValueError
@@ -322,6 +327,8 @@ def _flow_items(text: str, at: int, depth: int) -> tuple[Any, int]:
     items: list[Any] = []
     at += 1
     while text[at] != closer:
+        if len(items) > MOST_SIZES or len(mapping) > MOST_SIZES:
+            raise ValueError
         if is_mapping:
             match = None if text[at] == '"' else FLOW_SCALAR.match(text, at)
             key, at = STRINGS.raw_decode(text, at) if match is None else (match[0], match.end())
@@ -539,7 +546,10 @@ def _body(values: Values, whose: str, tags: Values, fields: str) -> tuple[bytes,
         raise Unfit(key, "must be text or !!binary")
     trailers: Fields = ()
     if f"{whose} trailers" in values:
-        lines = _text(values, f"{whose} trailers").split("\n")
+        text = _text(values, f"{whose} trailers")
+        if text.count("\n") > MOST_LINES:
+            raise Unfit(f"{whose} trailers", f"has more than {MOST_LINES:,} lines")
+        lines = text.split("\n")
         trailers = tuple([(name, value) for name, _, value in [line.partition(": ") for line in lines] if name])
     if not tags:
         if trailers:

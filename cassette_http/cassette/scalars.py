@@ -15,7 +15,7 @@ import re
 from json.encoder import encode_basestring
 from typing import Any
 
-__all__ = ["UNSAFE", "binary", "flow", "is_safe", "literal", "plain", "quoted", "resolve", "text_block"]
+__all__ = ["UNSAFE", "binary", "flow", "is_safe", "literal", "octets_of", "plain", "quoted", "resolve", "text_block"]
 
 # What a literal block may hold. YAML forbids C0 and C1 controls, DEL, surrogates and U+FFFE/U+FFFF (YAML 1.1 section
 # 4.1); CR, NEL, LS and PS are line breaks that parsers normalise to LF (section 4.2); a BOM may vanish.
@@ -100,6 +100,12 @@ def binary(octets: bytes, comment: str = "") -> str:
     lines = ["  " + binascii.b2a_base64(octets[at : at + step]).decode("ascii") for at in range(0, len(octets), step)]
     opening = f"!!binary |  # {comment}\n" if comment else "!!binary |\n"
     return opening + "".join(lines) if octets else '!!binary ""\n'
+
+
+def octets_of(base64: str) -> bytes:
+    """Read what `binary` writes. Raises ValueError if it is not base64, or not whole."""
+    text = base64.replace("\n", "").replace(" ", "").replace("\r", "").replace("\t", "")
+    return binascii.a2b_base64(text, strict_mode=True)
 
 
 def flow(value: Any) -> str:

@@ -25,12 +25,13 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, overload
 
 from cassette_http.cassette.model import Header, Interaction, TLSFacts
-from cassette_http.cassette.reading import Fetch, is_canonical_beginning, load_document
+from cassette_http.cassette.reading import LARGEST_DOCUMENT_OCTETS, Fetch, is_canonical_beginning, load_document
 from cassette_http.cassette.writing import dump_header, dump_interaction, dump_tls
 from cassette_http.errors import CassetteFormatError, CassetteWarning
 
 __all__ = [
     "BEGINNING",
+    "MOST_DOCUMENTS",
     "TERMINATOR",
     "Document",
     "Documents",
@@ -45,6 +46,9 @@ __all__ = [
 ]
 
 TERMINATOR = b"---\n"
+
+# More would take long to find, and longer to look through.
+MOST_DOCUMENTS = 100_000
 
 # How a file begins that we wrote.
 BEGINNING = b"cassette: 1\n"
@@ -118,7 +122,7 @@ REQUEST = re.compile(rb"request: ([A-Za-z][!-~]* [!->@-~]+)(?:\?[!-~]*)?\n")
 # A boundary with its line end, if it is as we write it; then also what REQUEST finds behind it.
 USUAL_BOUNDARY = re.compile(rb"\n---(?:\n(?=" + REQUEST.pattern + rb"|))?")
 BOUNDARY = re.compile(rb"^---(?=[ \t\r\n]|\Z)[ \t]*\r?\n?", re.MULTILINE)
-NOTHING = re.compile(rb"(?:[ \t]*(?:#[^\n]*)?(?:\r?\n|\Z)|%[^\n]*\n)*\Z")
+NOTHING = re.compile(rb"(?:[ \t\r\n]++|#[^\n]*+|%[^\n]*+\n)*+\Z")
 
 
 def scan(data: bytes, path: str) -> Documents:
@@ -128,6 +132,8 @@ def scan(data: bytes, path: str) -> Documents:
     if the file is no cassette.
     """
     _refuse_foreign(data, path)
+    if data.count(b"\n---") > MOST_DOCUMENTS:
+        raise CassetteFormatError(path, None, f"has more than {MOST_DOCUMENTS:,} documents; record less into one file")
     documents = _split(data)
     if not documents:
         return documents
@@ -196,6 +202,8 @@ def _is_torn(octets: bytes) -> bool:
     That cannot be seen from a canonical one: the next lines may be missing. Others are hand-made, and whole if they can
     be parsed.
     """
+    if len(octets) > LARGEST_DOCUMENT_OCTETS:
+        return False  # we write none of this size
     if not octets.endswith(b"\n") or is_canonical_beginning(octets):
         return True
     try:

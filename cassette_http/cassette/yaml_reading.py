@@ -6,19 +6,18 @@ nesting, hang on merges and run code on tags. Imported only when a document need
 
 from __future__ import annotations
 
-import binascii
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import yaml
 
-from cassette_http.cassette.scalars import resolve
+from cassette_http.cassette.scalars import octets_of, resolve
 
 __all__ = ["CORE_TAG", "DEEPEST", "MOST_NODES", "Mapping", "UnreadableYAML", "read_mapping", "yaml_events"]
 
 DEEPEST = 16
-MOST_NODES = 1_000_000
+MOST_NODES = 100_000
 
 CORE_TAG = "tag:yaml.org,2002:"
 CORE_TAGS = {CORE_TAG + name for name in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp", "binary")}
@@ -64,7 +63,9 @@ def yaml_events(octets: bytes) -> Iterator[Callable[[], Any]]:
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
         problem = " ".join(str(part) for part in (exc.context, exc.problem) if part)
-        raise UnreadableYAML(mark.line if mark is not None else 0, f"this is not YAML: {problem}") from exc
+        # What is missing at the end is told of a line that does not exist.
+        line = min(mark.line, octets.count(b"\n")) if mark is not None else 0
+        raise UnreadableYAML(line, f"this is not YAML: {problem}") from exc
     except yaml.YAMLError as exc:
         reason = getattr(exc, "reason", None) or str(exc)
         line = octets.count(b"\n", 0, getattr(exc, "position", 0) or 0)
@@ -141,7 +142,7 @@ class _Builder:
             return resolve(text) if event.implicit[0] and depth > 2 else text
         if event.tag == CORE_TAG + "binary":
             try:
-                return binascii.a2b_base64(text.encode("ascii"))
+                return octets_of(text)
             except ValueError as exc:
                 raise UnreadableYAML(event.start_mark.line, f"this is not base64: {exc}") from exc
         return text if event.tag == CORE_TAG + "str" or depth <= 2 else resolve(text)
