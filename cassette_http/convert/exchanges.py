@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import binascii
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -148,6 +147,3 @@ def _form_value(value: Any, line: int | None) -> str | bytes:
     if isinstance(value, bytes):
         return value
     return _field_text(value, line)
-
-
-Reader = Callable[[Table], Exchange]

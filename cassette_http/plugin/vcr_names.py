@@ -8,6 +8,7 @@ It is there only if no plugin is that owns these names. Tests find their cassett
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -60,6 +61,7 @@ MARKERS = (
 
 # What pytest-recording replaces in file names.
 UNSAFE = re.compile(r"[<>?%*:|\"'/\\]")
+MAX_NAME_CHARACTERS = 255
 
 
 # ---------------------------------------------------------------------- configuration
@@ -312,10 +314,11 @@ def _path(request: pytest.FixtureRequest, merged: dict[str, Any], folder: str) -
             return str(transform(name))
         return name if name.endswith(suffix) else name + suffix
 
-    names = [request.getfixturevalue("default_cassette_name"), request.getfixturevalue("vcr_cassette_name")]
+    given = (request.getfixturevalue("default_cassette_name"), request.getfixturevalue("vcr_cassette_name"))
+    names = [shortened(name, suffix) for name in given]
     if _line_of_pytest_vcr(request.config):
         names.reverse()
-    places = [Path(folder, file_name(shortened(name, suffix))) for name in names]
+    places = [Path(folder, file_name(name)) for name in names]
     beside = request.path.parent / "cassettes"
     if Path(folder) == beside / request.path.stem:
         places += [beside / file_name(name) for name in names]
@@ -326,10 +329,5 @@ def shortened(name: str, suffix: str) -> str:
     """Make a name fit into a file system as pytest-recording does."""
     if len(name) + len(suffix) <= MAX_NAME_CHARACTERS:
         return name
-    import hashlib
-
     digest = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
     return f"{name[: MAX_NAME_CHARACTERS - len(suffix) - len(digest) - 3]}...{digest}"
-
-
-MAX_NAME_CHARACTERS = 255
