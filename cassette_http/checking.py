@@ -14,7 +14,9 @@ from cassette_http.cassette.files import Files
 from cassette_http.cassette.model import Interaction
 from cassette_http.cassette.redaction import Redactor, next_number
 from cassette_http.cassette.store import Store
-from cassette_http.cassette.yaml_format import BEGINNING, Document, Documents
+from cassette_http.cassette.yaml_format import BEGINNING, Document, Documents, looks_foreign
+from cassette_http.convert.formats import read_foreign
+from cassette_http.converting import find_foreign
 from cassette_http.errors import CassetteFormatError, CassetteNotFound
 
 __all__ = ["Finding", "check_paths", "find_cassettes", "find_orphans", "redact_files"]
@@ -63,11 +65,31 @@ def check_paths(paths: Iterable[str | os.PathLike[str]], redactor: Redactor | No
     `redactor` brings rules of the user. Raises CassetteNotFound, CassetteFormatError.
     """
     findings: list[Finding] = []
-    for path in find_cassettes(paths):
-        for document, old, new in _redacted(Store(path), redactor, reference_to):
+    named = list(paths)
+    others = [source for path in named if os.path.isdir(path) for source, _ in find_foreign(path)]
+    for path in dict.fromkeys([*find_cassettes(named), *others]):
+        store = Store(path)
+        if path in others or looks_foreign(store.read()):
+            findings += _findings_of_others(store, redactor)
+            continue
+        for document, old, new in _redacted(store, redactor, reference_to):
             if new != old:
                 findings += _findings(document, old, new, str(path))
     return findings
+
+
+def _findings_of_others(store: Store, redactor: Redactor | None) -> Iterator[Finding]:
+    """Find secrets in a cassette of another recorder; the lines are those in which its interactions begin."""
+    foreign = read_foreign(store.read(), str(store.path))
+    redactor = redactor or Redactor()
+    for interaction in foreign.interactions:
+        redactor.redact(interaction)
+    for interaction, line in zip(foreign.interactions, foreign.lines, strict=True):
+        old, new = map(yaml_format.dump_interaction, (interaction, redactor.redact(interaction)))
+        before = set(old.decode().splitlines())
+        for text in new.decode().splitlines():
+            if text not in before and not text.lstrip().startswith("Content-Length:"):
+                yield Finding(str(store.path), line or 1, _shown(text))
 
 
 def redact_files(paths: Iterable[str | os.PathLike[str]], redactor: Redactor | None = None) -> dict[Path, int]:
@@ -159,7 +181,11 @@ def _findings(document: Document, old: bytes, new: bytes, path: str) -> Iterator
             continue
         # The file may be edited by hand; the line is looked up in it as far as possible.
         at = lines.index(was) if was in lines else min(number, max(len(lines) - 1, 0))
-        text = is_now.strip()
-        yield Finding(path, document.line + at, text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…")
+        yield Finding(path, document.line + at, _shown(is_now))
         if not is_same_shape:
             return
+
+
+def _shown(line: str) -> str:
+    text = line.strip()
+    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"

@@ -93,7 +93,11 @@ def _check(options: argparse.Namespace) -> int:
         print(f"{orphan}: no cassette beside it needs this file; it may be deleted", file=sys.stderr)
     if not findings:
         return 0
-    print(f"secrets in {len(findings)} lines; to take them out: cassette-http redact FILE...", file=sys.stderr)
+    print(
+        f"secrets in {len(findings)} lines; to take them out: cassette-http redact FILE... "
+        "(of other recorders: cassette-http convert FILE...)",
+        file=sys.stderr,
+    )
     return EXIT_SECRETS
 
 

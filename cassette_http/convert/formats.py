@@ -26,7 +26,7 @@ class Format:
     lacks: str = ""
 
 
-# By the words of the command line; `recognise` tells those with equal keys apart.
+# By the words of the command line; `_recognise` tells those with equal keys apart.
 FORMATS = {
     "vcr": Format("VCR.py", ("interactions",), vcr.read_exchange),
     "cassetter": Format("cassetter", ("interactions",), cassetter.read_exchange),
@@ -50,10 +50,14 @@ class Change:
 
 @dataclass(frozen=True)
 class Foreign:
-    """A cassette of another recorder: its interactions, and what could not be kept as it was."""
+    """A cassette of another recorder: its interactions, and what could not be kept as it was.
+
+    `lines` say where in the file each interaction begins, from 1; None if that is not known (JSON).
+    """
 
     format: Format
     interactions: tuple[Interaction, ...]
+    lines: tuple[int | None, ...]
     changes: tuple[Change, ...]
 
 
@@ -75,6 +79,7 @@ def read_foreign(data: bytes, path: str, name: str | None = None) -> Foreign:
     except Unreadable as exc:
         raise CassetteFormatError(path, exc.line, exc.reason) from exc.__cause__
     interactions: list[Interaction] = []
+    lines: list[int | None] = []
     changes: list[Change] = []
     for number, entry in enumerate(entries, 1):
         try:
@@ -90,25 +95,28 @@ def read_foreign(data: bytes, path: str, name: str | None = None) -> Foreign:
             raise CassetteFormatError(path, line, f"interaction {number} of {format_.title}: {exc.reason}") from exc
         else:
             interactions.append(rebuilt.interaction)
+            lines.append(entry.line)
             changes += [Change(number, text) for text in rebuilt.changes]
-    return Foreign(format_, tuple(interactions), (*changes, *_lost(tree, format_)))
+    return Foreign(format_, tuple(interactions), tuple(lines), (*changes, *_lost(tree, format_)))
 
 
 def _recognise(tree: Table) -> Format:
-    for format_ in FORMATS.values():
-        value: Any = tree
-        for key in format_.keys:
-            value = value.get(key) if isinstance(value, Table) else None
-        if not isinstance(value, list):
-            continue
-        if format_.title == "VCR.py" and _is_of_cassetter(tree, value):
-            continue
-        return format_
+    for name, format_ in FORMATS.items():
+        entries = _list_at(tree, format_.keys)
+        if entries is not None:
+            return FORMATS["cassetter"] if name == "vcr" and _is_of_cassetter(tree, entries) else format_
     raise Unreadable(1, "this is no cassette of a recorder that is known here")
 
 
+def _list_at(tree: Table, keys: tuple[str, ...]) -> list[Any] | None:
+    value: Any = tree
+    for key in keys:
+        value = value.get(key) if isinstance(value, Table) else None
+    return value if isinstance(value, list) else None
+
+
 def _is_of_cassetter(tree: Table, entries: list[Any]) -> bool:
-    """Its responses have a plain number as their status, and their bodies a type."""
+    """Tell by the status of its responses, which is a plain number, or by what VCR.py does not have at all."""
     if "grpc_interactions" in tree or "ws_interactions" in tree:
         return True
     first = entries[0].get("response") if entries and isinstance(entries[0], Table) else None
@@ -116,14 +124,11 @@ def _is_of_cassetter(tree: Table, entries: list[Any]) -> bool:
 
 
 def _entries(tree: Table, format_: Format) -> list[Any]:
-    value: Any = tree
-    for key in format_.keys:
-        value = value.get(key) if isinstance(value, Table) else None
-    if isinstance(value, list):
-        return value
-    if value is None and format_.title == "cassetter":
-        return []
-    raise Unreadable(tree.line, f"a cassette of {format_.title} has a list {'.'.join(format_.keys)!r}; this has none")
+    entries = _list_at(tree, format_.keys)
+    if entries is None:
+        keys = ".".join(format_.keys)
+        raise Unreadable(tree.line, f"a cassette of {format_.title} has a list {keys!r}; this has none")
+    return entries
 
 
 def _lost(tree: Table, format_: Format) -> list[Change]:

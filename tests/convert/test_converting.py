@@ -112,6 +112,24 @@ def test_recording_that_fails_leaves_the_foreign_file(path: Path) -> None:
     assert [one.name for one in path.parent.iterdir()] == ["old.yaml"]
 
 
+# ---------------------------------------------------------------------- secrets
+
+
+def test_check_finds_secrets_in_foreign_cassettes(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (path.parent / "clean.yaml").write_bytes(vcr_yaml())
+    for source in (path.parent, path):
+        assert main(["check", str(source)]) == 4
+        output = capsys.readouterr()
+        assert output.out == (
+            f"{path}:2: request: GET http://old.test/?access_token={{{{secret:1}}}}\n"
+            f"{path}:2: Authorization: Bearer {{{{secret:1}}}}\n"
+        )
+        assert "cassette-http convert FILE" in output.err
+    assert path.read_bytes() == OLD
+    assert main(["convert", str(path)]) == 0
+    assert main(["check", str(path.parent)]) == 0
+
+
 # ---------------------------------------------------------------------- the command
 
 

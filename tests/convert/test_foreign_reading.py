@@ -121,9 +121,7 @@ def test_format_that_does_not_exist_is_refused() -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_format_that_was_named_is_the_one_that_is_read(name: str) -> None:
     with pytest.raises(CassetteFormatError, match=f"a cassette of {FORMATS[name].title} has a list"):
-        read_foreign(b"others: []\n", "old.yaml", name) if name != "cassetter" else read_foreign(
-            b"interactions: 7\n", "old.yaml", name
-        )
+        read_foreign(b"others: []\n", "old.yaml", name)
 
 
 # ---------------------------------------------------------------------- what is read
@@ -358,3 +356,33 @@ def test_archive_of_a_browser_is_read() -> None:
         (5, "left out: a request that got no answer"),
         (6, "left out: an answer whose content is not in the archive"),
     ]
+
+
+# ---------------------------------------------------------------------- others
+
+
+def test_exchanges_that_are_not_over_http_are_told() -> None:
+    data = (RECORDED / "cassetter_httpx.yaml").read_bytes() + (
+        b"grpc_interactions:\n- request: {method: /a.B/C}\nws_interactions:\n- uri: ws://a.test/\n- uri: ws://b.test/\n"
+    )
+    foreign = read_foreign(data, "old.yaml")
+    assert (foreign.format.title, len(foreign.interactions)) == ("cassetter", 19)
+    assert [(change.number, change.text, change.is_loss) for change in foreign.changes] == [
+        (1, "left out: an exchange over gRPC", True),
+        (1, "left out: an exchange over WebSocket", True),
+        (2, "left out: an exchange over WebSocket", True),
+    ]
+
+
+def test_cassettes_of_ruby_are_read() -> None:
+    data = (
+        b"---\nhttp_interactions:\n- request:\n    method: get\n    uri: http://a.test/data\n"
+        b"    body: {encoding: US-ASCII, string: ''}\n    headers: {Accept: ['*/*']}\n"
+        b"  response:\n    status: {code: 200, message: OK}\n    headers: {Content-Length: ['4']}\n"
+        b"    body: {encoding: ISO-8859-1, string: 'caf\xc3\xa9'}\n    http_version: '1.1'\n"
+        b"  recorded_at: Tue, 01 Nov 2011 04:58:44 GMT\nrecorded_with: VCR 2.0.0\n"
+    )
+    interaction = only(data)
+    assert interaction.request is not None
+    assert interaction.request.head_octets == b"GET /data HTTP/1.1\r\nHost: a.test\r\nAccept: */*\r\n\r\n"
+    assert interaction.track.octets == b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ncaf\xe9"
