@@ -256,7 +256,8 @@ def _sendto(original: Any, self: socket.socket, *args: Any) -> Any:
 def _judged_by_name(kind: Kind, original: Any, sock: socket.socket, address: Any, *args: Any) -> Any:
     """Judge a connect to a name before it is looked up; one to an address is judged by the audit hook."""
     host, port = _of_address((sock, address))
-    if not isinstance(host, str) or address_of(host) is not None or _is_for_cassette():
+    is_played = kind is Kind.CONNECT and _is_for_cassette()
+    if not isinstance(host, str) or address_of(host) is not None or is_played:
         return original(sock, *args)
     _judge(kind, host, port)
     _state.is_resting = True

@@ -256,8 +256,9 @@ def test_recording_is_let_through_and_counted(monkeypatch: pytest.MonkeyPatch, t
         with use_cassette(tmp_path / "users.yaml", "once"):
             assert socket.getaddrinfo(HOST, 443)
             assert connect(ADDRESS) != 0
-            with pytest.raises(NetworkBlocked):
-                datagram(ADDRESS)
+            for host in (ADDRESS, "other.example.test"):
+                with pytest.raises(NetworkBlocked):
+                    datagram(host)
         with pytest.raises(NetworkBlocked):
             connect(ADDRESS)
     assert guard.count(Kind.CONNECT, Outcome.RECORDED) == guard.count(Kind.LOOK_UP, Outcome.RECORDED) == 1
