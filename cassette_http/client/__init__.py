@@ -27,6 +27,7 @@ from cassette_http.client.errors import (
     error,
 )
 from cassette_http.client.response import HTTPResponse, InterimResponse
+from cassette_http.client.status_names import *  # noqa: F403 - OK, NOT_FOUND, ...
 
 __all__ = [
     "BadStatusLine",
@@ -57,7 +58,7 @@ HTTP_PORT = constants.HTTP_PORT
 HTTPS_PORT = constants.HTTPS_PORT
 HTTPMessage = message.HTTPMessage
 parse_headers = message.parse_headers
-# OK, NOT_FOUND, ...
+# A newer Python may have more names than we do.
 globals().update(constants.STATUS_NAMES)
 
 # Private names that programs and the standard library use. The limit is read here at every response.

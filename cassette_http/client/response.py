@@ -85,6 +85,11 @@ class HTTPResponse(io.BufferedIOBase):
         "will_close",
     )
 
+    if TYPE_CHECKING:
+        # Type checkers ask it of what goes into `io.TextIOWrapper`. No response has one, there as here.
+        @property
+        def name(self) -> Any: ...
+
     chunked: bool
     # The octets of content that are still missing; None if nobody knows, as for chunked content.
     length: int | None
@@ -280,7 +285,7 @@ class HTTPResponse(io.BufferedIOBase):
         if source is None:
             return self._ended()
         if self.chunked:
-            line = super().readline(limit)
+            line = self._readline_chunked(limit)
         else:
             wanted = limit if self.length is None else self._clip(limit)
             line = source.readline(wanted)
@@ -383,6 +388,17 @@ class HTTPResponse(io.BufferedIOBase):
         except IncompleteRead as error:
             raise IncompleteRead(bytes(view[:done])) from error
         return done
+
+    def _readline_chunked(self, limit: int) -> bytes:
+        # That of `io.IOBase` goes beyond a limit if the line is cut into chunks.
+        pieces: list[bytes] = []
+        while limit and (shown := self.peek()):
+            count = shown.find(b"\n") + 1 or len(shown)
+            pieces.append(self.read(count if limit < 0 else min(count, limit)))
+            if pieces[-1].endswith(b"\n"):
+                break
+            limit -= len(pieces[-1]) if limit > 0 else 0
+        return b"".join(pieces)
 
     def _read1_chunked(self, n: int) -> bytes:
         missing = self._chunk_left() if n else 0

@@ -7,11 +7,13 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from typing import Any
 
 import pytest
 
 from cassette_http import client
+from cassette_http.client import status_names
 from cassette_http.transport import live
 from tests.client.conftest import LIMIT_S, answering
 from tests.peer import Connection, Peer, keep_alive, response
@@ -479,3 +481,9 @@ def test_limit_of_fields_is_an_argument_of_both_and_an_attribute(kind: type[clie
     connection.set_tunnel("a.example")
     with pytest.raises(client.HTTPException, match="got more than 1 headers"):
         connection.connect()
+
+
+def test_every_name_of_a_status_code_is_there_and_known_to_type_checkers() -> None:
+    for name, status in HTTPStatus.__members__.items():
+        assert getattr(client, name) is status
+        assert getattr(status_names, name) is status

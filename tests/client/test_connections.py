@@ -125,6 +125,28 @@ def test_unasked_octets_that_come_later_close_the_connection(peer: Callable[...,
     connection.close()
 
 
+@pytest.mark.parametrize("is_shared", [False, True], ids=["own socket", "socket that the program holds, too"])
+def test_unasked_octets_in_the_same_tls_record_never_answer_the_next_request(
+    peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, is_shared: bool
+) -> None:
+    """What TLS has decrypted, and nobody has read, does not show on the socket."""
+
+    def script(connection: Connection) -> None:
+        connection.read_request()
+        # A file reads the first half of it.
+        connection.send(response(b"real"), response(b"x" * 12000))
+        connection.wait_closed()
+
+    server = peer(script, tls=server_tls)
+    connection = client.HTTPSConnection("localhost", server.port, timeout=LIMIT_S, context=client_tls)
+    if is_shared:
+        connection.connect()
+        assert connection.sock.fileno() >= 0
+    assert [get(connection), get(connection)] == [b"real", b"real"]
+    assert server.connections == 2
+    connection.close()
+
+
 def test_a_response_closed_unread_takes_its_connection_with_it(peer: Callable[..., Peer]) -> None:
     server = peer(answering(response(b"secret of the first request"), response(b"never seen"), then_close=False))
     connection = client.HTTPConnection(server.host, server.port, timeout=LIMIT_S)

@@ -28,7 +28,7 @@ class Memory:
         pass
 
     def makefile(self, mode: str) -> Any:
-        return io.BufferedReader(io.BytesIO(self.answer))  # type: ignore[arg-type]
+        return io.BufferedReader(io.BytesIO(self.answer))
 
     def close(self) -> None:
         pass
@@ -47,11 +47,42 @@ class Pieces(Memory):
         self.at += len(piece)
         return len(piece)
 
+    def makefile(self, mode: str) -> Any:
+        return io.BufferedReader(io.BytesIO(self.answer[self.at :]))
+
+
+class Turns(Pieces):
+    """One answer after the other, each when it was asked for."""
+
+    def __init__(self, *answers: bytes) -> None:
+        super().__init__()
+        self.answers, self.has_ended = list(answers), False
+
+    def connect(self, *address: Any) -> Turns:
+        self.has_ended = False
+        return self
+
+    def recv_into(self, buffer: Any, count: int = 0) -> int:
+        count = super().recv_into(buffer, count)
+        self.has_ended = not count
+        return count
+
+    def sendall(self, data: Any) -> None:
+        super().sendall(data)
+        self.answer, self.at = self.answers.pop(0), 0
+
 
 def outcome(module: Any, stream: Any, method: str) -> tuple[Any, ...]:
     """All that a program can tell about the response."""
     connection = module.HTTPConnection("example.com")
     connection._create_connection = stream.connect
+    try:
+        return exchange(connection, method)
+    finally:
+        connection.close()
+
+
+def exchange(connection: Any, method: str) -> tuple[Any, ...]:
     try:
         connection.request(method, "/")
         response = connection.getresponse()
@@ -65,7 +96,6 @@ def outcome(module: Any, stream: Any, method: str) -> tuple[Any, ...]:
         return *head, *facts, type(error), error.args, getattr(error, "partial", None)
     finally:
         response.close()
-        connection.close()
     return *head, *facts, content
 
 
@@ -106,6 +136,108 @@ def test_responses_are_the_same_however_they_arrive(answer: bytes, method: str) 
     expected = outcome(client, Memory(answer), method)
     for size in (1 << 20, 1, 7):
         assert outcome(client, Pieces(answer, size), method) == expected
+
+
+@given(st.lists(answers(), min_size=2, max_size=4), st.data())
+@example(
+    [b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcde"], None
+)
+@example(
+    [b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", b"HTTP/1.1 200 OK\r\ncontent-length:5\r\n\r\nabcde"], None
+)
+@example([b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"] * 3, None)
+def test_what_was_answered_before_changes_nothing(several: list[bytes], data: Any) -> None:
+    """A connection remembers heads; each response is the same as it would be without any before it."""
+    if data is not None:
+        # The same again, but for a line.
+        lines = several[0].split(b"\n")
+        lines[data.draw(st.integers(0, len(lines) - 1))] = data.draw(FIELD_LINES) + b"\r"
+        several += [several[0], b"\n".join(lines)]
+    methods = [data.draw(st.sampled_from(["GET", "GET", "HEAD"])) for _ in several] if data else ["GET"] * len(several)
+    connection = client.HTTPConnection("example.com")
+    stream = Turns(*several)
+    connection._create_connection = stream.connect
+    for answer, method in zip(several, methods, strict=True):
+        seen = exchange(connection, method)
+        assert seen == outcome(client, Memory(answer), method)
+        if isinstance(seen[0], type) or stream.has_ended:
+            connection.close()
+    connection.close()
+
+
+READS = st.one_of(
+    st.tuples(st.sampled_from(["read", "readinto"]), st.integers(0, 12)),
+    st.tuples(st.just("readline"), st.integers(-1, 6)),
+    st.tuples(st.sampled_from(["chunk_left", "peek", "read1"]), st.just(0)),
+)
+
+
+def step(response: Any, way: str, count: int) -> Any:
+    if way == "readinto":
+        buffer = bytearray(count)
+        return bytes(buffer[: response.readinto(buffer)])
+    if way == "chunk_left":
+        return response.chunk_left
+    if way == "peek":
+        return response.peek()[:1]
+    if way == "read1":
+        return response.read1(3)
+    return getattr(response, way)(count)
+
+
+def story(stream: Any, reads: list[tuple[str, int]], then: str) -> list[Any]:
+    """What a program gets that reads content in pieces, and then the rest in one of some ways."""
+    connection = client.HTTPConnection("example.com")
+    connection._create_connection = stream.connect
+    connection.request("GET", "/")
+    response = connection.getresponse()
+    found: list[Any] = []
+    try:
+        for way, count in reads:
+            found += [step(response, way, count), response.length, response.isclosed()]
+        if then == "fp":
+            # The octets of the stream that come next, not those of the content.
+            found.append(response.fp and response.fp.read())
+        elif then == "close":
+            response.close()
+            found.append(response._is_drained)
+        elif then == "lines":
+            found += list(response)
+        else:
+            found += [response.read(), response.trailers.items()]
+    except Exception as error:
+        found += [type(error), error.args, getattr(error, "partial", None)]
+    finally:
+        response.close()
+        connection.close()
+    return found
+
+
+LINES = st.lists(st.sampled_from([b"a", b"bc", b"\n", b"def\n", b"0\r\n"]), max_size=12).map(b"".join)
+
+
+@given(
+    st.lists(LINES.filter(bool), max_size=6),
+    st.sampled_from([b"", b"0\r\n\r\n", b"0\r\nT: u\r\n\r\n", b"0\r\n", b"zz\r\n", b"5\r\nab", b"0\r\n\r\nsurplus\n"]),
+    st.sampled_from(["chunked", "length", "close"]),
+    st.lists(READS, max_size=8),
+    st.sampled_from(["read", "lines", "fp", "close"]),
+)
+def test_content_read_ahead_is_content_read_piece_by_piece(
+    chunks: list[bytes], end: bytes, framing: str, reads: list[tuple[str, int]], then: str
+) -> None:
+    if framing == "chunked":
+        head, body = b"Transfer-Encoding: chunked", b"".join(b"%x\r\n%b\r\n" % (len(one), one) for one in chunks) + end
+    else:
+        body = b"".join(chunks)
+        head = b"Content-Length: %d" % len(body) if framing == "length" else b"A: b"
+        body += end if framing == "length" else b""
+    answer = b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n" + body
+    expected = story(Memory(answer), reads, then)
+    assert story(Pieces(answer), reads, then) == expected
+    if not {way for way, _ in reads} & {"peek", "read1"}:
+        for size in (1, 40):
+            assert story(Pieces(answer, size), reads, then) == expected
 
 
 ORDINARY_FIELDS = st.sampled_from([b"A: b", b"B:  c \t", b"X: \x80\xff", b"Date: Mon", b"Connection: keep-alive"])

@@ -279,3 +279,16 @@ def test_put_of_text(connect: Any) -> None:
     connection.request("PUT", "/file", "***filecontents***")
     answered = connection.getresponse()
     assert (answered.status, answered.read()) == (200, b"***filecontents***")
+
+
+def test_a_line_is_no_longer_than_its_limit_wherever_chunks_end(connect: Any) -> None:
+    """`io.IOBase.readline`, and with it `http.client`, goes beyond it."""
+    connection = connect(answering(OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n4\r\ncd\ne\r\n0\r\n\r\n"))
+    connection.request("GET", "/")
+    answer = connection.getresponse()
+    assert [answer.readline(3), answer.readline(3), answer.readline(3), answer.readline(3)] == [
+        b"abc",
+        b"d\n",
+        b"e",
+        b"",
+    ]

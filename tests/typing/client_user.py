@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import socket
 import ssl
+import sys
 from array import array
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -116,8 +117,7 @@ def responses(connection: HTTPConnection) -> bytes:
     assert_type(response.peek(1), bytes)
     assert_type(response.readline(), bytes)
     assert_type(response.readlines(), list[bytes])
-    # mypy asks for a `name`, which only real files have.
-    lines = io.TextIOWrapper(response, "utf-8").readlines()  # type: ignore[type-var]
+    lines = io.TextIOWrapper(response, "utf-8").readlines()
     for line in response:
         assert_type(line, bytes)
     with response as entered:
@@ -170,6 +170,10 @@ class Response(HTTPResponse):
 def names() -> None:
     phrase: str = client.responses[HTTPStatus.NOT_FOUND]
     print(phrase, client.HTTP_PORT, client.HTTPS_PORT)
+    status: HTTPStatus = client.NOT_FOUND
+    print(status.phrase, client.OK == 200, client.IM_A_TEAPOT, client.EARLY_HINTS.value)
+    if sys.version_info >= (3, 13):
+        print(client.CONTENT_TOO_LARGE.description)
     message = client.parse_headers(io.BytesIO(b"A: b\r\n\r\n"))
     assert_type(message, client.HTTPMessage)
     assert_type(client.parse_headers(io.BytesIO(b""), _class=Message), Message)
