@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 try:
@@ -82,7 +83,7 @@ class Files:
         return os.stat(path)
 
     def chmod(self, path: str, mode: int) -> None:
-        os.chmod(path, mode)
+        _again(os.chmod, path, mode)
 
     def rename(self, source: str, target: str) -> None:
         _again(os.replace, source, target)
@@ -115,7 +116,8 @@ class Files:
 
     def unlock(self, fd: int) -> None:
         if fcntl is not None:
-            fcntl.flock(fd, fcntl.LOCK_UN)
+            with suppress(OSError):  # closing the descriptor frees it as well
+                _again(fcntl.flock, fd, fcntl.LOCK_UN)
 
 
 def _again(call: Callable[..., _Result], *arguments: Any) -> _Result:

@@ -424,7 +424,7 @@ class Store:
         folder = os.path.dirname(self._target)
         for name in os.listdir(folder) if unneeded else ():
             # Also one that another process is about to put into place may name them.
-            with contextlib.suppress(OSError):
+            try:
                 path = os.path.join(folder, name)
                 status = self._files.stat(path)
                 if stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST_CASSETTE_OCTETS:
@@ -433,6 +433,10 @@ class Store:
                         unneeded -= blob_names(self._files.read_all(fd, status.st_size))
                     finally:
                         self._files.close(fd)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                return  # what cannot be read may need them
         self.blobs.remove(unneeded)
 
     def _remove_new(self) -> None:
