@@ -116,17 +116,18 @@ def convert_file(source: Path, target: Path, name: str | None = None) -> Convert
         raise CassetteFormatError(str(source), 1, "this is a cassette of ours already; it stays as it is")
     foreign = read_foreign(data, str(source), name)
     redactor = Redactor()
-    documents = redacted_documents(foreign.interactions, redactor)
+    by = f"cassette-http {__version__}, from a cassette of {foreign.format.title}"
+    header = Header(recorded=foreign.recorded, by=by)
+    documents = redacted_documents(foreign, redactor, header)
     redacted = sum(redactor.redact(interaction) is not interaction for interaction in foreign.interactions)
-    header = Header(by=f"cassette-http {__version__}, from a cassette of {foreign.format.title}")
     store = Store(target, header=header)
-    if source != target and store.exists():
-        raise CassetteNotWritable(f"{str(source)!r} is not converted: there is a file {str(target)!r} already")
     if source == target:
         store.adopt(lambda _: documents)
         store.append()
+    elif not store.exists():
+        store.append(*documents[1:])
     else:
-        store.append(*documents)
+        raise CassetteNotWritable(f"{str(source)!r} is not converted: there is a file {str(target)!r} already")
     store.commit()
     return Converted(source, target, foreign, redacted)
 
@@ -142,7 +143,8 @@ def export_file(source: str | os.PathLike[str], name: str, output: str | os.Path
     store = Store(path)
     data, header = store.read(), Header()
     if yaml_format.looks_foreign(data):
-        interactions = list(read_foreign(data, str(path)).interactions)
+        foreign = read_foreign(data, str(path))
+        interactions, header = list(foreign.interactions), Header(recorded=foreign.recorded)
     else:
         values = [document.load(str(path), store.blobs.fetch) for document in yaml_format.scan(data, str(path))]
         interactions = [value for value in values if isinstance(value, Interaction)]

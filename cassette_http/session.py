@@ -29,7 +29,7 @@ from cassette_http.cassette.redaction import Redactor, next_number
 from cassette_http.cassette.redaction_rules import ExtraRule
 from cassette_http.cassette.store import Store
 from cassette_http.cassette.volatile import moment_of
-from cassette_http.cassette.yaml_format import Documents, dump_header, looks_foreign, scan, whole_file
+from cassette_http.cassette.yaml_format import Documents, looks_foreign, scan, whole_file
 from cassette_http.errors import CassetteFormatError, CassetteNotFound, InvalidOption, UnmatchedRequest
 from cassette_http.frozen_time import FrozenTime, require_time_machine
 from cassette_http.intercept import intercepting
@@ -254,7 +254,7 @@ class _Session:
         first = next_number(documents[0].data) if documents and may.can_record else 1
         redactor = Redactor(first, environment=os.environ, netrc=netrc_text(), **options.redaction)
         if is_foreign:
-            store.adopt(partial(_convert, path=str(path), redactor=redactor))
+            store.adopt(partial(_convert, path=str(path), redactor=redactor, test=options.test))
         index = Index(
             library.request_lines,
             # A large interaction is asked for several times in a row, and remembered by nobody else.
@@ -297,8 +297,7 @@ class _Session:
         def in_our_format(old: bytes) -> bytes:
             if not looks_foreign(old):
                 return old
-            documents = _convert(old, path=path, redactor=self._redactor)
-            return whole_file([dump_header(new_header(options.test)), *documents])
+            return whole_file(_convert(old, path=path, redactor=self._redactor, test=options.test))
 
         if options.mode is not RecordMode.REWRITE:
             return lambda old, new: settling.appended(in_our_format(old), new, path)
@@ -359,7 +358,7 @@ def _load(store: Store, mode: RecordMode, allow_missing: bool) -> tuple[Document
             from cassette_http.convert.documents import as_documents
             from cassette_http.convert.formats import read_foreign
 
-            return as_documents(read_foreign(data, str(store.path)).interactions, str(store.path)), True
+            return as_documents(read_foreign(data, str(store.path)), str(store.path)), True
         return scan(data, str(store.path)), False
     if mode is RecordMode.NONE and not allow_missing:
         raise CassetteNotFound(
@@ -368,12 +367,13 @@ def _load(store: Store, mode: RecordMode, allow_missing: bool) -> tuple[Document
     return nothing, False
 
 
-def _convert(data: bytes, *, path: str, redactor: Redactor) -> list[bytes]:
+def _convert(data: bytes, *, path: str, redactor: Redactor, test: str | None) -> list[bytes]:
     """The documents of a cassette of another recorder, without secrets, for the file that becomes one of ours."""
     from cassette_http.convert.documents import redacted_documents
     from cassette_http.convert.formats import read_foreign
 
-    return redacted_documents(read_foreign(data, path).interactions, redactor)
+    foreign = read_foreign(data, path)
+    return redacted_documents(foreign, redactor, replace(new_header(test), recorded=foreign.recorded))
 
 
 def _time_of_recording(documents: Documents, path: str) -> FrozenTime | None:

@@ -13,7 +13,6 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import quote, quote_plus, unquote_to_bytes
 
@@ -32,28 +31,6 @@ _LONGEST_SETTINGS = 1 << 16
 _LONG = 1 << 14
 _SAMPLE = 1 << 10
 _MOST_NAMES = 10_000
-
-
-@lru_cache(maxsize=4)
-def _secrets_of_variables(rules: Rules) -> dict[tuple[str, str], tuple[bytes, ...]]:
-    """What variables of the environment, by name and value, hold for these rules.
-
-    Each test of a run may open a session, and most of the environment stays as it is.
-    """
-    return {}
-
-
-def _secrets_of_variable(rules: Rules, name: str, value: str) -> Iterator[bytes]:
-    octets = value.encode("utf-8", "surrogateescape")
-    kind = rules.kind("environment", name.encode("utf-8", "surrogateescape"))
-    is_named = kind is not NameKind.ORDINARY and not _IS_SESSION.search(name)
-    # A database called "postgres" with this password would vanish from every text, so no simple words.
-    if is_named and _is_secret_value(kind, octets) and not _SIMPLE_WORD.fullmatch(octets):
-        yield octets
-    for found in _USERINFO.finditer(octets):
-        password = unquote_to_bytes(found["password"] or b"")
-        if not _SIMPLE_WORD.fullmatch(password):
-            yield password
 
 
 class ContentRules:
@@ -141,15 +118,17 @@ class ContentRules:
 
     def learn_environment(self, environment: Mapping[str, str]) -> None:
         """Learn the values of variables that are named as secrets, and the passwords of URLs."""
-        known = _secrets_of_variables(replace(self._rules, json_paths=(), patterns=(), functions=()))
-        if len(known) > _MOST_NAMES:
-            known.clear()
-        for variable in environment.items():
-            secrets = known.get(variable)
-            if secrets is None:
-                secrets = known[variable] = tuple(_secrets_of_variable(self._rules, *variable))
-            for secret in secrets:
-                self._vault.know(secret)
+        for name, value in environment.items():
+            octets = value.encode("utf-8", "surrogateescape")
+            kind = self._rules.kind("environment", name.encode("utf-8", "surrogateescape"))
+            is_named = kind is not NameKind.ORDINARY and not _IS_SESSION.search(name)
+            # A database called "postgres" with this password would vanish from every text, so no simple words.
+            if is_named and _is_secret_value(kind, octets) and not _SIMPLE_WORD.fullmatch(octets):
+                self._vault.know(octets)
+            for found in _USERINFO.finditer(octets):
+                password = unquote_to_bytes(found["password"] or b"")
+                if not _SIMPLE_WORD.fullmatch(password):
+                    self._vault.know(password)
 
     def learn_netrc(self, text: str) -> None:
         """Learn the passwords of a netrc file."""

@@ -140,7 +140,7 @@ class Store:
                     if foreign is None:
                         self._write(fd, yaml_format.whole_file(documents))
                         return
-                    fd, length = self._put_in_place(self._header + yaml_format.whole_file([*foreign, *documents]))
+                    fd, length = self._put_in_place(yaml_format.whole_file([*foreign, *documents]))
                 self._close()
                 self._fd, self._good_length, self._needs_sync = fd, length, True
             except OSError as exc:
@@ -159,7 +159,7 @@ class Store:
     def adopt(self, convert: Callable[[bytes], Iterable[bytes]]) -> None:
         """Take the file for a cassette of another recorder; the first append makes one of ours of it.
 
-        `convert` gets its octets, and returns its documents, as for `append`. A kill leaves the old file or the new
+        `convert` gets its octets, and returns its documents, the header first. A kill leaves the old file or the new
         one.
         """
         self._convert = convert

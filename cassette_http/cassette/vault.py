@@ -12,7 +12,6 @@ from base64 import b64decode, b64encode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import count
 from threading import RLock
 from urllib.parse import quote_from_bytes, quote_plus
@@ -244,12 +243,7 @@ class _Needle:
     run: bytes = b""
 
 
-@lru_cache(maxsize=64)  # what is known from the start is so in each session
-def _needles(secret: bytes) -> tuple[_Needle, ...]:
-    return tuple(_forms(secret))
-
-
-def _forms(secret: bytes) -> Iterator[_Needle]:
+def _needles(secret: bytes) -> Iterator[_Needle]:
     yield _Needle(secret, secret, run=_run_of(secret))
     for form in {quote_plus(secret), quote_from_bytes(secret, safe=""), quote_from_bytes(secret)}:
         for spelled in {form, _ESCAPE.sub(lambda found: found[0].lower(), form)} - {secret.decode("latin-1")}:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from cassette_http.cassette.model import Interaction
+from cassette_http.cassette.volatile import moment_of
 from cassette_http.convert import cassetter, har, responses, vcr
 from cassette_http.convert.exchanges import Exchange, LeftOut
 from cassette_http.convert.rebuilding import rebuild
@@ -52,10 +54,12 @@ class Change:
 class Foreign:
     """A cassette of another recorder: its interactions, and what could not be kept as it was.
 
-    `lines` say where in the file each interaction begins, from 1; None if that is not known (JSON).
+    `recorded` is when, as far as the file tells (UTC, ISO 8601). `lines` say where in the file each interaction begins,
+    from 1; None if that is not known (JSON).
     """
 
     format: Format
+    recorded: str | None
     interactions: tuple[Interaction, ...]
     lines: tuple[int | None, ...]
     changes: tuple[Change, ...]
@@ -97,7 +101,8 @@ def read_foreign(data: bytes, path: str, name: str | None = None) -> Foreign:
             interactions.append(rebuilt.interaction)
             lines.append(entry.line)
             changes += [Change(number, text) for text in rebuilt.changes]
-    return Foreign(format_, tuple(interactions), tuple(lines), (*changes, *_lost(tree, format_)))
+    recorded = _recorded(entries, interactions)
+    return Foreign(format_, recorded, tuple(interactions), tuple(lines), (*changes, *_lost(tree, format_)))
 
 
 def _recognise(tree: Table) -> Format:
@@ -129,6 +134,16 @@ def _entries(tree: Table, format_: Format) -> list[Any]:
         keys = ".".join(format_.keys)
         raise Unreadable(tree.line, f"a cassette of {format_.title} has a list {keys!r}; this has none")
     return entries
+
+
+def _recorded(entries: list[Table], interactions: list[Interaction]) -> str | None:
+    """When the first exchange was recorded, as the recorder says, or else the server by the field Date."""
+    told = [entries[0].get("recorded_at"), entries[0].get("startedDateTime")] if entries else []
+    if interactions and interactions[0].response is not None:
+        told.append(interactions[0].response.value("Date"))
+    moments = [moment_of(text.encode()) for text in told if isinstance(text, str)]
+    first = next((moment for moment in moments if moment is not None), None)
+    return None if first is None else datetime.fromtimestamp(first, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _lost(tree: Table, format_: Format) -> list[Change]:

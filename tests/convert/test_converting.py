@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -86,7 +87,7 @@ def test_two_stores_that_adopt_one_file_lose_nothing(path: Path) -> None:
     document = b"request: GET http://new.test/\nresponse: 200 OK\n"
     stores = [Store(path) for _ in range(4)]
     for store in stores:
-        store.adopt(lambda data: [b"request: GET http://old.test/\nresponse: 200 OK\n"])
+        store.adopt(lambda data: [b"cassette: 1\n", b"request: GET http://old.test/\nresponse: 200 OK\n"])
     threads = [threading.Thread(target=store.append, args=(document,)) for store in stores]
     for thread in threads:
         thread.start()
@@ -110,6 +111,44 @@ def test_recording_that_fails_leaves_the_foreign_file(path: Path) -> None:
     store.discard()
     assert path.read_bytes() == OLD
     assert [one.name for one in path.parent.iterdir()] == ["old.yaml"]
+
+
+# ---------------------------------------------------------------------- time
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "recorded"),
+    [
+        pytest.param("old.yaml", vcr_yaml(), None, id="nobody says"),
+        pytest.param(
+            "old.yaml",
+            vcr_yaml("", "{headers: {Date: ['Thu, 26 Nov 2026 08:00:05 GMT']}}"),
+            "2026-11-26T08:00:05Z",
+            id="the server",
+        ),
+        pytest.param("old.json", (RECORDED / "betamax.json").read_bytes(), "2026-11-26T", id="Betamax"),
+        pytest.param("old.yaml", (RECORDED / "cassetter_httpx.yaml").read_bytes(), "2026-11-26T", id="cassetter"),
+        pytest.param("old.har", (RECORDED / "browser.har").read_bytes(), "2026-11-20T10:00:00Z", id="HAR"),
+    ],
+)
+def test_time_of_recording_is_kept_as_far_as_it_is_told(
+    name: str, data: bytes, recorded: str | None, tmp_path: Path
+) -> None:
+    source = tmp_path / name
+    source.write_bytes(data)
+    assert main(["convert", str(source), "--to", str(tmp_path / "new")]) == 0
+    text = (tmp_path / "new" / "old.yaml").read_text()
+    assert ("\nrecorded: " in text) == (recorded is not None)
+    assert recorded is None or f"\nrecorded: {recorded}" in text
+
+
+def test_clock_can_be_set_to_the_recording(tmp_path: Path) -> None:
+    pytest.importorskip("time_machine")
+    source = tmp_path / "old.yaml"
+    source.write_bytes(vcr_yaml("", "{headers: {Date: ['Thu, 26 Nov 2020 08:00:05 GMT']}}"))
+    with use_cassette(source, "none", freeze_time=True):
+        get("http://a.test/")
+        assert time.gmtime().tm_year == 2020
 
 
 # ---------------------------------------------------------------------- secrets

@@ -183,6 +183,19 @@ def test_what_is_filtered_is_not_on_the_disk_and_the_replay_works(project: Proje
     project.run().assert_outcomes(passed=1)
 
 
+def test_bodies_are_filtered_also_if_they_are_not_matched(project: Project) -> None:
+    project.write(
+        "import pytest, time\n"
+        "@pytest.mark.vcr(filter_post_data_parameters=['at', ('b', 'B')])\n"
+        "def test_it():\n    assert get('/a', f'at={time.time()}&b=c'.encode()) == 'answer to /a'\n"
+    )
+    project.run("--record-mode=once").assert_outcomes(passed=1)
+    (cassette,) = (project.path / "cassettes").rglob("*.yaml")
+    assert "request body: |-\n  b=B\n" in cassette.read_text()
+    project.server.stop()
+    project.run().assert_outcomes(passed=1)
+
+
 def test_hosts_that_are_ignored_are_asked_live(project: Project) -> None:
     project.write(MARKED.replace("mark.vcr", "mark.vcr(ignore_localhost=True)"))
     project.run().assert_outcomes(passed=1)
