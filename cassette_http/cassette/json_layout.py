@@ -34,21 +34,21 @@ def lay_out(text: str) -> tuple[str, str] | None:
     if not LINE_WIDTH < len(text) <= LONGEST_TEXT or text[0] not in "{[":
         return None
     value = text.rstrip(" \n")
-    compact = _respace(value, is_spaced=False)
-    if compact == value:
-        form = COMPACT
-    elif _respace(value, is_spaced=True) == value:
-        form = SPACED
-    else:
-        return None
-    tokens = TOKEN.findall(compact)
-    if "".join(chain.from_iterable(tokens)) != compact:
-        return None
+    tokens = _tokens(value)
+    form = COMPACT
+    if tokens is None:
+        compact, form = _respace(value, is_spaced=False), SPACED
+        if _respace(compact, is_spaced=True) != value or (tokens := _tokens(compact)) is None:
+            return None
     lines = _lines(tokens)
-    if lines is None:
-        return None
-    shown = "\n".join(lines) + text[len(value) :]
-    return (shown, form) if undo(shown, form) == text else None
+    return None if lines is None else ("\n".join(lines) + text[len(value) :], form)
+
+
+def _tokens(compact: str) -> list[tuple[str, str, str]] | None:
+    """Take compact text apart; None if it is not compact, or no JSON."""
+    tokens = TOKEN.findall(compact)
+    # Tokens hold no white space but that in strings, so nothing is lost by putting some between them.
+    return tokens if "".join(chain.from_iterable(tokens)) == compact else None
 
 
 def undo(text: str, form: str) -> str:
@@ -85,14 +85,14 @@ def _respace(text: str, *, is_spaced: bool) -> str:
 def _lines(tokens: list[tuple[str, str, str]]) -> list[str] | None:
     """Put one member or element on a line, unless the container that they are in fits on one; numbers are filled in.
 
-    None if the brackets do not match.
+    None if the brackets do not match, or if something would be lost.
     """
     # A container that is open: its first line, its items (text, or lines of a broken one), their width.
     opening, items, width = "", list[str | list[str]](), 0
     containers: list[tuple[str, list[str | list[str]], int]] = []
     for name, value, comma in tokens:
         if value in OPENERS:
-            if not containers or opening[-1] != OPENERS[value]:
+            if name or not containers or opening[-1] != OPENERS[value]:
                 return None
             depth = len(containers) - 1
             closing = value + comma
@@ -107,7 +107,7 @@ def _lines(tokens: list[tuple[str, str, str]]) -> list[str] | None:
             items.append(whole)
             width += taken
         elif value == "{" or value == "[":
-            if len(containers) == DEEPEST:
+            if comma or len(containers) == DEEPEST:
                 return None
             containers.append((opening, items, width))
             opening, items, width = (f"{name} {value}" if name else value), [], 0

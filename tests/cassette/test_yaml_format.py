@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cassette_http.cassette import body_forms, codings
+from cassette_http.cassette.json_layout import lay_out, undo
 from cassette_http.cassette.model import (
     Failure,
     FailureKind,
@@ -217,6 +218,19 @@ def interactions(draw: st.DrawFn) -> Interaction:
 @given(interactions())
 def test_any_interaction_comes_back_octet_for_octet(recorded: Interaction) -> None:
     check(recorded)
+
+
+@settings(max_examples=1000, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.sampled_from(["{", "}", "[", "]", ",", ":", '"', "\\", " ", "\n", "1", '"a"', '"b":', "null"])),
+    json_bodies,
+)
+def test_layout_of_anything_can_be_undone(parts: list[str], body: bytes) -> None:
+    text = body.decode()
+    middle = len(text) // 2
+    for candidate in (text, text[:middle] + "".join(parts) + text[middle:], "[" + "".join(parts) + "1" * 100):
+        laid_out = lay_out(candidate)
+        assert laid_out is None or undo(*laid_out) == candidate
 
 
 @settings(max_examples=300)
