@@ -276,6 +276,7 @@ class Board(Switch):
     """What the transports ask of one cassette (transport.socket_face.Switchboard). Safe to use from many threads."""
 
     only_watches = False
+    most_octets: int | None = None
 
     def __init__(
         self,
@@ -371,6 +372,9 @@ class Board(Switch):
         if not self._hooks.on_replay:
             return interaction
         return self._hooks.replayed(replace(interaction, request=request))
+
+    def drop(self) -> None:
+        pass  # nothing is too long
 
     def keep(self, interaction: Interaction, started_at_s: float = 0.0) -> None:
         with self._lock, self._deferring_errors():

@@ -119,6 +119,7 @@ class _Board(Switch):
         self.kept: deque[tuple[int, Interaction]] = deque()
         self.dropped = 0
         self._limit_octets, self._octets = limit_octets, 0
+        self.most_octets: int | None = limit_octets
         self._facts: dict[Origin, TLSFacts] = {}
 
     def take(self, interaction: Interaction) -> None:
@@ -166,6 +167,10 @@ class _Board(Switch):
         return TLSFacts(origin)
 
     # ------------------------------------------------------------------ what is told
+
+    def drop(self) -> None:
+        with self._lock:
+            self.dropped += 1
 
     def keep(self, interaction: Interaction, started_at_s: float = 0.0) -> None:
         self.take(interaction)

@@ -176,10 +176,11 @@ def test_oldest_exchanges_are_dropped(server: Peer, path: Path) -> None:
 
 
 def test_exchange_beyond_the_limit_is_dropped_and_reaches_the_program(peer: Callable[..., Peer]) -> None:
-    server = peer(keep_alive(lambda request: response(bytes(100_000))))
+    server = peer(keep_alive(lambda request: response(bytes(10 if b"/small" in request else 100_000))))
     with FlightRecorder(limit_octets=50_000) as flight:
         assert len(get(server.url)) == 100_000
-    assert (len(flight), flight.dropped) == (0, 1)
+        get(f"{server.url}/small")
+    assert (len(flight), flight.dropped) == (1, 1)
 
 
 def test_connection_of_a_pool_is_seen_by_the_recorder_of_each_block(server: Peer) -> None:

@@ -57,6 +57,8 @@ class Tape(Protocol):
     decides_at_head: bool
     keeps_pace: bool
     """Played pieces come when they came on the day of recording, not at once."""
+    most_octets: int | None
+    """A longer response is not kept, but dropped; None: whatever comes is kept."""
 
     def answer_at_once(self, origin: Origin, octets: bytes) -> Track | None:
         """Claim the answer to a whole request to `origin` without looking closely; None says nothing: `choose`."""
@@ -76,6 +78,10 @@ class Tape(Protocol):
 
     def expect(self, request: Request, fits: Callable[[Interaction], bool]) -> Interaction | None:
         """Claim the next interaction with the head of a request whose body is not there yet, if it `fits`."""
+        ...
+
+    def drop(self) -> None:
+        """Be told that a response was too long to be kept."""
         ...
 
     def keep(self, interaction: Interaction, started_at_s: float) -> None:
@@ -464,7 +470,7 @@ class Channel:
             return b""
         exchange.sent_at = self._clock()
         if exchange.recording is None and exchange.reader.head is not None:
-            exchange.recording = Recording(exchange.reader.head.method)
+            exchange.recording = Recording(exchange.reader.head.method, self._tape.most_octets)
         self._keep_if_complete(exchange)
         return octets
 
@@ -550,6 +556,9 @@ class Channel:
         if exchange.is_kept:
             return
         exchange.is_kept = True
+        if exchange.recording.is_too_long:
+            self._tape.drop()
+            return
         request = exchange.admitted or self._request(exchange)
         admitted = request if exchange.is_admitted else self._tape.admit(request)
         if admitted is not None and not exchange.is_passed:

@@ -14,9 +14,14 @@ SAME_PIECE_S = 0.002
 
 
 class Recording:
-    """What the peer did since the request; `is_complete` when its response is."""
+    """What the peer did since the request; `is_complete` when its response is.
 
-    def __init__(self, method: str) -> None:
+    Of more than `most_octets` nothing is kept: then it `is_too_long`, and only follows the response.
+    """
+
+    def __init__(self, method: str, most_octets: int | None = None) -> None:
+        self.is_too_long = False
+        self._most_octets, self._octets = most_octets, 0
         self._reader = ResponseReader(method)
         self._pieces: list[tuple[bytearray, float, int | None]] = []
         self._last_at = 0.0
@@ -84,6 +89,11 @@ class Recording:
 
     def _append(self, octets: bytes, at_s: float, sent: int | None) -> None:
         self._drop_timeout()
+        if self._most_octets is not None:
+            self._octets += len(octets)
+            if self._octets > self._most_octets:
+                self.is_too_long, self._pieces = True, [(bytearray(), at_s, sent)]
+                return
         if self._pieces and at_s - self._last_at < SAME_PIECE_S and self._pieces[-1][2] == sent:
             self._pieces[-1][0].extend(octets)
         else:

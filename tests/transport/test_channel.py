@@ -40,6 +40,8 @@ class ListTape:
     def __init__(self, policy: Policy, recorded: list[Interaction], match: tuple[str, ...] = DEFAULT_MATCH) -> None:
         self.policy = policy
         self.keeps_pace = False
+        self.most_octets: int | None = None
+        self.dropped = 0
         matching = resolve(match)
         self.decides_at_head = not matching.needs_body
         self.kept: list[Interaction] = []
@@ -70,6 +72,9 @@ class ListTape:
         entry.plays += 1
         return entry.interaction
 
+    def drop(self) -> None:
+        self.dropped += 1
+
     def keep(self, interaction: Interaction, started_at_s: float) -> None:
         self.kept.append(interaction)
         self.started_at_s.append(started_at_s)
@@ -99,6 +104,18 @@ def octets_of(tape: ListTape) -> list[tuple[bytes, list[bytes]]]:
 
 
 # ---------------------------------------------------------------------- recording
+
+
+def test_response_beyond_the_limit_is_followed_to_its_end_and_dropped() -> None:
+    channel, tape, _ = recording()
+    tape.most_octets = 100
+    for length in (1000, 10):
+        channel.client_sent(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        channel.peer_sent(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length)
+        for _ in range(length):
+            channel.peer_sent(b"x")
+    assert tape.dropped == 1
+    assert [interaction.track.octets[-12:] for interaction in tape.kept] == [b"\r\nxxxxxxxxxx"]
 
 
 def test_recording_forwards_each_octet_at_once() -> None:
