@@ -118,17 +118,8 @@ class ContentRules:
 
     def learn_environment(self, environment: Mapping[str, str]) -> None:
         """Learn the values of variables that are named as secrets, and the passwords of URLs."""
-        for name, value in environment.items():
-            octets = value.encode("utf-8", "surrogateescape")
-            kind = self._rules.kind("environment", name.encode("utf-8", "surrogateescape"))
-            is_named = kind is not NameKind.ORDINARY and not _IS_SESSION.search(name)
-            # A database called "postgres" with this password would vanish from every text, so no simple words.
-            if is_named and _is_secret_value(kind, octets) and not _SIMPLE_WORD.fullmatch(octets):
-                self._vault.know(octets)
-            for found in _USERINFO.finditer(octets):
-                password = unquote_to_bytes(found["password"] or b"")
-                if not _SIMPLE_WORD.fullmatch(password):
-                    self._vault.know(password)
+        for secret in _secrets_of_environment(self._rules, tuple(environment.items())):
+            self._vault.know(secret)
 
     def learn_netrc(self, text: str) -> None:
         """Learn the passwords of a netrc file."""
@@ -490,6 +481,20 @@ class ContentRules:
             edits = _merged(self.edits(plain, depth=depth + 1), self._vault.occurrences(plain))
             if edits:
                 yield Edit(start, behind, to_base64(splice(plain, edits), text[start:behind]))
+
+
+# It is the same for each cassette of a test run.
+@lru_cache(maxsize=4)
+def _secrets_of_environment(rules: Rules, variables: tuple[tuple[str, str], ...]) -> tuple[bytes, ...]:
+    found: list[bytes] = []
+    for name, value in variables:
+        octets = value.encode("utf-8", "surrogateescape")
+        kind = rules.kind("environment", name.encode("utf-8", "surrogateescape"))
+        # A database called "postgres" with this password would vanish from every text, so no simple words.
+        if kind is not NameKind.ORDINARY and not _IS_SESSION.search(name) and _is_secret_value(kind, octets):
+            found.append(octets)
+        found += [unquote_to_bytes(url["password"] or b"") for url in _USERINFO.finditer(octets)]
+    return tuple([secret for secret in found if not _SIMPLE_WORD.fullmatch(secret)])
 
 
 # -- fields ----------------------------------------------------------------------------------------------------

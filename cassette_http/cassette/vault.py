@@ -12,6 +12,7 @@ from base64 import b64decode, b64encode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count
 from threading import RLock
 from urllib.parse import quote_from_bytes, quote_plus
@@ -107,7 +108,7 @@ class Vault:
 
     def _search(self, secret: bytes) -> None:
         with self._lock:
-            for needle in _needles(secret):
+            for needle in _all_needles(secret):
                 # The first use of an octet string wins; so does the plain form, which comes first.
                 if self._needles.setdefault(needle.octets, needle) is needle:
                     if not needle.run:
@@ -241,6 +242,12 @@ class _Needle:
     alignment: int | None = None
     is_beginning: bool = False
     run: bytes = b""
+
+
+# Those of the environment are made for each cassette of a test run.
+@lru_cache(maxsize=128)
+def _all_needles(secret: bytes) -> tuple[_Needle, ...]:
+    return tuple(_needles(secret))
 
 
 def _needles(secret: bytes) -> Iterator[_Needle]:
