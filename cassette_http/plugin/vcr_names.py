@@ -25,7 +25,7 @@ from cassette_http.plugin.fixture_order import put_first
 from cassette_http.plugin.fixtures import close_for_test, open_for_test
 from cassette_http.plugin.ledger import ledger_of
 from cassette_http.plugin.settings import settings
-from cassette_http.plugin.uses import CassetteFailure, Use
+from cassette_http.plugin.uses import CassetteFailure, Use, declared_of
 
 if TYPE_CHECKING:
     from cassette_http.plugin.summary import Summary
@@ -39,6 +39,7 @@ __all__ = [
     "disable_recording",
     "is_owned_by_another",
     "record_mode",
+    "serves",
     "vcr",
     "vcr_cassette",
     "vcr_cassette_dir",
@@ -71,6 +72,16 @@ def is_owned_by_another(manager: pytest.PytestPluginManager) -> bool:
     """Tell whether a plugin is there that has these names."""
     names = {getattr(plugin, "__name__", "") for plugin in manager.get_plugins()}
     return not names.isdisjoint(OWNERS)
+
+
+def serves(item: pytest.Item) -> bool:
+    """Tell whether a test has its cassette from here: it is marked with `vcr`, and has not moved on."""
+    is_marked = item.get_closest_marker("vcr") is not None
+    return is_marked and not _has_moved_on(item) and item.config.pluginmanager.has_plugin(__name__)
+
+
+def _has_moved_on(item: pytest.Item) -> bool:
+    return item.get_closest_marker("cassette") is not None or declared_of(item) is not None
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -224,7 +235,7 @@ def vcr(
         return
     from cassette_http.plugin.vcr_objects import VcrCassette  # late: pytest starts without them
 
-    if request.node.get_closest_marker("cassette") is not None:
+    if _has_moved_on(request.node):
         # A test that has moved on, in a module or class that has not.
         yield VcrCassette(request.getfixturevalue("http_cassette"))
         return

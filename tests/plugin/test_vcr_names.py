@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from cassette_http.intercept import guard
@@ -332,3 +335,27 @@ def test_request_that_was_swallowed_fails_the_test(project: Project) -> None:
     result = project.run()
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*no match: GET /a: the cassette is empty*"])
+
+
+def test_suite_of_cassetter_replays_its_cassettes(project: Project) -> None:
+    folder = project.path / "cassettes" / "test_api"
+    folder.mkdir(parents=True)
+    recorded = Path(__file__).parents[1] / "convert" / "recorded" / "cassetter_requests.yaml"
+    for name in ("test_it.yaml", "named.yaml"):
+        shutil.copy(recorded, folder / name)
+    project.write(
+        "import pytest\nBASE = 'http://127.0.0.1:8642'\n"
+        "@pytest.fixture(scope='module')\ndef vcr_config():\n"
+        "    return {'filter_headers': ['x-key'], 'match_on': ['method', 'uri', 'json_body']}\n"
+        "@pytest.mark.vcr\ndef test_it(cassette):\n"
+        "    assert [get('/counted') for _ in range(3)] == ['time 1', 'time 2', 'time 1']\n"
+        "    assert len(cassette.interactions) == 19\n"
+        "@pytest.mark.vcr('named.yaml')\ndef test_named():\n    assert get('/search?q=a%20b&empty=&q=2')\n"
+    )
+    project.run().assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("option", ["--disable-recording", "--disable-vcr"])
+def test_live_tests_have_no_cassette(option: str, project: Project) -> None:
+    project.write("import pytest\n@pytest.mark.vcr\ndef test_it(vcr, cassette):\n    assert vcr is cassette is None\n")
+    project.run(option).assert_outcomes(passed=1)
