@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-__all__ = ["authority_of_request"]
+from cassette_http.errors import UnsupportedLibrary
+
+__all__ = ["authority_of_request", "refuse_http2"]
+
+# How a client begins HTTP/2 (RFC 9113 section 3.4).
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 REQUEST_BEGINNING = re.compile(rb"[A-Z]+ [!-~]+ HTTP/1\.[01]\r\n")
 LONGEST_HEAD_SEEN = 65536
@@ -27,3 +32,12 @@ def authority_of_request(data: Any) -> tuple[str, int | None] | None:
     if named is None:
         return "", None
     return named[1].decode("latin-1").strip("[] \t").lower(), int(named[2]) if named[2] else None
+
+
+def refuse_http2(octets: bytes) -> None:
+    """Raise UnsupportedLibrary if a connection begins that would get past the cassette without a word."""
+    if octets.startswith(PREFACE):
+        raise UnsupportedLibrary(
+            "HTTP/2 cannot be recorded or replayed; have the library speak HTTP/1.1 "
+            "(httpx: http2=False, niquests: disable_http2=True)"
+        )

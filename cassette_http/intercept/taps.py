@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from cassette_http.intercept.current import board_to_follow
 from cassette_http.intercept.lines import PlainLine, Pump, alive
 from cassette_http.intercept.names import Target
-from cassette_http.intercept.requests import authority_of_request
+from cassette_http.intercept.requests import authority_of_request, refuse_http2
 from cassette_http.intercept.running_loop import call_when_idle
 from cassette_http.intercept.stand_ins import CAN_MOVE_WATCHERS, StandIn, put_under
 from cassette_http.transport.socket_face import Host, Switchboard, octets_of
@@ -270,7 +270,7 @@ class Tap:
             self.above = expected_hellos.pop(octets)(self)
         if self.above is not None:
             return self.above.send_records(octets)
-        self.follow(self.host)
+        self.begin(self.host, octets)
         if self.target.others:
             named = authority_of_request(octets)
             self.settle_name(named and named[0])
@@ -366,6 +366,12 @@ class Tap:
         self._sock = weakref.ref(sock)
         if self._stand_in is not None:
             self._stand_in.move(sock)
+
+    def begin(self, host: Host, octets: bytes) -> None:
+        """The program is about to send octets through `host`, maybe the first ones of a request."""
+        self.follow(host)
+        if not (host.channel.has_spoken or self.board.only_watches):
+            refuse_http2(octets)
 
     def follow(self, host: Host) -> None:
         """Change to the cassette of whoever sends the next request through `host` (connections outlive cassettes)."""

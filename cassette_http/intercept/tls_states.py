@@ -235,7 +235,7 @@ class ObjectState:
             return self._real.write(data)  # type: ignore[no-any-return]  # the state gives an int
         octets = octets_of(data)
         if self._below is not None:
-            self._follow(self._below)
+            self._begin(self._below, octets)
         if not self._is_played:
             return self._host.send_some(self._real.write, octets)
         try:
@@ -250,8 +250,8 @@ class ObjectState:
             self._host.channel.client_closed()
         return None if self._is_played else self._real.shutdown()
 
-    def _follow(self, below: Tap) -> None:
-        below.follow(self.host)
+    def _begin(self, below: Tap, octets: bytes) -> None:
+        below.begin(self.host, octets)
         self._board = below.board
         if below.stands_in and not self._is_played:
             self._break_off()

@@ -10,6 +10,7 @@ import asyncio
 import re
 import ssl
 from collections.abc import Awaitable, Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,23 @@ def with_tornado(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
     return asyncio.run(ask())
 
 
+def with_niquests(url: str, asked: Asked, trust: ssl.SSLContext, ca_file: Path) -> list[Seen]:
+    """Brings an HTTP stack of its own, a relative of urllib3."""
+    import niquests
+
+    seen: list[Seen] = []
+    with niquests.Session(disable_http2=True, disable_http3=True) as session:
+        session.trust_env = False
+        session.verify = str(ca_file)
+        for method, path, body in asked:
+            try:
+                answer = session.request(method, url + path, data=body, timeout=READ_TIMEOUT_S)
+                seen.append((answer.status_code, answer.reason, list(answer.headers.items()), answer.content))
+            except (niquests.RequestException, niquests.packages.urllib3.exceptions.HTTPError) as error:
+                seen.append(type(error).__qualname__)
+    return seen
+
+
 def run_on_trio(ask: Callable[[], Awaitable[list[Seen]]]) -> list[Seen]:
     import trio
 
@@ -149,6 +167,8 @@ LIBRARIES = [
     pytest.param(with_aiohttp, id="aiohttp"),
     pytest.param(with_httplib2, id="httplib2"),
     pytest.param(with_tornado, id="tornado"),
+    # As it is installed by default it replaces urllib3, so it is no dependency; `make test-downstream` installs it.
+    *([pytest.param(with_niquests, id="niquests")] if find_spec("niquests") is not None else []),
 ]
 
 
@@ -177,5 +197,5 @@ def test_library_sees_the_same_three_times(
     tmp_path: Path,
 ) -> None:
     server = peer(script, tls=server_tls if is_tls else None)
-    arguments = (server.url, asked, client_tls, *([ca_file] if library is with_httplib2 else []))
+    arguments = (server.url, asked, client_tls, *([ca_file] if library in (with_httplib2, with_niquests) else []))
     assert_same_three_times(lambda: library(*arguments), server, tmp_path / "agree.yaml")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from cassette_http import UnmatchedRequest, use_cassette
+from cassette_http import UnmatchedRequest, UnsupportedLibrary, use_cassette
 from tests.peer import Connection, Peer, keep_alive, response
 
 MODES = ["none", "once", "new_episodes", "all", "rewrite"]
@@ -145,6 +145,36 @@ def test_failed_connections_of_other_traffic_are_not_written_where_nothing_is_re
         stack.enter_context(socket.create_connection((server.host, server.port), timeout=5)).recv(100)
     if not cassette.recorded:
         assert (tmp_path / "some.yaml").read_bytes() == before
+
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
+def test_http_2_is_refused_instead_of_getting_past_the_cassette(
+    is_tls: bool,
+    in_use: use_cassette,
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+) -> None:
+    server = peer(smtp, tls=server_tls if is_tls else None)
+
+    async def talk() -> None:
+        tls = {"ssl": client_tls} if is_tls else {}
+        reader, writer = await asyncio.open_connection(server.host, server.port, **tls)
+        writer.write(PREFACE)
+        try:
+            await asyncio.wait_for(reader.read(), 5)
+        finally:
+            writer.close()
+
+    with in_use, pytest.raises(UnsupportedLibrary, match=r"HTTP/1\.1"):
+        asyncio.run(talk())
+    with in_use, socket.create_connection((server.host, server.port), timeout=5) as sock:
+        secured = client_tls.wrap_socket(sock, server_hostname=server.host) if is_tls else sock
+        with secured, pytest.raises(UnsupportedLibrary, match=r"HTTP/1\.1"):
+            secured.sendall(PREFACE)
 
 
 def test_servers_and_datagrams_are_left_alone(in_use: use_cassette) -> None:
