@@ -304,6 +304,7 @@ class Board(Switch):
         self._kept = cassette._kept
         self._answers_at_once = not (keeps_pace or redactor.restores or hooks.on_match or hooks.on_replay)
         self._facts = {one.origin: one for one in facts}
+        self._pending_facts: dict[Origin | None, TLSFacts] = {}
 
     # ------------------------------------------------------------------ requests
 
@@ -390,7 +391,9 @@ class Board(Switch):
             document = self._dump(interaction)
             self._kept.append(self._remembered(interaction, document, started_at_s))
             self.cassette._history.append(_briefly(Exchange("recorded", interaction.request, interaction)))
-            self._append(document)
+            origins = (interaction.origin, interaction.via)
+            facts = [self._pending_facts.pop(origin) for origin in origins if origin in self._pending_facts]
+            self._append(*map(yaml_format.dump_tls, facts), document)
             tell_witnesses(interaction)
 
     # ------------------------------------------------------------------ connections
@@ -431,6 +434,9 @@ class Board(Switch):
         with self._lock:
             if self._facts.get(facts.origin) != facts and not self._is_closed and self.policy.can_record:
                 self._facts[facts.origin] = facts
+                if self._hooks.on_match or self._hooks.on_record:
+                    self._pending_facts[facts.origin] = facts  # perhaps nothing of this origin is recorded
+                    return
                 with self._deferring_errors():
                     self._append(yaml_format.dump_tls(facts))
 
@@ -473,10 +479,10 @@ class Board(Switch):
     def _remembered(self, interaction: Interaction, document: bytes, started_at_s: float) -> _Kept:
         return _Kept(interaction, document, self._store.blobs.fetch, started_at_s, self._redactor.learned)
 
-    def _append(self, document: bytes) -> None:
+    def _append(self, *documents: bytes) -> None:
         """Write now, so that a killed process loses nothing."""
         if self.write_error is None:
-            self._store.append(document)
+            self._store.append(*documents)
 
     @contextmanager
     def _deferring_errors(self) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -253,6 +254,33 @@ def test_played_and_passing_requests_share_a_connection(server: Peer, path: Path
             numbers.append(json.loads(connection.getresponse().read())["number"])
         connection.close()
     assert numbers == [1, 3, 2, 4]
+
+
+@pytest.mark.parametrize("mode", ["once", "new_episodes"])
+def test_tls_of_what_only_passes_leaves_no_trace(
+    mode: str, peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, path: Path
+) -> None:
+    server = peer(keep_alive(lambda request: response(b"hello")), tls=server_tls)
+
+    def only_a(request: Request) -> Request | None:
+        return request if request.url.endswith("/a") else None
+
+    def ask(target: str) -> bytes:
+        connection = client.HTTPSConnection("127.0.0.1", server.port, timeout=LIMIT_S, context=client_tls)
+        connection.request("GET", target)
+        with contextlib.closing(connection):
+            return connection.getresponse().read()
+
+    with use_cassette(path, mode, on_match=only_a):
+        assert ask("/health") == b"hello"
+        assert not path.exists()
+        assert ask("/a") == b"hello"
+        text = path.read_text()
+    assert text.index("tls: https://127.0.0.1") < text.index("request: GET https://127.0.0.1")
+    assert "/health" not in text
+    server.stop()
+    with use_cassette(path, "none", on_match=only_a):
+        assert ask("/a") == b"hello"
 
 
 @pytest.mark.parametrize("mode", ["none", "new_episodes"])
