@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
 from cassette_http.cassette import yaml_format
 from cassette_http.cassette.blobs import BlobFolder, blob_names, blob_sizes, reference_to
+from cassette_http.cassette.body_forms import PutAside
 from cassette_http.cassette.files import Files
 from cassette_http.cassette.model import Interaction
 from cassette_http.cassette.redaction import Redactor, next_number
@@ -72,7 +73,7 @@ def check_paths(paths: Iterable[str | os.PathLike[str]], redactor: Redactor | No
         if path in others or looks_foreign(store.read()):
             findings += _findings_of_others(store, redactor)
             continue
-        for document, old, new in _redacted(store, redactor, reference_to):
+        for document, old, new in _redacted(store, redactor, _named):
             if new != old:
                 findings += _findings(document, old, new, str(path))
     return findings
@@ -135,9 +136,7 @@ def _load(store: Store) -> Documents:
         raise CassetteFormatError(str(store.path), None, f"cannot be read: {error.strerror}") from error
 
 
-def _redacted(
-    store: Store, redactor: Redactor | None, put: Callable[[bytes], str | None]
-) -> Iterator[tuple[Document, bytes, bytes]]:
+def _redacted(store: Store, redactor: Redactor | None, put: PutAside) -> Iterator[tuple[Document, bytes, bytes]]:
     """Give each interaction's document, how it is written, and how it is written without secrets.
 
     `put` gives the reference for a body that lies in a blob.
@@ -158,7 +157,7 @@ def _redacted(
     for document, interaction in interactions():
         redacted = redactor.redact(interaction)
         least = min(blob_sizes(document.octets), default=None)
-        old = yaml_format.dump_interaction(interaction, _putting(reference_to, least))
+        old = yaml_format.dump_interaction(interaction, _putting(_named, least))
         yield (
             document,
             old,
@@ -166,9 +165,14 @@ def _redacted(
         )
 
 
-def _putting(put: Callable[[bytes], str | None], least: int | None) -> Callable[[bytes], str | None]:
+def _named(content: bytes, shown: int) -> str:
+    """Only name a blob, without writing it."""
+    return reference_to(content)
+
+
+def _putting(put: PutAside, least: int | None) -> PutAside:
     """Put into blobs what is about as large as what lay in one before; placeholders have other lengths than secrets."""
-    return lambda content: put(content) if least is not None and len(content) > least // 2 else None
+    return lambda content, shown: put(content, shown) if least is not None and len(content) > least // 2 else None
 
 
 def _findings(document: Document, old: bytes, new: bytes, path: str) -> Iterator[Finding]:

@@ -76,6 +76,17 @@ def test_large_body_gets_a_file_of_its_own(
     assert interaction.track.octets == octets
 
 
+def test_small_body_that_means_a_large_one_gets_a_file_too(peer: Callable[..., Peer], path: Path) -> None:
+    octets = gzip.compress(b"a" * 2_000_000)
+    server = peer(keep_alive(lambda request: response(octets, b"Content-Encoding: gzip")))
+    with use_cassette(path):
+        ask(server)
+    assert len(octets) < 3000
+    assert blobs(path) == {sha256(octets).hexdigest(): octets}
+    with use_cassette(path, "none"):
+        assert ask(server) == octets
+
+
 def test_large_body_of_a_request_does_too_and_is_matched(peer: Callable[..., Peer], path: Path) -> None:
     server = peer(keep_alive(lambda request: response(b"thanks")))
     with use_cassette(path, blob_threshold=1000):
@@ -208,7 +219,7 @@ class Dying(Files):
     def rename(self, source, target):
         os.kill(os.getpid(), 9)
 
-BlobFolder(sys.argv[1], 1000, Dying()).put(b"x" * 5000)
+BlobFolder(sys.argv[1], 1000, Dying()).put(b"x" * 5000, 5000)
 """
 
 
@@ -218,7 +229,7 @@ def test_killed_writer_leaves_no_blob_that_is_not_whole(path: Path) -> None:
     [left] = blobs(path)
     assert left.startswith(".")
     assert list(BlobFolder(str(path), 1000, Files())) == []
-    assert BlobFolder(str(path), 1000, Files()).put(b"x" * 5000) == f"blobs/{sha256(b'x' * 5000).hexdigest()}"
+    assert BlobFolder(str(path), 1000, Files()).put(b"x" * 5000, 5000) == f"blobs/{sha256(b'x' * 5000).hexdigest()}"
 
 
 def test_rewriting_leaves_the_old_blob_which_check_tells(

@@ -53,9 +53,9 @@ class BlobFolder:
         self._threshold = min(threshold if threshold is not None else LARGEST_SHOWN_OCTETS, LARGEST_SHOWN_OCTETS)
         self._files = files
 
-    def put(self, content: bytes) -> str | None:
-        """Keep a content if it is a large one, and give the reference to write instead. Raises OSError."""
-        if len(content) <= self._threshold:
+    def put(self, content: bytes, shown: int) -> str | None:
+        """Keep a content if there are many octets to show, and give the reference to write instead. Raises OSError."""
+        if shown <= self._threshold:
             return None
         reference = reference_to(content)
         name = reference.rpartition("/")[2]

@@ -13,19 +13,32 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from cassette_http.cassette import codings, json_layout
 from cassette_http.cassette.scalars import is_safe
 from cassette_http.wire.content import Chunked, enchunk, unchunk
 from cassette_http.wire.messages import Fields
 
-__all__ = ["MOST_SIZES", "BodyForm", "content_type", "fit", "put_together", "take_apart", "text_of"]
+__all__ = [
+    "MOST_SIZES",
+    "BodyForm",
+    "PutAside",
+    "content_type",
+    "fit",
+    "put_nothing_aside",
+    "put_together",
+    "take_apart",
+    "text_of",
+]
 
 # A list of sizes is no longer than this in a document: a few octets of a hostile one must not become gigabytes.
 MOST_SIZES = 200_000
 
 # To take a layout off takes twenty times as much memory.
 LONGEST_LAID_OUT = 4 << 20
+# Little octets may mean many, and a document must not become too large to be read.
+LONGEST_UNDONE = 4 << 20
 
 # Text with line ends CRLF (multipart, mostly) is shown with LF.
 CRLF_LINES = "crlf"
@@ -60,10 +73,17 @@ class BodyForm:
     """Where the octets were put, which are not to be shown then."""
 
 
-def take_apart(octets: bytes, fields: str, put_aside: Callable[[bytes], str | None] = lambda content: None) -> BodyForm:
+PutAside: TypeAlias = Callable[[bytes, int], "str | None"]
+
+
+def put_nothing_aside(content: bytes, shown: int) -> None:
+    """All bodies are shown."""
+
+
+def take_apart(octets: bytes, fields: str, put_aside: PutAside = put_nothing_aside) -> BodyForm:
     """Find the most readable exact form of a body; `fields` are the field lines of its message, in lower case.
 
-    `put_aside` is given the octets without chunks, and may keep them elsewhere.
+    `put_aside` is given the octets without chunks, and how many there would be to show; it may keep them elsewhere.
     """
     chunks: tuple[int, ...] | None = None
     coding: str | None = None
@@ -73,7 +93,7 @@ def take_apart(octets: bytes, fields: str, put_aside: Callable[[bytes], str | No
         chunked = unchunk(octets)
         if chunked is not None and len(chunked.sizes) <= MOST_SIZES:
             octets, chunks, trailers = chunked.content, chunked.sizes, chunked.trailers
-    blob = put_aside(octets)
+    blob = put_aside(octets, len(octets))
     if blob is not None:
         return BodyForm(octets, chunks, trailers=trailers, blob=blob)
     if "content-encoding" in fields:
@@ -82,7 +102,9 @@ def take_apart(octets: bytes, fields: str, put_aside: Callable[[bytes], str | No
         length = CONTENT_LENGTH.search(fields)
         if found is not None and (length is None or length[1] == str(len(octets))):
             undone = codings.undo(found[1], octets)
-            if undone is not None:
+            if undone is not None and (blob := put_aside(octets, len(undone[0]))) is not None:
+                return BodyForm(octets, chunks, trailers=trailers, blob=blob)
+            if undone is not None and len(undone[0]) <= LONGEST_UNDONE:
                 octets, coding = undone
     try:
         text = octets.decode()

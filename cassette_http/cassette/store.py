@@ -146,13 +146,13 @@ class Store:
             except OSError as exc:
                 raise self._failed(exc) from exc
 
-    def put_aside(self, content: bytes) -> str | None:
-        """Give a content a file of its own if it is a large one, and the reference to write instead.
+    def put_aside(self, content: bytes, shown: int) -> str | None:
+        """Give a content a file of its own if there are many octets to show, and the reference to write instead.
 
         Raises CassetteNotWritable.
         """
         try:
-            return self.blobs.put(content) if self.failure is None else None
+            return self.blobs.put(content, shown) if self.failure is None else None
         except OSError as exc:
             raise self._failed(exc) from exc
 

@@ -5,11 +5,12 @@ What the reader derives, or takes for granted, is left out; so the writer asks t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any
 
 from cassette_http.cassette import body_forms
+from cassette_http.cassette.body_forms import PutAside, put_nothing_aside
 from cassette_http.cassette.model import (
     Failure,
     Header,
@@ -32,9 +33,7 @@ from cassette_http.cassette.reading import (
 )
 from cassette_http.cassette.scalars import binary, flow, plain, text_block
 
-__all__ = ["PutAside", "dump_header", "dump_interaction", "dump_tls", "fields_block", "origin_text"]
-
-PutAside: TypeAlias = Callable[[bytes], "str | None"]
+__all__ = ["dump_header", "dump_interaction", "dump_tls", "fields_block", "origin_text"]
 
 # Times of small, single answers only make noise in diffs.
 SHORTEST_TIME_SHOWN_S = 0.1
@@ -66,11 +65,11 @@ def dump_tls(facts: TLSFacts) -> bytes:
     return "".join(lines).encode()
 
 
-def dump_interaction(interaction: Interaction, put_aside: PutAside = lambda content: None) -> bytes:
+def dump_interaction(interaction: Interaction, put_aside: PutAside = put_nothing_aside) -> bytes:
     """Write an interaction as a document, without its terminator.
 
     Times are rounded to milliseconds; `load_document` gives everything else back as it was. `put_aside` is asked for
-    each body, without chunks, and gives the reference to write instead if it has kept it elsewhere.
+    each body, and gives the reference to write instead if it has kept it elsewhere (see `take_apart`).
     """
     request = interaction.request
     parts: list[str] = []
