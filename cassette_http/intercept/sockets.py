@@ -11,7 +11,7 @@ from cassette_http.intercept.adoption import adopt, is_tcp
 from cassette_http.intercept.connecting import connect, connect_again, note_asked, tell_connected
 from cassette_http.intercept.current import current_board
 from cassette_http.intercept.patches import Patches
-from cassette_http.intercept.taps import Tap, put_tap, take_tap, tap_of, tap_of_descriptor
+from cassette_http.intercept.taps import Tap, note_option, put_tap, take_tap, tap_of, tap_of_descriptor
 from cassette_http.transport import live
 
 __all__ = ["PATCHES"]
@@ -19,6 +19,7 @@ __all__ = ["PATCHES"]
 PATCHES = Patches()
 
 _connect = socket.socket.connect
+_setsockopt = socket.socket.setsockopt
 
 LARGEST_PIECE_OF_FILE = 1 << 18
 
@@ -61,9 +62,13 @@ def _is_well_formed(address: Any) -> bool:
 @PATCHES.hook(socket.socket, "getsockopt")
 def _tapped_getsockopt(original: Any, self: socket.socket, level: int, name: int, *args: Any) -> Any:
     tap = tap_of(self)
-    if tap is not None and tap.stands_in and level in NETWORK_LEVELS:
-        values = [value for known, which, value, *_ in tap.options if (known, which) == (level, name)]
-        return bytes(args[0]) if args else int(values[-1] if values else 0)
+    if tap is not None and tap.stands_in:
+        given = [option for option in tap.options if option[:2] == (level, name)]
+        if given or level in NETWORK_LEVELS:
+            with socket.socket(self.family, self.type, self.proto) as alike:
+                for option in given:
+                    _setsockopt(alike, *option)
+                return original(alike, level, name, *args)
     value = original(self, level, name, *args)
     if tap is None or (level, name) != (socket.SOL_SOCKET, socket.SO_ERROR):
         return value
@@ -144,10 +149,12 @@ def _tapped_getsockname(original: Any, self: socket.socket) -> Any:
 @PATCHES.hook(socket.socket, "setsockopt")
 def _tapped_setsockopt(original: Any, self: socket.socket, *args: Any) -> Any:
     tap = tap_of(self)
-    if tap is None or not tap.stands_in:
-        return original(self, *args)
-    tap.options.append(args)
-    return None
+    if tap is not None and tap.stands_in:
+        tap.options.append(args)
+        return None
+    if tap is None and is_tcp(self) and current_board() is not None:
+        note_option(self, args)
+    return original(self, *args)
 
 
 @PATCHES.hook(socket.socket, "shutdown")

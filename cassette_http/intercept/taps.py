@@ -24,7 +24,17 @@ from cassette_http.intercept.running_loop import call_when_idle
 from cassette_http.intercept.stand_ins import CAN_MOVE_WATCHERS, StandIn, put_under
 from cassette_http.transport.socket_face import Host, Switchboard, octets_of
 
-__all__ = ["Above", "Tap", "expected_hellos", "put_tap", "take_tap", "tap_of", "tap_of_descriptor", "timeout_of"]
+__all__ = [
+    "Above",
+    "Tap",
+    "expected_hellos",
+    "note_option",
+    "put_tap",
+    "take_tap",
+    "tap_of",
+    "tap_of_descriptor",
+    "timeout_of",
+]
 
 # What the hooks replace.
 _setsockopt = socket.socket.setsockopt
@@ -67,6 +77,7 @@ HANDSHAKE_RECORD = b"\x16"
 expected_hellos: dict[bytes, Callable[[Tap], Above]] = {}
 
 _taps: weakref.WeakKeyDictionary[socket.socket, Tap] = weakref.WeakKeyDictionary()
+_early_options: weakref.WeakKeyDictionary[socket.socket, list[tuple[Any, ...]]] = weakref.WeakKeyDictionary()
 
 
 def tap_of(sock: socket.socket) -> Tap | None:
@@ -77,6 +88,11 @@ def tap_of(sock: socket.socket) -> Tap | None:
 def tap_of_descriptor(descriptor: int) -> Tap | None:
     """The tap of the socket with this descriptor."""
     return next((tap for sock, tap in tuple(_taps.items()) if _fileno(sock) == descriptor), None)
+
+
+def note_option(sock: socket.socket, option: tuple[Any, ...]) -> None:
+    """Remember an option of a socket that has no tap yet: what stands in for its connection will not have it."""
+    _early_options.setdefault(sock, []).append(option)
 
 
 def put_tap(sock: socket.socket, tap: Tap) -> None:
@@ -112,7 +128,8 @@ class Tap:
     ) -> None:
         self.board, self.host, self.target, self.peer = board, host, target, peer
         self.above: Above | None = None
-        self.options: list[tuple[Any, ...]] = []  # set before there was a connection to set them on
+        # Set before there was a connection to set them on.
+        self.options: list[tuple[Any, ...]] = _early_options.pop(sock, [])
         self.connecting: Callable[[int], None] | None = None  # to be told how a non-blocking connect ended
         self.pending_error = 0  # of a played non-blocking connect, for SO_ERROR
         self.is_watched = sock.gettimeout() == 0  # somebody may wait for the descriptor

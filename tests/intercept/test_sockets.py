@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from cassette_http import use_cassette
+from tests.behaviours import assert_same_three_times
 from tests.peer import Connection, Peer, response
 
 REQUEST = b"GET /a HTTP/1.1\r\nHost: api.test\r\nContent-Length: 0\r\n\r\n"
@@ -372,3 +373,23 @@ def test_late_dial_of_a_loop_that_fails_is_seen_as_the_failure(peer: Callable[..
         asyncio.run(ask())
     with use_cassette(path, "none"), pytest.raises(ConnectionRefusedError):
         asyncio.run(ask())
+
+
+def test_options_that_were_set_before_connecting_are_told(peer: Callable[..., Peer], tmp_path: Path) -> None:
+    server = peer(answers)
+
+    def ask() -> object:
+        with socket.socket() as sock:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            sock.connect((server.host, server.port))
+            sock.sendall(REQUEST)
+            told = [
+                sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0,
+                sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) != 0,
+                sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) != 0,
+                sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR),
+            ]
+            return told, everything(sock)
+
+    assert_same_three_times(ask, server, tmp_path / "options.yaml")
