@@ -24,6 +24,8 @@ COLUMNS = (
     "fail anyway",
     "recorded",
     "differ",
+    "played",
+    "differ",
 )
 
 
@@ -36,12 +38,18 @@ def main(arguments: list[str] | None = None) -> int:
     details: list[str] = []
     for library, release, report in found:
         if report is None:
-            rows.append((library.name, release.version, "could not be installed, or was not run", *[""] * 7))
+            rows.append((library.name, release.version, *["-"] * (len(COLUMNS) - 2)))
+            details.append(f"{library.name}, {release.version}: it could not be installed, or was not run")
             continue
         own = (report.own, report.own_failed_anyway, report.own_recorded, len(report.own_differ))
-        figures = (report.driven, len(report.failed), *(own if report.own else ["-"] * 4))
+        played = (report.played, len(report.played_differ))
+        figures = (
+            *(report.driven, len(report.failed)),
+            *(own if report.own else ["-"] * 4),
+            *(played if report.played else ["-"] * 2),
+        )
         rows.append((library.name, release.version, report.version, report.python, *map(str, figures)))
-        for trouble in (*report.failed, *report.own_differ, *filter(None, [report.trouble])):
+        for trouble in (*report.failed, *report.own_differ, *report.played_differ, *filter(None, [report.trouble])):
             details.append(f"{library.name} {report.version}: {trouble}")
     print("\n\n".join([*details, _aligned(rows)]))
     if options.write_docs:

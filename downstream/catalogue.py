@@ -16,12 +16,17 @@ class OwnSuite:
 
     Each is run twice, with and without a cassette; what fails without one (as there is no network, say) is no concern
     of ours. `unfit` are tests that a recorder cannot leave as they are, by the reason why.
+
+    `played` are those whose servers outlive one call of a test: in another run, each is called twice, recorded and then
+    played. `unplayable` are tests for which that cannot work.
     """
 
     tests: tuple[str, ...]
     needs: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     unfit: tuple[tuple[str, str], ...] = ()
+    played: tuple[str, ...] = ()
+    unplayable: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,18 @@ LIBRARIES = (
                 own=OwnSuite(
                     ("tests",),
                     needs=("requests[socks]", "pytest-httpbin==2.1.0", "httpbin~=0.10.0", "pytest-mock"),
+                    played=("tests/test_requests.py",),
+                    unplayable=tuple(
+                        (
+                            f"tests/test_requests.py::TestPreparingURLs::test_different_connection_pool_for_{settings}",
+                            "its TLS failures are kept with the port, and its server has another in the second call",
+                        )
+                        for settings in (
+                            "mtls_settings",
+                            "tls_settings_verify_True",
+                            "tls_settings_verify_bundle_expired_cert",
+                        )
+                    ),
                 )
             ),
         ),
@@ -127,6 +144,23 @@ LIBRARIES = (
                         "quart-trio",
                         "urllib3[socks]",
                     ),
+                    played=("test/with_dummyserver/test_connectionpool.py",),
+                    unplayable=tuple(
+                        (f"test/with_dummyserver/test_connectionpool.py::{test}", why)
+                        for test, why in (
+                            (
+                                "TestConnectionPool::test_connection_error_retries",
+                                "it looks for a free port in each call",
+                            ),
+                            ("TestConnectionPoolTimeouts::test_timeout", "it waits until its server is connected to"),
+                            (
+                                "TestConnectionPoolTimeouts::test_total_timeout",
+                                "it waits until its server is connected to",
+                            ),
+                            ("TestRetry::", "its server counts the requests of both calls together"),
+                            ("TestRetryAfter::test_redirect_after", "it sends the time of day"),
+                        )
+                    ),
                 )
             ),
         ),
@@ -139,7 +173,11 @@ LIBRARIES = (
         releases=(
             Release("0.22.0", needs=("anyio<4", "trio<0.23")),
             Release(
-                own=OwnSuite(("tests",), needs=("httpx[brotli,cli,http2,socks,zstd]", "chardet", "uvicorn")),
+                own=OwnSuite(
+                    ("tests",),
+                    needs=("httpx[brotli,cli,http2,socks,zstd]", "chardet", "uvicorn"),
+                    played=("tests/client", "tests/test_api.py", "tests/test_timeouts.py", "tests/test_main.py"),
+                ),
             ),
         ),
     ),

@@ -28,6 +28,9 @@ class Report:
     own_failed_anyway: int = 0
     own_recorded: int = 0  # interactions
     own_differ: list[str] = field(default_factory=list)
+    # Those that were called twice, and ended differently when played.
+    played: int = 0
+    played_differ: list[str] = field(default_factory=list)
     trouble: str = ""  # what kept a part from running
 
     @staticmethod
@@ -36,7 +39,7 @@ class Report:
 
     @property
     def is_good(self) -> bool:
-        return bool(self.driven) and not (self.failed or self.own_differ or self.trouble)
+        return bool(self.driven) and not (self.failed or self.own_differ or self.played_differ or self.trouble)
 
     def write(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

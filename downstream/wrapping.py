@@ -1,10 +1,11 @@
 """A pytest plugin for the test-suites of others: it runs each of their tests while a cassette records, or as it is.
 
-    pytest -p downstream.wrapping --outcomes=with.json --record-into=FOLDER tests/
     pytest -p downstream.wrapping --outcomes=without.json tests/
+    pytest -p downstream.wrapping --outcomes=with.json --record-into=FOLDER tests/
 
-Both write how each test ended, so that the two can be compared (`downstream.own_suites`). No test leaves this machine:
-one that tries finds no network, in both runs.
+Both write how each test ended, so that the two can be compared. With `--twice`, each test is called twice in one
+set-up, and what the first call has recorded is played to the second. No test leaves this machine: one that tries finds
+no network, in each run.
 """
 
 from __future__ import annotations
@@ -18,16 +19,20 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cassette_http import use_cassette
+from cassette_http.cassette.matching import DEFAULT_MATCH
+from cassette_http.cassette.redaction_rules import RULES
 
 LONGEST_WHY = 500
 
 _outcomes = pytest.StashKey[dict[str, dict[str, str]]]()
+_is_called = pytest.StashKey[bool]()
 _numbers = itertools.count(1)
 
 
@@ -35,6 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("downstream")
     group.addoption("--outcomes", type=Path, required=True, help="write how each test ended into this JSON file")
     group.addoption("--record-into", type=Path, help="run each test while a cassette in this folder records")
+    group.addoption("--twice", action="store_true", help="call each test a second time, to play what was recorded")
     group.addoption("--quiet-logger", action="append", default=[], help="keep what this logger says below CRITICAL")
 
 
@@ -70,11 +76,30 @@ def _is_here(host: Any) -> bool:
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     # Servers and clients that the fixtures of the test start are wrapped as well.
     folder: Path | None = item.config.getoption("--record-into")
-    if folder is None:
+    if folder is None or item.config.getoption("--twice"):
         yield
         return
     with use_cassette(folder / f"{next(_numbers)}.yaml", "all", test=item.nodeid):
         yield
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    if not pyfuncitem.config.getoption("--twice") or _is_called in pyfuncitem.stash:
+        return None
+    pyfuncitem.stash[_is_called] = True
+    folder: Path | None = pyfuncitem.config.getoption("--record-into")
+    number = next(_numbers)
+    for mode in ("all", "none"):
+        using: Any = nullcontext()
+        if folder is not None:
+            # A server that the test starts itself has another port in the second call, and its secrets are looked at.
+            match = [name for name in DEFAULT_MATCH if name != "port"]
+            path = folder / f"{number}.yaml"
+            using = use_cassette(path, mode, match=match, keep=RULES, allow_missing=True, test=pyfuncitem.nodeid)
+        with using:
+            pyfuncitem.ihook.pytest_pyfunc_call(pyfuncitem=pyfuncitem)
+    return True
 
 
 @pytest.hookimpl(hookwrapper=True)

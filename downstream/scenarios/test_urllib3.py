@@ -76,7 +76,7 @@ def test_untrusted_certificate(three_times: ThreeTimes, server_tls: ssl.SSLConte
     def ask(url: str) -> Any:
         with urllib3.PoolManager(retries=False, ssl_context=ssl.create_default_context()) as pool:
             try:
-                return pool.request("GET", url).status
+                return pool.request("GET", url.replace("127.0.0.1", "localhost")).status
             except urllib3.exceptions.SSLError as error:
                 return str(error)
 
