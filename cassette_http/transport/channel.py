@@ -98,12 +98,13 @@ class State(Enum):
 class WholeRequest:
     """What a reader would say of a request without a body that came in one piece; parsed only if somebody asks."""
 
-    __slots__ = ("_octets",)
+    __slots__ = ("_octets", "head_octets")
     is_complete = True
     malformed = None
 
     def __init__(self, octets: bytes) -> None:
         self._octets = octets
+        self.head_octets = len(octets)
 
     def feed(self, data: bytes) -> int:
         return 0
@@ -111,10 +112,6 @@ class WholeRequest:
     @property
     def head(self) -> RequestHead:
         return parse_request_head(self._octets)
-
-    @property
-    def head_octets(self) -> int:
-        return len(self._octets)
 
 
 class Exchange:
@@ -527,6 +524,8 @@ class Channel:
 
     def _meet_write_failure(self, exchange: Exchange) -> None:
         assert exchange.player is not None
+        if exchange.player.track.failure is None:
+            return
         failure = exchange.player.write_failure(exchange.sent_after_head)
         if failure is not None:
             raise PlayedWriteFailure(failure)

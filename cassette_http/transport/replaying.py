@@ -90,10 +90,12 @@ class Player:
 
     def read(self, at_most: int, sent: int, is_complete: bool) -> bytes | Failure | Signal:
         """The next octets of the piece that is due, at most `at_most`; after the last one the ending."""
-        if self.due_in_s or not (self.is_drained or self.is_released(sent, is_complete)):
+        if self._clock is not None and self.due_in_s:
             return Signal.WAIT
         if self.is_drained:
             return self._ending()
+        if not self.is_released(sent, is_complete):
+            return Signal.WAIT
         octets = self._pieces[self._next].octets
         taken = octets[self._offset : self._offset + at_most] if self._offset or at_most < len(octets) else octets
         self._offset += len(taken)

@@ -108,6 +108,7 @@ class Host:
         self._dial, self._below = dial, below
         self._dialling = threading.RLock()
         self._sender: int | None = None  # the thread that sends
+        self._waiting = 0  # how many threads wait for what it brings
 
     def follow(self, channel: Channel) -> None:
         """Serve `channel` from now on: the client uses its connection with another cassette."""
@@ -133,7 +134,8 @@ class Host:
             with self.channel.lock:
                 self._sender = threading.get_ident()
                 forward = self.channel.client_sent(octets)
-                self.channel.moved.notify_all()
+                if self._waiting:
+                    self.channel.moved.notify_all()
         except PlayedWriteFailure as played:
             raise rebuild(played.failure) from None
         if forward:
@@ -180,20 +182,32 @@ class Host:
 
     def _next(self, at_most: int) -> bytes | Failure | Signal:
         """What the client gets now, after the waits that the recorded pace or another sending thread asks for."""
-        timeout_s = self.timeout_s()
-        waits_until_s = None if timeout_s is None else clock() + timeout_s
+        waits_until_s: float | None = None
         while True:
             with self.channel.lock:
                 result = self.channel.client_reads(at_most)
+                if isinstance(result, bytes):
+                    return result
                 due_in_s = self.channel.due_in_s if result is Signal.WAIT else None
                 if due_in_s is None:
+                    timeout_s = self.timeout_s()
                     if not self._is_read_beside(result) or timeout_s == 0:
                         return result
+                    if timeout_s is not None and waits_until_s is None:
+                        waits_until_s = clock() + timeout_s
                     left_s = None if waits_until_s is None else waits_until_s - clock()
-                    if (left_s is not None and left_s <= 0) or not self.channel.moved.wait(left_s):
+                    if (left_s is not None and left_s <= 0) or not self._wait_for_sender(left_s):
                         return result
                     continue
             self._wait(due_in_s)
+
+    def _wait_for_sender(self, timeout_s: float | None) -> bool:
+        """Wait until another thread has sent something; False if the time is over."""
+        self._waiting += 1
+        try:
+            return self.channel.moved.wait(timeout_s)
+        finally:
+            self._waiting -= 1
 
     def _is_read_beside(self, result: bytes | Failure | Signal) -> bool:
         """Another thread sends on this connection, which may bring what this one waits for."""
