@@ -3,7 +3,7 @@
 An interaction is taken apart into its *shape* and its volatile values. Two interactions of the same shape are the same
 but for volatile values, if each pair of these may differ:
 
-    passing   values of fields that belong to one message: Date, Age, ETag, request and trace ids, timings, rate limits
+    passing   what belongs to one message: Date, Age, ETag, request and trace ids in fields, timings, rate limits
     identity  UUIDs and their like, ids named as those of a request or a trace, boundaries, placeholders: if one always
               stands where the other stood
     moment    times, in text or in seconds: if they moved as far as the clock did between the recordings, or if each is
@@ -129,7 +129,7 @@ _RENEWED = ("serialNumber", "notBefore", "notAfter", "OCSP", "caIssuers", "crlDi
 
 _LENGTH = b"content-length"
 _PASSING_FIELDS = re.compile(
-    rb"date|x-amz-date|age|expires|e-?tag|if-(?:none-)?match|if-range|server-timing|x-runtime|x-response-time"
+    rb"date|x-amz-date|age|expires|e-?tag|if-(?:none-)?match|if-range|server-timing|x-runtime|x-(?:response|process|processing)-time"
     rb"|(?:.*-)?(?:request|trace|correlation|transaction|invocation|span)-?id|x-amz-id-2|x-amzn-trace-id|x-amz-cf-.*"
     rb"|cf-ray|cf-cache-status|x-cache|x-cache-hits|x-timer|x-served-by|x-varnish|traceparent|tracestate|b3|x-b3-.*"
     rb"|x-cloud-trace-context|x-datadog-.*|x-guploader-uploadid|x-vercel-id|x-kong-.*-latency"
@@ -188,7 +188,8 @@ _VALUES = re.compile(
     | (?P<ulid>[0-7][0-9A-HJKMNP-TV-Z]{25})
     | (?P<secret>\{\{secret:\d+\}\}|%7B%7Bsecret%3A\d+%7D%7D)
     )(?![0-9A-Za-z_])
-    | (?P<named>(?:request|trace|correlation|span|operation)[-_\ ]?id["']?\s*[:=>]\s*["']?)(?P<id>[0-9A-Za-z+/=_.-]{6,})
+    | (?P<named>(?:(?:request|trace|correlation|span)[-_\ ]?id["']?\s*[:=>]\s*["']?|<hostid>))(?P<id>[0-9A-Za-z+/=_.-]+)
+    | (?P<timed>["'](?:took|elapsed|processing_?time)(?:_?(?:m?s|seconds|millis))?["']\s*:\s*)(?P<taken>\d+(?:\.\d+)?)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -226,6 +227,9 @@ def _marked(found: re.Match[bytes], values: list[Value]) -> bytes | None:
     if found["named"] is not None:
         values.append(Value(Kind.IDENTITY, found["id"]))
         return found["named"] + b"\0id"
+    if found["timed"] is not None:
+        values.append(Value(Kind.PASSING, found["taken"]))
+        return found["timed"] + b"\0took"
     for kind in ("uuid", "ulid", "secret"):
         if found[kind] is not None:
             values.append(Value(Kind.IDENTITY, found[0]))

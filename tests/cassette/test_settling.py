@@ -79,6 +79,9 @@ SAME = {
     "a ULID": ('{"id": "01ARZ3NDEKTSV4RRFFQ69G5FAV"}', '{"id": "01BX5ZZKBKACTAV9WEVGEMMVRZ"}'),
     "a request id": ('{"requestId": "4Xd8-a"}', '{"requestId": "9Zb2-q"}'),
     "a request id in XML": ("<RequestId>4Xd8a7</RequestId>", "<RequestId>9Zb2q1</RequestId>"),
+    "a short request id": ('{"request_id": "r-1"}', '{"request_id": "r-2"}'),
+    "an id of the host in XML": ("<HostId>4Xd8a7</HostId>", "<HostId>9Zb2q1</HostId>"),
+    "how long it took": ('{"took": 3, "elapsed_ms": 4.5}', '{"took": 17, "elapsed_ms": 5.25}'),
     "the time": ('{"now": "2026-03-01T10:00:01Z"}', '{"now": "2026-11-22T17:57:06Z"}'),
     "the time with a fraction of other length": (
         '{"now": "2026-03-01T10:00:01.5+00:00"}',
@@ -105,6 +108,8 @@ SAME = {
 OTHER = {
     "a number": ('{"count": 1}', '{"count": 2}'),
     "a name": ('{"name": "ada"}', '{"name": "bob"}'),
+    "a name of an operation": ('{"operationId": "getUser"}', '{"operationId": "getUsers"}'),
+    "a duration": ('{"duration": 180}', '{"duration": 181}'),
     "another key": (f'{{"id": "{A}"}}', f'{{"id": "{B}", "name": "ada"}}'),
     "UUIDs in another relation": (f'["{A}", "{B}", "{A}"]', f'["{C}", "{D}", "{D}"]'),
     "a UUID that became something else": (f'{{"id": "{A}"}}', '{"id": "none"}'),
@@ -142,6 +147,7 @@ FIELDS = {
     "ETag": ('ETag: "a-1"', 'ETag: W/"b-2"', True),
     "request id": ("X-Request-Id: abc", "X-Request-Id: def", True),
     "request id of a cloud": ("x-amzn-RequestId: abc", "x-amzn-RequestId: def", True),
+    "timing": ("X-Process-Time: 0.011", "X-Process-Time: 0.2", True),
     "trace": ("traceparent: 00-ab-01-00", "traceparent: 00-cd-02-00", True),
     "CF-RAY": ("CF-RAY: 230b030023ae2822-SJC", "CF-RAY: 330b030023ae2822-FRA", True),
     "Server-Timing": ("Server-Timing: db;dur=53", "Server-Timing: db;dur=7", True),
