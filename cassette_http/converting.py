@@ -13,7 +13,7 @@ from cassette_http.cassette.redaction import Redactor, next_number
 from cassette_http.cassette.store import Store
 from cassette_http.convert.documents import redacted_documents
 from cassette_http.convert.exporting import Exported, export
-from cassette_http.convert.formats import Change, Foreign, read_foreign
+from cassette_http.convert.formats import Change, Foreign, is_another_file, read_foreign
 from cassette_http.errors import CassetteFormatError, CassetteNotFound, CassetteNotWritable
 from cassette_http.version import __version__
 
@@ -92,7 +92,8 @@ def find_foreign(path: str | os.PathLike[str], to: str | os.PathLike[str] | None
 
 def _is_foreign(path: Path) -> bool:
     try:
-        return path.is_file() and yaml_format.looks_foreign(Store(path).read())
+        data = Store(path).read() if path.is_file() else b""
+        return yaml_format.looks_foreign(data) and (path.suffix == ".har" or not is_another_file(data))
     except (CassetteFormatError, OSError):
         return False  # folders hold other files, too
 

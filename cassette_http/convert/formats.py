@@ -15,7 +15,7 @@ from cassette_http.convert.rebuilding import rebuild
 from cassette_http.convert.trees import Table, Unreadable, read_json, read_yaml, table_line
 from cassette_http.errors import CassetteFormatError, InvalidOption
 
-__all__ = ["FORMATS", "Change", "Foreign", "Format", "read_foreign"]
+__all__ = ["FORMATS", "Change", "Foreign", "Format", "is_another_file", "read_foreign"]
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,9 @@ def read_foreign(data: bytes, path: str, name: str | None = None) -> Foreign:
     if name is not None and name not in FORMATS:
         raise InvalidOption(f"there is no format {name!r} (the formats are: {', '.join(FORMATS)})")
     data = data.removeprefix(b"\xef\xbb\xbf")
-    is_json = data.lstrip()[:1] == b"{"
+    is_json = _is_json(data)
     try:
-        tree = read_json(data) if is_json else read_yaml(data)
-        if not isinstance(tree, Table):
-            raise Unreadable(1, "this is no cassette: it must be a mapping")
+        tree = _tree(data)
         format_ = FORMATS[name] if name is not None else _recognise(tree)
         entries = _entries(tree, format_)
     except Unreadable as exc:
@@ -105,12 +103,39 @@ def read_foreign(data: bytes, path: str, name: str | None = None) -> Foreign:
     return Foreign(format_, recorded, tuple(interactions), tuple(lines), (*changes, *_lost(tree, format_)))
 
 
+def is_another_file(data: bytes) -> bool:
+    """Tell whether a file can be read, and is no cassette of a recorder that is known here."""
+    try:
+        _recognise(_tree(data.removeprefix(b"\xef\xbb\xbf")))
+    except _Unknown:
+        return True
+    except Unreadable:
+        # It is broken, and of JSON nobody knows what it was to be, unless it has words of its own.
+        return _is_json(data) and b'interactions"' not in data
+    return False
+
+
+class _Unknown(Unreadable):
+    """A file that can be read, and is something else."""
+
+
+def _is_json(data: bytes) -> bool:
+    return data.lstrip()[:1] == b"{"
+
+
+def _tree(data: bytes) -> Table:
+    tree = read_json(data) if _is_json(data) else read_yaml(data)
+    if not isinstance(tree, Table):
+        raise _Unknown(1, "this is no cassette: it must be a mapping")
+    return tree
+
+
 def _recognise(tree: Table) -> Format:
     for name, format_ in FORMATS.items():
         entries = _list_at(tree, format_.keys)
         if entries is not None:
             return FORMATS["cassetter"] if name == "vcr" and _is_of_cassetter(tree, entries) else format_
-    raise Unreadable(1, "this is no cassette of a recorder that is known here")
+    raise _Unknown(1, "this is no cassette of a recorder that is known here")
 
 
 def _list_at(tree: Table, keys: tuple[str, ...]) -> list[Any] | None:

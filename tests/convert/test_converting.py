@@ -208,7 +208,9 @@ def test_command_converts_a_folder_with_its_folders(tmp_path: Path, capsys: pyte
     (cassettes / "test_a").mkdir(parents=True)
     (cassettes / "test_a" / "test_one.yaml").write_bytes(OLD)
     (cassettes / "test_a" / "ours.yaml").write_bytes(b"cassette: 1\n---\n")
-    (cassettes / "package.json").write_text('{"name": "x"}')
+    (cassettes / "package.json").write_text('{"name": "x", "entries": []}')
+    (cassettes / "settings.json").write_text('{"entries": [1],} // no JSON at all')
+    (cassettes / "api.yaml").write_text("openapi: 3.1.0\nresponses:\n  NotFound: {}\n")
     (cassettes / "archive.har").write_bytes((RECORDED / "browser.har").read_bytes())
     assert main(["convert", str(cassettes), "--to", str(tmp_path / "new")]) == 0
     made = sorted(str(one.relative_to(tmp_path / "new")) for one in (tmp_path / "new").rglob("*.yaml"))
@@ -228,6 +230,9 @@ def test_command_goes_on_behind_a_file_that_is_broken(tmp_path: Path, capsys: py
     assert "a.yaml, line 2: interaction 1 of VCR.py: 'response' is missing" in output.err
     assert output.out.endswith("1 cassette converted: 1 interaction; 1 file not converted\n")
     assert broken.read_bytes() == b"interactions:\n- request: {}\n"
+    (tmp_path / "c.json").write_bytes(b'{"http_interactions": [{"request"')
+    assert main(["convert", str(tmp_path)]) == 1
+    assert "c.json, line 1: this is not JSON" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
