@@ -138,7 +138,7 @@ class ContentRules:
         empty one or none.
         """
         has_line = not is_head and (is_form or len(text) > _LONG or self.has_line_of_interest(b"\n" + text))
-        if not has_line and not self.may_find(text) and (is_head or not _has_literals(text)):
+        if not has_line and not self.may_find(text) and (is_head or not any(_literal_members(text))):
             return []
         return self._found(text, is_head, is_form, is_matching, depth)
 
@@ -357,13 +357,11 @@ class ContentRules:
 
     def _in_object_literals(self, text: bytes) -> Iterator[Edit]:
         """Members whose names stand without quotes, as in scripts: {apiKey: 'abc'}."""
-        if not _has_literals(text):
-            return
-        for member in _LITERAL_MEMBER.finditer(text):
-            kind = self._rules.kind("json", member["name"])
-            hidden = self._hidden(kind, member["value"]) if kind in _STRONG else None
+        for name, start, stop in _literal_members(text):
+            kind = self._rules.kind("json", name)
+            hidden = self._hidden(kind, text[start:stop]) if kind in _STRONG else None
             if hidden is not None:
-                yield Edit(*member.span("value"), hidden)
+                yield Edit(start, stop, hidden)
 
     def _in_multipart(self, text: bytes, is_matching: bool) -> Iterator[Edit]:
         if text.find(b"form-data", 0, _SAMPLE) < 0:
@@ -508,10 +506,10 @@ _LINE = re.compile(
 )
 # A word of digits and letters that is no date.
 _MIXED = re.compile(rb"(?=[^\s]*[0-9])(?=[^\s]*[A-Za-z])(?![0-9]{4}-[0-9]{2}-)[^\s(){}\[\];,<>]{6,200}")
-_LITERAL_MEMBER = re.compile(
-    rb"(?<![\w$\"'\\.@/-])(?P<name>[A-Za-z_$][\w$]{2,60})[ \t]*:[ \t]*"
-    rb"(?P<quote>[\"'`])(?P<value>[^\"'`\\\r\n]{1,500})(?P=quote)"
-)
+_LITERAL_COLON = re.compile(rb":[ \t]*[\"'`]")
+_LONGEST_LITERAL_NAME = 64
+_LITERAL_NAME = re.compile(rb"(?:^|[^\w$\"'\\.@/-])([A-Za-z_$][\w$]{2,60})[ \t]*\Z")
+_LITERAL_VALUE = re.compile(rb"[^\"'`\\\r\n]{1,500}")
 _CODED_FIELDS = frozenset({b"transfer-encoding", b"content-encoding", b"upgrade"})
 
 # -- texts ---------------------------------------------------------------------------------------------------
@@ -572,9 +570,16 @@ def _is_secret_value(kind: NameKind, value: bytes) -> bool:
     return kind is NameKind.PASSWORD or not _URL.match(value)
 
 
-def _has_literals(text: bytes) -> bool:
-    """Tell whether a text, which is no JSON, has members whose names stand without quotes."""
-    return b":" in text and text.lstrip()[:1] not in (b"{", b"[") and _LITERAL_MEMBER.search(text) is not None
+def _literal_members(text: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Find, in a text that is no JSON, members whose names stand without quotes: name, start and stop of the value."""
+    if text.lstrip()[:1] in (b"{", b"["):
+        return
+    # From the colon back to the name: a search that began with names would begin at each word.
+    for colon in _LITERAL_COLON.finditer(text):
+        name = _LITERAL_NAME.search(text[max(0, colon.start() - _LONGEST_LITERAL_NAME) : colon.start()])
+        value = _LITERAL_VALUE.match(text, colon.end()) if name is not None else None
+        if name is not None and value is not None and text.startswith(colon[0][-1:], value.end()):
+            yield name[1], *value.span()
 
 
 def _is_setting(kind: NameKind, line: re.Match[bytes], value: bytes) -> bool:
