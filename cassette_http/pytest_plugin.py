@@ -91,7 +91,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     names = getattr(item, "fixturenames", None)
     if names is None:
         return
-    has_short_name = "cassette" in names and item.config.pluginmanager.has_plugin(SHORT_NAME)
+    has_short_name = "cassette" in names and short_name.is_meant(item)
     is_named = "http_cassette" in names or (has_short_name and not vcr_names.serves(item))
     if is_named or item.get_closest_marker("cassette") is not None or declared_of(item) is not None:
         put_first(item, "http_cassette")

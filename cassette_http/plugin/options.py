@@ -38,7 +38,7 @@ UPDATES = ("failed", "missing", "all")
 PRUNES = ("show", "apply")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Option:
     """One option. `name` is its word in the marker and in `cassette_config`; command line and ini have `flag`, `ini`.
 
@@ -61,7 +61,7 @@ class Option:
 
     def __post_init__(self) -> None:
         if not self.flag:
-            object.__setattr__(self, "flag", f"--cassette-{self.name.replace('_', '-')}")
+            self.flag = f"--cassette-{self.name.replace('_', '-')}"
 
     @property
     def ini(self) -> str:

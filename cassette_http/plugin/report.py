@@ -69,8 +69,8 @@ def complete(report: pytest.TestReport, error: BaseException, use: Use | None) -
     if cassette.misses and ours is None:
         set_reason(report, with_own_reason(_reason(cassette.misses), report, error))
         add_section(report, "no match in the cassette", "\n".join(_misses(use, cassette)))
-    if cassette.history:
-        report.sections.append((f"{TRANSCRIPT} {report.when}", _transcript(cassette)))
+    if text := _transcript(cassette):
+        report.sections.append((f"{TRANSCRIPT} {report.when}", text))
 
 
 def _transcript(cassette: Cassette) -> str:

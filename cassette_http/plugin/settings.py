@@ -61,7 +61,7 @@ def _typed(option: Option) -> Callable[[str], Any]:
     return read
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Settings:
     """What was said for the run as a whole: on the `line`, and in the `ini` file; only what was said is in there."""
 

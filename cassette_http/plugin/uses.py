@@ -38,7 +38,7 @@ MOST_CONNECTIONS = 10
 PARTS = frozenset(name for name, option in BY_NAME.items() if option.part)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)  # each generated method costs every start of pytest a third of a millisecond
 class Use:
     """One use of the cassette at `path` by a test (`item`), or by a fixture of wider scope (then it is None).
 

@@ -332,3 +332,21 @@ def test_plain():
 def test_unmarked_test_uses_no_fixture_of_ours(project: Project) -> None:
     project.write("def test_a(request):\n    assert 'http_cassette' not in request.fixturenames")
     project.run().assert_outcomes(passed=1)
+
+
+def test_fixture_of_the_project_that_has_our_name_is_left_alone(project: Project) -> None:
+    project.pytester.makeconftest("import pytest\n\n@pytest.fixture\ndef cassette():\n    return 'of cloth'")
+    project.write("def test_a(cassette):\n    assert (cassette, get('/a')) == ('of cloth', 'answer to /a')")
+    project.run().assert_outcomes(passed=1)
+    assert project.cassettes() == []
+
+
+def test_fixture_of_the_project_may_build_on_ours(project: Project) -> None:
+    project.pytester.makeconftest(
+        "import pytest\n\n@pytest.fixture\ndef cassette(cassette):\n    return [cassette]\n\n"
+        "@pytest.fixture\ndef early():\n    import test_api\n    return test_api.get('/early')"
+    )
+    project.pytester.syspathinsert()
+    project.write("def test_a(early, cassette):\n    get('/a')\n    assert len(cassette[0]) == 2")
+    project.record_then_stop()
+    project.run().assert_outcomes(passed=1)
