@@ -15,5 +15,10 @@ summary      what is told at the end: on the terminal, and in pages
 hooks        what the plugin calls; parts that not every run needs hang on these
 
 A part that not every run needs is a module of its own, named by the `part` of the options that it serves. It is
-imported and registered as a plugin when such an option is first given, and does its work in hooks.
+imported and registered as a plugin when such an option is first given, and does its work in hooks:
+
+updating     records again, and keeps the old cassette unless the test passes
+pruning      what no test needs any more, of what was run
+flights      the traffic of tests that fail
+guarding     look-ups and connects to hosts that are not allowed
 """
