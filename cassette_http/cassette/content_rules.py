@@ -13,6 +13,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import quote, quote_plus, unquote_to_bytes
 
@@ -118,8 +119,10 @@ class ContentRules:
 
     def learn_environment(self, environment: Mapping[str, str]) -> None:
         """Learn the values of variables that are named as secrets, and the passwords of URLs."""
-        for secret in _secrets_of_environment(self._rules, tuple(environment.items())):
-            self._vault.know(secret)
+        rules = replace(self._rules, functions=())  # these do not count here, and need not be hashable
+        for name, value in environment.items():
+            for secret in _secrets_of_variable(rules, name, value):
+                self._vault.know(secret)
 
     def learn_netrc(self, text: str) -> None:
         """Learn the passwords of a netrc file."""
@@ -481,17 +484,15 @@ class ContentRules:
                 yield Edit(start, behind, to_base64(splice(plain, edits), text[start:behind]))
 
 
-# It is the same for each cassette of a test run.
-@lru_cache(maxsize=4)
-def _secrets_of_environment(rules: Rules, variables: tuple[tuple[str, str], ...]) -> tuple[bytes, ...]:
-    found: list[bytes] = []
-    for name, value in variables:
-        octets = value.encode("utf-8", "surrogateescape")
-        kind = rules.kind("environment", name.encode("utf-8", "surrogateescape"))
-        # A database called "postgres" with this password would vanish from every text, so no simple words.
-        if kind is not NameKind.ORDINARY and not _IS_SESSION.search(name) and _is_secret_value(kind, octets):
-            found.append(octets)
-        found += [unquote_to_bytes(url["password"] or b"") for url in _USERINFO.finditer(octets)]
+# Most variables are the same for each cassette of a test run; but pytest keeps the name of the test in one.
+@lru_cache(maxsize=1024)
+def _secrets_of_variable(rules: Rules, name: str, value: str) -> tuple[bytes, ...]:
+    octets = value.encode("utf-8", "surrogateescape")
+    kind = rules.kind("environment", name.encode("utf-8", "surrogateescape"))
+    found = [unquote_to_bytes(url["password"] or b"") for url in _USERINFO.finditer(octets)]
+    # A database called "postgres" with this password would vanish from every text, so no simple words.
+    if kind is not NameKind.ORDINARY and not _IS_SESSION.search(name) and _is_secret_value(kind, octets):
+        found.insert(0, octets)
     return tuple([secret for secret in found if not _SIMPLE_WORD.fullmatch(secret)])
 
 
