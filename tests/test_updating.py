@@ -214,7 +214,7 @@ def test_processes_that_finish_at_once_lose_nothing(
         worker.stdin.write("\n")
         worker.stdin.flush()
     for worker in workers:
-        worker.communicate(timeout=LIMIT_S)
+        worker.communicate(timeout=6 * LIMIT_S)
         assert worker.returncode == 0
     with use_cassette(path, "none"):
         for target in [*(["old"] if has_file else []), *range(4)]:
