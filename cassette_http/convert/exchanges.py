@@ -139,7 +139,7 @@ def posted(value: Any, fields: Fields, line: int | None) -> bytes:
         if any(name.lower() == "content-type" and "json" in one.lower() for name, one in fields):
             return json.dumps(value).encode()
         pairs = [(name, one) for name, values in value.items() for one in _listed(values)]
-        return urlencode([(name, _form_value(one, line)) for name, one in pairs]).encode()
+        return urlencode([(name, _form_value(one, line)) for name, one in pairs], errors="surrogatepass").encode()
     return octets_of(value, line)
 
 

@@ -75,10 +75,10 @@ def _split_url(url: str) -> tuple[Origin, str]:
         raise LeftOut(f"a URL of the scheme {parts.scheme[:20]!r}, which is not HTTP")
     if not host:
         raise LeftOut(f"the URL {url[:60]!r} names no host")
-    target = quote(parts.path or "/", safe=IN_TARGET)
+    target = quote(parts.path or "/", safe=IN_TARGET, errors="surrogatepass")
     # A question mark with nothing behind it is sent, and lost by `urlsplit`.
     if parts.query or url.partition("#")[0].endswith("?"):
-        target += "?" + quote(parts.query, safe=IN_TARGET)
+        target += "?" + quote(parts.query, safe=IN_TARGET, errors="surrogatepass")
     if not host.isascii():
         try:
             host = host.encode("idna").decode("ascii")

@@ -226,6 +226,26 @@ def test_old_cassettes_of_httpx_are_read() -> None:
     assert only(data).track.octets == b"HTTP/1.1 404 Not Found\r\n\r\ngone"
 
 
+def test_half_a_surrogate_pair_is_no_reason_to_fail() -> None:
+    """JSON can say it anywhere in a text, and no character set can."""
+    half = "\\ud800"
+    entry = {
+        "request": {
+            "method": "POST",
+            "uri": f"http://a.test/{half}?{half}",
+            "body": {half: half},
+            "headers": {half: half},
+        },
+        "response": {"status": {"code": 200, "message": half}, "headers": {"X": half}, "body": {"string": half}},
+    }
+    text = json.dumps({"interactions": [entry]}).replace("\\\\ud800", "\\ud800")
+    assert json.loads(text)["interactions"][0]["response"]["headers"]["X"] == "\ud800"
+    interaction = only(text.encode())
+    assert interaction.request is not None
+    assert interaction.request.head.target == "/%ED%A0%80?%ED%A0%80"
+    assert interaction.track.octets.startswith(b"HTTP/1.1 200 ?\r\nX: \xed\xa0\x80\r\n")
+
+
 # ---------------------------------------------------------------------- octets that fit
 
 PLAIN = b'{"a": 1}'
