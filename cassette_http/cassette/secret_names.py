@@ -30,7 +30,6 @@ _WHOLE = {
     "cookie": NameKind.COOKIE,
     "setcookie": NameKind.SET_COOKIE,
     "devicecode": NameKind.SECRET,  # RFC 8628
-    "usercode": NameKind.SECRET,
 }
 _PASSWORDS = frozenset({"password", "passwd", "pwd", "passphrase", "passcode"})
 _WHOSE_PASS = frozenset({"user", "db", "database", "smtp", "ftp", "mail", "admin", "root", "login", "http", "proxy"})
@@ -40,7 +39,7 @@ _SECRET_WORDS = frozenset(
     | {"xsrftoken", "csrfmiddlewaretoken", "session", "sessionid", "sessid", "phpsessid", "jsessionid", "secrets"}
 )
 _WEAK = frozenset(
-    {"key", "code", "auth", "sig", "state", "tokens", "keys", "nonce", "appid", "appkey", "authcode"}
+    {"key", "code", "auth", "sig", "state", "tokens", "keys", "nonce", "appid", "appkey", "authcode", "usercode"}
     | {"authorizationcode", "licensekey", "oauthstate", "oauthcode", "serialkey", "sid", "otp"}
 )
 # Words that make a secret of a key; whatever an "x-...-key" is, it counts too.

@@ -279,6 +279,7 @@ def test_no_secret_is_left_in_its_place(place: str) -> None:
 
 ORDINARY = [
     pytest.param(got(b"password: must have 8 characters\ntoken: required\n", "Content-Type: text/plain"), id="prose"),
+    pytest.param(got(js({"user_code": "E0042", "country_code": "NL"}), JSON), id="codes"),
     pytest.param(got(b"session: 2026-01-05T10:00Z\n", "Content-Type: text/plain"), id="date behind a name"),
     pytest.param(got(b"const f = (token: string) => { type: 'text' };", "Content-Type: text/javascript"), id="script"),
     pytest.param(got(b"<p>a: 'b'</p>", "Content-Type: text/html"), id="page"),
