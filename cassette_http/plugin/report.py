@@ -45,12 +45,20 @@ def failure_of(use: Use, error: CassetteError) -> CassetteFailure:
         return CassetteFailure(str(error))
     assert use.cassette is not None, "it was opened"
     cassette = use.cassette
-    return CassetteFailure("\n".join(_misses(use, cassette)), _reason(cassette.misses), _transcript(cassette))
+    return CassetteFailure("\n".join(_misses(use, cassette)), _reason(cassette), _transcript(cassette))
 
 
-def _reason(misses: list[Miss]) -> str:
+def _reason(cassette: Cassette) -> str:
+    misses = cassette.misses
     more = f" (and {len(misses) - 1} more)" if len(misses) > 1 else ""
-    return f"no match: {misses[0].reason}{more}"
+    return f"no match: {_said(cassette, misses[0])}{more}"
+
+
+def _said(cassette: Cassette, miss: Miss) -> str:
+    """The reason of a miss; that a file is not there says more than that nothing is in it."""
+    if miss.nearest or cassette.path.exists():
+        return miss.reason
+    return f"{miss.reason.rpartition(': ')[0]}: there is no cassette yet"
 
 
 # ---------------------------------------------------------------------- reports of pytest
@@ -67,7 +75,7 @@ def complete(report: pytest.TestReport, error: BaseException, use: Use | None) -
         return
     cassette = use.cassette
     if cassette.misses and ours is None:
-        set_reason(report, with_own_reason(_reason(cassette.misses), report, error))
+        set_reason(report, with_own_reason(_reason(cassette), report, error))
         add_section(report, "no match in the cassette", "\n".join(_misses(use, cassette)))
     if text := _transcript(cassette):
         report.sections.append((f"{TRANSCRIPT} {report.when}", text))
@@ -118,7 +126,7 @@ def _misses(use: Use, cassette: Cassette) -> Iterator[str]:
 
 def _miss_lines(use: Use, cassette: Cassette, miss: Miss) -> Iterator[str]:
     path = shown_path(use.config, cassette.path)
-    yield f"no match: {miss.reason}"
+    yield f"no match: {_said(cassette, miss)}"
     yield f"  asked    {miss.request.method} {miss.request.url}"
     yield f"  at       {shown_path(use.config, miss.where)}"
     if not miss.nearest:
@@ -156,7 +164,7 @@ def facts_of_misses(use: Use) -> list[dict[str, str]]:
     assert cassette is not None, "it was opened"
     return [
         {
-            "reason": miss.reason,
+            "reason": _said(cassette, miss),
             "at": shown_path(use.config, miss.where),
             "text": "\n".join(_miss_lines(use, cassette, miss)),
             "test": _test_to_run(use),

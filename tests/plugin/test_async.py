@@ -160,7 +160,7 @@ async def test_a():
     )
     result = project.run_alone("-p", "pytest_asyncio.plugin")
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["no match: GET /a: the cassette is empty", "  at       test_api.py:*"])
+    result.stdout.fnmatch_lines(["no match: GET /a: there is no cassette yet", "  at       test_api.py:*"])
     assert project.server.connections == 0
 
 

@@ -153,11 +153,11 @@ def test_a(token):
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(
         [
-            "no match: GET /log-in: the cassette is empty",
+            "no match: GET /log-in: there is no cassette yet",
             "  at       test_api.py:6",
             "  cassette cassettes/test_api/login.yaml does not exist",
             "to record it: pytest test_api.py::test_a --cassette-update=failed",
-            "ERROR test_api.py::test_a - no match: GET /log-in: the cassette is empty",
+            "ERROR test_api.py::test_a - no match: GET /log-in: there is no cassette yet",
         ]
     )
     assert project.server.connections == 0

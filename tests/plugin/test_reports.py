@@ -96,25 +96,25 @@ def test_command_of_the_report_is_for_the_folder_where_pytest_was_started(
 SAYS = {
     "swallowed": (
         "    try:\n        get('/a')\n    except OSError:\n        pass",
-        "ERROR test_api.py::test_a - no match: GET /a: the cassette is empty",
+        "ERROR test_api.py::test_a - no match: GET /a: there is no cassette yet",
     ),
     "in the words of a library": (
         "    get('/a')",
-        "FAILED test_api.py::test_a - no match: GET /a: the cassette is empty",
+        "FAILED test_api.py::test_a - no match: GET /a: there is no cassette yet",
     ),
     "a plan that went wrong": (
         "    try:\n        get('/a')\n    except OSError:\n        pass\n    assert 1 == 2",
-        "FAILED test_api.py::test_a - no match: GET /a: the cassette is empty; assert 1 == 2",
+        "FAILED test_api.py::test_a - no match: GET /a: there is no cassette yet; assert 1 == 2",
     ),
     "several": (
         "    for path in ('/a', '/b', '/c'):\n        try:\n            get(path)\n"
         "        except OSError:\n            pass",
-        "ERROR test_api.py::test_a - no match: GET /a: the cassette is empty (and 2 more)",
+        "ERROR test_api.py::test_a - no match: GET /a: there is no cassette yet (and 2 more)",
     ),
     "in a thread": (
         "    import threading\n    threading.excepthook = lambda arguments: None\n"
         "    thread = threading.Thread(target=get, args=('/a',))\n    thread.start()\n    thread.join()",
-        "ERROR test_api.py::test_a - no match: GET /a: the cassette is empty",
+        "ERROR test_api.py::test_a - no match: GET /a: there is no cassette yet",
     ),
     "another failure": ("    assert 1 == 2", "FAILED test_api.py::test_a - assert 1 == 2"),
 }
@@ -136,7 +136,7 @@ def test_refusals_beyond_the_third_are_counted(project: Project) -> None:
         "import pytest\n@pytest.mark.cassette\ndef test_a():\n    for number in range(5):\n"
         "        try:\n            get(f'/{number}')\n        except OSError:\n            pass"
     )
-    project.run().stdout.fnmatch_lines(["no match: GET /2: the cassette is empty", "(2 more requests were refused)"])
+    project.run().stdout.fnmatch_lines(["no match: GET /2: there is no cassette yet", "(2 more requests were refused)"])
 
 
 def test_interaction_that_was_played_already_is_told_with_what_to_do(project: Project) -> None:
@@ -322,6 +322,6 @@ def test_a(broken):
     result = project.run()
     result.assert_outcomes(passed=1, errors=1)
     text = result.stdout.str()
-    assert "ERROR test_api.py::test_a - no match: GET /a: the cassette is empty" in text
+    assert "ERROR test_api.py::test_a - no match: GET /a: there is no cassette yet" in text
     assert "the fixture's own" in text
     assert "to record it: pytest test_api.py::test_a" in text

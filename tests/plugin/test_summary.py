@@ -94,8 +94,8 @@ def test_command_for_many_tests_takes_those_that_failed_last(project: Project) -
     lines = summary(project.run())
     assert lines == [
         "20 cassettes, 0 interactions played, 0 unplayed, 0 recorded, 20 misses, 0 live connections",
-        *["missed    GET /a: the cassette is empty (test_api.py:6)"] * 2,
-        "missed    GET /a: the cassette is empty (test_api.py:6) (and 17 more)",
+        *["missed    GET /a: there is no cassette yet (test_api.py:6)"] * 2,
+        "missed    GET /a: there is no cassette yet (test_api.py:6) (and 17 more)",
         "repair    pytest --lf --cassette-update=failed",
     ]
 

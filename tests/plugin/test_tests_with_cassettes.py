@@ -235,7 +235,7 @@ def test_refused_request_fails_the_test_although_the_program_swallowed_it(projec
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(
         [
-            "no match: GET /a: the cassette is empty",
+            "no match: GET /a: there is no cassette yet",
             "  at       test_api.py:*",
             "to record it: pytest test_api.py::test_a --cassette-update=failed",
         ]

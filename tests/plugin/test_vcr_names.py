@@ -334,7 +334,7 @@ def test_request_that_was_swallowed_fails_the_test(project: Project) -> None:
     )
     result = project.run()
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["*no match: GET /a: the cassette is empty*"])
+    result.stdout.fnmatch_lines(["*no match: GET /a: there is no cassette yet*"])
 
 
 def test_suite_of_cassetter_replays_its_cassettes(project: Project) -> None:
