@@ -65,11 +65,11 @@ class Entry:
 class _Queue:
     """Entries in recorded order; passes over those that were played already without looking at each again."""
 
-    __slots__ = ("_played_up_to", "entries")
+    __slots__ = ("_played_up_to", "_turn", "entries")
 
     def __init__(self, entries: list[Entry]) -> None:
         self.entries = entries
-        self._played_up_to = 0
+        self._played_up_to = self._turn = 0
 
     @property
     def first_unplayed(self) -> Entry | None:
@@ -80,6 +80,17 @@ class _Queue:
         while self._played_up_to < len(entries) and entries[self._played_up_to].plays:
             self._played_up_to += 1
         return (entries[i] for i in range(self._played_up_to, len(entries)) if not entries[i].plays)
+
+    @property
+    def next_in_turn(self) -> Entry:
+        """The one that was played least, the first of them; all were played, in this order."""
+        entries = self.entries
+        least = entries[-1].plays
+        if entries[0].plays == least:
+            self._turn = 0
+        while entries[self._turn].plays > least:
+            self._turn += 1
+        return entries[self._turn]
 
 
 class _Bucket:
@@ -111,13 +122,16 @@ class _Bucket:
         return self._repeated(request, key, repeat)
 
     def _repeated(self, request: Request, key: Hashable, repeat: str) -> Entry | None:
-        able = [entry for entry in self._by_key[key].entries if self._accepts(entry, request)]
-        if not able:
+        queue = self._by_key[key]
+        if self._matching.filters:
+            queue = _Queue([entry for entry in queue.entries if self._accepts(entry, request)])
+        if not queue.entries:
             return None
-        policy = able[-1].interaction.repeat or repeat
+        last = queue.entries[-1]
+        policy = last.interaction.repeat or repeat
         if policy == "last":
-            return able[-1]
-        return min(able, key=lambda entry: (entry.plays, entry.number)) if policy == "cycle" else None
+            return last
+        return queue.next_in_turn if policy == "cycle" else None
 
     def _accepts(self, entry: Entry, request: Request) -> bool:
         if not self._matching.filters:
