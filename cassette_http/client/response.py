@@ -199,10 +199,10 @@ class HTTPResponse(io.BufferedIOBase):
 
         Raises IncompleteRead if all was asked for and the peer closes early; for chunked content always.
         """
-        if amt is not None and amt < 0:
-            amt = None
+        if amt is None or amt < 0:
+            return self._read_all()
         ahead = self._ahead
-        if ahead is not None and amt is not None:
+        if ahead is not None:
             data = ahead.file.read(amt)
             if len(data) == amt:
                 if self.length is not None:
@@ -213,12 +213,29 @@ class HTTPResponse(io.BufferedIOBase):
             return self._ended()
         if self.chunked:
             return self._read_chunked(amt)
-        source = self._settle()
-        if amt is None:
-            return self._read_rest(source)
-        data = _read_exactly(source, amt if self.length is None else min(amt, self.length))
+        data = _read_exactly(self._settle(), amt if self.length is None else min(amt, self.length))
         self._count(len(data), amt)
         self._look_ahead(amt)
+        return data
+
+    def _read_all(self) -> bytes:
+        source = self._source if self._ahead is None else self._settle()
+        if source is None:
+            return self._ended()
+        if self.chunked:
+            return self._read_chunked(None)
+        length = self.length
+        if length is None:
+            data: bytes = source.read()
+        elif type(source) is Inbox:
+            data = source.read(length)
+        else:
+            data = _read_exactly(source, length)
+        if length is not None:
+            self.length = length - len(data)
+        self._close_conn()
+        if self.length:
+            raise IncompleteRead(data, self.length)
         return data
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
@@ -319,23 +336,6 @@ class HTTPResponse(io.BufferedIOBase):
             self.length -= received
         if self.length == 0 or (not received and wanted):
             self._close_conn()
-
-    def _read_rest(self, source: Source) -> bytes:
-        length = self.length
-        if length is not None and type(source) is Inbox and not self._owns_stream:
-            data = source.read(length)
-            if len(data) == length:
-                self._source, self.length = None, 0
-                source.is_between_responses = not self._is_upgrade
-                return data
-        else:
-            data = source.read() if length is None else _read_exactly(source, length)
-        self._close_conn()
-        if length is not None:
-            self.length = length - len(data)
-            if self.length:
-                raise IncompleteRead(data, self.length)
-        return data
 
     def _ended(self) -> bytes:
         """What a read gets after the end: nothing, or once more the error that broke the framing."""
@@ -547,7 +547,7 @@ class HTTPResponse(io.BufferedIOBase):
 
     def _close_conn(self) -> None:
         """Let go of the stream; the connection may then carry the next request."""
-        source = self._settle()
+        source = self._source if self._ahead is None else self._settle()
         self._source = None
         if isinstance(source, Inbox):
             if self._owns_stream:
@@ -561,9 +561,9 @@ class HTTPResponse(io.BufferedIOBase):
         """Whether the content was read to its end, so that a next response can follow on the stream."""
         if self._is_upgrade:
             return False
-        if self._decoder is not None and self._decoder.remaining == 0:
+        if self.length == 0 or self._is_read_by_others:
             return True
-        return self.length == 0 or self._is_read_by_others
+        return self._decoder is not None and self._decoder.remaining == 0
 
     def __del__(self) -> None:
         try:
