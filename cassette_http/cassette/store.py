@@ -204,6 +204,8 @@ class Store:
         flags = CREATE if self._is_rewrite and not self._good_length and self._owner == os.getpid() else APPEND
         try:
             fd = self._files.open(self._written, flags)
+        except FileExistsError:  # a forked child was the first to write
+            fd = self._files.open(self._written, APPEND)
         except FileNotFoundError:
             self._files.make_folders(os.path.dirname(self._written))
             fd = self._files.open(self._written, flags)

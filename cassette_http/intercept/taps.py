@@ -210,7 +210,10 @@ class Tap:
 
         One that has not yet played all of a response looks broken, as its client must not take the part for the whole.
         """
-        channel = self._upper.channel
+        host, channel = self._upper, self._upper.channel
+        if isinstance(host.line, Pump):  # nobody can see any more what it brings
+            host.line.close()
+            host.line = None
         if self._stand_in is not None:
             self._stand_in.leave(is_cut_short=channel.is_cut_short or channel.is_mid_response)
 
@@ -396,7 +399,7 @@ class Tap:
         if not (channel.is_between_requests or channel.is_left):
             return
         board = board_to_follow(self.board)
-        if board is None:
+        if board is None or _fileno(self.sock) < 0:  # its pool has closed it meanwhile
             return
         if self._stand_in is None:
             if board.policy.can_play and self.must_not_wait:

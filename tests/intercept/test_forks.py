@@ -190,3 +190,14 @@ def test_child_that_leaves_the_block_does_not_end_the_parents_cassette(
         urls = [one.request.url for one in cassette.interactions if one.request]
         assert {f"{server.url}/{name}" for name in ("before", "child", "after")} <= set(urls)
         assert len(urls) == 3 + THREADS * 30
+
+
+def test_child_may_be_the_first_to_write_a_cassette_anew(peer: Callable[..., Peer], tmp_path: Path) -> None:
+    server = peer(keep_alive(echo_target))
+    path = tmp_path / "rewritten.yaml"
+    with use_cassette(path, "rewrite"):
+        in_child(functools.partial(ask, http.client, server, "/child"))
+        ask(http.client, server, "/parent")
+    with use_cassette(path, "none") as cassette:
+        urls = [one.request.url for one in cassette.interactions if one.request]
+    assert urls == [f"{server.url}/child", f"{server.url}/parent"]
