@@ -304,6 +304,7 @@ class Board(Switch):
         self._kept = cassette._kept
         self._answers_at_once = not (keeps_pace or redactor.restores or hooks.on_match or hooks.on_replay)
         self._facts = {one.origin: one for one in facts}
+        self._pid = os.getpid()
         self._pending_facts: dict[Origin | None, TLSFacts] = {}
 
     # ------------------------------------------------------------------ requests
@@ -451,7 +452,9 @@ class Board(Switch):
     def _arrange(self) -> None:
         kept = self._kept
         known = self._redactor.learned
-        order = sorted(range(len(kept)), key=lambda position: kept[position].started_at_s)
+        order = list(range(len(kept)))
+        if self._pid == os.getpid():  # a forked child leaves that to its parent
+            order.sort(key=lambda position: kept[position].started_at_s)
         changed: dict[int, Interaction] = {}
         for position, each in enumerate(kept):
             if each.learned != known:

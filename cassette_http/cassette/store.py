@@ -64,6 +64,7 @@ class Store:
             folder, name = os.path.split(self._target)
             self._written = os.path.join(folder, f".{name}.{self._owner}-{secrets.token_hex(4)}.new")
         self._is_rewrite, self._settle = rewrite, settle
+        self._has_begun = False
         self._convert: Callable[[bytes], Iterable[bytes]] | None = None
         self._forget()
 
@@ -201,7 +202,9 @@ class Store:
     def _open(self) -> int:
         with contextlib.suppress(FileNotFoundError):
             self._refuse_irregular(self._files.stat(self._written))
-        flags = CREATE if self._is_rewrite and not self._good_length and self._owner == os.getpid() else APPEND
+        # Once begun, the new file may have been replaced by a child of ours (see `replace`).
+        is_new = self._is_rewrite and not self._has_begun and self._owner == os.getpid()
+        flags = CREATE if is_new else APPEND
         try:
             fd = self._files.open(self._written, flags)
         except FileExistsError:  # a forked child was the first to write
@@ -209,7 +212,7 @@ class Store:
         except FileNotFoundError:
             self._files.make_folders(os.path.dirname(self._written))
             fd = self._files.open(self._written, flags)
-        self._fd, self._good_length = fd, 0
+        self._fd, self._good_length, self._has_begun = fd, 0, True
         return fd
 
     def _is_at(self, path: str, fd: int) -> bool:
