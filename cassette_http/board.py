@@ -302,6 +302,8 @@ class Board(Switch):
         self._index, self._store, self._matching = index, store, matching
         self._redactor, self._hooks = redactor, hooks
         self._kept = cassette._kept
+        # Where something may be recorded, secrets in the fields of a request must be known.
+        self._passes_over_fields = matching.passes_over_fields and not may.can_record
         self._answers_at_once = not (keeps_pace or redactor.restores or hooks.on_match or hooks.on_replay)
         self._facts = {one.origin: one for one in facts}
         self._pid = os.getpid()
@@ -314,7 +316,8 @@ class Board(Switch):
         if written is None:
             return None
         with self._lock:
-            found = self._index.find_written(*written)
+            beginning = written.first_line if self._passes_over_fields else written.beginning
+            found = self._index.find_written(written.line, beginning)
             if found is None:
                 return None
             entry, track = found

@@ -146,6 +146,11 @@ class Matching:
         """Compute the value that is equal for requests that match each other (filters aside)."""
         return tuple([matcher(request) for _, matcher in self.keys])
 
+    @property
+    def passes_over_fields(self) -> bool:
+        """No matcher looks at the fields of a request that has no content."""
+        return all(NAMED.get(name) is matcher and name != "headers" for name, matcher in self.keys)
+
     def head_key(self, request: Request) -> tuple[Hashable, ...]:
         """The part of the key that does not need the content."""
         return tuple([matcher(request) for name, matcher in self.keys if not _looks_at_body(name, matcher)])

@@ -30,6 +30,7 @@ ORDINARY_ORIGIN = re.compile("[a-z0-9.:/\\[\\]_-]+")
 UNUSUAL_FIELDS = frozenset({"content-length", "expect", "transfer-encoding", "upgrade"})
 LONGEST_FIELDS_OCTETS = 4096
 
+REQUEST_FIELDS = re.compile(rb"request headers: \|\n(?=  [!-~])")
 # Status and fields, then perhaps a body, then perhaps that the body is JSON that was on one line.
 STATUS = re.compile(rb"response: ([0-9]{3}(?: [A-Z][A-Za-z]*)+)\nresponse headers: \|\n(?=  [!-~])")
 BODY = re.compile(rb"\nresponse body: \|(-?)\n(?=  [!-~])")
@@ -38,9 +39,10 @@ LONGEST_WIRE_LINE = max(map(len, JSON_FORMS))
 
 
 class WrittenRequest(NamedTuple):
-    """`line` is what `Document.request_line` says of a request, `beginning` all that its document begins with."""
+    """What the document of a request begins with; `first_line` has its end, `line` is `Document.request_line`."""
 
     line: bytes
+    first_line: bytes
     beginning: bytes
 
 
@@ -54,7 +56,8 @@ def written_request(origin: Origin, octets: bytes) -> WrittenRequest | None:
     if fields is None or prefix is None or b"://" in path or (query or path).endswith(b":"):
         return None
     line = method + prefix + path
-    return WrittenRequest(line, b"request: %b%b\n%b" % (line, query, fields))
+    first_line = b"request: %b%b\n" % (line, query)
+    return WrittenRequest(line, first_line, first_line + fields)
 
 
 @lru_cache(maxsize=256)
@@ -70,7 +73,7 @@ def _ordinary_fields(section: bytes) -> bytes | None:
     if len(section) > LONGEST_FIELDS_OCTETS or (b"\r\n" + section).find(b"\r\n\r\n") != len(section) - 2:
         return None
     fields, defects = parse_fields(section)
-    if defects or not UNUSUAL_FIELDS.isdisjoint([name.lower() for name, _ in fields]):
+    if defects or not fields or not UNUSUAL_FIELDS.isdisjoint([name.lower() for name, _ in fields]):
         return None
     if not is_persistent("HTTP/1.1", fields) or "upgrade" in ",".join(field_values(fields, "connection")).lower():
         return None
@@ -78,11 +81,20 @@ def _ordinary_fields(section: bytes) -> bytes | None:
 
 
 def read_answer(document: Document, beginning: bytes) -> Track | None:
-    """Read the track of an interaction whose request was written as `beginning`; None if it is another one."""
+    """Read the track of an interaction whose request was written as `beginning`; None if it is another one.
+
+    If that is a `first_line`, the request may have any fields, and has no body.
+    """
     data, start, end, _ = document
     if not data.startswith(beginning, start, end):
         return None
-    octets = data[start + len(beginning) : end]
+    at = start + len(beginning)
+    if beginning.count(b"\n") == 1 and (fields := REQUEST_FIELDS.match(data, at, end)) is not None:
+        at = data.find(b"\nresponse", at, end) + 1
+        section = data[fields.end() : at]
+        if _unindented(section, 0, len(section)) is None or section.translate(None, SAFE_ASCII):
+            return None
+    octets = data[at:end]
     return _ordinary_answer(octets) or load_track(octets)
 
 
