@@ -392,12 +392,15 @@ class HTTPResponse(io.BufferedIOBase):
     def _readline_chunked(self, limit: int) -> bytes:
         # That of `io.IOBase` goes beyond a limit if the line is cut into chunks.
         pieces: list[bytes] = []
-        while limit and (shown := self.peek()):
-            count = shown.find(b"\n") + 1 or len(shown)
-            pieces.append(self.read(count if limit < 0 else min(count, limit)))
-            if pieces[-1].endswith(b"\n"):
+        while limit:
+            shown = self.peek()
+            # If nothing is there, the read tells an end from one that comes too early.
+            count = shown.find(b"\n") + 1 or len(shown) or 1
+            piece = self.read(count if limit < 0 else min(count, limit))
+            pieces.append(piece)
+            if not piece or piece.endswith(b"\n"):
                 break
-            limit -= len(pieces[-1]) if limit > 0 else 0
+            limit -= len(piece) if limit > 0 else 0
         return b"".join(pieces)
 
     def _read1_chunked(self, n: int) -> bytes:
