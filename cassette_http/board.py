@@ -345,7 +345,15 @@ class Board(Switch):
     def expect(self, request: Request, fits: Callable[[Interaction], bool]) -> Interaction | None:
         with self._lock, self._remembering_errors():
             entry = self._index.find_by_head(self._compared(request))
-            return self._play(entry, request) if entry is not None and fits(entry.interaction) else None
+            if entry is None or not fits(entry.interaction):
+                return None
+            # Only now, as a request that is chosen later is shown to the hook with its body.
+            admitted = self._hooks.asked(request)
+            if admitted is None:
+                return None
+            if admitted is not request:
+                entry = self._index.find_by_head(self._compared(admitted))
+            return self._play(entry, admitted) if entry is not None and fits(entry.interaction) else None
 
     def _answer(self, request: Request) -> Interaction | None:
         """Claim what answers `request`, passing over what a hook drops."""

@@ -16,7 +16,7 @@ import pytest
 
 from cassette_http import InvalidOption, UnmatchedRequest, client, use_cassette
 from cassette_http.cassette.model import Interaction, Request, Response
-from tests.peer import LIMIT_S, Peer, keep_alive, response
+from tests.peer import LIMIT_S, Connection, Peer, keep_alive, response
 
 
 def get(url: str, **fields: str) -> str:
@@ -95,6 +95,38 @@ def test_each_hook_runs_once_for_each_event(ask: Callable[[str], str], mode: str
     assert asked == [("a", False), ("b", False), ("a", False)]
     assert replayed == ([("a", True)] if plays else [])
     assert recorded == [(name, True) for name in ("ba" if plays else "aba")]
+
+
+@pytest.mark.parametrize(("mode", "body"), [("once", b"body"), ("none", b"")], ids=["recorded", "played"])
+def test_a_request_that_waits_for_100_is_shown_once_and_without_its_body_if_that_was_played(
+    mode: str, body: bytes, peer: Callable[..., Peer], path: Path
+) -> None:
+    def serve(server: Connection) -> None:
+        server.read_until(b"\r\n\r\n")
+        server.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        server.read(4)
+        server.send(response(b"ok"))
+
+    real = peer(serve)
+
+    def put() -> bytes:
+        connection = client.HTTPConnection(real.host, real.port, timeout=LIMIT_S)
+        with contextlib.closing(connection):
+            connection.request("PUT", "/a", b"body", {"Expect": "100-continue"})
+            return connection.getresponse().read()
+
+    if mode == "none":
+        with use_cassette(path, "once"):
+            assert put() == b"ok"
+    seen: list[bytes] = []
+
+    def remember(request: Request) -> Request:
+        seen.append(request.body_octets)
+        return request
+
+    with use_cassette(path, mode, on_match=remember):
+        assert put() == b"ok"
+    assert seen == [body]
 
 
 def test_each_hook_runs_once_when_everything_is_played(server: Peer, path: Path) -> None:

@@ -19,7 +19,7 @@ from cassette_http.cassette import yaml_format
 from cassette_http.cassette.blobs import BlobFolder, blob_names
 from cassette_http.cassette.files import APPEND, CREATE, READ, Files
 from cassette_http.cassette.model import Header
-from cassette_http.cassette.yaml_format import BEGINNING, TERMINATOR, Documents
+from cassette_http.cassette.yaml_format import BEGINNING, MOST_DOCUMENTS, TERMINATOR, Documents
 from cassette_http.errors import CassetteFormatError, CassetteNotWritable
 
 __all__ = ["LARGEST_CASSETTE_OCTETS", "Store"]
@@ -28,6 +28,7 @@ LARGEST_CASSETTE_OCTETS = 50 * 1024 * 1024
 
 # How a file ends that nobody left in the middle of a document.
 ENDING = b"\n" + TERMINATOR
+BOUNDARY = ENDING[:-1]
 
 
 class Store:
@@ -73,6 +74,7 @@ class Store:
         self._pid = os.getpid()
         self._fd: int | None = None
         self._good_length = 0
+        self._counted_octets = self._counted_documents = 0  # from the beginning of the file
         self._needs_sync = False
 
     # --- reading ---
@@ -229,6 +231,9 @@ class Store:
             length, data = self._repair(fd, length, data)
         if length + len(data) > LARGEST_CASSETTE_OCTETS:
             raise OSError(_too_large(length + len(data)))
+        if length + len(data) > MOST_DOCUMENTS * len(ENDING):
+            self._count(fd, length)
+            _refuse_too_many(self._counted_documents + (b"\n" + data).count(BOUNDARY))
         try:
             self._write_all(fd, data)
             if self._sync:
@@ -240,6 +245,14 @@ class Store:
             raise
         self._good_length = length + len(data)
         self._needs_sync = True
+
+    def _count(self, fd: int, length: int) -> None:
+        """Count the documents of the file, of which most were counted before; small files need not be."""
+        if length < self._counted_octets:
+            self._counted_octets = self._counted_documents = 0
+        start = max(self._counted_octets - 1, 0)  # the line end in front of a boundary
+        self._counted_documents += self._files.read(fd, length - start, start).count(BOUNDARY)
+        self._counted_octets = length
 
     def _repair(self, fd: int, length: int, data: bytes) -> tuple[int, bytes]:
         """Look at what others left: cut off a torn document, write a missing header or terminator."""
@@ -311,6 +324,7 @@ class Store:
 
     def _put_in_place(self, data: bytes) -> tuple[int, int]:
         """Write another file, and let it take the place of the one at the path; give its descriptor and length."""
+        _refuse_too_many(data.count(BOUNDARY))
         new = f"{self._written}.{secrets.token_hex(4)}"
         fd = self._files.open(new, CREATE)
         try:
@@ -392,6 +406,7 @@ class Store:
                 return
             if len(result) > LARGEST_CASSETTE_OCTETS:
                 raise OSError(_too_large(len(result)))
+            _refuse_too_many(result.count(BOUNDARY))
             if result != new:
                 self._files.truncate(self._fd, 0)
                 self._write_all(self._fd, result)
@@ -452,6 +467,7 @@ class Store:
         if self._fd is not None:
             fd, self._fd = self._fd, None
             self._good_length, self._needs_sync = 0, False
+            self._counted_octets = self._counted_documents = 0
             with contextlib.suppress(OSError):
                 self._files.close(fd)
 
@@ -461,3 +477,8 @@ def _too_large(octets: int) -> str:
         f"a cassette of {octets / 2**20:,.0f} MiB is too large, the limit is {LARGEST_CASSETTE_OCTETS / 2**20:.0f} MiB;"
         " record less into one file"
     )
+
+
+def _refuse_too_many(documents: int) -> None:
+    if documents > MOST_DOCUMENTS:
+        raise OSError(f"a cassette has at most {MOST_DOCUMENTS:,} documents; record less into one file")

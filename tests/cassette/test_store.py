@@ -29,7 +29,7 @@ from cassette_http.cassette.model import (
     Track,
 )
 from cassette_http.cassette.store import Store
-from cassette_http.cassette.yaml_format import dump_interaction, dump_tls, load_document
+from cassette_http.cassette.yaml_format import MOST_DOCUMENTS, dump_interaction, dump_tls, load_document
 from cassette_http.errors import CassetteFormatError, CassetteNotWritable, CassetteWarning
 
 ORIGIN = Origin("http", "api.test", 80)
@@ -210,6 +210,21 @@ def test_a_cassette_never_grows_beyond_what_can_be_loaded(path: Path, monkeypatc
     store.close()
     assert 500 < path.stat().st_size <= 1000
     assert lines(store)
+
+
+def test_a_cassette_never_has_more_documents_than_can_be_loaded(path: Path) -> None:
+    begun = filled(path, 1).read_bytes()  # a header and one more
+    path.write_bytes(begun + b"request: GET http://a/\n---\n" * (MOST_DOCUMENTS - 4))
+    store, other = Store(path), Store(path)
+    store.append(document(1))
+    other.append(document(2))
+    before = path.read_bytes()
+    with pytest.raises(CassetteNotWritable, match="at most 100,000 documents; record less into one file"):
+        store.append(document(3))
+    store.close()
+    other.close()
+    assert path.read_bytes() == before
+    assert len(Store(path).load()) == MOST_DOCUMENTS
 
 
 # --- kills ---
