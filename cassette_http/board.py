@@ -535,6 +535,7 @@ class Board(Switch):
             cassette=str(self.cassette.path),
             mode=self.cassette.record_mode.value,
             matching=self._matching,
+            is_missing=not candidates and not self._store.exists(),
         )
         self.cassette.misses.append(Miss(request, caller(), explanation))
         self.cassette._history.append(Exchange("refused", request))

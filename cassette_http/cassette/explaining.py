@@ -240,16 +240,26 @@ _NEAR = 3.0
 
 
 def explain_miss(
-    sent: Request, candidates: Sequence[Candidate], *, cassette: str, mode: str, matching: Matching, most: int = 3
+    sent: Request,
+    candidates: Sequence[Candidate],
+    *,
+    cassette: str,
+    mode: str,
+    matching: Matching,
+    is_missing: bool = False,
+    most: int = 3,
 ) -> Explanation:
     """Explain an UnmatchedRequest.
 
     All requests come in redacted form, those of the candidates also stripped of what does not count. The first line
     says what was asked and why the nearest one does not answer: many a library passes on nothing else. The last lines
-    say how to repair it.
+    say how to repair it. `is_missing` says that the file of the cassette does not exist.
     """
     asked = f"{sent.method} {_long(sent.url)}"
     short = f"{sent.method} {shortened(_target_text(sent))}"
+    if is_missing:
+        text = f'there is no cassette {cassette} to answer {asked}\n  to record it, run with record_mode="once"'
+        return Explanation(text, f"{short}: there is no cassette yet")
     if not candidates:
         text = f"{cassette} has no interaction for {asked}: it is empty\n{_advice(mode)}"
         return Explanation(text, f"{short}: the cassette is empty")

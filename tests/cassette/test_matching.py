@@ -652,6 +652,15 @@ def test_a_miss_has_a_reason_in_a_few_words(sent: Request, recorded: Request, re
     assert explain_miss(sent, candidates, cassette="a.yaml", mode="none", matching=MATCHING).reason == reason
 
 
+def test_a_miss_without_a_cassette_tells_how_to_record_one() -> None:
+    explanation = explain_miss(REFUND, [], cassette="a.yaml", mode="none", matching=MATCHING, is_missing=True)
+    assert explanation.message.splitlines() == [
+        "there is no cassette a.yaml to answer POST https://api.test/refunds",
+        '  to record it, run with record_mode="once"',
+    ]
+    assert explanation.reason == "POST /refunds: there is no cassette yet"
+
+
 def test_a_miss_in_an_empty_cassette_has_a_reason_too() -> None:
     explanation = explain_miss(REFUND, [], cassette="a.yaml", mode="none", matching=MATCHING)
     assert (explanation.reason, explanation.nearest) == ("POST /refunds: the cassette is empty", ())

@@ -246,7 +246,7 @@ def test_refused_request_fails_the_test_although_the_program_swallowed_it(projec
 def test_refusal_that_a_test_expects_can_be_cleared(project: Project) -> None:
     project.write(
         "import pytest\n@pytest.mark.cassette\ndef test_a(cassette):\n"
-        "    with pytest.raises(OSError, match='no interaction'):\n        get('/a')\n"
+        "    with pytest.raises(OSError, match='there is no cassette'):\n        get('/a')\n"
         "    [miss] = cassette.misses\n    assert miss.request.url == BASE + '/a'\n    cassette.misses.clear()"
     )
     project.run().assert_outcomes(passed=1)

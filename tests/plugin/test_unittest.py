@@ -183,7 +183,7 @@ def test_refused_request_fails_the_test_although_it_was_swallowed(project: Proje
     result = run(project)
     text = result.stdout + result.stderr
     assert result.returncode == 1
-    assert "no match: GET /a: the" in text
+    assert "no match: GET /a: there is no cassette yet" in text
     assert "test_api.py:" in text
     assert "CASSETTE_MODE=once python -m unittest test_api.ApiTest.test_a" in text or "--cassette-update=failed" in text
     assert "ERROR" in text or "FAILED (failures=1)" in text
