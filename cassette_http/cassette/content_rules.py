@@ -65,7 +65,11 @@ class ContentRules:
                 return True
             if len(self._ordinary_members) < _MOST_NAMES:
                 self._ordinary_members.update(backwards)
-        if (b"eulav" in backwards or b"eulaV" in backwards) and self._secrets("json", _RECORD.findall(text)):
+        if b"eulav" in backwards or b"eulaV" in backwards:
+            names = {*_RECORD.findall(text), *(name for _, name in _TURNED_RECORD.findall(text))}
+            if self._secrets("json", names):
+                return True
+        if b'["' in text and self._secrets("json", _PAIR_NAME.findall(text)):
             return True
         if b"@" in text and _USERINFO.search(text):
             return True
@@ -222,6 +226,8 @@ class ContentRules:
             names.update(name for name in _UNQUOTED_NAME.findall(text))
         if b"value" in names or b"Value" in names:
             yield from self._in_records(text, is_matching)
+        if b'["' in text:
+            yield from self._in_lists_of_two(text)
         kinds = {name: self._rules.kind("json", name) for name in self._secrets("json", names)}
         members = [
             (found, name)
@@ -242,11 +248,23 @@ class ContentRules:
 
     def _in_records(self, text: bytes, is_matching: bool) -> Iterator[Edit]:
         """Members that are written as {"name": "api_key", "value": "..."}, as in lists of fields or variables."""
-        for found in _RECORD.finditer(text):
-            kind = self._rules.kind("json", found["name"])
-            stop = _value_end(text, found.end())
+        for name, start in _records(text):
+            kind = self._rules.kind("json", name)
+            stop = _value_end(text, start)
             if kind is not NameKind.ORDINARY and stop is not None:
-                edit = self._json_value(text, found.end(), stop, found["name"], kind, is_matching)
+                edit = self._json_value(text, start, stop, name, kind, is_matching)
+                if edit is not None:
+                    yield edit
+
+    def _in_lists_of_two(self, text: bytes) -> Iterator[Edit]:
+        """Members that are written as ["api_key", "..."]; but a list of names of members is one as well."""
+        for pair in _PAIR.finditer(text):
+            kind, value = self._rules.kind("json", pair["name"]), pair["value"]
+            is_field = kind in COOKIE_RULES or kind is NameKind.CREDENTIALS
+            if kind is NameKind.ORDINARY or self._rules.kind("json", value) is not NameKind.ORDINARY:
+                continue
+            if is_field or _MIXED.fullmatch(value) or looks_random(value.decode("latin-1")):
+                edit = self._json_value(text, pair.start("value") - 1, pair.end("value") + 1, pair["name"], kind, False)
                 if edit is not None:
                     yield edit
 
@@ -615,8 +633,16 @@ _BLANK = rb"(?:\s|\\[nrt])*+"
 _QUOTE = re.compile(rb"(\\*)[\"']")
 _EMAN = re.compile(rb":\s*+[\"']\\*+([\w.$@ :/\[\]#-]{1,80}+)")
 _RECORD = re.compile(
-    rb"\"(?:name|key|header|field)\"\s*:\s*\"(?P<name>[^\"\\]{1,80})\"\s*,\s*\"value\"\s*:\s*", re.IGNORECASE
+    rb"\"(?:name|key|header|field)\"\s*+:\s*+\"(?P<name>[^\"\\]{1,80})\"\s*+,\s*+"
+    rb"(?:\"(?!value\")[^\"\\]{1,40}\"\s*+:\s*+(?:\"[^\"\\]{0,200}\"|[\w.-]{1,40}+)\s*+,\s*+){0,3}\"value\"\s*+:\s*+",
+    re.IGNORECASE,
 )
+_TURNED_RECORD = re.compile(
+    rb"\"[vV]alue\"\s*+:\s*+(?P<value>\"(?:[^\"\\]|\\.)*+\"|[\w.-]{1,40}+)\s*+,\s*+"
+    rb"\"(?:[nN]ame|[kK]ey|[hH]eader|[fF]ield)\"\s*+:\s*+\"(?P<name>[^\"\\]{1,80})\"\s*+[,}]"
+)
+_PAIR_NAME = re.compile(rb"\[\"([\w.-]{1,80}+)\"\s*+,")
+_PAIR = re.compile(rb"\[\"(?P<name>[\w.-]{1,80}+)\"\s*+,\s*+\"(?P<value>(?:[^\"\\\r\n]|\\.)*+)\"\s*+\]")
 _FLAT_OBJECT = re.compile(rb"\{[^{}]*+\}")
 _OBJECT_VALUE = re.compile(rb":\s*+(?=\\*[\"'][^\"'\\\s]{16})")
 _IN_NAME = re.compile(rb"[\w$.-]")
@@ -626,6 +652,14 @@ _BACKSLASH, _BRACE = b"\\{"
 _STRING_END = re.compile(rb'(?:[^"\\\r\n]|\\.)*+')
 _SCALAR = re.compile(rb"-?[0-9][0-9.eE+-]*+|null|true|false")
 _LIST_GAP = re.compile(_BLANK + rb",?" + _BLANK)
+
+
+def _records(text: bytes) -> Iterator[tuple[bytes, int]]:
+    """Find names and, in another member of the same object, where their values begin."""
+    for found in _RECORD.finditer(text):
+        yield found["name"], found.end()
+    for found in _TURNED_RECORD.finditer(text):
+        yield found["name"], found.start("value")
 
 
 def _member_names(text: bytes) -> list[bytes]:

@@ -33,6 +33,7 @@ __all__ = [
     "Parts",
     "edit_request",
     "is_coded",
+    "is_wide",
     "lower_head",
     "move_positions",
     "request_parts",
@@ -41,6 +42,26 @@ __all__ = [
 
 
 GZIP_BEGINNING = b"\x1f\x8b\x08"
+_WIDE_BEGINNINGS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+_WIDE = re.compile(rb"\n\r?\n(?:\xff\xfe|\xfe\xff)|utf-16", re.IGNORECASE)
+
+
+def is_wide(message: bytes) -> bool:
+    """Tell whether the content may be UTF-16, where no rule sees a name."""
+    return b"\0" in message and _WIDE.search(message) is not None
+
+
+def _wide_charset(fields: Fields, text: bytes) -> str | None:
+    """The charset of a text that is UTF-16, and can be written in it again."""
+    charset = _WIDE_BEGINNINGS.get(text[:2])
+    if charset is None and b"\0" in text[:2] and "utf-16" in ",".join(field_values(fields, "content-type")).lower():
+        charset = "utf-16-be" if text[:1] == b"\0" else "utf-16-le"
+    if charset is None:
+        return None
+    try:
+        return charset if text.decode(charset).encode(charset) == text else None
+    except UnicodeError:
+        return None
 
 
 def lower_head(octets: bytes) -> bytes:
@@ -69,6 +90,7 @@ class Parts:
     framing: Framing
     fields: Fields
     codings: tuple[str, ...] = ()
+    charset: str | None = None  # of a text that is UTF-16; `text` is UTF-8 all the same
     is_complete: bool = True
     text: bytes = b""
     content_length: int = 0
@@ -90,6 +112,9 @@ class Parts:
         if plain is not None:
             self.codings = codings
             self.text, self.is_complete = plain
+        self.charset = _wide_charset(self.fields, self.text)
+        if self.charset is not None:
+            self.text = self.text.decode(self.charset).encode()
 
     def apply_rules(self, rules: ContentRules, target_stop: int = 0, is_matching: bool = False) -> None:
         """Hide what the rules find: in the head, of which the request target ends somewhere, content and trailers."""
@@ -127,8 +152,11 @@ class Parts:
         if self.frames is not None:
             return [*self._frame_edits(find), *shift(find(self.body[self.frames_end :]), self.frames_end)], 0
         edits = merged(_searched(self.in_text, find), find(self.text))
-        if edits and self.codings:
-            coded = encoded(splice(self.text, edits), self.codings, self.is_complete)
+        if edits and (self.codings or self.charset):
+            text = splice(self.text, edits)
+            if self.charset is not None:
+                text = text.decode("utf-8", "replace").encode(self.charset)
+            coded = encoded(text, self.codings, self.is_complete)
             edits = [Edit(0, self.content_length, coded)]
         if self.framing is NO_CONTENT:
             return edits, 0

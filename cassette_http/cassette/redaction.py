@@ -25,6 +25,7 @@ from cassette_http.cassette.message_parts import (
     Parts,
     edit_request,
     is_coded,
+    is_wide,
     lower_head,
     move_positions,
     request_parts,
@@ -172,6 +173,8 @@ class Redactor:
             return True
         # The rules look at a long content in the same way, so it is not done twice.
         if len(octets) > _LONG or len(body) > _LONG:
+            return True
+        if is_wide(octets) or (b"\0" in body and is_wide(octets + body)):
             return True
         return content.may_find(octets, spans) or (body != b"" and content.may_find(body))
 

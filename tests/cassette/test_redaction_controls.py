@@ -57,6 +57,8 @@ def interaction(sent: Request, received: bytes) -> Interaction:
         '{"password": ["This field is required."], "token": "The token is invalid."}',
         '{"password": "********", "api_key": "[REDACTED]", "token": "${TOKEN}", "secret": "<secret>"}',
         '{"token_url": "https://a.test/oauth/token", "secret": "https://a.test/vault/secret-of-somebody"}',
+        '{"required": ["password", "email"], "fields": [["token", "session"], ["api_key", "name"]], "a": ["key"]}',
+        '[{"name": "key", "value": 3}, {"value": "users", "key": "state"}, {"key": "token_count", "n": 1, "value": 7}]',
         '{ "a" :1.0e2 ,\t"b":[ 1 ,-0.0, 1E+5],"z":{},  "a":"\\u00e9\\/" }\r\n',
         '{"query": "query Q($first: Int!) { keys(first: $first) { code state } }", "variables": {"first": 3}}',
         '{"model": "gpt-4o-mini-2026-08-06", "id": "chatcmpl-7QyqpwdfhqwajicIEznoc6Q"}',

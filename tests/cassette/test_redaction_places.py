@@ -169,6 +169,7 @@ IN_FIELDS: dict[str, Callable[[str], Interaction]] = {
     "trace": lambda s: answer(f"GET / HTTP/1.1\r\nHost: a.test\r\nAuthorization: Bearer {s}\r\n\r\n"),
     "cookie in an echo of lists": lambda s: answer(json.dumps({"Set-Cookie": ["a=b; Path=/", f"sid={s}; Path=/"]})),
     "object with the name of a secret": lambda s: answer(json.dumps({"token": {"type": "x", "value": s}})),
+    "list of name and value": lambda s: answer(json.dumps({"headers": [["Accept", "*/*"], ["X-Api-Key", s]]})),
     "bearer in an echo": lambda s: answer(json.dumps({"headers": {"Authorization": f"Bearer {s}"}})),
     "bearer in an echo of lists": lambda s: answer(json.dumps({"headers": {"X-Api-Key": [s]}})),
 }
@@ -227,6 +228,10 @@ IN_ANY: dict[str, Callable[[str], Interaction]] = {
         f"event: a\ndata: {json.dumps({'token': s})}\n\ndata: [DONE]\n\n", "Content-Type: text/event-stream"
     ),
     "record of name and value": lambda s: answer(json.dumps({"env": [{"name": "API_KEY", "value": s}]})),
+    "record of value and name": lambda s: answer(json.dumps({"env": [{"value": s, "name": "API_KEY"}]})),
+    "record with more in it": lambda s: answer(
+        json.dumps([{"key": "api_key", "type": "text", "on": True, "value": s}])
+    ),
     "database URL": lambda s: answer(json.dumps({"dsn": f"postgres://bob:{quote(s, safe='')}@db.test:5432/x"})),
     "failure": lambda s: interaction(
         request(target="/x"), b"", Failure(FailureKind.CONNECT, text=f"cannot reach /x?token={quote_plus(s)}: refused")
@@ -312,3 +317,17 @@ def test_no_secret_reaches_the_file(secret: str, make: Callable[[str], Interacti
     assert sent is not None
     replaying = Redactor(200)
     assert MATCHING.key(replaying.redact_request(sent)) == MATCHING.key(replaying.redact_request(redacted.request))
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_no_secret_stays_in_a_text_of_utf_16(charset: str) -> None:
+    secret = OPAQUE["opaque"]
+    text = json.dumps({"name": "é", "password": secret})
+    fields = [] if charset == "utf-16" else [f"Content-Type: application/json; charset={charset.upper()}"]
+    redactor = Redactor()
+    for body in (text, text, json.dumps({"echo": secret})):
+        encoded = body.encode(charset)
+        redacted = redactor.redact(interaction(request(method="GET"), response(*fields, body=encoded)))
+        head, _, content = redacted.track.octets.partition(b"\r\n\r\n")
+        assert content.decode(charset) == body.replace(secret, "{{secret:1}}")
+        assert b"Content-Length: %d" % len(content) in head
