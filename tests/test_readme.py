@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import threading
 import tomllib
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,8 +51,12 @@ def _examples() -> list[Example]:
 
 
 EXAMPLES = _examples()
-TESTS = [one for one in EXAMPLES if one.language == "python" and "def test_" in one.text]
-PROGRAMS = [one for one in EXAMPLES if one.language == "python" and one not in TESTS]
+ALL_TESTS = [one for one in EXAMPLES if one.language == "python" and "def test_" in one.text]
+# Those that readers record themselves, from a server that everybody has.
+OWN_SERVER = "localhost:8000"
+RECORDED_TESTS = [one for one in ALL_TESTS if OWN_SERVER in one.text]
+TESTS = [one for one in ALL_TESTS if one not in RECORDED_TESTS]
+PROGRAMS = [one for one in EXAMPLES if one.language == "python" and one not in ALL_TESTS]
 COMMANDS = [
     (one, command)
     for one in EXAMPLES
@@ -88,6 +94,32 @@ def test_tests_pass_offline(example: Example, pytester: pytest.Pytester, monkeyp
     (pytester.path / "tests" / "test_users.py").write_text(example.text)
     result = pytester.runpytest_inprocess("-p", "cassette_http.pytest_plugin", "-p", "no:cacheprovider", "tests")
     result.assert_outcomes(passed=example.text.count("def test_"))
+
+
+@pytest.mark.parametrize("example", RECORDED_TESTS, ids=lambda one: one.id)
+def test_tests_are_recorded_and_then_need_no_server(
+    example: Example, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    with ThreadingHTTPServer(("localhost", 0), QuietHandler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        pytester.makepyfile(test_listing=example.text.replace(OWN_SERVER, f"localhost:{server.server_port}"))
+        options = ("-p", "cassette_http.pytest_plugin", "-p", "no:cacheprovider")
+        try:
+            pytester.runpytest_inprocess(*options, "--cassette-mode=once").assert_outcomes(passed=1)
+        finally:
+            server.shutdown()
+            thread.join()
+    assert (pytester.path / "cassettes" / "test_listing" / "test_listing.yaml").exists()
+    pytester.runpytest_inprocess(*options).assert_outcomes(passed=1)
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """What `python -m http.server` runs, without its log."""
+
+    def log_message(self, *args: object) -> None:
+        pass
 
 
 @pytest.mark.parametrize(("example", "command"), COMMANDS, ids=lambda one: getattr(one, "id", None))
