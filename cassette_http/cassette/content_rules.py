@@ -169,6 +169,29 @@ class ContentRules:
         found = _merged(found, self._in_userinfo(text))
         return _merged(found, self._by_shape(text, runs(text), depth))
 
+    def table_edits(self, text: bytes) -> list[Edit]:
+        """Hide the cells of a table (CSV) below the names of secrets, which are in its first row."""
+        first = text[: text.find(b"\n")] if b"\n" in text else b""
+        cell = _CELLS[max(_CELLS, key=first.count)]
+        names = [found["cell"].strip(b'" ') for found in cell.finditer(first)]
+        kinds = [self._rules.kind("form", name) for name in names]
+        edits: list[Edit] = []
+        if all(kind is NameKind.ORDINARY for kind in kinds):
+            return edits
+        column = 0
+        for found in cell.finditer(text, len(first) + 1):
+            column = 0 if found["begins"] is not None else column + 1
+            kind = kinds[column] if column < len(kinds) else NameKind.ORDINARY
+            if kind is NameKind.ORDINARY:
+                continue
+            start, stop = found.span("cell")
+            if found["cell"].startswith(b'"'):
+                start, stop = start + 1, stop - 1
+            hidden = self._hidden(kind, text[start:stop].replace(b'""', b'"'))
+            if hidden is not None:
+                edits.append(Edit(start, stop, hidden))
+        return edits
+
     def all_edits(self, text: bytes) -> list[Edit]:
         """What the rules find, and the secrets known from elsewhere."""
         return merged(self.edits(text), self._vault.occurrences(text))
@@ -529,6 +552,13 @@ _LITERAL_COLON = re.compile(rb":[ \t]*[\"'`]")
 _LONGEST_LITERAL_NAME = 64
 _LITERAL_NAME = re.compile(rb"(?:^|[^\w$\"'\\.@/-])([A-Za-z_$][\w$]{2,60})[ \t]*\Z")
 _LITERAL_VALUE = re.compile(rb"[^\"'`\\\r\n]{1,500}")
+# A quoted cell may hold line ends.
+_CELLS = {
+    delimiter: re.compile(
+        rb"(?:(?P<begins>^)|%b)(?P<cell>\"(?:[^\"]|\"\")*+\"|[^%b\r\n\"]*+)" % (delimiter, delimiter), re.MULTILINE
+    )
+    for delimiter in (b",", b";", b"\t")
+}
 _CODED_FIELDS = frozenset({b"transfer-encoding", b"content-encoding", b"upgrade"})
 
 # -- texts ---------------------------------------------------------------------------------------------------

@@ -126,6 +126,8 @@ class Parts:
             media_type = ",".join(field_values(self.fields, "content-type")).lower()
             is_form = "x-www-form-urlencoded" in media_type
             self.in_text = rules.edits(self.text, is_form=is_form, is_matching=is_matching)
+            if "/csv" in media_type:
+                self.in_text = merged(self.in_text, rules.table_edits(self.text))
         if self.framing.kind is FramingKind.CHUNKED:
             start, stop = chunked_trailers(self.body)
             trailers = self.body[start:stop]

@@ -174,7 +174,7 @@ class Redactor:
         # The rules look at a long content in the same way, so it is not done twice.
         if len(octets) > _LONG or len(body) > _LONG:
             return True
-        if is_wide(octets) or (b"\0" in body and is_wide(octets + body)):
+        if b"/csv" in octets or is_wide(octets) or (b"\0" in body and is_wide(octets + body)):
             return True
         return content.may_find(octets, spans) or (body != b"" and content.may_find(body))
 

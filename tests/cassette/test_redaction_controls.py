@@ -130,6 +130,12 @@ def test_ordinary_fields_come_back_unchanged(line: str) -> None:
     assert Redactor().redact(recorded) is recorded
 
 
+def test_ordinary_tables_come_back_unchanged() -> None:
+    body = b'id,token_count,author,key\r\n1,128,"anna, b.",users\r\n2,,"password,secret",\r\n'
+    recorded = interaction(request(), response("Content-Type: text/csv", body=body))
+    assert Redactor().redact(recorded) is recorded
+
+
 def test_images_come_back_unchanged() -> None:
     recorded = interaction(request("Content-Type: image/png", body=PNG), response("Content-Type: image/png", body=PNG))
     redactor = Redactor(environment={"API_TOKEN": "abcdefgh12345678"})

@@ -169,6 +169,10 @@ IN_FIELDS: dict[str, Callable[[str], Interaction]] = {
     "trace": lambda s: answer(f"GET / HTTP/1.1\r\nHost: a.test\r\nAuthorization: Bearer {s}\r\n\r\n"),
     "cookie in an echo of lists": lambda s: answer(json.dumps({"Set-Cookie": ["a=b; Path=/", f"sid={s}; Path=/"]})),
     "object with the name of a secret": lambda s: answer(json.dumps({"token": {"type": "x", "value": s}})),
+    "CSV": lambda s: answer(f"id,password,note\r\n1,{s},a\r\n,x1y2z3a,\r\n", "Content-Type: text/csv"),
+    "CSV with quotes": lambda s: answer(
+        f'"id";"api_key"\n"a;\n""b""";"{s}"\n', "Content-Type: text/csv; header=present"
+    ),
     "list of name and value": lambda s: answer(json.dumps({"headers": [["Accept", "*/*"], ["X-Api-Key", s]]})),
     "bearer in an echo": lambda s: answer(json.dumps({"headers": {"Authorization": f"Bearer {s}"}})),
     "bearer in an echo of lists": lambda s: answer(json.dumps({"headers": {"X-Api-Key": [s]}})),
