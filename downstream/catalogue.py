@@ -272,6 +272,8 @@ LIBRARIES = (
                         for test in (
                             "httpserver_test.py::GzipMemoryTest::test_gzip_bomb",
                             "simple_httpclient_test.py::SimpleHTTPClientCommonTestCase::test_streaming_decompression_bomb",
+                            "simple_httpclient_test.py::SimpleHTTPClientCommonTestCase::"
+                            "test_decompression_bomb_without_streaming_callback",
                         )
                     ),
                 )

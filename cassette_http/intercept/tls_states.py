@@ -18,7 +18,7 @@ from typing import Any
 from cassette_http.cassette.model import Failure, FailureKind, Origin
 from cassette_http.intercept.lines import Pump
 from cassette_http.intercept.stand_ins import WAKE
-from cassette_http.intercept.taps import Tap, expected_hellos
+from cassette_http.intercept.taps import Tap, expected_hellos, take_tap
 from cassette_http.transport import live
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.failures import rebuild
@@ -95,7 +95,14 @@ class SocketState:
     def shutdown(self) -> Any:
         """The program closes first: what the peer does after that is not part of the interaction."""
         self._tap.host.channel.client_closed()
-        return self._sock() if self._tap.stands_in else self._rest.shutdown()
+        sock = self._sock()
+        if self._tap.stands_in:
+            self._tap.host.channel.leave()
+            return sock
+        plain = self._rest.shutdown()
+        if sock is not None:
+            take_tap(sock)
+        return plain
 
     def do_handshake(self) -> None:
         if self._real is not None:

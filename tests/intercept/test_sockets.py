@@ -257,22 +257,6 @@ def file_over_tls(server: Peer, trust: ssl.SSLContext) -> object:
         return everything(sock), sock.pending()
 
 
-def unwrapped(server: Peer, trust: ssl.SSLContext) -> object:
-    plain = socket.create_connection((server.host, server.port), timeout=5)
-    with trust.wrap_socket(plain, server_hostname=server.host) as sock:
-        sock.sendall(REQUEST)
-        octets = everything(sock)
-        with sock.unwrap() as left:
-            return octets, left.recv(10)
-
-
-def closes_tls(connection: Connection) -> None:
-    connection.read_request()
-    connection.send(ANSWER)
-    with pytest.raises((OSError, EOFError)):
-        connection.read(1)
-
-
 TLS_TALKS = [made_before_connect, handshake_by_hand, file_over_tls]
 
 
@@ -307,6 +291,33 @@ def test_failed_handshake_of_a_socket_made_before_connect_is_played(
             with pytest.raises(ssl.SSLCertVerificationError) as caught:
                 sock.connect((server.host, server.port))
             return caught.value.args, caught.value.reason, caught.value.verify_message
+
+    live = run()
+    with use_cassette(tmp_path / "one.yaml", "all"):
+        assert run() == live
+    server.stop()
+    with use_cassette(tmp_path / "one.yaml", "none"):
+        assert run() == live
+
+
+def test_tls_that_is_ended_by_both_is_ended_in_replay_too(
+    peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    def ends_tls(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(ANSWER)
+        assert isinstance(connection.sock, ssl.SSLSocket)
+        connection.sock.unwrap()  # answers the client's close_notify with its own
+
+    server = peer(ends_tls, tls=server_tls)
+
+    def run() -> object:
+        plain = socket.create_connection((server.host, server.port), timeout=5)
+        with client_tls.wrap_socket(plain, server_hostname=server.host) as sock:
+            sock.sendall(REQUEST)
+            octets = everything(sock)
+            with sock.unwrap() as left:
+                return octets, type(left), left.recv(10)
 
     live = run()
     with use_cassette(tmp_path / "one.yaml", "all"):
