@@ -211,6 +211,13 @@ class Cassette:
         """How many of the loaded interactions answered none; other than `unplayed`, it parses none of them."""
         return len(self._index) - sum(1 for entry in self._index.made if entry.plays)
 
+    def tell_unplayed(self, path: str, most: int = 3) -> str:
+        """Say how many of the loaded interactions answered none, and which; `path` is how the reader calls the file."""
+        lines = self.unplayed_lines(most)
+        more = ", ..." if self.unplayed_count > len(lines) else ""
+        what = f"{self.unplayed_count} of {len(self)} interactions of {path}"
+        return f"{what} were not played: {', '.join(lines.values())}{more}"
+
 
 class Switch:
     """The channels of a switchboard (transport.socket_face.Switchboard), and its lock, when it is left and at forks."""

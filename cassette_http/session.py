@@ -97,7 +97,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
         keep_volatile: bool = False,
         keep_unrecorded: bool | Callable[[], bool] = False,
         freeze_time: bool = False,
-        also: Iterable[str | os.PathLike[str]] = (),
+        also: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
         test: str | None = None,
         allow_missing: bool = False,
         everywhere: bool = False,
@@ -118,20 +118,20 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
         if freeze_time:
             require_time_machine()
         self._options = _Options(
-            Path(path),
-            mode,
-            resolve(_several(match), _several(ignore)),
-            known_policy(repeat),
-            known_pace(pace) == "recorded",
-            redaction,
-            Hooks.of(on_record, on_match, on_replay),
-            _Renewal(only_on_success, keep_volatile, keep_unrecorded),
-            freeze_time,
-            tuple(map(Path, [also] if isinstance(also, str | os.PathLike) else also)),
-            test,
-            allow_missing,
-            everywhere,
-            blob_threshold,
+            path=Path(path),
+            mode=mode,
+            matching=resolve(_several(match), _several(ignore)),
+            repeat=known_policy(repeat),
+            keeps_pace=known_pace(pace) == "recorded",
+            redaction=redaction,
+            hooks=Hooks.of(on_record, on_match, on_replay),
+            renewal=_Renewal(only_on_success, keep_volatile, keep_unrecorded),
+            freezes_time=freeze_time,
+            also=tuple(map(Path, _several(also))),
+            test=test,
+            allow_missing=allow_missing,
+            everywhere=everywhere,
+            blob_threshold=blob_threshold,
         )
         self._open: list[_Session] = []
 
@@ -203,7 +203,7 @@ class _Renewal:
         return mode is RecordMode.REWRITE or (self.only_on_success and mode is not RecordMode.NONE)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Options:
     """The options of `use_cassette`, checked."""
 
@@ -225,7 +225,7 @@ class _Options:
 
 def _several(given: Any) -> tuple[Any, ...]:
     """What an option was given: several things, or one that needs no brackets."""
-    return (given,) if isinstance(given, str | re.Pattern) or callable(given) else tuple(given)
+    return (given,) if isinstance(given, str | os.PathLike | re.Pattern) or callable(given) else tuple(given)
 
 
 def _default_mode() -> RecordMode:

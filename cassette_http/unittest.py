@@ -205,11 +205,10 @@ class _Opened:
         return sum(len(getattr(self._result, name, ())) for name in ("failures", "errors", "skipped"))
 
     def _tell_unplayed(self) -> None:
-        count = self._cassette.unplayed_count
-        if self._policy not in ("warn", "fail") or not count or not can_play(self._cassette.record_mode):
+        cassette = self._cassette
+        if self._policy not in ("warn", "fail") or not cassette.unplayed_count or not can_play(cassette.record_mode):
             return
-        lines = ", ".join(self._cassette.unplayed_lines(3).values())
-        text = f"{count} of {len(self._cassette)} interactions of {self._cassette.path} were not played: {lines}"
+        text = cassette.tell_unplayed(str(cassette.path))
         if self._policy == "fail":
             raise self._case.failureException(text)
         warnings.warn_explicit(f"{self._test}: {text}", CassetteWarning, _file(self._case).name, 1)

@@ -16,13 +16,8 @@ import pytest
 
 from cassette_http import InvalidOption, UnmatchedRequest, client, use_cassette
 from cassette_http.cassette.model import Interaction, Request, Response
+from tests.asking import get, get_with_our_client
 from tests.peer import LIMIT_S, Connection, Peer, keep_alive, response
-
-
-def get(url: str, **fields: str) -> str:
-    request = urllib.request.Request(url, headers=fields)
-    with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
-        return str(answer.read().decode())
 
 
 def get_or_none(url: str) -> str | None:
@@ -32,17 +27,7 @@ def get_or_none(url: str) -> str | None:
     return None
 
 
-def get_by_client(url: str) -> str:
-    authority, _, path = url.removeprefix("http://").partition("/")
-    connection = client.HTTPConnection(authority, timeout=LIMIT_S)
-    try:
-        connection.request("GET", f"/{path}")
-        return str(connection.getresponse().read().decode())
-    finally:
-        connection.close()
-
-
-ASK = pytest.mark.parametrize("ask", [get, get_by_client], ids=["urllib", "our client"])
+ASK = pytest.mark.parametrize("ask", [get, get_with_our_client], ids=["urllib", "our client"])
 
 
 @pytest.fixture
@@ -455,5 +440,5 @@ def test_hook_that_returns_something_else_is_reported(server: Peer, path: Path) 
 def test_refusal_is_still_a_refusal(server: Peer, path: Path) -> None:
     asked = Calls()
     with pytest.raises(UnmatchedRequest), use_cassette(path, "none", allow_missing=True, on_match=asked):
-        get_by_client(f"{server.url}/a")
+        get_with_our_client(f"{server.url}/a")
     assert asked == [("a", False)]

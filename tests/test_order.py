@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,12 +11,8 @@ from pathlib import Path
 import pytest
 
 from cassette_http import client, use_cassette
+from tests.asking import get
 from tests.peer import LIMIT_S, Connection, Peer, response
-
-
-def get(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=LIMIT_S) as answer:
-        return str(answer.read().decode())
 
 
 def requests_in(path: Path) -> list[str]:

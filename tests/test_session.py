@@ -29,32 +29,10 @@ from cassette_http import (
     InvalidOption,
     RecordMode,
     UnmatchedRequest,
-    client,
     use_cassette,
 )
+from tests.asking import get, get_or_none, get_with_our_client
 from tests.peer import LIMIT_S, Connection, Peer, keep_alive, response
-
-
-def get(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=LIMIT_S) as answer:
-        return str(answer.read().decode())
-
-
-def get_or_none(url: str) -> str | None:
-    """What a program does that has a plan B."""
-    with contextlib.suppress(OSError):
-        return get(url)
-    return None
-
-
-def get_with_our_client(url: str) -> str:
-    authority, _, path = url.removeprefix("http://").partition("/")
-    connection = client.HTTPConnection(authority, timeout=LIMIT_S)
-    try:
-        connection.request("GET", f"/{path}")
-        return str(connection.getresponse().read().decode())
-    finally:
-        connection.close()
 
 
 def targets(cassette: Cassette) -> list[str]:
@@ -461,10 +439,16 @@ def test_library_in_between_keeps_the_text_of_a_refusal(path: Path) -> None:
         cassette.misses.clear()
 
 
+def swallow(url: str) -> None:
+    """Ask from this very file, whose line is then told."""
+    with contextlib.suppress(OSError):
+        urllib.request.urlopen(url, timeout=LIMIT_S)
+
+
 def test_swallowed_refusal_is_raised_when_the_block_ends(counter: Peer, path: Path) -> None:
     using = use_cassette(path, "none", allow_missing=True)
     with pytest.raises(UnmatchedRequest, match=r"no cassette .* to answer GET .*/a") as refused, using as cassette:
-        get_or_none(f"{counter.url}/a")
+        swallow(f"{counter.url}/a")
     [miss] = cassette.misses
     assert miss.where.startswith(f"{__file__}:")
     assert f"(refused at {miss.where}, where the error was swallowed)" in str(refused.value)

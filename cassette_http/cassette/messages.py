@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import Any, Self
 
@@ -23,21 +24,21 @@ __all__ = ["Message", "fields_octets"]
 _CHARSET = re.compile(r"charset=\"?([A-Za-z0-9_-]+)", re.IGNORECASE)
 
 
-class Message:
+class Message(ABC):
     """A message by its octets: `head_octets` ends with the empty line, `body_octets` is framed as on the wire."""
 
     head_octets: bytes
     body_octets: bytes
 
     @property
+    @abstractmethod
     def fields(self) -> Fields:
         """Pairs of name and value, in order, as they are on the wire. Raises MalformedMessage."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def framing(self) -> Framing:
         """How the end of the content is found. Raises MalformedMessage."""
-        raise NotImplementedError
 
     # -- looking ---------------------------------------------------------------------------------------------
 
@@ -122,12 +123,13 @@ class Message:
 
     # -- inside ----------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def _with_octets(self, head: bytes, body: bytes) -> Self:
-        raise NotImplementedError
+        """The message with other octets."""
 
+    @abstractmethod
     def _with_first_content(self, content: bytes) -> Self:
         """Give content to a message whose framing says that there is none."""
-        raise NotImplementedError
 
     @property
     def _charset(self) -> str:

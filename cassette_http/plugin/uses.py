@@ -86,10 +86,7 @@ class Use:
 
     def _tell_unplayed(self, cassette: Cassette) -> None:
         assert self.item is not None, "a test has ended"
-        lines = cassette.unplayed_lines(3)
-        more = ", ..." if cassette.unplayed_count > len(lines) else ""
-        what = f"{cassette.unplayed_count} of {len(cassette)} interactions of {shown_path(self.config, self.path)}"
-        text = f"{what} were not played: {', '.join(lines.values())}{more}"
+        text = cassette.tell_unplayed(shown_path(self.config, self.path))
         test = shlex.quote(shown_test(self.config, self.owner))
         failure = CassetteFailure(f"{text}\nto drop them: pytest {test} --cassette-mode=rewrite")
         if self.options["on_unplayed"] == "fail":

@@ -1,0 +1,34 @@
+"""Programs that ask for a URL, with a library and with our client; for tests that are about something else."""
+
+from __future__ import annotations
+
+import contextlib
+import urllib.request
+
+from cassette_http import client
+from tests.peer import LIMIT_S
+
+__all__ = ["get", "get_or_none", "get_with_our_client"]
+
+
+def get(url: str, **fields: str) -> str:
+    request = urllib.request.Request(url, headers=fields)
+    with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
+        return str(answer.read().decode())
+
+
+def get_or_none(url: str) -> str | None:
+    """What a program does that has a plan B."""
+    with contextlib.suppress(OSError):
+        return get(url)
+    return None
+
+
+def get_with_our_client(url: str) -> str:
+    authority, _, path = url.removeprefix("http://").partition("/")
+    connection = client.HTTPConnection(authority, timeout=LIMIT_S)
+    try:
+        connection.request("GET", f"/{path}")
+        return str(connection.getresponse().read().decode())
+    finally:
+        connection.close()
