@@ -1,0 +1,102 @@
+"""Secrets that are known by how they look, or that a pattern of the user fits; also inside base64 (pure)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from cassette_http.cassette.field_rules import redact_basic
+from cassette_http.cassette.hiding import Hiding, Inner
+from cassette_http.cassette.secret_names import NameKind, looks_random
+from cassette_http.cassette.secret_shapes import find_shapes
+from cassette_http.cassette.splicing import Edit, merged, splice
+from cassette_http.cassette.vault import base64_at, to_base64
+
+__all__ = ["ASCII_IN_BASE64", "find_by_look", "find_by_pattern", "is_binary"]
+
+_SAMPLE = 1 << 10
+
+
+def find_by_pattern(text: bytes, hiding: Hiding) -> Iterator[Edit]:
+    """Find what the patterns of the user fit."""
+    for pattern in hiding.rules.patterns:
+        for found in pattern.finditer(text):
+            group = 1 if pattern.groups else 0
+            start, stop = found.span(group)
+            if 0 <= start < stop and (hidden := hiding.vault.hide(found[group])) != found[group]:
+                yield Edit(start, stop, hidden)
+
+
+def find_by_look(text: bytes, hiding: Hiding, spans: list[tuple[int, int]], inner: Inner | None) -> Iterator[Edit]:
+    """Find tokens, keys and credentials; `spans` are the runs of the text, `inner` looks into base64."""
+    off = hiding.rules.off
+    found = [
+        Edit(start, stop, hidden)
+        for start, stop, name in find_shapes(text, spans)
+        if name not in off and (hidden := hiding.vault.hide(text[start:stop])) != text[start:stop]
+    ]
+    if spans and b"earer " in text and "bearer" not in off:
+        found = merged(found, list(_bearer(text, hiding)))
+    if b"uthorization: " in text and "authorization" not in off:
+        found = merged(found, list(_quoted_authorization(text, hiding)))
+    if inner is not None and "base64" not in off:
+        found = merged(found, list(_in_base64(text, hiding, spans, inner)))
+    yield from found
+
+
+def _bearer(text: bytes, hiding: Hiding) -> Iterator[Edit]:
+    for found in _BEARER.finditer(text):
+        token = found["token"]
+        if looks_random(token.decode("latin-1")) and (hidden := hiding.vault.hide(token)) != token:
+            yield Edit(*found.span("token"), hidden)
+
+
+def _quoted_authorization(text: bytes, hiding: Hiding) -> Iterator[Edit]:
+    """A field that is quoted in a text, as of a command."""
+    for found in _QUOTED_AUTHORIZATION.finditer(text):
+        if (hidden := hiding.hidden(NameKind.CREDENTIALS, found[1])) is not None:
+            yield Edit(*found.span(1), hidden)
+
+
+def _in_base64(text: bytes, hiding: Hiding, spans: list[tuple[int, int]], inner: Inner) -> Iterator[Edit]:
+    behind = 0
+    for start, stop in spans:
+        if start < behind or not ASCII_IN_BASE64.match(text, start, stop):
+            continue
+        run = base64_at(text, start)
+        if run is None:
+            continue
+        behind, plain = run
+        if is_binary(plain):
+            continue
+        if _BASIC.search(text, max(0, start - 6), start) and b":" in plain:
+            hidden = redact_basic(text[start:behind], hiding.vault)
+            if hidden != text[start:behind]:
+                yield Edit(start, behind, hidden)
+            continue
+        edits = merged(inner(plain), hiding.vault.occurrences(plain))
+        if edits:
+            yield Edit(start, behind, to_base64(splice(plain, edits), text[start:behind]))
+
+
+def is_binary(text: bytes) -> bool:
+    """Tell, by its beginning, whether something is no text: an image, an archive."""
+    sample = text[:_SAMPLE]
+    if b"\0" in sample:
+        return True
+    try:
+        sample.decode()
+    except UnicodeDecodeError as error:
+        # A character may be cut in two, and Latin-1 texts have some octets that are not UTF-8.
+        return error.start < len(sample) - 3 and sum(octet > 0x7F for octet in sample) * 4 > len(sample)
+    return False
+
+
+_BEARER = re.compile(rb"[Bb]earer (?P<token>[\w.~+/-]{16,}=*)", re.ASCII)
+_BASIC = re.compile(rb"[Bb]asic ")
+# Within a line, as whole ones are settings; and no variable or example of one.
+_QUOTED_AUTHORIZATION = re.compile(
+    rb"[Aa]uthorization: ((?:[Bb]earer|[Bb]asic|[Tt]oken) (?![$<{%.\[])[^\s\"'\\<>,;)]{6,})"
+)
+# Text in ASCII begins each group of four characters with one of these.
+ASCII_IN_BASE64 = re.compile(rb"(?:[A-Za-f][A-Za-z0-9+/_-]{3}){5}")

@@ -1,0 +1,146 @@
+"""Secrets in pairs of name and value: in queries, forms and multiparts, and in the authority of URLs (pure)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import quote, quote_plus, unquote_to_bytes
+
+from cassette_http.cassette.hiding import STRONG, Hiding, Inner
+from cassette_http.cassette.secret_names import NameKind, looks_random
+from cassette_http.cassette.splicing import Edit, shift
+
+__all__ = [
+    "FORM_PAIR",
+    "FORM_START",
+    "QUERY_PAIR",
+    "USERINFO",
+    "find_in_multipart",
+    "find_in_userinfo",
+    "find_pairs",
+    "leave_out_pairs",
+    "query_names",
+]
+
+_SAMPLE = 1 << 10
+
+
+def leave_out_pairs(text: bytes, place: str, hiding: Hiding) -> list[Edit]:
+    """Leave out the pairs whose names say that they are secret, so that a request without them is the same."""
+    spans: list[tuple[int, int, bool]] = []
+    at = 0
+    for pair in text.split(b"&"):
+        spans.append((at, at + len(pair), hiding.kind(place, pair.partition(b"=")[0]) in STRONG))
+        at += len(pair) + 1
+    kept = [start for start, _, is_secret in spans if not is_secret]
+    # One "&" goes with each: the one behind, but in front where only such pairs follow.
+    return [
+        Edit(start, stop + 1, b"") if kept and start < kept[-1] else Edit(max(start - 1, 0), stop, b"")
+        for start, stop, is_secret in spans
+        if is_secret
+    ]
+
+
+def find_pairs(
+    text: bytes, hiding: Hiding, place: str, pattern: re.Pattern[bytes], is_matching: bool, inner: Inner
+) -> Iterator[Edit]:
+    """Find secrets in pairs of a query or a form; `place` is where its names are looked up.
+
+    `inner` looks into a value that is a URL or JSON itself.
+    """
+    if b"=" not in text:
+        return
+    is_whole = pattern is FORM_PAIR
+    names = _FORM_NAME.findall(text) if is_whole else query_names(text)
+    if not (b"%" in text or (is_whole and b"?" in text) or hiding.secrets(place, names)):
+        return
+    for pair in pattern.finditer(text):
+        kind = hiding.kind(place, pair["name"])
+        raw = pair["value"] if is_whole else _without_end(pair["value"])
+        start = pair.start("value")
+        if kind is NameKind.ORDINARY:
+            if b"%" in raw:
+                yield from _percent_encoded(raw, start, is_whole, inner)
+            elif b"?" in raw:
+                # A URL that should have been percent-encoded, but was not.
+                query = raw.find(b"?")
+                yield from shift(inner(raw[query:]), start + query)
+            continue
+        if pair[0][:1] == b";" and not is_whole and kind in STRONG:
+            # Behind a semicolon it may as well be a statement of a program.
+            kind = NameKind.WEAK
+        value = unquote_to_bytes(raw.replace(b"+", b" ") if is_whole else raw)
+        hidden = hiding.hidden(kind, value, is_matching and is_whole)
+        if hidden is not None:
+            is_encoded = value != raw
+            yield Edit(start, start + len(raw), quote_plus(hidden).encode() if is_encoded else hidden)
+
+
+def _percent_encoded(raw: bytes, start: int, is_form: bool, inner: Inner) -> Iterator[Edit]:
+    """A value that is itself a URL or JSON: only what is secret in it is spelled anew."""
+    positions: list[int] = []
+    plain = bytearray()
+    for token in _PERCENT_TOKEN.finditer(raw):
+        positions.append(token.start())
+        plain.append(int(token[1], 16) if token[1] else token[0][0])
+    positions.append(len(raw))
+    if is_form:
+        plain = bytearray(0x20 if raw[at] == 0x2B else octet for at, octet in zip(positions, plain, strict=False))
+    for edit in inner(bytes(plain)):
+        octets = quote(edit.octets, safe="").encode()
+        yield Edit(start + positions[edit.start], start + positions[edit.stop], octets)
+
+
+def find_in_multipart(text: bytes, hiding: Hiding, is_matching: bool) -> Iterator[Edit]:
+    """Find secrets in parts of multipart/form-data (RFC 7578)."""
+    if text.find(b"form-data", 0, _SAMPLE) < 0:
+        return
+    for part in _PART.finditer(text):
+        kind = hiding.kind("multipart", part["name"])
+        if kind is not NameKind.ORDINARY:
+            stop = text.find(b"\r\n--", part.end())
+            value = text[part.end() : stop if stop >= 0 else len(text)]
+            if (hidden := hiding.hidden(kind, value, is_matching)) is not None:
+                yield Edit(part.end(), part.end() + len(value), hidden)
+
+
+def find_in_userinfo(text: bytes, hiding: Hiding) -> Iterator[Edit]:
+    """Find passwords in URLs, and tokens in the place of a user (RFC 3986 section 3.2.1)."""
+    if b"@" not in text or "userinfo" in hiding.rules.off:
+        return
+    for found in USERINFO.finditer(text):
+        user, password = found["user"], found["password"]
+        if password:
+            hidden = hiding.vault.hide(unquote_to_bytes(password))
+            if hidden != unquote_to_bytes(password):
+                yield Edit(*found.span("password"), hidden if b"%" not in password else quote_plus(hidden).encode())
+        if password in (None, b"", b"x-oauth-basic", b"x") and looks_random(user.decode("latin-1")):
+            yield Edit(*found.span("user"), hiding.vault.hide(user))
+
+
+_NAME = rb"[\w.~%$\[\]*:-]{1,100}"
+# "6" ends the "\\u0026" of some JSON. Backwards a name begins with what is certain, and rare.
+_EMAN_YREUQ = re.compile(rb"=(%b)[ ]?[?&#;6]" % _NAME)
+FORM_START = re.compile(rb"([^=&\s]{1,200})=")
+_FORM_NAME = re.compile(rb"(?:^|&)([^=&]{1,200})=")
+QUERY_PAIR = re.compile(rb"(?:[?&#;]|\\u0026)[ ]?(?P<name>%b+)=(?P<value>[^&\s\"'<>\\;#|^`]*+)" % _NAME)
+FORM_PAIR = re.compile(rb"(?:^|&)(?P<name>[^=&]{1,200})=(?P<value>[^&]*+)")
+_PERCENT_TOKEN = re.compile(rb"%([0-9A-Fa-f]{2})|.", re.DOTALL)
+_PART = re.compile(
+    rb"content-disposition:[^\r\n]*?[ ;]name=\"?(?P<name>[^\";\r\n]+)\"?[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n",
+    re.IGNORECASE,
+)
+USERINFO = re.compile(
+    rb"://(?P<user>[^/\s:@\"'<>\\?#&]{0,200}+)(?::(?P<password>[^/\s@\"'<>\\?#]{0,500}+))?@(?=[\w\[%-])", re.ASCII
+)
+
+
+def query_names(text: bytes) -> list[bytes]:
+    """All names of pairs in URLs."""
+    return [name[::-1] for name in _EMAN_YREUQ.findall(text[::-1])] if b"=" in text else []
+
+
+def _without_end(value: bytes) -> bytes:
+    """Leave out what belongs to the sentence or the brackets around a URL; not the braces of a placeholder."""
+    shorter = value.rstrip(b".,:!?)]'")
+    return shorter if shorter.endswith(b"}}") and b"{{secret" in shorter else shorter.rstrip(b".,:!?)]}'")
