@@ -144,6 +144,18 @@ LIBRARIES = (
                         "quart-trio",
                         "urllib3[socks]",
                     ),
+                    unfit=tuple(
+                        (f"test/with_dummyserver/test_https.py::TestHTTPS_{version}::{test}", why)
+                        for version in ("TLSv1", "TLSv1_1", "TLSv1_2", "TLSv1_3")
+                        for test, why in (
+                            ("test_simple[h2]", "it speaks HTTP/2, which cannot be recorded"),
+                            (
+                                "test_http2_probe_blocked_per_thread",
+                                "it connects to an address that never answers; where that fails at once, as without a "
+                                "network, one of its threads may die with a lock that the others wait for",
+                            ),
+                        )
+                    ),
                     played=("test/with_dummyserver/test_connectionpool.py",),
                     unplayable=tuple(
                         (f"test/with_dummyserver/test_connectionpool.py::{test}", why)

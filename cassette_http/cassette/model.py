@@ -254,11 +254,16 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """What the peer did: pieces in order, then perhaps a failure; `ended` if it closed the stream in good order."""
+    """What the peer did: pieces in order, then perhaps a failure; `ended` if it closed the stream in good order.
+
+    `close_notify` is False if it closed a TLS connection without the alert that announces the end, an incomplete close
+    (RFC 9112 section 9.8): most clients pass over that, strict ones get an error.
+    """
 
     pieces: tuple[Piece, ...] = ()
     failure: Failure | None = None
     ended: bool = False
+    close_notify: bool = True
 
     @property
     def octets(self) -> bytes:

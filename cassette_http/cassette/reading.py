@@ -66,7 +66,8 @@ TLS_KEYS = ("tls", "version", "cipher", "alpn", "certificate", "peer")
 HEADER_KEYS = ("cassette", "recorded", "by", "test")
 BODY_TAGS = ("chunks", "coding", "charset", "body")
 REQUEST_TAGS = ("version", *BODY_TAGS)
-TRACK_TAGS = ("version", *BODY_TAGS, "pieces", "at", "sent", "ends")
+TRUTHS = ("ends", "close_notify")
+TRACK_TAGS = ("version", *BODY_TAGS, "pieces", "at", "sent", *TRUTHS)
 FAILURE_KEYS = ("kind", "errno", "text", "at", "details")
 MOST_LINES = 10_000  # of trailers, and of interim responses
 BLOB_KEYS = ("blob", "octets")
@@ -521,7 +522,7 @@ def _track(values: Values) -> Track:
         pieces = _pieces(octets, tags)
     else:
         pieces = (Piece(octets),) if octets else ()
-    return Track(pieces, failure, tags.get("ends", False))
+    return Track(pieces, failure, tags.get("ends", False), tags.get("close_notify", True))
 
 
 def _interim_head(text: str) -> bytes:
@@ -620,9 +621,9 @@ def _tags(values: Values, key: str, known: tuple[str, ...]) -> Values:
             if not (isinstance(value, list) and all(map(is_right, value))):
                 raise Unfit(key, f"has {tag!r} that is no list of numbers")
             checked[tag] = list(map(float, value)) if tag == "at" else value
-        elif tag == "ends":
+        elif tag in TRUTHS:
             if not isinstance(value, bool):
-                raise Unfit(key, "has 'ends' that is neither true nor false")
+                raise Unfit(key, f"has {tag!r} that is neither true nor false")
             checked[tag] = value
         elif not isinstance(value, str):
             raise Unfit(key, f"has {tag!r} that is no text")

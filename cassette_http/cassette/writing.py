@@ -247,6 +247,8 @@ def _tag_pieces(track: Track, count_octets: int, wire: list[str]) -> None:
         wire.append(f"sent: {flow([piece.sent for piece in pieces])}")
     if track.ended:
         wire.append("ends: true")
+    if not track.close_notify:
+        wire.append("close_notify: false")
 
 
 def _rounded(seconds: float) -> float:

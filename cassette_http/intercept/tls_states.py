@@ -21,7 +21,7 @@ from cassette_http.intercept.stand_ins import WAKE
 from cassette_http.intercept.taps import Tap, expected_hellos, take_tap
 from cassette_http.transport import live
 from cassette_http.transport.channel import Channel
-from cassette_http.transport.failures import rebuild
+from cassette_http.transport.failures import incomplete_close, rebuild
 from cassette_http.transport.played_tls import PlayedTLS
 from cassette_http.transport.socket_face import (
     NOT_NOW,
@@ -87,6 +87,8 @@ class SocketState:
             count = self._tap.receive_into(memoryview(octets))
         except BlockingIOError:
             raise _want_read() from None
+        if not count and octets and self._tap.host.channel.is_incompletely_closed:
+            raise rebuild(incomplete_close())
         return bytes(octets[:count]) if buffer is None else count
 
     def write(self, data: Any, /) -> int:
@@ -143,6 +145,7 @@ class ObjectState:
         self._has_told_hello = False
         self._is_shaken = False
         self._has_told_end = False
+        self._is_closed_below = False  # a live peer closed the TCP connection
         self._rests = False
 
     def __getattr__(self, name: str) -> Any:
@@ -296,8 +299,7 @@ class ObjectState:
         if self._rests or not self._is_due or self._lower_failure is not None:
             self._rests = False
             if self._is_ended and self._has_told_end:
-                self.host.receive_into(memoryview(bytearray(1)))
-                return b""
+                return self._read_end()
             raise _want_read()
         buffer = bytearray(size)
         try:
@@ -308,10 +310,23 @@ class ObjectState:
             self._rests = self._is_due
         return bytes(buffer[:count])
 
+    def _read_end(self) -> bytes:
+        """What the state in C does at the end, once all records were read."""
+        self.host.receive_into(memoryview(bytearray(1)))
+        if not self.host.channel.is_incompletely_closed:
+            return b""
+        # It looks for more records, unless it is told that there are none.
+        raise rebuild(incomplete_close()) if self._incoming is not None and self._incoming.eof else _want_read()
+
     def _read_live(self, size: int) -> bytes:
         try:
             octets: bytes = self._real.read(size)
         except NOT_NOW:
+            if self._is_closed_below:
+                self.host.peer_ended(close_notify=False)
+            raise
+        except ssl.SSLEOFError:
+            self.host.peer_ended(close_notify=False)
             raise
         except ssl.SSLError as error:
             self.host.peer_failed(error)
@@ -363,8 +378,8 @@ class ObjectState:
         except OSError as error:
             self.host.peer_failed(error)
             raise
-        if not count:
-            self.host.peer_did(b"")
+        # What ends by this is known when all records were read.
+        self._is_closed_below = not count
         return count
 
     @property

@@ -271,6 +271,12 @@ class Channel:
         return player is not None and player.has_only_end
 
     @property
+    def is_incompletely_closed(self) -> bool:
+        """The end of the stream that was handed out last came without a close_notify alert of TLS."""
+        player = self._exchanges[0].player if self._ended and self._exchanges else None
+        return player is not None and not player.track.close_notify
+
+    @property
     def next_failure(self) -> Failure | None:
         """The failure that the next read would raise, if nothing comes before it."""
         player = self._exchanges[0].player if self._exchanges and self._refusal is None else None
@@ -372,13 +378,13 @@ class Channel:
             if not taken and exchange in self._exchanges:
                 return
 
-    def peer_ended(self) -> None:
-        """The peer closed the stream."""
+    def peer_ended(self, *, close_notify: bool = True) -> None:
+        """The peer closed the stream; `close_notify` is described by `Track`."""
         at = self._clock()
         while self._exchanges and self._exchanges[0].recording is not None:
             exchange = self._exchanges.popleft()
             assert exchange.recording is not None
-            exchange.recording.end(at - exchange.sent_at)
+            exchange.recording.end(at - exchange.sent_at, close_notify=close_notify)
             self._keep(exchange)
 
     def peer_failed(self, failure: Failure) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import functools
 import socket
 import ssl
 from typing import Any
 
 from cassette_http.cassette.model import Failure, FailureKind
 
-__all__ = ["describe", "rebuild"]
+__all__ = ["describe", "incomplete_close", "rebuild"]
 
 _LOOKUP_NAMES = {getattr(socket, name): name for name in dir(socket) if name.startswith("EAI_")}
 _TLS_CLASSES = {
@@ -58,6 +59,20 @@ def rebuild(failure: Failure) -> OSError:
     error = _rebuilt(failure)
     error.add_note(NOTE)
     return error
+
+
+@functools.cache
+def incomplete_close() -> Failure:
+    """What OpenSSL says of a TLS connection that ends without close_notify; with the words of this release of it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    nothing = ssl.MemoryBIO()
+    nothing.write_eof()
+    try:
+        context.wrap_bio(nothing, ssl.MemoryBIO()).read(1)
+    except ssl.SSLEOFError as error:
+        return describe(FailureKind.END, error)
+    raise AssertionError("nothing can be read of nothing")
 
 
 def _rebuilt(failure: Failure) -> OSError:

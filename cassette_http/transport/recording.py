@@ -27,6 +27,7 @@ class Recording:
         self._last_at = 0.0
         self._failure: Failure | None = None
         self._ended = False
+        self._close_notify = True
 
     @property
     def is_complete(self) -> bool:
@@ -60,13 +61,16 @@ class Recording:
         """Take octets behind the response that came with its end: whoever reads on will meet them."""
         self._append(octets, at_s, None)
 
-    def end(self, at_s: float) -> None:
-        """The peer closed. Only a response that runs to the close is complete by that."""
+    def end(self, at_s: float, *, close_notify: bool = True) -> None:
+        """The peer closed. Only a response that runs to the close is complete by that.
+
+        `close_notify` is described by `Track`.
+        """
         self._drop_timeout()
         self._reader.end()
         if self._failure is None and (self._reader.truncated or self._reader.head is None):
             self._failure = Failure(FailureKind.END, at_s)
-        self._ended = True
+        self._ended, self._close_notify = True, close_notify
 
     def fail(self, failure: Failure) -> None:
         """The stream failed. A time-out is not the end: the client may read on, and then it is forgotten."""
@@ -76,7 +80,7 @@ class Recording:
     def track(self) -> Track:
         """The track so far."""
         pieces = tuple(Piece(bytes(octets), at_s, sent) for octets, at_s, sent in self._pieces)
-        return Track(pieces, self._failure, ended=self._ended and self._failure is None)
+        return Track(pieces, self._failure, self._ended and self._failure is None, self._close_notify)
 
     @property
     def _is_doubtful(self) -> bool:

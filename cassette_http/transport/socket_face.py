@@ -243,11 +243,16 @@ class Host:
 
     def peer_did(self, octets: bytes) -> None:
         """The live peer sent `octets`; none means that it closed."""
+        if not octets:
+            self.peer_ended()
+            return
         with self.channel.lock:
-            if octets:
-                self.channel.peer_sent(octets)
-            else:
-                self.channel.peer_ended()
+            self.channel.peer_sent(octets)
+
+    def peer_ended(self, *, close_notify: bool = True) -> None:
+        """The live peer closed; `close_notify` is described by `Track`."""
+        with self.channel.lock:
+            self.channel.peer_ended(close_notify=close_notify)
 
     def peer_failed(self, error: OSError, kind: FailureKind = FailureKind.RESET) -> None:
         """The live stream broke with `error`."""
@@ -261,7 +266,7 @@ class Host:
         except NOT_NOW:
             raise
         except ssl.SSLEOFError:
-            self.peer_did(b"")
+            self.peer_ended(close_notify=False)
             raise
         except TimeoutError as error:
             self.peer_failed(error, FailureKind.TIMEOUT)

@@ -174,6 +174,7 @@ def test_first_line_is_enough_where_fields_do_not_count(fields: str) -> None:
     [
         pytest.param(Track((Piece(OK, 0.5), Piece(b"x", 0.75))), id="pieces with times"),
         pytest.param(Track((Piece(OK),), ended=True), id="ended"),
+        pytest.param(Track((Piece(OK),), ended=True, close_notify=False), id="incompletely closed"),
         pytest.param(Track((Piece(OK),), Failure(FailureKind.RESET, errno="ECONNRESET")), id="failure behind octets"),
         pytest.param(Track((), Failure(FailureKind.TIMEOUT)), id="failure alone"),
     ],

@@ -210,7 +210,7 @@ def interactions(draw: st.DrawFn) -> Interaction:
         for start, end in zip([0, *cuts], [*cuts, len(octets)], strict=True)
         if octets
     ]
-    track = Track(tuple(pieces), failure, draw(st.booleans()))
+    track = Track(tuple(pieces), failure, draw(st.booleans()), draw(st.booleans()))
     return Interaction(origin, Request(origin, head, draw(bodies()), via), track, via, repeat)
 
 

@@ -1,0 +1,254 @@
+"""A TLS connection may end with a close_notify alert or without (RFC 9112 section 9.8): replay ends as it did live."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.streams.tls
+import pytest
+import trio
+
+from cassette_http import use_cassette
+from tests.behaviours import assert_same_three_times
+from tests.peer import Connection, Peer, Script
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
+
+Client = Callable[[int, ssl.SSLContext], Any]
+
+
+def with_announced_end(connection: Connection) -> None:
+    connection.read_request()
+    connection.send(HEAD + b"until the end")
+    with suppress(OSError):  # the client need not answer
+        connection.sock.unwrap()  # type: ignore[attr-defined]  # it is a TLS socket
+
+
+def without_announced_end(connection: Connection) -> None:
+    connection.read_request()
+    connection.send(HEAD + b"until the end")
+
+
+def within_content(connection: Connection) -> None:
+    connection.read_request()
+    connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nnot all")
+
+
+def seen_by(error: BaseException) -> tuple[str, str]:
+    return type(error).__qualname__, str(error)
+
+
+def read_to_end(receive: Callable[[], bytes]) -> tuple[bytes, Any]:
+    seen = b""
+    try:
+        while octets := receive():
+            seen += octets
+    except OSError as error:
+        return seen, (seen_by(error), error.errno, getattr(error, "reason", None))
+    return seen, "end"
+
+
+def lenient_socket(port: int, trust: ssl.SSLContext) -> Any:
+    return with_socket(port, trust, suppress_ragged_eofs=True)
+
+
+def strict_socket(port: int, trust: ssl.SSLContext) -> Any:
+    return with_socket(port, trust, suppress_ragged_eofs=False)
+
+
+def with_socket(port: int, trust: ssl.SSLContext, **options: bool) -> Any:
+    with (
+        socket.create_connection(("localhost", port), timeout=5) as sock,
+        trust.wrap_socket(sock, server_hostname="localhost", **options) as secured,
+    ):
+        secured.sendall(REQUEST)
+        return read_to_end(lambda: secured.recv(65536))
+
+
+def tls_object(port: int, trust: ssl.SSLContext) -> Any:
+    """Carries the records itself, as those do who put TLS into TLS."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    secured = trust.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with socket.create_connection(("localhost", port), timeout=5) as sock:
+
+        def carry(call: Callable[[], Any]) -> Any:
+            while True:
+                try:
+                    result = call()
+                except ssl.SSLWantReadError:
+                    result = None
+                if outgoing.pending:
+                    sock.sendall(outgoing.read())
+                if result is not None:
+                    return result
+                octets = sock.recv(65536)
+                if octets:
+                    incoming.write(octets)
+                else:
+                    incoming.write_eof()
+
+        carry(lambda: secured.do_handshake() or True)
+        carry(lambda: secured.write(REQUEST))
+        return read_to_end(lambda: carry(lambda: secured.read(65536)))
+
+
+def asyncio_streams(port: int, trust: ssl.SSLContext) -> Any:
+    async def ask() -> Any:
+        reader, writer = await asyncio.open_connection("localhost", port, ssl=trust)
+        writer.write(REQUEST)
+        try:
+            return await reader.read()
+        finally:
+            writer.transport.abort()
+
+    return asyncio.run(ask())
+
+
+def with_trio(port: int, trust: ssl.SSLContext, *, https_compatible: bool) -> Any:
+    async def ask() -> Any:
+        stream = await trio.open_ssl_over_tcp_stream(
+            "localhost", port, ssl_context=trust, https_compatible=https_compatible
+        )
+        await stream.send_all(REQUEST)
+        seen = b""
+        try:
+            while octets := await stream.receive_some():
+                seen += octets
+        except trio.BrokenResourceError as error:
+            return seen, seen_by(error), seen_by(error.__cause__ or error)
+        finally:
+            await trio.aclose_forcefully(stream)
+        return seen, "end"
+
+    return trio.run(ask)
+
+
+def strict_trio(port: int, trust: ssl.SSLContext) -> Any:
+    return with_trio(port, trust, https_compatible=False)
+
+
+def lenient_trio(port: int, trust: ssl.SSLContext) -> Any:
+    return with_trio(port, trust, https_compatible=True)
+
+
+def strict_anyio(port: int, trust: ssl.SSLContext) -> Any:
+    async def ask() -> Any:
+        stream = await anyio.connect_tcp("localhost", port, tls=True, ssl_context=trust, tls_standard_compatible=True)
+        await stream.send(REQUEST)
+        seen = b""
+        try:
+            while True:
+                seen += await stream.receive()
+        except (anyio.EndOfStream, anyio.BrokenResourceError) as error:
+            return seen, type(error).__qualname__
+        finally:
+            await anyio.aclose_forcefully(stream)
+
+    return anyio.run(ask)
+
+
+def standard_library(port: int, trust: ssl.SSLContext) -> Any:
+    connection = http.client.HTTPSConnection("localhost", port, context=trust, timeout=5)
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().read()
+    except http.client.IncompleteRead as error:
+        return seen_by(error)
+    finally:
+        connection.close()
+
+
+CLIENTS = [
+    lenient_socket, strict_socket, tls_object, asyncio_streams, strict_trio, lenient_trio, strict_anyio,
+    standard_library,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("script", [with_announced_end, without_announced_end, within_content])
+@pytest.mark.parametrize("client", CLIENTS)
+def test_end_is_the_same_three_times(
+    client: Client,
+    script: Script,
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    tmp_path: Path,
+) -> None:
+    server = peer(script, tls=server_tls)
+    assert_same_three_times(lambda: client(server.port, client_tls), server, tmp_path / "end.yaml")
+
+
+@pytest.mark.parametrize(
+    ("script", "is_noted"), [(with_announced_end, False), (without_announced_end, True), (within_content, True)]
+)
+def test_missing_announcement_is_noted_in_the_cassette(
+    script: Script,
+    is_noted: bool,
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    tmp_path: Path,
+) -> None:
+    server = peer(script, tls=server_tls)
+    path = tmp_path / "end.yaml"
+    with use_cassette(path, "all"):
+        strict_socket(server.port, client_tls)
+    assert ("close_notify: false" in path.read_text()) is is_noted
+
+
+def test_content_that_waits_behind_a_paused_reader_is_recorded(
+    peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    """The loop learns of the end of the connection before the program has read what came in front of it."""
+    content = b"x" * 200_000
+    is_ended = []
+
+    def script(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(HEAD + content)
+
+    class Reader(asyncio.Protocol):
+        """Pauses behind the first octets, and goes on once the loop has met the end."""
+
+        def __init__(self) -> None:
+            self.seen, self.done = b"", asyncio.get_running_loop().create_future()
+
+        def connection_made(self, transport: Any) -> None:
+            self.transport = transport
+            transport.write(REQUEST)
+
+        def data_received(self, data: bytes) -> None:
+            if not self.seen:
+                self.transport.pause_reading()
+            self.seen += data
+
+        def connection_lost(self, error: Exception | None) -> None:
+            self.done.set_result(error)
+
+    async def ask() -> Any:
+        loop = asyncio.get_running_loop()
+        transport, reader = await loop.create_connection(Reader, "localhost", server.port, ssl=client_tls)
+        below = transport._ssl_protocol  # type: ignore[attr-defined]  # nobody else tells of the end below TLS
+        tell = below.eof_received
+
+        def note_end() -> Any:
+            is_ended.append(len(reader.seen))
+            loop.call_soon(transport.resume_reading)
+            return tell()
+
+        below.eof_received = note_end
+        error = await asyncio.wait_for(reader.done, 10)
+        return len(reader.seen), error
+
+    server = peer(script, tls=server_tls)
+    assert_same_three_times(lambda: asyncio.run(ask()), server, tmp_path / "paused.yaml")
+    assert is_ended[0] < len(HEAD + content), "the end came after everything was read, which shows nothing"
