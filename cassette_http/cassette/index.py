@@ -8,7 +8,7 @@ spelled in another way (percent-encoding, matchers that ignore the host) is foun
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
 from cassette_http.cassette.explaining import most_alike
 from cassette_http.cassette.matching import Matching
@@ -144,7 +144,7 @@ class Index:
 
     def __init__(
         self,
-        lines: Iterable[bytes | None],
+        lines: Sequence[bytes | None],
         parse: Callable[[int], Interaction],
         matching: Matching,
         repeat: str = "fail",
@@ -161,15 +161,16 @@ class Index:
         self.answers_once = repeat == "fail"
         # Objects per interaction are made when they are needed: most of a large cassette often is not.
         self._made: dict[int, Entry] = {}
-        self._positions: dict[bytes | None, int | list[int]] = {}
-        self._count = 0
-        for position, line in enumerate(lines):
-            known = self._positions.setdefault(line, position)
-            if isinstance(known, list):
-                known.append(position)
-            elif known != position:
-                self._positions[line] = [known, position]
-            self._count += 1
+        self._positions: dict[bytes | None, int | list[int]] = dict(zip(lines, range(len(lines)), strict=True))
+        self._count = len(lines)
+        if len(self._positions) < self._count:  # some occur several times
+            self._positions.clear()
+            for position, line in enumerate(lines):
+                known = self._positions.setdefault(line, position)
+                if isinstance(known, list):
+                    known.append(position)
+                elif known != position:
+                    self._positions[line] = [known, position]
         self._buckets: dict[bytes, _Bucket] = {}
         self._everything: _Bucket | None = None
 

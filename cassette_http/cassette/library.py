@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from itertools import filterfalse
 
 from cassette_http.cassette import shortcuts
 from cassette_http.cassette.model import Interaction, TLSFacts, Track
@@ -26,16 +27,16 @@ class Library:
 
     def add(self, documents: Documents, path: str, fetch: Fetch) -> None:
         """Tell interactions and facts apart, parsing only what does not show by its first line what it is."""
+        lines = documents.request_lines
         others: set[int] = set()
-        for position, line in enumerate(documents.request_lines):
-            if line is None:
-                value = documents[position].load(path, fetch)
-                if isinstance(value, TLSFacts):
-                    self.facts.append(value)
-                if not isinstance(value, Interaction):
-                    others.add(position)
-        interactions = array("L", [position for position in range(len(documents)) if position not in others])
-        self.request_lines += [documents.request_lines[position] for position in interactions]
+        for position in [position for position, line in enumerate(lines) if line is None]:
+            value = documents[position].load(path, fetch)
+            if isinstance(value, TLSFacts):
+                self.facts.append(value)
+            if not isinstance(value, Interaction):
+                others.add(position)
+        interactions = array("L", filterfalse(others.__contains__, range(len(lines))))
+        self.request_lines += map(lines.__getitem__, interactions)
         self._files.append((documents, interactions, path, fetch))
 
     def _document(self, position: int) -> tuple[Document, str, Fetch]:

@@ -118,10 +118,12 @@ class Documents(Sequence[Document]):
 
 
 UTF8_BOM = b"\xef\xbb\xbf"
-REQUEST = re.compile(rb"request: ([A-Za-z][!-~]* [!->@-~]+)(?:\?[!-~]*)?\n")
-# A boundary with its line end, if it is as we write it; then also what REQUEST finds behind it.
-USUAL_BOUNDARY = re.compile(rb"\n---(?:\n(?=" + REQUEST.pattern + rb"|))?")
-BOUNDARY = re.compile(rb"^---(?=[ \t\r\n]|\Z)[ \t]*\r?\n?", re.MULTILINE)
+_BOUNDARY = rb"---(?:\n|[ \t]++\r?\n?|\r\n?|\Z)"
+BOUNDARY = re.compile(_BOUNDARY)
+# Boundaries with nothing between them, and what `Document.request_line` says of the document behind.
+NEXT_BOUNDARIES = re.compile(
+    rb"\n%b(?:%b)*+(?=request: ([A-Za-z][!-~]*+ [!->@-~]++)(?:\?[!-~]*+)?\n|)" % (_BOUNDARY, _BOUNDARY)
+)
 NOTHING = re.compile(rb"(?:[ \t\r\n]++|#[^\n]*+|%[^\n]*+\n)*+\Z")
 
 
@@ -132,9 +134,7 @@ def scan(data: bytes, path: str) -> Documents:
     if the file is no cassette.
     """
     _refuse_foreign(data, path)
-    if data.count(b"\n---") > MOST_DOCUMENTS:
-        raise CassetteFormatError(path, None, f"has more than {MOST_DOCUMENTS:,} documents; record less into one file")
-    documents = _split(data)
+    documents = _split(data, path)
     if not documents:
         return documents
     first, last = documents[0], documents[-1]
@@ -156,38 +156,26 @@ def scan(data: bytes, path: str) -> Documents:
     return documents
 
 
-def _split(data: bytes) -> Documents:
-    start = first = len(UTF8_BOM) if data.startswith(UTF8_BOM) else 0
-    if b"\r" in data or data.startswith(b"---", first):
-        return _split_any(data, first)
+def _split(data: bytes, path: str) -> Documents:
+    """Split at every line that YAML takes for a boundary, and leave out documents that hold nothing."""
+    start = len(UTF8_BOM) if data.startswith(UTF8_BOM) else 0
+    if (boundary := BOUNDARY.match(data, start)) is not None:
+        start = boundary.end()
+    line: bytes | None = None
     borders: list[int] = []
     lines: list[bytes | None] = []
-    line: bytes | None = None
-    for boundary in USUAL_BOUNDARY.finditer(data, start):
+    for count, boundary in enumerate(NEXT_BOUNDARIES.finditer(data, start), 1):
         end, behind = boundary.span()
-        if behind == end + len("\n---"):
-            return _split_any(data, first)
         if line is not None or not NOTHING.match(data, start, end + 1):
             borders += (start, end + 1)
             lines.append(line)
         start, line = behind, boundary[1]
+        if count > MOST_DOCUMENTS:
+            reason = f"has more than {MOST_DOCUMENTS:,} documents; record less into one file"
+            raise CassetteFormatError(path, None, reason)
     if line is not None or not NOTHING.match(data, start):
         borders += (start, len(data))
         lines.append(line)
-    return Documents(data, borders, lines)
-
-
-def _split_any(data: bytes, start: int) -> Documents:
-    """Split at every line that YAML takes for a boundary: with blanks or CR behind it, at the beginning of the file."""
-    ends = [(boundary.start(), boundary.end()) for boundary in BOUNDARY.finditer(data, start)]
-    borders: list[int] = []
-    lines: list[bytes | None] = []
-    for end, behind in [*ends, (len(data), len(data))]:
-        if not NOTHING.match(data, start, end):
-            found = REQUEST.match(data, start, end)
-            borders += (start, end)
-            lines.append(found[1] if found is not None else None)
-        start = behind
     return Documents(data, borders, lines)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import sys
 import zlib
 from contextlib import suppress
@@ -834,6 +835,9 @@ A_REQUEST = "request: GET http://a/\n"
         pytest.param(f"%YAML 1.1\n---\ncassette: 1\n---\n{A_REQUEST}---\n", [3, 5], id="directive"),
         pytest.param(f"cassette: 1\n--- # one\n{A_REQUEST}---  \n{A_REQUEST}---\n", [1, 2, 5], id="marks with more"),
         pytest.param(f"cassette: 1\n---\n\n---\n# c\n---\n{A_REQUEST}---\n", [1, 7], id="empty documents"),
+        pytest.param(
+            f"cassette: 1\n---\n---\n---\n{A_REQUEST}---\n---\n{A_REQUEST}---\n---\n", [1, 5, 8], id="marks in a row"
+        ),
         pytest.param(f"\ufeffcassette: 1\n---\n{A_REQUEST}---\n", [1, 3], id="BOM"),
         pytest.param("cassette: 1\n---\nrequest: GET http://a/\n---\n".replace("\n", "\r\n"), [1, 3], id="CRLF"),
         pytest.param("{cassette: 1}\n--- {request: GET http://a/}\n---\n", [1, 2], id="flow style"),
@@ -850,6 +854,52 @@ def test_a_file_is_split_where_yaml_splits_it(text: str, starts: list[int]) -> N
     assert all(isinstance(one, Interaction) for one in loaded[1:])
     whole = [one for one in yaml.safe_load_all(text) if one is not None]
     assert len(whole) == len(documents)
+
+
+def documents_line_by_line(data: bytes) -> list[bytes]:
+    """Split as `scan` does, but plainly."""
+    documents = [b""]
+    for line in data.split(b"\n"):
+        rest = re.fullmatch(rb"---(?:(?=\r)|[ \t]+|\Z)\r?(.*)", line, re.DOTALL)
+        if rest is None:
+            documents[-1] += line + b"\n"
+        else:
+            documents.append(rest[1] + b"\n" if rest[1] else b"")
+    return [one for one in documents if re.sub(rb"(?m)^[ \t\r]*[#%].*", b"", one).strip(b" \t\r\n")]
+
+
+lines_of_files = st.sampled_from(
+    [
+        "---",
+        "--- ",
+        "---\t\r",
+        "---\r",
+        "--- a: b",
+        "---a",
+        " ---",
+        "----",
+        "--",
+        "...",
+        "",
+        "\r",
+        "# c",
+        "%d",
+        "a: b",
+        "-",
+    ]
+    + ["request: GET http://a/", "request: GET http://a/?b", "request: GET  http://a/", "request: GET http://a/\r"]
+)
+
+
+@settings(max_examples=500)
+@given(st.lists(lines_of_files, max_size=12), st.sampled_from(["", "\ufeff", "---\n", "# c\n---\n"]))
+def test_any_lines_are_split_as_they_are_one_by_one(lines: list[str], beginning: str) -> None:
+    data = "\n".join([beginning + "cassette: 1", "---", *lines, "---", ""]).encode()
+    documents = scan(data, "x")
+    assert [one.octets for one in documents] == documents_line_by_line(data.removeprefix("\ufeff".encode()))
+    for document in documents:
+        found = re.match(rb"request: (GET http://a/)(\?b)?\n", document.octets)
+        assert document.request_line == (found[1] if found is not None else None)
 
 
 def test_a_file_that_pyyaml_wrote_again_loads() -> None:
