@@ -75,6 +75,7 @@ def counts(connection: Connection) -> None:
 
 HEAD = b"HTTP/1.1 200 OK\r\nServer: scripted\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+NO_CHUNKS = b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n"
 GET_A = [("GET", "/a", None)]
 
 BEHAVIOURS = [
@@ -105,6 +106,7 @@ BEHAVIOURS = [
     pytest.param(once(then="silence"), GET_A, id="time-out before the status line"),
     pytest.param(once(CHUNKED + b"3\r\nabc\r\n", then="silence"), GET_A, id="time-out in the content"),
     pytest.param(once(b"SSH-2.0-OpenSSH_9.6\r\n"), GET_A, id="garbage"),
+    pytest.param(once(NO_CHUNKS, then="silence"), GET_A, id="204 that announces chunks"),
     pytest.param(once(CHUNKED + b"zz\r\nabc\r\n"), GET_A, id="garbage for a chunk size"),
 ]
 

@@ -37,7 +37,7 @@ from typing import Protocol
 
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Request, Track
 from cassette_http.cassette.modes import Policy
-from cassette_http.transport.recording import Recording
+from cassette_http.transport.recording import Recording, is_doubtful
 from cassette_http.transport.replaying import Player, Signal
 from cassette_http.wire.framing import is_persistent
 from cassette_http.wire.head import parse_request_head
@@ -602,7 +602,7 @@ def is_closed_by(exchange: Exchange, track: Track) -> bool:
     assert exchange.reader.head is not None, "it was answered"
     response = ResponseReader(exchange.reader.head.method)
     response.feed(track.octets)
-    if response.head is None or not response.is_complete:
+    if response.head is None or not response.is_complete or is_doubtful(response.head):
         return False  # the recorded client gave up on a peer that was silent
     return exchange.asks_to_close or not is_persistent(response.head.version, response.head.fields)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from cassette_http.cassette.model import Failure, FailureKind, Piece, Track
-from cassette_http.wire.messages import field_values
+from cassette_http.wire.messages import ResponseHead, field_values
 from cassette_http.wire.reader import ResponseReader
 
-__all__ = ["Recording"]
+__all__ = ["Recording", "is_doubtful"]
 
 # Octets that arrive within this time of each other are one piece: the border between two reads is then an accident of
 # the kernel's buffers, while a server that flushes on purpose leaves more time between its pieces.
@@ -84,12 +84,7 @@ class Recording:
 
     @property
     def _is_doubtful(self) -> bool:
-        """Clients read such a head in different ways, so they disagree about where the response ends."""
-        head = self._reader.head
-        if head is None:
-            return False
-        lengths = len(field_values(head.fields, "content-length"))
-        return bool(head.defects) or lengths + len(field_values(head.fields, "transfer-encoding")) > 1
+        return self._reader.head is not None and is_doubtful(self._reader.head)
 
     def _append(self, octets: bytes, at_s: float, sent: int | None) -> None:
         self._drop_timeout()
@@ -107,3 +102,11 @@ class Recording:
     def _drop_timeout(self) -> None:
         if self._failure is not None and self._failure.kind is FailureKind.TIMEOUT:
             self._failure = None
+
+
+def is_doubtful(head: ResponseHead) -> bool:
+    """Clients read such a head in different ways, so they disagree about where the response ends."""
+    lengths = len(field_values(head.fields, "content-length"))
+    codings = len(field_values(head.fields, "transfer-encoding"))
+    # http.client waits for chunks behind a 204 or 304 that announces them.
+    return bool(head.defects) or lengths + codings > 1 or (codings > 0 and head.status in (204, 304))

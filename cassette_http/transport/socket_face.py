@@ -46,6 +46,9 @@ clock = time.monotonic
 # Not failures: the call would have to wait.
 NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
+# No read of a TLS connection gives more than the content of one record (RFC 8446 section 5.1).
+TLS_RECORD_OCTETS = 2**14
+
 
 class Line(Protocol):
     """The live side of a host: an open, blocking connection to the peer."""
@@ -165,7 +168,8 @@ class Host:
         """Receive at most len(view) octets; 0 means that the peer closed."""
         if not len(view):
             return 0
-        result = self._next(len(view))
+        is_tls = self.channel.origin.scheme == "https"
+        result = self._next(min(len(view), TLS_RECORD_OCTETS) if is_tls else len(view))
         if isinstance(result, bytes):
             view[: len(result)] = result
             return len(result)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.behaviours import assert_same_three_times
+from tests.behaviours import answers, assert_same_three_times
 from tests.peer import Peer, keep_alive, response
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -64,3 +64,19 @@ def test_played_connection_tells_what_the_live_one_did(
 ) -> None:
     server = peer(keep_alive(lambda request: response(b"hello")), tls=server_tls)
     assert_same_three_times(lambda: ask(server.port, client_tls), server, tmp_path / "tls.yaml")
+
+
+def test_no_read_gives_more_than_a_record(
+    peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    server = peer(answers(response(b"x" * 50000)), tls=server_tls)
+
+    def ask() -> list[int]:
+        with (
+            socket.create_connection(("localhost", server.port), timeout=5) as sock,
+            client_tls.wrap_socket(sock, server_hostname="localhost") as secured,
+        ):
+            secured.sendall(REQUEST)
+            return [len(octets) for octets in iter(lambda: secured.recv(65536), b"")]
+
+    assert_same_three_times(ask, server, tmp_path / "records.yaml")
