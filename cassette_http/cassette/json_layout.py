@@ -7,7 +7,6 @@ duplicate names stay as they were. Nothing recurses: the depth of foreign data i
 from __future__ import annotations
 
 import re
-from itertools import chain
 
 __all__ = ["COMPACT", "SPACED", "lay_out", "undo"]
 
@@ -18,10 +17,9 @@ LINE_WIDTH = 100
 DEEPEST = 24  # what is nested deeper is left on one line, as indentation grows with the square of the depth
 LONGEST_TEXT = 1 << 20  # longer texts, too: nobody reads them, and each pass costs
 
-# RFC 8259, of compact text: a member name with its colon, then a bracket or a scalar, then the comma behind it.
-STRING = r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"'
-TOKEN = re.compile(rf"({STRING}:)?([\[\]{{}}]|{STRING}|[-+.\w]+)(,?)")
-STRINGS = re.compile(f"({STRING})")
+# What stands outside of strings in JSON without white space; "\0" is for a string.
+OUTSIDE = re.compile(r"[-+.\w:,\0\[\]{}]*+")
+STRINGS = re.compile(r'"([^"\\\n]*+(?:\\.[^"\\\n]*+)*+)"')
 OPENERS = {"}": "{", "]": "["}
 
 
@@ -34,87 +32,87 @@ def lay_out(text: str) -> tuple[str, str] | None:
     if not LINE_WIDTH < len(text) <= LONGEST_TEXT or text[0] not in "{[":
         return None
     value = text.rstrip(" \n")
-    tokens = _tokens(value)
-    form = COMPACT
-    if tokens is None:
-        compact, form = _respace(value, is_spaced=False), SPACED
-        if _respace(compact, is_spaced=True) != value or (tokens := _tokens(compact)) is None:
-            return None
-    lines = _lines(tokens)
+    if "\n" in value or "\0" in value:
+        return None
+    parts, outside = _apart(value)
+    dense = "".join(outside.split())
+    form = COMPACT if dense == outside else SPACED
+    if OUTSIDE.fullmatch(dense) is None or (form == SPACED and _spaced(dense) != outside):
+        return None
+    lines = _lines(_together(parts, _broken_up(dense)).split("\n"))
     return None if lines is None else ("\n".join(lines) + text[len(value) :], form)
 
 
-def _tokens(compact: str) -> list[tuple[str, str, str]] | None:
-    """Take compact text apart; None if it is not compact, or no JSON."""
-    tokens = TOKEN.findall(compact)
-    # Tokens hold no white space but that in strings, so nothing is lost by putting some between them.
-    return tokens if "".join(chain.from_iterable(tokens)) == compact else None
-
-
 def undo(text: str, form: str) -> str:
-    """Take the layout away: the inverse of `lay_out`. Raises ValueError if there is no such form."""
+    """Take the layout away: the inverse of `lay_out`. Raises ValueError if that is impossible."""
     if form not in (COMPACT, SPACED):
         raise ValueError(f"there is no form {form!r}, only {COMPACT!r} and {SPACED!r}")
     value = text.rstrip(" \n")
-    return _respace(value, is_spaced=form == SPACED) + text[len(value) :]
+    if "\0" in value:
+        raise ValueError("in JSON there is no NUL")
+    parts, outside = _apart(value)
+    dense = "".join(outside.split())
+    return _together(parts, _spaced(dense) if form == SPACED else dense) + text[len(value) :]
 
 
-def _respace(text: str, *, is_spaced: bool) -> str:
-    """Remove all white space outside strings; put one blank behind each comma and colon there if `is_spaced`."""
-    if '\\"' in text:
-        parts = STRINGS.split(text)
-        joint = "\0"
-    else:
-        # Each quote is the beginning or the end of a string, and what is even lies outside.
-        parts = text.split('"')
-        joint = '"'
-    outside = "".join(joint.join(parts[::2]).split())
-    if is_spaced:
-        outside = outside.replace(",", ", ").replace(":", ": ")
-    if joint == '"':
-        between = outside.split('"')
-        parts[::2] = between
-        return '"'.join(parts)
-    between = outside.split("\0")
-    if len(between) != len(parts[::2]):
-        return text
-    parts[::2] = between
-    return "".join(parts)
+def _apart(text: str) -> tuple[list[str], str]:
+    """Split at quotes, so that each other part is a string; and put together what is outside, "\0" for each string."""
+    # Without escaped quotes, each is the beginning or the end of a string.
+    parts = STRINGS.split(text) if '\\"' in text else text.split('"')
+    return parts, "\0".join(parts[::2])
 
 
-def _lines(tokens: list[tuple[str, str, str]]) -> list[str] | None:
+def _together(parts: list[str], outside: str) -> str:
+    """Put strings and what is outside of them together again; uses up `parts`."""
+    parts[::2] = outside.split("\0")
+    return '"'.join(parts)
+
+
+def _spaced(dense: str) -> str:
+    return dense.replace(",", ", ").replace(":", ": ")
+
+
+def _broken_up(dense: str) -> str:
+    """Put each bracket, member and element on a line of its own, but empty containers on one."""
+    lines = dense.replace(",", ",\n").replace(":", ": ")
+    lines = lines.replace("{", "{\n").replace("}", "\n}").replace("[", "[\n").replace("]", "\n]")
+    return lines.replace("{\n\n}", "{}").replace("[\n\n]", "[]")
+
+
+def _lines(tokens: list[str]) -> list[str] | None:
     """Put one member or element on a line, unless the container that they are in fits on one; numbers are filled in.
 
-    None if the brackets do not match, or if something would be lost.
+    None if the brackets do not match.
     """
+    if not all(tokens):
+        return None
     # A container that is open: its first line, its items (text, or lines of a broken one), their width.
     opening, items, width = "", list[str | list[str]](), 0
     containers: list[tuple[str, list[str | list[str]], int]] = []
-    for name, value, comma in tokens:
-        if value in OPENERS:
-            if name or not containers or opening[-1] != OPENERS[value]:
+    for token in tokens:
+        first, last = token[0], token[-1]
+        if last == "{" or last == "[":
+            if len(containers) == DEEPEST:
+                return None
+            containers.append((opening, items, width))
+            opening, items, width = token, [], 0
+        elif first == "}" or first == "]":
+            if not containers or opening[-1] != OPENERS[first]:
                 return None
             depth = len(containers) - 1
-            closing = value + comma
             whole: str | list[str]
-            if not items or 2 * depth + len(opening) + width + len(closing) <= LINE_WIDTH:
-                whole = opening + " ".join(items) + closing  # type: ignore[arg-type]  # broken ones are too wide
+            if 2 * depth + len(opening) + width + len(token) <= LINE_WIDTH:
+                whole = opening + " ".join(items) + token  # type: ignore[arg-type]  # broken ones are too wide
                 taken = len(whole) + 1
             else:
-                whole = _broken(opening, items, closing, depth)
+                whole = _broken(opening, items, token, depth)
                 taken = LINE_WIDTH
             opening, items, width = containers.pop()
             items.append(whole)
             width += taken
-        elif value == "{" or value == "[":
-            if comma or len(containers) == DEEPEST:
-                return None
-            containers.append((opening, items, width))
-            opening, items, width = (f"{name} {value}" if name else value), [], 0
         else:
-            item = f"{name} {value}{comma}" if name else value + comma
-            items.append(item)
-            width += len(item) + 1
+            items.append(token)
+            width += len(token) + 1
     if containers or len(items) != 1:
         return None
     return [items[0]] if isinstance(items[0], str) else items[0]
