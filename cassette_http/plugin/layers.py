@@ -41,9 +41,10 @@ class Layers:
     ) -> Generator[None, Any, Any]:
         if fixturedef.scope == "function":
             return (yield)
+        is_paused = bool(self.requests)
         self.requests.append(request)
         try:
-            with self.of_test.paused() if self.of_test is not None else nullcontext():
+            with nullcontext() if self.of_test is None or is_paused else self.of_test.paused():
                 return (yield)
         finally:
             self.requests.pop()

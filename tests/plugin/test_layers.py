@@ -84,8 +84,13 @@ def test_fixture_of_wider_scope_that_is_asked_for_late_is_in_no_cassette_of_a_te
     project.write(
         FIXTURE.format(scope="session", options="")
         + """
+@pytest.fixture(scope="session")
+def settings():
+    get("/settings")
+
 @pytest.fixture(scope="module")
-def bare():
+def bare(request):
+    request.getfixturevalue("settings")
     yield get("/bare")
     get("/bare again")
 
@@ -106,7 +111,7 @@ def test_b(late):
     )
     project.record(passed=2)
     assert contents(project) == {
-        "test_api/login.yaml": ["/log-in", "/bare", "/bare-again", "/log-out"],
+        "test_api/login.yaml": ["/log-in", "/settings", "/bare", "/bare-again", "/log-out"],
         "test_api/test_a.yaml": ["/1", "/2"],
         "test_api/test_b.yaml": ["/3"],
     }
