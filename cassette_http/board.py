@@ -465,7 +465,8 @@ class Board(Switch):
         Documents are appended when their interactions are complete, and in a secret's first ones it may be unknown.
         """
         with self._lock, self._deferring_errors():
-            self._arrange()
+            if self._kept:
+                self._arrange()
 
     def _arrange(self) -> None:
         kept = self._kept

@@ -84,7 +84,7 @@ class FlightRecorder:
         if not interactions:
             return False
         used = b"\n".join(octets for one in interactions for octets in _octets_of(one))
-        redactor = Redactor(next_number(used), environment=os.environ, netrc=netrc_text())
+        redactor = Redactor(next_number(used), environment=os.environ, netrc=netrc_text)
         learned = -1
         while learned != redactor.learned:  # a secret may be recognised only in a later one
             learned = redactor.learned

@@ -238,11 +238,12 @@ class _Session:
 
     def __init__(self, options: _Options) -> None:
         path, mode = options.path, options.mode
+        is_aside = options.renewal.needs_side_file(mode)
         store = Store(
             path,
-            header=new_header(options.test),
-            rewrite=options.renewal.needs_side_file(mode),
-            settle=self._settlement(options),
+            header=new_header(options.test) if mode is not RecordMode.NONE else None,
+            rewrite=is_aside,
+            settle=self._settlement(options) if is_aside else None,
             blob_threshold=options.blob_threshold,
         )
         documents, is_foreign = _load(store, mode, options.allow_missing)
@@ -252,7 +253,7 @@ class _Session:
             library.add(_load(other, RecordMode.NONE, False)[0], str(other.path), other.blobs.fetch)
         may = policy(mode, had_content=len(library) > 0)
         first = next_number(documents[0].data) if documents and may.can_record else 1
-        redactor = Redactor(first, environment=os.environ, netrc=netrc_text(), **options.redaction)
+        redactor = Redactor(first, environment=os.environ, netrc=netrc_text, **options.redaction)
         if is_foreign:
             store.adopt(partial(_convert, path=str(path), redactor=redactor, test=options.test))
         index = Index(

@@ -15,7 +15,7 @@ or a form that are named as secrets are left out there, as a program without a s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -47,8 +47,8 @@ class Redactor:
 
     `first` is the number of the first new placeholder; `next_number` finds it in a cassette that has some.
     `redact` and `keep` are described by `resolve_rules`. `secrets` are values with names of their own: they become
-    `{{secret:name}}`, and `restore` puts them back. `environment` and `netrc` (the text of such a file) are searched
-    for secrets, which are then known from the start.
+    `{{secret:name}}`, and `restore` puts them back. `environment` and what `netrc` gives (the text of such a file) are
+    searched for secrets, which are known before anything is redacted.
 
     Threads may share a redactor. Raises InvalidOption.
     """
@@ -61,17 +61,26 @@ class Redactor:
         keep: Iterable[str] = (),
         secrets: Mapping[str, str | bytes] | None = None,
         environment: Mapping[str, str] | None = None,
-        netrc: str = "",
+        netrc: Callable[[], str] = str,
     ) -> None:
         self._rules = resolve_rules(redact, keep)
         self._vault = Vault(first, self._redact_claims)
         self._content = ContentRules(self._rules, self._vault)
         for name, value in (secrets or {}).items():
             self._vault.declare(*_checked(name, value))
-        if environment and "environment" not in self._rules.off:
-            self._content.learn_environment(environment)
-        if netrc and "netrc" not in self._rules.off:
-            self._content.learn_netrc(netrc)
+        self._environment, self._netrc = environment, netrc
+        self._knows_surroundings = False
+
+    def _learn_surroundings(self) -> None:
+        """Learn what environment and netrc hold, now that something is redacted: most replays need none of it.
+
+        Another thread may do the same meanwhile, which changes nothing.
+        """
+        if self._environment and "environment" not in self._rules.off:
+            self._content.learn_environment(self._environment)
+        if "netrc" not in self._rules.off:
+            self._content.learn_netrc(self._netrc())
+        self._knows_surroundings = True
 
     @property
     def learned(self) -> int:
@@ -80,6 +89,8 @@ class Redactor:
 
     def redact(self, interaction: Interaction) -> Interaction:
         """Return the interaction without secrets; the same object if there are none."""
+        if not self._knows_surroundings:
+            self._learn_surroundings()
         request, track, vault = interaction.request, interaction.track, self._vault
         octets = track.octets
         for function in self._rules.functions:
@@ -118,6 +129,8 @@ class Redactor:
 
         Secrets that are new are learned, as `redact` would.
         """
+        if not self._knows_surroundings:
+            self._learn_surroundings()
         vault = self._vault
         for function in self._rules.functions:
             vault.learn(function(Interaction(request.origin, request, Track())))

@@ -57,8 +57,10 @@ class Store:
         self._sync = sync
         self._files = files or Files()
         self._owner = os.getpid()
-        # A link stays a link: what it points to is written.
-        self._target = os.path.realpath(self.path)
+        # It stays the same file if the program changes its folder.
+        self._target = os.path.join(os.getcwd(), self.path)
+        if os.path.islink(self._target):  # and a link stays a link: what it points to is written
+            self._target = os.path.realpath(self._target)
         self._written = self._target
         self.blobs = BlobFolder(self._target, blob_threshold, self._files)
         if rewrite:

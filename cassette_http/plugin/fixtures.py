@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,45 +43,78 @@ def cassette_config() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def cassette_dir(request: pytest.FixtureRequest) -> Path:
     """The folder of a module's cassettes: `<test dir>/cassettes/<module>`. Override it to keep them elsewhere."""
-    return request.path.parent / "cassettes" / safe_name(request.path.stem)
+    return _folder(request.path)
 
 
 @pytest.fixture
 def cassette_name(request: pytest.FixtureRequest) -> str:
     """The name of this test's cassette: that of the marker, or `<Class.>test[params]`. Made safe for a file later."""
     try:
-        name = marker_options(request.node).get("name")
+        return _name(request.node, marker_options(request.node))
     except CassetteError as error:
         raise CassetteFailure(str(error)) from None
-    return name or name_of_test(request.node.nodeid)
 
 
 @pytest.fixture
 def cassette_path(request: pytest.FixtureRequest, cassette_dir: Path, cassette_name: str) -> Path:
     """Where the cassette of this test lies."""
-    if is_path(cassette_name) and cassette_name != name_of_test(request.node.nodeid):
-        return path_beside(request.path.parent, cassette_name)
-    return Path(cassette_dir) / f"{safe_name(cassette_name)}.yaml"
+    return _path(request, cassette_dir, cassette_name)
 
 
 @pytest.fixture
-def http_cassette(
-    request: pytest.FixtureRequest, cassette_config: dict[str, Any], cassette_path: Path
-) -> Iterator[Cassette]:
+def http_cassette(request: pytest.FixtureRequest) -> Iterator[Cassette]:
     """The cassette of this test, as `cassette` is: by a name that no other plugin has."""
     item = request.node
+    overridden = _overridden_for(item)
+    given = request.getfixturevalue("cassette_config") if "cassette_config" in overridden else {}
     try:
-        config = checked(cassette_config, Place.CONFIG, "cassette_config")
-        options = settings(item.config).for_test(marker_options(item), config)
+        marked = marker_options(item)
+        options = settings(item.config).for_test(marked, checked(given, Place.CONFIG, "cassette_config"))
     except CassetteError as error:
         raise CassetteFailure(str(error)) from None
-    use = Use(item.config, item.nodeid, cassette_path, with_paths_beside(request.path.parent, options), item)
+    if overridden - {"cassette_config"}:
+        path = request.getfixturevalue("cassette_path")
+    else:
+        path = _path(request, _folder(request.path), _name(item, marked))
+    use = Use(item.config, item.nodeid, path, with_paths_beside(request.path.parent, options), item)
     opened = open_for_test(use)
     layers = layers_of(item.config)
     layers.of_test = use
     yield opened
     layers.of_test = None
     close_for_test(use)
+
+
+_overridden = pytest.StashKey[frozenset[str]]()
+
+
+def _overridden_for(item: pytest.Item) -> frozenset[str]:
+    """Tell which of our fixtures the tests of a module or class override.
+
+    There is no need to ask pytest for the others, which takes a tenth of a millisecond for each fixture of each test.
+    """
+    assert item.parent is not None, "a test is in a file"
+    stash = item.parent.stash
+    if _overridden not in stash:
+        find = item.session._fixturemanager.getfixturedefs
+        names = ("cassette_config", "cassette_dir", "cassette_name", "cassette_path")
+        stash[_overridden] = frozenset(name for name in names if len(find(name, item) or ()) > 1)
+    return stash[_overridden]
+
+
+@lru_cache(maxsize=16)
+def _folder(module: Path) -> Path:
+    return module.parent / "cassettes" / safe_name(module.stem)
+
+
+def _name(item: pytest.Item, marked: dict[str, Any]) -> str:
+    return marked.get("name") or name_of_test(item.nodeid)
+
+
+def _path(request: pytest.FixtureRequest, folder: Path, name: str) -> Path:
+    if is_path(name) and name != name_of_test(request.node.nodeid):
+        return path_beside(request.path.parent, name)
+    return Path(folder) / f"{safe_name(name)}.yaml"
 
 
 def open_for_test(use: Use) -> Cassette:

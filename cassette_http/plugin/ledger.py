@@ -110,4 +110,6 @@ _ledger = pytest.StashKey[Ledger]()
 
 def ledger_of(config: pytest.Config) -> Ledger:
     """The ledger of this process."""
-    return config.stash.setdefault(_ledger, Ledger())
+    if _ledger not in config.stash:
+        config.stash[_ledger] = Ledger()
+    return config.stash[_ledger]

@@ -279,9 +279,9 @@ def known_keys(place: Place) -> list[str]:
 
 def checked(given: Mapping[str, Any], place: Place, who: str) -> dict[str, Any]:
     """Check what was given in code, by `who`; what is None was not given. Raises InvalidOption."""
-    known = known_keys(place)
     for key in given:
-        if key not in known:
+        if key not in BY_NAME or place not in BY_NAME[key].places:
+            known = known_keys(place)
             raise InvalidOption(f"{who} has no option {key!r}{_hint(key, known)} (the options are: {', '.join(known)})")
     return {key: BY_NAME[key].check(value) for key, value in given.items() if value is not None}
 

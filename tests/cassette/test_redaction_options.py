@@ -173,8 +173,8 @@ def test_passwords_of_netrc_are_found() -> None:
     netrc = (
         'machine a.test login bob password s3cret-word\nmachine b.test\n  login x\n  password "with \\"quotes\\" 1"\n'
     )
-    assert answer(Redactor(netrc=netrc), 's3cret-word, with "quotes" 1') == "{{secret:1}}, {{secret:2}}"
-    assert answer(Redactor(netrc=netrc, keep=["netrc"]), "s3cret-word") == "s3cret-word"
+    assert answer(Redactor(netrc=lambda: netrc), 's3cret-word, with "quotes" 1') == "{{secret:1}}, {{secret:2}}"
+    assert answer(Redactor(netrc=lambda: netrc, keep=["netrc"]), "s3cret-word") == "s3cret-word"
 
 
 def test_declared_secrets_have_names_and_come_back_in_replay() -> None:
