@@ -117,38 +117,23 @@ class WholeRequest:
 class Exchange:
     """One request of the connection, and the way it takes."""
 
-    __slots__ = (
-        "admitted",
-        "asks_to_close",
-        "is_admitted",
-        "is_expected",
-        "is_kept",
-        "is_passed",
-        "is_tunnel",
-        "later_octets",
-        "octets",
-        "player",
-        "reader",
-        "recording",
-        "sent_at",
-        "started_at",
-        "state",
-    )
+    later_octets = 0  # of the new protocol after an upgrade
+    state = State.OPEN
+    recording: Recording | None = None
+    player: Player | None = None
+    sent_at = 0.0
+    is_admitted = False  # the cassette was asked in which form it is recorded
+    admitted: Request | None = None  # that form, if it is another one
+    is_passed = False  # it goes to the peer, and leaves no trace
+    is_kept = False
+    is_expected = False  # the cassette was asked whether its peer answers before the body is there
+    is_tunnel = False  # a CONNECT that the proxy agreed to
+    asks_to_close = False
 
-    def __init__(self, reader: RequestReader | WholeRequest, octets: bytearray | bytes, started_at: float) -> None:
-        self.reader, self.octets = reader, octets
-        self.later_octets = 0  # of the new protocol after an upgrade
-        self.state = State.OPEN
-        self.recording: Recording | None = None
-        self.player: Player | None = None
-        self.started_at, self.sent_at = started_at, 0.0
-        self.is_admitted = False  # the cassette was asked in which form it is recorded
-        self.admitted: Request | None = None  # that form, if it is another one
-        self.is_passed = False  # it goes to the peer, and leaves no trace
-        self.is_kept = False
-        self.is_expected = False  # the cassette was asked whether its peer answers before the body is there
-        self.is_tunnel = False  # a CONNECT that the proxy agreed to
-        self.asks_to_close = False
+    def __init__(
+        self, reader: RequestReader | WholeRequest, octets: bytearray | bytes, started_at: float = 0.0
+    ) -> None:
+        self.reader, self.octets, self.started_at = reader, octets, started_at
 
     @property
     def sent_after_head(self) -> int:
@@ -186,6 +171,8 @@ class Channel:
         self.has_line = False  # the host has dialled the peer
         self.on_left: Callable[[], None] = lambda: None
         self.tunnel_request: bytes | None = None  # the CONNECT that a proxy was asked, once it has agreed
+        self.can_play = tape.policy.can_play  # a request may be answered without the peer: there may be no need to dial
+        self.can_record = tape.policy.can_record
         self._tape, self._clock = tape, clock
         self._exchanges: deque[Exchange] = deque()
         self.has_spoken = False  # the client has sent something
@@ -198,15 +185,6 @@ class Channel:
         self.moved = threading.Condition(self.lock)
         for exchange in self._exchanges:
             exchange.is_kept = True
-
-    @property
-    def can_play(self) -> bool:
-        """A request may be answered without the peer, so there may be no need to dial."""
-        return self._tape.policy.can_play
-
-    @property
-    def can_record(self) -> bool:
-        return self._tape.policy.can_record
 
     @property
     def is_passing(self) -> bool:
@@ -415,7 +393,7 @@ class Channel:
             return False
         self.has_spoken = True
         self._ended = False
-        exchange = Exchange(WholeRequest(octets), octets, self._clock())
+        exchange = Exchange(WholeRequest(octets), octets)
         self._exchanges.append(exchange)
         self._play_track(exchange, track)
         return True
@@ -441,6 +419,8 @@ class Channel:
             self._ended = self._ended or result is Signal.END or isinstance(result, Failure)
         elif player.is_drained and not (player.has_ending or exchange.is_tunnel) and exchange.is_over:
             self._ended = (exchange.asks_to_close or may_close(player.track)) and is_closed_by(exchange, player.track)
+            if not self._ended:
+                self._exchanges.popleft()  # nothing can come of it any more
 
     def _settle(self, exchange: Exchange) -> None:
         """A new request begins: end the exchange before it, unless its response may still come (pipelining)."""

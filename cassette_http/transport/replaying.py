@@ -25,14 +25,14 @@ class Player:
     With a `clock` it also keeps the recorded pace; without one the peer is as fast as its client.
     """
 
+    _sent_at_s = 0.0
+    _next = 0
+    _offset = 0
+
     def __init__(self, track: Track, *, is_upgrade: bool = False, clock: Callable[[], float] | None = None) -> None:
-        self.track = track
+        self.track, self._pieces = track, track.pieces
         self.is_upgrade = is_upgrade
         self._clock = clock
-        self._sent_at_s = 0.0
-        self._pieces = track.pieces
-        self._next = 0
-        self._offset = 0
 
     @property
     def is_drained(self) -> bool:
@@ -92,9 +92,9 @@ class Player:
         """The next octets of the piece that is due, at most `at_most`; after the last one the ending."""
         if self._clock is not None and self.due_in_s:
             return Signal.WAIT
-        if self.is_drained:
+        if self._next == len(self._pieces):
             return self._ending()
-        if not self.is_released(sent, is_complete):
+        if (self.is_upgrade or not is_complete) and not self.is_released(sent, is_complete):
             return Signal.WAIT
         octets = self._pieces[self._next].octets
         taken = octets[self._offset : self._offset + at_most] if self._offset or at_most < len(octets) else octets
