@@ -216,7 +216,7 @@ class Inbox:
 
     def has_arrivals(self) -> bool:
         """Tell whether there are octets, or (as far as one can tell) more than silence on the stream."""
-        if self._at < len(self._octets) or self._poll is None or self._poll.poll(0):
+        if self._at < len(self._octets) or self._poll(0):
             return True
         # What TLS has decrypted does not show on the socket.
         return self._pending is not None and self._pending() > 0
@@ -269,6 +269,9 @@ def _receiver(stream: Any) -> Callable[[int], bytes]:
     # Only of these types is it known that `recv` gives what `recv_into` gives.
     if type(stream) is socket.socket or type(stream) is ssl.SSLSocket:
         return stream.recv
+    own: Callable[[int], bytes] | None = getattr(stream, "receive", None)
+    if own is not None:
+        return own
     buffer = bytearray()
 
     def receive(most: int) -> bytes:
@@ -280,13 +283,15 @@ def _receiver(stream: Any) -> Callable[[int], bytes]:
     return receive
 
 
-def _poll_for_input(stream: Any) -> Any:
-    """An object whose `poll(0)` tells whether something has arrived; None where there is no such thing."""
-    if not isinstance(stream, socket.socket) or not hasattr(select, "poll") or stream.fileno() < 0:
-        return None
+def _poll_for_input(stream: Any) -> Callable[[int], Any]:
+    """A function that tells, if it is called with 0, whether something has arrived; it has where nobody knows."""
+    if not isinstance(stream, socket.socket):
+        return lambda wait_ms: False  # `has_unasked_octets` finds none
+    if not hasattr(select, "poll") or stream.fileno() < 0:
+        return lambda wait_ms: True
     poll = select.poll()
     poll.register(stream.fileno(), select.POLLIN)
-    return poll
+    return poll.poll
 
 
 class _Unbuffered(io.RawIOBase):

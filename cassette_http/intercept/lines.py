@@ -23,7 +23,7 @@ Socket = TypeVar("Socket", bound=socket.socket)
 # What the hooks replace.
 _sendall = socket.socket.sendall
 _send = socket.socket.send
-_recv_into = socket.socket.recv_into
+_recv = socket.socket.recv
 _shutdown = socket.socket.shutdown
 
 # Reads that may wait for a client that does not take them.
@@ -49,8 +49,8 @@ class PlainLine:
     def sendall(self, data: Any, /) -> None:
         _sendall(alive(self._sock), data)
 
-    def recv_into(self, buffer: Any, /) -> int:
-        return _recv_into(alive(self._sock), buffer)
+    def recv(self, at_most: int, /) -> bytes:
+        return _recv(alive(self._sock), at_most)
 
     def close(self) -> None:
         """Leave the socket to its owner."""
@@ -80,9 +80,9 @@ class TLSLine:
             while sent < len(view):
                 sent += self._state.write(view[sent:])
 
-    def recv_into(self, buffer: Any, /) -> int:
+    def recv(self, at_most: int, /) -> bytes:
         self._follow_timeout()
-        return self._state.read(len(buffer), buffer)  # type: ignore[no-any-return]  # the state gives an int
+        return self._state.read(at_most)  # type: ignore[no-any-return]  # the state gives bytes
 
     def _follow_timeout(self) -> None:
         if self._sock is not None:
@@ -131,7 +131,7 @@ class Pump:
             self._outgoing.append(memoryview(bytes(data)))
         self._ring()
 
-    def recv_into(self, buffer: Any, /) -> int:
+    def recv(self, at_most: int, /) -> bytes:
         with self._moved:
             timeout_s = self._timeout_s()
             if not self._moved.wait_for(lambda: self._arrived, timeout_s):
@@ -141,14 +141,12 @@ class Pump:
             octets = self._arrived[0]
             if isinstance(octets, OSError):
                 raise octets
-            count = min(len(octets), len(buffer))
-            buffer[:count] = octets[:count]
-            if count < len(octets):
-                self._arrived[0] = octets[count:]
+            if at_most < len(octets):
+                octets, self._arrived[0] = octets[:at_most], octets[at_most:]
             elif octets:  # the end of the stream stays there
                 self._arrived.popleft()
         self._ring()
-        return count
+        return octets
 
     def end_sending(self) -> None:
         """Close the sending half, once all was sent."""

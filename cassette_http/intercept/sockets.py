@@ -11,7 +11,7 @@ from cassette_http.intercept.adoption import adopt, is_tcp
 from cassette_http.intercept.connecting import connect, connect_again, note_asked, tell_connected
 from cassette_http.intercept.current import current_board
 from cassette_http.intercept.patches import Patches
-from cassette_http.intercept.taps import Tap, note_option, put_tap, take_tap, tap_of, tap_of_descriptor
+from cassette_http.intercept.taps import Tap, note_option, put_into, put_tap, take_tap, tap_of, tap_of_descriptor
 from cassette_http.transport import live
 
 __all__ = ["PATCHES"]
@@ -220,20 +220,17 @@ def _tapped_sendfile_of_system(original: Any, out_fd: int, in_fd: int, offset: A
 @PATCHES.hook(socket.socket, "recv_into")
 def _tapped_recv_into(original: Any, self: socket.socket, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
     tap = tap_of(self)
-    if tap is None:
+    if tap is None or not 0 <= nbytes <= (room := memoryview(buffer).nbytes):
         return original(self, buffer, nbytes, flags)  # type: ignore[no-any-return]  # the original gives an int
-    view = memoryview(buffer).cast("B")
-    return tap.receive_into(view[:nbytes] if nbytes else view, flags)
+    return put_into(buffer, tap.receive(nbytes or room, flags))
 
 
 @PATCHES.hook(socket.socket, "recv")
 def _tapped_recv(original: Any, self: socket.socket, bufsize: int, flags: int = 0) -> bytes:
     tap = tap_of(self)
-    if tap is None:
+    if tap is None or bufsize < 0:
         return original(self, bufsize, flags)  # type: ignore[no-any-return]  # the original gives bytes
-    buffer = bytearray(bufsize)
-    count = tap.receive_into(memoryview(buffer), flags)
-    return bytes(memoryview(buffer)[:count])
+    return tap.receive(bufsize, flags)
 
 
 # On a connection, these say of the sender what recv() does: nothing.
@@ -264,10 +261,9 @@ def _tapped_recvmsg_into(original: Any, self: socket.socket, buffers: Any, *args
     if tap is None:
         return original(self, buffers, *args)
     views = [memoryview(buffer).cast("B") for buffer in buffers]
-    octets = bytearray(sum(map(len, views)))
-    count = tap.receive_into(memoryview(octets), args[1] if len(args) > 1 else 0)
-    rest = memoryview(octets)[:count]
+    octets = tap.receive(sum(map(len, views)), args[1] if len(args) > 1 else 0)
+    rest = octets
     for view in views:
         taken = min(len(view), len(rest))
         view[:taken], rest = rest[:taken], rest[taken:]
-    return count, [], 0, None
+    return len(octets), [], 0, None

@@ -29,6 +29,7 @@ __all__ = [
     "Tap",
     "expected_hellos",
     "note_option",
+    "put_into",
     "put_tap",
     "take_tap",
     "tap_of",
@@ -40,7 +41,7 @@ __all__ = [
 _setsockopt = socket.socket.setsockopt
 _fileno = socket.socket.fileno
 _getpeername = socket.socket.getpeername
-_recv_into = socket.socket.recv_into
+_recv = socket.socket.recv
 _shutdown = socket.socket.shutdown
 
 # A client that has not sent anything for so long waits for its peer to speak first.
@@ -69,7 +70,7 @@ class Above(Protocol):
         ...
 
     def send_records(self, octets: bytes) -> int: ...
-    def receive_records(self, view: memoryview) -> int: ...
+    def receive_records(self, at_most: int) -> bytes: ...
 
 
 # The first record of a TLS handshake (RFC 8446 section 5.1) tells which TLS object a socket carries.
@@ -114,6 +115,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_go_on_in_child)
 
 
+def put_into(buffer: Any, octets: bytes) -> int:
+    """Put what was received into a buffer that has room for it, as `recv_into` does."""
+    memoryview(buffer).cast("B")[: len(octets)] = octets
+    return len(octets)
+
+
 def timeout_of(sock: socket.socket) -> Callable[[], float | None]:
     """Tell the time-out of `sock`, without keeping it alive."""
     here = weakref.ref(sock)
@@ -150,7 +157,9 @@ class Tap:
     @property
     def sock(self) -> socket.socket:
         """To be asked while one of the socket's methods runs."""
-        return alive(self._sock)
+        sock = self._sock()
+        assert sock is not None, "a socket is alive while one of its methods runs"
+        return sock
 
     # ------------------------------------------------------------------ the descriptor
 
@@ -303,52 +312,50 @@ class Tap:
             self.show()
         return len(octets)
 
-    def receive_into(self, view: memoryview, flags: int = 0) -> int:
-        """Receive what a `recv_into` of the socket would."""
+    def receive(self, at_most: int, flags: int = 0) -> bytes:
+        """Receive what a `recv` of the socket would."""
         if flags:
-            return self._receive_with(view, flags)
+            return self._receive_with(at_most, flags)
         if self._peeked:
-            return self._take_peeked(view)
+            return self._take_peeked(at_most)
         if self._shut and self._is_shut:
-            return 0
+            return b""
         sock = self.sock
         # One read per readiness: who drains a descriptor would else see two pieces as one.
         if sock.gettimeout() == 0 and self.stands_in and (self._rests or not self.is_due):
             self._rests = False
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         if self.above is not None:
-            return self.above.receive_records(view)
+            return self.above.receive_records(at_most)
         try:
-            return self.host.receive_into(view)
+            return self.host.receive(at_most)
         finally:
-            self.show()
-            self._rests = self._stand_in is not None and self._stand_in.is_marked and not self.host.channel.needs_peer
+            if self.is_watched:
+                self.show()
+                is_marked = self._stand_in is not None and self._stand_in.is_marked
+                self._rests = is_marked and not self.host.channel.needs_peer
 
-    def _receive_with(self, view: memoryview, flags: int) -> int:
+    def _receive_with(self, at_most: int, flags: int) -> bytes:
         """Receive with flags of the system's call."""
         if flags & DONTWAIT and not self._is_readable():
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         if not flags & PEEK:
-            count = self.receive_into(view)
+            octets = self.receive(at_most)
             with suppress(OSError):  # what came before it comes first
-                while flags & WAITALL and 0 < count < len(view) and (more := self.receive_into(view[count:])):
-                    count += more
-            return count
+                while flags & WAITALL and 0 < len(octets) < at_most and (more := self.receive(at_most - len(octets))):
+                    octets += more
+            return octets
         if not self._peeked:
             if isinstance(self.host.line, PlainLine) and (self.host.channel.needs_peer or self.above is not None):
-                return _recv_into(self.sock, view, len(view), PEEK)
-            buffer = bytearray(max(len(view), PEEKED_OCTETS))
-            self._peeked = bytes(buffer[: self.receive_into(memoryview(buffer))])
+                return _recv(self.sock, at_most, PEEK)
+            self._peeked = self.receive(max(at_most, PEEKED_OCTETS))
             self.show()
-        count = min(len(view), len(self._peeked))
-        view[:count] = self._peeked[:count]
-        return count
+        return self._peeked[:at_most]
 
-    def _take_peeked(self, view: memoryview) -> int:
-        count = min(len(view), len(self._peeked))
-        view[:count], self._peeked = self._peeked[:count], self._peeked[count:]
+    def _take_peeked(self, at_most: int) -> bytes:
+        octets, self._peeked = self._peeked[:at_most], self._peeked[at_most:]
         self.show()
-        return count
+        return octets
 
     def _is_readable(self) -> bool:
         if self.is_due:

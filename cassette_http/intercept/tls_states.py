@@ -18,7 +18,7 @@ from typing import Any
 from cassette_http.cassette.model import Failure, FailureKind, Origin
 from cassette_http.intercept.lines import Pump
 from cassette_http.intercept.stand_ins import WAKE
-from cassette_http.intercept.taps import Tap, expected_hellos, take_tap
+from cassette_http.intercept.taps import Tap, expected_hellos, put_into, take_tap
 from cassette_http.transport import live
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.failures import incomplete_close, rebuild
@@ -39,7 +39,7 @@ __all__ = ["ObjectState", "SocketState", "connect_anew", "take_seeker"]
 # What the hooks replace, for records of TLS that pass.
 _sendall = socket.socket.sendall
 _send = socket.socket.send
-_recv_into = socket.socket.recv_into
+_recv = socket.socket.recv
 _wrap_socket = ssl.SSLContext.wrap_socket
 
 # The kinds of TLS records (RFC 8446 section 5.1): change_cipher_spec, alert, handshake, application_data.
@@ -82,14 +82,13 @@ class SocketState:
         self._real = self._rest = real
 
     def read(self, size: int = 1024, buffer: Any = None, /) -> Any:
-        octets = bytearray(size) if buffer is None else memoryview(buffer).cast("B")[:size]
         try:
-            count = self._tap.receive_into(memoryview(octets))
+            octets = self._tap.receive(size)
         except BlockingIOError:
             raise _want_read() from None
-        if not count and octets and self._tap.host.channel.is_incompletely_closed:
+        if size and not octets and self._tap.host.channel.is_incompletely_closed:
             raise rebuild(incomplete_close())
-        return bytes(octets[:count]) if buffer is None else count
+        return octets if buffer is None else put_into(buffer, octets)
 
     def write(self, data: Any, /) -> int:
         return self._tap.send(data)
@@ -235,10 +234,7 @@ class ObjectState:
         if self._host is None:
             return self._real.read(size) if buffer is None else self._real.read(size, buffer)
         octets = self._read_played(size) if self._is_played else self._read_live(size)
-        if buffer is None:
-            return octets
-        memoryview(buffer).cast("B")[: len(octets)] = octets
-        return len(octets)
+        return octets if buffer is None else put_into(buffer, octets)
 
     def write(self, data: Any, /) -> int:
         if self._host is None:
@@ -301,18 +297,16 @@ class ObjectState:
             if self._is_ended and self._has_told_end:
                 return self._read_end()
             raise _want_read()
-        buffer = bytearray(size)
         try:
-            count = self.host.receive_into(memoryview(buffer))
+            return self.host.receive(size)
         finally:
             self._show()
             # One read per readiness: who drains the object would else see two pieces as one.
             self._rests = self._is_due
-        return bytes(buffer[:count])
 
     def _read_end(self) -> bytes:
         """What the state in C does at the end, once all records were read."""
-        self.host.receive_into(memoryview(bytearray(1)))
+        self.host.receive(1)
         if not self.host.channel.is_incompletely_closed:
             return b""
         # It looks for more records, unless it is told that there are none.
@@ -361,26 +355,25 @@ class ObjectState:
         _sendall(sock, octets)
         return len(octets)
 
-    def receive_records(self, view: memoryview) -> int:
+    def receive_records(self, at_most: int) -> bytes:
         if self._is_played:
             broken = self._lower_failure
             if broken is not None:
                 raise rebuild(broken)
             if self._is_ended and not self._is_due:
                 self._has_told_end = True
-                return 0
-            view[:1] = WAKE
-            return 1
+                return b""
+            return WAKE
         try:
-            count = _recv_into(self._carrier.sock, view)
+            records = _recv(self._carrier.sock, at_most)
         except (BlockingIOError, InterruptedError):
             raise
         except OSError as error:
             self.host.peer_failed(error)
             raise
         # What ends by this is known when all records were read.
-        self._is_closed_below = not count
-        return count
+        self._is_closed_below = not records
+        return records
 
     @property
     def _carrier(self) -> Tap:

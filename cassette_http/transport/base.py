@@ -49,7 +49,8 @@ class Stream(Protocol):
 class Transport(Protocol):
     """Opens streams. Two implementations live in this package: plain sockets, and cassettes.
 
-    A stream that is not a real socket brings its own `start_tls(context, server_hostname) -> Stream`.
+    A stream that is not a real socket brings its own `start_tls(context, server_hostname) -> Stream`, and may bring
+    `receive(at_most) -> bytes` for those who would copy what `recv_into` gives.
     """
 
     def connect(

@@ -55,7 +55,7 @@ class Line(Protocol):
 
     def send(self, data: bytes, /) -> int: ...
     def sendall(self, data: Any, /) -> None: ...
-    def recv_into(self, buffer: Any, /) -> int: ...
+    def recv(self, at_most: int, /) -> bytes: ...
     def close(self) -> None: ...
 
 
@@ -164,23 +164,22 @@ class Host:
             self.channel.client_sent(octets[:sent])
         return sent
 
-    def receive_into(self, view: memoryview) -> int:
-        """Receive at most len(view) octets; 0 means that the peer closed."""
-        if not len(view):
-            return 0
+    def receive(self, at_most: int) -> bytes:
+        """Receive at most so many octets; none mean that the peer closed."""
+        if not at_most:
+            return b""
         is_tls = self.channel.origin.scheme == "https"
-        result = self._next(min(len(view), TLS_RECORD_OCTETS) if is_tls else len(view))
+        result = self._next(min(at_most, TLS_RECORD_OCTETS) if is_tls else at_most)
         if isinstance(result, bytes):
-            view[: len(result)] = result
-            return len(result)
+            return result
         # Who reads before anything was sent does not speak HTTP; the channel becomes transparent when the peer speaks.
         is_live = self.line is not None or not self.channel.has_spoken
         if result is Signal.LIVE or (result is Signal.IDLE and is_live):
-            return self._receive_live(view)
+            return self._receive_live(at_most)
         if isinstance(result, Failure):
             raise rebuild(result)
         if result is Signal.END or self.timeout_s() is None:
-            return 0
+            return b""
         # The recorded peer says nothing here: without us, this read would run into its time-out.
         raise self._timed_out()
 
@@ -263,10 +262,10 @@ class Host:
         with self.channel.lock:
             self.channel.peer_failed(describe(kind, error, clock()))
 
-    def _receive_live(self, view: memoryview) -> int:
+    def _receive_live(self, at_most: int) -> bytes:
         line = self.dial()
         try:
-            count = line.recv_into(view)
+            octets = line.recv(at_most)
         except NOT_NOW:
             raise
         except ssl.SSLEOFError:
@@ -278,8 +277,8 @@ class Host:
         except OSError as error:
             self.peer_failed(error)
             raise
-        self.peer_did(bytes(view[:count]))
-        return count
+        self.peer_did(octets)
+        return octets
 
 
 def octets_of(data: Any) -> bytes:
@@ -351,6 +350,7 @@ class SocketFace:
         below: Host | None = None,
     ) -> None:
         self.host = Host(channel, dial, self.gettimeout, below)
+        self.receive = self.host.receive
         self._board = board
         self._timeout_s = socket.getdefaulttimeout() if timeout_s is live.DEFAULT_TIMEOUT else timeout_s
         self._users = 1  # this object and the files made from it
@@ -367,11 +367,12 @@ class SocketFace:
 
     def recv_into(self, buffer: Any, nbytes: int = 0, /) -> int:
         view = memoryview(buffer).cast("B")
-        return self.host.receive_into(view[:nbytes] if nbytes else view)
+        octets = self.receive(nbytes or len(view))
+        view[: len(octets)] = octets
+        return len(octets)
 
     def recv(self, bufsize: int, /) -> bytes:
-        buffer = bytearray(bufsize)
-        return bytes(buffer[: self.recv_into(buffer)])
+        return self.receive(bufsize)
 
     def makefile(self, mode: str = "rb", buffering: int | None = None, /) -> BinaryIO:
         """A file that reads the stream; the stream stays open until the file is closed too."""
@@ -565,9 +566,9 @@ def open_tunnel(line: Line, request: bytes) -> None:
     """
     line.sendall(request)
     answer = ResponseReader("CONNECT")
-    octet = bytearray(1)  # not one octet of what follows the head may be read
-    while not answer.is_complete and answer.malformed is None and line.recv_into(octet):
-        answer.feed(bytes(octet))
+    # Not one octet of what follows the head may be read.
+    while not answer.is_complete and answer.malformed is None and (octet := line.recv(1)):
+        answer.feed(octet)
     if not answer.is_upgrade:
         status = f"{answer.head.status} {answer.head.reason}" if answer.head else "no answer"
         raise OSError(f"Tunnel connection failed: {status}")
