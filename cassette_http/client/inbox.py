@@ -414,9 +414,10 @@ def has_unasked_octets(stream: Any) -> bool:
     if not isinstance(stream, socket.socket) or not is_readable(stream, 0):
         return False
     try:
-        if isinstance(stream, ssl.SSLSocket):
-            return bool(_receive_now(stream, 1))
-        return bool(stream.recv(1, socket.MSG_PEEK))
+        if not isinstance(stream, ssl.SSLSocket):
+            return bool(stream.recv(1, socket.MSG_PEEK))
+        # TLS that has met an end without close_notify cannot send any more: it must not meet it before the request.
+        return bool(socket.socket.recv(stream, 1, socket.MSG_PEEK) and _receive_now(stream, 1))
     except OSError:
         # The request will meet the same error, and report it as for any connection.
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import select
+import socket
 import ssl
 import threading
 from typing import Any
@@ -150,6 +151,24 @@ def test_unasked_octets_over_tls_never_answer_the_next_request(
     assert connection.getresponse().read() == b"real"
     assert server.connections == 2
     connection.close()
+
+
+def test_request_on_a_tls_connection_that_ended_without_close_notify_is_disconnected(
+    peer: Any, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    def script(server: Connection) -> None:
+        server.read_request()
+        server.send(response(b"real"))
+        socket.socket(fileno=server.sock.detach()).close()
+
+    server = peer(script, tls=server_tls)
+    connection = client.HTTPSConnection("localhost", server.port, timeout=LIMIT_S, context=client_tls)
+    connection.request("GET", "/")
+    assert connection.getresponse().read() == b"real"
+    assert select.select([connection._stream], [], [], LIMIT_S)[0]
+    connection.request("GET", "/")
+    with pytest.raises(client.RemoteDisconnected):
+        connection.getresponse()
 
 
 def test_who_asks_for_the_file_gets_what_came_early_and_then_the_rest(connect: Any) -> None:
