@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
+from urllib.parse import unquote_to_bytes
 
 from cassette_http.cassette.field_rules import COOKIE_RULES, redact_credentials
 from cassette_http.cassette.redaction_rules import Rules
-from cassette_http.cassette.secret_names import NameKind, looks_random
+from cassette_http.cassette.secret_names import STEMS, NameKind, looks_random
 from cassette_http.cassette.splicing import Edit
 from cassette_http.cassette.vault import Vault, is_placeholder
 
-__all__ = ["MIXED", "SIMPLE_WORD", "STRONG", "Hiding", "Inner", "is_secret_value"]
+__all__ = ["MIXED", "SIMPLE_WORD", "STRONG", "Hiding", "Inner", "is_prose", "is_secret_value"]
 
 STRONG = frozenset(NameKind) - {NameKind.ORDINARY, NameKind.WEAK}
 
@@ -29,22 +29,47 @@ class Hiding:
     def __init__(self, rules: Rules, vault: Vault) -> None:
         self.rules, self.vault = rules, vault
         self.kind = rules.kind
-        self._ordinary: defaultdict[str, set[bytes]] = defaultdict(set)
+        stems = [STEMS, *(re.sub("[^a-z0-9]", "", name).encode() for name in rules.added)]
+        # Others are folded in another way than octets are.
+        self._stems = re.compile(b"|".join(stems) if all(name.isascii() for name in rules.added) else b"")
+        self._ordinary: set[bytes] = set()
+        self._ordinary_backwards: set[bytes] = set()
 
-    def is_ordinary(self, place: str, names: Iterable[bytes]) -> bool:
-        """Tell whether all names are known, and none of them says anything; quick."""
-        return self._ordinary[place].issuperset(names)
+    def tell(self, names: Iterable[bytes], *, backwards: bool = False) -> dict[bytes, NameKind]:
+        """Say which names are no ordinary ones in some place, and the most that they tell; quick for those seen before.
+
+        With `backwards`, the names are spelled so.
+        """
+        ordinary = self._ordinary_backwards if backwards else self._ordinary
+        if ordinary.issuperset(names):
+            return {}
+        new = set(names).difference(ordinary)
+        if len(ordinary) + len(new) > _MOST_NAMES:
+            ordinary.clear()
+        found: dict[bytes, NameKind] = {}
+        # One look at all is cheaper than one at each.
+        if self._has_stem(b"\n".join(new), backwards):
+            for each in new:
+                if self._has_stem(each, backwards):
+                    name = each[::-1] if backwards else each
+                    kinds = set(map(self.rules.most, _readings(name)))
+                    if kinds != {NameKind.ORDINARY}:
+                        found[name] = (kinds & STRONG or {NameKind.WEAK}).pop()
+            new -= {name[::-1] for name in found} if backwards else found.keys()
+        if len(new) <= _MOST_NAMES:
+            ordinary |= new
+        return found
+
+    def _has_stem(self, names: bytes, backwards: bool) -> bool:
+        names = names[::-1] if backwards else names
+        if b"%" in names:
+            names = unquote_to_bytes(names)
+        return self._stems.search(names.translate(_FOLDED, _NO_LETTERS)) is not None
 
     def secrets(self, place: str, names: Iterable[bytes]) -> list[bytes]:
-        """The names that are no ordinary ones."""
-        # Most messages of a session have the same names.
-        names = set(names).difference(self._ordinary[place])
-        if not names:
-            return []
-        secret = {name for name in names if self.kind(place, name) is not NameKind.ORDINARY}
-        if len(self._ordinary[place]) < _MOST_NAMES:
-            self._ordinary[place] |= names - secret
-        return sorted(secret)
+        """The names that are no ordinary ones in a place."""
+        told = self.tell(names)
+        return sorted(name for name in told if self.kind(place, name) is not NameKind.ORDINARY)
 
     def hidden(self, kind: NameKind, value: bytes, is_matching: bool = False) -> bytes | None:
         """What to write in the place of a value, as far as its name tells; None if it stays."""
@@ -61,14 +86,31 @@ class Hiding:
         return None if hidden == value else hidden
 
 
+def _readings(name: bytes) -> Iterator[bytes]:
+    """What a name may be: its last word alone, and what is behind an escape whose backslash is not part of it."""
+    for each in (name, name.rpartition(b" ")[2]):
+        yield each
+        yield _ESCAPE.sub(b"", each)
+
+
+_ESCAPE = re.compile(rb"^(?:u[0-9a-fA-F]{4}|[nrt])")
+_FOLDED = bytes(octet + 0x20 if 0x41 <= octet <= 0x5A else octet for octet in range(256))
+_NO_LETTERS = bytes(octet for octet in range(128) if not chr(octet).isalnum() and octet != 0x0A)
+
 _NOTHING = frozenset({b"", b"none", b"null", b"undefined"})
 _URL = re.compile(rb"[a-z][a-z0-9+.-]*://|/", re.IGNORECASE)
 _SENTENCE = re.compile(rb"[A-Z][^ ]* .*[.!?]", re.DOTALL)
 _STANDS_FOR_ONE = re.compile(rb"[*x.\xe2\x80\xa2\xa6-]+|\$?\{.*\}|<.*>|\[.*\]|%\(?[\w]*\)?s", re.IGNORECASE | re.DOTALL)
+# What is said about a value, not words that one may be made of.
+_PROSE = re.compile(
+    rb"\b(?:must|should|shall|cannot|can't|can|may|is|are|was|were|be|been|has|have|does|do|not|your|please|enter|choose"
+    rb"|click|see|use|required|optional|invalid|missing|incorrect|wrong|expired|characters?|least|field|if|when|too)\b",
+    re.IGNORECASE,
+)
 SIMPLE_WORD = re.compile(rb"[a-z]{1,15}|[A-Z]{1,15}|[A-Z][a-z]{1,14}")
-_LONGEST_SECRET = 1 << 16
 # A word of digits and letters that is no date.
 MIXED = re.compile(rb"(?=[^\s]*[0-9])(?=[^\s]*[A-Za-z])(?![0-9]{4}-[0-9]{2}-)[^\s(){}\[\];,<>]{6,200}")
+_LONGEST_SECRET = 1 << 16
 
 
 def is_secret_value(kind: NameKind, value: bytes) -> bool:
@@ -80,6 +122,11 @@ def is_secret_value(kind: NameKind, value: bytes) -> bool:
     if _SENTENCE.fullmatch(value):
         return False
     return kind is NameKind.PASSWORD or not _URL.match(value)
+
+
+def is_prose(value: bytes) -> bool:
+    """Tell whether several words are rather something that is said about a value."""
+    return b" " in value and (_PROSE.search(value) is not None or _SENTENCE.fullmatch(value) is not None)
 
 
 def _is_distinct(kind: NameKind, value: bytes) -> bool:

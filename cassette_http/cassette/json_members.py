@@ -11,25 +11,38 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from cassette_http.cassette.field_rules import COOKIE_RULES
-from cassette_http.cassette.hiding import MIXED, STRONG, Hiding
+from cassette_http.cassette.hiding import MIXED, STRONG, Hiding, is_prose
 from cassette_http.cassette.secret_names import NameKind, looks_random
 from cassette_http.cassette.splicing import Edit
 from cassette_http.cassette.vault import is_placeholder
 
-__all__ = ["find_by_path", "find_members", "member_names", "pair_names", "record_names"]
+__all__ = ["NAMES_OF_VALUES", "find_by_path", "find_literals", "find_members", "names_of_pairs", "names_of_records"]
 
 LONGEST_UNQUOTED = 1 << 16
+LONGEST_STRING = 1 << 16
+
+
+def names_of_records(text: bytes) -> list[bytes]:
+    """All names in records of a name and a value."""
+    return [name for name, _ in _records(text)]
+
+
+def names_of_pairs(text: bytes) -> list[bytes]:
+    """All names in lists of a name and a value."""
+    return [pair["name"] for pair in _PAIR.finditer(text)]
 
 
 def find_members(text: bytes, hiding: Hiding, is_matching: bool = False) -> Iterator[Edit]:
     """Find secrets by the names of members."""
-    names = {name[::-1] for name in set(member_names(text))}
+    names = {name[::-1] for name in _member_names(text)}
     if len(text) <= LONGEST_UNQUOTED and b'\\"' in text and b'"query"' in text:
         names.update(name for name in _UNQUOTED_NAME.findall(text))
-    if b"value" in names or b"Value" in names:
-        yield from _in_records(text, hiding, is_matching)
-    if b'["' in text:
-        yield from _in_lists_of_two(text, hiding)
+    for name, start, stop in [*_in_records(text), *_in_lists_of_two(text, hiding)]:
+        kind = hiding.kind("json", name)
+        if kind is not NameKind.ORDINARY:
+            edit = _hidden_value(hiding, text, start, stop, name, kind, is_matching)
+            if edit is not None:
+                yield edit
     kinds = {name: hiding.kind("json", name) for name in hiding.secrets("json", names)}
     members = [
         (found, name)
@@ -49,30 +62,45 @@ def find_members(text: bytes, hiding: Hiding, is_matching: bool = False) -> Iter
                 yield edit
 
 
-def _in_records(text: bytes, hiding: Hiding, is_matching: bool) -> Iterator[Edit]:
+def _in_records(text: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Members that are written as {"name": "api_key", "value": "..."}, as in lists of fields or variables."""
     for name, start in _records(text):
-        kind = hiding.kind("json", name)
         stop = _value_end(text, start)
-        if kind is not NameKind.ORDINARY and stop is not None:
-            edit = _hidden_value(hiding, text, start, stop, name, kind, is_matching)
-            if edit is not None:
-                yield edit
+        if stop is not None:
+            yield name, start, stop
 
 
-def _in_lists_of_two(text: bytes, hiding: Hiding) -> Iterator[Edit]:
+def _in_lists_of_two(text: bytes, hiding: Hiding) -> Iterator[tuple[bytes, int, int]]:
     """Members that are written as ["api_key", "..."]; but a list of names of members is one as well."""
+    if b"[" not in text:
+        return
     for pair in _PAIR.finditer(text):
-        kind, value = hiding.kind("json", pair["name"]), pair["value"]
-        is_field = kind in COOKIE_RULES or kind is NameKind.CREDENTIALS
-        if kind is NameKind.ORDINARY or hiding.kind("json", value) is not NameKind.ORDINARY:
+        kind, start = hiding.kind("json", pair["name"]), pair.end()
+        stop = _value_end(text, start) if kind is not NameKind.ORDINARY else None
+        if stop is None or not _LIST_END.match(text, stop):
             continue
-        if is_field or MIXED.fullmatch(value) or looks_random(value.decode("latin-1")):
-            edit = _hidden_value(
-                hiding, text, pair.start("value") - 1, pair.end("value") + 1, pair["name"], kind, False
-            )
-            if edit is not None:
-                yield edit
+        value = text[start:stop].strip(b"\\\"'")
+        is_field = kind in COOKIE_RULES or kind is NameKind.CREDENTIALS
+        # A list that is a member itself is one of names, as in {"required": ["password", "email"]}.
+        is_member = _BEHIND_NAME.search(text, max(0, pair.start() - 16), pair.start()) is not None
+        is_name = is_member or _OF_A_FORM.fullmatch(value) or hiding.kind("json", value) is not NameKind.ORDINARY
+        if is_field or not is_name or MIXED.fullmatch(value) or looks_random(value.decode("latin-1")):
+            yield pair["name"], start, stop
+
+
+def find_literals(text: bytes, hiding: Hiding) -> Iterator[Edit]:
+    """Find members whose names stand without quotes, in a text that is no JSON, as in scripts: {apiKey: 'abc'}."""
+    if text.lstrip()[:1] in (b"{", b"["):
+        return
+    # From the colon back to the name: a search that began with names would begin at each word.
+    for colon in _LITERAL_COLON.finditer(text):
+        name = _LITERAL_NAME.search(text[max(0, colon.start() - _LONGEST_LITERAL_NAME) : colon.start()])
+        kind = hiding.kind("json", name[1]) if name is not None else NameKind.ORDINARY
+        value = _LITERAL_VALUE.match(text, colon.end()) if kind in STRONG else None
+        if value is None or not text.startswith(colon[0][-1:], value.end()):
+            continue
+        if (hidden := hiding.hidden(kind, value[0])) is not None:
+            yield Edit(*value.span(), hidden)
 
 
 def find_by_path(text: bytes, hiding: Hiding) -> Iterator[Edit]:
@@ -127,7 +155,8 @@ def _is_secret_number(kind: NameKind, name: bytes, digits: bytes) -> bool:
     # Times since 1970 and numeric ids are not meant.
     is_time = len(digits) in (10, 13) and digits.startswith((b"1", b"2"))
     is_id = name.lower().endswith((b"id", b"session"))
-    return kind in STRONG and len(digits) >= 6 and not is_time and not is_id
+    # Language models count tokens by numbers of up to six digits.
+    return kind in STRONG and len(digits) >= (7 if b"token" in name.lower() else 4) and not is_time and not is_id
 
 
 # -- finding members -----------------------------------------------------------------------------------------
@@ -135,19 +164,38 @@ def _is_secret_number(kind: NameKind, name: bytes, digits: bytes) -> bool:
 _BLANK = rb"(?:\s|\\[nrt])*+"
 _QUOTE = re.compile(rb"(\\*)[\"']")
 _EMAN = re.compile(rb":\s*+[\"']\\*+([\w.$@ :/\[\]#-]{1,80}+)")
+_EMAN_OF_RUBY = re.compile(rb">=\s*+[\"']\\*+([\w.$@ :/\[\]#-]{1,80}+)")
+_CALLED = rb"(?i:name|key|header|field|parameter|param|variable|property|attribute|label|id)"
+NAMES_OF_VALUES = frozenset(
+    spelled
+    for kind in (b"", b"string", b"default", b"plain", b"current", b"new", b"raw")
+    for value in (b"value", b"val")
+    for name in ((kind + b"_" + value, kind + value.title(), kind.title() + value.title()) if kind else (value,))
+    for spelled in (name, name.title() if not kind else name, name.upper())
+)
+_VALUE = rb"(?:%b)" % b"|".join(sorted(NAMES_OF_VALUES, reverse=True))
+_SKIPPED = (
+    rb"(?:(?P=quote)[^\"\\]{1,40}(?P=quote)\s*+:\s*+(?:(?P=quote)[^\"\\]{0,200}(?P=quote)|[\w.-]{1,40}+)\s*+,\s*+){0,3}"
+)
 _RECORD = re.compile(
-    rb"\"(?:name|key|header|field)\"\s*+:\s*+\"(?P<name>[^\"\\]{1,80})\"\s*+,\s*+"
-    rb"(?:\"(?!value\")[^\"\\]{1,40}\"\s*+:\s*+(?:\"[^\"\\]{0,200}\"|[\w.-]{1,40}+)\s*+,\s*+){0,3}\"value\"\s*+:\s*+",
+    rb"\"%b(?P<quote>\\*+\")\s*+:\s*+(?P=quote)(?P<name>[^\"\\]{1,80})(?P=quote)\s*+,\s*+%b(?P=quote)%b(?P=quote)\s*+:\s*+"
+    % (_CALLED, _SKIPPED, _VALUE)
+)
+_VALUE_OF_RECORD = re.compile(rb"\"%b\\*+\"\s*+:\s*+(?=[\\\"\d])" % _VALUE)
+_NAME_OF_RECORD = re.compile(
+    rb"\s*+,\s*+(?=(?P<quote>\\*+\"))%b(?P=quote)%b(?P=quote)\s*+:\s*+(?P=quote)(?P<name>[^\"\\]{1,80})(?P=quote)"
+    % (_SKIPPED, _CALLED)
+)
+_PAIR = re.compile(rb"\[\s*+(?P<quote>\\*+\")(?P<name>[\w.-]{1,80}+)(?P=quote)\s*+,\s*+(?=(?P=quote))")
+_LIST_END = re.compile(_BLANK + rb"\]")
+_BEHIND_NAME = re.compile(rb":\s*+\Z")
+# Names of other members, and of what belongs to a secret.
+_OF_A_FORM = re.compile(
+    rb"e-?mail|user(?:name)?|name|login|id|type|url|phone|address|role|status|title|date|time|[a-z]+(?:[_.-][a-z]+)+",
     re.IGNORECASE,
 )
-_TURNED_RECORD = re.compile(
-    rb"\"[vV]alue\"\s*+:\s*+(?P<value>\"(?:[^\"\\]|\\.)*+\"|[\w.-]{1,40}+)\s*+,\s*+"
-    rb"\"(?:[nN]ame|[kK]ey|[hH]eader|[fF]ield)\"\s*+:\s*+\"(?P<name>[^\"\\]{1,80})\"\s*+[,}]"
-)
-_PAIR_NAME = re.compile(rb"\[\"([\w.-]{1,80}+)\"\s*+,")
-_PAIR = re.compile(rb"\[\"(?P<name>[\w.-]{1,80}+)\"\s*+,\s*+\"(?P<value>(?:[^\"\\\r\n]|\\.)*+)\"\s*+\]")
 _FLAT_OBJECT = re.compile(rb"\{[^{}]*+\}")
-_OBJECT_VALUE = re.compile(rb":\s*+(?=\\*[\"'][^\"'\\\s]{16})")
+_OBJECT_VALUE = re.compile(rb"(?P<is_value>[\"'](?:[vV]al(?:ue)?)\\*+[\"']\s*+)?:\s*+(?=\\*[\"'])")
 _IN_NAME = re.compile(rb"[\w$.-]")
 _UNQUOTED_NAME = re.compile(rb"\b([A-Za-z_]\w{1,60})\s*+:\s*+\\")
 _BACKSLASH, _BRACE = b"\\{"
@@ -157,30 +205,31 @@ _SCALAR = re.compile(rb"-?[0-9][0-9.eE+-]*+|null|true|false")
 _LIST_GAP = re.compile(_BLANK + rb",?" + _BLANK)
 
 
+_LITERAL_COLON = re.compile(rb":[ \t]*[\"'`]")
+_LONGEST_LITERAL_NAME = 64
+_LITERAL_NAME = re.compile(rb"(?:^|[^\w$\"'\\.@/-])([A-Za-z_$][\w$]{2,60})[ \t]*\Z")
+_LITERAL_VALUE = re.compile(rb"[^\"'`\\\r\n]{1,500}")
+
+
 def _records(text: bytes) -> Iterator[tuple[bytes, int]]:
     """Find names and, in another member of the same object, where their values begin."""
     for found in _RECORD.finditer(text):
         yield found["name"], found.end()
-    for found in _TURNED_RECORD.finditer(text):
-        yield found["name"], found.start("value")
+    for value in _VALUE_OF_RECORD.finditer(text):
+        stop = _value_end(text, value.end())
+        name = _NAME_OF_RECORD.match(text, stop) if stop is not None else None
+        if name is not None:
+            yield name["name"], value.end()
 
 
-def record_names(text: bytes) -> list[bytes]:
-    """All names in records of a name and a value."""
-    return [name for name, _ in _records(text)]
-
-
-def pair_names(text: bytes) -> list[bytes]:
-    """All names in lists of a name and a value."""
-    return _PAIR_NAME.findall(text)
-
-
-def member_names(text: bytes) -> list[bytes]:
-    """All names of members, backwards, at any depth of strings in strings; of JSON, and of dictionaries of Python."""
+def _member_names(text: bytes) -> set[bytes]:
+    """All names of members, backwards, at any depth of strings in strings; of JSON, and of Python, PHP and Ruby."""
     # One character is found much quicker than two; and backwards a name begins with what is certain.
-    if b":" not in text or (b'"' not in text and b"'" not in text):
-        return []
-    return _EMAN.findall(text[::-1])
+    backwards = text[::-1]
+    names = set(_EMAN.findall(backwards))
+    if b"=>" in text:
+        names.update(_EMAN_OF_RUBY.findall(backwards))
+    return names
 
 
 @lru_cache(maxsize=1024)
@@ -190,7 +239,7 @@ def _member(name: bytes, is_weak: bool) -> re.Pattern[bytes]:
     A weak name needs a text of some length behind it.
     """
     value = rb"(?=[\[\s]*+\\*[\"'][^\"'\\\s]{16})" if is_weak else b""
-    return re.compile(rb"%b(\\*[\"'])?%b:%b%b" % (re.escape(name), _BLANK, _BLANK, value))
+    return re.compile(rb"%b(\\*[\"'])?\s*+(?::|=>)%b%b" % (re.escape(name), _BLANK, value))
 
 
 def _is_member(text: bytes, found: re.Match[bytes]) -> bool:
@@ -208,14 +257,14 @@ def _values(text: bytes, at: int, kind: NameKind) -> Iterator[tuple[int, int, Na
         at += 1
         while (stop := _value_end(text, at := _LIST_GAP.match(text, at).end())) is not None:  # type: ignore[union-attr]
             # Texts in lists are messages about a value more often than values.
-            if b" " not in text[at:stop] or kind is NameKind.CREDENTIALS or kind in COOKIE_RULES:
+            if not is_prose(text[at:stop].strip(b"\\\"'")) or kind is NameKind.CREDENTIALS or kind in COOKIE_RULES:
                 yield at, stop, kind
             at = stop
     elif opening == b"{" and (inner := _FLAT_OBJECT.match(text, at)) is not None:
         for member in _OBJECT_VALUE.finditer(text, at, inner.end()):
             stop = _value_end(text, member.end())
             if stop is not None:
-                yield member.end(), stop, NameKind.WEAK
+                yield member.end(), stop, kind if member["is_value"] else NameKind.WEAK
     elif (stop := _value_end(text, at)) is not None:
         yield at, stop, kind
 
@@ -231,10 +280,11 @@ def _value_end(text: bytes, at: int) -> int | None:
         assert end is not None  # it may be empty
         stop = end.end()
     else:
-        stop = text.find(opening[0], opening.end())
+        most = opening.end() + LONGEST_STRING
+        stop = text.find(opening[0], opening.end(), most)
         while stop > opening.end() and text[stop - 1] == _BACKSLASH:
-            stop = text.find(opening[0], stop + 1)
-        stop = len(text) if stop < 0 else stop
+            stop = text.find(opening[0], stop + 1, most)
+        stop = min(most, len(text)) if stop < 0 else stop
         if b"\n" in text[opening.end() : stop]:
             return None
     if stop == len(text):

@@ -1,4 +1,4 @@
-"""Secrets in XML and HTML: elements, attributes, fields of forms (pure)."""
+"""Secrets in XML and HTML: elements, attributes, fields of forms, pairs of a name and a value (pure)."""
 
 from __future__ import annotations
 
@@ -6,49 +6,105 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from cassette_http.cassette.hiding import Hiding
+from cassette_http.cassette.hiding import Hiding, Inner
 from cassette_http.cassette.secret_names import NameKind
-from cassette_http.cassette.splicing import Edit, shift
+from cassette_http.cassette.splicing import Edit
 
-__all__ = ["find_in_markup"]
+__all__ = ["find_in_markup", "names_in_markup"]
 
 
-def find_in_markup(text: bytes, hiding: Hiding) -> Iterator[Edit]:
-    """Find secrets by the names of elements, of attributes, and of fields of HTML forms."""
+def names_in_markup(text: bytes) -> list[bytes]:
+    """All names that `find_in_markup` would look at, but those of attributes."""
+    names = [*_XML_END.findall(text), *_NAME_ELEMENT.findall(text)] if b"</" in text else []
+    for attribute in (_CALLED, *_CALLED_OTHERWISE) if b"=" in text else ():
+        names += attribute.findall(text)
+    if b"&quot;" in text or b"&#34;" in text:
+        names += _QUOTED_NAME.findall(text)
+    return names
+
+
+def find_in_markup(text: bytes, hiding: Hiding, inner: Inner) -> Iterator[Edit]:
+    """Find secrets by the names of elements, of attributes, and of what is called by an attribute or an element.
+
+    `inner` looks into attributes that are JSON.
+    """
     if b"<" not in text:
         return
+    names = names_in_markup(text)
     if b"</" in text:
-        for name in hiding.secrets("xml", _XML_END.findall(text)):
+        for name in hiding.secrets("xml", names):
             for element in _element(name).finditer(text):
-                yield from _hidden_value(hiding, hiding.kind("xml", name), element, "value")
+                yield from _hidden_value(hiding, hiding.kind("xml", name), element)
+        for pair in _ELEMENTS.finditer(text):
+            yield from _hidden_value(hiding, hiding.kind("xml", pair["name"]), pair)
     if b"=" not in text:
         return
     for name in hiding.secrets("xml", _XML_ATTRIBUTE.findall(text)):
         for attribute in _attribute(name).finditer(text):
-            yield from _hidden_value(hiding, hiding.kind("xml", name), attribute, "value")
-    for tag in _FORM_TAG.finditer(text):
-        called, value = _TAG_NAME.search(tag[0]), _TAG_VALUE.search(tag[0])
-        if called is not None and value is not None:
-            kind = hiding.kind("form", called["value"])
-            yield from shift(_hidden_value(hiding, kind, value, "value"), tag.start())
+            yield from _hidden_value(hiding, hiding.kind("xml", name), attribute)
+    if hiding.tell(names):
+        for tag in _CALLED_TAG.finditer(text):
+            kind = hiding.kind("form", tag["name"])
+            if kind is not NameKind.ORDINARY:
+                value = _TAG_VALUE.search(text, tag.start(), tag.end()) or _TAG_CONTENT.match(text, tag.start())
+                if value is not None:
+                    yield from _hidden_value(hiding, kind, value)
+        yield from _in_quoted(text, inner)
 
 
-def _hidden_value(hiding: Hiding, kind: NameKind, found: re.Match[bytes], group: str) -> Iterator[Edit]:
-    raw = found[group]
+def _hidden_value(hiding: Hiding, kind: NameKind, found: re.Match[bytes]) -> Iterator[Edit]:
+    raw = found["value"]
     value = _XML_ESCAPE.sub(_xml_character, raw) if b"&" in raw else raw
     blanks = len(value) - len(value.lstrip())
     hidden = hiding.hidden(kind, value.strip()) if kind is not NameKind.ORDINARY else None
     if hidden is not None:
-        start = found.start(group) + blanks
+        start = found.start("value") + blanks
         yield Edit(start, start + len(raw.strip()), hidden)
+
+
+def _in_quoted(text: bytes, inner: Inner) -> Iterator[Edit]:
+    """Find secrets in attributes that are JSON, whose quotes are escaped."""
+    for attribute in _QUOTED.finditer(text):
+        start, stop = attribute.span("value")
+        positions: list[int] = []
+        plain: list[bytes] = []
+        for token in _XML_TOKEN.finditer(text, start, stop):
+            character = _xml_character(token) if token[0][:1] == b"&" and len(token[0]) > 1 else token[0]
+            positions += [token.start()] * len(character)
+            plain.append(character)
+        positions.append(stop)
+        for edit in inner(b"".join(plain)):
+            yield Edit(positions[edit.start], positions[edit.stop], edit.octets.replace(b'"', b"&quot;"))
 
 
 _XML_END = re.compile(rb"</(?:[\w.-]{1,40}:)?([\w.-]{1,80}+)\s*>")
 _XML_ATTRIBUTE = re.compile(rb"[\s:]([\w.-]{1,80}+)\s?=\s?[\"']")
-_FORM_TAG = re.compile(rb"<(?:input|meta)\b[^<>]*>", re.IGNORECASE)
-_TAG_NAME = re.compile(rb"\sname\s*=\s*([\"']?)(?P<value>[^\"'\s>]+)\1", re.IGNORECASE)
-_TAG_VALUE = re.compile(rb"\s(?:value|content)\s*=\s*(?P<quote>[\"'])(?P<value>[^\"'<>]*)(?P=quote)", re.IGNORECASE)
+# Literals in front make these searches quick.
+_CALLED = re.compile(rb"ame\s?=\s?[\"']?([^\"'\s<>;]{1,80})")
+_CALLED_OTHERWISE = [re.compile(rb"%b=[\"']?([^\"'\s<>;]{1,80})" % each) for each in (b"key", b" id", b"property")]
+_CALLED_TAG = re.compile(
+    rb"<[A-Za-z][\w:.-]*+\s(?:[^<>]*?\s)?(?:name|key|id|property|data-name)\s*=\s*[\"']?(?P<name>[^\"'\s<>]{1,80}+)[^<>]*+>",
+    re.IGNORECASE,
+)
+_TAG_VALUE = re.compile(
+    rb"\s(?:value|content)\s*=\s*(?:(?P<quote>[\"'])(?P<value>(?:(?!(?P=quote))[^<>])*+)(?P=quote))", re.IGNORECASE
+)
+# What is shown to people is a caption.
+_TAG_CONTENT = re.compile(
+    rb"<(?!(?:a|button|label|legend|option|li|t[dhr]|span|div|p|h[1-6]|section|summary|form|select|iframe|svg|body|nav)\b)"
+    rb"[^<>]*+(?<!/)>\s*(?:<!\[CDATA\[)?(?P<value>[^<>\]]+)",
+    re.IGNORECASE,
+)
+_NAME_ELEMENT = re.compile(rb"(?:[nN]ame|[kK]ey)>\s*([^<>]{1,80}?)\s*</")
+_ELEMENTS = re.compile(
+    rb"<(?:[\w.-]{1,40}:)?(name|key)>\s*(?P<name>[^<>]{1,80}?)\s*</[^<>]{1,80}>\s*"
+    rb"<(?:[\w.-]{1,40}:)?(?:value|string|data|text)>\s*(?:<\w{1,40}>\s*)?(?:<!\[CDATA\[)?(?P<value>[^<>\]]+)",
+    re.IGNORECASE,
+)
+_QUOTED_NAME = re.compile(rb"([\w.-]{1,80}+)&(?:quot|#34);\s*+[:,]")
+_QUOTED = re.compile(rb"=\s?(?:\"(?P<value>[\[{][^\"<>]*+)\")")
 _XML_ESCAPE = re.compile(rb"&(?:(amp|lt|gt|quot|apos)|#(\d{1,7})|#x([0-9a-fA-F]{1,6}));")
+_XML_TOKEN = re.compile(_XML_ESCAPE.pattern + rb"|[^&]|&", re.DOTALL)
 _XML_NAMES = {b"amp": b"&", b"lt": b"<", b"gt": b">", b"quot": b'"', b"apos": b"'"}
 
 
@@ -61,9 +117,13 @@ def _xml_character(found: re.Match[bytes]) -> bytes:
 
 @lru_cache(maxsize=256)
 def _element(name: bytes) -> re.Pattern[bytes]:
-    return re.compile(rb"<(?:[\w.-]+:)?%b(?:\s[^<>]*)?(?<!/)>\s*(?:<!\[CDATA\[)?(?P<value>[^<>\]]+)" % re.escape(name))
+    return re.compile(
+        rb"<(?:[\w.-]{1,40}:)?%b(?:\s[^<>]*)?(?<!/)>\s*(?:<!\[CDATA\[)?(?P<value>[^<>\]]+)" % re.escape(name)
+    )
 
 
 @lru_cache(maxsize=256)
 def _attribute(name: bytes) -> re.Pattern[bytes]:
-    return re.compile(rb"[\s:]%b\s?=\s?(?P<quote>[\"'])(?P<value>[^\"'<>]*)(?P=quote)" % re.escape(name))
+    return re.compile(
+        rb"[\s:]%b\s?=\s?(?P<quote>[\"'])(?P<value>(?:(?!(?P=quote))[^<>])*+)(?P=quote)" % re.escape(name)
+    )

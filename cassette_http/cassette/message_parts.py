@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from cassette_http.cassette.charsets import Charset, may_be_recoded, recoded
 from cassette_http.cassette.content_rules import ContentRules
 from cassette_http.cassette.decoding import codings_of, decoded, encoded
 from cassette_http.cassette.model import Request, Track
@@ -24,17 +25,13 @@ from cassette_http.cassette.websocket_frames import Frame, frames, is_websocket
 from cassette_http.wire import content
 from cassette_http.wire.errors import MalformedMessage
 from cassette_http.wire.framing import NO_CONTENT, Framing, FramingKind, request_framing, response_framing
-from cassette_http.wire.grammar import EMPTY_LINE
 from cassette_http.wire.messages import Fields, field_values
 from cassette_http.wire.reader import ResponseReader
 
 __all__ = [
-    "GZIP_BEGINNING",
     "Parts",
     "edit_request",
-    "is_coded",
-    "is_wide",
-    "lower_head",
+    "is_veiled",
     "move_positions",
     "request_parts",
     "response_parts",
@@ -42,40 +39,14 @@ __all__ = [
 
 
 GZIP_BEGINNING = b"\x1f\x8b\x08"
-_WIDE_BEGINNINGS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
-_WIDE = re.compile(rb"\n\r?\n(?:\xff\xfe|\xfe\xff)|utf-16", re.IGNORECASE)
 
 
-def is_wide(message: bytes) -> bool:
-    """Tell whether the content may be UTF-16, where no rule sees a name."""
-    return b"\0" in message and _WIDE.search(message) is not None
+def is_veiled(message: bytes) -> bool:
+    """Tell whether chunks, a coding or a character set could hide a secret from a look at a message; cheap."""
+    return _CODED.search(message) is not None or GZIP_BEGINNING in message or may_be_recoded(message)
 
 
-def _wide_charset(fields: Fields, text: bytes) -> str | None:
-    """The charset of a text that is UTF-16, and can be written in it again."""
-    charset = _WIDE_BEGINNINGS.get(text[:2])
-    if charset is None and b"\0" in text[:2] and "utf-16" in ",".join(field_values(fields, "content-type")).lower():
-        charset = "utf-16-be" if text[:1] == b"\0" else "utf-16-le"
-    if charset is None:
-        return None
-    try:
-        return charset if text.decode(charset).encode(charset) == text else None
-    except UnicodeError:
-        return None
-
-
-def lower_head(octets: bytes) -> bytes:
-    """The head that a message begins with, in lower case."""
-    end = octets.find(b"\n\r\n")
-    if end < 0:
-        empty_line = EMPTY_LINE.search(octets)
-        end = len(octets) if empty_line is None else empty_line.end()
-    return octets[:end].lower()
-
-
-def is_coded(head: bytes) -> bool:
-    """Tell whether a chunk border or a content coding could hide a secret from a look at the body; of a lower head."""
-    return b"chunked" in head or b"content-encoding" in head or b"\nupgrade:" in head
+_CODED = re.compile(rb"\n(?:transfer-encoding|content-encoding|upgrade)[ \t]*:", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -90,7 +61,7 @@ class Parts:
     framing: Framing
     fields: Fields
     codings: tuple[str, ...] = ()
-    charset: str | None = None  # of a text that is UTF-16; `text` is UTF-8 all the same
+    charset: Charset | None = None  # of a text that is not in UTF-8; `text` is all the same
     is_complete: bool = True
     text: bytes = b""
     content_length: int = 0
@@ -112,9 +83,11 @@ class Parts:
         if plain is not None:
             self.codings = codings
             self.text, self.is_complete = plain
-        self.charset = _wide_charset(self.fields, self.text)
-        if self.charset is not None:
-            self.text = self.text.decode(self.charset).encode()
+        if (
+            self.text
+            and (recoding := recoded(self.text, ",".join(field_values(self.fields, "content-type")))) is not None
+        ):
+            self.text, self.charset = recoding
 
     def apply_rules(self, rules: ContentRules, target_stop: int = 0, is_matching: bool = False) -> None:
         """Hide what the rules find: in the head, of which the request target ends somewhere, content and trailers."""
@@ -126,8 +99,6 @@ class Parts:
             media_type = ",".join(field_values(self.fields, "content-type")).lower()
             is_form = "x-www-form-urlencoded" in media_type
             self.in_text = rules.edits(self.text, is_form=is_form, is_matching=is_matching)
-            if "/csv" in media_type:
-                self.in_text = merged(self.in_text, rules.table_edits(self.text))
         if self.framing.kind is FramingKind.CHUNKED:
             start, stop = chunked_trailers(self.body)
             trailers = self.body[start:stop]
@@ -157,7 +128,7 @@ class Parts:
         if edits and (self.codings or self.charset):
             text = splice(self.text, edits)
             if self.charset is not None:
-                text = text.decode("utf-8", "replace").encode(self.charset)
+                text = self.charset.encode(text)
             coded = encoded(text, self.codings, self.is_complete)
             edits = [Edit(0, self.content_length, coded)]
         if self.framing is NO_CONTENT:

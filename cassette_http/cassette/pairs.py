@@ -12,17 +12,13 @@ from cassette_http.cassette.splicing import Edit, shift
 
 __all__ = [
     "FORM_PAIR",
-    "FORM_START",
     "QUERY_PAIR",
     "USERINFO",
     "find_in_multipart",
     "find_in_userinfo",
     "find_pairs",
     "leave_out_pairs",
-    "query_names",
 ]
-
-_SAMPLE = 1 << 10
 
 
 def leave_out_pairs(text: bytes, place: str, hiding: Hiding) -> list[Edit]:
@@ -51,7 +47,7 @@ def find_pairs(
     if b"=" not in text:
         return
     is_whole = pattern is FORM_PAIR
-    names = _FORM_NAME.findall(text) if is_whole else query_names(text)
+    names = _FORM_NAME.findall(text) if is_whole else _query_names(text)
     if not (b"%" in text or (is_whole and b"?" in text) or hiding.secrets(place, names)):
         return
     for pair in pattern.finditer(text):
@@ -66,7 +62,7 @@ def find_pairs(
                 query = raw.find(b"?")
                 yield from shift(inner(raw[query:]), start + query)
             continue
-        if pair[0][:1] == b";" and not is_whole and kind in STRONG:
+        if pair[0][:1] == b";" and not is_whole and kind in STRONG and text[pair.start() - 4 : pair.start()] != b"&amp":
             # Behind a semicolon it may as well be a statement of a program.
             kind = NameKind.WEAK
         value = unquote_to_bytes(raw.replace(b"+", b" ") if is_whole else raw)
@@ -93,13 +89,13 @@ def _percent_encoded(raw: bytes, start: int, is_form: bool, inner: Inner) -> Ite
 
 def find_in_multipart(text: bytes, hiding: Hiding, is_matching: bool) -> Iterator[Edit]:
     """Find secrets in parts of multipart/form-data (RFC 7578)."""
-    if text.find(b"form-data", 0, _SAMPLE) < 0:
+    if b"form-data" not in text:
         return
     for part in _PART.finditer(text):
         kind = hiding.kind("multipart", part["name"])
         if kind is not NameKind.ORDINARY:
-            stop = text.find(b"\r\n--", part.end())
-            value = text[part.end() : stop if stop >= 0 else len(text)]
+            end = _PART_END.search(text, part.end())
+            value = text[part.end() : end.start() if end is not None else len(text)]
             if (hidden := hiding.hidden(kind, value, is_matching)) is not None:
                 yield Edit(part.end(), part.end() + len(value), hidden)
 
@@ -118,24 +114,25 @@ def find_in_userinfo(text: bytes, hiding: Hiding) -> Iterator[Edit]:
             yield Edit(*found.span("user"), hiding.vault.hide(user))
 
 
-_NAME = rb"[\w.~%$\[\]*:-]{1,100}"
+_NAME = rb"[\w.~%$\[\]*:-]{1,80}"
 # "6" ends the "\\u0026" of some JSON. Backwards a name begins with what is certain, and rare.
 _EMAN_YREUQ = re.compile(rb"=(%b)[ ]?[?&#;6]" % _NAME)
-FORM_START = re.compile(rb"([^=&\s]{1,200})=")
-_FORM_NAME = re.compile(rb"(?:^|&)([^=&]{1,200})=")
+_NAME_OF_FORM = rb"[\w.$@/:\[\]~%*+!-]{1,80}"
+_FORM_NAME = re.compile(rb"(?:^|&)(%b)=" % _NAME_OF_FORM)
 QUERY_PAIR = re.compile(rb"(?:[?&#;]|\\u0026)[ ]?(?P<name>%b+)=(?P<value>[^&\s\"'<>\\;#|^`]*+)" % _NAME)
-FORM_PAIR = re.compile(rb"(?:^|&)(?P<name>[^=&]{1,200})=(?P<value>[^&]*+)")
+FORM_PAIR = re.compile(rb"(?:^|&)(?P<name>%b)=(?P<value>[^&]*+)" % _NAME_OF_FORM)
 _PERCENT_TOKEN = re.compile(rb"%([0-9A-Fa-f]{2})|.", re.DOTALL)
 _PART = re.compile(
-    rb"content-disposition:[^\r\n]*?[ ;]name=\"?(?P<name>[^\";\r\n]+)\"?[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n",
+    rb"content-disposition:[^\r\n]*?[ ;]name\s?=\s?\"?(?P<name>[^\";\r\n]+)\"?[^\r\n]*\r?\n(?:[^\r\n]+\r?\n)*\r?\n",
     re.IGNORECASE,
 )
+_PART_END = re.compile(rb"\r?\n--")
 USERINFO = re.compile(
     rb"://(?P<user>[^/\s:@\"'<>\\?#&]{0,200}+)(?::(?P<password>[^/\s@\"'<>\\?#]{0,500}+))?@(?=[\w\[%-])", re.ASCII
 )
 
 
-def query_names(text: bytes) -> list[bytes]:
+def _query_names(text: bytes) -> list[bytes]:
     """All names of pairs in URLs."""
     return [name[::-1] for name in _EMAN_YREUQ.findall(text[::-1])] if b"=" in text else []
 

@@ -21,12 +21,9 @@ from typing import Any
 
 from cassette_http.cassette.content_rules import ContentRules
 from cassette_http.cassette.message_parts import (
-    GZIP_BEGINNING,
     Parts,
     edit_request,
-    is_coded,
-    is_wide,
-    lower_head,
+    is_veiled,
     move_positions,
     request_parts,
     response_parts,
@@ -99,13 +96,13 @@ class Redactor:
         host = request.origin.host if request is not None else ""
         if len(octets) <= _LONG and not body and track.failure is None:
             # As most exchanges hold nothing, one look at all of it is cheaper than one at each message.
-            whole = head + b"\n" + octets
+            whole = b"%b\n%b" % (head, octets)
             spans = runs(whole)
-            if not (self._is_suspect(whole, b"", host, spans) or vault.is_in(whole, spans)):
+            if not (self._is_suspect(whole, host, spans) or vault.is_in(whole, spans)):
                 return interaction
         # All rules come before any search: a secret of the response may stand in the request too.
         sent = received = None
-        if request is not None and self._is_suspect(head, body, host):
+        if request is not None and self._is_suspect(head + body, host):
             sent = self._ruled_request(request)
         if self._is_suspect(octets):
             received = response_parts(octets, request)
@@ -135,7 +132,7 @@ class Redactor:
         for function in self._rules.functions:
             vault.learn(function(Interaction(request.origin, request, Track())))
         head, body = request.head_octets, request.body_octets
-        is_suspect = self._is_suspect(head, body, request.origin.host)
+        is_suspect = self._is_suspect(head + body, request.origin.host)
         if is_suspect:
             parts = self._ruled_request(request, is_matching=True)
         elif vault.is_in(head) or vault.is_in(body) or has_placeholder(head) or has_placeholder(body):
@@ -154,7 +151,7 @@ class Redactor:
         if not self.restores:
             return interaction
         octets = interaction.track.octets
-        if not (has_placeholder(octets) or is_coded(lower_head(octets))):
+        if not (has_placeholder(octets) or is_veiled(octets)):
             return interaction
         edits = response_parts(octets, interaction.request).edits(self._vault.declared)
         if not edits:
@@ -171,25 +168,12 @@ class Redactor:
         parts.by_rule = self._content.with_path(parts.by_rule, request.origin.host, request.head_octets, target_stop)
         return parts
 
-    def _is_suspect(
-        self, octets: bytes, body: bytes = b"", host: str = "", spans: list[tuple[int, int]] | None = None
-    ) -> bool:
+    def _is_suspect(self, message: bytes, host: str = "", spans: list[tuple[int, int]] | None = None) -> bool:
         """Tell whether a rule could find something in a message, or a coding hide it from the search; cheap."""
-        content = self._content
-        if (
-            content.has_line_of_interest(octets)
-            or host in HOST_PATHS
-            or (body and content.has_line_of_interest(b"\n" + body))
-            or GZIP_BEGINNING in octets
-            or body.startswith(GZIP_BEGINNING)
-        ):
-            return True
         # The rules look at a long content in the same way, so it is not done twice.
-        if len(octets) > _LONG or len(body) > _LONG:
-            return True
-        if b"/csv" in octets or is_wide(octets) or (b"\0" in body and is_wide(octets + body)):
-            return True
-        return content.may_find(octets, spans) or (body != b"" and content.may_find(body))
+        return (
+            len(message) > _LONG or host in HOST_PATHS or is_veiled(message) or self._content.may_find(message, spans)
+        )
 
     def _redact_text(self, text: str) -> str:
         octets = text.encode("utf-8", "surrogateescape")

@@ -55,6 +55,16 @@ class Rules:
                 self._kinds[place, name] = known
         return known
 
+    def most(self, name: bytes) -> NameKind:
+        """Say the most that a name tells in any place."""
+        kinds = {self.kind(place, name) for place in (*PLACES, "settings")}
+        return max(kinds, key=list(NameKind).index)
+
+    @property
+    def added(self) -> frozenset[str]:
+        """All names that the user added, small and in letters and digits alone."""
+        return self.names | {name for _, name in self.placed}
+
     def _kind(self, place: str, name: str) -> NameKind:
         plain = _plain(name)
         if plain in self.kept_names:

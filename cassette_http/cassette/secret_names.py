@@ -8,7 +8,7 @@ from enum import Enum
 from functools import lru_cache
 from math import log2
 
-__all__ = ["NameKind", "is_secret_name", "kind_of", "looks_random"]
+__all__ = ["STEMS", "NameKind", "is_secret_name", "kind_of", "looks_random"]
 
 
 class NameKind(Enum):
@@ -35,11 +35,11 @@ _PASSWORDS = frozenset({"password", "passwd", "pwd", "passphrase", "passcode"})
 _WHOSE_PASS = frozenset({"user", "db", "database", "smtp", "ftp", "mail", "admin", "root", "login", "http", "proxy"})
 _SECRET_WORDS = frozenset(
     {"secret", "credential", "credentials", "apikey", "authtoken", "accesskey", "secretkey", "privatekey"}
-    | {"accesstoken", "refreshtoken", "idtoken", "clientsecret", "jwt", "signature", "csrf", "xsrf", "csrftoken"}
+    | {"accesstoken", "refreshtoken", "idtoken", "clientsecret", "jwt", "signature", "sig", "csrf", "xsrf", "csrftoken"}
     | {"xsrftoken", "csrfmiddlewaretoken", "session", "sessionid", "sessid", "phpsessid", "jsessionid", "secrets"}
 )
 _WEAK = frozenset(
-    {"key", "code", "auth", "sig", "state", "tokens", "keys", "nonce", "appid", "appkey", "authcode", "usercode"}
+    {"key", "code", "auth", "state", "tokens", "keys", "nonce", "appid", "appkey", "authcode", "usercode"}
     | {"authorizationcode", "licensekey", "oauthstate", "oauthcode", "serialkey", "sid", "otp"}
 )
 # Words that make a secret of a key; whatever an "x-...-key" is, it counts too.
@@ -58,6 +58,12 @@ _AFTER = frozenset(
     | {"uri", "endpoint", "input", "name", "names", "length", "size", "status", "state", "exp", "iat", "at", "age"}
     | {"scope", "scopes", "version", "algorithm", "alg", "method", "methods", "policy", "format", "enabled", "required"}
     | {"details", "duration", "timeout", "lifetime", "time", "date", "start", "end", "rotation", "supported", "valid"}
+)
+
+
+# One of these is in each name that says something, when it is written small and in letters and digits alone.
+STEMS = (
+    rb"token|secret|pass|pwd|key|auth|sess|credential|sig|jwt|[cx]srf|cookie|code|state|nonce|assertion|appid|sid|otp"
 )
 
 

@@ -1,0 +1,96 @@
+"""Text in other character sets than UTF-8, where no rule sees a name, and a secret is spelled in other octets (pure).
+
+A text is taken for UTF-8 while it is looked at, and written in its own set again. Any set counts that Python knows and
+that a message declares, in its fields or in its first octets; UTF-16 and UTF-32 count without that, too.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+__all__ = ["Charset", "may_be_recoded", "recoded"]
+
+_SAMPLE = 1 << 10
+_UTF_8 = rb"(?i:utf-?8|us-ascii)\b"
+_LABEL = re.compile(
+    rb"(?:charset|encoding)\s*=\s*[\"']?(?!%b)([A-Za-z0-9][A-Za-z0-9_.:+-]{1,40})" % _UTF_8, re.IGNORECASE
+)
+# Literals in front make these searches quick.
+_ANY_LABEL = [re.compile(rb"%b\s*+=\s*+[\"']?+(?!%b)\w" % (each, _UTF_8)) for each in (b"arset", b"ARSET", b"ncoding")]
+_BEGINNINGS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+# These are no character sets of texts, and some take a time that grows with the square of the length.
+_NONE_OF_TEXTS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"})
+
+
+@dataclass(frozen=True, slots=True)
+class Charset:
+    """A character set, and the octets of a last character that was cut off."""
+
+    name: str
+    rest: bytes
+
+    def encode(self, text: bytes) -> bytes:
+        """Write a text, which is in UTF-8, in this set."""
+        octets = text.decode("utf-8", "surrogateescape").encode(self.name, _errors(self.name))
+        return octets + self.rest
+
+
+def may_be_recoded(message: bytes) -> bool:
+    """Tell whether the content of a message may be in another set; cheap, and rather too often than too seldom."""
+    return b"\0" in message or any(label.search(message) for label in _ANY_LABEL)
+
+
+def recoded(octets: bytes, media_type: str) -> tuple[bytes, Charset] | None:
+    """Write a text in UTF-8; None if it is that already, or cannot be written in its own set again octet by octet."""
+    for name in _candidates(octets, media_type):
+        try:
+            if codecs.lookup(name).name.replace("-", "_") in _NONE_OF_TEXTS:
+                continue
+            decoder = codecs.getincrementaldecoder(name)(_errors(name))
+            text = decoder.decode(octets)
+            rest = decoder.getstate()[0]
+            charset = Charset(name, rest)
+            plain = text.encode("utf-8", "surrogateescape")
+            if charset.encode(plain) == octets:
+                return None if plain + rest == octets else (plain, charset)
+        except (LookupError, ValueError, TypeError, AssertionError):
+            continue  # no such set, one of something else than texts, or none of this text
+    return None
+
+
+def _errors(name: str) -> str:
+    """What becomes of octets that are no characters: each stays one where single octets are characters."""
+    return "strict" if name.startswith(("utf-16", "utf-32")) else "surrogateescape"
+
+
+def _candidates(octets: bytes, media_type: str) -> Iterator[str]:
+    for beginning, name in _BEGINNINGS:
+        if octets.startswith(beginning):
+            yield name
+    sample = octets[:_SAMPLE]
+    if b"\0" in sample:
+        yield from _wide(sample)
+    declared = _LABEL.search(media_type.encode("latin-1", "replace")) or (
+        _LABEL.search(sample) if not sample.isascii() else None
+    )
+    if declared is not None:
+        yield declared[1].decode()
+
+
+def _wide(sample: bytes) -> Iterator[str]:
+    """Tell by where the zeros are; of most characters in texts for programs, only one octet is none."""
+    for width, name in ((4, "utf-32"), (2, "utf-16")):
+        zeros = [sample[at::width].count(0) for at in range(width)]
+        most = len(sample) // width
+        if zeros[0] * 4 < most and zeros[-1] * 4 > most * 3:
+            yield name + "-le"
+        if zeros[-1] * 4 < most and zeros[0] * 4 > most * 3:
+            yield name + "-be"

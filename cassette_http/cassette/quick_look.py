@@ -1,0 +1,104 @@
+"""A quick look at a text: whether any rule could find something in it (pure).
+
+Most messages hold no secret, and shall not pay for all rules. What the rules answer to is a name, a token or a coding;
+all names that stand in front of a colon or an equals sign are found in two passes, whatever form they are written in,
+and names that were seen before cost next to nothing. A look that says no is certain; one that says yes is not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from urllib.parse import unquote_to_bytes
+
+from cassette_http.cassette.hiding import STRONG, Hiding
+from cassette_http.cassette.json_members import NAMES_OF_VALUES, names_of_pairs, names_of_records
+from cassette_http.cassette.looks import ASCII_IN_BASE64, IS_BASIC, is_binary
+from cassette_http.cassette.markup import names_in_markup
+from cassette_http.cassette.pairs import USERINFO
+from cassette_http.cassette.secret_names import NameKind
+from cassette_http.cassette.secret_shapes import find_shapes, has_beginning, runs
+from cassette_http.cassette.settings_lines import names_of_options
+from cassette_http.cassette.tables import names_of_columns
+from cassette_http.cassette.vault import base64_at
+
+__all__ = ["QuickLook"]
+
+DEEPEST = 3  # base64 or percent-encoding inside of each other
+_LONG = 1 << 14
+
+# Backwards a name begins with what is certain, and a search for one octet is the quickest.
+_BEFORE_COLON = re.compile(rb":\s*+[\"'`]?\\*+([\w.$@ /:\[\]#~%*+!-]{1,80}+)")
+_BEFORE_SIGN = re.compile(rb"=:?\s*+[\"'`]?\\*+([\w.$@ /:\[\]~%*+!-]{1,80}+)")
+_VALUES_BACKWARDS = frozenset(name[::-1] for name in NAMES_OF_VALUES)
+_PART_NAME = re.compile(rb"ame\s?=\s?\"?([^\";\r\n]{1,200})")
+_ENCODED = re.compile(rb"%(?:25)*(?:2[0-9A-Fa-f]|3|5|7)")
+
+
+class QuickLook:
+    """Looks at texts, and remembers which names are ordinary ones."""
+
+    def __init__(self, hiding: Hiding) -> None:
+        self._hiding = hiding
+
+    def may_find(self, text: bytes, spans: list[tuple[int, int]] | None = None, depth: int = 0) -> bool:
+        """Tell whether a rule could find something. `spans` are the runs of the text, if they are known."""
+        rules = self._hiding.rules
+        if rules.patterns or rules.json_paths:
+            return True
+        if len(text) > _LONG and is_binary(text):
+            return self._may_have_token(text, runs(text), depth)
+        backwards = text[::-1]
+        names = set(_BEFORE_COLON.findall(backwards)) if b":" in text else set()
+        has_records = not _VALUES_BACKWARDS.isdisjoint(names)
+        if b"=" in text:
+            names.update(_BEFORE_SIGN.findall(backwards))
+        told = self._hiding.tell(names, backwards=True)
+        return bool(
+            (told and self._has_value(text, told))
+            or self._hiding.tell(names_of_options(text))
+            or (has_records and self._hiding.tell(names_of_records(text)))
+            or (b"[" in text and self._hiding.tell(names_of_pairs(text)))
+            or (b"<" in text and self._hiding.tell(names_in_markup(text)))
+            or (b"form-data" in text and self._hiding.tell(_PART_NAME.findall(text)))
+            or self._hiding.tell(names_of_columns(text))
+            or (b"@" in text and USERINFO.search(text))
+            or (
+                b"%" in text
+                and depth < DEEPEST
+                and _ENCODED.search(text)
+                and self.may_find(unquote_to_bytes(text.replace(b"+", b" ")), None, depth + 1)
+            )
+            or self._may_have_token(text, runs(text) if spans is None else spans, depth)
+        )
+
+    def _has_value(self, text: bytes, told: dict[bytes, NameKind]) -> bool:
+        """Tell whether a name has a value that could be hidden: behind a weak one it must look random."""
+        return any(kind in STRONG or _weak(name).search(text) for name, kind in told.items())
+
+    def _may_have_token(self, text: bytes, spans: list[tuple[int, int]], depth: int) -> bool:
+        if not spans:
+            return False
+        if b"earer " in text or b"PRIVATE KEY" in text or b"Private-Lines" in text:
+            return True
+        if not has_beginning(text, spans):
+            return False
+        return next(find_shapes(text, spans), None) is not None or self._may_be_in_base64(text, spans, depth)
+
+    def _may_be_in_base64(self, text: bytes, spans: Iterable[tuple[int, int]], depth: int) -> bool:
+        behind = 0
+        for start, stop in spans:
+            if depth < DEEPEST and start >= behind and ASCII_IN_BASE64.match(text, start, stop):
+                run = base64_at(text, start)
+                if run is not None and not is_binary(run[1]):
+                    behind = run[0]
+                    if IS_BASIC.search(text, max(0, start - 6), start) or self.may_find(run[1], None, depth + 1):
+                        return True
+        return False
+
+
+@lru_cache(maxsize=256)
+def _weak(name: bytes) -> re.Pattern[bytes]:
+    word = name.rpartition(b" ")[2].lstrip(b"nrt")
+    return re.compile(rb"%b[\"'`\\]*+\s*+:?[:=]>?[\s\[\"'`\\]*+[\w+/=.~:%%-]{16}" % re.escape(word))

@@ -1,0 +1,37 @@
+"""Secrets that are known from the start: in variables of the environment, and in a netrc file (pure)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from urllib.parse import unquote_to_bytes
+
+from cassette_http.cassette.hiding import SIMPLE_WORD, is_secret_value
+from cassette_http.cassette.pairs import USERINFO
+from cassette_http.cassette.redaction_rules import Rules
+from cassette_http.cassette.secret_names import NameKind
+
+__all__ = ["netrc_passwords", "secrets_of_variable"]
+
+_IS_SESSION = re.compile("session", re.IGNORECASE)  # of a desktop
+_NETRC_PASSWORD = re.compile(r'\bpassword\s+(?:"((?:[^"\\]|\\.)*)"|(\S+))')
+
+
+# Most variables are the same for each cassette of a test run; but pytest keeps the name of the test in one.
+@lru_cache(maxsize=1024)
+def secrets_of_variable(rules: Rules, name: str, value: str) -> tuple[bytes, ...]:
+    """The secrets in a variable of the environment: its value if it is named as one, and the passwords of URLs."""
+    octets = value.encode("utf-8", "surrogateescape")
+    kind = rules.kind("environment", name.encode("utf-8", "surrogateescape"))
+    found = [unquote_to_bytes(url["password"] or b"") for url in USERINFO.finditer(octets)]
+    # A database called "postgres" with this password would vanish from every text, so no simple words.
+    if kind is not NameKind.ORDINARY and not _IS_SESSION.search(name) and is_secret_value(kind, octets):
+        found.insert(0, octets)
+    return tuple([secret for secret in found if not SIMPLE_WORD.fullmatch(secret)])
+
+
+def netrc_passwords(text: str) -> Iterator[bytes]:
+    """The passwords in a netrc file."""
+    for found in _NETRC_PASSWORD.finditer(text):
+        yield (found[1].replace('\\"', '"') if found[1] else found[2]).encode()

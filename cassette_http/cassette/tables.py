@@ -1,0 +1,56 @@
+"""Secrets in tables (CSV, RFC 4180): the cells below a name (pure)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from cassette_http.cassette.hiding import Hiding
+from cassette_http.cassette.secret_names import NameKind
+from cassette_http.cassette.splicing import Edit
+
+__all__ = ["find_cells", "names_of_columns"]
+
+_DELIMITERS = (b",", b";", b"\t")
+_NAME = rb"\"?[A-Za-z_][\w.-]{0,60}+(?:[ ][\w.-]{1,40}+){0,2}\"?"
+# With names alone in the first row, or it is a sentence.
+_ROW = rb"(?:\xef\xbb\xbf)?(?P<names>%b(?P<delimiter>[,;\t])%b(?:(?P=delimiter)%b){0,200})\r?\n" % (_NAME, _NAME, _NAME)
+_FIRST_ROW = re.compile(_ROW)
+_ROW_BEHIND_HEAD = re.compile(rb"\n\r?\n" + _ROW)
+# A quoted cell may hold line ends.
+_CELLS = {
+    delimiter: re.compile(
+        rb"(?:(?P<begins>^)|%b)(?P<cell>\"(?:[^\"]|\"\")*+\"|[^%b\r\n]*+)" % (delimiter, delimiter), re.MULTILINE
+    )
+    for delimiter in _DELIMITERS
+}
+
+
+def names_of_columns(text: bytes) -> list[bytes]:
+    """All names in first rows: that of the text, and those behind a head."""
+    rows = [_FIRST_ROW.match(text), *_ROW_BEHIND_HEAD.finditer(text)]
+    return [name for row in rows if row is not None for name in _cells(row)]
+
+
+def _cells(row: re.Match[bytes]) -> list[bytes]:
+    return [cell.strip(b'" ') for cell in row["names"].split(row["delimiter"])]
+
+
+def find_cells(text: bytes, hiding: Hiding) -> Iterator[Edit]:
+    """Find the cells of a table below the names of secrets."""
+    first = _FIRST_ROW.match(text)
+    kinds = [hiding.kind("form", name) for name in _cells(first)] if first is not None else []
+    if first is None or all(kind is NameKind.ORDINARY for kind in kinds):
+        return
+    column = 0
+    for found in _CELLS[first["delimiter"]].finditer(text, first.end()):
+        column = 0 if found["begins"] is not None else column + 1
+        kind = kinds[column] if column < len(kinds) else NameKind.ORDINARY
+        if kind is NameKind.ORDINARY:
+            continue
+        start, stop = found.span("cell")
+        if found["cell"].startswith(b'"') and stop - start > 1:
+            start, stop = start + 1, stop - 1
+        hidden = hiding.hidden(kind, text[start:stop].replace(b'""', b'"'))
+        if hidden is not None:
+            yield Edit(start, stop, hidden)
