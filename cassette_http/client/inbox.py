@@ -416,6 +416,8 @@ def has_unasked_octets(stream: Any) -> bool:
     try:
         if not isinstance(stream, ssl.SSLSocket):
             return bool(stream.recv(1, socket.MSG_PEEK))
+        if stream.pending():
+            return True
         # TLS that has met an end without close_notify cannot send any more: it must not meet it before the request.
         return bool(socket.socket.recv(stream, 1, socket.MSG_PEEK) and _receive_now(stream, 1))
     except OSError:
