@@ -25,7 +25,9 @@ from cassette_http.intercept.stand_ins import CAN_MOVE_WATCHERS, StandIn, put_un
 from cassette_http.transport.socket_face import Host, Switchboard, octets_of
 
 __all__ = [
+    "HANDSHAKE_RECORD",
     "Above",
+    "Carrier",
     "Tap",
     "expected_hellos",
     "note_option",
@@ -57,25 +59,51 @@ WAITALL = getattr(socket, "MSG_WAITALL", 0)
 
 
 class Above(Protocol):
-    """A TLS object (`ssl.SSLObject`) whose records go through this socket."""
+    """A TLS object (`ssl.SSLObject`) whose records go through a carrier."""
 
     @property
-    def host(self) -> Host:
-        """Serves what is above TLS."""
+    def upper(self) -> Host:
+        """Serves the program: what is above all TLS."""
         ...
 
     @property
     def is_readable(self) -> bool:
-        """The program would get something if it read the socket and asked the TLS object now."""
+        """The program would get something if it read the carrier and asked the TLS object now."""
         ...
 
     def send_records(self, octets: bytes) -> int: ...
     def receive_records(self, at_most: int) -> bytes: ...
+    def close(self) -> None: ...
 
 
-# The first record of a TLS handshake (RFC 8446 section 5.1) tells which TLS object a socket carries.
+class Carrier(Protocol):
+    """What carries the records of a TLS object: a socket, or another TLS object (behind a proxy that speaks TLS)."""
+
+    @property
+    def board(self) -> Switchboard: ...
+    @property
+    def host(self) -> Host: ...
+    @property
+    def target(self) -> Target: ...
+    @property
+    def stands_in(self) -> bool: ...
+    def settle_name(self, said: str | None) -> None: ...
+    def begin(self, host: Host, octets: bytes) -> None: ...
+    def pump(self, dial: Callable[[], socket.socket]) -> Pump: ...
+    def show(self) -> None: ...
+    def break_off(self, host: Host) -> None: ...
+    def carry(self, records: bytes) -> int:
+        """Send records to the live peer; returns how many octets it took."""
+        ...
+
+    def bring(self, at_most: int) -> bytes:
+        """Receive records from the live peer; none mean that it closed."""
+        ...
+
+
+# The first record of a TLS handshake (RFC 8446 section 5.1) tells which TLS object a carrier has.
 HANDSHAKE_RECORD = b"\x16"
-expected_hellos: dict[bytes, Callable[[Tap], Above]] = {}
+expected_hellos: dict[bytes, Callable[[Carrier], Above]] = {}
 
 _taps: weakref.WeakKeyDictionary[socket.socket, Tap] = weakref.WeakKeyDictionary()
 _early_options: weakref.WeakKeyDictionary[socket.socket, list[tuple[Any, ...]]] = weakref.WeakKeyDictionary()
@@ -285,7 +313,7 @@ class Tap:
     @property
     def _upper(self) -> Host:
         """Serves the program: the host above TLS, if there is a TLS object above."""
-        return self.host if self.above is None else self.above.host
+        return self.host if self.above is None else self.above.upper
 
     # ------------------------------------------------------------------ octets
 
@@ -380,7 +408,7 @@ class Tap:
             self.move(others[0])
             return
         if self.above is not None:
-            self.above.host.close()
+            self.above.close()
         self.host.close()
         if self._stand_in is not None:
             self._stand_in.close()
@@ -393,6 +421,19 @@ class Tap:
         self._sock = weakref.ref(sock)
         if self._stand_in is not None:
             self._stand_in.move(sock)
+
+    def carry(self, records: bytes) -> int:
+        """Send records of the TLS object above to the live peer."""
+        sock = self.sock
+        line = self.host.line or PlainLine(sock)
+        if sock.gettimeout() == 0:
+            return line.send(records)
+        line.sendall(records)
+        return len(records)
+
+    def bring(self, at_most: int) -> bytes:
+        """Receive records of the TLS object above from the live peer."""
+        return (self.host.line or PlainLine(self.sock)).recv(at_most)
 
     def begin(self, host: Host, octets: bytes) -> None:
         """The program is about to send octets through `host`, maybe the first ones of a request."""

@@ -6,6 +6,7 @@ played connection (certificate, cipher, version, ALPN) is answered with what was
 
 from __future__ import annotations
 
+import errno
 import functools
 import socket
 import ssl
@@ -17,8 +18,9 @@ from typing import Any
 
 from cassette_http.cassette.model import Failure, FailureKind, Origin
 from cassette_http.intercept.lines import Pump
+from cassette_http.intercept.names import Target
 from cassette_http.intercept.stand_ins import WAKE
-from cassette_http.intercept.taps import Tap, expected_hellos, put_into, take_tap
+from cassette_http.intercept.taps import HANDSHAKE_RECORD, Above, Carrier, Tap, expected_hellos, put_into, take_tap
 from cassette_http.transport import live
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.failures import incomplete_close, rebuild
@@ -36,11 +38,11 @@ from cassette_http.transport.socket_face import (
 
 __all__ = ["ObjectState", "SocketState", "connect_anew", "take_seeker"]
 
-# What the hooks replace, for records of TLS that pass.
-_sendall = socket.socket.sendall
-_send = socket.socket.send
-_recv = socket.socket.recv
+# What the hooks replace.
 _wrap_socket = ssl.SSLContext.wrap_socket
+
+# Usually a program reads the object each time it is woken, and is spared the system calls that hide what is due.
+MOST_UNREAD_WAKES = 2
 
 # The kinds of TLS records (RFC 8446 section 5.1): change_cipher_spec, alert, handshake, application_data.
 RECORD_TYPES = b"\x14\x15\x16\x17"
@@ -125,10 +127,11 @@ def take_seeker(octets: bytes) -> ObjectState | None:
 
 
 class ObjectState:
-    """The TLS state of an intercepted `ssl.SSLObject` (`taps.Above`): knows its socket after the first record.
+    """The TLS state of an intercepted `ssl.SSLObject` (`taps.Above`): knows its carrier after the first record.
 
     A loop reads the socket below and feeds the object, so that the two must agree: when something is due here, the
     stand-in below is readable and gives an octet without meaning, which wakes the loop and is thrown away here.
+    An object may be the carrier (`taps.Carrier`) of another one in the same way.
 
     `incoming` and `outgoing` are unknown for an object that was there before the cassette.
     """
@@ -136,7 +139,8 @@ class ObjectState:
     def __init__(self, context: ssl.SSLContext, real: Any, incoming: Any = None, outgoing: Any = None) -> None:
         self._is_played = False
         self._context, self._incoming, self._outgoing, self._real = context, incoming, outgoing, real
-        self._below: Tap | None = None
+        self.above: Above | None = None
+        self._below: Carrier | None = None
         self._host: Host | None = None
         self._board: Switchboard | None = None
         self._tunnel: bytes | None = None
@@ -144,6 +148,8 @@ class ObjectState:
         self._has_told_hello = False
         self._is_shaken = False
         self._has_told_end = False
+        self._unread_wakes = 0
+        self._ahead = b""  # was waited for by who read the carrier
         self._is_closed_below = False  # a live peer closed the TCP connection
         self._rests = False
 
@@ -159,12 +165,12 @@ class ObjectState:
 
     # ------------------------------------------------------------------ which socket
 
-    def link(self, below: Tap) -> ObjectState:
-        """The socket of `below` carries the records of this object."""
+    def link(self, below: Carrier) -> ObjectState:
+        """`below` carries the records of this object."""
         below.settle_name(self._real.server_hostname)
         lower = below.host.channel
         self._below, self._board, self._tunnel = below, below.board, lower.tunnel_request
-        self._host = Host(below.board.open_channel(lower.tls_origin, lower.via), self._dial, lambda: None)
+        self._host = Host(below.board.open_channel(lower.tls_origin, lower.via), self._dial, below.host.timeout_s)
         if below.stands_in:
             self._is_played = True
             self._rest = PlayedTLS(below.board.tls_facts(lower.tls_origin), self._real.server_hostname, self._context)
@@ -194,6 +200,12 @@ class ObjectState:
 
     def _dial(self) -> Pump:
         below, channel = self._below, self.host.channel
+        if channel.via is not None and channel.via.scheme == "https":
+            raise ConnectionRefusedError(
+                errno.ECONNREFUSED,
+                f"the tunnel through {channel.via} is only played, and none can be opened for a request that is not in "
+                'the cassette; record all of it anew, with record_mode="rewrite"',
+            )
         target = below.target if below is not None else channel.origin
         connect = functools.partial(
             connect_anew,
@@ -210,7 +222,7 @@ class ObjectState:
         def wake() -> None:
             state = here()
             if state is not None:
-                state._show()
+                state.show()
 
         return Pump(connect, wake, lambda: 0.0)
 
@@ -233,21 +245,28 @@ class ObjectState:
     def read(self, size: int = 1024, buffer: Any = None, /) -> Any:
         if self._host is None:
             return self._real.read(size) if buffer is None else self._real.read(size, buffer)
-        octets = self._read_played(size) if self._is_played else self._read_live(size)
+        if self.above is not None:
+            octets = self._read_records(self.above, size)
+        else:
+            octets = self._read_played(size) if self._is_played else self._read_live(size)
         return octets if buffer is None else put_into(buffer, octets)
 
     def write(self, data: Any, /) -> int:
         if self._host is None:
             return self._real.write(data)  # type: ignore[no-any-return]  # the state gives an int
         octets = octets_of(data)
-        if self._below is not None:
-            self._begin(self._below, octets)
+        if self.above is None and octets[:1] == HANDSHAKE_RECORD and octets in expected_hellos:
+            self.above = expected_hellos.pop(octets)(self)
+        if self.above is not None:
+            return self.above.send_records(octets)
+        self.begin(self.host, octets)
         if not self._is_played:
             return self._host.send_some(self._real.write, octets)
+        self._has_told_end = False
         try:
             self._host.send(octets)
         finally:
-            self._show()
+            self.show()
         return len(octets)
 
     def shutdown(self) -> Any:
@@ -256,20 +275,10 @@ class ObjectState:
             self._host.channel.client_closed()
         return None if self._is_played else self._real.shutdown()
 
-    def _begin(self, below: Tap, octets: bytes) -> None:
-        below.begin(self.host, octets)
-        self._board = below.board
-        if below.stands_in and not self._is_played:
-            self._break_off()
-
-    def _show(self) -> None:
-        if self._below is not None:
-            self._below.show()
-
     def _shake_played(self) -> None:
         self._incoming.read()
         self._is_shaken = True
-        self._show()
+        self.show()
         fail_handshake(self.board, self.host.channel.origin)
 
     def _tell_hello(self) -> None:
@@ -291,16 +300,22 @@ class ObjectState:
     def _read_played(self, size: int) -> bytes:
         if self._incoming is not None:
             self._incoming.read()
+        has_paused, self._unread_wakes = self._unread_wakes >= MOST_UNREAD_WAKES, 0
+        if has_paused:
+            self.show()
+        if self._ahead:
+            octets, self._ahead = self._ahead, b""
+            return octets
         # What breaks the TCP connection is met by who reads the socket, not by who reads the object.
         if self._rests or not self._is_due or self._lower_failure is not None:
             self._rests = False
-            if self._is_ended and self._has_told_end:
+            if self._has_told_end and not self._is_due:
                 return self._read_end()
             raise _want_read()
         try:
             return self.host.receive(size)
         finally:
-            self._show()
+            self.show()
             # One read per readiness: who drains the object would else see two pieces as one.
             self._rests = self._is_due
 
@@ -328,34 +343,97 @@ class ObjectState:
         self.host.peer_did(octets)
         return octets
 
-    # ------------------------------------------------------------------ what the socket below asks
+    def _read_records(self, above: Above, size: int) -> bytes:
+        """What the object above gets of its carrier."""
+        if self._is_played:
+            if self._incoming is not None:
+                self._incoming.read()
+            # Who reads until nothing is left is to come back by the socket, which is what shows that something is due.
+            if self._rests:
+                self._rests = False
+                raise _want_read()
+            self._rests = True
+        try:
+            return above.receive_records(size)
+        except NOT_NOW:
+            if self._is_closed_below:
+                above.upper.peer_ended(close_notify=False)
+            raise
+
+    # ------------------------------------------------------------------ what carries, and what is carried, ask
 
     @property
     def host(self) -> Host:
-        assert self._host is not None, "asked only once the socket is known"
+        assert self._host is not None, "asked only once the carrier is known"
         return self._host
 
     @property
+    def upper(self) -> Host:
+        return self.host if self.above is None else self.above.upper
+
+    @property
     def board(self) -> Switchboard:
-        assert self._board is not None, "asked only once the socket is known"
+        assert self._board is not None, "asked only once the carrier is known"
         return self._board
 
     @property
+    def target(self) -> Target:
+        return self._carrier.target
+
+    @property
+    def stands_in(self) -> bool:
+        return self._is_played
+
+    @property
     def is_readable(self) -> bool:
-        return self._is_due or self._is_ended
+        if self.above is not None:
+            return self.above.is_readable
+        # A program that is woken and does not read has paused: what is due waits for it.
+        return (self._is_due or self._is_ended) and self._unread_wakes < MOST_UNREAD_WAKES
+
+    def settle_name(self, said: str | None) -> None:
+        """Behind a proxy the request for the tunnel has named the host."""
+
+    def begin(self, host: Host, octets: bytes) -> None:
+        """The program is about to send octets through `host`, which is this object's or one above it."""
+        below = self._below
+        if below is not None:
+            below.begin(host, octets)
+            self._board = below.board
+            if below.stands_in and not self._is_played:
+                self._break_off()
+
+    def pump(self, dial: Callable[[], socket.socket]) -> Pump:
+        return self._carrier.pump(dial)
+
+    def show(self) -> None:
+        if self._below is not None:
+            self._below.show()
+
+    def break_off(self, host: Host) -> None:
+        self._carrier.break_off(host)
+
+    def carry(self, records: bytes) -> int:
+        return self._real.write(records)  # type: ignore[no-any-return]  # the state gives an int
+
+    def bring(self, at_most: int) -> bytes:
+        return self._real.read(at_most)  # type: ignore[no-any-return]  # the state gives octets
+
+    def close(self) -> None:
+        if self.above is not None:
+            self.above.close()
+        self.host.close()
 
     def send_records(self, octets: bytes) -> int:
         below = self._carrier
-        if self._is_played:
-            below.show()
-            return len(octets)
-        sock = below.sock
-        if sock.gettimeout() == 0:
-            return _send(sock, octets)
-        _sendall(sock, octets)
+        if not self._is_played:
+            return below.carry(octets)
+        below.show()
         return len(octets)
 
     def receive_records(self, at_most: int) -> bytes:
+        if self._is_played and self.above is not None:
+            return self.above.receive_records(at_most)
         if self._is_played:
             broken = self._lower_failure
             if broken is not None:
@@ -363,21 +441,38 @@ class ObjectState:
             if self._is_ended and not self._is_due:
                 self._has_told_end = True
                 return b""
+            if not self._is_due and self.host.timeout_s() != 0:
+                return self._wait()
+            self._unread_wakes += 1
+            if self._unread_wakes == MOST_UNREAD_WAKES:
+                self.show()
             return WAKE
         try:
-            records = _recv(self._carrier.sock, at_most)
-        except (BlockingIOError, InterruptedError):
+            records = self._carrier.bring(at_most)
+        except (*NOT_NOW, InterruptedError):
+            raise
+        except ssl.SSLEOFError:
+            self._is_closed_below = True
             raise
         except OSError as error:
-            self.host.peer_failed(error)
+            self.upper.peer_failed(error)
             raise
         # What ends by this is known when all records were read.
         self._is_closed_below = not records
         return records
 
+    def _wait(self) -> bytes:
+        """Let a blocking read of the carrier wait as it would for records, where nothing is due."""
+        try:
+            self._ahead = self.host.receive(1)
+        except TimeoutError:
+            raise self._carrier.host.timed_out() from None
+        self._has_told_end = not self._ahead
+        return WAKE if self._ahead else b""
+
     @property
-    def _carrier(self) -> Tap:
-        assert self._below is not None, "records come by a socket that is known"
+    def _carrier(self) -> Carrier:
+        assert self._below is not None, "records come by a carrier that is known"
         return self._below
 
     @property

@@ -181,7 +181,7 @@ class Host:
         if result is Signal.END or self.timeout_s() is None:
             return b""
         # The recorded peer says nothing here: without us, this read would run into its time-out.
-        raise self._timed_out()
+        raise self.timed_out()
 
     def _next(self, at_most: int) -> bytes | Failure | Signal:
         """What the client gets now, after the waits that the recorded pace or another sending thread asks for."""
@@ -225,10 +225,11 @@ class Host:
         timeout_s = self.timeout_s()
         if timeout_s is not None and timeout_s < due_in_s:
             time.sleep(timeout_s)
-            raise self._timed_out()
+            raise self.timed_out()
         time.sleep(due_in_s)
 
-    def _timed_out(self) -> OSError:
+    def timed_out(self) -> OSError:
+        """What a read raises when the client's patience is over."""
         if self.timeout_s() == 0:
             return BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         is_tls = self.channel.origin.scheme == "https"

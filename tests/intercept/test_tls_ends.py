@@ -6,6 +6,8 @@ import asyncio
 import http.client
 import socket
 import ssl
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +22,7 @@ from cassette_http import use_cassette
 from tests.behaviours import assert_same_three_times
 from tests.peer import Connection, Peer, Script
 
+TIMEOUT_S = 5.0
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
 
@@ -41,6 +44,12 @@ def without_announced_end(connection: Connection) -> None:
 def within_content(connection: Connection) -> None:
     connection.read_request()
     connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nnot all")
+
+
+def idle(connection: Connection) -> None:
+    connection.read_request()
+    connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nall")
+    connection.wait_closed()
 
 
 def seen_by(error: BaseException) -> tuple[str, str]:
@@ -67,7 +76,7 @@ def strict_socket(port: int, trust: ssl.SSLContext) -> Any:
 
 def with_socket(port: int, trust: ssl.SSLContext, **options: bool) -> Any:
     with (
-        socket.create_connection(("localhost", port), timeout=5) as sock,
+        socket.create_connection(("localhost", port), timeout=TIMEOUT_S) as sock,
         trust.wrap_socket(sock, server_hostname="localhost", **options) as secured,
     ):
         secured.sendall(REQUEST)
@@ -78,7 +87,7 @@ def tls_object(port: int, trust: ssl.SSLContext) -> Any:
     """Carries the records itself, as those do who put TLS into TLS."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     secured = trust.wrap_bio(incoming, outgoing, server_hostname="localhost")
-    with socket.create_connection(("localhost", port), timeout=5) as sock:
+    with socket.create_connection(("localhost", port), timeout=TIMEOUT_S) as sock:
 
         def carry(call: Callable[[], Any]) -> Any:
             while True:
@@ -157,7 +166,7 @@ def strict_anyio(port: int, trust: ssl.SSLContext) -> Any:
 
 
 def standard_library(port: int, trust: ssl.SSLContext) -> Any:
-    connection = http.client.HTTPSConnection("localhost", port, context=trust, timeout=5)
+    connection = http.client.HTTPSConnection("localhost", port, context=trust, timeout=TIMEOUT_S)
     try:
         connection.request("GET", "/")
         return connection.getresponse().read()
@@ -187,6 +196,20 @@ def test_end_is_the_same_three_times(
     assert_same_three_times(lambda: client(server.port, client_tls), server, tmp_path / "end.yaml")
 
 
+@pytest.mark.parametrize("client", [lenient_socket, tls_object])
+def test_read_of_an_idle_connection_times_out_three_times(
+    client: Client,
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tests.intercept.test_tls_ends.TIMEOUT_S", 0.2)
+    server = peer(idle, tls=server_tls)
+    assert_same_three_times(lambda: client(server.port, client_tls), server, tmp_path / "idle.yaml")
+
+
 @pytest.mark.parametrize(
     ("script", "is_noted"), [(with_announced_end, False), (without_announced_end, True), (within_content, True)]
 )
@@ -205,50 +228,99 @@ def test_missing_announcement_is_noted_in_the_cassette(
     assert ("close_notify: false" in path.read_text()) is is_noted
 
 
+class Pausing(asyncio.Protocol):
+    """Pauses behind what comes first."""
+
+    def __init__(self) -> None:
+        self.seen = b""
+        self.paused, self.lost = (asyncio.get_running_loop().create_future() for _ in range(2))
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        transport.write(REQUEST)
+
+    def data_received(self, data: bytes) -> None:
+        if not self.seen:
+            self.transport.pause_reading()
+            self.paused.set_result(None)
+        self.seen += data
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.lost.set_result(None)
+
+
+async def pause(port: int, trust: ssl.SSLContext, told: str) -> tuple[Pausing, Any, list[int]]:
+    """Connect, and pause; `told` of the loop's TLS is counted, as nobody else hears of what comes below."""
+    transport, reader = await asyncio.get_running_loop().create_connection(Pausing, "localhost", port, ssl=trust)
+    below, calls = transport._ssl_protocol, []  # type: ignore[attr-defined]  # a private name, as has to be
+    original = getattr(below, told)
+
+    def note(*args: Any) -> Any:
+        calls.append(len(reader.seen))
+        return original(*args)
+
+    setattr(below, told, note)
+    await asyncio.wait_for(reader.paused, 5)
+    return reader, transport, calls
+
+
 def test_content_that_waits_behind_a_paused_reader_is_recorded(
     peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
 ) -> None:
     """The loop learns of the end of the connection before the program has read what came in front of it."""
     content = b"x" * 200_000
-    is_ended = []
+    is_paused = threading.Event()
 
     def script(connection: Connection) -> None:
         connection.read_request()
-        connection.send(HEAD + content)
+        connection.send(HEAD)
+        assert is_paused.wait(5)
+        connection.send(content)
 
-    class Reader(asyncio.Protocol):
-        """Pauses behind the first octets, and goes on once the loop has met the end."""
-
-        def __init__(self) -> None:
-            self.seen, self.done = b"", asyncio.get_running_loop().create_future()
-
-        def connection_made(self, transport: Any) -> None:
-            self.transport = transport
-            transport.write(REQUEST)
-
-        def data_received(self, data: bytes) -> None:
-            if not self.seen:
-                self.transport.pause_reading()
-            self.seen += data
-
-        def connection_lost(self, error: Exception | None) -> None:
-            self.done.set_result(error)
-
-    async def ask() -> Any:
-        loop = asyncio.get_running_loop()
-        transport, reader = await loop.create_connection(Reader, "localhost", server.port, ssl=client_tls)
-        below = transport._ssl_protocol  # type: ignore[attr-defined]  # nobody else tells of the end below TLS
-        tell = below.eof_received
-
-        def note_end() -> Any:
-            is_ended.append(len(reader.seen))
-            loop.call_soon(transport.resume_reading)
-            return tell()
-
-        below.eof_received = note_end
-        error = await asyncio.wait_for(reader.done, 10)
-        return len(reader.seen), error
+    async def ask() -> bytes:
+        reader, transport, ends = await pause(server.port, client_tls, "eof_received")
+        is_paused.set()
+        async with asyncio.timeout(5):
+            while not ends:
+                await asyncio.sleep(0)
+        assert ends == [len(HEAD)]
+        transport.resume_reading()
+        await asyncio.wait_for(reader.lost, 5)
+        return reader.seen
 
     server = peer(script, tls=server_tls)
-    assert_same_three_times(lambda: asyncio.run(ask()), server, tmp_path / "paused.yaml")
-    assert is_ended[0] < len(HEAD + content), "the end came after everything was read, which shows nothing"
+    path = tmp_path / "paused.yaml"
+    with use_cassette(path, "all"):
+        assert asyncio.run(ask()) == HEAD + content
+    server.stop()
+    with use_cassette(path, "none"):
+        assert strict_socket(server.port, client_tls)[0] == HEAD + content
+
+
+def test_played_content_does_not_wake_a_paused_reader_again_and_again(
+    peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    def script(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(HEAD)
+        time.sleep(0.03)  # what comes at once is one piece
+        connection.send(b"until the end")
+
+    async def ask() -> tuple[bytes, list[int]]:
+        reader, transport, wakes = await pause(server.port, client_tls, "buffer_updated")
+        for _ in range(100):
+            await asyncio.sleep(0)
+        woken = list(wakes)
+        transport.resume_reading()
+        await asyncio.wait_for(reader.lost, 5)
+        return reader.seen, woken
+
+    server = peer(script, tls=server_tls)
+    path = tmp_path / "paused.yaml"
+    with use_cassette(path, "all"):
+        recorded, _ = asyncio.run(ask())
+    server.stop()
+    with use_cassette(path, "none"):
+        played, woken = asyncio.run(ask())
+    assert played == recorded == HEAD + b"until the end"
+    assert len(woken) < 10
