@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -178,6 +179,40 @@ def test_secret_is_taken_out_of_a_large_body(peer: Callable[..., Peer], path: Pa
     [content] = blobs(path).values()
     assert secret not in content
     assert b'"api_key": "{{secret:1}}"' in content
+
+
+@pytest.mark.parametrize("offset", [0, 4, 21, 39, 40])
+def test_secret_across_the_parts_that_a_large_body_is_searched_in_is_found(
+    offset: int, peer: Callable[..., Peer], path: Path
+) -> None:
+    token = b"ghp_" + b"Ab3dE6gH9jK2mN5pQ8sT" + b"1vW4xY7zA0cD3fG6"
+    noise = (random.Random(7).randbytes(1 << 10) + b"\0 ") * (3 << 10)
+    body = noise[: (1 << 20) - offset] + b" " + token + b" " + noise[: 1 << 20]
+    server = peer(keep_alive(lambda request: response(body)))
+    with use_cassette(path):
+        assert ask(server) == body
+    [blob] = blobs(path).values()
+    assert b" {{secret:1}} " in blob
+    assert token not in blob
+
+
+def test_recording_of_a_large_body_holds_few_copies(peer: Callable[..., Peer], path: Path) -> None:
+    body = LARGE * 4000
+    server = peer(keep_alive(lambda request: response(body)))
+    with use_cassette(path):
+        tracemalloc.start()
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=LIMIT_S)
+            connection.request("GET", "/")
+            answer = connection.getresponse()
+            while answer.read(1 << 16):
+                pass
+            connection.close()
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    # What arrived, in pieces and in one; then the body, to be searched and written.
+    assert peak < 3.3 * len(body)
 
 
 def test_secret_that_is_recognised_late_leaves_no_blob_behind(peer: Callable[..., Peer], path: Path) -> None:

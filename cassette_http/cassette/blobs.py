@@ -18,7 +18,7 @@ from cassette_http.cassette.files import CREATE, READ, Files
 __all__ = ["BlobFolder", "blob_names", "blob_sizes", "reference_to"]
 
 FOLDER = "blobs"
-LARGEST_BLOB_OCTETS = 1 << 30
+LARGEST_BLOB_OCTETS = 1 << 32
 # Beyond this a document could become too large to be read.
 LARGEST_SHOWN_OCTETS = 4 << 20
 

@@ -106,6 +106,7 @@ class Redactor:
             sent = self._ruled_request(request)
         if self._is_suspect(octets):
             received = response_parts(octets, request)
+            octets = b""  # the parts are a copy, and another large one could be too much
             received.apply_rules(self._content)
         track = self._without_secrets_in_failure(track)
         if sent is None and request is not None and (vault.is_in(head) or vault.is_in(body)):

@@ -92,10 +92,25 @@ _PUTTY_KEY = re.compile(rb"Private-Lines: \d+%b(.*?)%b(?:Private-MAC|\Z)" % (_BL
 _RUN_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+"
 _MARKED = bytes(0x61 if octet in _RUN_CHARACTERS else 0x20 for octet in range(256))
 _SHORTEST = b"a" * SHORTEST_RUN
+_BETWEEN_RUNS = re.compile(rb"[^\w+-]", re.ASCII)
+_BLOCK = 1 << 20
 
 
 def runs(text: bytes) -> list[tuple[int, int]]:
     """Find where runs start and stop."""
+    if len(text) <= _BLOCK:
+        return _runs_of_block(text)
+    spans: list[tuple[int, int]] = []
+    at = 0
+    while at < len(text):  # no copy of a large text is made
+        border = _BETWEEN_RUNS.search(text, at + _BLOCK)
+        end = border.end() if border is not None else len(text)
+        spans += [(at + start, at + stop) for start, stop in _runs_of_block(text[at:end])]
+        at = end
+    return spans
+
+
+def _runs_of_block(text: bytes) -> list[tuple[int, int]]:
     marked = text.translate(_MARKED)
     spans: list[tuple[int, int]] = []
     # Two searches are quicker than a regular expression, and most texts do not survive the first.

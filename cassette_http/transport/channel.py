@@ -547,7 +547,7 @@ class Channel:
         request = exchange.admitted or self._request(exchange)
         admitted = request if exchange.is_admitted else self._tape.admit(request)
         if admitted is not None and not exchange.is_passed:
-            interaction = Interaction(admitted.origin, admitted, exchange.recording.track(), admitted.via)
+            interaction = Interaction(admitted.origin, admitted, exchange.recording.hand_over(), admitted.via)
             self._tape.keep(interaction, exchange.started_at)
 
     def _enter_tunnel(self, exchange: Exchange) -> None:

@@ -21,9 +21,10 @@ class Recording:
 
     def __init__(self, method: str, most_octets: int | None = None) -> None:
         self.is_too_long = False
-        self._most_octets, self._octets = most_octets, 0
+        self._most_octets = most_octets
         self._reader = ResponseReader(method)
-        self._pieces: list[tuple[bytearray, float, int | None]] = []
+        self._octets: bytes | bytearray = b""
+        self._pieces: list[tuple[int, float, int | None]] = []  # where each starts, and what `Piece` says of it
         self._last_at = 0.0
         self._failure: Failure | None = None
         self._ended = False
@@ -77,10 +78,15 @@ class Recording:
         self._failure = failure
         self._ended = failure.kind not in (FailureKind.TIMEOUT, FailureKind.WRITE)
 
-    def track(self) -> Track:
-        """The track so far."""
-        pieces = tuple(Piece(bytes(octets), at_s, sent) for octets, at_s, sent in self._pieces)
-        return Track(pieces, self._failure, self._ended and self._failure is None, self._close_notify)
+    def hand_over(self) -> Track:
+        """Give the track, and keep none of its octets: they may take half of the memory."""
+        octets, self._octets = memoryview(self._octets), b""
+        stops = [*(start for start, _, _ in self._pieces[1:]), len(octets)]
+        pieces = [
+            Piece(bytes(octets[start:stop]), at_s, sent)
+            for (start, at_s, sent), stop in zip(self._pieces, stops, strict=False)  # without pieces there is no stop
+        ]
+        return Track(tuple(pieces), self._failure, self._ended and self._failure is None, self._close_notify)
 
     @property
     def _is_doubtful(self) -> bool:
@@ -88,16 +94,20 @@ class Recording:
 
     def _append(self, octets: bytes, at_s: float, sent: int | None) -> None:
         self._drop_timeout()
-        if self._most_octets is not None:
-            self._octets += len(octets)
-            if self._octets > self._most_octets:
-                self.is_too_long, self._pieces = True, [(bytearray(), at_s, sent)]
-                return
-        if self._pieces and at_s - self._last_at < SAME_PIECE_S and self._pieces[-1][2] == sent:
-            self._pieces[-1][0].extend(octets)
-        else:
-            self._pieces.append((bytearray(octets), at_s, sent))
+        if self._most_octets is not None and len(self._octets) + len(octets) > self._most_octets:
+            self.is_too_long = True
+        if self.is_too_long:
+            self._octets, self._pieces = b"", [(0, at_s, sent)]
+            return
+        if not self._pieces or at_s - self._last_at >= SAME_PIECE_S or self._pieces[-1][2] != sent:
+            self._pieces.append((len(self._octets), at_s, sent))
         self._last_at = at_s
+        if not self._octets:
+            self._octets = octets  # most responses come at once, and need not be copied
+            return
+        if isinstance(self._octets, bytes):
+            self._octets = bytearray(self._octets)
+        self._octets += octets
 
     def _drop_timeout(self) -> None:
         if self._failure is not None and self._failure.kind is FailureKind.TIMEOUT:

@@ -499,11 +499,20 @@ def unchunk(octets: bytes) -> Chunked | None:
     if decoder.want is not None:
         return None
     chunked = Chunked(b"".join(pieces), tuple(map(len, pieces)), decoder.trailers)
-    return chunked if enchunk(chunked) == octets else None
+    at = 0
+    for part in _framed(chunked):  # not put together, as it may be large
+        if not octets.startswith(part, at):
+            return None
+        at += len(part)
+    return chunked if at == len(octets) else None
 
 
 def enchunk(chunked: Chunked) -> bytes:
     """Put a chunked body together. Raises ValueError if the content cannot be cut into the sizes."""
+    return b"".join(_framed(chunked))
+
+
+def _framed(chunked: Chunked) -> list[bytes | memoryview]:
     if sum(chunked.sizes) != len(chunked.content) or any(size < 1 for size in chunked.sizes):
         raise ValueError(f"{len(chunked.content)} octets cannot be cut into chunks of {chunked.sizes[:10]}")
     view = memoryview(chunked.content)
@@ -513,4 +522,4 @@ def enchunk(chunked: Chunked) -> bytes:
         pieces += (b"%x\r\n" % size, view[at : at + size], b"\r\n")
         at += size
     pieces.append(last_chunk(chunked.trailers))
-    return b"".join(pieces)
+    return pieces
