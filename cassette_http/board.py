@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -293,7 +293,7 @@ class Board(Switch):
         store: Store,
         matching: Matching,
         redactor: Redactor,
-        facts: Iterable[TLSFacts],
+        facts: Iterable[tuple[int, TLSFacts]],
         hooks: Hooks,
         *,
         keeps_pace: bool = False,
@@ -312,7 +312,9 @@ class Board(Switch):
         # Where something may be recorded, secrets in the fields of a request must be known.
         self._passes_over_fields = matching.passes_over_fields and not may.can_record
         self._answers_at_once = not (keeps_pace or redactor.restores or hooks.on_match or hooks.on_replay)
-        self._facts = {one.origin: one for one in facts}
+        self._facts: defaultdict[Origin, list[tuple[int, TLSFacts]]] = defaultdict(list)
+        for position, one in facts:
+            self._facts[one.origin].append((position, one))
         self._pid = os.getpid()
         self._pending_facts: dict[Origin | None, TLSFacts] = {}
 
@@ -447,12 +449,20 @@ class Board(Switch):
             self.cassette.connections.append(LiveConnection(origin, datetime.now(UTC), why))
 
     def tls_facts(self, origin: Origin) -> TLSFacts:
-        return self._facts.get(origin) or TLSFacts(origin)
+        with self._lock:
+            known = self._facts[origin]
+            if len(known) < 2:
+                return known[0][1] if known else TLSFacts(origin)
+            # The connection is opened for what was recorded next.
+            position = self._index.next_position(origin)
+            return next((facts for start, facts in reversed(known) if start <= position), known[0][1])
 
     def keep_tls_facts(self, facts: TLSFacts) -> None:
         with self._lock:
-            if self._facts.get(facts.origin) != facts and not self._is_closed and self.policy.can_record:
-                self._facts[facts.origin] = facts
+            known = self._facts[facts.origin]
+            is_new = not known or known[-1][1] != facts
+            if is_new and not self._is_closed and self.policy.can_record:
+                known.append((len(self._index), facts))
                 if self._hooks.on_match or self._hooks.on_record:
                     self._pending_facts[facts.origin] = facts  # perhaps nothing of this origin is recorded
                     return

@@ -273,6 +273,20 @@ class Index:
                 return True
         return False
 
+    def next_position(self, origin: Origin) -> int:
+        """Where the first request to `origin` lies that was not played yet, by a quick look; else the end."""
+        beginning = f"{origin}/".encode()
+        return min(
+            [
+                position
+                for line, found in self._positions.items()
+                if line is not None and line.partition(b" ")[2].startswith(beginning)
+                for position in (found if isinstance(found, list) else [found])
+                if position not in self._made or not self._made[position].plays
+            ],
+            default=self._count,
+        )
+
     def nearest(self, request: Request) -> list[Entry]:
         """The entries whose request lines are most like that of `request`: all of a small cassette."""
         positions: list[int] = []

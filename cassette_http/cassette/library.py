@@ -15,11 +15,14 @@ __all__ = ["Library"]
 
 
 class Library:
-    """The interactions of one file after the other, by position. `facts` are those of their TLS connections."""
+    """The interactions of one file after the other, by position.
+
+    `facts` are those of their TLS connections, each with the position of the first interaction behind it.
+    """
 
     def __init__(self) -> None:
         self.request_lines: list[bytes | None] = []
-        self.facts: list[TLSFacts] = []
+        self.facts: list[tuple[int, TLSFacts]] = []
         self._files: list[tuple[Documents, Sequence[int], str, Fetch]] = []
 
     def __len__(self) -> int:
@@ -32,7 +35,7 @@ class Library:
         for position in [position for position, line in enumerate(lines) if line is None]:
             value = documents[position].load(path, fetch)
             if isinstance(value, TLSFacts):
-                self.facts.append(value)
+                self.facts.append((len(self) + position - len(others), value))
             if not isinstance(value, Interaction):
                 others.add(position)
         interactions = array("L", filterfalse(others.__contains__, range(len(lines))))

@@ -22,6 +22,7 @@ from cassette_http.wire.head import parse_request_head, parse_response_head
 from cassette_http.wire.messages import Fields, RequestHead, ResponseHead
 
 __all__ = [
+    "DEFAULT_PORTS",
     "Failure",
     "FailureKind",
     "Header",

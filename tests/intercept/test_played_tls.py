@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from tests.behaviours import answers, assert_same_three_times
 from tests.peer import Peer, keep_alive, response
@@ -80,3 +81,33 @@ def test_no_read_gives_more_than_a_record(
             return [len(octets) for octets in iter(lambda: secured.recv(65536), b"")]
 
     assert_same_three_times(ask, server, tmp_path / "records.yaml")
+
+
+def test_each_connection_tells_what_its_own_agreed_on(
+    peer: Callable[..., Peer], authority: trustme.CA, tmp_path: Path
+) -> None:
+    """The server gets another certificate, and other protocols."""
+
+    def certified(*protocols: str) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost").configure_cert(context)
+        if protocols:
+            context.set_alpn_protocols(protocols)
+        return context
+
+    contexts = [certified("http/1.1"), certified(), certified("http/1.1")]
+    wanted = iter([*contexts, *contexts])
+
+    def choose(sock: ssl.SSLObject, name: str, offered: ssl.SSLContext) -> None:
+        sock.context = next(wanted)
+
+    first = certified()
+    first.sni_callback = choose
+    server = peer(keep_alive(lambda request: response(b"hello")), tls=first)
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    trust.set_alpn_protocols(["http/1.1"])
+    cassette = assert_same_three_times(
+        lambda: [ask_blocking(server.port, trust) for _ in contexts], server, tmp_path / "tls.yaml"
+    )
+    assert cassette.path.read_text().count("\ntls: ") == len(contexts)
