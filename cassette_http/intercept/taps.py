@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
 
+from cassette_http.cassette.model import DEFAULT_PORTS
 from cassette_http.intercept.current import board_to_follow
 from cassette_http.intercept.lines import PlainLine, Pump, alive
 from cassette_http.intercept.names import Target
@@ -263,8 +264,12 @@ class Tap:
         self.show()
         if not self._awaits_first_word and self.stands_in and not self.host.channel.has_spoken:
             self._awaits_first_word = True
-            if not self.board.knows_peer(self.target.host, self.target.port):
+            if self._may_speak_first():
                 call_when_idle(PATIENCE_S, weakref.WeakMethod(self._await_first_word))
+
+    def _may_speak_first(self) -> bool:
+        port = self.target.port
+        return port not in DEFAULT_PORTS.values() and not self.board.knows_peer(self.target.host, port)
 
     def show(self) -> None:
         """Make the stand-in readable exactly if something is due. Called from any thread."""

@@ -108,6 +108,25 @@ def test_protocol_of_an_event_loop_where_the_server_speaks_first(
         assert (cassette.misses, cassette.recorded) == ([], [])
 
 
+@pytest.mark.parametrize(("port", "is_dialled"), [(80, False), (443, False), (2525, True)])
+def test_peer_at_a_port_of_http_is_not_dialled_because_the_program_is_silent(
+    port: int, is_dialled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cassette_http.intercept.taps.PATIENCE_S", 0)
+    path = tmp_path / "empty.yaml"
+    path.write_text("cassette: 1\n---\n")
+
+    async def wait() -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        writer.close()
+
+    with use_cassette(path, "none") as cassette:
+        asyncio.run(wait())
+    assert bool(cassette.connections) is is_dialled
+
+
 @pytest.mark.parametrize("timeout_s", [0, 5], ids=["non-blocking", "blocking"])
 def test_protocol_of_a_selector_where_the_server_speaks_first(
     timeout_s: int, in_use: use_cassette, peer: Callable[..., Peer]
