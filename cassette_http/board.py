@@ -11,7 +11,7 @@ import threading
 import weakref
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -260,6 +260,34 @@ class Switch:
         self._lock.release()
 
 
+class _Letters:
+    """What forked children have to tell the process that began: a file without a name, which all of them share."""
+
+    def __init__(self) -> None:
+        # Here, as hardly any program forks.
+        import pickle
+        import tempfile
+
+        self._pickle = pickle
+        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  # open as long as the cassette is in use
+        self._inode = os.fstat(self._file.fileno()).st_ino
+
+    def write(self, miss: Miss) -> None:
+        with suppress(OSError):  # a child may close all files, and open others
+            if os.fstat(self._file.fileno()).st_ino == self._inode:
+                self._file.write(self._pickle.dumps(miss))
+
+    def read(self) -> Iterator[Miss]:
+        self._file.seek(0)
+        with suppress(EOFError, self._pickle.UnpicklingError):  # a child may be killed while it writes
+            while True:
+                yield self._pickle.load(self._file)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._file.close()
+
+
 # Those who want to know of each exchange that a cassette of this process has played or recorded.
 _witnesses: list[Callable[[Interaction], None]] = []
 
@@ -316,7 +344,24 @@ class Board(Switch):
         for position, one in facts:
             self._facts[one.origin].append((position, one))
         self._pid = os.getpid()
+        self._letters: _Letters | None = None
         self._pending_facts: dict[Origin | None, TLSFacts] = {}
+
+    # ------------------------------------------------------------------ forks
+
+    def hold(self) -> None:
+        super().hold()
+        if self._letters is None:
+            with suppress(OSError):  # no place for temporary files
+                self._letters = _Letters()
+
+    def leave(self) -> None:
+        super().leave()
+        if self._letters is not None:
+            if self._pid == os.getpid():
+                self.cassette.misses += self._letters.read()
+            self._letters.close()
+            self._letters = None
 
     # ------------------------------------------------------------------ requests
 
@@ -555,7 +600,10 @@ class Board(Switch):
             matching=self._matching,
             is_missing=not candidates and not self._store.exists(),
         )
-        self.cassette.misses.append(Miss(request, caller(), explanation))
+        miss = Miss(request, caller(), explanation)
+        self.cassette.misses.append(miss)
+        if self._letters is not None and self._pid != os.getpid():
+            self._letters.write(miss)
         self.cassette._history.append(Exchange("refused", request))
         return UnmatchedRequest(explanation.message)
 

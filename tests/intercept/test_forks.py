@@ -10,14 +10,14 @@ import select
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 import requests
 
 import cassette_http.client
-from cassette_http import use_cassette
+from cassette_http import UnmatchedRequest, use_cassette
 from tests.peer import Peer, keep_alive, response
 
 pytestmark = [
@@ -201,3 +201,26 @@ def test_child_may_be_the_first_to_write_a_cassette_anew(peer: Callable[..., Pee
     with use_cassette(path, "none") as cassette:
         urls = [one.request.url for one in cassette.interactions if one.request]
     assert urls == [f"{server.url}/child", f"{server.url}/parent"]
+
+
+def test_requests_that_children_miss_fail_the_block_of_their_parent(peer: Callable[..., Peer], tmp_path: Path) -> None:
+    server = peer(keep_alive(echo_target))
+    path = tmp_path / "missed.yaml"
+    with use_cassette(path, "all"):
+        ask(http.client, server, "/known")
+    server.stop()
+
+    def child(number: int) -> None:
+        for step in range(3):
+            with suppress(UnmatchedRequest):
+                ask(http.client, server, f"/unknown/{number}/{step}")
+
+    block = use_cassette(path, "none")
+    cassette = block.__enter__()
+    for number in range(3):
+        in_child(functools.partial(child, number))
+    ask(http.client, server, "/known")
+    with pytest.raises(UnmatchedRequest, match="/unknown/0/0"):
+        block.__exit__(None, None, None)
+    asked = [miss.request.url for miss in cassette.misses]
+    assert asked == [f"{server.url}/unknown/{number}/{step}" for number in range(3) for step in range(3)]
