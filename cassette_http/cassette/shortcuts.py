@@ -91,8 +91,7 @@ def read_answer(document: Document, beginning: bytes) -> Track | None:
     at = start + len(beginning)
     if beginning.count(b"\n") == 1 and (fields := REQUEST_FIELDS.match(data, at, end)) is not None:
         at = data.find(b"\nresponse", at, end) + 1
-        section = data[fields.end() : at]
-        if _unindented(section, 0, len(section)) is None or section.translate(None, SAFE_ASCII):
+        if not _is_ordinary_block(data[fields.end() : at]):
             return None
     octets = data[at:end]
     return _ordinary_answer(octets) or load_track(octets)
@@ -101,30 +100,44 @@ def read_answer(document: Document, beginning: bytes) -> Track | None:
 def _ordinary_answer(octets: bytes) -> Track | None:
     """Read an answer of one piece, whose body is text that was sent as it is, or JSON."""
     status = STATUS.match(octets)
-    if status is None or octets.translate(None, SAFE_ASCII) or b"\n  \n" in octets or octets[-1] != 0x0A:
+    if status is None or octets.translate(None, SAFE_ASCII) or octets[-1] != 0x0A:
         return None
     body_start = BODY.search(octets, status.end())
-    fields = _unindented(octets, status.end(), len(octets) if body_start is None else body_start.start() + 1)
-    if fields is None:
+    fields = _unindented(octets[status.end() : -1 if body_start is None else body_start.start()])
+    body: bytes | None = b""
+    if body_start is not None:
+        last_line = octets.rfind(b"\n", -LONGEST_WIRE_LINE - 1, -1)
+        form = JSON_FORMS.get(octets[last_line + 1 :])
+        if form is None:
+            body = _unindented(octets[body_start.end() : -1])
+        else:
+            body = _unindented_json(octets[body_start.end() : last_line], form)
+    if fields is None or body is None:
         return None
-    head = b"HTTP/1.1 %b\r\n%b\r\n\r\n" % (status[1], fields.replace(b"\n", b"\r\n"))
-    if body_start is None:
-        return Track((Piece(head),))
-    last_line = octets.rfind(b"\n", -LONGEST_WIRE_LINE - 1, -1) + 1
-    form = JSON_FORMS.get(octets[last_line:])
-    body = _unindented(octets, body_start.end(), len(octets) if form is None else last_line)
-    if body is None:
-        return None
-    if not body_start[1]:
-        body += b"\n"
-    if form is not None:
-        body = json_layout.undo(body.decode("ascii"), form).encode("ascii")
-    return Track((Piece(head + body),))
+    line_end = b"" if body_start is None or body_start[1] else b"\n"
+    fields = fields.replace(b"\n", b"\r\n")
+    return Track((Piece(b"HTTP/1.1 %b\r\n%b\r\n\r\n%b%b" % (status[1], fields, body, line_end)),))
 
 
-def _unindented(octets: bytes, start: int, stop: int) -> bytes | None:
-    """The lines of a literal block without their indentation and the last line end; None if one has none."""
-    block = octets[start : stop - 1]
-    lines = block.count(b"\n")
+def _unindented(block: bytes) -> bytes | None:
+    """The lines of a literal block without their indentation; None if one has none, or if they end with empty ones.
+
+    The block is given without its last line end.
+    """
     text = block[2:].replace(b"\n  ", b"\n")
-    return text if len(block) - len(text) == 2 * (lines + 1) else None
+    is_indented = len(block) - len(text) == 2 * (block.count(b"\n") + 1)
+    return text if is_indented and text[-1] != 0x0A else None
+
+
+def _unindented_json(block: bytes, form: str) -> bytes | None:
+    """The same of a block of JSON that was on one line; its indentation goes with the rest of the layout."""
+    if block.count(b"\n") != block.count(b"\n  ") or block[-1] in b" \n":
+        return None
+    json = json_layout.undo(block.decode("ascii"), form)
+    return None if "\n" in json else json.encode("ascii")  # a line end in a string was followed by indentation
+
+
+@lru_cache(maxsize=256)
+def _is_ordinary_block(block: bytes) -> bool:
+    """Tell whether this is a literal block; most requests of a session have the same fields."""
+    return block[-1:] == b"\n" and not block.translate(None, SAFE_ASCII) and _unindented(block[:-1]) is not None
