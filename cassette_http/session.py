@@ -264,6 +264,7 @@ class _Session:
             options.repeat,
             lambda request: options.matching.strip(redactor.redact_request(request)),
             library.read_answer,
+            library.find_doubtful,
         )
         hooks, time = options.hooks, None
         if options.freezes_time and not may.can_record:

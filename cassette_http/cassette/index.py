@@ -2,20 +2,25 @@
 
 The documents of a cassette are put into buckets by their request line, which is readable without parsing. Within a
 bucket they are parsed in order until one answers, and filed by what the matchers see of them. A request whose line is
-spelled in another way (percent-encoding, matchers that ignore the host) is found by filing all documents once.
+spelled in another way (percent-encoding, matchers that ignore the host) is found in larger buckets, by what the
+matchers see of the lines.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Sequence
+from functools import cached_property
 
 from cassette_http.cassette.explaining import most_alike
 from cassette_http.cassette.matching import Matching
 from cassette_http.cassette.model import FailureKind, Interaction, Origin, Request, Track
 from cassette_http.cassette.modes import known_policy
+from cassette_http.cassette.reading import USUAL_VERSION, Unfit, resolve_target
+from cassette_http.cassette.vault import has_placeholder
+from cassette_http.wire.messages import RequestHead
 
-__all__ = ["Entry", "Index", "line_of"]
+__all__ = ["Entry", "Index", "line_of", "request_with"]
 
 # Of so many interactions is looked closer which one explains best why a request has no answer.
 MOST_NEAREST = 100
@@ -150,13 +155,16 @@ class Index:
         repeat: str = "fail",
         redact: Callable[[Request], Request] = lambda request: request,
         read_answer: Callable[[int, bytes], Track | None] = lambda position, beginning: None,
+        find_doubtful: Callable[[], Container[int]] = frozenset,
     ) -> None:
         """`lines` holds what `line_of` says of each request, in order, None where that is not known without parsing.
 
         `parse` gets a position. `read_answer` gets a position and octets, and gives the track of the interaction
-        there if its document begins with them and has nothing unusual behind.
+        there if its document begins with them and has nothing unusual behind. `find_doubtful` gives the positions where
+        something behind may say otherwise than the line.
         """
         self._parse, self._redact, self._read_answer = parse, redact, read_answer
+        self._find_doubtful = find_doubtful
         self._matching, self._repeat = matching, known_policy(repeat)
         self.answers_once = repeat == "fail"
         # Objects per interaction are made when they are needed: most of a large cassette often is not.
@@ -172,7 +180,7 @@ class Index:
                 elif known != position:
                     self._positions[line] = [known, position]
         self._buckets: dict[bytes, _Bucket] = {}
-        self._everything: _Bucket | None = None
+        self._larger_buckets: dict[tuple[Hashable, ...], _Bucket] = {}
 
     def __len__(self) -> int:
         return self._count
@@ -234,12 +242,14 @@ class Index:
         key = self._matching.key(request)
         bucket = self._bucket(line_of(request))
         entry = bucket.find(request, key, self._repeat) if bucket is not None else None
-        return entry or self._all().find(request, key, self._repeat)
+        if entry is None and (larger := self._larger_bucket(request)) is not bucket:
+            entry = larger.find(request, key, self._repeat)
+        return entry
 
     def find_by_head(self, request: Request) -> Entry | None:
         """The first entry not played yet whose head matches, for a request whose body is not there yet."""
         key = self._matching.head_key(request)
-        bucket = self._bucket(line_of(request)) or self._all()
+        bucket = self._bucket(line_of(request)) or self._larger_bucket(request)
         for entry in bucket.queue.unplayed():
             if entry.request is not None and self._matching.head_key(entry.request) == key:
                 return entry
@@ -309,10 +319,53 @@ class Index:
         shown = [(position + 1, lines[position]) for position in sorted(lines)[:most]]
         return {number: line.decode() if line is not None else f"interaction {number}" for number, line in shown}
 
-    def _all(self) -> _Bucket:
-        if self._everything is None:
-            self._everything = _Bucket(self._matching, self.entries)
-        return self._everything
+    def _larger_bucket(self, request: Request) -> _Bucket:
+        """The interactions whose request line, in any spelling, is that of `request` for the matchers."""
+        line = line_of(request)
+        if has_placeholder(line):
+            return self._everything  # redaction could make the same of other lines
+        line_key = self._matching.line_key(request)
+        bucket = self._larger_buckets.get(line_key)
+        if bucket is None:
+            positions = self._by_line_key.get(line_key, [])
+            own = self._bucket(line)
+            is_own = own is not None and len(own.queue.entries) == len(positions)
+            bucket = own if own is not None and is_own else _Bucket(self._matching, self._entries(positions))
+            self._larger_buckets[line_key] = bucket
+        return bucket
+
+    @cached_property
+    def _everything(self) -> _Bucket:
+        return _Bucket(self._matching, self.entries)
+
+    @cached_property
+    def _by_line_key(self) -> dict[tuple[Hashable, ...], list[int]]:
+        """The positions of all requests. Raises CassetteFormatError if a document must be parsed, and is broken."""
+        doubtful = self._find_doubtful()
+        by_key: defaultdict[tuple[Hashable, ...], list[int]] = defaultdict(list)
+        for line, found in self._positions.items():
+            request = request_with(line) if line is not None else None
+            for position in found if isinstance(found, list) else [found]:
+                told = request
+                if told is None or position in doubtful:
+                    told = self._entries([position])[0].request
+                if told is not None:
+                    by_key[self._matching.line_key(told)].append(position)
+        for positions in by_key.values():
+            positions.sort()
+        return by_key
+
+
+def request_with(line: bytes) -> Request | None:
+    """A request of which `line_of` gives `line`; None if that is not so easy to tell."""
+    method, _, url = line.decode().partition(" ")
+    if method == "CONNECT":
+        return None
+    try:
+        origin, target = resolve_target(method, url, None, None)
+    except Unfit:
+        return None
+    return Request(origin, b"").with_head(RequestHead(method, target, USUAL_VERSION, ()))
 
 
 def line_of(request: Request) -> bytes:

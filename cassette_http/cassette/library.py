@@ -49,6 +49,17 @@ class Library:
             position -= len(interactions)
         raise IndexError(position)
 
+    def find_doubtful(self) -> set[int]:
+        """The positions of interactions of which `request_lines` may not tell everything, see `Documents`."""
+        doubtful: set[int] = set()
+        first = 0
+        for documents, interactions, _, _ in self._files:
+            unclear = documents.find_doubtful()
+            if unclear:
+                doubtful |= {first + at for at, position in enumerate(interactions) if position in unclear}
+            first += len(interactions)
+        return doubtful
+
     def parse(self, position: int) -> Interaction:
         """Parse an interaction. Raises CassetteFormatError."""
         document, path, fetch = self._document(position)

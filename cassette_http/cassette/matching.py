@@ -123,6 +123,7 @@ NAMED: dict[str, Matcher] = {
     function.__name__: function for function in (method, scheme, host, port, path, query, body, uri, headers, raw_body)
 }
 _LOOK_AT_BODY = frozenset({"body", "raw_body"})
+_LOOK_AT_LINE = frozenset({"method", "scheme", "host", "port", "path"})
 
 
 # -- putting matchers together -------------------------------------------------------------------------------
@@ -154,6 +155,12 @@ class Matching:
     def head_key(self, request: Request) -> tuple[Hashable, ...]:
         """The part of the key that does not need the content."""
         return tuple([matcher(request) for name, matcher in self.keys if not _looks_at_body(name, matcher)])
+
+    def line_key(self, request: Request) -> tuple[Hashable, ...]:
+        """The part of the key that needs no more than method and URL up to the query."""
+        return tuple(
+            [matcher(request) for name, matcher in self.keys if name in _LOOK_AT_LINE and NAMED[name] is matcher]
+        )
 
     def accepts(self, sent: Request, recorded: Request) -> bool:
         """Ask the filters about two requests that have the same key."""

@@ -21,7 +21,8 @@ from __future__ import annotations
 import re
 import warnings
 from array import array
-from collections.abc import Iterable, Sequence
+from bisect import bisect
+from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple, overload
 
 from cassette_http.cassette.model import Header, Interaction, TLSFacts
@@ -116,6 +117,18 @@ class Documents(Sequence[Document]):
         at %= len(self)
         return Document(self.data, self._borders[2 * at], self._borders[2 * at + 1], line)
 
+    def find_doubtful(self) -> Container[int]:
+        """Find documents in which a later line may say that their request went elsewhere than its line says."""
+        # Quick looks first: most cassettes have nothing but ASCII.
+        if (b"\r" in self.data or not self.data.isascii()) and ODD_LINE_END.search(self.data):
+            return range(len(self))
+        found = {bisect(self._borders, line.start()) for line in DOUBTFUL_LINE.finditer(self.data)}
+        return {border // 2 for border in found if border % 2}
+
+
+# Keys that say more of a request: `origin`, `target`, and any that is not plainly another one.
+DOUBTFUL_LINE = re.compile(rb"\n[^a-np-su-z0-9 \n#-]")
+ODD_LINE_END = re.compile(rb"\r(?!\n)|\xc2\x85|\xe2\x80[\xa8\xa9]")
 
 UTF8_BOM = b"\xef\xbb\xbf"
 _BOUNDARY = rb"---(?:\n|[ \t]++\r?\n?|\r\n?|\Z)"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cassette_http.cassette.index import Index, line_of
 from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
@@ -91,6 +94,67 @@ def test_unknown_repeat_policy_is_an_error_that_lists_those_there_are() -> None:
 def test_request_line_that_is_spelled_in_another_way_is_found() -> None:
     index = Counting(interaction(request("/%7euser"), b"found")).index()
     assert play(index, request("/~user")) == b"found"
+
+
+def test_a_request_that_nothing_answers_is_told_from_the_others_by_their_lines() -> None:
+    documents = Counting(*(interaction(request(f"/{n}?page=1"), b"%d" % n) for n in range(1000)))
+    index = documents.index()
+    assert play(index, request("/other")) is None
+    assert documents.parsed == []
+    assert play(index, request("/70%30")) is None
+    assert set(documents.parsed) == {700}
+
+
+def test_an_interaction_whose_line_is_not_all_is_found_by_what_its_document_says() -> None:
+    moved = replace(request("/b"), origin=Origin("http", "elsewhere.test", 80))
+    documents = Counting(interaction(request("/a"), b"a"), interaction(moved, b"b"), interaction(request("/c"), b"c"))
+    documents.lines[1] = b"POST http://api.test/a"  # and then, say: "origin: http://elsewhere.test", "target: /b"
+    index = Index(documents.lines, documents, resolve(DEFAULT_MATCH), find_doubtful=lambda: {1})
+    assert play(index, moved) == b"b"
+    assert set(documents.parsed) == {1}
+
+
+def test_a_path_with_a_secret_is_looked_for_everywhere() -> None:
+    recorded = [interaction(request("/bot{{secret:1}}/me"), b"me"), interaction(request("/bot1234:abcd/me"), b"raw")]
+    documents = Counting(*recorded)
+
+    def redact(one: Request) -> Request:
+        return replace(one, head_octets=one.head_octets.replace(b":1}}", b"}}").replace(b"1234:abcd", b"{{secret}}"))
+
+    index = Index(documents.lines, documents, resolve(DEFAULT_MATCH), redact=redact)
+    asked = request("/bot{{secret}}/me")
+    assert [play(index, asked) for _ in range(3)] == [b"me", b"raw", None]
+
+
+spellings = st.sampled_from(
+    ["/~a", "/%7ea", "/%7Ea", "/a?x=1", "/a?x=%31", "/a", "/a?", "/b/", "/%62/", "/{{secret:1}}"]
+)
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(spellings, max_size=8),
+    st.lists(spellings, max_size=8),
+    st.sampled_from([DEFAULT_MATCH, ("method",), ("path", "query"), ("host", "path", lambda one: one.head.target)]),
+    st.booleans(),
+)
+def test_what_answers_is_what_a_walk_through_all_would_find(
+    recorded: list[str], asked: list[str], match: tuple[str | Callable[..., Any], ...], has_lines: bool
+) -> None:
+    interactions = [interaction(request(target), b"%d" % number) for number, target in enumerate(recorded)]
+    matching = resolve(match)
+    index = Index(Counting(*interactions, has_lines=has_lines).lines, interactions.__getitem__, matching)
+    left = list(enumerate(interactions))
+    for target in asked:
+        sent = request(target)
+        fitting = [one for one in left if one[1].request and matching.key(one[1].request) == matching.key(sent)]
+        # One that is spelled in the same way comes first.
+        fitting.sort(key=lambda one: has_lines and line_of(one[1].request or sent) != line_of(sent))
+        entry = index.find(sent)
+        assert (entry.number - 1 if entry else None) == (fitting[0][0] if fitting else None)
+        if entry is not None:
+            entry.plays += 1
+            left.remove(fitting[0])
 
 
 def test_documents_without_a_known_request_line_are_found() -> None:

@@ -17,7 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cassette_http.cassette import body_forms, codings
+from cassette_http.cassette.index import request_with
 from cassette_http.cassette.json_layout import lay_out, undo
+from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
 from cassette_http.cassette.model import (
     Failure,
     FailureKind,
@@ -854,6 +856,52 @@ def test_a_file_is_split_where_yaml_splits_it(text: str, starts: list[int]) -> N
     assert all(isinstance(one, Interaction) for one in loaded[1:])
     whole = [one for one in yaml.safe_load_all(text) if one is not None]
     assert len(whole) == len(documents)
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_doubtful"),
+    [
+        pytest.param("request headers: |\n  Host: a\n\n  origin: b\nresponse: 200 OK\n# c\n", False, id="canonical"),
+        pytest.param("interim:\n- |\n  HTTP/1.1 100 Continue\nvia: http://b\nrepeat: last\n", False, id="other keys"),
+        pytest.param("origin: http://b\n", True, id="origin"),
+        pytest.param("repeat: last\ntarget: /c\n", True, id="target"),
+        pytest.param("'origin': http://b\n", True, id="quoted"),
+        pytest.param('"\\x6frigin": http://b\n', True, id="escaped"),
+        pytest.param("? origin\n: http://b\n", True, id="complex key"),
+        pytest.param("!!str origin: http://b\n", True, id="tag"),
+        pytest.param("repeat: last\rorigin: http://b\n", True, id="CR"),
+        pytest.param("repeat: last\x85origin: http://b\n", True, id="NEL"),
+        pytest.param("repeat: last\u2028origin: http://b\n", True, id="LS"),
+    ],
+)
+def test_documents_may_say_more_of_a_request_than_their_line(lines: str, is_doubtful: bool) -> None:
+    documents = scan(f"cassette: 1\n---\n{A_REQUEST}---\n{A_REQUEST}{lines}---\n{A_REQUEST}---\n".encode(), "x")
+    assert [at for at in range(4) if at in documents.find_doubtful()] in ([2] if is_doubtful else [], [0, 1, 2, 3])
+    assert (2 in documents.find_doubtful()) is is_doubtful
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given(interactions(), st.data())
+def test_a_line_tells_the_request_unless_its_document_is_doubtful(recorded: Interaction, data: st.DataObject) -> None:
+    text = dump_interaction(recorded).decode()
+    at, cut = data.draw(st.integers(0, len(text))), data.draw(st.integers(0, 3))
+    inserted = data.draw(st.text(ODD_CHARACTERS + "aA1", max_size=3) | odd_keys)
+    whole = f"cassette: 1\n---\n{text[:at]}{inserted}{text[at + cut :]}\n---\n"
+    with suppress(CassetteFormatError):
+        documents = scan(whole.encode(), "x")
+        doubtful = documents.find_doubtful()
+        for position, line in enumerate(documents.request_lines):
+            if line is not None and position not in doubtful and (told := request_with(line)) is not None:
+                loaded = documents[position].load("x")
+                assert isinstance(loaded, Interaction)
+                assert loaded.request is not None
+                assert MATCHING.line_key(loaded.request) == MATCHING.line_key(told)
+
+
+odd_keys = st.sampled_from(
+    ["\norigin: http://b\n", "\ntarget: /b\n", "\n'target': /b\n", "\x85target: /b\n", "\n", " /"]
+)
+MATCHING = resolve(DEFAULT_MATCH)
 
 
 def documents_line_by_line(data: bytes) -> list[bytes]:
