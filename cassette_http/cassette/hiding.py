@@ -104,9 +104,10 @@ _STANDS_FOR_ONE = re.compile(rb"[*x.\xe2\x80\xa2\xa6-]+|\$?\{.*\}|<.*>|\[.*\]|%\
 # What is said about a value, not words that one may be made of.
 _PROSE = re.compile(
     rb"\b(?:must|should|shall|cannot|can't|can|may|is|are|was|were|be|been|has|have|does|do|not|your|please|enter|choose"
-    rb"|click|see|use|required|optional|invalid|missing|incorrect|wrong|expired|characters?|least|field|if|when|too)\b",
+    rb"|click|see|use|required|optional|invalid|missing|incorrect|wrong|expired|changed|reset|characters?|least|field|if|when|too)\b",
     re.IGNORECASE,
 )
+_OF_SENTENCES = re.compile(rb"\b(?:the|an?|it|of|to|and|or|for|with|by|in|on|this|that)\b", re.IGNORECASE)
 SIMPLE_WORD = re.compile(rb"[a-z]{1,15}|[A-Z]{1,15}|[A-Z][a-z]{1,14}")
 # A word of digits and letters that is no date.
 MIXED = re.compile(rb"(?=[^\s]*[0-9])(?=[^\s]*[A-Za-z])(?![0-9]{4}-[0-9]{2}-)[^\s(){}\[\];,<>]{6,200}")
@@ -124,11 +125,14 @@ def is_secret_value(kind: NameKind, value: bytes) -> bool:
     return kind is NameKind.PASSWORD or not _URL.match(value)
 
 
-def is_prose(value: bytes) -> bool:
-    """Tell whether several words are rather something that is said about a value."""
-    return b" " in value and (_PROSE.search(value) is not None or _SENTENCE.fullmatch(value) is not None)
+def is_prose(value: bytes, kind: NameKind = NameKind.PASSWORD) -> bool:
+    """Tell whether several words are rather something that is said about a value; only a password may be a sentence."""
+    if b" " not in value:
+        return False
+    is_remark = _PROSE.search(value) or _SENTENCE.fullmatch(value)
+    return bool(is_remark or (kind is not NameKind.PASSWORD and _OF_SENTENCES.search(value)))
 
 
 def _is_distinct(kind: NameKind, value: bytes) -> bool:
     """Tell whether a value can be searched elsewhere: a word would be found where it is only a word."""
-    return kind is NameKind.PASSWORD or not (SIMPLE_WORD.fullmatch(value) or b" " in value)
+    return kind is NameKind.PASSWORD or not (SIMPLE_WORD.fullmatch(value) or is_prose(value, kind))

@@ -55,6 +55,8 @@ def find_members(text: bytes, hiding: Hiding, is_matching: bool = False) -> Iter
         if found.start() < behind:
             continue
         for start, stop, kind in _values(text, found.end(), kinds[name]):
+            if name == b"token" and _OF_LANGUAGE.match(text, stop):
+                continue
             if text[found.end()] != _BRACE:
                 behind = stop  # but members of an object have names of their own
             edit = _hidden_value(hiding, text, start, stop, name, kind, is_matching)
@@ -195,6 +197,8 @@ _OF_A_FORM = re.compile(
     re.IGNORECASE,
 )
 _FLAT_OBJECT = re.compile(rb"\{[^{}]*+\}")
+# The tokens of language models are pieces of words.
+_OF_LANGUAGE = re.compile(rb"\s*+,\s*+\\*+\"(?:logprob|prob|bytes|token_id|id|text_offset)\\*+\"")
 _OBJECT_VALUE = re.compile(rb"(?P<is_value>[\"'](?:[vV]al(?:ue)?)\\*+[\"']\s*+)?:\s*+(?=\\*[\"'])")
 _IN_NAME = re.compile(rb"[\w$.-]")
 _UNQUOTED_NAME = re.compile(rb"\b([A-Za-z_]\w{1,60})\s*+:\s*+\\")
@@ -292,13 +296,16 @@ def _value_end(text: bytes, at: int) -> int | None:
     return stop + len(opening[0]) if text.startswith(opening[0], stop) else None
 
 
+_ESCAPED_QUOTE = re.compile(rb"\\([\"'\\])")
+
+
 def _unescaped(raw: bytes) -> bytes:
     if b"\\" not in raw:
         return raw
     try:
         text: str = json.loads(b'"' + raw + b'"', strict=False)
     except ValueError:
-        return raw
+        return _ESCAPED_QUOTE.sub(rb"\1", raw)  # as Python writes it
     return text.encode("utf-8", "surrogatepass")
 
 

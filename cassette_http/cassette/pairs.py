@@ -68,6 +68,8 @@ def find_pairs(
         value = unquote_to_bytes(raw.replace(b"+", b" ") if is_whole else raw)
         hidden = hiding.hidden(kind, value, is_matching and is_whole)
         if hidden is not None:
+            if b"+" in raw and not is_whole:
+                hiding.vault.know(unquote_to_bytes(raw.replace(b"+", b" ")))  # a query may mean blanks, too
             is_encoded = value != raw
             yield Edit(start, start + len(raw), quote_plus(hidden).encode() if is_encoded else hidden)
 

@@ -74,6 +74,8 @@ def kind_of(name: str) -> NameKind:
     whole = "".join(words)
     if whole in _WHOLE:
         return _WHOLE[whole]
+    if words[-1:] == ["supported"]:
+        return NameKind.ORDINARY  # what a server offers
     for before, word, after in zip(["", *words], words, [*words[1:], ""], strict=False):
         if after in _AFTER:
             continue

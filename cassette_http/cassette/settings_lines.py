@@ -22,15 +22,15 @@ LONGEST_SETTINGS = 1 << 16
 """Longer texts are looked at up to here: nobody writes so many settings."""
 
 _SIGN = rb"[ \t]*+(?:=>|:=|[:=])[ \t]*+"
-_QUOTED = rb"(?P<quote>\\*+[\"'`])(?P<quoted>(?:(?!(?P=quote))[^\r\n]){1,500}+)(?P=quote)"
+_QUOTED = rb"(?P<quote>\\*+[\"'`])(?P<quoted>(?:(?!(?P=quote))(?:\\++.|[^\\\r\n])){1,500}+)(?P=quote)"
 _LINE = re.compile(
     rb"(?:^|(?<=<!--))[ \t]*+(?:(?:[-*#>$;]|//|data:|export|set|ENV|ARG)[ \t]++)?"
     rb"(?P<name>[\w.-]{1,80}+(?:[ ][\w.-]{1,40}+){0,2})%b(?:%b[ \t,;]*+$|(?P<plain>[^\r\n]++))" % (_SIGN, _QUOTED),
     re.MULTILINE,
 )
 _LINE_OF_STRING = re.compile(
-    rb"(?:\\++[nr]|[\"'`])[ \t]*+(?P<name>[\w.-]{1,80}+(?:[ ][\w.-]{1,40}+){0,2})%b"
-    rb"(?P<plain>(?:[^\"'`\\\r\n]|\\++[\"'/u])++)(?=[\"'`\\])" % _SIGN
+    rb"(?:\\++[nr]|(?P<open>[\"'`]))[ \t]*+(?P<name>[\w.-]{1,80}+(?:[ ][\w.-]{1,40}+){0,2})%b"
+    rb"(?P<plain>(?:(?(open)(?!(?P=open))|(?!\"))(?:[^\\\r\n]|\\++[\"'/u]))++)(?=[\"'`\\])" % _SIGN
 )
 _OPTION = rb"--(?P<option>[A-Za-z][\w-]{1,60}+)(?:[ =]|[\"'][ ]*+,[ ]*+(?=[\"']))"
 _OPTION_NAME = re.compile(rb"--([A-Za-z][\w-]{1,60}+)[ =\"']")
@@ -42,7 +42,7 @@ _CONNECTION = re.compile(
     rb"\b(?:server|host|data source|user id|uid|user|username|database|driver|endpoint)=[^;\"'\r\n]{1,500};",
     re.IGNORECASE,
 )
-_CONNECTION_PART = re.compile(rb";(?P<name>[\w .-]{2,60}+)=(?P<plain>[^;\"'\r\n]{1,500}+)")
+_CONNECTION_PART = re.compile(rb";(?P<name>[\w .-]{2,60}+)=(?P<plain>(?:[^;\"\r\n]|\"(?=[\w])){1,500}+)")
 
 _COMMENT = re.compile(rb"[ \t]+(?:#|//|-->)|-->")
 _PATH = rb"(?:(?:\?\.|\.|::|->)[$A-Za-z_][\w$]*+)"
@@ -120,12 +120,12 @@ def _is_meant(
         return True
     if kind not in STRONG or _DATE.match(value):
         return False
-    if MIXED.fullmatch(value) or (is_quoted and not is_prose(value)):
+    if MIXED.fullmatch(value) or (is_quoted and not is_prose(value, kind)):
         return True
     if name.isupper() and found.string[found.end(1) : found.end(1) + 1] == b"=":
         return True  # SECRET_KEY=...
     if value.isdigit():
         return len(value) >= 4 and not name.lower().endswith((b"id", b"session"))
-    if _AMBIGUOUS.search(name) or _NO_VALUE.fullmatch(value) or _CODE.match(value) or is_prose(value):
+    if _AMBIGUOUS.search(name) or _NO_VALUE.fullmatch(value) or _CODE.match(value) or is_prose(value, kind):
         return False
     return hiding.kind("settings", value) is NameKind.ORDINARY

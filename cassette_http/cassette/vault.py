@@ -10,12 +10,14 @@ import json
 import re
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from binascii import Error as NotBase64
+from binascii import b2a_qp
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from html import escape
 from itertools import count
 from threading import RLock
-from urllib.parse import quote_from_bytes, quote_plus
+from urllib.parse import quote, quote_from_bytes, quote_plus
 
 from cassette_http.cassette.secret_names import looks_random
 from cassette_http.cassette.secret_shapes import runs
@@ -44,7 +46,8 @@ class Vault:
         self._lock = RLock()
         self._needles: dict[bytes, _Needle] = {}
         self._by_beginning: dict[bytes, list[bytes]] = {}
-        self._short: list[bytes] = []  # those of the needles that need no run
+        self._long: list[tuple[bytes, bytes]] = []  # needles that need a run, behind that
+        self._short: dict[bytes, list[bytes]] = {}  # others, by an octet that few texts have
         self._by_name: dict[str, bytes] = {}
         self._redact_claims = redact_claims
 
@@ -111,8 +114,11 @@ class Vault:
             for needle in _all_needles(secret):
                 # The first use of an octet string wins; so does the plain form, which comes first.
                 if self._needles.setdefault(needle.octets, needle) is needle:
-                    if not needle.run:
-                        self._short.append(needle.octets)
+                    if needle.run:
+                        self._long.append((needle.run, needle.octets))
+                    else:
+                        mark = next((mark for mark in _MARKS if mark in needle.octets), b"")
+                        self._short.setdefault(mark, []).append(needle.octets)
                     self._by_beginning.setdefault(needle.octets[:_GRAM], []).append(needle.octets)
 
     @property
@@ -175,21 +181,25 @@ class Vault:
         # A look for each needle is quick while they are few. A session whose cookie changes with every
         # response has thousands: then each position is looked up among the beginnings of all needles.
         if len(self._needles) <= _MANY_NEEDLES:
-            # Few texts have runs, so most forms of most secrets need no look.
-            inside = b" ".join([octets[start:stop] for start, stop in (runs(octets) if spans is None else spans)])
-            if not inside:
-                return [needle for needle in self._short if needle in octets]
-            return [
-                needle.octets
-                for needle in list(self._needles.values())
-                if (not needle.run or needle.run in inside) and needle.octets in octets
+            # Few texts have runs, percent signs or backslashes, so most forms of most secrets need no look.
+            found = [
+                needle
+                for mark, needles in list(self._short.items())
+                if mark in octets
+                for needle in list(needles)
+                if needle in octets
             ]
+            spans = (runs(octets) if spans is None else spans) if self._long else []
+            if spans:
+                inside = b" ".join([octets[start:stop] for start, stop in spans])
+                found += [needle for run, needle in list(self._long) if run in inside and needle in octets]
+            return found
         beginnings = self._by_beginning.keys()
-        found: set[bytes] = set()
+        begun: set[bytes] = set()
         for start in range(0, len(octets), _BLOCK):
             stop = min(start + _BLOCK, len(octets) - _GRAM + 1)
-            found |= beginnings & {octets[at : at + _GRAM] for at in range(start, stop)}
-        return [needle for beginning in found for needle in self._by_beginning[beginning] if needle in octets]
+            begun |= beginnings & {octets[at : at + _GRAM] for at in range(start, stop)}
+        return [needle for beginning in begun for needle in self._by_beginning[beginning] if needle in octets]
 
     @property
     def has_declared(self) -> bool:
@@ -207,6 +217,7 @@ _SHORTEST_SEARCHED = 8  # shorter ones would be found where they are not meant
 _SHORTEST_DECLARED = 4
 _GRAM = _SHORTEST_DECLARED
 _MANY_NEEDLES = 1000
+_MARKS = (b"%", b"\\", b"&", b"=")
 _BLOCK = 1 << 16
 _SHORTEST_BEGINNING = 16
 _LONGEST_MESSAGE = 1 << 16
@@ -251,17 +262,27 @@ def _all_needles(secret: bytes) -> tuple[_Needle, ...]:
 
 
 def _needles(secret: bytes) -> Iterator[_Needle]:
+    """The plain form comes first; of the others, only those that differ from it."""
     yield _Needle(secret, secret, run=_run_of(secret))
-    for form in {quote_plus(secret), quote_from_bytes(secret, safe=""), quote_from_bytes(secret)}:
-        for spelled in {form, _ESCAPE.sub(lambda found: found[0].lower(), form)} - {secret.decode("latin-1")}:
-            yield _Needle(spelled.encode(), secret, is_quoted=True, run=_run_of(spelled.encode()))
     text = secret.decode("utf-8", "replace")
-    for escaped in {json.dumps(text)[1:-1], json.dumps(text).replace("/", "\\/")[1:-1], _in_xml(text)} - {text}:
-        yield _Needle(escaped.encode(), secret, run=_run_of(escaped.encode()))
+    percent = {quote_plus(secret), quote_from_bytes(secret, safe=""), quote_from_bytes(secret)}
+    percent |= {quote(each, safe="") for each in percent} | {"".join(f"%{octet:02X}" for octet in secret)}
+    for form in percent:
+        for spelled in {form, _ESCAPE.sub(lambda found: found[0].lower(), form)} - {text}:
+            yield _Needle(spelled.encode(), secret, is_quoted=True, run=_run_of(spelled.encode()))
+    in_mails = b2a_qp(secret).replace(b"=\n", b"")
+    for octets in (_escaped(text) | _in_other_sets(secret) | {in_mails}) - {secret}:
+        yield _Needle(octets, secret, run=_run_of(octets))
     if len(secret) < _SHORTEST_SEARCHED:
         return
-    for core, alignment in _in_base64(secret).items():
-        yield _Needle(core, secret, alignment=alignment, run=max(core.split(b"/"), key=len))
+    for digits in (secret.hex(), secret.hex().upper()):
+        yield _Needle(digits.encode(), secret, run=_run_of(digits.encode()))
+    cores = {**_in_base64(json.dumps(text)[1:-1].encode()), **_in_base64(secret)}
+    for core, alignment in cores.items():
+        yield _Needle(core, secret, alignment=alignment, run=_run_of(core))
+        # Once more, in the alphabet of most.
+        for twice, again in _in_base64(core).items() if b"/" not in core else ():
+            yield _Needle(twice, secret, alignment=again, run=_run_of(twice))
     # What begins with words or a general prefix says nothing; a JWT begins with its head.
     if _QUOTED_IN_PART.fullmatch(secret) and len(secret) >= _SHORTEST_BEGINNING + 8 and not _JWT.fullmatch(secret):
         beginning = secret[:_SHORTEST_BEGINNING]
@@ -269,8 +290,37 @@ def _needles(secret: bytes) -> Iterator[_Needle]:
             yield _Needle(beginning, secret, is_beginning=True)
 
 
-def _in_xml(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _escaped(text: str) -> set[bytes]:
+    """A text with escapes: those of JSON, in strings in strings too, of XML and HTML, of programs, of mails."""
+    once = {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+    once |= {each.replace("/", "\\/") for each in once}
+    twice = {json.dumps(each)[1:-1] for each in once}
+    markup = {
+        escape(text, quote=False),
+        escape(text),
+        escape(text).replace("&#x27;", "&#39;"),
+        _numbered(text, "&#{};"),
+    }
+    units = text.encode("utf-16-be", "surrogatepass").hex()
+    every = {"".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))}
+    every |= {_numbered(text, "&#x{:x};"), "".join(f"\\x{octet:02x}" for octet in text.encode())}
+    every |= {each.upper().replace("\\U", "\\u").replace("\\X", "\\x").replace("&#X", "&#x") for each in every}
+    forms = once | twice | {json.dumps(each)[1:-1] for each in twice} | markup | every
+    return {form.encode("utf-8", "surrogatepass") for form in forms - {text}}
+
+
+def _numbered(text: str, form: str) -> str:
+    return "".join(form.format(ord(character)) for character in text)
+
+
+def _in_other_sets(secret: bytes) -> set[bytes]:
+    """What is not ASCII, in UTF-8 if it was in the set of old, and the other way round."""
+    if secret.isascii():
+        return set()
+    try:
+        return {secret.decode().encode(name, "ignore") for name in ("latin-1", "cp1252")} if len(secret) >= 8 else set()
+    except UnicodeDecodeError:
+        return {secret.decode("cp1252", "replace").encode()}
 
 
 _QUOTED_IN_PART = re.compile(rb"[A-Za-z0-9_-]+")

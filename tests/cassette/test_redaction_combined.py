@@ -6,10 +6,16 @@ case to case, and what was found once comes back in a later message in some othe
 
 from __future__ import annotations
 
+import base64
+import codecs
 import csv
+import gzip
 import html
 import io
 import json
+import quopri
+import string
+import zlib
 from collections.abc import Callable
 from functools import cache
 from itertools import cycle
@@ -17,8 +23,10 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
+from cassette_http.cassette.decoding import encoded
 from cassette_http.cassette.model import Interaction, Origin, Piece, Request, Track
 from cassette_http.cassette.redaction import Redactor
+from cassette_http.wire.content import chunk, last_chunk
 
 ORIGIN = Origin("https", "api.test", 443)
 GET = Request(ORIGIN, b"GET /a HTTP/1.1\r\nHost: api.test\r\n\r\n")
@@ -35,6 +43,7 @@ SECRETS = {
     "quotes": "aB3\"cD4'eF5",
     "not ASCII": "pässwörd7",
 }
+SHORTEST_SEARCHED = 8
 NAMES = (
     "password",
     "api_key",
@@ -189,7 +198,169 @@ def leaks_of(check: Callable[[str, str, str], bool]) -> list[str]:
 def test_no_secret_is_left_in_any_form(make: Callable[..., Interaction], fields: tuple[str, ...]) -> None:
     def leaks(form: str, name: str, kind: str) -> bool:
         body = FORMS[form](name, SECRETS[kind]).encode()
-        redacted = all_of(Redactor().redact(make(body, *fields)))
+        redactor = Redactor()
+        redacted = all_of(redactor.redact(make(body, *fields)))
+        # A part that is left would be as bad, and then the whole would not be known again.
+        if len(SECRETS[kind]) >= SHORTEST_SEARCHED:
+            redacted += content(redactor.redact(got(js({"echo": SECRETS[kind]}).encode())))
         return any(spelling.encode() in redacted for spelling in written(SECRETS[kind]))
 
     assert leaks_of(leaks) == []
+
+
+# -- codings and character sets ------------------------------------------------------------------------------
+
+FEW = ("line", "JSON", "JSON in JSON", "JSON, record", "form", "XML", "HTML input", "CSV", "log", "URL in a query")
+CODINGS = {
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "br": lambda body: encoded(body, ["br"]),
+    "zstd": lambda body: encoded(body, ["zstd"]),
+    "gzip, deflate": lambda body: zlib.compress(gzip.compress(body)),
+}
+
+
+def chunked(body: bytes, size: int) -> bytes:
+    return b"".join(chunk(body[at : at + size]) for at in range(0, len(body), size)) + last_chunk()
+
+
+def framed(body: bytes, coding: str, size: int) -> Interaction:
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    return Interaction(ORIGIN, GET, Track((Piece(head + chunked(CODINGS[coding](body), size)),)))
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize("form", FEW)
+def test_no_secret_is_left_under_a_coding(form: str, coding: str) -> None:
+    if coding in ("br", "zstd"):
+        pytest.importorskip({"br": "brotli", "zstd": "backports.zstd"}[coding], reason="the coding needs its library")
+    for (kind, secret), name, size in zip(SECRETS.items(), cycle(NAMES), cycle((1, 7, 4096)), strict=False):
+        body = FORMS[form](name, secret).encode()
+        sent_in_codings = sent(CODINGS[coding](body), f"Content-Encoding: {coding}")
+        for interaction in (framed(body, coding, size), sent_in_codings):
+            redacted = content(Redactor().redact(interaction))
+            plain = Interaction(ORIGIN, GET, Track((Piece(b"HTTP/1.1 200 OK\r\n\r\n" + redacted),)))
+            assert not any(each.encode() in all_of(plain) for each in written(secret)), kind
+
+
+def all_charsets() -> list[str]:
+    """Every character set of texts that Python knows, and that can write what the tests write."""
+    import encodings.aliases
+
+    names = set()
+    for name in sorted(set(encodings.aliases.aliases.values())):
+        try:
+            if not codecs.lookup(name)._is_text_encoding:
+                continue
+            if string.printable.encode(name).decode(name) == string.printable:
+                names.add(name)
+        except (LookupError, UnicodeError):
+            continue
+    return sorted(names - {"idna", "punycode", "mbcs", "oem", "unicode_escape", "raw_unicode_escape", "undefined"})
+
+
+@pytest.mark.parametrize("charset", all_charsets())
+def test_no_secret_is_left_in_a_declared_charset(charset: str) -> None:
+    for form in ("line", "JSON in JSON", "form", "XML"):
+        for (kind, secret), name in zip(SECRETS.items(), cycle(NAMES), strict=False):
+            text = FORMS[form](name, secret) + "ü ж 日"
+            octets = text.encode(charset, "ignore")
+            if octets.decode(charset, "ignore").encode(charset, "ignore") != octets:
+                continue  # it has more than one way to write this
+            redactor = Redactor()
+            first = redactor.redact(got(octets, f"Content-Type: text/plain; charset={charset}"))
+            assert first.response is not None
+            shown = first.response.content.decode(charset)
+            kept = secret.encode(charset, "ignore").decode(charset)
+            assert not any(each in shown for each in written(kept)), (form, kind, shown)
+            head = first.response.head_octets.decode()
+            assert f"Content-Length: {len(first.response.content)}\r\n" in head
+            if len(kept) >= 8 and kept == secret:
+                echo = redactor.redact(got(js({"echo": secret}).encode()))
+                assert not any(each.encode() in content(echo) for each in written(secret)), (form, kind)
+
+
+@pytest.mark.parametrize(
+    "charset",
+    ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "latin-1", "cp1252", "shift_jis"],
+)
+def test_no_secret_is_left_in_a_charset_that_is_not_declared(charset: str) -> None:
+    for form in FEW:
+        for (kind, secret), name in zip(SECRETS.items(), cycle(NAMES), strict=False):
+            if kind == "not ASCII" and charset == "shift_jis":
+                continue
+            octets = FORMS[form](name, secret).encode(charset) + "日本語".encode(charset, "ignore")
+            redacted = content(Redactor().redact(got(octets)))
+            assert not any(each.encode(charset, "ignore") in redacted for each in written(secret)), (form, kind)
+            assert not any(each.encode(charset, "ignore")[2:] in redacted for each in written(secret)), (form, kind)
+
+
+# -- echoes --------------------------------------------------------------------------------------------------
+
+
+def base64_of(text: str, encode: Callable[[bytes], bytes] = base64.b64encode, before: str = "") -> str:
+    return encode((before + text).encode()).decode()
+
+
+def every(text: str, form: str) -> str:
+    return "".join(form.format(octet) for octet in text.encode())
+
+
+ECHOES: dict[str, Callable[[str], str]] = {
+    "plain": lambda s: f"you sent {s}, thank you",
+    "percent": lambda s: f"/x?q={quote(s, safe='')}",
+    "percent, small": lambda s: f"/x?q={quote(s, safe='').lower()}" if s.islower() else quote(s, safe=""),
+    "percent, plus": quote_plus,
+    "percent, twice": lambda s: quote(quote(s, safe=""), safe=""),
+    "percent, every octet": lambda s: every(s, "%{:02X}"),
+    "percent, every octet, small": lambda s: every(s, "%{:02x}"),
+    "JSON": lambda s: json.dumps({"x": s}),
+    "JSON, UTF-8": lambda s: js({"x": s}),
+    "JSON, slashes": lambda s: json.dumps({"x": s}).replace("/", "\\/"),
+    "JSON in JSON": lambda s: json.dumps({"x": json.dumps({"y": s})}),
+    "JSON in JSON in JSON": lambda s: json.dumps({"x": json.dumps({"y": json.dumps({"z": s})})}),
+    "JSON, every character": lambda s: "".join(f"\\u{ord(character):04x}" for character in s),
+    "JSON, every character, large": lambda s: "".join(f"\\u{ord(character):04X}" for character in s),
+    "XML": lambda s: f"<a>{html.escape(s, quote=False)}</a>",
+    "HTML": lambda s: f'<a b="{html.escape(s)}">',
+    "HTML, every character": lambda s: "".join(f"&#{ord(character)};" for character in s),
+    "HTML, every character, hex": lambda s: "".join(f"&#x{ord(character):x};" for character in s),
+    "hex": lambda s: s.encode().hex(),
+    "hex, large": lambda s: s.encode().hex().upper(),
+    "hex in a text": lambda s: "ab" + ("x=" + s).encode().hex() + "cd",
+    "escapes of C": lambda s: every(s, "\\x{:02x}"),
+    **{
+        f"base64, {name}, {len(before)} in front": lambda s, encode=encode, before=before: base64_of(s, encode, before)
+        for name, encode in {"standard": base64.b64encode, "of URLs": base64.urlsafe_b64encode}.items()
+        for before in ("", "a", "ab")
+    },
+    "base64, no padding": lambda s: base64_of(s).rstrip("="),
+    "base64 of base64": lambda s: base64_of(base64_of(s)),
+    "base64 of JSON": lambda s: base64_of(json.dumps({"x": s})),
+    "base64, percent-encoded": lambda s: quote(base64_of(s + "!"), safe=""),
+    "data URL": lambda s: f"data:text/plain;base64,{base64_of(s)}",
+    "quoted-printable": lambda s: quopri.encodestring(s.encode()).decode(),
+    "Latin-1": lambda s: s.encode("latin-1").decode("latin-1"),
+}
+ECHOED = {kind: secret for kind, secret in SECRETS.items() if len(secret) >= SHORTEST_SEARCHED}
+
+
+def seen_in(text: str, echo: str, secret: str) -> bool:
+    """Tell whether an echo, or a part of it that nobody would miss, is still there."""
+    core = ECHOES[echo](secret)[3:-3] if "base64" in echo or echo == "data URL" else ECHOES[echo](secret)
+    return core in text or secret in text
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+def test_no_secret_comes_back_in_another_spelling(echo: str) -> None:
+    for kind, secret in ECHOED.items():
+        spelled, charset = ECHOES[echo](secret), "latin-1" if echo == "Latin-1" else "utf-8"
+        body = spelled.encode(charset)
+        redactor = Redactor()
+        redactor.redact(sent(js({"password": secret}).encode()))
+        messages = [got(body), sent(body), got(gzip.compress(body), "Content-Encoding: gzip")]
+        messages += [got(b"", f"X-Echo: {spelled}")] if "\n" not in spelled and spelled.isascii() else []
+        for message in messages:
+            redacted = redactor.redact(message)
+            texts = content(redacted) + redacted.track.octets
+            assert not seen_in(texts.decode(charset, "replace"), echo, secret), kind

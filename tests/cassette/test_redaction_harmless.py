@@ -1,0 +1,374 @@
+"""Answers as real services give them, with names and values that remind of secrets: not an octet of them changes."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import pytest
+
+from cassette_http.cassette.model import Interaction, Origin, Piece, Request, Track
+from cassette_http.cassette.redaction import Redactor
+from cassette_http.wire.content import chunk, last_chunk
+
+ORIGIN = Origin("https", "api.test", 443)
+SHA1 = "6dcb09b5b57875f334f61aebed695e2e4193db5e"
+SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+SHA512 = "z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg=="
+UUID = "123e4567-e89b-12d3-a456-426614174000"
+
+JSON = {
+    "GitHub, repository": {
+        "id": 1296269,
+        "node_id": "MDEwOlJlcG9zaXRvcnkxMjk2MjY5",
+        "name": "token-service",
+        "full_name": "octocat/token-service",
+        "private": False,
+        "owner": {"login": "octocat", "avatar_url": "https://avatars.test/u/1?v=4", "type": "User"},
+        "keys_url": "https://api.test/repos/octocat/token-service/keys{/key_id}",
+        "description": "Keeps session tokens, passwords: never in the clear",
+        "topics": ["password", "secrets", "token"],
+        "default_branch": "main",
+        "permissions": {"admin": False, "push": False, "pull": True},
+        "license": {"key": "mit", "name": "MIT License", "spdx_id": "MIT"},
+        "security_and_analysis": {"secret_scanning": {"status": "enabled"}},
+    },
+    "GitHub, commit": {
+        "sha": SHA1,
+        "commit": {
+            "message": "Fix password reset\n\nThe session: it ended too early.\nToken handling: see #12",
+            "tree": {"sha": SHA1, "url": f"https://api.test/repos/o/r/git/trees/{SHA1}"},
+            "verification": {"verified": False, "reason": "unsigned", "signature": None, "payload": None},
+        },
+        "author": {"login": "octocat", "site_admin": False},
+        "parents": [{"sha": SHA1, "html_url": f"https://github.test/o/r/commit/{SHA1}"}],
+    },
+    "GitHub, issue": {
+        "number": 1347,
+        "state": "open",
+        "title": "Password field: invalid input is accepted",
+        "body": "Steps:\n1. enter a token\n2. the password: must be refused\n\n| key | state |\n|---|---|\n| a | b |\n",
+        "labels": [{"id": 208045946, "name": "session", "color": "f29513", "default": True}],
+        "state_reason": None,
+        "active_lock_reason": "too heated",
+    },
+    "GitHub, error": {
+        "message": "Validation Failed",
+        "errors": [{"resource": "Token", "field": "password", "code": "missing_field"}],
+        "documentation_url": "https://docs.test/rest/authentication#token",
+    },
+    "Stripe, charge": {
+        "id": "ch_3MmlLrLkdIwHu7ix0snN0B15",
+        "object": "charge",
+        "balance_transaction": "txn_3MmlLrLkdIwHu7ix0uke3Ezy",
+        "payment_method": "pm_1MmlLrLkdIwHu7ixIJwEWSNR",
+        "receipt_url": "https://pay.stripe.test/receipts/payment/CAcaFwoVYWNjdF8xTTJKVGtMa2RJd0h1N2l4",
+        "metadata": {"order_key": "6735", "state": "new"},
+        "card": {"fingerprint": "mToisGZ01V71BCos", "last4": "4242", "network_token": None},
+        "created": 1679090539,
+    },
+    "Stripe, list": {"object": "list", "url": "/v1/keys", "has_more": False, "data": []},
+    "AWS, dynamo": {"Table": {"KeySchema": [{"AttributeName": "key", "KeyType": "HASH"}], "TableArn": "arn:aws:x:y"}},
+    "AWS, page": {"NextToken": "AAAAAAAAAAGyTK4bGd9aUg1l2gW0zLqX", "MaxResults": 50, "nextPageToken": None},
+    "Google, page": {
+        "kind": "list",
+        "nextPageToken": "CAUQAA29ZkxhbmdMb25nZXJUaGFuVGhhdA",
+        "syncToken": "CPDAlvWDx70CEP",
+    },
+    "OpenID, metadata": {
+        "issuer": "https://accounts.test",
+        "token_endpoint": "https://accounts.test/oauth/token",
+        "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "scopes_supported": ["openid", "session"],
+        "grant_types_supported": ["password", "refresh_token"],
+        "code_challenge_methods_supported": ["plain", "S256"],
+    },
+    "OAuth, error": {"error": "invalid_token", "error_description": "The access token expired", "state": "xyz"},
+    "OAuth, key set": {"keys": [{"kty": "RSA", "use": "sig", "kid": "2026-01-key", "alg": "RS256", "e": "AQAB"}]},
+    "OpenAPI": {
+        "paths": {
+            "/login": {
+                "post": {
+                    "summary": "Log in with a password",
+                    "parameters": [
+                        {"name": "api_key", "in": "header", "required": False, "schema": {"type": "string"}},
+                        {"name": "token", "in": "query", "description": "Your token: see the manual"},
+                    ],
+                    "security": [{"api_key": []}, {"petstore_auth": ["write:pets", "read:pets"]}],
+                }
+            }
+        },
+        "components": {
+            "schemas": {
+                "Login": {
+                    "required": ["username", "password"],
+                    "properties": {
+                        "username": {"type": "string"},
+                        "password": {"type": "string", "format": "password", "minLength": 8},
+                        "token": {"$ref": "#/components/schemas/Token"},
+                        "session_count": {"type": "integer"},
+                    },
+                }
+            },
+            "securitySchemes": {
+                "ApiKeyAuth": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                "oauth": {"type": "oauth2", "flows": {"password": {"tokenUrl": "https://a.test/token", "scopes": {}}}},
+            },
+        },
+    },
+    "JSON Schema": {"enum": ["token", "secret"], "required": ["password", "email"], "type": "object"},
+    "GraphQL, introspection": {
+        "data": {
+            "__type": {
+                "fields": [
+                    {"name": "password", "type": {"kind": "SCALAR", "name": "String"}},
+                    {"name": "token", "description": "the token of a session", "isDeprecated": False},
+                    {"name": "secret", "args": [], "defaultValue": None},
+                ]
+            }
+        }
+    },
+    "validation": {
+        "errors": {"password": ["is too short (minimum is 8 characters)", "can't be blank"], "token": ["has expired"]}
+    },
+    "language model": {
+        "id": "chatcmpl-7QyqpwdfhqwajicIEznoc6Q47XAyW",
+        "choices": [
+            {
+                "message": {"role": "assistant", "content": "A password: must be long. Token: a piece of a word."},
+                "logprobs": {"content": [{"token": "Hello", "logprob": -0.31, "bytes": [72, 101], "top_logprobs": []}]},
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": {
+            "prompt_tokens": 9,
+            "completion_tokens": 12,
+            "total_tokens": 21,
+            "token_details": {"cached_tokens": 0},
+        },
+        "system_fingerprint": "fp_44709d6fcb",
+        "max_tokens": 4096,
+        "stop_token": "<|end|>",
+    },
+    "npm": {
+        "name": "keyv",
+        "dist-tags": {"latest": "4.5.4"},
+        "keywords": ["key", "store", "token"],
+        "dist": {
+            "shasum": SHA1,
+            "integrity": f"sha512-{SHA512}",
+            "tarball": "https://registry.test/keyv/-/keyv-4.5.4.tgz",
+        },
+    },
+    "docker": {"digest": f"sha256:{SHA256}", "layers": [{"digest": f"sha256:{SHA256}", "size": 32654}]},
+    "Kubernetes": {
+        "spec": {
+            "containers": [
+                {
+                    "env": [{"name": "DB_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}}],
+                    "volumeMounts": [{"name": "token", "mountPath": "/var/run/secrets", "readOnly": True}],
+                }
+            ],
+            "serviceAccountName": "default",
+        },
+        "metadata": {"uid": UUID, "resourceVersion": "12345678", "continue": ""},
+    },
+    "search": {"hits": [{"_id": UUID, "_source": {"keyword": "secret garden", "author": "F. H. Burnett"}}], "took": 3},
+    "log of actions": {
+        "action": "token.created",
+        "actor": "bob",
+        "target": "password-policy",
+        "at": "2026-11-26T10:00:00Z",
+    },
+    "settings of a form": {"fields": [{"type": "password", "label": "Password", "placeholder": "Your password"}]},
+    "pairs of words": {
+        "synonyms": [["token", "session"]],
+        "columns": ["password", "created_at"],
+        "tags": ["secret", "agent"],
+    },
+    "translations": {"messages": {"invalid": "This token: not valid", "hint": "Password: at least 8 characters"}},
+}
+
+TEXTS = {
+    "login page": """<!DOCTYPE html>
+<html><head><title>Log in: token or password</title><meta name="description" content="Log in">
+<meta name="viewport" content="width=device-width, initial-scale=1"></head>
+<body><form action="/session" method="post">
+<label for="password">Password</label>
+<input type="text" name="username" id="username" value="bob"><input type="password" name="password" id="password">
+<input name="token" placeholder="Your token" value=""><button name="session" value="">Log in</button>
+<p>Password: at least 8 characters.</p>
+<p>Forgot your password? <a href="/password/reset?step=1&amp;from=login">Reset your password</a></p>
+<select name="state"><option value="open">Open</option></select>
+</form></body></html>
+""",
+    "page of docs": """<h2 id="token">Token</h2><dl><dt>password</dt><dd>the password of the account</dd></dl>
+<table><tr><th>Name</th><th>Type</th></tr><tr><td>api_key</td><td>string</td></tr></table>
+<pre>curl -H "Authorization: Bearer $TOKEN" https://api.test/keys?key=users</pre>
+<a name="secret">Secrets</a><span data-key="users">x</span>
+""",
+    "manual": """# Authentication
+
+Pass your token in the field Authorization: it is checked with each request.
+The password: must have 8 characters and a digit. Session: the time between login and logout.
+
+    password: string, required
+    token: optional
+    api_key: your key
+    secret: must not be empty
+
+| parameter | type |
+|---|---|
+| password | string |
+""",
+    "OpenAPI in YAML": """components:
+  schemas:
+    Login:
+      required: [username, password]
+      properties:
+        password:
+          type: string
+          format: password
+        token:
+          $ref: '#/components/schemas/Token'
+  securitySchemes:
+    api_key:
+      type: apiKey
+      name: X-Api-Key
+      in: header
+""",
+    "script": """function login(user, password) {
+  const token = getToken(user);
+  let secret = options.secret;
+  this.password = password;
+  if (token === null) { return fetch(url, {headers: {Authorization: token}}); }
+  session = e.session; var key = keys[0];
+  return { password: password, token: token, secret: props.secret, apiKey: this.apiKey };
+}
+!function(e,t){var n=e.token,r=t.password;a=n?token:r;session=e.session;password=f(r),token=n;e.secret=r}();
+""",
+    "types": """interface Login {
+  password: string;
+  token?: string;
+  secret: string | null;
+  apiKey: Promise<string>;
+}
+type Query { token: String! login(password: String!): Session }
+""",
+    "program": """def login(password: str, token: str | None = None) -> None:
+    password = getpass.getpass()
+    token = response.json()["token"]
+    secret = os.environ["SECRET"]
+    self.password = password
+    session = requests.Session()
+""",
+    "SQL": "CREATE TABLE users (id INTEGER, password TEXT NOT NULL, token VARCHAR(64), secret_key BLOB);\n",
+    "metrics": """# TYPE http_requests_total counter
+http_requests_total{method="post",key="users",code="200"} 1027 1395066363000
+token_bucket_size{session="none"} 12
+process_start_time_seconds 1.7e9
+""",
+    "access log": f"""10.0.0.1 - bob [26/Nov/2026:10:00:00 +0000] "GET /keys?key=users&page=2 HTTP/1.1" 200 {SHA1}
+10.0.0.1 - - [26/Nov/2026:10:00:01 +0000] "POST /password/reset HTTP/1.1" 302 0 "https://a.test/token" "curl/8.5"
+""",
+    "application log": f"""2026-11-26 10:00:00 INFO token refreshed user=bob request_id={UUID} took=12ms
+2026-11-26 10:00:01 WARN invalid password: too short key=users state=open
+2026-11-26 10:00:02 ERROR session expired: please log in again
+""",
+    "trace": """Traceback (most recent call last):
+  File "/app/token.py", line 7, in password
+KeyError: 'password'
+ValueError: token: invalid literal
+""",
+    "style": "input[type=password]:focus{color:#fff}.token{content:'x'}.key:hover{state:none}",
+    "simple index": f'<a href="/pkgs/token-1.0.tar.gz#sha256={SHA256}">token-1.0.tar.gz</a><br/>',
+    "S3 listing": f"""<?xml version="1.0" encoding="UTF-8"?>
+<ListBucketResult><Name>bucket</Name><IsTruncated>false</IsTruncated><NextContinuationToken>1ueGcxLPRx1Tr</NextContinuationToken>
+<Contents><Key>secrets/password.txt</Key><LastModified>2026-11-26T10:00:00.000Z</LastModified><ETag>&quot;{SHA1[:32]}&quot;</ETag>
+<Owner><ID>{SHA256}</ID></Owner></Contents></ListBucketResult>""",
+    "feed": """<rss><channel><title>Token news</title><item><title>Password: the end?</title>
+<guid isPermaLink="false">key-17</guid>
+<description>&lt;p&gt;The secret: &quot;patience&quot;.&lt;/p&gt;</description></item></channel></rss>""",
+    "table": "id,name,state,key,token_count\n1,anna,open,users,128\n2,bob,closed,groups,7\n",
+    "table of words": "Hello, your token, please\nDear password, dear secret\n",
+    "mail": "Dear Bob,\n\nPassword: changed on 2026-11-26.\nKeep your token: it opens the door.\n",
+    "events": 'event: token\ndata: {"delta": "key", "index": 0}\n\nevent: session\ndata: [DONE]\n\n',
+    "commands": "usage: tool --token TOKEN [--password PASSWORD] --key users --api-key <key> --secret $SECRET\n",
+    "robots": "User-agent: *\nDisallow: /token/\nSitemap: https://a.test/sitemap.xml\n",
+    "certificate": "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUJ8mSsLkvbrIjBhTc3Tj\n-----END CERTIFICATE-----\n",
+}
+
+FIELDS = [
+    'WWW-Authenticate: Bearer realm="api", error="invalid_token", error_description="The token: expired"',
+    'WWW-Authenticate: Digest realm="a", qop="auth", algorithm=SHA-256',
+    "Access-Control-Allow-Headers: Authorization, X-Api-Key, X-CSRF-Token",
+    "Vary: Cookie, Authorization, X-Api-Key",
+    f'ETag: W/"{SHA1}"',
+    'Link: <https://api.test/keys?page=2&per_page=100>; rel="next", <https://api.test/keys?page=9>; rel="last"',
+    "Set-Cookie: theme=dark; Path=/; Max-Age=31536000",
+    f"X-Request-Id: {UUID}",
+    "X-RateLimit-Remaining-Tokens: 149984",
+    "Content-Security-Policy: default-src 'self'; script-src 'nonce-r4nd0m' https://cdn.test; report-uri /token",
+    "Location: https://api.test/users/17/keys?state=open#token",
+    'Server-Timing: token;dur=12.5;desc="key look-up"',
+    'Content-Disposition: attachment; filename="password.txt"',
+]
+
+
+def got(body: bytes, *fields: str) -> Interaction:
+    head = "\r\n".join(["HTTP/1.1 200 OK", *fields, f"Content-Length: {len(body)}", "", ""]).encode()
+    request = Request(ORIGIN, b"GET /keys?page=2&key=users HTTP/1.1\r\nHost: api.test\r\nAccept: */*\r\n\r\n")
+    return Interaction(ORIGIN, request, Track((Piece(head + body),)))
+
+
+def sent(body: bytes, *fields: str) -> Interaction:
+    head = "\r\n".join(["PUT /a HTTP/1.1", "Host: api.test", *fields, f"Content-Length: {len(body)}", "", ""]).encode()
+    return Interaction(ORIGIN, Request(ORIGIN, head, body), Track((Piece(b"HTTP/1.1 204 No Content\r\n\r\n"),)))
+
+
+def spelled(value: object) -> list[bytes]:
+    """JSON as programs write it."""
+    whole = [
+        json.dumps(value),
+        json.dumps(value, ensure_ascii=False, indent=2),
+        json.dumps(value, separators=(",", ":")),
+    ]
+    return [
+        text.encode() for text in (*whole, json.dumps({"body": whole[0]}), f"callback({whole[2]})", f"{whole[0]}\n" * 2)
+    ]
+
+
+def changed(body: bytes) -> list[Interaction]:
+    """What is redacted of a body, as it is sent and received, and under codings."""
+    ways = [
+        got(body),
+        got(body, "Content-Type: text/plain; charset=utf-8"),
+        got(gzip.compress(body), "Content-Encoding: gzip"),
+        got(body.decode().encode("utf-16"), "Content-Type: text/plain"),
+        got(body, "Content-Type: text/html; charset=iso-8859-1"),
+        sent(body),
+    ]
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    pieces = b"".join(chunk(body[at : at + 100]) for at in range(0, len(body), 100))
+    ways.append(Interaction(ORIGIN, ways[0].request, Track((Piece(head + pieces + last_chunk()),))))
+    redactor = Redactor()
+    return [redacted for way in ways if (redacted := redactor.redact(way)) is not way]
+
+
+@pytest.mark.parametrize("name", JSON)
+def test_json_of_services_comes_back_unchanged(name: str) -> None:
+    assert [each for body in spelled(JSON[name]) for each in changed(body)] == []
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_texts_of_services_come_back_unchanged(name: str) -> None:
+    assert changed(TEXTS[name].encode()) == []
+    assert changed(json.dumps({"text": TEXTS[name]}).encode()) == []
+
+
+@pytest.mark.parametrize("line", FIELDS)
+def test_fields_of_services_come_back_unchanged(line: str) -> None:
+    assert changed(b"") == []
+    recorded = got(b"{}", line)
+    assert Redactor().redact(recorded) is recorded
