@@ -13,6 +13,7 @@ from cassette_http.intercept.current import current_board
 from cassette_http.intercept.patches import Patches
 from cassette_http.intercept.taps import Tap, note_option, put_into, put_tap, take_tap, tap_of, tap_of_descriptor
 from cassette_http.transport import live
+from cassette_http.transport.socket_face import octets_of
 
 __all__ = ["PATCHES"]
 
@@ -174,9 +175,9 @@ def _tapped_sendall(original: Any, self: socket.socket, data: Any, flags: int = 
     tap = tap_of(self) or adopt(self, data)
     if tap is None:
         return original(self, data, flags)
-    view = memoryview(data).cast("B")
-    while view:
-        view = view[tap.send(view) :]
+    rest = octets_of(data)
+    while rest:
+        rest = rest[tap.send(rest) :]
     return None
 
 

@@ -19,7 +19,9 @@ from contextlib import contextmanager, suppress
 
 __all__ = ["CAN_MOVE_WATCHERS", "WAKE", "StandIn", "put_under"]
 
+# What the hooks replace.
 _fileno = socket.socket.fileno
+_send = socket.socket.send
 
 # What makes a stand-in readable; it is nobody's octet.
 WAKE = b"\0"
@@ -66,7 +68,7 @@ class StandIn:
             if self._is_marked:
                 os.read(_fileno(sock), 1)
             else:
-                self._far_end.send(WAKE)
+                _send(self._far_end, WAKE)
             self._is_marked = not self._is_marked
 
     def leave(self, *, is_cut_short: bool = False) -> None:

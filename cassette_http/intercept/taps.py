@@ -199,7 +199,7 @@ class Tap:
         """
         self._stand_in = StandIn(self.sock, is_watched=was_watched)
         if self.is_watched or was_watched:
-            self.watch()
+            self._be_watched()
 
     def hand_over(self, sock: socket.socket, host: Host) -> Tap:
         """The tap for the connection that was put over this one (TLS), on the same descriptor."""
@@ -260,6 +260,10 @@ class Tap:
 
         Most blocking clients never ask, and are spared the system calls.
         """
+        if not self.is_watched or not self.host.channel.has_spoken:
+            self._be_watched()
+
+    def _be_watched(self) -> None:
         self.is_watched = True
         self.show()
         if not self._awaits_first_word and self.stands_in and not self.host.channel.has_spoken:
@@ -278,7 +282,7 @@ class Tap:
 
     def _is_due_now(self) -> bool:
         is_due = self.is_due
-        if not is_due:
+        if not is_due and self.board.keeps_pace:
             self._show_later()
         return is_due
 
@@ -324,11 +328,10 @@ class Tap:
 
     def send(self, data: Any) -> int:
         """Send what a `send` of the socket would; returns how much it took."""
-        sock = self.sock
         octets = octets_of(data)
         if self._shut and socket.SHUT_WR in self._shut:
             raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
-        if self.above is None and octets[:1] == HANDSHAKE_RECORD and octets in expected_hellos:
+        if expected_hellos and self.above is None and octets[:1] == HANDSHAKE_RECORD and octets in expected_hellos:
             self.above = expected_hellos.pop(octets)(self)
         if self.above is not None:
             return self.above.send_records(octets)
@@ -337,7 +340,7 @@ class Tap:
             named = authority_of_request(octets)
             self.settle_name(named and named[0])
         line = self.host.line
-        if line is not None and sock.gettimeout() == 0 and not self.host.channel.can_play:
+        if line is not None and self.sock.gettimeout() == 0 and not self.host.channel.can_play:
             return self.host.send_some(line.send, octets)
         try:
             self.host.send(octets)
@@ -353,9 +356,8 @@ class Tap:
             return self._take_peeked(at_most)
         if self._shut and self._is_shut:
             return b""
-        sock = self.sock
         # One read per readiness: who drains a descriptor would else see two pieces as one.
-        if sock.gettimeout() == 0 and self.stands_in and (self._rests or not self.is_due):
+        if self.sock.gettimeout() == 0 and self.stands_in and (self._rests or not self.is_due):
             self._rests = False
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         if self.above is not None:

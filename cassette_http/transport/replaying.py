@@ -75,12 +75,12 @@ class Player:
 
         `sent` counts the octets after the request's head, `is_complete` says that the request was sent completely.
         """
+        if is_complete and not self.is_upgrade:
+            return self._next < len(self._pieces) or self.has_ending
         if self.is_drained:
             return self.has_ending
         needed = self._pieces[self._next].sent
-        if needed is None or not self.is_upgrade:
-            return is_complete or (needed is not None and sent >= needed)
-        return sent >= needed
+        return is_complete if needed is None else sent >= needed
 
     def is_due(self, sent: int, is_complete: bool) -> bool:
         """A read would not have to wait."""
@@ -94,7 +94,7 @@ class Player:
             return Signal.WAIT
         if self._next == len(self._pieces):
             return self._ending()
-        if (self.is_upgrade or not is_complete) and not self.is_released(sent, is_complete):
+        if not self.is_released(sent, is_complete):
             return Signal.WAIT
         octets = self._pieces[self._next].octets
         taken = octets[self._offset : self._offset + at_most] if self._offset or at_most < len(octets) else octets
