@@ -29,7 +29,7 @@ from cassette_http.cassette.redaction import Redactor, next_number
 from cassette_http.cassette.redaction_rules import ExtraRule
 from cassette_http.cassette.store import Store
 from cassette_http.cassette.volatile import moment_of
-from cassette_http.cassette.yaml_format import Documents, looks_foreign, scan, whole_file
+from cassette_http.cassette.yaml_format import BEGINNING, Documents, looks_foreign, scan, whole_file
 from cassette_http.errors import CassetteFormatError, CassetteNotFound, InvalidOption, UnmatchedRequest
 from cassette_http.frozen_time import FrozenTime, require_time_machine
 from cassette_http.intercept import intercepting
@@ -66,6 +66,8 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
       block has ended well, while no other process can end one with the same file.
     - `freeze_time` sets the clock to the moment of recording while a cassette is only played; it needs `time-machine`.
     - `also` names further cassettes that answer when this one does not; they are only read.
+    - `decode(octets, path)` makes of a file that is no cassette of ours one of a recorder that is known
+      (docs/migrating.md), for those that a suite has written by a way of its own.
     - `test` is kept in the cassette's head.
     - `allow_missing` makes record mode "none" take a missing file for an empty cassette.
     - `blob_threshold`: bodies of more octets get files of their own, in `blobs` beside the cassette; None: only those
@@ -98,6 +100,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
         keep_unrecorded: bool | Callable[[], bool] = False,
         freeze_time: bool = False,
         also: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
+        decode: Callable[[bytes, str], bytes] | None = None,
         test: str | None = None,
         allow_missing: bool = False,
         everywhere: bool = False,
@@ -128,6 +131,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
             renewal=_Renewal(only_on_success, keep_volatile, keep_unrecorded),
             freezes_time=freeze_time,
             also=tuple(map(Path, _several(also))),
+            decode=decode,
             test=test,
             allow_missing=allow_missing,
             everywhere=everywhere,
@@ -217,6 +221,7 @@ class _Options:
     renewal: _Renewal
     freezes_time: bool
     also: tuple[Path, ...]
+    decode: Callable[[bytes, str], bytes] | None
     test: str | None
     allow_missing: bool
     everywhere: bool
@@ -246,16 +251,17 @@ class _Session:
             settle=self._settlement(options) if is_aside else None,
             blob_threshold=options.blob_threshold,
         )
-        documents, is_foreign = _load(store, mode, options.allow_missing)
+        documents, is_foreign = _load(store, mode, options)
         library = Library()
         library.add(documents, str(path), store.blobs.fetch)
+        read_only = replace(options, allow_missing=False)
         for other in map(Store, options.also):
-            library.add(_load(other, RecordMode.NONE, False)[0], str(other.path), other.blobs.fetch)
+            library.add(_load(other, RecordMode.NONE, read_only)[0], str(other.path), other.blobs.fetch)
         may = policy(mode, had_content=len(library) > 0)
         first = next_number(documents[0].data) if documents and may.can_record else 1
         redactor = Redactor(first, environment=os.environ, netrc=netrc_text, **options.redaction)
         if is_foreign:
-            store.adopt(partial(_convert, path=str(path), redactor=redactor, test=options.test))
+            store.adopt(partial(_convert, redactor=redactor, options=options))
         index = Index(
             library.request_lines,
             # A large interaction is asked for several times in a row, and remembered by nobody else.
@@ -297,9 +303,9 @@ class _Session:
         renewal, path = options.renewal, str(options.path)
 
         def in_our_format(old: bytes) -> bytes:
-            if not looks_foreign(old):
+            if not looks_foreign(_decoded(old, options.path, options)):
                 return old
-            return whole_file(_convert(old, path=path, redactor=self._redactor, test=options.test))
+            return whole_file(_convert(old, redactor=self._redactor, options=options))
 
         if options.mode is not RecordMode.REWRITE:
             return lambda old, new: settling.appended(in_our_format(old), new, path)
@@ -348,13 +354,13 @@ class _Session:
             raise UnmatchedRequest(swallowed)
 
 
-def _load(store: Store, mode: RecordMode, allow_missing: bool) -> tuple[Documents, bool]:
+def _load(store: Store, mode: RecordMode, options: _Options) -> tuple[Documents, bool]:
     """Read the cassette; the second value says whether it is one of another recorder."""
     nothing = Documents(b"", [], [])
     if mode is RecordMode.REWRITE:
         return nothing, False
     if store.exists():
-        data = store.read()
+        data = _decoded(store.read(), store.path, options)
         if looks_foreign(data):
             # Late, as it brings PyYAML: cassettes of ours are read without.
             from cassette_http.convert.documents import as_documents
@@ -362,20 +368,25 @@ def _load(store: Store, mode: RecordMode, allow_missing: bool) -> tuple[Document
 
             return as_documents(read_foreign(data, str(store.path)), str(store.path)), True
         return scan(data, str(store.path)), False
-    if mode is RecordMode.NONE and not allow_missing:
+    if mode is RecordMode.NONE and not options.allow_missing:
         raise CassetteNotFound(
             f'there is no cassette {str(store.path)!r} to replay; to record it, run once with record_mode="once"'
         )
     return nothing, False
 
 
-def _convert(data: bytes, *, path: str, redactor: Redactor, test: str | None) -> list[bytes]:
+def _decoded(data: bytes, path: Path, options: _Options) -> bytes:
+    """The octets of a file, or those of a cassette of a known recorder that `decode` makes of it."""
+    return data if options.decode is None or data.startswith(BEGINNING) else options.decode(data, str(path))
+
+
+def _convert(data: bytes, *, redactor: Redactor, options: _Options) -> list[bytes]:
     """The documents of a cassette of another recorder, without secrets, for the file that becomes one of ours."""
     from cassette_http.convert.documents import redacted_documents
     from cassette_http.convert.formats import read_foreign
 
-    foreign = read_foreign(data, path)
-    return redacted_documents(foreign, redactor, replace(new_header(test), recorded=foreign.recorded))
+    foreign = read_foreign(_decoded(data, options.path, options), str(options.path))
+    return redacted_documents(foreign, redactor, replace(new_header(options.test), recorded=foreign.recorded))
 
 
 def _time_of_recording(documents: Documents, path: str) -> FrozenTime | None:

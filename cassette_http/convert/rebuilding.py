@@ -13,7 +13,8 @@ a content coding that no longer fit. A client that parses octets would stumble o
 6. Field names and values keep their case and order, but nothing in them ends a line. What HTTP/2 had is HTTP/1.1.
 7. A request gets the Host and Content-Length that it must have had, and its body in the same way.
 
-A fragment or user name in a URL, which never travels, is dropped; characters beyond ASCII are percent-encoded.
+A fragment or user name in a URL, which never travels, is dropped; characters beyond ASCII are percent-encoded. A word
+in the place of a URL becomes one.
 """
 
 from __future__ import annotations
@@ -65,12 +66,19 @@ TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}")
 IN_TARGET = "!#$%&'()*+,/:;=?@[]~\"<>\\^`{|}"
 
 
-def _split_url(url: str) -> tuple[Origin, str]:
+# Where all requests are whose URL was replaced by some word, as a secret. They answer where no matcher looks at URLs.
+NOWHERE = Origin("https", "replaced.invalid", 443)
+
+
+def _split_url(url: str, changes: list[str]) -> tuple[Origin, str]:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as exc:
         raise LeftOut(f"{url[:60]!r} is no URL: {exc}") from None
+    if url and not (parts.scheme or parts.netloc or "/" in url):
+        changes.append(f"{url[:20]!r} taken for a URL at a host of its own, {NOWHERE.host}")
+        return NOWHERE, "/" + quote(url, safe=IN_TARGET, errors="surrogatepass")
     if parts.scheme not in DEFAULT_PORTS:
         raise LeftOut(f"a URL of the scheme {parts.scheme[:20]!r}, which is not HTTP")
     if not host:
@@ -89,7 +97,7 @@ def _split_url(url: str) -> tuple[Origin, str]:
 
 def rebuild_request(method: str, url: str, field_lines: Fields, body: bytes, changes: list[str]) -> Request:
     """Make the request that a client would have sent; what had to be changed is added to `changes`. Raises LeftOut."""
-    origin, target = _split_url(url)
+    origin, target = _split_url(url, changes)
     fields = list(_clean(field_lines, changes))
     if not field_values(fields, "host"):
         fields.insert(0, ("Host", origin.authority))

@@ -172,6 +172,7 @@ OPTIONS = (
         read=known_pace,
     ),
     Option("also", CODE, "other cassettes, beside the test, that answer too and are only read", "paths", check=paths),
+    Option("decode", CODE, "a function that reads cassettes which a suite has written in its own way", "function"),
     Option("redact", CODE, "more rules for secrets", "rules"),
     Option("keep", TEST, "rules for secrets to turn off, by name", "rules", words, is_list=True),
     Option("secrets", CODE, "values that are restored in replay, by name", "names and values"),

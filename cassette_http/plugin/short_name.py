@@ -37,7 +37,7 @@ def is_meant(item: pytest.Item) -> bool:
 def cassette(request: pytest.FixtureRequest) -> Cassette | None:
     """The cassette of this test, in use from set-up to tear-down. A request that it refused fails the test."""
     if vcr_names.serves(request.node):
-        theirs = request.getfixturevalue("vcr")
+        theirs = request.getfixturevalue("vcr_cassette")
         return None if theirs is None else theirs.cassette
     ours: Cassette = request.getfixturevalue("http_cassette")
     return ours

@@ -155,9 +155,9 @@ def remember_use(item: pytest.Item, use: Use | None) -> None:
 
 def load_parts(config: pytest.Config, options: Mapping[str, Any]) -> None:
     """Import and register the parts of the plugin that serve these options."""
-    for name in options:
+    for name in PARTS & options.keys():
         part = BY_NAME[name].part
-        if part and not config.pluginmanager.has_plugin(part):
+        if not config.pluginmanager.has_plugin(part):
             config.pluginmanager.register(import_module(part), part)
 
 

@@ -4,6 +4,7 @@
     before_record_response, decode_...              one function, both `on_record` and `on_replay`
     match_on, additional_matchers                   `match`
     allow_playback_repeats                          `repeat`
+    record_on_exception                             `only_on_success`
     record_mode                                     `mode`
 
 Functions get requests and responses as VCR.py's are (see `vcr_objects`).
@@ -39,8 +40,7 @@ UNSUPPORTED = {
     "persister": "cassettes are files",
 }
 NOT_DONE = {
-    "drop_unused_requests": "interactions stay until they are recorded anew",
-    "record_on_exception": "what was recorded is in the file, also if the test fails",
+    "drop_unused_requests": "--cassette-prune does it for a whole run",
     "before_save_interaction": "use before_record_request and before_record_response",
     "after_load_interaction": "use before_record_response",
 }
@@ -59,13 +59,13 @@ def translate(config: Mapping[str, Any], matchers: Mapping[str, Callable[..., An
     done = Translated()
     given = {**DEFAULTS, **config}
     known = {"record_mode", "match_on", "additional_matchers", "allow_playback_repeats", "filter_sensitive_data"}
+    known |= {"record_on_exception"}
     known |= REQUEST_KEYS | RESPONSE_KEYS
     for key, value in given.items():
         if key in UNSUPPORTED and value:
             raise InvalidOption(f"vcr_config: {key!r} cannot be kept: {UNSUPPORTED[key]}; take it out")
         if key in NOT_DONE:
-            # What VCR.py does by default is no loss.
-            if value is not (key == "record_on_exception"):
+            if value:  # what VCR.py does by default is no loss
                 done.remarks.append(f"vcr_config: {key!r} is not done here: {NOT_DONE[key]}")
         elif key not in known | WITHOUT_MEANING | OF_FIXTURES | UNSUPPORTED.keys():
             done.remarks.append(f"vcr_config: {key!r} is not known here, and does nothing")
@@ -76,6 +76,8 @@ def translate(config: Mapping[str, Any], matchers: Mapping[str, Callable[..., An
     options["match"] = [_matcher(name, matchers or {}) for name in names]
     if given.get("allow_playback_repeats"):
         options["repeat"] = "last"
+    if not given.get("record_on_exception", True):
+        options["only_on_success"] = True
     if given.get("filter_sensitive_data"):
         options["secrets"] = _secrets(given["filter_sensitive_data"], done)
     functions = _request_functions(given)

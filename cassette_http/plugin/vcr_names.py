@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cassette_http.cassette.modes import RecordMode
-from cassette_http.errors import CassetteError, InvalidOption
+from cassette_http.errors import CassetteError
 from cassette_http.plugin.fixture_order import put_first
 from cassette_http.plugin.fixtures import close_for_test, open_for_test
 from cassette_http.plugin.ledger import ledger_of
@@ -45,6 +45,7 @@ __all__ = [
     "vcr_cassette_dir",
     "vcr_cassette_name",
     "vcr_config",
+    "vcr_instance",
     "vcr_markers",
 ]
 
@@ -124,11 +125,28 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     if not hasattr(item, "fixturenames"):
         return
     config = item.config
-    wanted = ["vcr"] if item.get_closest_marker("vcr") is not None else []
+    _give_instance(item)
+    wanted = [_fixture_with_cassette(item)] if item.get_closest_marker("vcr") is not None else []
     if item.get_closest_marker("block_network") is not None or config.getoption("--block-network", False):
         wanted.insert(0, "block_network")
     if wanted:
         put_first(item, *wanted)
+
+
+def _fixture_with_cassette(item: pytest.Item) -> str:
+    """Name the fixture that opens the cassette: where a suite has `vcr` for each test, that is its own affair."""
+    definitions = item.session._fixturemanager.getfixturedefs("vcr", item)
+    return "vcr" if definitions and definitions[-1].scope == "function" else "vcr_cassette"
+
+
+def _give_instance(item: pytest.Item) -> None:
+    """Let the fixture `vcr` be what pytest-vcr gives where a fixture of a wider scope asks for it, to configure it."""
+    definitions = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009  # not declared
+    askers = [one for several in definitions.values() for one in several if "vcr" in one.argnames]
+    if any(one.scope != "function" for one in askers):
+        instance = item.session._fixturemanager.getfixturedefs("vcr_instance", item)
+        assert instance is not None, "it is below"
+        definitions["vcr"] = [*instance, *(one for one in definitions["vcr"] if one.func.__module__ != __name__)]
 
 
 def pytest_cassette_summary(summary: Summary) -> None:
@@ -226,7 +244,7 @@ def block_network(request: pytest.FixtureRequest, vcr_markers: list[pytest.Mark]
 
 
 @pytest.fixture
-def vcr(
+def vcr_cassette(
     request: pytest.FixtureRequest, vcr_markers: list[pytest.Mark], vcr_cassette_dir: str, disable_recording: bool
 ) -> Iterator[VcrCassette | None]:
     """The cassette of a test that is marked with `vcr`, in use; None if there is none."""
@@ -248,9 +266,17 @@ def vcr(
 
 
 @pytest.fixture
-def vcr_cassette(vcr: VcrCassette | None) -> VcrCassette | None:
-    """The cassette of the test, by the name that pytest-vcr gives it."""
-    return vcr
+def vcr(vcr_cassette: VcrCassette | None) -> VcrCassette | None:
+    """The cassette of the test, by the name that pytest-recording gives it."""
+    return vcr_cassette
+
+
+@pytest.fixture(scope="module")
+def vcr_instance(request: pytest.FixtureRequest) -> _Recorder:
+    """What pytest-vcr calls `vcr`: it can be configured, for all tests of a module."""
+    instance = _Recorder()
+    request.node.stash[_recorder] = instance
+    return instance
 
 
 # ---------------------------------------------------------------------- inside
@@ -281,27 +307,34 @@ def _mode(request: pytest.FixtureRequest, merged: dict[str, Any]) -> str:
 
 
 class _Recorder(SimpleNamespace):
-    """Stands for the object that `pytest_recording_configure` gets: its attributes are options."""
+    """Stands for the object `VCR`, which suites configure: its attributes are options."""
 
     def __init__(self) -> None:
         super().__init__()
         self._matchers: dict[str, Any] = {}
+        self._serializers: dict[str, Any] = {}
+        self._persister: Any = None
 
     def register_matcher(self, name: str, matcher: Any) -> None:
         self._matchers[name] = matcher
 
     def register_serializer(self, name: str, serializer: Any) -> None:
-        raise InvalidOption(f"register_serializer({name!r}): cassettes have one format here, and need no serializer")
+        self._serializers[name] = serializer
 
     def register_persister(self, persister: Any) -> None:
-        raise InvalidOption("register_persister: cassettes are files here")
+        self._persister = persister
+
+
+_recorder = pytest.StashKey[_Recorder]()
 
 
 def _use(request: pytest.FixtureRequest, markers: list[pytest.Mark], folder: str) -> Use:
     from cassette_http.plugin.vcr_config import translate  # late: pytest starts without it
+    from cassette_http.plugin.vcr_files import decoder
 
     item, config = request.node, request.config
-    recorder = _Recorder()
+    module = item.getparent(pytest.Module)
+    recorder = _Recorder() if module is None else module.stash.get(_recorder, _Recorder())
     config.hook.pytest_recording_configure(config=config, vcr=recorder)
     set_by_hook = {name: value for name, value in vars(recorder).items() if not name.startswith("_")}
     merged = {**set_by_hook, **_merged(request, markers)}
@@ -312,13 +345,28 @@ def _use(request: pytest.FixtureRequest, markers: list[pytest.Mark], folder: str
     options = settings(config).for_test(translated.options, {})
     options["mode"] = _mode(request, merged)
     others = [Path(folder, name) for marker in markers for name in marker.args]
+    path, suffix = _path(request, merged, folder), _suffix(merged)
+    serializer = recorder._serializers.get(merged.get("serializer", "yaml"))
+    if serializer is not None or recorder._persister is not None:
+        options["decode"] = decoder(serializer, recorder._persister)
+        if suffix not in OUR_SUFFIXES:
+            # What is recorded anew is a text of ours, whatever the old file is; that is still read.
+            others.insert(0, path)
+            path = path.with_name(path.name.removesuffix(suffix) + OUR_SUFFIXES[0])
     options["also"] = [other for other in dict.fromkeys(others) if other.is_file()]
-    return Use(config, item.nodeid, _path(request, merged, folder), options, item)
+    return Use(config, item.nodeid, path, options, item)
+
+
+OUR_SUFFIXES = (".yaml", ".yml", ".json")
+
+
+def _suffix(merged: dict[str, Any]) -> str:
+    return f".{merged.get('serializer', 'yaml')}"
 
 
 def _path(request: pytest.FixtureRequest, merged: dict[str, Any], folder: str) -> Path:
     """Where the cassette is: the first of the places of both plugins that has one; a new one gets the first."""
-    suffix = f".{merged.get('serializer', 'yaml')}"
+    suffix = _suffix(merged)
 
     def file_name(name: str) -> str:
         if transform := merged.get("path_transformer"):

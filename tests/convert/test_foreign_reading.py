@@ -192,6 +192,7 @@ def test_field_lines_are_read_in_all_their_forms(headers: str, fields: list[tupl
         pytest.param("http://a.test/%7e?a=%2f&b", "GET /%7e?a=%2f&b HTTP/1.1", "a.test", id="percent-encoded"),
         pytest.param("http://[::1]:81/", "GET / HTTP/1.1", "[::1]:81", id="IPv6"),
         pytest.param("https://bücher.test/", "GET / HTTP/1.1", "xn--bcher-kva.test", id="IDN"),
+        pytest.param("**REDACTED**", "GET /**REDACTED** HTTP/1.1", "replaced.invalid", id="a word in its place"),
     ],
 )  # fmt: skip
 def test_request_line_and_host_are_what_a_client_sends(url: str, line: str, host: str) -> None:

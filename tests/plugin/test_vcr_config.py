@@ -353,7 +353,7 @@ def test_what_cannot_be_kept_is_refused_with_the_reason(config: dict[str, Any], 
         pytest.param({"record_on_exception": True, "drop_unused_requests": False}, [], id="what is so anyway"),
         pytest.param(
             {"drop_unused_requests": True},
-            ["vcr_config: 'drop_unused_requests' is not done here: interactions stay until they are recorded anew"],
+            ["vcr_config: 'drop_unused_requests' is not done here: --cassette-prune does it for a whole run"],
             id="not done",
         ),
         pytest.param({"colour": "red"}, ["vcr_config: 'colour' is not known here, and does nothing"], id="unknown"),

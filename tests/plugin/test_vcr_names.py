@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
 from cassette_http.intercept import guard
-from cassette_http.plugin import vcr_config, vcr_objects
+from cassette_http.plugin import vcr_config, vcr_files, vcr_objects
 from tests.plugin.project import Project
 
 # What the plugin imports late is imported here, see `project`.
-__all__ = ["guard", "vcr_config", "vcr_objects"]
+__all__ = ["guard", "vcr_config", "vcr_files", "vcr_objects"]
 
 MARKED = "import pytest\n@pytest.mark.vcr\ndef test_it():\n    assert get('/a') == 'answer to /a'\n"
 
@@ -261,6 +262,111 @@ def test_matchers_can_be_registered_by_the_hook_of_pytest_recording(project: Pro
     project.write(MARKED.replace("'/a'", "'/very/other/a'"))
     project.server.stop()
     project.run().assert_outcomes(passed=1)
+
+
+# What a suite registers to write its cassettes in a way of its own.
+SERIALIZER = """
+import base64, yaml
+
+class Upside:
+    def serialize(self, tree):
+        return base64.b64encode(yaml.safe_dump(tree).encode()).decode()
+
+    def deserialize(self, text):
+        return yaml.safe_load(base64.b64decode(text))
+"""
+PERSISTER = """
+from pathlib import Path
+from types import SimpleNamespace
+
+class Persister:
+    @classmethod
+    def load_cassette(cls, path, serializer):
+        pairs = serializer.deserialize(Path(path).read_text())["interactions"]
+        return [SimpleNamespace(**one["request"]) for one in pairs], [one["response"] for one in pairs]
+
+def pytest_recording_configure(config, vcr):
+    vcr.register_persister(Persister())
+    vcr.register_serializer("b64", Upside())
+"""
+REGISTERED = """
+def pytest_recording_configure(config, vcr):
+    vcr.register_serializer("b64", Upside())
+"""
+INSTANCE = """
+import pytest
+
+@pytest.fixture(scope="module", autouse=True)
+def configured(vcr):
+    vcr.register_serializer("b64", Upside())
+    return vcr
+"""
+OVERRIDDEN = """
+import pytest
+
+@pytest.fixture(scope="module")
+def vcr(vcr):
+    vcr.register_serializer("b64", Upside())
+    return vcr
+
+@pytest.fixture(scope="module", autouse=True)
+def configured(vcr):
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    "conftest",
+    [
+        pytest.param(SERIALIZER + REGISTERED, id="serializer"),
+        pytest.param(SERIALIZER + PERSISTER, id="persister"),
+        pytest.param(SERIALIZER + INSTANCE, id="by the fixture of pytest-vcr"),
+        pytest.param(SERIALIZER + OVERRIDDEN, id="in an overridden fixture of pytest-vcr"),
+    ],
+)
+def test_cassettes_of_a_serializer_or_persister_are_read_and_recorded_anew_as_ours(
+    conftest: str, project: Project
+) -> None:
+    (project.path / "conftest.py").write_text(conftest)
+    folder = project.path / "cassettes" / "test_api"
+    folder.mkdir(parents=True)
+    tree = (
+        "interactions:\n- request: {body: null, headers: {}, method: GET, uri: '**REDACTED**'}\n"
+        "  response: {body: {string: answer to /a}, headers: {}, status: {code: 200, message: OK}}\n"
+    )
+    old = folder / "test_it.b64"
+    old.write_bytes(b64encode(tree.encode()))
+    before = old.read_bytes()
+    marked = MARKED.replace("mark.vcr", "mark.vcr(serializer='b64', match_on=['method'], allow_playback_repeats=True)")
+    project.write(marked)
+    project.run("--record-mode=none").assert_outcomes(passed=1)
+    project.write(marked + "    assert get('/b', b'posted') == 'answer to /b'\n")
+    project.run("--record-mode=new_episodes").assert_outcomes(passed=1)
+    assert old.read_bytes() == before
+    assert (folder / "test_it.yaml").read_bytes().startswith(b"cassette: 1\n")
+    project.server.stop()
+    project.run("--record-mode=none").assert_outcomes(passed=1)
+
+
+def test_failed_test_leaves_no_recording_without_record_on_exception(project: Project) -> None:
+    marked = MARKED.replace("mark.vcr", "mark.vcr(record_on_exception=False)")
+    project.write(marked + "    assert False\n")
+    project.run("--record-mode=once").assert_outcomes(failed=1)
+    assert project.cassettes() == []
+    project.write(marked)
+    project.run("--record-mode=once").assert_outcomes(passed=1)
+    assert project.cassettes() == ["test_api/test_it.yaml"]
+
+
+def test_serializer_that_fails_is_named_with_the_file(project: Project) -> None:
+    (project.path / "conftest.py").write_text(SERIALIZER + REGISTERED)
+    folder = project.path / "cassettes" / "test_api"
+    folder.mkdir(parents=True)
+    (folder / "test_it.b64").write_bytes(b64encode(b"{"))
+    project.write(MARKED.replace("mark.vcr", "mark.vcr(serializer='b64')"))
+    result = project.run()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*test_it.b64: the serializer of the suite cannot read it: ParserError(*"])
 
 
 def test_option_that_the_suite_has_itself_stays_its_own(project: Project) -> None:

@@ -1,0 +1,153 @@
+"""Runs public suites as they were released, with the plugin that they were written for and then with ours.
+
+    .venv/bin/python -m tests.compat.public [name ...]
+
+Each suite comes from the source distribution of its project. It is run in an environment with its own requirements,
+then again after the plugin was swapped, and the outcomes are compared test by test. Needs a package index, and no other
+network: what is not replayed fails. Not part of the test run, as it installs hundreds of packages.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / ".venv" / "public"
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A source distribution with tests and cassettes, and what it takes to run them with the `plugin` they are for."""
+
+    project: str
+    version: str
+    plugin: str
+    requirements: tuple[str, ...]
+    arguments: tuple[str, ...] = ("tests",)
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+SUITES = (
+    Suite(
+        "Mastodon.py",
+        "2.3.3",
+        "pytest-recording",
+        (".[test,blurhash,webpush,websocket_streaming,grapheme]", "setuptools"),
+        ("tests", "--record-mode=none", "--no-cov"),
+    ),
+    Suite(
+        "opentelemetry-instrumentation-anthropic",
+        "0.62.4",
+        "pytest-recording",
+        (".", "anthropic[bedrock]==0.86.0", "opentelemetry-sdk", "pytest-asyncio<0.24", "pytest<9", "vcrpy>=8"),
+        ("tests", "--record-mode=none"),
+        {"ANTHROPIC_API_KEY": "test"},
+    ),
+    Suite(
+        "opentelemetry-instrumentation-openai-v2",
+        "2.4b0",
+        "pytest-vcr",
+        (
+            *(".", "openai==2.26.0", "opentelemetry-util-genai==0.4b0", "opentelemetry-sdk", "httpx==0.27.2"),
+            *("vcrpy>=7", "pytest<9", "pytest-asyncio"),
+        ),
+        ("tests", "--vcr-record=none"),
+    ),
+    Suite(
+        "langchain-openai",
+        "1.7.4",
+        "pytest-recording",
+        (
+            *(".", "langchain>=1,<2", "langchain-tests>=1.1.9,<2", "pytest-asyncio>=1.3", "pytest-retry<1.8"),
+            *("pytest-mock", "pytest-cov", "syrupy", "vcrpy>=8.2", "pillow", "httpx", "numpy", "pytest-socket"),
+        ),
+        ("tests/integration_tests/chat_models", "-m", "vcr", "--record-mode=none"),
+        {"OPENAI_API_KEY": "test"},
+    ),
+    Suite(
+        "langchain-anthropic",
+        "1.7.10",
+        "pytest-recording",
+        (
+            *(".", "langchain>=1,<2", "langchain-tests>=1.1.9,<2", "pytest-asyncio>=1.3", "pytest-retry<1.8"),
+            *("pytest-mock", "syrupy", "vcrpy>=8.2", "defusedxml", "blockbuster", "pytest-socket"),
+        ),
+        ("tests/integration_tests", "-m", "vcr", "--record-mode=none"),
+        {"ANTHROPIC_API_KEY": "test"},
+    ),
+)
+
+
+def prepare(suite: Suite) -> Path:
+    """Make the environment of a suite, and unpack its tests; both stay for the next run."""
+    folder = FOLDER / f"{suite.project}-{suite.version}"
+    if not (folder / "ready").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run([sys.executable, "-m", "venv", folder / "env"], check=True)
+        pip(folder, "download", "--no-deps", "--no-binary", ":all:", "-d", ".", f"{suite.project}=={suite.version}")
+        (archive,) = folder.glob("*.tar.gz")
+        with tarfile.open(archive) as opened:
+            opened.extractall(folder, filter="data")
+        next(path for path in folder.iterdir() if (path / "PKG-INFO").is_file()).rename(folder / "tree")
+        pip(folder / "tree", "install", *suite.requirements, python=folder / "env/bin/python")
+        (folder / "ready").touch()
+    return folder
+
+
+def pip(folder: Path, *arguments: str, python: Path | None = None) -> None:
+    subprocess.run(
+        [python or folder / "env/bin/python", "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments],
+        cwd=folder,
+        check=True,
+    )
+
+
+def run(suite: Suite, folder: Path, *plugins: str) -> dict[str, str]:
+    """Run a fresh copy of the suite with one plugin for cassettes; give the outcome of each test."""
+    python, copy, report = folder / "env/bin/python", folder / "run", folder / "report.xml"
+    pip(folder, "uninstall", "--yes", "pytest-recording", "pytest-vcr", "cassette-http")
+    pip(folder, "install", *plugins)
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(folder / "tree", copy)
+    environment = {**os.environ, **suite.environment}
+    environment.pop("CI", None)
+    with open(folder / f"{plugins[0].rpartition('/')[2]}.log", "w") as log:
+        command = [python, "-m", "pytest", "-c", "pyproject.toml", "-p", "no:cacheprovider", "-q"]
+        command += [f"--junitxml={report}", *suite.arguments]
+        subprocess.run(command, cwd=copy, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False)
+    outcomes = {}
+    for case in ElementTree.parse(report).iter("testcase"):
+        words = [child.tag for child in case if child.tag in ("failure", "error", "skipped")]
+        outcomes[f"{case.get('classname')}::{case.get('name')}"] = "+".join(words) or "passed"
+    return outcomes
+
+
+def main(names: list[str]) -> int:
+    print("| suite | written for | tests | passed with it | passed with ours | different |")
+    print("|---|---|---|---|---|---|")
+    different = {}
+    for suite in SUITES:
+        if names and suite.project not in names:
+            continue
+        folder = prepare(suite)
+        theirs, ours = run(suite, folder, suite.plugin), run(suite, folder, str(ROOT))
+        found = {name: (theirs.get(name), ours.get(name)) for name in {*theirs, *ours}}
+        different[suite.project] = {name: pair for name, pair in sorted(found.items()) if pair[0] != pair[1]}
+        passed = [Counter(outcomes.values())["passed"] for outcomes in (theirs, ours)]
+        numbers = (len(theirs), *passed, len(different[suite.project]))
+        print(f"| {suite.project} {suite.version} | {suite.plugin} | {' | '.join(map(str, numbers))} |", flush=True)
+    print(json.dumps({name: pairs for name, pairs in different.items() if pairs}, indent=1))
+    return int(any(different.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
