@@ -29,7 +29,7 @@ from cassette_http.cassette.model import (
     Track,
 )
 from cassette_http.cassette.store import Store
-from cassette_http.cassette.yaml_format import MOST_DOCUMENTS, dump_interaction, dump_tls, load_document
+from cassette_http.cassette.yaml_format import MOST_DOCUMENTS, dump_header, dump_interaction, dump_tls, load_document
 from cassette_http.errors import CassetteFormatError, CassetteNotWritable, CassetteWarning
 
 ORIGIN = Origin("http", "api.test", 80)
@@ -225,6 +225,32 @@ def test_a_cassette_never_has_more_documents_than_can_be_loaded(path: Path) -> N
     other.close()
     assert path.read_bytes() == before
     assert len(Store(path).load()) == MOST_DOCUMENTS
+
+
+def test_a_conversion_never_makes_more_documents_than_can_be_loaded(path: Path) -> None:
+    path.write_bytes(b"interactions: []\n")
+    before = path.read_bytes()
+    store = Store(path)
+    store.adopt(lambda data: [dump_header(Header()), *[b"request: GET http://a/\n"] * (MOST_DOCUMENTS - 1)])
+    with pytest.raises(CassetteNotWritable, match="at most 100,000 documents"):
+        store.append(document(1))
+    store.close()
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_rewrite_never_has_more_documents_than_can_be_loaded(path: Path) -> None:
+    before = filled(path, 1).read_bytes()
+
+    def settle(old: bytes, new: bytes) -> bytes:
+        return new + b"request: GET http://a/\n---\n" * (MOST_DOCUMENTS - 1)
+
+    store = Store(path, rewrite=True, settle=settle)
+    store.append(document(1))
+    with pytest.raises(CassetteNotWritable, match=r"at most 100,000 documents.*; the old one stays as it is"):
+        store.commit()
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == [path.name]
 
 
 # --- kills ---
