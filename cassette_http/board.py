@@ -32,7 +32,7 @@ from cassette_http.cassette.shortcuts import written_request
 from cassette_http.cassette.store import Store
 from cassette_http.errors import UnmatchedRequest
 from cassette_http.transport import base
-from cassette_http.transport.channel import Channel, Tape
+from cassette_http.transport.channel import Channel, Tape, Undecided
 from cassette_http.transport.socket_face import CassetteTransport, clock
 
 __all__ = ["Board", "Cassette", "Exchange", "LiveConnection", "Miss", "Switch", "witnessing"]
@@ -389,25 +389,32 @@ class Board(Switch):
             admitted = self._hooks.asked(request)
             if admitted is None:
                 return None
-            interaction = self._answer(admitted)
-            if interaction is not None:
-                return interaction
-            if self.policy.can_record:
-                return admitted
-            raise self._refuse(self._redactor.redact_request(admitted))
+            return self._answer(admitted) or self._without_answer(admitted)
 
-    def expect(self, request: Request, fits: Callable[[Interaction], bool]) -> Interaction | None:
+    def expect(
+        self, request: Request, fits: Callable[[Interaction], bool], is_waiting: bool
+    ) -> Interaction | Request | Undecided | None:
         with self._lock, self._remembering_errors():
-            entry = self._index.find_by_head(self._compared(request))
-            if entry is None or not fits(entry.interaction):
-                return None
-            # Only now, as a request that is chosen later is shown to the hook with its body.
+            entry = self._index.find_by_head(self._compared(request), repeats=is_waiting)
+            # What is chosen later is shown to the hook with its body, so not now as well if it can be helped.
+            if entry is not None and not fits(entry.interaction) and not (is_waiting and self._hooks.on_match):
+                return Undecided.YET
+            if entry is None and not is_waiting:
+                return Undecided.YET
             admitted = self._hooks.asked(request)
             if admitted is None:
                 return None
             if admitted is not request:
-                entry = self._index.find_by_head(self._compared(admitted))
-            return self._play(entry, admitted) if entry is not None and fits(entry.interaction) else None
+                entry = self._index.find_by_head(self._compared(admitted), repeats=is_waiting)
+            if entry is not None:
+                return (self._play(entry, admitted) if fits(entry.interaction) else None) or Undecided.YET
+            return self._without_answer(admitted) if is_waiting else Undecided.YET
+
+    def _without_answer(self, request: Request) -> Request:
+        """Have it recorded. Raises UnmatchedRequest if it may not be."""
+        if self.policy.can_record:
+            return request
+        raise self._refuse(self._redactor.redact_request(request))
 
     def _answer(self, request: Request) -> Interaction | None:
         """Claim what answers `request`, passing over what a hook drops."""

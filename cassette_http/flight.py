@@ -22,7 +22,7 @@ from cassette_http.cassette.store import Store
 from cassette_http.intercept import intercepting
 from cassette_http.session import netrc_text, new_header
 from cassette_http.transport import base
-from cassette_http.transport.channel import Channel
+from cassette_http.transport.channel import Channel, Undecided
 from cassette_http.transport.socket_face import CassetteTransport
 
 __all__ = ["LIMIT_OCTETS", "FlightRecorder"]
@@ -154,8 +154,8 @@ class _Board(Switch):
     def choose(self, request: Request) -> Interaction | Request | None:
         return request
 
-    def expect(self, request: Request, fits: Callable[[Interaction], bool]) -> Interaction | None:
-        return None
+    def expect(self, request: Request, fits: Callable[[Interaction], bool], is_waiting: bool) -> Undecided:
+        return Undecided.YET
 
     def fail_connection(self, origin: Origin, *kinds: FailureKind) -> Failure | None:
         return None

@@ -86,8 +86,17 @@ class _Queue:
             self._played_up_to += 1
         return (entries[i] for i in range(self._played_up_to, len(entries)) if not entries[i].plays)
 
-    @property
-    def next_in_turn(self) -> Entry:
+    def repeated(self, repeat: str) -> Entry | None:
+        """What a repeat policy says when all were played, unless the last entry has one of its own."""
+        if not self.entries:
+            return None
+        last = self.entries[-1]
+        policy = last.interaction.repeat or repeat
+        if policy == "last":
+            return last
+        return self._next_in_turn() if policy == "cycle" else None
+
+    def _next_in_turn(self) -> Entry:
         """The one that was played least, the first of them; all were played, in this order."""
         entries = self.entries
         least = entries[-1].plays
@@ -130,13 +139,7 @@ class _Bucket:
         queue = self._by_key[key]
         if self._matching.filters:
             queue = _Queue([entry for entry in queue.entries if self._accepts(entry, request)])
-        if not queue.entries:
-            return None
-        last = queue.entries[-1]
-        policy = last.interaction.repeat or repeat
-        if policy == "last":
-            return last
-        return queue.next_in_turn if policy == "cycle" else None
+        return queue.repeated(repeat)
 
     def _accepts(self, entry: Entry, request: Request) -> bool:
         if not self._matching.filters:
@@ -246,14 +249,22 @@ class Index:
             entry = larger.find(request, key, self._repeat)
         return entry
 
-    def find_by_head(self, request: Request) -> Entry | None:
-        """The first entry not played yet whose head matches, for a request whose body is not there yet."""
+    def find_by_head(self, request: Request, *, repeats: bool = False) -> Entry | None:
+        """The first entry not played yet whose head matches, for a request whose body is not there yet.
+
+        With `repeats`, if there is none, it is what the repeat policy says of those that were played.
+        """
         key = self._matching.head_key(request)
-        bucket = self._bucket(line_of(request)) or self._larger_bucket(request)
-        for entry in bucket.queue.unplayed():
-            if entry.request is not None and self._matching.head_key(entry.request) == key:
-                return entry
-        return None
+        queue = (self._bucket(line_of(request)) or self._larger_bucket(request)).queue
+        fitting = (
+            entry
+            for entry in (queue.entries if repeats else queue.unplayed())
+            if entry.request is not None and self._matching.head_key(entry.request) == key
+        )
+        if not repeats:
+            return next(fitting, None)
+        found = _Queue(list(fitting))
+        return found.first_unplayed or found.repeated(self._repeat)
 
     def find_connection_failure(self, origin: Origin, kinds: tuple[FailureKind, ...]) -> Entry | None:
         """The failure that the next connection to `origin` met, unless a request to it comes first."""

@@ -44,10 +44,16 @@ from cassette_http.wire.head import parse_request_head
 from cassette_http.wire.messages import RequestHead, field_values
 from cassette_http.wire.reader import RequestReader, ResponseReader
 
-__all__ = ["Channel", "PlayedWriteFailure", "Tape"]
+__all__ = ["Channel", "PlayedWriteFailure", "Tape", "Undecided"]
 
 WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 ACCEPTED_KEY = re.compile(rb"(\nSec-WebSocket-Accept:[ \t]*)[^\r\n]*", re.IGNORECASE)
+
+
+class Undecided(Enum):
+    """What becomes of a request depends on its body, which is not there yet."""
+
+    YET = auto()
 
 
 class Tape(Protocol):
@@ -76,8 +82,14 @@ class Tape(Protocol):
         """
         ...
 
-    def expect(self, request: Request, fits: Callable[[Interaction], bool]) -> Interaction | None:
-        """Claim the next interaction with the head of a request whose body is not there yet, if it `fits`."""
+    def expect(
+        self, request: Request, fits: Callable[[Interaction], bool], is_waiting: bool
+    ) -> Interaction | Request | Undecided | None:
+        """Claim the next interaction with the head of a request whose body is not there yet, if it `fits`.
+
+        `is_waiting`: the client waits for 100 Continue, and perhaps sends no body before. Then, if no body could make
+        an interaction the answer, this says the same as `choose`.
+        """
         ...
 
     def drop(self) -> None:
@@ -100,6 +112,7 @@ class WholeRequest:
 
     __slots__ = ("_octets", "head_octets")
     is_complete = True
+    expects_continue = False
     malformed = None
 
     def __init__(self, octets: bytes) -> None:
@@ -124,6 +137,7 @@ class Exchange:
     sent_at = 0.0
     is_admitted = False  # the cassette was asked in which form it is recorded
     admitted: Request | None = None  # that form, if it is another one
+    lacks_body = False  # it was asked before the body was there
     is_passed = False  # it goes to the peer, and leaves no trace
     is_kept = False
     is_expected = False  # the cassette was asked whether its peer answers before the body is there
@@ -462,27 +476,28 @@ class Channel:
         reader = exchange.reader
         if reader.head is None:
             return False
-        if not (reader.is_complete or self._tape.decides_at_head):
-            if exchange.is_expected:
-                return False
-            exchange.is_expected = True
-            expected = self._tape.expect(self._request(exchange), answers_early)
-            if expected is None:
-                return False
-            self._play(exchange, expected)
-            return True
+        is_early = not (reader.is_complete or self._tape.decides_at_head)
+        if is_early and exchange.is_expected:
+            return False
+        exchange.is_expected = True
         request = self._request(exchange)
         try:
-            answer = self._tape.choose(request)
+            if is_early:
+                answer = self._tape.expect(request, answers_early, reader.expects_continue)
+            else:
+                answer = self._tape.choose(request)
         except Exception as refusal:
             self._refusal = refusal
             raise
+        if answer is Undecided.YET:
+            return False
         if isinstance(answer, Interaction):
             self._play(exchange, answer)
             return True
         exchange.state = State.RECORDING
         exchange.is_admitted, exchange.is_passed = True, answer is None
         exchange.admitted = answer if answer is not request else None
+        exchange.lacks_body = not reader.is_complete
         return True
 
     def _play(self, exchange: Exchange, interaction: Interaction) -> None:
@@ -545,6 +560,8 @@ class Channel:
             self._tape.drop()
             return
         request = exchange.admitted or self._request(exchange)
+        if exchange.admitted is not None and exchange.lacks_body:
+            request = replace(request, body_octets=self._request(exchange).body_octets)
         admitted = request if exchange.is_admitted else self._tape.admit(request)
         if admitted is not None and not exchange.is_passed:
             interaction = Interaction(admitted.origin, admitted, exchange.recording.hand_over(), admitted.via)

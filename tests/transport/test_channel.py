@@ -11,7 +11,7 @@ from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Piece, Request, Track
 from cassette_http.cassette.modes import Policy
 from cassette_http.errors import UnmatchedRequest
-from cassette_http.transport.channel import Channel, PlayedWriteFailure
+from cassette_http.transport.channel import Channel, PlayedWriteFailure, Undecided
 from cassette_http.transport.replaying import Signal
 
 ORIGIN = Origin("http", "api.test", 80)
@@ -65,10 +65,12 @@ class ListTape:
             return request
         raise UnmatchedRequest(f"nothing for {request.url}")
 
-    def expect(self, request: Request, fits: Callable[[Interaction], bool]) -> Interaction | None:
+    def expect(
+        self, request: Request, fits: Callable[[Interaction], bool], is_waiting: bool
+    ) -> Interaction | Undecided:
         entry = next((e for e in self._index.entries if not e.plays), None)
         if entry is None or not fits(entry.interaction):
-            return None
+            return Undecided.YET
         entry.plays += 1
         return entry.interaction
 
