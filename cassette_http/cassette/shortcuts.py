@@ -21,7 +21,7 @@ from cassette_http.wire.framing import is_persistent
 from cassette_http.wire.head import parse_fields
 from cassette_http.wire.messages import field_values
 
-__all__ = ["WrittenRequest", "read_answer", "written_request"]
+__all__ = ["WrittenRequest", "is_ordinary_request", "read_answer", "written_request"]
 
 # A target that says origin, path and query in the canonical way (`REQUEST` in `yaml_format`).
 REQUEST_LINE = re.compile(rb"((?:GET|HEAD|DELETE|OPTIONS) )(/[!->@-~]*)((?:\?[!-~]*)?) HTTP/1\.1\r\n")
@@ -44,6 +44,12 @@ class WrittenRequest(NamedTuple):
     line: bytes
     first_line: bytes
     beginning: bytes
+
+
+def is_ordinary_request(octets: bytes) -> bool:
+    """Tell whether octets are a whole request that has no body, and whose client waits for the response alone."""
+    found = REQUEST_LINE.match(octets)
+    return found is not None and _ordinary_fields(octets[found.end() :]) is not None
 
 
 def written_request(origin: Origin, octets: bytes) -> WrittenRequest | None:

@@ -37,6 +37,7 @@ from typing import Protocol
 
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Request, Track
 from cassette_http.cassette.modes import Policy
+from cassette_http.cassette.shortcuts import is_ordinary_request
 from cassette_http.transport.recording import Recording, is_doubtful
 from cassette_http.transport.replaying import Player, Signal
 from cassette_http.wire.framing import is_persistent
@@ -120,7 +121,11 @@ class WholeRequest:
         self.head_octets = len(octets)
 
     def feed(self, data: bytes) -> int:
-        return 0
+        return len(data)
+
+    @property
+    def method(self) -> str:
+        return self._octets[: self._octets.index(b" ")].decode("ascii")
 
     @property
     def head(self) -> RequestHead:
@@ -291,7 +296,7 @@ class Channel:
             return b""
         forward = b""
         while octets and not self.is_transparent:  # an empty write must not start a request: h11 ends messages with one
-            exchange = self._open_exchange()
+            exchange = self._open_exchange(octets)
             if exchange.is_upgraded:
                 exchange.later_octets += len(octets)
                 if exchange.player is not None:
@@ -412,8 +417,8 @@ class Channel:
         self._play_track(exchange, track)
         return True
 
-    def _open_exchange(self) -> Exchange:
-        """The exchange that the next octet of the client belongs to."""
+    def _open_exchange(self, octets: bytes) -> Exchange:
+        """The exchange that the next octets of the client belong to, or the first of them."""
         if self._exchanges:
             last = self._exchanges[-1]
             if not last.is_over:
@@ -421,7 +426,10 @@ class Channel:
             self._settle(last)
         self.has_spoken = True
         self._ended = False
-        exchange = Exchange(RequestReader(), bytearray(), self._clock())
+        if not self.can_play and is_ordinary_request(octets):
+            exchange = Exchange(WholeRequest(octets), b"", self._clock())
+        else:
+            exchange = Exchange(RequestReader(), bytearray(), self._clock())
         self._exchanges.append(exchange)
         return exchange
 
@@ -466,8 +474,8 @@ class Channel:
         if exchange.state is not State.RECORDING:
             return b""
         exchange.sent_at = self._clock()
-        if exchange.recording is None and exchange.reader.head is not None:
-            exchange.recording = Recording(exchange.reader.head.method, self._tape.most_octets)
+        if exchange.recording is None and (method := exchange.reader.method) is not None:
+            exchange.recording = Recording(method, self._tape.most_octets)
         self._keep_if_complete(exchange)
         return octets
 
@@ -532,16 +540,18 @@ class Channel:
             raise PlayedWriteFailure(failure)
 
     def _request(self, exchange: Exchange) -> Request:
-        head, size = exchange.reader.head, exchange.reader.head_octets
-        assert head is not None
-        octets = bytes(exchange.octets)
-        return Request(self.origin, octets[:size], octets[size:], self.via).with_head(head)
+        reader, octets = exchange.reader, bytes(exchange.octets)
+        request = Request(self.origin, octets[: reader.head_octets], octets[reader.head_octets :], self.via)
+        if isinstance(reader, WholeRequest):
+            return request
+        assert reader.head is not None
+        return request.with_head(reader.head)
 
     def _keep_if_complete(self, exchange: Exchange) -> None:
         recording = exchange.recording
         if recording is None:
             return
-        if recording.is_upgrade and exchange.reader.head is not None and exchange.reader.head.method == "CONNECT":
+        if recording.is_upgrade and exchange.reader.method == "CONNECT":
             self._exchanges.remove(exchange)
             self._keep(exchange)
             self._enter_tunnel(exchange)

@@ -65,6 +65,10 @@ class RequestReader:
         self._collector = _HeadCollector(parse_request_line, REQUEST_BEGINNING, max_fields)
         self._decoder: Decoder | None = None
 
+    @property
+    def method(self) -> str | None:
+        return self.head.method if self.head is not None else None
+
     def feed(self, data: bytes) -> int:
         """Take octets of this request; return how many. Fewer than given: the request ended there."""
         if self.is_complete:
