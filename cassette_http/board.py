@@ -380,6 +380,8 @@ class Board(Switch):
             return track
 
     def admit(self, request: Request) -> Request | None:
+        if not self._hooks.on_match:
+            return request
         with self._lock, self._deferring_errors():
             return self._hooks.asked(request)
         return None  # the hook failed

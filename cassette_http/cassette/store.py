@@ -140,10 +140,10 @@ class Store:
             if self.failure is not None:
                 return
             try:
-                with self._locked() as fd:
-                    foreign = self._foreign(fd)
+                with self._locked() as (fd, length):
+                    foreign = self._foreign(fd, length)
                     if foreign is None:
-                        self._write(fd, yaml_format.whole_file(documents))
+                        self._write(fd, length, yaml_format.whole_file(documents))
                         return
                     fd, length = self._put_in_place(yaml_format.whole_file([*foreign, *documents]))
                 self._close()
@@ -169,11 +169,11 @@ class Store:
         """
         self._convert = convert
 
-    def _foreign(self, fd: int) -> Iterable[bytes] | None:
+    def _foreign(self, fd: int, length: int) -> Iterable[bytes] | None:
         """The documents of the file if it is still to be converted: another process may have done so."""
         if self._convert is None or self._is_rewrite:
             return None
-        data = self._files.read_all(fd, self._files.fstat(fd).st_size)
+        data = self._files.read_all(fd, length)
         if data.startswith(BEGINNING) or not data:
             self._convert = None
             return None
@@ -188,14 +188,18 @@ class Store:
                 self._files.close(inherited)
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[int]:
-        """Open the file if need be, and lock it; make sure that it is still the one at the path."""
+    def _locked(self) -> Iterator[tuple[int, int]]:
+        """Open the file if need be, and lock it; make sure that it is still the one at the path.
+
+        Gives its descriptor and its length.
+        """
         while True:
             fd = self._fd if self._fd is not None else self._open()
             is_locked = self._files.lock(fd)
             try:
-                if self._is_at(self._written, fd):
-                    yield fd
+                length = self._length_at(self._written, fd)
+                if length is not None:
+                    yield fd, length
                     return
             finally:
                 if is_locked:
@@ -219,16 +223,16 @@ class Store:
         self._fd, self._good_length, self._has_begun = fd, 0, True
         return fd
 
-    def _is_at(self, path: str, fd: int) -> bool:
+    def _length_at(self, path: str, fd: int) -> int | None:
+        """The length of an open file, if it is the one at the path."""
         try:
             there = self._files.stat(path)
         except FileNotFoundError:
-            return False
+            return None
         here = self._files.fstat(fd)
-        return (here.st_ino, here.st_dev) == (there.st_ino, there.st_dev)
+        return here.st_size if os.path.samestat(here, there) else None
 
-    def _write(self, fd: int, data: bytes) -> None:
-        length = self._files.fstat(fd).st_size
+    def _write(self, fd: int, length: int, data: bytes) -> None:
         if length != self._good_length or not length:
             length, data = self._repair(fd, length, data)
         if length + len(data) > LARGEST_CASSETTE_OCTETS:
@@ -299,8 +303,8 @@ class Store:
             if self.failure is not None:
                 return
             try:
-                with self._locked() as fd:
-                    data = self._files.read_all(fd, self._files.fstat(fd).st_size)
+                with self._locked() as (fd, length):
+                    data = self._files.read_all(fd, length)
                     fd, length = self._put_in_place(self._replaced(data, old, new, order))
                 self._close()
                 self._fd, self._good_length, self._needs_sync = fd, length, True
@@ -393,8 +397,8 @@ class Store:
         if self._fd is None:
             if not self.exists():
                 return
-            with self._locked() as fd:
-                self._write(fd, b"")
+            with self._locked() as (fd, length):
+                self._write(fd, length, b"")
         assert self._fd is not None
         if self._settle is None:
             self._take_place(self._fd)
@@ -431,8 +435,9 @@ class Store:
                 stack.callback(self._files.close, fd)
                 if self._files.lock(fd):
                     stack.callback(self._files.unlock, fd)
-                if self._is_at(self._target, fd):
-                    old = self._files.read_all(fd, self._files.fstat(fd).st_size)
+                length = self._length_at(self._target, fd)
+                if length is not None:
+                    old = self._files.read_all(fd, length)
                     if self._convert is not None and old and not old.startswith(BEGINNING):
                         old = self._header + yaml_format.whole_file(self._convert(old))
                     if os.name == "nt":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from cassette_http.cassette.model import Failure, FailureKind, Piece, Track
-from cassette_http.wire.messages import ResponseHead, field_values
+from cassette_http.wire.messages import ResponseHead
 from cassette_http.wire.reader import ResponseReader
 
 __all__ = ["Recording", "is_doubtful"]
@@ -80,12 +82,14 @@ class Recording:
 
     def hand_over(self) -> Track:
         """Give the track, and keep none of its octets: they may take half of the memory."""
-        octets, self._octets = memoryview(self._octets), b""
-        stops = [*(start for start, _, _ in self._pieces[1:]), len(octets)]
-        pieces = [
-            Piece(bytes(octets[start:stop]), at_s, sent)
-            for (start, at_s, sent), stop in zip(self._pieces, stops, strict=False)  # without pieces there is no stop
-        ]
+        octets, self._octets = self._octets, b""
+        if len(self._pieces) == 1:
+            [(_, at_s, sent)] = self._pieces
+            pieces = [Piece(bytes(octets), at_s, sent)]
+        else:
+            view, starts = memoryview(octets), [*(start for start, _, _ in self._pieces), len(octets)]
+            cut = [bytes(view[start:stop]) for start, stop in pairwise(starts)]
+            pieces = [Piece(part, at_s, sent) for part, (_, at_s, sent) in zip(cut, self._pieces, strict=True)]
         return Track(tuple(pieces), self._failure, self._ended and self._failure is None, self._close_notify)
 
     @property
@@ -116,7 +120,7 @@ class Recording:
 
 def is_doubtful(head: ResponseHead) -> bool:
     """Clients read such a head in different ways, so they disagree about where the response ends."""
-    lengths = len(field_values(head.fields, "content-length"))
-    codings = len(field_values(head.fields, "transfer-encoding"))
+    names = [name.lower() for name, _ in head.fields]
+    lengths, codings = names.count("content-length"), names.count("transfer-encoding")
     # http.client waits for chunks behind a 204 or 304 that announces them.
     return bool(head.defects) or lengths + codings > 1 or (codings > 0 and head.status in (204, 304))
