@@ -45,7 +45,7 @@ class Charset:
 
 def may_be_recoded(message: bytes) -> bool:
     """Tell whether the content of a message may be in another set; cheap, and rather too often than too seldom."""
-    return b"\0" in message or any(label.search(message) for label in _ANY_LABEL)
+    return 0 in message or any(label.search(message) for label in _ANY_LABEL)
 
 
 def recoded(octets: bytes, media_type: str) -> tuple[bytes, Charset] | None:

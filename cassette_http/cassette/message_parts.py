@@ -43,7 +43,7 @@ GZIP_BEGINNING = b"\x1f\x8b\x08"
 
 def is_veiled(message: bytes) -> bool:
     """Tell whether chunks, a coding or a character set could hide a secret from a look at a message; cheap."""
-    return _CODED.search(message) is not None or GZIP_BEGINNING in message or may_be_recoded(message)
+    return _CODED.search(message) is not None or message.find(GZIP_BEGINNING) >= 0 or may_be_recoded(message)
 
 
 _CODED = re.compile(rb"\n(?:transfer-encoding|content-encoding|upgrade)[ \t]*:", re.IGNORECASE)

@@ -47,7 +47,7 @@ class Vault:
         self._needles: dict[bytes, _Needle] = {}
         self._by_beginning: dict[bytes, list[bytes]] = {}
         self._long: list[tuple[bytes, bytes]] = []  # needles that need a run, behind that
-        self._short: dict[bytes, list[bytes]] = {}  # others, by an octet that few texts have
+        self._short: dict[int | None, list[bytes]] = {}  # others, by an octet that few texts have
         self._by_name: dict[str, bytes] = {}
         self._redact_claims = redact_claims
 
@@ -117,7 +117,7 @@ class Vault:
                     if needle.run:
                         self._long.append((needle.run, needle.octets))
                     else:
-                        mark = next((mark for mark in _MARKS if mark in needle.octets), b"")
+                        mark = next((mark for mark in _MARKS if mark in needle.octets), None)
                         self._short.setdefault(mark, []).append(needle.octets)
                     self._by_beginning.setdefault(needle.octets[:_GRAM], []).append(needle.octets)
 
@@ -185,14 +185,16 @@ class Vault:
             found = [
                 needle
                 for mark, needles in list(self._short.items())
-                if mark in octets
+                if mark is None or mark in octets
                 for needle in list(needles)
-                if needle in octets
+                if octets.find(needle) >= 0  # `in` would try to make a number of it first
             ]
             spans = (runs(octets) if spans is None else spans) if self._long else []
             if spans:
                 inside = b" ".join([octets[start:stop] for start, stop in spans])
-                found += [needle for run, needle in list(self._long) if run in inside and needle in octets]
+                found += [
+                    needle for run, needle in list(self._long) if inside.find(run) >= 0 and octets.find(needle) >= 0
+                ]
             return found
         beginnings = self._by_beginning.keys()
         begun: set[bytes] = set()
@@ -217,7 +219,7 @@ _SHORTEST_SEARCHED = 8  # shorter ones would be found where they are not meant
 _SHORTEST_DECLARED = 4
 _GRAM = _SHORTEST_DECLARED
 _MANY_NEEDLES = 1000
-_MARKS = (b"%", b"\\", b"&", b"=")
+_MARKS = b"%\\&="
 _BLOCK = 1 << 16
 _SHORTEST_BEGINNING = 16
 _LONGEST_MESSAGE = 1 << 16
@@ -325,16 +327,14 @@ def _in_other_sets(secret: bytes) -> set[bytes]:
 
 _QUOTED_IN_PART = re.compile(rb"[A-Za-z0-9_-]+")
 _LONG_RUN = re.compile(rb"[A-Za-z0-9_+-]{20,}")
+_MASKS = (b"***", b"...", b"\xe2\x80\xa6", b"\\u2026")
 _MASK = re.compile(rb"([A-Za-z0-9_-]{4,})(?:\*{3,}|\.{3}|\xe2\x80\xa6|\\u2026)([A-Za-z0-9]{0,8})")
 
 
 def _is_masked(octets: bytes) -> bool:
     """Tell whether a secret may be shown in part: in a message, which is short."""
-    if len(octets) > _LONGEST_MESSAGE or not (
-        b"***" in octets or b"..." in octets or b"\xe2\x80\xa6" in octets or b"\\u2026" in octets
-    ):
-        return False
-    return _MASK.search(octets) is not None
+    is_short = len(octets) <= _LONGEST_MESSAGE
+    return is_short and max(map(octets.find, _MASKS)) >= 0 and _MASK.search(octets) is not None
 
 
 def _run_of(octets: bytes) -> bytes:
