@@ -397,7 +397,9 @@ class Board(Switch):
         self, request: Request, fits: Callable[[Interaction], bool], is_waiting: bool
     ) -> Interaction | Request | Undecided | None:
         with self._lock, self._remembering_errors():
-            entry = self._index.find_by_head(self._compared(request), repeats=is_waiting)
+            entry = self._index.find_same_head(request)
+            if entry is None:
+                entry = self._index.find_by_head(self._compared(request), repeats=is_waiting)
             # What is chosen later is shown to the hook with its body, so not now as well if it can be helped.
             if entry is not None and not fits(entry.interaction) and not (is_waiting and self._hooks.on_match):
                 return Undecided.YET

@@ -249,6 +249,17 @@ class Index:
             entry = larger.find(request, key, self._repeat)
         return entry
 
+    def find_same_head(self, request: Request) -> Entry | None:
+        """What `find_by_head` finds, if it was recorded with the very same head; `request` is the one that was sent.
+
+        None does not mean that there is no entry.
+        """
+        entry = self._first_unplayed(line_of(request))
+        recorded = entry.interaction.request if entry is not None else None
+        if recorded is None or recorded.head_octets != request.head_octets:
+            return None
+        return entry if (recorded.origin, recorded.via) == (request.origin, request.via) else None
+
     def find_by_head(self, request: Request, *, repeats: bool = False) -> Entry | None:
         """The first entry not played yet whose head matches, for a request whose body is not there yet.
 

@@ -17,7 +17,6 @@ from cassette_http.cassette.reading import load_track
 from cassette_http.cassette.scalars import SAFE_ASCII
 from cassette_http.cassette.writing import fields_block, origin_text
 from cassette_http.cassette.yaml_format import Document
-from cassette_http.wire.framing import is_persistent
 from cassette_http.wire.head import parse_fields
 from cassette_http.wire.messages import field_values
 
@@ -81,7 +80,7 @@ def _ordinary_fields(section: bytes) -> bytes | None:
     fields, defects = parse_fields(section)
     if defects or not fields or not UNUSUAL_FIELDS.isdisjoint([name.lower() for name, _ in fields]):
         return None
-    if not is_persistent("HTTP/1.1", fields) or "upgrade" in ",".join(field_values(fields, "connection")).lower():
+    if "upgrade" in ",".join(field_values(fields, "connection")).lower():
         return None
     return fields_block(section.decode("latin-1"))
 

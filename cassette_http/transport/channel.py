@@ -147,7 +147,7 @@ class Exchange:
     is_kept = False
     is_expected = False  # the cassette was asked whether its peer answers before the body is there
     is_tunnel = False  # a CONNECT that the proxy agreed to
-    asks_to_close = False
+    may_ask_to_close = False
 
     def __init__(
         self, reader: RequestReader | WholeRequest, octets: bytearray | bytes, started_at: float = 0.0
@@ -413,6 +413,7 @@ class Channel:
         self.has_spoken = True
         self._ended = False
         exchange = Exchange(WholeRequest(octets), octets)
+        exchange.may_ask_to_close = b"close" in octets.lower()
         self._exchanges.append(exchange)
         self._play_track(exchange, track)
         return True
@@ -440,7 +441,8 @@ class Channel:
         if not isinstance(result, bytes):
             self._ended = self._ended or result is Signal.END or isinstance(result, Failure)
         elif player.is_drained and not (player.has_ending or exchange.is_tunnel) and exchange.is_over:
-            self._ended = (exchange.asks_to_close or may_close(player.track)) and is_closed_by(exchange, player.track)
+            may_end = exchange.may_ask_to_close or may_close(player.track)
+            self._ended = may_end and is_closed_by(exchange, player.track)
             if not self._ended:
                 self._exchanges.popleft()  # nothing can come of it any more
 
@@ -519,7 +521,7 @@ class Channel:
             is_upgrade = response.is_upgrade and not exchange.is_tunnel
         if is_upgrade:
             interaction = with_accepted_key(interaction, head)
-        exchange.asks_to_close = not is_persistent(head.version, head.fields)
+        exchange.may_ask_to_close = not is_persistent(head.version, head.fields)
         self._play_track(exchange, interaction.track, is_upgrade)
 
     def _play_track(self, exchange: Exchange, track: Track, is_upgrade: bool = False) -> None:
@@ -589,8 +591,11 @@ class Channel:
 def answers_early(interaction: Interaction) -> bool:
     """The peer answered, or the stream failed, before the request was complete."""
     assert interaction.request is not None
-    if interaction.track.pieces and interaction.track.pieces[0].sent is not None:
+    track = interaction.track
+    if track.pieces and track.pieces[0].sent is not None:
         return True
+    if track.pieces and track.failure is None:
+        return False  # what came, came behind the whole request
     request = RequestReader()
     request.feed(interaction.request.head_octets + interaction.request.body_octets)
     return not request.is_complete
@@ -606,12 +611,13 @@ def may_close(track: Track) -> bool:
 
 def is_closed_by(exchange: Exchange, track: Track) -> bool:
     """The peer would close the connection after this response (RFC 9112 section 9.3), which came completely."""
-    assert exchange.reader.head is not None, "it was answered"
-    response = ResponseReader(exchange.reader.head.method)
+    request = exchange.reader.head
+    assert request is not None, "it was answered"
+    response = ResponseReader(request.method)
     response.feed(track.octets)
     if response.head is None or not response.is_complete or is_doubtful(response.head):
         return False  # the recorded client gave up on a peer that was silent
-    return exchange.asks_to_close or not is_persistent(response.head.version, response.head.fields)
+    return not all(is_persistent(head.version, head.fields) for head in (request, response.head))
 
 
 def with_accepted_key(interaction: Interaction, sent: RequestHead) -> Interaction:

@@ -229,6 +229,25 @@ def test_sendfile_of_a_transport_does_the_same_three_times(peer: Callable[..., P
         assert asyncio.run(talk()) == live
 
 
+def test_connection_ends_behind_the_answer_to_a_request_that_asks_for_it(
+    peer: Callable[..., Peer], tmp_path: Path
+) -> None:
+    def script(connection: Connection) -> None:
+        for _ in range(2):
+            connection.read_request()
+            connection.send(ANSWER)
+
+    def ask() -> object:
+        with socket.create_connection((server.host, server.port), timeout=5) as sock:
+            sock.sendall(b"GET /close HTTP/1.1\r\nHost: api.test\r\n\r\n")
+            first = everything(sock)
+            sock.sendall(b"GET /last HTTP/1.1\r\nHost: api.test\r\nConnection: x, Close\r\n\r\n")
+            return first, everything(sock), sock.recv(1)
+
+    server = peer(script)
+    assert_same_three_times(ask, server, tmp_path / "closed.yaml")
+
+
 # ---------------------------------------------------------------------- TLS
 
 
