@@ -19,7 +19,8 @@ import pytest
 
 import cassette_http.client
 from cassette_http import use_cassette
-from tests.behaviours import BEHAVIOURS, GET_A, READ_TIMEOUT_S, Asked, assert_same_three_times
+from tests.behaviours import GET_A, READ_TIMEOUT_S, Asked, assert_same_three_times
+from tests.intercept.nasty_peers import PEERS
 from tests.peer import Peer, Script, keep_alive, response
 
 # What a program saw of one exchange: plain values that can be compared.
@@ -160,8 +161,7 @@ CLIENTS = [
 ]
 
 
-@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
-@pytest.mark.parametrize(("script", "asked"), BEHAVIOURS)
+@pytest.mark.parametrize(("script", "asked", "is_tls"), PEERS)
 @pytest.mark.parametrize("client", CLIENTS)
 def test_live_recording_and_replay_agree(
     client: Callable[..., list[Seen]],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from cassette_http.cassette.model import Failure, FailureKind, Piece, Track
-from cassette_http.wire.messages import ResponseHead
+from cassette_http.wire.grammar import CONTENT_LENGTH
 from cassette_http.wire.reader import ResponseReader
 
 __all__ = ["Recording", "is_doubtful"]
@@ -13,6 +13,8 @@ __all__ = ["Recording", "is_doubtful"]
 # Octets that arrive within this time of each other are one piece: the border between two reads is then an accident of
 # the kernel's buffers, while a server that flushes on purpose leaves more time between its pieces.
 SAME_PIECE_S = 0.002
+
+FRAMING_FIELDS = frozenset({"content-length", "transfer-encoding"})
 
 
 class Recording:
@@ -94,7 +96,7 @@ class Recording:
 
     @property
     def _is_doubtful(self) -> bool:
-        return self._reader.head is not None and is_doubtful(self._reader.head)
+        return is_doubtful(self._reader)
 
     def _append(self, octets: bytes, at_s: float, sent: int | None) -> None:
         self._drop_timeout()
@@ -118,9 +120,18 @@ class Recording:
             self._failure = None
 
 
-def is_doubtful(head: ResponseHead) -> bool:
-    """Clients read such a head in different ways, so they disagree about where the response ends."""
-    names = [name.lower() for name, _ in head.fields]
-    lengths, codings = names.count("content-length"), names.count("transfer-encoding")
-    # http.client waits for chunks behind a 204 or 304 that announces them.
-    return bool(head.defects) or lengths + codings > 1 or (codings > 0 and head.status in (204, 304))
+def is_doubtful(reader: ResponseReader) -> bool:
+    """Clients read such a response in different ways, so they disagree about where it ends."""
+    head = reader.head
+    if head is None:
+        return False
+    framing = [(name.lower(), value) for name, value in head.fields if name.lower() in FRAMING_FIELDS]
+    if head.defects or reader.has_bare_lf or len(framing) > 1:
+        return True
+    # http.client knows one number and one word; and it waits for chunks behind a 204 or 304 that announces them.
+    return any(
+        CONTENT_LENGTH.fullmatch(value) is None
+        if name == "content-length"
+        else value.lower() != "chunked" or head.status in (204, 304)
+        for name, value in framing
+    )

@@ -239,6 +239,7 @@ class ChunkedDecoder:
         "_received",
         "_state",
         "_trailer_lines",
+        "has_bare_lf",
         "trailers",
     )
 
@@ -250,6 +251,7 @@ class ChunkedDecoder:
         self._extension_octets = 0
         self._trailer_lines: list[bytes] = []
         self.trailers: Fields = ()
+        self.has_bare_lf = False  # in its framing, where clients disagree whether it ends a line
         self._error: MalformedMessage | None = None
 
     @property
@@ -274,7 +276,7 @@ class ChunkedDecoder:
         other._line = bytearray(self._line)
         other._extension_octets = self._extension_octets
         other._trailer_lines = list(self._trailer_lines)
-        other.trailers = self.trailers
+        other.trailers, other.has_bare_lf = self.trailers, self.has_bare_lf
         other._error = self._error
         return other
 
@@ -404,6 +406,7 @@ class ChunkedDecoder:
         if self._line:
             line = bytes(self._line) + line
             self._line.clear()
+        self.has_bare_lf = self.has_bare_lf or line[-2:-1] != b"\r"
         if self._state is _State.SIZE:
             self._take_size(line)
         elif self._state is _State.TRAILER:

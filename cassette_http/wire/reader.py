@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from cassette_http.wire.content import Decoder, decoder_for
+from cassette_http.wire.content import ChunkedDecoder, Decoder, decoder_for
 from cassette_http.wire.errors import IncompleteMessage, LimitExceeded, MalformedMessage
 from cassette_http.wire.framing import FramingKind, request_framing, response_framing
 from cassette_http.wire.grammar import (
@@ -143,6 +143,11 @@ class ResponseReader:
     def trailers(self) -> Fields:
         """The trailer fields, once the response is complete."""
         return () if self._decoder is None else self._decoder.trailers
+
+    @property
+    def has_bare_lf(self) -> bool:
+        """A line between chunks ended without CR."""
+        return isinstance(self._decoder, ChunkedDecoder) and self._decoder.has_bare_lf
 
     def feed(self, data: bytes) -> int:
         """Take octets of this response; return how many. Fewer than given: the response ended there."""

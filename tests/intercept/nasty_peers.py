@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from tests.behaviours import CHUNKED, GET_A, HEAD, answers, once
+from tests.behaviours import BEHAVIOURS, CHUNKED, GET_A, HEAD, answers, once
 from tests.peer import Connection, response
 
-__all__ = ["ODD_ENDS", "ODD_MESSAGES"]
+__all__ = ["PEERS"]
 
 GETS = [("GET", "/1", None), ("GET", "/2", None), ("GET", "/3", None)]
 POST = [("POST", "/a", b"x" * 3000)]
@@ -46,29 +46,42 @@ def octet_by_octet(connection: Connection) -> None:
 
 def breaks_off_second(connection: Connection) -> None:
     """The first response is whole; the second one is cut, on the same connection if the client keeps it."""
-    while b" /2 " not in connection.read_request():
-        connection.send(response(b"whole"))
-    connection.send(HEAD + b"Content-Length: 50\r\n\r\ncut")
+    if answers_up_to_second(connection):
+        connection.send(HEAD + b"Content-Length: 50\r\n\r\ncut")
 
 
 def resets_second(connection: Connection) -> None:
-    while b" /2 " not in connection.read_request():
+    if answers_up_to_second(connection):
+        connection.reset()
+
+
+def answers_up_to_second(connection: Connection) -> bool:
+    """Answer requests up to the one for /2; False if the client wants no more on this connection."""
+    while b" /2 " not in (request := connection.read_request()):
         connection.send(response(b"whole"))
-    connection.reset()
+        if wants_close(request):
+            return False
+    return True
+
+
+def wants_close(request: bytes) -> bool:
+    return b"connection: close" in request.lower()
 
 
 def old_and_kept(connection: Connection) -> None:
     """HTTP/1.0, but the connection is kept."""
-    while True:
-        connection.read_request()
+    while not wants_close(connection.read_request()):
         connection.send(b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok")
+    connection.send(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
 
 def counts_tries(connection: Connection) -> None:
     for number in itertools.count(1):
-        connection.read_request()
+        request = connection.read_request()
         status = b"200 OK" if number % 3 == 0 else b"503 Service Unavailable"
         connection.send(response(b"try %d" % number, b"Retry-After: 0", status=status))
+        if wants_close(request):
+            return
 
 
 STORM = b"".join(b"HTTP/1.1 102 Processing\r\nX-N: %d\r\n\r\n" % number for number in range(20))
@@ -98,6 +111,11 @@ ODD_MESSAGES = [
         id="length and chunks",
     ),
     pytest.param(answers(HEAD + b"Content-Length: -1\r\n\r\n"), GET_A, id="negative length"),
+    pytest.param(once(HEAD + b"Content-Length: 5, 5\r\n\r\ntwice"), GET_A, id="length twice in one field"),
+    pytest.param(
+        once(HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"), GET_A, id="two transfer codings"
+    ),
+    pytest.param(once(CHUNKED + b"3\nabc\n0\n\n"), GET_A, id="chunk lines end in LF"),
     pytest.param(once(b"HTTP/2 200 OK\r\nContent-Length: 2\r\n\r\nok"), GET_A, id="version that is none"),
     pytest.param(once(b"\r\n\r\n" + response(b"late")), GET_A, id="empty lines first"),
     pytest.param(once(HEAD + b"X: " + b"y" * 70000 + b"\r\nContent-Length: 2\r\n\r\nok"), GET_A, id="huge field"),
@@ -117,4 +135,14 @@ ODD_ENDS = [
     pytest.param(once(CHUNKED + b"3\r\nabc\r\n", then="reset"), GET_A, id="reset between chunks"),
     pytest.param(once(CHUNKED + b"3\r\nabc\r\n0\r\n"), GET_A, id="last line is missing"),
     pytest.param(once(HINTS, then="reset"), GET_A, id="reset behind an interim response"),
+]
+
+# Script, what is asked, and whether by TLS.
+PEERS = [
+    *(
+        pytest.param(*row.values, is_tls, id=f"{row.id}-{'tls' if is_tls else 'tcp'}")
+        for row in [*BEHAVIOURS, *ODD_ENDS]
+        for is_tls in (False, True)
+    ),
+    *(pytest.param(*row.values, False, id=row.id) for row in ODD_MESSAGES),
 ]

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from tests.behaviours import BEHAVIOURS, READ_TIMEOUT_S, Asked, assert_same_three_times
-from tests.intercept.nasty_peers import ODD_ENDS, ODD_MESSAGES
+from tests.behaviours import READ_TIMEOUT_S, Asked, assert_same_three_times
+from tests.intercept.nasty_peers import PEERS
 from tests.peer import Peer, Script
 
 Seen = Any
@@ -172,18 +172,10 @@ LIBRARIES = [
 ]
 
 
-PLAIN_AND_TLS = [
-    pytest.param(*row.values, is_tls, id=f"{row.id}-{'tls' if is_tls else 'tcp'}")
-    for row in [*BEHAVIOURS, *ODD_ENDS]
-    for is_tls in (False, True)
-]
-PLAIN = [pytest.param(*row.values, False, id=row.id) for row in ODD_MESSAGES]
-
-
 @pytest.mark.usefixtures("litter")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # what a library leaves behind when a peer breaks off
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize(("script", "asked", "is_tls"), [*PLAIN_AND_TLS, *PLAIN])
+@pytest.mark.parametrize(("script", "asked", "is_tls"), PEERS)
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_library_sees_the_same_three_times(
     library: Callable[..., list[Seen]],
