@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from hashlib import sha256
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,30 @@ WAYS: dict[str, dict[str, Any]] = {
 # What became of a cassette; in the order in which the summary tells it.
 NEW, CHANGED, SAME, FAILED = "new", "changed", "as they were", "left alone, as their tests failed"
 
+
+@dataclass(eq=False, repr=False)
+class _Replaced:
+    """A cassette that an update has changed or made (then `before` is None), while the test is not over."""
+
+    path: Path
+    before: bytes | None
+    after: bytes | None
+    facts: dict[str, Any]
+
+    def put_back(self) -> bool:
+        """Let the file be what it was; False if another process has changed it meanwhile."""
+        if _content(self.path) != self.after:
+            return False
+        if self.before is None:
+            self.path.unlink()
+        else:
+            beside = self.path.with_name(f".{self.path.name}.{os.getpid()}.old")
+            beside.write_bytes(self.before)
+            beside.replace(self.path)
+        return True
+
+
+_replaced = pytest.StashKey[_Replaced]()
 _is_typed = pytest.StashKey[bool]()
 TYPED = "cassette_http_update"
 
@@ -64,13 +88,15 @@ def pytest_cassette_opening(use: Use) -> None:
     use.options |= {**WAYS[way], "on_unplayed": "ignore"}
     if way == "all" and not use.is_own:  # in parts, by several tests
         use.options["keep_unrecorded"] = True
-    use.facts["before"] = _digest(use.path)
+    use.facts["before"] = _content(use.path)
 
 
 def pytest_cassette_closed(use: Use) -> None:
     if "before" not in use.facts:
         return
-    before, after = use.facts.pop("before"), _digest(use.path)
+    before, after = use.facts.pop("before"), _content(use.path)
+    if use.item is not None and before != after:
+        use.item.stash[_replaced] = _Replaced(use.path, before, after, use.facts)
     if not use.facts["is_well"]:
         became = FAILED
     elif before == after:
@@ -79,6 +105,17 @@ def pytest_cassette_closed(use: Use) -> None:
         became = NEW if before is None else CHANGED
     if after is not None or before is not None:
         use.facts["update"] = became
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Put the old cassette back if another fixture of the test has failed in its tear-down: that is known only now."""
+    replaced = item.stash.get(_replaced, None)
+    if replaced is None or call.when != "teardown":
+        return
+    del item.stash[_replaced]
+    if call.excinfo is not None and replaced.put_back():
+        replaced.facts["update"] = FAILED
 
 
 def pytest_cassette_summary(summary: Summary) -> None:
@@ -95,9 +132,9 @@ def pytest_cassette_summary(summary: Summary) -> None:
         summary.add(one, [shown_path(summary.config, path) for path in sorted(became) if became[path] == one], 2)
 
 
-def _digest(path: Path) -> str | None:
-    """What tells whether a file has changed; None if there is none."""
+def _content(path: Path) -> bytes | None:
+    """What is in a file; None if there is none."""
     try:
-        return sha256(path.read_bytes()).hexdigest()
+        return path.read_bytes()
     except OSError:
         return None

@@ -148,6 +148,22 @@ def test_failing_test_leaves_its_cassette_alone(project: Project, way: str, work
     assert len(after) == 2
 
 
+@pytest.mark.parametrize("way", ["all", "failed", "missing"])
+def test_test_that_fails_in_the_tear_down_of_another_fixture_leaves_its_cassette_alone(
+    way: str, project: Project, shop: Shop
+) -> None:
+    project.write(
+        TESTS.replace('"/price/" + name', '"/price/" + name + "?new"')
+        + "\n@pytest.fixture(autouse=True)\ndef broken():\n    yield\n    raise ValueError('tear-down')\n"
+        + "\n@pytest.mark.cassette\ndef test_new():\n    get('/new')\n"
+    )
+    before, shop.price = contents(project), 8
+    result = project.run(f"--cassette-update={way}")
+    assert result.parseoutcomes()["errors"] == 3
+    assert contents(project) == before
+    assert "left alone, as their tests failed" in result.stdout.str()
+
+
 def test_failing_test_that_was_never_recorded_gets_no_cassette(project: Project) -> None:
     project.write("import pytest\n@pytest.mark.cassette\ndef test_a():\n    get('/a')\n    assert 0\n", "test_new")
     project.run("--cassette-update=missing", "test_new.py").assert_outcomes(failed=1)
