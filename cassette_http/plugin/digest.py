@@ -33,6 +33,7 @@ class Unplayed:
 class Digest:
     """The run in numbers and names."""
 
+    config: pytest.Config
     facts: list[Facts]
     unplayed: list[Unplayed] = field(default_factory=list)
     leftovers: list[Leftover] = field(default_factory=list)
@@ -58,7 +59,7 @@ class Digest:
     def command(self) -> str | None:
         """The command that records what was missed."""
         tests = list(dict.fromkeys(miss["test"] for miss in self.misses))
-        return command_that_records(tests) if tests else None
+        return command_that_records(self.config, tests) if tests else None
 
 
 _digest = pytest.StashKey[Digest]()
@@ -68,7 +69,7 @@ def digest_of(config: pytest.Config) -> Digest:
     """The digest of the run, which is over."""
     if _digest not in config.stash:
         ledger = ledger_of(config)
-        config.stash[_digest] = Digest(ledger.facts, _unplayed(ledger), _leftovers(config, ledger))
+        config.stash[_digest] = Digest(config, ledger.facts, _unplayed(ledger), _leftovers(config, ledger))
     return config.stash[_digest]
 
 

@@ -15,9 +15,12 @@ __all__ = ["command_that_records", "shown_path", "shown_test"]
 MOST_TESTS_NAMED = 3
 
 
-def command_that_records(tests: Sequence[str]) -> str:
+def command_that_records(config: pytest.Config, tests: Sequence[str]) -> str:
     """Give the command that records what these tests missed; a cassette stays as it is unless its test then passes."""
-    named = " ".join(map(shlex.quote, tests)) if len(tests) <= MOST_TESTS_NAMED else "--lf"
+    named = " ".join(map(shlex.quote, tests))
+    if len(tests) > MOST_TESTS_NAMED:
+        modules = dict.fromkeys(test.partition("::")[0] for test in tests)
+        named = "--lf" if config.pluginmanager.has_plugin("cacheprovider") else " ".join(map(shlex.quote, modules))
     return f"pytest {named} --cassette-update=failed"
 
 

@@ -175,7 +175,7 @@ def facts_of_misses(use: Use) -> list[dict[str, str]]:
 
 def repair(use: Use) -> str:
     """The command that records what was missing, to be pasted into a shell where pytest was started."""
-    return command_that_records([_test_to_run(use)])
+    return command_that_records(use.config, [_test_to_run(use)])
 
 
 def _test_to_run(use: Use) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.plugin.project import Project
+from tests.plugin.project import USE_PLUGIN, Project
 
 TWO = """
 import pytest
@@ -86,17 +86,24 @@ def test_run_with_misses_names_them_and_the_one_command_that_repairs(project: Pr
     project.run().assert_outcomes(passed=2)
 
 
-def test_command_for_many_tests_takes_those_that_failed_last(project: Project) -> None:
+@pytest.mark.parametrize(
+    ("cache", "tests"),
+    [
+        pytest.param("cacheprovider", "--lf", id="those that failed last"),
+        pytest.param("no:cacheprovider", "test_api.py", id="their modules, as pytest remembers nothing"),
+    ],
+)
+def test_command_for_many_tests_names_them_shortly(cache: str, tests: str, project: Project) -> None:
     project.write(
         "import pytest\n@pytest.mark.cassette\n@pytest.mark.parametrize('n', range(20))\n"
         f"def test_a(n):\n    pass{SWALLOW.format('/a')}"
     )
-    lines = summary(project.run())
+    lines = summary(project.pytester.runpytest_inprocess(*USE_PLUGIN, "-p", cache))
     assert lines == [
         "20 cassettes, 0 interactions played, 0 unplayed, 0 recorded, 20 misses, 0 live connections",
         *["missed    GET /a: there is no cassette yet (test_api.py:6)"] * 2,
         "missed    GET /a: there is no cassette yet (test_api.py:6) (and 17 more)",
-        "repair    pytest --lf --cassette-update=failed",
+        f"repair    pytest {tests} --cassette-update=failed",
     ]
 
 
