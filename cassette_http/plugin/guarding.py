@@ -14,6 +14,7 @@ from cassette_http.plugin.ledger import ledger_of
 from cassette_http.plugin.paths import shown_path
 from cassette_http.plugin.report import add_section, hide_our_frames, set_reason, with_own_reason
 from cassette_http.plugin.settings import settings
+from cassette_http.plugin.uses import CassetteFailure
 
 if TYPE_CHECKING:
     from cassette_http.plugin.summary import Summary
@@ -32,13 +33,14 @@ class Guards:
         self.of_run: block_network | None = None
         self._of_uses: dict[int, block_network] = {}
         self._item: pytest.Item | None = None
+        self.has_failed = False
         self._blocked: list[tuple[list[Attempt], int]] = []  # where attempts of this test are collected, and from where
         self._counted: Counter[tuple[Kind, Outcome]] = Counter()
 
     def begin(self, item: pytest.Item) -> None:
         """From now on it is this test that attempts something."""
         if self._item is not item:
-            self._item, self._blocked = item, []
+            self._item, self._blocked, self.has_failed = item, [], False
         if self.of_run is not None:
             self.of_run.test = item.nodeid
             self._blocked.append((self.of_run.blocked, len(self.of_run.blocked)))
@@ -131,6 +133,15 @@ def pytest_cassette_closed(use: Use) -> None:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """Let a test fail that has passed although something was blocked: the program has swallowed the error."""
+    yield
+    guards = item.config.stash[_guards]
+    if settings(item.config).get("on_blocked") == "fail" and guards.blocked and not guards.has_failed:
+        raise CassetteFailure(f"network blocked: {guards.blocked[0]}, and the program swallowed the error")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -138,6 +149,7 @@ def pytest_runtest_makereport(
     if call.excinfo is not None:
         hide_our_frames(call.excinfo.value)
     report = yield
+    item.config.stash[_guards].has_failed |= report.failed
     blocked = item.config.stash[_guards].blocked if report.failed and call.excinfo is not None else []
     if blocked and call.excinfo is not None:
         set_reason(report, with_own_reason(f"network blocked: {blocked[0]}", report, call.excinfo.value))

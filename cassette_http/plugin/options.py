@@ -34,6 +34,7 @@ TEST = Place.INI | Place.MARKER | Place.CONFIG
 CODE = Place.MARKER | Place.CONFIG
 
 UNPLAYED_POLICIES = ("ignore", "warn", "fail")
+BLOCKED_POLICIES = ("ignore", "fail")
 UPDATES = ("failed", "missing", "all")
 PRUNES = ("show", "apply")
 
@@ -135,6 +136,7 @@ def reports(value: str) -> list[str]:
     return words(value)
 
 
+on_blocked = one_of("policy for blocked attempts", BLOCKED_POLICIES)
 on_unplayed = one_of("policy for unplayed interactions", UNPLAYED_POLICIES)
 update = one_of("way to update cassettes", UPDATES)
 prune = one_of("way to prune cassettes", PRUNES)
@@ -256,6 +258,14 @@ OPTIONS = (
         "hosts",
         words,
         is_list=True,
+        part="cassette_http.plugin.guarding",
+    ),
+    Option(
+        "on_blocked",
+        RUN,
+        "what becomes of a test that passes although the network guard has stopped something in it",
+        "|".join(BLOCKED_POLICIES),
+        read=on_blocked,
         part="cassette_http.plugin.guarding",
     ),
     Option(

@@ -47,6 +47,20 @@ def test_far_hosts_are_blocked_and_near_ones_are_not(project: Project, workers: 
     )
 
 
+def test_error_that_was_swallowed_fails_the_test_where_that_was_asked_for(project: Project) -> None:
+    path = project.write(TESTS)
+    result = project.run("--cassette-block-network", "--cassette-on-blocked=fail")
+    result.assert_outcomes(passed=2, failed=1, errors=1)
+    line = path.read_text().splitlines().index('        socket.create_connection(("192.0.2.1", 443))') + 1
+    result.stdout.fnmatch_lines(
+        [
+            "connect to 192.0.2.1:443",
+            f"  at *test_api.py:{line}",
+            "ERROR test_api.py::test_swallowed - network blocked: connect to 192.0.2.1:443*",
+        ]
+    )
+
+
 @pytest.mark.parametrize("workers", [(), ("-p", "xdist", "-n2")], ids=["one process", "workers"])
 def test_summary_proves_that_nothing_left_the_machine(project: Project, workers: tuple[str, ...]) -> None:
     project.write("def test_a():\n    get('/a')\n\ndef test_b():\n    pass")
