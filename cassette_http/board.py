@@ -476,7 +476,7 @@ class Board(Switch):
     # ------------------------------------------------------------------ connections
 
     def fail_connection(self, origin: Origin, *kinds: FailureKind) -> Failure | None:
-        if not self.policy.can_play:
+        if not (self.policy.can_play and self._index.may_hold_connection_failures):
             return None
         with self._lock, self._remembering_errors():
             entry = self._index.find_connection_failure(origin, kinds)

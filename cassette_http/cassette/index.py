@@ -277,9 +277,14 @@ class Index:
         found = _Queue(list(fitting))
         return found.first_unplayed or found.repeated(self._repeat)
 
+    @cached_property
+    def may_hold_connection_failures(self) -> bool:
+        """Not every document begins with a request line: one may be a failed connection."""
+        return None in self._positions
+
     def find_connection_failure(self, origin: Origin, kinds: tuple[FailureKind, ...]) -> Entry | None:
         """The failure that the next connection to `origin` met, unless a request to it comes first."""
-        if None not in self._positions:  # every document begins with a request line, so none is a failed connection
+        if not self.may_hold_connection_failures:
             return None
         for entry in self.entries:
             if entry.plays:

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from cassette_http.cassette.model import Failure, FailureKind, Origin
@@ -210,6 +211,7 @@ def _remembered(host: str, found: list[tuple[Any, ...]]) -> list[tuple[Any, ...]
     return found
 
 
+@lru_cache(maxsize=256)
 def _is_local(host: str) -> bool:
     """No name server is needed for this host."""
     if host == "localhost":
