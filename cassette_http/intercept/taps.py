@@ -368,7 +368,8 @@ class Tap:
             if self.is_watched:
                 self.show()
                 is_marked = self._stand_in is not None and self._stand_in.is_marked
-                self._rests = is_marked and not self.host.channel.needs_peer
+                channel = self.host.channel
+                self._rests = is_marked and not (channel.needs_peer or channel.ends_with_last_piece)
 
     def _receive_with(self, at_most: int, flags: int) -> bytes:
         """Receive with flags of the system's call."""

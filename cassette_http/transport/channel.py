@@ -268,6 +268,12 @@ class Channel:
         return player is not None and player.has_only_end
 
     @property
+    def ends_with_last_piece(self) -> bool:
+        """The end of the stream came with the octets that were handed out last."""
+        player = self._exchanges[0].player if self._exchanges else None
+        return player is not None and player.ends_with_last_piece
+
+    @property
     def is_incompletely_closed(self) -> bool:
         """The end of the stream that was handed out last came without a close_notify alert of TLS."""
         player = self._exchanges[0].player if self._ended and self._exchanges else None

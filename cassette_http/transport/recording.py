@@ -8,7 +8,7 @@ from cassette_http.cassette.model import Failure, FailureKind, Piece, Track
 from cassette_http.wire.grammar import CONTENT_LENGTH
 from cassette_http.wire.reader import ResponseReader
 
-__all__ = ["Recording", "is_doubtful"]
+__all__ = ["SAME_PIECE_S", "Recording", "is_doubtful"]
 
 # Octets that arrive within this time of each other are one piece: the border between two reads is then an accident of
 # the kernel's buffers, while a server that flushes on purpose leaves more time between its pieces.

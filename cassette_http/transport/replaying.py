@@ -6,6 +6,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from cassette_http.cassette.model import Failure, FailureKind, Piece, Track
+from cassette_http.transport.recording import SAME_PIECE_S
 
 __all__ = ["Player", "Signal"]
 
@@ -48,6 +49,17 @@ class Player:
     def has_ending(self) -> bool:
         """The recorded peer closed, broke off or fell silent after its last piece."""
         return self._ending() is not Signal.IDLE
+
+    @property
+    def ends_with_last_piece(self) -> bool:
+        """The peer broke off together with its last octets: who goes on reading then meets the end at once."""
+        failure = self.track.failure
+        return (
+            failure is not None
+            and failure.kind is FailureKind.END
+            and self._next == len(self._pieces) > 0
+            and failure.at - self._pieces[-1].at < SAME_PIECE_S
+        )
 
     @property
     def next_failure(self) -> Failure | None:

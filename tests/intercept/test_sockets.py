@@ -10,6 +10,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -423,3 +424,27 @@ def test_options_that_were_set_before_connecting_are_told(peer: Callable[..., Pe
             return told, everything(sock)
 
     assert_same_three_times(ask, server, tmp_path / "options.yaml")
+
+
+@pytest.mark.parametrize(("ended_at", "comes_at_once"), [(0.031, True), (0.2, False)])
+def test_end_that_came_with_the_last_octets_is_met_by_who_drains_the_socket(
+    ended_at: float, comes_at_once: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "cut.yaml"
+    path.write_text(
+        "cassette: 1\n---\nrequest: GET http://127.0.0.1:9/\nresponse: 200 OK\n"
+        "response headers: |\n  Content-Length: 9\nresponse body: abcd\n"
+        f"failure: {{kind: end, at: {ended_at}}}\nwire: {{pieces: [40, 2], at: [0.0, 0.03]}}\n---\n"
+    )
+    with use_cassette(path, "none"), socket.socket() as sock:
+        sock.setblocking(False)
+        sock.connect_ex(("127.0.0.1", 9))
+        sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        drained = b""
+        while not drained.endswith(b"abcd"):
+            with suppress(BlockingIOError):
+                drained += sock.recv(1000)
+        if not comes_at_once:
+            with pytest.raises(BlockingIOError):
+                sock.recv(1000)
+        assert sock.recv(1000) == b""
