@@ -196,6 +196,22 @@ def test_secret_across_the_parts_that_a_large_body_is_searched_in_is_found(
     assert token not in blob
 
 
+@pytest.mark.parametrize("offset", [0, 5, 16])
+@pytest.mark.parametrize(
+    "secret", [pytest.param("kR8vQ2mZx7LpT4wN", id="text"), pytest.param("Schlüssel", id="not ASCII"), "5hort"]
+)
+def test_known_secret_is_taken_out_of_a_large_binary_body(
+    secret: str, offset: int, peer: Callable[..., Peer], path: Path
+) -> None:
+    noise = (random.Random(7).randbytes(1 << 10) + b"\0") * (3 << 10)
+    body = noise[: (1 << 20) - offset] + b"\0" + secret.encode() + b"\0" + noise
+    server = peer(keep_alive(lambda request: response(body)))
+    with use_cassette(path, secrets={"key": secret}):
+        assert ask(server) == body
+    [blob] = blobs(path).values()
+    assert blob == body.replace(secret.encode(), b"{{secret:key}}")
+
+
 def test_recording_of_a_large_body_holds_few_copies(peer: Callable[..., Peer], path: Path) -> None:
     body = LARGE * 4000
     server = peer(keep_alive(lambda request: response(body)))

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-__all__ = ["HOST_PATHS", "PATHS", "SHAPES", "find_shapes", "has_beginning", "runs"]
+__all__ = ["HOST_PATHS", "PATHS", "SHAPES", "find_shapes", "has_beginning", "is_legible", "legible", "runs"]
 
 SHORTEST_RUN = 20
 
@@ -89,37 +89,57 @@ _KEY_BLOCK = re.compile(
 )
 _PUTTY_KEY = re.compile(rb"Private-Lines: \d+%b(.*?)%b(?:Private-MAC|\Z)" % (_BLANKS, _BLANKS), re.DOTALL)
 
-_RUN_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+"
-_MARKED = bytes(0x61 if octet in _RUN_CHARACTERS else 0x20 for octet in range(256))
-_SHORTEST = b"a" * SHORTEST_RUN
-_BETWEEN_RUNS = re.compile(rb"[^\w+-]", re.ASCII)
 _BLOCK = 1 << 20
 
 
-def runs(text: bytes) -> list[tuple[int, int]]:
-    """Find where runs start and stop."""
-    if len(text) <= _BLOCK:
-        return _runs_of_block(text)
-    spans: list[tuple[int, int]] = []
-    at = 0
-    while at < len(text):  # no copy of a large text is made
-        border = _BETWEEN_RUNS.search(text, at + _BLOCK)
-        end = border.end() if border is not None else len(text)
-        spans += [(at + start, at + stop) for start, stop in _runs_of_block(text[at:end])]
-        at = end
-    return spans
+class _Runs:
+    """Finds runs of some characters, those of a least length."""
+
+    def __init__(self, characters: bytes, shortest: int) -> None:
+        self._marked = bytes(0x61 if octet in characters else 0x20 for octet in range(256))
+        self._shortest = b"a" * shortest
+        self._others = re.compile(b"[^%b]" % re.escape(characters))
+
+    def spans(self, text: bytes) -> list[tuple[int, int]]:
+        """Find where runs start and stop."""
+        if len(text) <= _BLOCK:
+            return self._spans_in_block(text)
+        spans: list[tuple[int, int]] = []
+        at = 0
+        while at < len(text):  # no copy of a large text is made
+            border = self._others.search(text, at + _BLOCK)
+            end = border.end() if border is not None else len(text)
+            spans += [(at + start, at + stop) for start, stop in self._spans_in_block(text[at:end])]
+            at = end
+        return spans
+
+    def _spans_in_block(self, text: bytes) -> list[tuple[int, int]]:
+        marked = text.translate(self._marked)
+        spans: list[tuple[int, int]] = []
+        # Two searches are quicker than a regular expression, and most texts do not survive the first.
+        start = marked.find(self._shortest)
+        while start >= 0:
+            stop = marked.find(b" ", start)
+            spans.append((start, stop if stop >= 0 else len(marked)))
+            start = marked.find(self._shortest, spans[-1][1])
+        return spans
 
 
-def _runs_of_block(text: bytes) -> list[tuple[int, int]]:
-    marked = text.translate(_MARKED)
-    spans: list[tuple[int, int]] = []
-    # Two searches are quicker than a regular expression, and most texts do not survive the first.
-    start = marked.find(_SHORTEST)
-    while start >= 0:
-        stop = marked.find(b" ", start)
-        spans.append((start, stop if stop >= 0 else len(marked)))
-        start = marked.find(_SHORTEST, spans[-1][1])
-    return spans
+runs = _Runs(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+", SHORTEST_RUN).spans
+
+_LEGIBLE = bytes([*b"\t\n\r", *range(0x20, 0x7F)])
+SHORTEST_LEGIBLE = 8
+_legible_spans = _Runs(_LEGIBLE, SHORTEST_LEGIBLE).spans
+
+
+def is_legible(octets: bytes) -> bool:
+    """Tell whether octets would stand as they are in the text of a binary content."""
+    return len(octets) >= SHORTEST_LEGIBLE and not octets.translate(None, _LEGIBLE)
+
+
+def legible(octets: bytes) -> bytes:
+    """Put the texts in a binary content together: all of some length that is ASCII, with NUL between."""
+    return b"\0".join([octets[start:stop] for start, stop in _legible_spans(octets)])
 
 
 # -- finding -------------------------------------------------------------------------------------------------

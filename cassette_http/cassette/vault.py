@@ -20,7 +20,7 @@ from threading import RLock
 from urllib.parse import quote, quote_from_bytes, quote_plus
 
 from cassette_http.cassette.secret_names import looks_random
-from cassette_http.cassette.secret_shapes import runs
+from cassette_http.cassette.secret_shapes import is_legible, legible, runs
 from cassette_http.cassette.splicing import Edit, merged, splice
 
 __all__ = [
@@ -178,6 +178,12 @@ class Vault:
                     break
 
     def _present(self, octets: bytes, spans: list[tuple[int, int]] | None = None) -> list[bytes]:
+        if len(octets) > _BLOCK and 0 in octets[:_BLOCK]:
+            # A large binary content has little text, which is soon searched.
+            texts = legible(octets)
+            return [
+                needle for needle in list(self._needles) if (texts if is_legible(needle) else octets).find(needle) >= 0
+            ]
         # A look for each needle is quick while they are few. A session whose cookie changes with every
         # response has thousands: then each position is looked up among the beginnings of all needles.
         if len(self._needles) <= _MANY_NEEDLES:
