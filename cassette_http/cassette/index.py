@@ -17,6 +17,7 @@ from cassette_http.cassette.matching import Matching
 from cassette_http.cassette.model import FailureKind, Interaction, Origin, Request, Track
 from cassette_http.cassette.modes import known_policy
 from cassette_http.cassette.reading import USUAL_VERSION, Unfit, resolve_target
+from cassette_http.cassette.shortcuts import written_beginning
 from cassette_http.cassette.vault import has_placeholder
 from cassette_http.wire.messages import RequestHead
 
@@ -50,6 +51,14 @@ class Entry:
             if not interaction.is_large:
                 self._interaction = interaction
         return interaction
+
+    @property
+    def is_parsed(self) -> bool:
+        return self._interaction is not None
+
+    def remember(self, interaction: Interaction) -> None:
+        """Be told what its document says."""
+        self._interaction = interaction
 
     def release(self) -> None:
         """Forget what was parsed; it is parsed again if somebody asks."""
@@ -238,7 +247,16 @@ class Index:
         `request` is the one that was sent, not its redacted form. None does not mean that there is no entry.
         """
         entry = self._first_unplayed(line_of(request)) if not self._matching.filters else None
-        return entry if entry is not None and entry.interaction.request == request else None
+        if entry is None:
+            return None
+        if not entry.is_parsed and (beginning := written_beginning(request)) is not None:
+            track = self._read_answer(entry.number - 1, beginning)
+            if track is not None:
+                interaction = Interaction(request.origin, request, track, request.via)
+                if self.answers_once or not interaction.is_large:
+                    entry.remember(interaction)
+                return entry
+        return entry if entry.interaction.request == request else None
 
     def find(self, request: Request) -> Entry | None:
         """The entry that answers `request` now, which is in its redacted form. Does not mark it as played."""

@@ -38,8 +38,13 @@ class Library:
                 self.facts.append((len(self) + position - len(others), value))
             if not isinstance(value, Interaction):
                 others.add(position)
-        interactions = array("L", filterfalse(others.__contains__, range(len(lines))))
-        self.request_lines += map(lines.__getitem__, interactions)
+        interactions: Sequence[int]
+        if others == {0}:  # nothing but the header, as in most cassettes
+            interactions = range(1, len(lines))
+            self.request_lines += lines[1:]
+        else:
+            interactions = array("L", filterfalse(others.__contains__, range(len(lines))))
+            self.request_lines += map(lines.__getitem__, interactions)
         self._files.append((documents, interactions, path, fetch))
 
     def _document(self, position: int) -> tuple[Document, str, Fetch]:

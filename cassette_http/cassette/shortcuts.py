@@ -12,15 +12,15 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from cassette_http.cassette import json_layout
-from cassette_http.cassette.model import Origin, Piece, Track
+from cassette_http.cassette.model import Origin, Piece, Request, Track
 from cassette_http.cassette.reading import load_track
 from cassette_http.cassette.scalars import SAFE_ASCII
-from cassette_http.cassette.writing import fields_block, origin_text
+from cassette_http.cassette.writing import dump_request, fields_block, origin_text
 from cassette_http.cassette.yaml_format import Document
 from cassette_http.wire.head import parse_fields
 from cassette_http.wire.messages import field_values
 
-__all__ = ["WrittenRequest", "is_ordinary_request", "read_answer", "written_request"]
+__all__ = ["WrittenRequest", "is_ordinary_request", "read_answer", "written_beginning", "written_request"]
 
 # A target that says origin, path and query in the canonical way (`REQUEST` in `yaml_format`).
 REQUEST_LINE = re.compile(rb"((?:GET|HEAD|DELETE|OPTIONS) )(/[!->@-~]*)((?:\?[!-~]*)?) HTTP/1\.1\r\n")
@@ -28,6 +28,7 @@ ORDINARY_ORIGIN = re.compile("[a-z0-9.:/\\[\\]_-]+")
 # Fields that give a request a body, or that let the peer speak before there is one.
 UNUSUAL_FIELDS = frozenset({"content-length", "expect", "transfer-encoding", "upgrade"})
 LONGEST_FIELDS_OCTETS = 4096
+LONGEST_BODY_OCTETS = 1 << 16
 
 REQUEST_FIELDS = re.compile(rb"request headers: \|\n(?=  [!-~])")
 # Status and fields, then perhaps a body, then perhaps that the body is JSON that was on one line.
@@ -83,6 +84,14 @@ def _ordinary_fields(section: bytes) -> bytes | None:
     if "upgrade" in ",".join(field_values(fields, "connection")).lower():
         return None
     return fields_block(section.decode("latin-1"))
+
+
+def written_beginning(request: Request) -> bytes | None:
+    """Write what the document of any request begins with; None if that takes long, or is one line alone."""
+    if len(request.body_octets) > LONGEST_BODY_OCTETS:
+        return None
+    beginning = dump_request(request)
+    return beginning if beginning.count(b"\n") > 1 else None
 
 
 def read_answer(document: Document, beginning: bytes) -> Track | None:

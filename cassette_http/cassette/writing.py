@@ -33,7 +33,7 @@ from cassette_http.cassette.reading import (
 )
 from cassette_http.cassette.scalars import binary, flow, plain, text_block
 
-__all__ = ["dump_header", "dump_interaction", "dump_tls", "fields_block", "origin_text"]
+__all__ = ["dump_header", "dump_interaction", "dump_request", "dump_tls", "fields_block", "origin_text"]
 
 # Times of small, single answers only make noise in diffs.
 SHORTEST_TIME_SHOWN_S = 0.1
@@ -91,6 +91,13 @@ def dump_interaction(interaction: Interaction, put_aside: PutAside = put_nothing
     _tag_pieces(track, len(octets), wire)
     if wire:
         parts.append("wire: {" + ", ".join(wire) + "}\n")
+    return "".join(parts).encode()
+
+
+def dump_request(request: Request) -> bytes:
+    """Write what the document of an interaction with this request begins with."""
+    parts: list[str] = []
+    _write_request(request, parts, put_nothing_aside)
     return "".join(parts).encode()
 
 

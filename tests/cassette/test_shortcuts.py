@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from cassette_http.cassette.index import line_of
 from cassette_http.cassette.model import Failure, FailureKind, Header, Interaction, Origin, Piece, Request, Track
-from cassette_http.cassette.shortcuts import _ordinary_answer, read_answer, written_request
+from cassette_http.cassette.shortcuts import _ordinary_answer, read_answer, written_beginning, written_request
 from cassette_http.cassette.yaml_format import Document, dump_header, dump_interaction, load_document, scan
 from cassette_http.errors import CassetteFormatError
 from cassette_http.wire.reader import RequestReader
@@ -243,3 +244,46 @@ def test_edited_documents_give_the_same_by_both_ways(body: bytes, data: st.DataO
     assert loaded.request.body_octets == b""
     assert (loaded.request.method, loaded.request.url) == ("GET", Request(ORIGIN, GET).url)
     assert loaded.request == Request(ORIGIN, GET) or not is_whole
+
+
+POST = b"POST /rpc?v=1 HTTP/1.1\r\nHost: api.test\r\n%b\r\n"
+requests = st.one_of(
+    st.sampled_from([b"{}", COMPACT_JSON, LONG_JSON, b"a=1&b=2", b"\xff\0", b"a\n\n", "é\r\n".encode()]).map(
+        lambda body: Request(ORIGIN, POST % b"Content-Length: %d\r\n" % len(body), body)
+    ),
+    st.sampled_from(
+        [
+            Request(ORIGIN, POST % b"Transfer-Encoding: chunked\r\n", b"2\r\nok\r\n0\r\n\r\n"),
+            Request(ORIGIN, POST % b"Content-Encoding: gzip\r\n", gzip.compress(COMPACT_JSON, mtime=0)),
+            Request(ORIGIN, b"GET http://api.test/ HTTP/1.0\r\n\r\n", via=Origin("http", "proxy.test", 8080)),
+            Request(ORIGIN, b"CONNECT api.test:443 HTTP/1.1\r\nHost: a\r\n\r\n"),
+            Request(ORIGIN, b"no HTTP\r\n\r\n", b"x"),
+            Request(ORIGIN, GET),
+            Request(ORIGIN, b"GET / HTTP/1.1\r\n\r\n"),
+        ]
+    ),
+)
+
+
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@given(requests, bodies, st.data())
+def test_documents_that_begin_as_a_request_is_written_are_of_that_request(
+    request: Request, body: bytes, data: st.DataObject
+) -> None:
+    track = Track((Piece(OK + body),))
+    recorded = document_of(Interaction(request.origin, request, track, request.via))
+    beginning = written_beginning(request)
+    if beginning is None:
+        assert request.head_octets.count(b"\n") == 2
+        return
+    assert read_answer(recorded, beginning) == track
+    text = recorded.octets.decode()
+    at, cut = data.draw(st.integers(0, len(text))), data.draw(st.integers(0, 3))
+    octets = (text[:at] + data.draw(insertions) + text[at + cut :]).encode()
+    found = read_answer(Document(octets, 0, len(octets), None), beginning)
+    if found is not None:
+        assert load_document(octets, "x.yaml", 1) == Interaction(request.origin, request, found, request.via)
+
+
+def test_long_bodies_are_compared_when_they_are_parsed() -> None:
+    assert written_beginning(Request(ORIGIN, POST % b"Content-Length: 100000\r\n", b"x" * 100_000)) is None
