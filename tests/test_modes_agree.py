@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import select
 import socket
 import ssl
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -21,7 +23,7 @@ import cassette_http.client
 from cassette_http import use_cassette
 from tests.behaviours import GET_A, READ_TIMEOUT_S, Asked, assert_same_three_times
 from tests.intercept.nasty_peers import PEERS
-from tests.peer import Peer, Script, keep_alive, response
+from tests.peer import Connection, Peer, Script, keep_alive, response
 
 # What a program saw of one exchange: plain values that can be compared.
 Seen = Any
@@ -209,3 +211,44 @@ def test_untrusted_certificate_is_untrusted_in_replay(
         replayed = client(server.url, GET_A, distrust)
     assert "CERTIFICATE_VERIFY_FAILED" in str(live)
     assert (recorded, replayed) == (live, live)
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
+def test_octets_that_nobody_asked_our_client_for_never_answer_its_next_request(
+    is_tls: bool, peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    goes_on = threading.Event()
+
+    def script(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(response(b"real"))
+        if connection.number == 1:
+            assert goes_on.wait(5)
+            connection.send(response(b"forged", status=b"408 Request Timeout"))
+        connection.wait_closed()
+
+    server = peer(script, tls=server_tls if is_tls else None)
+    path = tmp_path / "unasked.yaml"
+
+    def ask(wait: Callable[[Any], object]) -> list[bytes]:
+        options = {"context": client_tls} if is_tls else {}
+        kind = cassette_http.client.HTTPSConnection if is_tls else cassette_http.client.HTTPConnection
+        connection = kind(server.host, server.port, timeout=5, **options)
+        seen = []
+        for path in ("/1", "/2"):
+            connection.request("GET", path)
+            seen.append(connection.getresponse().read())
+            wait(connection.sock)
+        connection.close()
+        return seen
+
+    def wait_for_forged(sock: Any) -> None:
+        if not goes_on.is_set():
+            goes_on.set()
+            assert select.select([sock], [], [], 5)[0]
+
+    with use_cassette(path, "all"):
+        assert ask(wait_for_forged) == [b"real", b"real"]
+    server.stop()
+    with use_cassette(path, "none"):
+        assert ask(lambda sock: None) == [b"real", b"real"]

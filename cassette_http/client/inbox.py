@@ -286,7 +286,7 @@ def _receiver(stream: Any) -> Callable[[int], bytes]:
 def _poll_for_input(stream: Any) -> Callable[[int], Any]:
     """A function that tells, if it is called with 0, whether something has arrived; it has where nobody knows."""
     if not isinstance(stream, socket.socket):
-        return lambda wait_ms: False  # `has_unasked_octets` finds none
+        return lambda wait_ms: _socket_of(stream) is not None  # then `has_unasked_octets` looks
     if not hasattr(select, "poll") or stream.fileno() < 0:
         return lambda wait_ms: True
     poll = select.poll()
@@ -411,15 +411,21 @@ def _receive_now(stream: Any, most: int) -> bytes | None:
 
 def has_unasked_octets(stream: Any) -> bool:
     """Tell whether a peer has sent octets on an idle connection. Its end does not count."""
-    if not isinstance(stream, socket.socket) or not is_readable(stream, 0):
+    sock = _socket_of(stream)
+    if sock is None or not is_readable(sock, 0):
         return False
     try:
-        if not isinstance(stream, ssl.SSLSocket):
-            return bool(stream.recv(1, socket.MSG_PEEK))
-        if stream.pending():
+        if not isinstance(sock, ssl.SSLSocket):
+            return bool(sock.recv(1, socket.MSG_PEEK))
+        if sock.pending():
             return True
         # TLS that has met an end without close_notify cannot send any more: it must not meet it before the request.
-        return bool(socket.socket.recv(stream, 1, socket.MSG_PEEK) and _receive_now(stream, 1))
+        return bool(socket.socket.recv(sock, 1, socket.MSG_PEEK) and _receive_now(sock, 1))
     except OSError:
         # The request will meet the same error, and report it as for any connection.
         return False
+
+
+def _socket_of(stream: Any) -> socket.socket | None:
+    """The socket that a stream is, or (`live_socket`) goes through now."""
+    return stream if isinstance(stream, socket.socket) else getattr(stream, "live_socket", None)

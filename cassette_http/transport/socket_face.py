@@ -434,6 +434,11 @@ class SocketFace:
             return self.host.line.fileno()  # type: ignore[attr-defined,no-any-return]  # our lines are sockets
         return _descriptor_to_poll(is_due=self.host.channel.is_due)
 
+    @property
+    def live_socket(self) -> socket.socket | None:
+        """The socket to the live peer, if there is one."""
+        return self.host.line  # type: ignore[return-value]  # our lines are sockets
+
     def is_readable(self, wait_s: float) -> bool:
         """Tell whether a read would end within `wait_s`; a played peer does nothing on its own meanwhile."""
         if self.host.line is None or not self.host.channel.needs_peer:
