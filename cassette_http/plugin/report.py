@@ -31,6 +31,10 @@ __all__ = [
 
 PACKAGE_FOLDER = str(Path(__file__).parents[1])
 
+NEEDS_SOCKETS = """\
+pytest-socket lets nobody make a socket, and a replay needs some that are connected to nothing.
+instead of --disable-socket: --cassette-block-network, or --allow-hosts=127.0.0.1 of pytest-socket"""
+
 MOST_MISSES = 3
 MOST_DIFFERENCES = 6
 MOST_MOVED = 2
@@ -77,6 +81,8 @@ def complete(report: pytest.TestReport, error: BaseException, use: Use | None) -
     if cassette.misses and ours is None:
         set_reason(report, with_own_reason(_reason(cassette), report, error))
         add_section(report, "no match in the cassette", "\n".join(_misses(use, cassette)))
+    if any(type(each).__name__ == "SocketBlockedError" for each in _causes(error)):
+        add_section(report, "no sockets for the cassette", NEEDS_SOCKETS)
     if text := _transcript(cassette):
         report.sections.append((f"{TRANSCRIPT} {report.when}", text))
 
@@ -190,6 +196,10 @@ def _test_to_run(use: Use) -> str:
 
 def _find(error: BaseException | None, kind: type[Any] | tuple[type[Any], ...]) -> Any:
     """Find an error of a kind among those that led to `error`, and in groups."""
+    return next((each for each in _causes(error) if isinstance(each, kind)), None)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
     seen: set[int] = set()
     waiting = [error]
     while waiting:
@@ -197,12 +207,10 @@ def _find(error: BaseException | None, kind: type[Any] | tuple[type[Any], ...]) 
         if each is None or id(each) in seen:
             continue
         seen.add(id(each))
-        if isinstance(each, kind):
-            return each
+        yield each
         if isinstance(each, BaseExceptionGroup):
             waiting += each.exceptions
         waiting += [each.__context__, each.__cause__]
-    return None
 
 
 def hide_our_frames(error: BaseException | None) -> None:

@@ -325,3 +325,15 @@ def test_a(broken):
     assert "ERROR test_api.py::test_a - no match: GET /a: there is no cassette yet" in text
     assert "the fixture's own" in text
     assert "to record it: pytest test_api.py::test_a" in text
+
+
+def test_report_says_what_to_do_where_another_plugin_forbids_sockets(project: Project) -> None:
+    project.write(
+        "import pytest, socket\nclass SocketBlockedError(RuntimeError):\n    pass\n"
+        "def guarded(*arguments, **options):\n    raise SocketBlockedError('A test tried to use socket.socket.')\n"
+        "@pytest.mark.cassette\ndef test_a(monkeypatch):\n"
+        "    monkeypatch.setattr(socket, 'socket', guarded)\n    get('/a')\n"
+    )
+    result = project.run("--cassette-mode=once")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*no sockets for the cassette*", "instead of --disable-socket: *"])
