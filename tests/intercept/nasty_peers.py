@@ -121,6 +121,10 @@ ODD_MESSAGES = [
     pytest.param(once(HEAD + b"X: " + b"y" * 70000 + b"\r\nContent-Length: 2\r\n\r\nok"), GET_A, id="huge field"),
     pytest.param(once(HEAD + b"X-Folded: a\r\n b\r\nContent-Length: 2\r\n\r\nok"), GET_A, id="folded field"),
     pytest.param(answers(b"HTTP/1.1 304 Same\r\nContent-Length: 10\r\n\r\n"), GETS[:2], id="304 with a length"),
+    pytest.param(answers(b"HTTP/1.1 304 Same\r\nContent-Length: 5\r\n\r\nhello"), GETS[:2], id="304 with content"),
+    pytest.param(answers(b"HTTP/1.1 205 Reset\r\nContent-Length: 5\r\n\r\nhello"), GETS[:2], id="205 with content"),
+    pytest.param(answers(response(b"asked") + response(b"forged")), GETS[:2], id="second response unasked"),
+    pytest.param(answers(response(b"")[:-4] + b"\r\nContent-Encoding: gzip\r\n\r\n"), GETS[:2], id="gzip of nothing"),
     pytest.param(answers(b"HTTP/1.1 204 None\r\nTransfer-Encoding: chunked\r\n\r\n"), GETS[:2], id="204 with chunks"),
 ]
 
