@@ -75,8 +75,13 @@ def path(request: Request) -> str:
     return same_spelling(split_target(request)[0])
 
 
+# When a URL was signed (S3, Google Cloud Storage): as much a part of its signature as the value that is a secret.
+SIGNING_TIMES = frozenset({"x-amz-date", "x-goog-date"})
+
+
 def query(request: Request) -> Pairs:
-    return pairs_of(split_target(request)[1])
+    pairs = pairs_of(split_target(request)[1])
+    return tuple([pair for pair in pairs if pair[0].lower() not in SIGNING_TIMES])
 
 
 def uri(request: Request) -> str:
