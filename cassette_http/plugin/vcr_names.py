@@ -136,7 +136,13 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def _fixture_with_cassette(item: pytest.Item) -> str:
     """Name the fixture that opens the cassette: where a suite has `vcr` for each test, that is its own affair."""
     definitions = item.session._fixturemanager.getfixturedefs("vcr", item)
-    return "vcr" if definitions and definitions[-1].scope == "function" else "vcr_cassette"
+    if definitions and definitions[-1].scope == "function" and not _is_ours(definitions[-1]):
+        return "vcr"
+    return "vcr_cassette"
+
+
+def _is_ours(definition: pytest.FixtureDef[Any]) -> bool:
+    return getattr(definition.func, "__module__", "") == __name__
 
 
 def _give_instance(item: pytest.Item) -> None:
@@ -146,7 +152,9 @@ def _give_instance(item: pytest.Item) -> None:
     if any(one.scope != "function" for one in askers):
         instance = item.session._fixturemanager.getfixturedefs("vcr_instance", item)
         assert instance is not None, "it is below"
-        definitions["vcr"] = [*instance, *(one for one in definitions["vcr"] if one.func.__module__ != __name__)]
+        others = [one for one in definitions.get("vcr", ()) if not _is_ours(one)]
+        definitions["vcr"] = [*instance, *others]
+        getattr(item, "_initrequest", lambda: None)()  # some releases of pytest have copied the definitions
 
 
 def pytest_cassette_summary(summary: Summary) -> None:
