@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import socket
 from typing import Any
 
@@ -19,9 +20,13 @@ __all__ = ["adopt", "dial_late", "is_tcp", "lower_tap"]
 
 _getpeername = socket.socket.getpeername
 
+# The numbers alone: those of `socket.socket` make members of enumerations of them, which takes longer than to send.
+_family = _socket.socket.family.__get__
+_type = _socket.socket.type.__get__
+
 
 def is_tcp(sock: socket.socket) -> bool:
-    return sock.family in (socket.AF_INET, socket.AF_INET6) and sock.type == socket.SOCK_STREAM
+    return _family(sock) in (socket.AF_INET, socket.AF_INET6) and _type(sock) == socket.SOCK_STREAM
 
 
 def adopt(sock: socket.socket, data: Any) -> Tap | None:
