@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import sys
 from typing import Any
 
 from cassette_http.intercept.adoption import adopt, is_tcp
@@ -23,6 +24,10 @@ _connect = socket.socket.connect
 _setsockopt = socket.socket.setsockopt
 
 LARGEST_PIECE_OF_FILE = 1 << 18
+
+# Some pools ask Linux by this option whether a connection is there still: the first octet is its state.
+TCP_INFO = socket.TCP_INFO if sys.platform == "linux" else None
+ESTABLISHED, CLOSE_WAIT = b"\x01", b"\x08"
 
 # Levels of options that a stand-in knows nothing of.
 NETWORK_LEVELS = {socket.IPPROTO_TCP, socket.IPPROTO_IP, socket.IPPROTO_IPV6}
@@ -69,7 +74,10 @@ def _tapped_getsockopt(original: Any, self: socket.socket, level: int, name: int
             with socket.socket(self.family, self.type, self.proto) as alike:
                 for option in given:
                     _setsockopt(alike, *option)
-                return original(alike, level, name, *args)
+                value = original(alike, level, name, *args)
+            if (level, name) == (socket.IPPROTO_TCP, TCP_INFO) and isinstance(value, bytes):
+                return (CLOSE_WAIT if tap.is_ended else ESTABLISHED) + value[1:]
+            return value
     value = original(self, level, name, *args)
     if tap is None or (level, name) != (socket.SOL_SOCKET, socket.SO_ERROR):
         return value

@@ -302,6 +302,11 @@ class Tap:
             self.show()  # what came before the host knew its line
 
     @property
+    def is_ended(self) -> bool:
+        """The recorded peer has closed, whether or not the program has met that."""
+        return self._upper.channel.is_closed_by_peer
+
+    @property
     def is_due(self) -> bool:
         """A read of the stand-in would not have to wait."""
         if self._peeked or (self._shut and self._is_shut):

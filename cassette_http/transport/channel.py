@@ -268,6 +268,11 @@ class Channel:
         return player is not None and player.has_only_end
 
     @property
+    def is_closed_by_peer(self) -> bool:
+        """The end of the stream has come, or comes next."""
+        return self._ended or self.has_only_end
+
+    @property
     def ends_with_last_piece(self) -> bool:
         """The end of the stream came with the octets that were handed out last."""
         player = self._exchanges[0].player if self._exchanges else None

@@ -6,8 +6,10 @@ import asyncio
 import errno
 import io
 import os
+import select
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -448,3 +450,28 @@ def test_end_that_came_with_the_last_octets_is_met_by_who_drains_the_socket(
             with pytest.raises(BlockingIOError):
                 sock.recv(1000)
         assert sock.recv(1000) == b""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere TCP_INFO is another thing, or nothing")
+def test_state_of_tcp_is_that_of_the_recorded_connection(peer: Callable[..., Peer], tmp_path: Path) -> None:
+    def script(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(response(b"kept"))
+        connection.read_request()
+        connection.send(response(b"last", b"Connection: close"))
+
+    server = peer(script)
+
+    def ask() -> list[int]:
+        states = []
+        with socket.create_connection((server.host, server.port), timeout=5) as sock:
+            for path in (b"/1", b"/2"):
+                sock.sendall(b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % path)
+                while sock.recv(1000)[-4:] not in (b"kept", b"last"):
+                    pass
+                if path == b"/2":
+                    assert select.select([sock], [], [], 5)[0]
+                states.append(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1024)[0])
+        return states
+
+    assert_same_three_times(ask, server, tmp_path / "state.yaml")
