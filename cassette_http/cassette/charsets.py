@@ -19,7 +19,9 @@ _LABEL = re.compile(
     rb"(?:charset|encoding)\s*=\s*[\"']?(?!%b)([A-Za-z0-9][A-Za-z0-9_.:+-]{1,40})" % _UTF_8, re.IGNORECASE
 )
 # Literals in front make these searches quick.
-_ANY_LABEL = [re.compile(rb"%b\s*+=\s*+[\"']?+(?!%b)\w" % (each, _UTF_8)) for each in (b"arset", b"ARSET", b"ncoding")]
+_IN_FIELD, _IN_LARGE_LETTERS, _IN_XML = (
+    re.compile(rb"%b\s*+=\s*+[\"']?+(?!%b)\w" % (each, _UTF_8)) for each in (b"arset", b"ARSET", b"ncoding")
+)
 _BEGINNINGS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -45,7 +47,9 @@ class Charset:
 
 def may_be_recoded(message: bytes) -> bool:
     """Tell whether the content of a message may be in another set; cheap, and rather too often than too seldom."""
-    return 0 in message or any(label.search(message) for label in _ANY_LABEL)
+    if 0 in message or _IN_FIELD.search(message) or _IN_LARGE_LETTERS.search(message):
+        return True
+    return b"<?" in message and _IN_XML.search(message) is not None
 
 
 def recoded(octets: bytes, media_type: str) -> tuple[bytes, Charset] | None:

@@ -15,9 +15,9 @@ __all__ = ["find_in_markup", "names_in_markup"]
 
 def names_in_markup(text: bytes) -> list[bytes]:
     """All names that `find_in_markup` would look at, but those of attributes."""
-    names = [*_XML_END.findall(text), *_NAME_ELEMENT.findall(text)] if b"</" in text else []
-    for attribute in (_CALLED, *_CALLED_OTHERWISE) if b"=" in text else ():
-        names += attribute.findall(text)
+    names = _XML_END.findall(text) if b"</" in text else []
+    for called in (*_CALLING, *_CALLED) if b"=" in text else _CALLING:
+        names += called.findall(text)
     if b"&quot;" in text or b"&#34;" in text:
         names += _QUOTED_NAME.findall(text)
     return names
@@ -80,10 +80,10 @@ def _in_quoted(text: bytes, inner: Inner) -> Iterator[Edit]:
 _XML_END = re.compile(rb"</(?:[\w.-]{1,40}:)?([\w.-]{1,80}+)\s*>")
 _XML_ATTRIBUTE = re.compile(rb"[\s:]([\w.-]{1,80}+)\s?=\s?[\"']")
 # Literals in front make these searches quick.
-_CALLED = re.compile(rb"ame\s?=\s?[\"']?([^\"'\s<>;]{1,80})")
-_CALLED_OTHERWISE = [re.compile(rb"%b=[\"']?([^\"'\s<>;]{1,80})" % each) for each in (b"key", b" id", b"property")]
+_CALLED = [re.compile(rb"%b\s?=\s?[\"']?([^\"'\s<>;]{1,80})" % each) for each in (b"ame", b"AME", b"key", b"property")]
+_CALLING = [re.compile(rb"%b>\s*([^<>]{1,80}?)\s*</" % each) for each in (b"ame", b"AME", b"ey", b"EY")]
 _CALLED_TAG = re.compile(
-    rb"<[A-Za-z][\w:.-]*+\s(?:[^<>]*?\s)?(?:name|key|id|property|data-name)\s*=\s*[\"']?(?P<name>[^\"'\s<>]{1,80}+)[^<>]*+>",
+    rb"<[A-Za-z][\w:.-]*+\s(?:[^<>]*?\s)?(?:name|key|property|data-name)\s*=\s*[\"']?(?P<name>[^\"'\s<>]{1,80}+)[^<>]*+>",
     re.IGNORECASE,
 )
 _TAG_VALUE = re.compile(
@@ -95,7 +95,6 @@ _TAG_CONTENT = re.compile(
     rb"[^<>]*+(?<!/)>\s*(?:<!\[CDATA\[)?(?P<value>[^<>\]]+)",
     re.IGNORECASE,
 )
-_NAME_ELEMENT = re.compile(rb"(?:[nN]ame|[kK]ey)>\s*([^<>]{1,80}?)\s*</")
 _ELEMENTS = re.compile(
     rb"<(?:[\w.-]{1,40}:)?(name|key)>\s*(?P<name>[^<>]{1,80}?)\s*</[^<>]{1,80}>\s*"
     rb"<(?:[\w.-]{1,40}:)?(?:value|string|data|text)>\s*(?:<\w{1,40}>\s*)?(?:<!\[CDATA\[)?(?P<value>[^<>\]]+)",

@@ -125,7 +125,8 @@ QUERY_PAIR = re.compile(rb"(?:[?&#;]|\\u0026)[ ]?(?P<name>%b+)=(?P<value>[^&\s\"
 FORM_PAIR = re.compile(rb"(?:^|&)(?P<name>%b)=(?P<value>[^&]*+)" % _NAME_OF_FORM)
 _PERCENT_TOKEN = re.compile(rb"%([0-9A-Fa-f]{2})|.", re.DOTALL)
 _PART = re.compile(
-    rb"content-disposition:[^\r\n]*?[ ;]name\s?=\s?\"?(?P<name>[^\";\r\n]+)\"?[^\r\n]*\r?\n(?:[^\r\n]+\r?\n)*\r?\n",
+    rb"content-disposition:[^\r\n]{0,1000}?[ ;]name\s?=\s?\"?(?P<name>[^\";\r\n]+)\"?[^\r\n]{0,1000}+\r?\n"
+    rb"(?:[^\r\n]{1,1000}+\r?\n){0,20}+\r?\n",
     re.IGNORECASE,
 )
 _PART_END = re.compile(rb"\r?\n--")

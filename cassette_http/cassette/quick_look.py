@@ -18,7 +18,14 @@ from cassette_http.cassette.looks import ASCII_IN_BASE64, IS_BASIC, is_binary
 from cassette_http.cassette.markup import names_in_markup
 from cassette_http.cassette.pairs import USERINFO
 from cassette_http.cassette.secret_names import NameKind
-from cassette_http.cassette.secret_shapes import find_shapes, has_beginning, runs
+from cassette_http.cassette.secret_shapes import (
+    find_shapes,
+    has_beginning,
+    has_words_in_front,
+    joined,
+    may_be_base64,
+    runs,
+)
 from cassette_http.cassette.settings_lines import names_of_options
 from cassette_http.cassette.tables import names_of_columns
 from cassette_http.cassette.vault import base64_at
@@ -27,10 +34,13 @@ __all__ = ["QuickLook"]
 
 DEEPEST = 3  # base64 or percent-encoding inside of each other
 _LONG = 1 << 14
+_BLOCK, _LONGEST_NAME = 1 << 18, 1 << 8
+_NEXT = _BLOCK - _LONGEST_NAME
 
 # Backwards a name begins with what is certain, and a search for one octet is the quickest.
-_BEFORE_COLON = re.compile(rb":\s*+[\"'`]?\\*+([\w.$@ /:\[\]#~%*+!-]{1,80}+)")
-_BEFORE_SIGN = re.compile(rb"=:?\s*+[\"'`]?\\*+([\w.$@ /:\[\]~%*+!-]{1,80}+)")
+_NAME = rb"([\w.$@ /\[\]~%*+!-]{1,80}+(?::[\w.$-]{1,80}+(?![\w.$@ /\[\]#~%*+!-]))?)"
+_BEFORE_COLON = re.compile(rb":\s*+[\"'`]?\\*+" + _NAME.replace(b"~", b"#~"))
+_BEFORE_SIGN = re.compile(rb"=:?\s*+[\"'`]?\\*+" + _NAME)
 _VALUES_BACKWARDS = frozenset(name[::-1] for name in NAMES_OF_VALUES)
 _PART_NAME = re.compile(rb"ame\s?=\s?\"?([^\";\r\n]{1,200})")
 _ENCODED = re.compile(rb"%(?:25)*(?:2[0-9A-Fa-f]|3|5|7)")
@@ -49,11 +59,8 @@ class QuickLook:
             return True
         if len(text) > _LONG and is_binary(text):
             return self._may_have_token(text, runs(text), depth)
-        backwards = text[::-1]
-        names = set(_BEFORE_COLON.findall(backwards)) if b":" in text else set()
+        names = _names_in_front(text)
         has_records = not _VALUES_BACKWARDS.isdisjoint(names)
-        if b"=" in text:
-            names.update(_BEFORE_SIGN.findall(backwards))
         told = self._hiding.tell(names, backwards=True)
         return bool(
             (told and self._has_value(text, told))
@@ -61,7 +68,7 @@ class QuickLook:
             or (has_records and self._hiding.tell(names_of_records(text)))
             or (b"[" in text and self._hiding.tell(names_of_pairs(text)))
             or (b"<" in text and self._hiding.tell(names_in_markup(text)))
-            or (b"form-data" in text and self._hiding.tell(_PART_NAME.findall(text)))
+            or (b"=" in text and b"form-data" in text and self._hiding.tell(_PART_NAME.findall(text)))
             or self._hiding.tell(names_of_columns(text))
             or (b"@" in text and USERINFO.search(text))
             or (
@@ -80,11 +87,12 @@ class QuickLook:
     def _may_have_token(self, text: bytes, spans: list[tuple[int, int]], depth: int) -> bool:
         if not spans:
             return False
-        if b"earer " in text or b"PRIVATE KEY" in text or b"Private-Lines" in text:
-            return True
-        if not has_beginning(text, spans):
-            return False
-        return next(find_shapes(text, spans), None) is not None or self._may_be_in_base64(text, spans, depth)
+        inside = joined(text, spans)
+        return (
+            has_words_in_front(text)
+            or (has_beginning(inside) and next(find_shapes(text, spans), None) is not None)
+            or (may_be_base64(inside) and self._may_be_in_base64(text, spans, depth))
+        )
 
     def _may_be_in_base64(self, text: bytes, spans: Iterable[tuple[int, int]], depth: int) -> bool:
         behind = 0
@@ -96,6 +104,16 @@ class QuickLook:
                     if IS_BASIC.search(text, max(0, start - 6), start) or self.may_find(run[1], None, depth + 1):
                         return True
         return False
+
+
+def _names_in_front(text: bytes) -> set[bytes]:
+    """All names in front of a colon or an equals sign, backwards."""
+    if len(text) > _BLOCK:  # no copy of a large text is made
+        starts = range(0, len(text), _NEXT)
+        return set().union(*[_names_in_front(text[max(0, at - _LONGEST_NAME) : at + _NEXT]) for at in starts])
+    backwards = text[::-1]
+    names = set(_BEFORE_COLON.findall(backwards))
+    return names.union(_BEFORE_SIGN.findall(backwards)) if b"=" in text else names
 
 
 @lru_cache(maxsize=256)

@@ -10,7 +10,19 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-__all__ = ["HOST_PATHS", "PATHS", "SHAPES", "find_shapes", "has_beginning", "is_legible", "legible", "runs"]
+__all__ = [
+    "HOST_PATHS",
+    "PATHS",
+    "SHAPES",
+    "find_shapes",
+    "has_beginning",
+    "has_words_in_front",
+    "is_legible",
+    "joined",
+    "legible",
+    "may_be_base64",
+    "runs",
+]
 
 SHORTEST_RUN = 20
 
@@ -161,14 +173,18 @@ _BEGINNING = re.compile(
 )
 _ID = re.compile(rb"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 _OPEN = frozenset(b".:/~")
-# The same for all runs at once, each with the octet in front of it, and a blank between them. The last part is base64
-# of ASCII: each group of four characters begins with one of these.
-_ANY_BEGINNING = re.compile(
-    rb"[^A-Za-z0-9](?:(?<= )[.:/~](?!(?:%b) )|(?<= ).(?:[A-Za-f][A-Za-z0-9+_-]{3}){5}"
-    rb"|(?:(?<=\\)(?:[nrt]|u[0-9a-fA-F]{4})|(?<=%%)[0-9A-Fa-f]{2})?%b)" % (_ID.pattern, _BEGINNINGS),
+_TO_THE_LEFT = 100
+_MOST_ATTEMPTS = 100
+# The same for all runs at once, with a blank and the octet in front of each.
+_RUN_BEGINS = re.compile(
+    rb" (?:[.:/~](?!(?:%b) )|.%b|(?:\\(?:[nrt]|u[0-9a-fA-F]{4})|%%[0-9A-Fa-f]{2})%b)"
+    % (_ID.pattern, _BEGINNINGS, _BEGINNINGS),
     re.ASCII | re.DOTALL,
 )
-_TO_THE_LEFT = 100
+_BEGINS_WITHIN = re.compile(rb"[_+-]" + _BEGINNINGS, re.ASCII)
+# Text in ASCII begins each group of four characters with one of these.
+_BASE64_BEGINS = re.compile(rb" .(?:[A-Za-f][A-Za-z0-9+_-]{3}){5}", re.DOTALL)
+_WORDS_IN_FRONT = (b"earer ", b"PRIVATE KEY", b"Private-Lines")
 
 
 @cache
@@ -177,10 +193,24 @@ def _combined() -> re.Pattern[bytes]:
     return re.compile("|".join(f"(?P<{group}>{SHAPES[name]})" for group, name in _GROUPS.items()).encode(), re.ASCII)
 
 
-def has_beginning(text: bytes, spans: list[tuple[int, int]]) -> bool:
-    """Tell whether something that looks like a secret, or base64 of a text, could begin in a run; quick."""
-    inside = b" ".join([text[start - 1 : stop] if start else b"\n" + text[:stop] for start, stop in spans])
-    return _ANY_BEGINNING.search(b" %b " % inside) is not None
+def joined(text: bytes, spans: list[tuple[int, int]]) -> bytes:
+    """All runs, each with a blank and the octet in front of it: to look at all of them is quick."""
+    return b" %b " % b" ".join([text[start - 1 : stop] if start else b"\n" + text[:stop] for start, stop in spans])
+
+
+def has_words_in_front(text: bytes) -> bool:
+    """Tell whether a text has the words in front of a key, or of a token behind its scheme."""
+    return any(word in text for word in _WORDS_IN_FRONT)
+
+
+def has_beginning(inside: bytes) -> bool:
+    """Tell whether something that looks like a secret could begin in one of the joined runs."""
+    return _RUN_BEGINS.search(inside) is not None or _BEGINS_WITHIN.search(inside) is not None
+
+
+def may_be_base64(inside: bytes) -> bool:
+    """Tell whether one of the joined runs could be base64 of a text."""
+    return _BASE64_BEGINS.search(inside) is not None
 
 
 def find_shapes(text: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[int, int, str]]:
@@ -206,10 +236,14 @@ def find_shapes(text: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[int
             for path in _ANY_PATH.finditer(text, at, min(len(text), stop + _TO_THE_LEFT)):
                 assert path.lastindex is not None  # each path has its group
                 found.append((*path.span(path.lastindex), _PATH_NAMES[path.lastindex - 1]))
-        while (begins := _BEGINNING.search(text, at, stop)) is not None:
+        failed = 0
+        # A run of nothing but beginnings, each of which may be looked at up to its end, is no token.
+        while failed < _MOST_ATTEMPTS and (begins := _BEGINNING.search(text, at, stop)) is not None:
             token = _combined().match(text, begins.start())
             at = begins.start() + 1
+            failed += 1
             if token is not None:
+                failed = 0
                 found.append((*token.span(), _GROUPS[str(token.lastgroup)]))
                 at = behind = token.end()
     last = 0

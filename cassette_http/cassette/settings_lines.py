@@ -64,7 +64,7 @@ _AMBIGUOUS = re.compile(rb"sess|sig|credential|csrf|xsrf|(?:self|this|cls)\.", r
 
 def names_of_options(text: bytes) -> list[bytes]:
     """All names of options of commands, as in "--token abc"."""
-    return _OPTION_NAME.findall(text, 0, LONGEST_SETTINGS) if b"--" in text else []
+    return _OPTION_NAME.findall(text, 0, LONGEST_SETTINGS) if text.find(b"--", 0, LONGEST_SETTINGS) >= 0 else []
 
 
 def find_in_lines(text: bytes, hiding: Hiding) -> Iterator[Edit]:

@@ -636,6 +636,26 @@ fragments = st.lists(
             "://",
         ]
         + [b64encode(b'{"password": "a1B2c3D4e5F6"}').decode(), "user:hunter22@host", "-----BEGIN PRIVATE KEY-----"]
+        + [
+            "password: ",
+            "two words",
+            " --token ",
+            " => ",
+            '["secret", "',
+            '<param name="api_key">',
+            "&quot;token&quot;:&quot;",
+        ]
+        + [
+            "Jwt:Key",
+            "<name>",
+            "</name><value>",
+            "%22%3A%22",
+            "\\nsecret=",
+            "Client Secret",
+            "Server=a;",
+            ";Pwd=",
+            "a,token\n",
+        ]
         + ["\n", "\r\n", '"', "}", " ", "/", "?", "#", "<token>", "</token>", "%3D", "%22", '\\"', "a_long_name_of_it"]
     )
     | st.from_regex("[A-Za-z0-9_+-]{18,24}", fullmatch=True),
@@ -643,7 +663,7 @@ fragments = st.lists(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(fragments)
 def test_what_is_not_worth_a_look_has_no_secret(parts: list[str]) -> None:
     text = "".join(parts).encode()
