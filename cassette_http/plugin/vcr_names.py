@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +24,7 @@ from cassette_http.cassette.modes import RecordMode
 from cassette_http.errors import CassetteError
 from cassette_http.plugin.fixture_order import put_first
 from cassette_http.plugin.fixtures import close_for_test, open_for_test
+from cassette_http.plugin.layers import Layer
 from cassette_http.plugin.ledger import ledger_of
 from cassette_http.plugin.settings import settings
 from cassette_http.plugin.uses import CassetteFailure, Use, declared_of
@@ -280,9 +282,9 @@ def vcr(vcr_cassette: VcrCassette | None) -> VcrCassette | None:
 
 
 @pytest.fixture(scope="module")
-def vcr_instance(request: pytest.FixtureRequest) -> _Recorder:
+def vcr_instance(request: pytest.FixtureRequest, vcr_config: dict[str, Any], vcr_cassette_dir: str) -> _Instance:
     """What pytest-vcr calls `vcr`: it can be configured, for all tests of a module."""
-    instance = _Recorder()
+    instance = _Instance(request, vcr_config, vcr_cassette_dir)
     request.node.stash[_recorder] = instance
     return instance
 
@@ -332,28 +334,61 @@ class _Recorder(SimpleNamespace):
     def register_persister(self, persister: Any) -> None:
         self._persister = persister
 
+    def _settings(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+
+
+class _Instance(_Recorder):
+    """Stands for the object `VCR` of a module, which can put a cassette into use as well."""
+
+    def __init__(self, request: pytest.FixtureRequest, config: dict[str, Any], folder: str) -> None:
+        super().__init__()
+        self._request, self._config, self._folder = request, config, folder
+
+    @contextmanager
+    def use_cassette(self, path: str | os.PathLike[str], **options: Any) -> Iterator[VcrCassette]:
+        from cassette_http.plugin.vcr_objects import VcrCassette  # late: pytest starts without them
+
+        merged = {**self._config, **self._settings(), **options}
+        place = Path(merged.get("cassette_library_dir") or self._folder, _file_name(os.fspath(path), merged))
+        owner = os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0]
+        with Layer(_configured(self._request, self, merged, place, [], owner)) as cassette:
+            yield VcrCassette(cassette)
+
 
 _recorder = pytest.StashKey[_Recorder]()
 
 
 def _use(request: pytest.FixtureRequest, markers: list[pytest.Mark], folder: str) -> Use:
-    from cassette_http.plugin.vcr_config import translate  # late: pytest starts without it
-    from cassette_http.plugin.vcr_files import decoder
-
     item, config = request.node, request.config
     module = item.getparent(pytest.Module)
     recorder = _Recorder() if module is None else module.stash.get(_recorder, _Recorder())
     config.hook.pytest_recording_configure(config=config, vcr=recorder)
-    set_by_hook = {name: value for name, value in vars(recorder).items() if not name.startswith("_")}
-    merged = {**set_by_hook, **_merged(request, markers)}
+    merged = {**recorder._settings(), **_merged(request, markers)}
+    folder = os.fspath(merged.get("cassette_library_dir") or folder)
+    others = [Path(folder, name) for marker in markers for name in marker.args]
+    return _configured(request, recorder, merged, _path(request, merged, folder), others, item.nodeid, item)
+
+
+def _configured(
+    request: pytest.FixtureRequest,
+    recorder: _Recorder,
+    merged: dict[str, Any],
+    path: Path,
+    others: list[Path],
+    owner: str,
+    item: pytest.Item | None = None,
+) -> Use:
+    """Make the use of a cassette of what was said by the names of VCR.py."""
+    from cassette_http.plugin.vcr_config import translate  # late: pytest starts without it
+    from cassette_http.plugin.vcr_files import decoder
+
+    config, suffix = request.config, _suffix(merged)
     translated = translate(merged, recorder._matchers)
     for remark in translated.remarks:
         ledger_of(config).counts[REMARK + remark] += 1
-    folder = os.fspath(merged.get("cassette_library_dir") or folder)
     options = settings(config).for_test(translated.options, {})
     options["mode"] = _mode(request, merged)
-    others = [Path(folder, name) for marker in markers for name in marker.args]
-    path, suffix = _path(request, merged, folder), _suffix(merged)
     serializer = recorder._serializers.get(merged.get("serializer", "yaml"))
     if serializer is not None or recorder._persister is not None:
         options["decode"] = decoder(serializer, recorder._persister)
@@ -362,7 +397,9 @@ def _use(request: pytest.FixtureRequest, markers: list[pytest.Mark], folder: str
             others.insert(0, path)
             path = path.with_name(path.name.removesuffix(suffix) + OUR_SUFFIXES[0])
     options["also"] = [other for other in dict.fromkeys(others) if other.is_file()]
-    return Use(config, item.nodeid, path, options, item)
+    if config.getoption("--disable-vcr", False):
+        options["no_cassette"] = True
+    return Use(config, owner, path, options, item)
 
 
 OUR_SUFFIXES = (".yaml", ".yml", ".json")
@@ -372,23 +409,24 @@ def _suffix(merged: dict[str, Any]) -> str:
     return f".{merged.get('serializer', 'yaml')}"
 
 
+def _file_name(name: str, merged: dict[str, Any]) -> str:
+    if transform := merged.get("path_transformer"):
+        return str(transform(name))
+    suffix = _suffix(merged)
+    return name if name.endswith(suffix) else name + suffix
+
+
 def _path(request: pytest.FixtureRequest, merged: dict[str, Any], folder: str) -> Path:
     """Where the cassette is: the first of the places of both plugins that has one; a new one gets the first."""
     suffix = _suffix(merged)
-
-    def file_name(name: str) -> str:
-        if transform := merged.get("path_transformer"):
-            return str(transform(name))
-        return name if name.endswith(suffix) else name + suffix
-
     given = (request.getfixturevalue("default_cassette_name"), request.getfixturevalue("vcr_cassette_name"))
     names = [shortened(name, suffix) for name in given]
     if _line_of_pytest_vcr(request.config):
         names.reverse()
-    places = [Path(folder, file_name(name)) for name in names]
+    places = [Path(folder, _file_name(name, merged)) for name in names]
     beside = request.path.parent / "cassettes"
     if Path(folder) == beside / request.path.stem:
-        places += [beside / file_name(name) for name in names]
+        places += [beside / _file_name(name, merged) for name in names]
     return next((place for place in places if place.is_file()), places[0])
 
 

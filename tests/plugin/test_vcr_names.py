@@ -348,6 +348,25 @@ def test_cassettes_of_a_serializer_or_persister_are_read_and_recorded_anew_as_ou
     project.run("--record-mode=none").assert_outcomes(passed=1)
 
 
+def test_fixture_of_pytest_vcr_puts_cassettes_into_use(project: Project) -> None:
+    (project.path / "conftest.py").write_text(
+        "import pytest\n@pytest.fixture(scope='module', autouse=True)\ndef configured(vcr):\n"
+        "    vcr.match_on = ['method', 'path']\n"
+    )
+    project.write(
+        "def test_it(vcr):\n    with vcr.use_cassette('one.yaml') as cassette:\n"
+        "        assert get('/a') == 'answer to /a'\n    assert len(cassette) == 1\n"
+    )
+    project.run("--vcr-record=once").assert_outcomes(passed=1)
+    assert project.cassettes() == ["one.yaml"]
+    project.server.stop()
+    project.run().assert_outcomes(passed=1)
+    project.write("def test_it(vcr):\n    with vcr.use_cassette('two.yaml'):\n        get('/a')\n")
+    result = project.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["missed    GET /a: there is no cassette yet*"])
+
+
 def test_failed_test_leaves_no_recording_without_record_on_exception(project: Project) -> None:
     marked = MARKED.replace("mark.vcr", "mark.vcr(record_on_exception=False)")
     project.write(marked + "    assert False\n")
@@ -440,7 +459,7 @@ def test_request_that_was_swallowed_fails_the_test(project: Project) -> None:
     )
     result = project.run()
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["*no match: GET /a: there is no cassette yet*"])
+    result.stdout.fnmatch_lines(["missed    GET /a: there is no cassette yet*"])
 
 
 def test_suite_of_cassetter_replays_its_cassettes(project: Project) -> None:
