@@ -92,13 +92,13 @@ def _in_lists_of_two(text: bytes, hiding: Hiding) -> Iterator[tuple[bytes, int, 
 
 def find_literals(text: bytes, hiding: Hiding) -> Iterator[Edit]:
     """Find members whose names stand without quotes, in a text that is no JSON, as in scripts: {apiKey: 'abc'}."""
-    if text.lstrip()[:1] in (b"{", b"["):
+    if _IS_JSON.match(text):
         return
     # From the colon back to the name: a search that began with names would begin at each word.
     for colon in _LITERAL_COLON.finditer(text):
         name = _LITERAL_NAME.search(text[max(0, colon.start() - _LONGEST_LITERAL_NAME) : colon.start()])
         kind = hiding.kind("json", name[1]) if name is not None else NameKind.ORDINARY
-        value = _LITERAL_VALUE.match(text, colon.end()) if kind in STRONG else None
+        value = _LITERAL_VALUES[colon[0][-1:]].match(text, colon.end()) if kind in STRONG else None
         if value is None or not text.startswith(colon[0][-1:], value.end()):
             continue
         if (hidden := hiding.hidden(kind, value[0])) is not None:
@@ -167,11 +167,11 @@ _BLANK = rb"(?:\s|\\[nrt])*+"
 _QUOTE = re.compile(rb"(\\*)[\"']")
 _EMAN = re.compile(rb":\s*+[\"']\\*+([\w.$@ :/\[\]#-]{1,80}+)")
 _EMAN_OF_RUBY = re.compile(rb">=\s*+[\"']\\*+([\w.$@ :/\[\]#-]{1,80}+)")
-_CALLED = rb"(?i:name|key|header|field|parameter|param|variable|property|attribute|label|id)"
+_CALLED = rb"(?i:name|key|k|header|field|parameter|param|variable|property|attribute|label|id)"
 NAMES_OF_VALUES = frozenset(
     spelled
     for kind in (b"", b"string", b"default", b"plain", b"current", b"new", b"raw")
-    for value in (b"value", b"val")
+    for value in (b"value", b"val", b"v")
     for name in ((kind + b"_" + value, kind + value.title(), kind.title() + value.title()) if kind else (value,))
     for spelled in (name, name.title() if not kind else name, name.upper())
 )
@@ -209,10 +209,11 @@ _SCALAR = re.compile(rb"-?[0-9][0-9.eE+-]*+|null|true|false")
 _LIST_GAP = re.compile(_BLANK + rb",?" + _BLANK)
 
 
+_IS_JSON = re.compile(rb"\s*+[\[{]\s*+[\[{\]}\"\d]")
 _LITERAL_COLON = re.compile(rb":[ \t]*[\"'`]")
 _LONGEST_LITERAL_NAME = 64
 _LITERAL_NAME = re.compile(rb"(?:^|[^\w$\"'\\.@/-])([A-Za-z_$][\w$]{2,60})[ \t]*\Z")
-_LITERAL_VALUE = re.compile(rb"[^\"'`\\\r\n]{1,500}")
+_LITERAL_VALUES = {quote: re.compile(rb"(?:[^%b\\\r\n]|\\.){1,500}" % quote) for quote in (b'"', b"'", b"`")}
 
 
 def _records(text: bytes) -> Iterator[tuple[bytes, int]]:
@@ -243,7 +244,7 @@ def _member(name: bytes, is_weak: bool) -> re.Pattern[bytes]:
     A weak name needs a text of some length behind it.
     """
     value = rb"(?=[\[\s]*+\\*[\"'][^\"'\\\s]{16})" if is_weak else b""
-    return re.compile(rb"%b(\\*[\"'])?\s*+(?::|=>)%b%b" % (re.escape(name), _BLANK, value))
+    return re.compile(rb"%b(\\*[\"'])?\s*+(?::|=>)%b%b(?:[bu](?=[\"']))?" % (re.escape(name), _BLANK, value))
 
 
 def _is_member(text: bytes, found: re.Match[bytes]) -> bool:

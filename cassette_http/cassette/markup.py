@@ -49,16 +49,20 @@ def find_in_markup(text: bytes, hiding: Hiding, inner: Inner) -> Iterator[Edit]:
                 value = _TAG_VALUE.search(text, tag.start(), tag.end()) or _TAG_CONTENT.match(text, tag.start())
                 if value is not None:
                     yield from _hidden_value(hiding, kind, value)
+        for tag in _OF_PASSWORD.finditer(text):
+            if (value := _TAG_VALUE.search(text, tag.start(), tag.end())) is not None:
+                yield from _hidden_value(hiding, hiding.kind("form", b"password"), value)
         yield from _in_quoted(text, inner)
 
 
 def _hidden_value(hiding: Hiding, kind: NameKind, found: re.Match[bytes]) -> Iterator[Edit]:
-    raw = found["value"]
+    group = "value" if found["value"] is not None else "bare"
+    raw = found[group]
     value = _XML_ESCAPE.sub(_xml_character, raw) if b"&" in raw else raw
     blanks = len(value) - len(value.lstrip())
     hidden = hiding.hidden(kind, value.strip()) if kind is not NameKind.ORDINARY else None
     if hidden is not None:
-        start = found.start("value") + blanks
+        start = found.start(group) + blanks
         yield Edit(start, start + len(raw.strip()), hidden)
 
 
@@ -80,14 +84,18 @@ def _in_quoted(text: bytes, inner: Inner) -> Iterator[Edit]:
 _XML_END = re.compile(rb"</(?:[\w.-]{1,40}:)?([\w.-]{1,80}+)\s*>")
 _XML_ATTRIBUTE = re.compile(rb"[\s:]([\w.-]{1,80}+)\s?=\s?[\"']")
 # Literals in front make these searches quick.
-_CALLED = [re.compile(rb"%b\s?=\s?[\"']?([^\"'\s<>;]{1,80})" % each) for each in (b"ame", b"AME", b"key", b"property")]
+_CALLED = [
+    re.compile(rb"%b\s?=\s?[\"']?([^\"'\s<>;]{1,80})" % each) for each in (b"ame", b"AME", b"key", b"property", b"type")
+]
 _CALLING = [re.compile(rb"%b>\s*([^<>]{1,80}?)\s*</" % each) for each in (b"ame", b"AME", b"ey", b"EY")]
 _CALLED_TAG = re.compile(
     rb"<[A-Za-z][\w:.-]*+\s(?:[^<>]*?\s)?(?:name|key|property|data-name)\s*=\s*[\"']?(?P<name>[^\"'\s<>]{1,80}+)[^<>]*+>",
     re.IGNORECASE,
 )
+_OF_PASSWORD = re.compile(rb"<input\s[^<>]*?\btype\s*=\s*[\"']?password\b[^<>]*+>", re.IGNORECASE)
 _TAG_VALUE = re.compile(
-    rb"\s(?:value|content)\s*=\s*(?:(?P<quote>[\"'])(?P<value>(?:(?!(?P=quote))[^<>])*+)(?P=quote))", re.IGNORECASE
+    rb"\s(?:value|content)\s*=\s*(?:(?P<quote>[\"'])(?P<value>(?:(?!(?P=quote))[^<>])*+)(?P=quote)|(?P<bare>[^\s\"'<>]++))",
+    re.IGNORECASE,
 )
 # What is shown to people is a caption.
 _TAG_CONTENT = re.compile(

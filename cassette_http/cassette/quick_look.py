@@ -41,7 +41,7 @@ _NEXT = _BLOCK - _LONGEST_NAME
 # Backwards a name begins with what is certain, and a search for one octet is the quickest.
 _NAME = rb"([\w.$@ /\[\]~%*+!-]{1,80}+(?::[\w.$-]{1,80}+(?![\w.$@ /\[\]#~%*+!-]))?)"
 _BEFORE_COLON = re.compile(rb":\s*+[\"'`]?\\*+" + _NAME.replace(b"~", b"#~"))
-_BEFORE_SIGN = re.compile(rb"=:?\s*+[\"'`]?\\*+" + _NAME)
+_BEFORE_SIGN = re.compile(rb"=:?\s*+\]?[\"'`]?\\*+" + _NAME)
 _VALUES_BACKWARDS = frozenset(name[::-1] for name in NAMES_OF_VALUES)
 _PART_NAME = re.compile(rb"ame\s?=\s?\"?([^\";\r\n]{1,200})")
 _ENCODED = re.compile(rb"%(?:25)*(?:2[0-9A-Fa-f]|3|5|7)")

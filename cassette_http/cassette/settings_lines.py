@@ -35,8 +35,13 @@ _LINE_OF_STRING = re.compile(
 _OPTION = rb"--(?P<option>[A-Za-z][\w-]{1,60}+)(?:[ =]|[\"'][ ]*+,[ ]*+(?=[\"']))"
 _OPTION_NAME = re.compile(rb"--([A-Za-z][\w-]{1,60}+)[ =\"']")
 _WITHIN = re.compile(
-    rb"(?<=[\s,|({\[\"'`])(?:%b|(?P<name>[\w.-]{2,80}+)=)"
+    rb"(?:(?<=[\s,|({\[\"'`])|\A)(?:%b|(?P<name>[\w.-]{2,80}+)=)"
     rb"(?:%b|(?P<plain>(?:[^\s\"'`<>\\&;]|&(?![\w.\[\]-]{1,80}+=))++))(?P<behind>[;(]?)" % (_OPTION, _QUOTED)
+)
+_SUBSCRIPT = re.compile(rb"\[\\*+[\"'](?P<name>[\w.-]{1,80}+)\\*+[\"']\][ \t]*+=[ \t]*+%b" % _QUOTED)
+_LISTED = re.compile(
+    rb"[,;|][ \t]++(?P<name>[\w.-]{1,80}+)[ \t]*+:[ \t]*+"
+    rb"(?P<plain>(?:[^,;|\"'`\\\r\n{}()\[\]]|[\"'](?=\w)){1,200}+)(?=[,;|\r\n\"]|\Z)"
 )
 _CONNECTION = re.compile(
     rb"\b(?:server|host|data source|user id|uid|user|username|database|driver|endpoint)=[^;\"'\r\n]{1,500};",
@@ -54,7 +59,7 @@ _CODE = re.compile(
 _NO_VALUE = re.compile(
     rb"(?:required|optional|string|str|text|bytes|int|integer|number|bool|boolean|any|object|array|uuid|invalid|missing"
     rb"|expired|hidden|unknown|empty|unset|changed?|forgot|reset|true|false|null|none|nil|undefined|yes|no|on|off"
-    rb"|enabled|disabled)[!?]?",
+    rb"|enabled|disabled)[!?]?|[|>][+-]?",
     re.IGNORECASE,
 )
 _DATE = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}\b")
@@ -69,7 +74,7 @@ def names_of_options(text: bytes) -> list[bytes]:
 
 def find_in_lines(text: bytes, hiding: Hiding) -> Iterator[Edit]:
     """Find a name and its value in a line of their own, and within a line."""
-    for pattern in (_LINE, _LINE_OF_STRING, _WITHIN):
+    for pattern in (_LINE, _LINE_OF_STRING, _SUBSCRIPT, _LISTED, _WITHIN):
         for found in pattern.finditer(text, 0, LONGEST_SETTINGS):
             name = found["name"] or found["option"]
             kind = hiding.kind("settings", name)

@@ -142,6 +142,17 @@ FORMS: dict[str, Callable[[str, str], str]] = {
     "HTML, script": lambda n, s: f"<script>window.x = {js({n: s})};</script>",
     "HTML, link": lambda n, s: f'<a href="/x?page=2&amp;{n}={quote(s, safe="")}">next</a>',
     "command": lambda n, s: f"login --user bob --{n.lower()}={js(s)} --port 17",
+    "option, alone": lambda n, s: f"--{n.lower()} {js(s)}",
+    "options in JSON": lambda n, s: js({"args": ["--user", "bob", f"--{n.lower()}", s]}),
+    "subscript": lambda n, s: f"$config['user'] = 'bob';\n$config['{n}'] = {js(s)};\n",
+    "script, whole": lambda n, s: f"{{user: 'bob', apiKey: `{s}`}}",
+    "JSON, short record": lambda n, s: js([{"k": n, "v": s}]),
+    "bytes of Python": lambda n, s: "{'user': b'bob', '" + n + "': b" + repr(s) + "}",
+    "within a sentence": lambda n, s: f"user: bob, {n}: {s}, port: 17",
+    "HTML input, bare": lambda n, s: (
+        f"<input name={n} value={html.escape(s) if s.isalnum() else repr(html.escape(s))}>"
+    ),
+    "HTML input, of the kind": lambda n, s: f'<form><input type="password" value="{html.escape(s)}"></form>',
     "connection string": lambda n, s: f"Server=db.test;User Id=bob;Password={s.replace(';', '')};Port=17",
 }
 
