@@ -65,12 +65,12 @@ class QuickLook:
         told = self._hiding.tell(names, backwards=True)
         return bool(
             (told and self._has_value(text, told))
-            or self._hiding.tell(names_of_options(text))
-            or (has_records and self._hiding.tell(names_of_records(text)))
-            or (_BRACKET in text and self._hiding.tell(names_of_pairs(text)))
+            or self._tells(names_of_options(text))
+            or (has_records and self._tells(names_of_records(text)))
+            or (_BRACKET in text and self._tells(names_of_pairs(text)))
             or (_LESS_THAN in text and self._hiding.tell(names_in_markup(text)))
             or (_EQUALS in text and b"form-data" in text and self._hiding.tell(_PART_NAME.findall(text)))
-            or self._hiding.tell(names_of_columns(text))
+            or self._tells(names_of_columns(text))
             or (_AT in text and USERINFO.search(text))
             or (
                 _PERCENT in text
@@ -80,6 +80,9 @@ class QuickLook:
             )
             or self._may_have_token(text, runs(text) if spans is None else spans, depth)
         )
+
+    def _tells(self, names: list[bytes]) -> bool:
+        return bool(names) and bool(self._hiding.tell(names))
 
     def _has_value(self, text: bytes, told: dict[bytes, NameKind]) -> bool:
         """Tell whether a name has a value that could be hidden: behind a weak one it must look random."""
