@@ -366,7 +366,13 @@ def _load(store: Store, mode: RecordMode, options: _Options) -> tuple[Documents,
             from cassette_http.convert.documents import as_documents
             from cassette_http.convert.formats import read_foreign
 
-            return as_documents(read_foreign(data, str(store.path)), str(store.path)), True
+            foreign = read_foreign(data, str(store.path))
+            if options.hooks.on_match:
+                # Ours were recorded as this hook left them.
+                asked = [(one, options.hooks.asked(one.request)) for one in foreign.interactions if one.request]
+                kept = tuple([replace(one, request=request) for one, request in asked if request is not None])
+                foreign = replace(foreign, interactions=kept)
+            return as_documents(foreign, str(store.path)), True
         return scan(data, str(store.path)), False
     if mode is RecordMode.NONE and not options.allow_missing:
         raise CassetteNotFound(

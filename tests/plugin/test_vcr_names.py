@@ -348,6 +348,19 @@ def test_cassettes_of_a_serializer_or_persister_are_read_and_recorded_anew_as_ou
     project.run("--record-mode=none").assert_outcomes(passed=1)
 
 
+def test_request_function_sees_what_an_old_cassette_holds_too(project: Project) -> None:
+    folder = project.path / "cassettes" / "test_api"
+    folder.mkdir(parents=True)
+    (folder / "test_it.yaml").write_text(
+        "interactions:\n- request: {body: null, headers: {}, method: GET, uri: 'http://old.test/a'}\n"
+        "  response: {body: {string: answer to /a}, headers: {}, status: {code: 200, message: OK}}\nversion: 1\n"
+    )
+    scrubbing = "def scrub(request):\n    request.uri = '**REDACTED**'\n    return request\n"
+    project.write(scrubbing + MARKED.replace("mark.vcr", "mark.vcr(before_record_request=scrub)"))
+    project.server.stop()
+    project.run().assert_outcomes(passed=1)
+
+
 def test_fixture_of_pytest_vcr_puts_cassettes_into_use(project: Project) -> None:
     (project.path / "conftest.py").write_text(
         "import pytest\n@pytest.fixture(scope='module', autouse=True)\ndef configured(vcr):\n"
