@@ -87,11 +87,10 @@ class Hiding:
 
 
 def _readings(name: bytes) -> Iterator[bytes]:
-    """What a name may be: each of its parts, their last words alone, and what is behind an escape in front of it."""
-    for part in {name, *name.split(b":")}:
-        for each in (part, part.rpartition(b" ")[2]):
-            yield each
-            yield _ESCAPE.sub(b"", each)
+    """What a name may be: its last word alone, and what is behind an escape whose backslash is not part of it."""
+    for each in (name, name.rpartition(b" ")[2]):
+        yield each
+        yield _ESCAPE.sub(b"", each)
 
 
 _ESCAPE = re.compile(rb"^(?:u[0-9a-fA-F]{4}|[nrt])")

@@ -39,7 +39,7 @@ _BLOCK, _LONGEST_NAME = 1 << 18, 1 << 8
 _NEXT = _BLOCK - _LONGEST_NAME
 
 # Backwards a name begins with what is certain, and a search for one octet is the quickest.
-_NAME = rb"([\w.$@ /\[\]~%*+!-]{1,80}+(?::[\w.$-]{1,80}+(?![\w.$@ /\[\]#~%*+!-]))?)"
+_NAME = rb"([\w.$@ /\[\]~%*+!-]{1,80}+)"
 _BEFORE_COLON = re.compile(rb":\s*+[\"'`]?\\*+" + _NAME.replace(b"~", b"#~"))
 _BEFORE_SIGN = re.compile(rb"=:?\s*+\]?[\"'`]?\\*+" + _NAME)
 _VALUES_BACKWARDS = frozenset(name[::-1] for name in NAMES_OF_VALUES)
@@ -85,8 +85,11 @@ class QuickLook:
         return bool(names) and bool(self._hiding.tell(names))
 
     def _has_value(self, text: bytes, told: dict[bytes, NameKind]) -> bool:
-        """Tell whether a name has a value that could be hidden: behind a weak one it must look random."""
-        return any(kind in STRONG or _weak(name).search(text) for name, kind in told.items())
+        """Tell whether a name has a value that could be hidden: behind a weak one, it must look random.
+
+        But it may be the end of a strong one: "Api:Key".
+        """
+        return any(kind in STRONG or b":" + name in text or _weak(name).search(text) for name, kind in told.items())
 
     def _may_have_token(self, text: bytes, spans: list[tuple[int, int]], depth: int) -> bool:
         if not spans:
