@@ -10,8 +10,9 @@ sure that there is a name, or something else, that they would answer to.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 
 from cassette_http.cassette.field_rules import field_edits
 from cassette_http.cassette.hiding import Hiding
@@ -36,6 +37,9 @@ from cassette_http.cassette.tables import find_cells
 from cassette_http.cassette.vault import Vault, is_placeholder
 
 __all__ = ["ContentRules"]
+
+BLOCK_OCTETS = 1 << 16
+"""So much of a long text is looked at before its lines are searched, which takes ten times as long."""
 
 
 class ContentRules:
@@ -92,11 +96,22 @@ class ContentRules:
         found = _merged(found, find_in_multipart(text, hiding, is_matching))
         if not is_head:
             found = _merged(found, find_cells(text, hiding))
-            found = _merged(found, find_in_lines(text, hiding))
+            lines = self._lines_to_search(text)
+            found = _merged(found, chain.from_iterable(find_in_lines(text, hiding, *span) for span in lines))
             found = _merged(found, find_literals(text, hiding))
         found = _merged(found, find_in_markup(text, hiding, inner))
         found = _merged(found, find_in_userinfo(text, hiding))
         return _merged(found, find_by_look(text, hiding, runs(text), inner))
+
+    def _lines_to_search(self, text: bytes) -> Iterator[tuple[int, int]]:
+        """The parts of a text, in whole lines, that a rule could find something in."""
+        start = 0
+        while start < len(text):
+            stop = len(text) if len(text) - start <= BLOCK_OCTETS else text.find(b"\n", start + BLOCK_OCTETS) + 1
+            stop = stop or len(text)
+            if stop - start == len(text) or self.may_find(text[start:stop]):
+                yield start, stop
+            start = stop
 
     def all_edits(self, text: bytes) -> list[Edit]:
         """What the rules find, and the secrets known from elsewhere."""

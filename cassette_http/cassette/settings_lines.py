@@ -18,9 +18,6 @@ from cassette_http.cassette.splicing import Edit
 
 __all__ = ["find_in_lines", "names_of_options"]
 
-LONGEST_SETTINGS = 1 << 16
-"""Longer texts are looked at up to here: nobody writes so many settings."""
-
 _SIGN = rb"[ \t]*+(?:=>|:=|[:=])[ \t]*+"
 _QUOTED = rb"(?P<quote>\\*+[\"'`])(?P<quoted>(?:(?!(?P=quote))(?:\\++.|[^\\\r\n])){1,500}+)(?P=quote)"
 _LINE = re.compile(
@@ -69,19 +66,19 @@ _AMBIGUOUS = re.compile(rb"sess|sig|credential|csrf|xsrf|(?:self|this|cls)\.", r
 
 def names_of_options(text: bytes) -> list[bytes]:
     """All names of options of commands, as in "--token abc"."""
-    return _OPTION_NAME.findall(text, 0, LONGEST_SETTINGS) if text.find(b"--", 0, LONGEST_SETTINGS) >= 0 else []
+    return _OPTION_NAME.findall(text) if text.find(b"--") >= 0 else []
 
 
-def find_in_lines(text: bytes, hiding: Hiding) -> Iterator[Edit]:
-    """Find a name and its value in a line of their own, and within a line."""
+def find_in_lines(text: bytes, hiding: Hiding, start: int, stop: int) -> Iterator[Edit]:
+    """Find a name and its value in a line of their own, and within a line, in some lines of a text."""
     for pattern in (_LINE, _LINE_OF_STRING, _SUBSCRIPT, _LISTED, _WITHIN):
-        for found in pattern.finditer(text, 0, LONGEST_SETTINGS):
+        for found in pattern.finditer(text, start, stop):
             name = found["name"] or found["option"]
             kind = hiding.kind("settings", name)
             if kind is not NameKind.ORDINARY and (edit := _setting(hiding, kind, name, found)) is not None:
                 yield edit
-    if b";" in text and _CONNECTION.search(text, 0, LONGEST_SETTINGS):
-        for part in _CONNECTION_PART.finditer(text, 0, LONGEST_SETTINGS):
+    if text.find(b";", start, stop) >= 0 and _CONNECTION.search(text, start, stop):
+        for part in _CONNECTION_PART.finditer(text, start, stop):
             kind = hiding.kind("settings", part["name"])
             if kind in STRONG and (hidden := hiding.hidden(kind, part["plain"])) is not None:
                 yield Edit(*part.span("plain"), hidden)

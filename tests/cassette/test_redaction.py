@@ -252,6 +252,13 @@ def test_a_secret_is_found_in_contents(body: str, expected: str | None) -> None:
     assert received == response(body=octets)
 
 
+@pytest.mark.parametrize("noise", ["GET /items/7 took 12ms\n", "x" * 70000 + "\n", "token_count=7\r\n"])
+def test_settings_are_found_wherever_they_stand_in_a_long_text(noise: str) -> None:
+    text = noise * (200_000 // len(noise)) + "{}" + noise
+    _, received = redacted(request(), response(body=text.format("password: two words\nrun --token hunter\n").encode()))
+    assert received == response(body=text.format("password: {{secret:1}}\nrun --token {{secret:2}}\n").encode())
+
+
 @pytest.mark.parametrize("before", ["", "a", "ab", "abc"])
 @pytest.mark.parametrize("behind", ["", "x", "xy"])
 @pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode])
