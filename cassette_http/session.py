@@ -117,7 +117,8 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
             "keep": _several(keep),
             "secrets": dict(secrets or {}),
         }
-        Redactor(**redaction)
+        if any(redaction.values()):
+            Redactor(**redaction)
         if freeze_time:
             require_time_machine()
         self._options = _Options(

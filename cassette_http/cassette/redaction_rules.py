@@ -78,6 +78,7 @@ class Rules:
 
 
 _MOST_NAMES = 10_000
+_USUAL = Rules()  # shared by the sessions that change no rule, with what is known of names
 
 
 def _plain(name: str) -> str:
@@ -113,7 +114,8 @@ def resolve_rules(redact: Iterable[ExtraRule] = (), keep: Iterable[str] = ()) ->
         else:
             names.add(_plain(rule.strip()))
     off, kept = _kept(keep, names)
-    return Rules(off, kept, frozenset(names), frozenset(placed), tuple(paths), tuple(patterns), tuple(functions))
+    rules = Rules(off, kept, frozenset(names), frozenset(placed), tuple(paths), tuple(patterns), tuple(functions))
+    return _USUAL if rules == _USUAL else rules
 
 
 def _as_bytes(pattern: re.Pattern[Any]) -> re.Pattern[bytes]:

@@ -50,22 +50,29 @@ class _Hook:
 
     def __init__(self, owner: Any, name: str, function: Callable[..., Any]) -> None:
         self._owner, self._name, self._function = owner, name, function
+        self._original: Any = None
         self._stand_in: Any = None
         self._replaced: Any = None
         self._is_installed = False
 
     def install(self) -> None:
-        original, function = getattr(self._owner, self._name), self._function
+        original = getattr(self._owner, self._name)
+        if self._stand_in is None or original is not self._original:
+            self._original, self._stand_in = original, self._made(original)
+        # A method that a class inherits is taken out again, not pinned to the base's.
+        self._replaced = vars(self._owner).get(self._name)
+        self._is_installed = True
+        setattr(self._owner, self._name, self._stand_in)
+
+    def _made(self, original: Any) -> Any:
+        function = self._function
 
         def stand_in(*args: Any, **kwargs: Any) -> Any:
             return function(original, *args, **kwargs)
 
         stand_in.__name__, stand_in.__doc__ = self._name, getattr(original, "__doc__", None)
-        # A method that a class inherits is taken out again, not pinned to the base's.
-        self._replaced = vars(self._owner).get(self._name)
-        self._stand_in, self._is_installed = stand_in, True
         vars(stand_in)["hook"] = self
-        setattr(self._owner, self._name, stand_in)
+        return stand_in
 
     def remove(self) -> None:
         self._is_installed = False
