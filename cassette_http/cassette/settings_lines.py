@@ -20,14 +20,15 @@ __all__ = ["find_in_lines", "names_of_options"]
 
 _SIGN = rb"[ \t]*+(?:=>|:=|[:=])[ \t]*+"
 _QUOTED = rb"(?P<quote>\\*+[\"'`])(?P<quoted>(?:(?!(?P=quote))(?:\\++.|[^\\\r\n])){1,500}+)(?P=quote)"
+_WORDS = rb"(?P<name>[\w.-]{1,80}+(?:[ ][\w.-]{1,40}+){0,2})"
 _LINE = re.compile(
     rb"(?:^|(?<=<!--))[ \t]*+(?:(?:[-*#>$;]|//|data:|export|set|ENV|ARG)[ \t]++)?"
-    rb"(?P<name>[\w.-]{1,80}+(?:[ ][\w.-]{1,40}+){0,2})%b(?:%b[ \t,;]*+$|(?P<plain>[^\r\n]++))" % (_SIGN, _QUOTED),
+    rb"%b%b(?:%b[ \t,;]*+$|(?P<plain>[^\r\n]++))" % (_WORDS, _SIGN, _QUOTED),
     re.MULTILINE,
 )
 _LINE_OF_STRING = re.compile(
-    rb"(?:\\++[nr]|(?P<open>[\"'`]))[ \t]*+(?P<name>[\w.-]{1,80}+(?:[ ][\w.-]{1,40}+){0,2})%b"
-    rb"(?P<plain>(?:(?(open)(?!(?P=open))|(?!\"))(?:[^\\\r\n]|\\++[\"'/u]))++)(?=[\"'`\\])" % _SIGN
+    rb"(?:\\++[nr]|(?P<open>[\"'`]))[ \t]*+%b%b"
+    rb"(?P<plain>(?:(?(open)(?!(?P=open))|(?!\"))(?:[^\\\r\n]|\\++[\"'/u]))++)(?=[\"'`\\])" % (_WORDS, _SIGN)
 )
 _OPTION = rb"--(?P<option>[A-Za-z][\w-]{1,60}+)(?:[ =]|[\"'][ ]*+,[ ]*+(?=[\"']))"
 _OPTION_NAME = re.compile(rb"--([A-Za-z][\w-]{1,60}+)[ =\"']")

@@ -32,7 +32,6 @@ __all__ = [
     "Tap",
     "expected_hellos",
     "note_option",
-    "put_into",
     "put_tap",
     "take_tap",
     "tap_of",
@@ -142,12 +141,6 @@ def _go_on_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_go_on_in_child)
-
-
-def put_into(buffer: Any, octets: bytes) -> int:
-    """Put what was received into a buffer that has room for it, as `recv_into` does."""
-    memoryview(buffer).cast("B")[: len(octets)] = octets
-    return len(octets)
 
 
 def timeout_of(sock: socket.socket) -> Callable[[], float | None]:

@@ -20,7 +20,7 @@ from cassette_http.cassette.model import Failure, FailureKind, Origin
 from cassette_http.intercept.lines import Pump
 from cassette_http.intercept.names import Target
 from cassette_http.intercept.stand_ins import WAKE
-from cassette_http.intercept.taps import HANDSHAKE_RECORD, Above, Carrier, Tap, expected_hellos, put_into, take_tap
+from cassette_http.intercept.taps import HANDSHAKE_RECORD, Above, Carrier, Tap, expected_hellos, take_tap
 from cassette_http.transport import live
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.failures import incomplete_close, rebuild
@@ -33,6 +33,7 @@ from cassette_http.transport.socket_face import (
     keeping_failure,
     keeping_tls,
     octets_of,
+    put_into,
     secure,
 )
 

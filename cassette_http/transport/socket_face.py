@@ -38,6 +38,7 @@ __all__ = [
     "keeping_failure",
     "keeping_tls",
     "octets_of",
+    "put_into",
     "secure",
 ]
 
@@ -282,6 +283,12 @@ class Host:
         return octets
 
 
+def put_into(buffer: Any, octets: bytes) -> int:
+    """Put what was received into a buffer that has room for it, as `recv_into` does."""
+    memoryview(buffer).cast("B")[: len(octets)] = octets
+    return len(octets)
+
+
 def octets_of(data: Any) -> bytes:
     """What a socket would send of `data`. Raises TypeError if that is nothing; must not use up an iterator then."""
     return data if type(data) is bytes else memoryview(data).tobytes()
@@ -367,10 +374,7 @@ class SocketFace:
         return len(data)
 
     def recv_into(self, buffer: Any, nbytes: int = 0, /) -> int:
-        view = memoryview(buffer).cast("B")
-        octets = self.receive(nbytes or len(view))
-        view[: len(octets)] = octets
-        return len(octets)
+        return put_into(buffer, self.receive(nbytes or memoryview(buffer).nbytes))
 
     def recv(self, bufsize: int, /) -> bytes:
         return self.receive(bufsize)

@@ -314,12 +314,7 @@ def test_failed_handshake_of_a_socket_made_before_connect_is_played(
                 sock.connect((server.host, server.port))
             return caught.value.args, caught.value.reason, caught.value.verify_message
 
-    live = run()
-    with use_cassette(tmp_path / "one.yaml", "all"):
-        assert run() == live
-    server.stop()
-    with use_cassette(tmp_path / "one.yaml", "none"):
-        assert run() == live
+    assert_same_three_times(run, server, tmp_path / "one.yaml")
 
 
 def test_tls_that_is_ended_by_both_is_ended_in_replay_too(
@@ -341,12 +336,7 @@ def test_tls_that_is_ended_by_both_is_ended_in_replay_too(
             with sock.unwrap() as left:
                 return octets, type(left), left.recv(10)
 
-    live = run()
-    with use_cassette(tmp_path / "one.yaml", "all"):
-        assert run() == live
-    server.stop()
-    with use_cassette(tmp_path / "one.yaml", "none"):
-        assert run() == live
+    assert_same_three_times(run, server, tmp_path / "one.yaml")
 
 
 # ---------------------------------------------------------------------- late dials
