@@ -85,11 +85,12 @@ def http_cassette(request: pytest.FixtureRequest) -> Iterator[Cassette]:
     close_for_test(use)
 
 
+CONFIGURING = ("cassette_config", "cassette_dir", "cassette_name", "cassette_path")
 _overridden = pytest.StashKey[frozenset[str]]()
 
 
 def _overridden_for(item: pytest.Item) -> frozenset[str]:
-    """Tell which of our fixtures the tests of a module or class override.
+    """Tell which of our fixtures the tests of a module or class override, or the parameters of a test.
 
     There is no need to ask pytest for the others, which takes a tenth of a millisecond for each fixture of each test.
     """
@@ -97,9 +98,9 @@ def _overridden_for(item: pytest.Item) -> frozenset[str]:
     stash = item.parent.stash
     if _overridden not in stash:
         find = item.session._fixturemanager.getfixturedefs
-        names = ("cassette_config", "cassette_dir", "cassette_name", "cassette_path")
-        stash[_overridden] = frozenset(name for name in names if len(find(name, item) or ()) > 1)
-    return stash[_overridden]
+        stash[_overridden] = frozenset(name for name in CONFIGURING if len(find(name, item) or ()) > 1)
+    parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    return stash[_overridden].union(parameters.keys() & CONFIGURING)
 
 
 @lru_cache(maxsize=16)

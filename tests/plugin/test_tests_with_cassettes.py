@@ -188,6 +188,15 @@ def test_cassette_names_its_test(project: Project) -> None:
     assert "test: test_api.py::test_a\n" in text
 
 
+def test_parameter_names_the_cassette(project: Project) -> None:
+    project.write(
+        "import pytest\n@pytest.mark.cassette\n@pytest.mark.parametrize('cassette_name', ['one', 'two'])\n"
+        "def test_a(cassette_name):\n    get('/' + cassette_name)"
+    )
+    project.record_then_stop(passed=2)
+    assert {"one.yaml", "two.yaml"} == {path.name for path in project.pytester.path.glob("cassettes/test_api/*")}
+
+
 # ---------------------------------------------------------------------- endings
 
 
