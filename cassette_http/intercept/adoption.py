@@ -59,7 +59,8 @@ def lower_tap(sock: socket.socket, board: Switchboard, host: str) -> Tap:
     peer = _getpeername(sock)
     name = (host or str(peer[0])).lower()
     channel = board.open_channel(Origin("http", name, peer[1]), None)
-    target = Target(name, peer[1], Lookup(name, [(str(peer[0]), peer[1])]))
+    address = str(peer[0])
+    target = Target(name, peer[1], address, Lookup(name, [(address, peer[1])]))
     tap = Tap(sock, board, Host(channel, lambda: dial_late(tap), timeout_of(sock)), target, peer)
     return tap
 
@@ -71,7 +72,7 @@ def dial_late(tap: Tap) -> Line:
     def connect(timeout_s: float | None = None) -> socket.socket:
         peer = Origin("tcp", target.host, target.port)
         with keeping_failure(tap.board, tap.host.channel, peer, FailureKind.CONNECT):
-            return live.connect((target.host, target.port), timeout_s)
+            return target.dial(timeout_s)
 
     tap.board.note_connection(tap.host.channel)
     if tap.must_not_wait:

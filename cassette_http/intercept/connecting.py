@@ -124,7 +124,7 @@ class _Attempt:
         return PlainLine(sock)
 
     def _real_address(self, family: int) -> tuple[Any, ...]:
-        if not is_invented(self._address):
+        if not is_invented(self._target.address):
             return self._address
         found = socket.getaddrinfo(self._target.host, self._target.port, family, socket.SOCK_STREAM)
         return found[0][4]

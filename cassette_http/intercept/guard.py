@@ -105,7 +105,7 @@ class block_network:  # a statement in user code, as in `with block_network(...)
         address = address_of(host)
         if kind is Kind.LOOK_UP and address is not None:
             return  # nobody is asked; the connect that follows is judged
-        name = host if address is None else names.target_of((host, port or 0)).host
+        name = host if address is None else names.host_of(host, port or 0)
         if _is_local(name) or (address is not None and (address.is_loopback or address.is_unspecified)):
             return
         outcome = self._outcome(kind, name, address, port)

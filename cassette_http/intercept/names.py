@@ -6,6 +6,7 @@ import ipaddress
 import itertools
 import socket
 import threading
+import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,11 +15,12 @@ from typing import Any
 from cassette_http.cassette.model import Failure, FailureKind, Origin
 from cassette_http.intercept.current import current_board
 from cassette_http.intercept.patches import Patches
+from cassette_http.transport import live
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.failures import describe, rebuild
-from cassette_http.transport.live import is_dialling
+from cassette_http.transport.socket_face import Switchboard
 
-__all__ = ["PATCHES", "Lookup", "Target", "is_invented", "port_number", "target_of"]
+__all__ = ["PATCHES", "Lookup", "Target", "host_of", "is_invented", "port_number", "target_of"]
 
 PATCHES = Patches()
 
@@ -32,15 +34,25 @@ Address = tuple[str, int]
 
 
 class Lookup:
-    """What a look-up of `host` gave, and what became of connects to it. `host` is in lower case."""
+    """What a look-up of `host` gave, and what became of connects to it. `host` is in lower case.
 
-    def __init__(self, host: str, addresses: Iterable[Address]) -> None:
+    `board` is that of the cassette in which it was looked up.
+    """
+
+    def __init__(self, host: str, addresses: Iterable[Address], board: Switchboard | None = None) -> None:
         self.host, self.addresses = host, frozenset(addresses)
+        self._board = weakref.ref(board) if board is not None else None
         self.successes = 0
         self._failed: set[Address] = set()
         self._is_kept = False  # that all addresses failed
         self._pending: Callable[[], None] | None = None
         self._played: Failure | None = None
+
+    @property
+    def is_recent(self) -> bool:
+        """It was made in a cassette that is in use still. Later another host may have the address, or its port."""
+        board = self._board() if self._board is not None else None
+        return board is not None and not board.is_left
 
     def connect_failed(self, address: Address, began: int, channel: Channel, keep: Callable[[], None]) -> None:
         """Have the failure kept by `keep()` if no other address succeeds.
@@ -106,13 +118,14 @@ _numbers = itertools.count(1)
 
 @dataclass
 class Target:
-    """Whom a connect means: the `host` that was looked up, or the address itself.
+    """Whom a connect to `address` means: the `host` that was looked up, or the address itself.
 
     `others` are hosts that it could be as well; what the client then says (SNI, the Host field) tells.
     """
 
     host: str
     port: int
+    address: str
     lookup: Lookup
     others: frozenset[str] = frozenset()
 
@@ -124,20 +137,49 @@ class Target:
         self.host = said
         return True
 
+    def dial(self, timeout_s: float | None = None) -> socket.socket:
+        """Open a connection of ours in place of the one that was asked for. Raises what `live.connect` raises.
+
+        It leads to the very address, whoever else is known to have it; if nobody answers there, to another one of the
+        look-up, as its client saw none of them refuse.
+        """
+        if is_invented(self.address):
+            return live.connect((self.host, self.port), timeout_s)
+        others = sorted({host for host, _ in self.lookup.addresses} - {self.address})
+        for address in (self.address, *others):
+            try:
+                return live.connect((address, self.port), timeout_s)
+            except OSError as error:
+                failure = error
+        raise failure
+
 
 def target_of(address: tuple[Any, ...], *, is_blocking: bool = False) -> Target:
     """Say whom the socket address (host or IP address, port, ...) means; `is_blocking` is how it is connected."""
     literal: Address = (str(address[0]).lower(), int(address[1]))
     latest = _latest.lookup
-    # A look-up need not say which port it is for.
-    keys = {literal, (literal[0], 0)}
-    if is_blocking and latest is not None and keys & latest.addresses:
-        return Target(latest.host, literal[1], latest)
-    known = _lookups.get(literal) or _lookups.get((literal[0], 0))
-    if not known:
-        return Target(literal[0], literal[1], Lookup(literal[0], [literal]))
-    lookup = known[next(reversed(known))]
-    return Target(lookup.host, literal[1], lookup, frozenset({*known, literal[0]} - {lookup.host}))
+    if is_blocking and latest is not None and latest.is_recent and not latest.addresses.isdisjoint(_keys(literal)):
+        return Target(latest.host, literal[1], literal[0], latest)
+    known = _known(literal)
+    recent = [one for one in known.values() if one.is_recent or is_invented(literal[0])]
+    lookup = recent[-1] if recent else Lookup(literal[0], [literal])
+    others = frozenset({*known, literal[0]} - {lookup.host})
+    return Target(lookup.host, literal[1], literal[0], lookup, others)
+
+
+def host_of(address: str, port: int) -> str:
+    """The host that was last found to have the address, however long ago; the address itself if none was."""
+    known = _known((address.lower(), port))
+    return next(reversed(known), address)
+
+
+def _known(address: Address) -> dict[str, Lookup]:
+    return next((_lookups[key] for key in _keys(address) if key in _lookups), {})
+
+
+def _keys(address: Address) -> tuple[Address, Address]:
+    """A look-up need not say which port it is for."""
+    return address, (address[0], 0)
 
 
 @PATCHES.hook(socket, "getaddrinfo")
@@ -145,10 +187,10 @@ def _getaddrinfo(original: Any, host: Any, port: Any, *args: Any, **kwargs: Any)
     board = current_board()
     name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
     number = port_number(port)
-    if is_dialling() or not isinstance(name, str) or number is None or _is_numeric(*args, **kwargs):
+    if live.is_dialling() or not isinstance(name, str) or number is None or _is_numeric(*args, **kwargs):
         return original(host, port, *args, **kwargs)
     if board is None:  # only watched, for the guard
-        return _remembered(name, original(host, port, *args, **kwargs))
+        return _remembered(name, original(host, port, *args, **kwargs), None)
     origin = Origin("tcp", name.lower(), number)
     failure = board.fail_connection(origin, FailureKind.LOOKUP)
     if failure is not None:
@@ -161,12 +203,12 @@ def _getaddrinfo(original: Any, host: Any, port: Any, *args: Any, **kwargs: Any)
         except socket.gaierror as error:
             board.keep_connection_failure(origin, describe(FailureKind.LOOKUP, error), None)
             raise
-    return _remembered(name, found)
+    return _remembered(name, found, board)
 
 
 @PATCHES.hook(socket, "gethostbyname")
 def _gethostbyname(original: Any, host: Any) -> Any:
-    if current_board() is None or is_dialling():
+    if current_board() is None or live.is_dialling():
         return original(host)
     return socket.getaddrinfo(host, None, socket.AF_INET)[0][4][0]
 
@@ -186,9 +228,9 @@ def _invent(
     return [(socket.AF_INET, kind, proto or socket.IPPROTO_TCP, name, (address, port))]
 
 
-def is_invented(address: tuple[Any, ...]) -> bool:
+def is_invented(address: str) -> bool:
     """Nobody has this address: who dials must look the host up."""
-    return str(address[0]).startswith(("198.18.", "198.19.", "100::"))
+    return address.startswith(("198.18.", "198.19.", "100::"))
 
 
 def _is_numeric(family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> bool:
@@ -196,9 +238,9 @@ def _is_numeric(family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) 
     return bool(flags & socket.AI_NUMERICHOST)
 
 
-def _remembered(host: str, found: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+def _remembered(host: str, found: list[tuple[Any, ...]], board: Switchboard | None) -> list[tuple[Any, ...]]:
     """Keep in mind whose addresses these are."""
-    lookup = Lookup(host.lower(), {(str(entry[4][0]).lower(), int(entry[4][1])) for entry in found})
+    lookup = Lookup(host.lower(), {(str(entry[4][0]).lower(), int(entry[4][1])) for entry in found}, board)
     _latest.lookup = lookup
     for address in lookup.addresses:
         known = _lookups.pop(address, {})

@@ -90,12 +90,11 @@ def _tapped_wrap_bio(
 
 def _put_state(secured: Any, below: Tap, channel: Channel, real: Any) -> Tap:
     """Put a TLS state of ours into `secured`, over the connection of `below`; `real` is the one in C, if any."""
-    peer = Origin("tcp", below.target.host, below.target.port)
     wrap = functools.partial(_wrap_socket, secured.context, server_hostname=secured.server_hostname)
     tunnel = below.host.channel.tunnel_request
 
     def dial_anew(timeout_s: float | None = None) -> ssl.SSLSocket:
-        fresh = connect_anew(tap.board, tap.host.channel, peer, tunnel, wrap, timeout_s)
+        fresh = connect_anew(tap.board, tap.host.channel, tap.target, tunnel, wrap, timeout_s)
         state.become_live(cast(Any, fresh)._sslobj)
         return fresh
 

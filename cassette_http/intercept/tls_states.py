@@ -18,10 +18,9 @@ from typing import Any
 
 from cassette_http.cassette.model import Failure, FailureKind, Origin
 from cassette_http.intercept.lines import Pump
-from cassette_http.intercept.names import Target
+from cassette_http.intercept.names import Target, target_of
 from cassette_http.intercept.stand_ins import WAKE
 from cassette_http.intercept.taps import HANDSHAKE_RECORD, Above, Carrier, Tap, expected_hellos, take_tap
-from cassette_http.transport import live
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.failures import incomplete_close, rebuild
 from cassette_http.transport.played_tls import PlayedTLS
@@ -52,15 +51,16 @@ RECORD_TYPES = b"\x14\x15\x16\x17"
 def connect_anew(
     board: Switchboard,
     channel: Channel,
-    peer: Origin,
+    target: Target,
     tunnel: bytes | None,
     wrap: Callable[[socket.socket], ssl.SSLSocket],
     timeout_s: float | None = None,
 ) -> ssl.SSLSocket:
-    """Make the live TLS connection for a program that believes it has one, with `channel` above: `peer` is dialled."""
+    """Dial `target`, and make the live TLS connection below `channel` for a program that believes it has one."""
     board.note_connection(channel)
+    peer = Origin("tcp", target.host, target.port)
     with keeping_failure(board, channel, peer, FailureKind.CONNECT):
-        fresh = live.connect((peer.host, peer.port), timeout_s)
+        fresh = target.dial(timeout_s)
     try:
         return secure(board, channel, fresh, tunnel, lambda: wrap(fresh))
     except BaseException:
@@ -207,12 +207,12 @@ class ObjectState:
                 f"the tunnel through {channel.via} is only played, and none can be opened for a request that is not in "
                 'the cassette; record all of it anew, with record_mode="rewrite"',
             )
-        target = below.target if below is not None else channel.origin
+        target = below.target if below is not None else target_of((channel.origin.host, channel.origin.port))
         connect = functools.partial(
             connect_anew,
             self.board,
             channel,
-            Origin("tcp", target.host, target.port),
+            target,
             self._tunnel,
             functools.partial(_wrap_socket, self._context, server_hostname=self._real.server_hostname),
         )

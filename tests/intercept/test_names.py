@@ -100,8 +100,12 @@ async def one_with_aiohttp(authority: str) -> bytes:
 
 async def one_with_streams(authority: str) -> bytes:
     host, _, port = authority.rpartition(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(f"GET / HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode())
+    return await over_streams(host, int(port), authority)
+
+
+async def over_streams(host: str, port: int, said: str) -> bytes:
+    reader, writer = await asyncio.open_connection(host, port)
+    writer.write(f"GET / HTTP/1.1\r\nHost: {said}\r\n\r\n".encode())
     head = await reader.readuntil(b"\r\n\r\n")
     content = await reader.readexactly(int(head.rpartition(b":")[2]))
     writer.close()
@@ -278,3 +282,93 @@ def test_old_look_ups_are_answered_offline_too(tmp_path: Path) -> None:
     with use_cassette(tmp_path / "empty.yaml", "none"):
         address = socket.gethostbyname("nowhere.invalid")
         assert socket.getaddrinfo("nowhere.invalid", 80)[0][4] == (address, 80)
+
+
+# ---------------------------------------------------------------------- names of earlier cassettes
+
+
+@pytest.fixture
+def once_many(zone: Zone, server: Peer, tmp_path: Path) -> Peer:
+    """A server whose address was that of many.test, in an earlier cassette."""
+    zone["many.test"] = ["127.0.0.1"]
+    with use_cassette(tmp_path / "earlier.yaml", "all"):
+        assert in_tasks(one_with_streams)([f"many.test:{server.port}"]) == [b"many.test"]
+    del zone["many.test"]
+    return server
+
+
+@pytest.mark.parametrize(
+    ("said", "host"), [("other.test", "127.0.0.1"), ("127.0.0.1", "127.0.0.1"), ("many.test", "many.test")]
+)
+def test_name_of_an_earlier_cassette_counts_only_if_the_client_says_it(
+    said: str, host: str, once_many: Peer, tmp_path: Path
+) -> None:
+    with use_cassette(tmp_path / "later.yaml", "all") as cassette:
+        assert asyncio.run(over_streams("127.0.0.1", once_many.port, said)) == said.encode()
+        with socket.socket() as sock:
+            sock.connect(("127.0.0.1", once_many.port))
+            sock.sendall(f"GET / HTTP/1.1\r\nHost: {said}\r\n\r\n".encode())
+            assert sock.recv(1000) == response(said.encode())
+        assert recorded_hosts(cassette) == [host, host]
+
+
+@pytest.mark.parametrize("said", ["other.test", "127.0.0.1", "many.test"])
+def test_late_dial_leads_to_the_address_that_was_connected_to(said: str, once_many: Peer, tmp_path: Path) -> None:
+    path = tmp_path / "later.yaml"
+    path.write_text("cassette: 1\n---\n")
+    with use_cassette(path, "new_episodes") as cassette:
+        assert asyncio.run(over_streams("127.0.0.1", once_many.port, said)) == said.encode()
+        with socket.socket() as sock:
+            sock.connect(("127.0.0.1", once_many.port))
+            sock.sendall(f"GET /2 HTTP/1.1\r\nHost: {said}\r\n\r\n".encode())
+            assert sock.recv(1000) == response(said.encode())
+        assert len(cassette.recorded) == 2
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
+@pytest.mark.parametrize("is_blocking", [False, True], ids=["loop", "blocking"])
+def test_late_dial_of_a_connection_from_before_needs_no_name(
+    is_blocking: bool,
+    is_tls: bool,
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    tmp_path: Path,
+) -> None:
+    """The Host field says a name that nobody can look up."""
+    server = peer(keep_alive(lambda request: response(b"hello")), tls=server_tls if is_tls else None)
+    path = tmp_path / "later.yaml"
+    path.write_text("cassette: 1\n---\n")
+    request = b"GET /%%d HTTP/1.1\r\nHost: nowhere.invalid:%d\r\n\r\n" % server.port
+    tls = {"ssl": client_tls, "server_hostname": "localhost"} if is_tls else {}
+
+    async def talk() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, **tls)
+        writer.write(request % 1)
+        assert await asyncio.wait_for(reader.readexactly(len(response(b"hello"))), 5) == response(b"hello")
+        with use_cassette(path, "new_episodes"):
+            writer.write(request % 2)
+            assert await asyncio.wait_for(reader.readexactly(len(response(b"hello"))), 5) == response(b"hello")
+        writer.close()
+
+    def talk_blocking() -> None:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as plain:
+            sock = client_tls.wrap_socket(plain, server_hostname="localhost") if is_tls else plain
+            with sock, use_cassette(path, "new_episodes"):
+                sock.sendall(request % 1)
+                assert sock.recv(1000) == response(b"hello")
+
+    if is_blocking:
+        talk_blocking()
+    else:
+        asyncio.run(talk())
+
+
+def test_late_dial_tries_the_other_addresses_of_the_look_up(zone: Zone, server: Peer, tmp_path: Path) -> None:
+    zone["localhost"] = [*NOBODY, "127.0.0.1"]
+    path = tmp_path / "later.yaml"
+    path.write_text("cassette: 1\n---\n")
+    with use_cassette(path, "new_episodes") as cassette:
+        for client in (with_module(http.client), in_tasks(one_with_streams)):
+            client([f"localhost:{server.port}", f"localhost:{server.port}"])
+    assert recorded_hosts(cassette) == ["localhost"] * 4
