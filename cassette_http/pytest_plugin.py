@@ -33,7 +33,7 @@ from cassette_http.plugin.ledger import ledger_of
 from cassette_http.plugin.options import Place, known_keys
 from cassette_http.plugin.settings import add_options, complete_flags, settings
 from cassette_http.plugin.sharing import share_with_worker, sharing_of
-from cassette_http.plugin.uses import Use, declared_of, load_parts, use_of
+from cassette_http.plugin.uses import CassetteFailure, Use, declared_of, load_parts, use_of
 
 __all__ = ["cassette_config", "cassette_dir", "cassette_name", "cassette_path", "http_cassette", "use_cassette"]
 
@@ -145,10 +145,12 @@ class Run:
         """Add to the report of a failure what the cassette has to say, and let it carry what is in the ledger."""
         report = yield
         use = use_of(item)
-        if call.excinfo is not None and report.failed and (use is not None or are_used(self._config)):
-            from cassette_http.plugin.report import complete
+        if call.excinfo is not None and report.failed:
+            error = call.excinfo.value
+            if use is not None or are_used(self._config) or isinstance(error, CassetteFailure):
+                from cassette_http.plugin.report import complete
 
-            complete(report, call.excinfo.value, use)
+                complete(report, error, use)
         ledger_of(item.config).give_to(report)
         return report
 

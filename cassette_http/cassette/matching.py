@@ -21,7 +21,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import update_wrapper
 from hashlib import blake2b
 from typing import Any, TypeAlias, cast
@@ -38,6 +37,7 @@ from cassette_http.cassette.meaning import (
     split_target,
 )
 from cassette_http.cassette.model import Request
+from cassette_http.cassette.rule_notation import did_you_mean
 from cassette_http.errors import InvalidOption
 
 __all__ = ["DEFAULT_MATCH", "NAMED", "Filter", "Matcher", "Matching", "fields", "objection", "resolve", "shortened"]
@@ -209,9 +209,7 @@ def _known_name(given: str) -> str:
     name = given.strip().lower().replace("-", "_")
     if name in NAMED:
         return name
-    near = get_close_matches(name, NAMED, n=1)
-    hint = f'; did you mean "{near[0]}"?' if near else ""
-    raise InvalidOption(f"there is no matcher {given!r}{hint} (the matchers are: {_names()})")
+    raise InvalidOption(f"there is no matcher {given!r}{did_you_mean(name, NAMED)} (the matchers are: {_names()})")
 
 
 def _names() -> str:

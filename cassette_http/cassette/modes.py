@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import Enum
 
+from cassette_http.cassette.rule_notation import did_you_mean
 from cassette_http.errors import InvalidOption
 
 __all__ = [
@@ -98,14 +98,15 @@ def known_policy(repeat: str) -> str:
     """Return `repeat` itself. Raises InvalidOption if there is no such policy."""
     if repeat not in REPEAT_POLICIES:
         known = ", ".join(REPEAT_POLICIES)
-        raise InvalidOption(f"there is no repeat policy {repeat!r} (the policies are: {known})")
+        hint = did_you_mean(repeat, REPEAT_POLICIES)
+        raise InvalidOption(f"there is no repeat policy {repeat!r}{hint} (the policies are: {known})")
     return repeat
 
 
 def known_pace(pace: str) -> str:
     """Return `pace` itself. Raises InvalidOption if there is no such pace."""
     if pace not in PACES:
-        raise InvalidOption(f"there is no pace {pace!r} (the paces are: {', '.join(PACES)})")
+        raise InvalidOption(f"there is no pace {pace!r}{did_you_mean(pace, PACES)} (the paces are: {', '.join(PACES)})")
     return pace
 
 
@@ -120,7 +121,5 @@ def can_play(mode: RecordMode) -> bool:
 
 
 def _no_such_mode(value: object, word: str) -> str:
-    modes = ", ".join(mode.value for mode in RecordMode)
-    near = get_close_matches(word, _BY_WORD, n=1)
-    hint = f'; did you mean "{_BY_WORD[near[0]].value}"?' if near else ""
-    return f"there is no record mode {value!r}{hint} (the modes are: {modes})"
+    modes = [mode.value for mode in RecordMode]
+    return f"there is no record mode {value!r}{did_you_mean(word, modes)} (the modes are: {', '.join(modes)})"

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from cassette_http.cassette.model import Interaction
-from cassette_http.cassette.rule_notation import json_path, nearest, place_of
+from cassette_http.cassette.rule_notation import did_you_mean, json_path, place_of
 from cassette_http.cassette.secret_names import NameKind, is_secret_name, kind_of
 from cassette_http.cassette.secret_shapes import PATHS, SHAPES
 from cassette_http.errors import InvalidOption
@@ -137,7 +137,7 @@ def _kept(keep: Iterable[str], added: set[str]) -> tuple[frozenset[str], frozens
             names.add(_plain(given))
         else:
             raise InvalidOption(
-                f"there is no rule {given!r} to turn off{nearest(rule, RULES)} "
+                f"there is no rule {given!r} to turn off{did_you_mean(rule, RULES)} "
                 f'(the rules are: {", ".join(RULES)}; names such as "session_id" are taken too)'
             )
     return frozenset(off), frozenset(names)

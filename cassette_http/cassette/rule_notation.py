@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 from cassette_http.errors import InvalidOption
 
-__all__ = ["json_path", "nearest", "place_of"]
+__all__ = ["did_you_mean", "json_path", "place_of"]
 
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\*)\]|\[(['\"])(.*?)\3\]")
 _SPELLED_PLACES = {"header": "fields", "field": "fields", "headers": "fields"}
@@ -36,12 +36,12 @@ def place_of(given: str, places: Sequence[str], option: str) -> str:
     if place not in places:
         shown = ["header", *(each for each in places if each != "fields")]
         raise InvalidOption(
-            f"{option}: there is no place {given!r}{nearest(given, shown)} (the places are: {', '.join(shown)})"
+            f"{option}: there is no place {given!r}{did_you_mean(given, shown)} (the places are: {', '.join(shown)})"
         )
     return place
 
 
-def nearest(given: str, known: Sequence[str]) -> str:
+def did_you_mean(given: object, known: Iterable[str]) -> str:
     """A question to put behind a name that does not exist, or nothing."""
-    near = get_close_matches(given, known, n=1)
+    near = get_close_matches(given, known, n=1) if isinstance(given, str) else []
     return f'; did you mean "{near[0]}"?' if near else ""

@@ -7,13 +7,13 @@ command line, marker, `cassette_config`, ini file.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import Flag, auto
 from typing import Any
 
 from cassette_http.cassette.modes import PACES, REPEAT_POLICIES, RecordMode, known_pace, known_policy
+from cassette_http.cassette.rule_notation import did_you_mean
 from cassette_http.errors import InvalidOption
 
 __all__ = ["BY_NAME", "OPTIONS", "OWN", "Option", "Place", "checked", "known_keys"]
@@ -81,8 +81,7 @@ def one_of(what: str, values: tuple[str, ...]) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
         if value in values:
             return value
-        near = get_close_matches(value, values, n=1) if isinstance(value, str) else []
-        hint = f'; did you mean "{near[0]}"?' if near else ""
+        hint = did_you_mean(value, values)
         raise InvalidOption(f"there is no {what} {value!r}{hint} (there are: {', '.join(values)})")
 
     return check
@@ -279,6 +278,9 @@ OPTIONS = (
 
 BY_NAME = {option.name: option for option in OPTIONS}
 
+# What `use_cassette` and other recorders call some of them.
+WORDS_OF_OTHERS = {"record_mode": "mode", "match_on": "match", "match_requests_on": "match", "filter_headers": "redact"}
+
 # What the plugin deals with itself; the others are arguments of `use_cassette`.
 OWN = frozenset({"name", "on_unplayed", "report", "no_cassette"})
 
@@ -293,10 +295,6 @@ def checked(given: Mapping[str, Any], place: Place, who: str) -> dict[str, Any]:
     for key in given:
         if key not in BY_NAME or place not in BY_NAME[key].places:
             known = known_keys(place)
-            raise InvalidOption(f"{who} has no option {key!r}{_hint(key, known)} (the options are: {', '.join(known)})")
+            hint = did_you_mean(WORDS_OF_OTHERS.get(key, key), known)
+            raise InvalidOption(f"{who} has no option {key!r}{hint} (the options are: {', '.join(known)})")
     return {key: BY_NAME[key].check(value) for key, value in given.items() if value is not None}
-
-
-def _hint(key: str, known: Iterable[str]) -> str:
-    near = get_close_matches(key, list(known), n=1)
-    return f'; did you mean "{near[0]}"?' if near else ""

@@ -258,6 +258,8 @@ WRONG_MARKERS = [
     ("cassette(match=['hots'])", "there is no matcher 'hots'; did you mean \"host\"?*"),
     ("cassette(match='hots')", "there is no matcher 'hots'; did you mean \"host\"?*"),
     ("cassette(repeat='often')", "there is no repeat policy 'often' (the policies are: fail, last, cycle)"),
+    ("cassette(pace='recordd')", "there is no pace 'recordd'; did you mean \"recorded\"?*"),
+    ("cassette(record_mode='once')", "@pytest.mark.cassette has no option 'record_mode'; did you mean \"mode\"?*"),
 ]
 
 
@@ -266,6 +268,7 @@ def test_wrong_marker_is_a_clear_error_without_traceback(project: Project, marke
     project.write(f"import pytest\n@pytest.mark.{marker}\ndef test_a():\n    pass")
     result = project.run()
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([message.replace("[", "[[]")])
+    shown = message.replace("[", "[[]")
+    result.stdout.fnmatch_lines([shown, f"ERROR test_api.py::test_a - {shown[:30]}*"])
     result.stdout.no_fnmatch_line("*Error*Error*")
     result.stdout.no_fnmatch_line("*pytest_plugin.py:*")
