@@ -59,7 +59,9 @@ def pytest_load_initial_conftests(
 
     All plugins are there when this is done, and whoever owns the names of VCR.py's plugins has them.
     """
-    complete_flags(args)
+    if complete_flags(args):
+        # Their conftests are about to be loaded.
+        early_config.known_args_namespace.file_or_dir = parser.parse_known_args(args).file_or_dir
     result = yield
     if not vcr_names.is_owned_by_another(early_config.pluginmanager):
         vcr_names.add_options(parser)

@@ -40,13 +40,17 @@ def _add_flag(group: pytest.OptionGroup, option: Option) -> None:
     group.addoption(option.flag, **given)
 
 
-def complete_flags(arguments: list[str]) -> None:
-    """Put the value behind each bare flag that has one implied: argparse would take the path that follows for it."""
+def complete_flags(arguments: list[str]) -> bool:
+    """Put the value behind each bare flag that has one implied: argparse would take the path that follows for it.
+
+    Tells whether there was one.
+    """
     implied = {option.flag: option.implied for option in OPTIONS if option.implied is not None}
     stop = arguments.index("--") if "--" in arguments else len(arguments)
-    for position, argument in enumerate(arguments[:stop]):
-        if argument in implied:
-            arguments[position] = f"{argument}={implied[argument]}"
+    bare = [position for position in range(stop) if arguments[position] in implied]
+    for position in bare:
+        arguments[position] += f"={implied[arguments[position]]}"
+    return bool(bare)
 
 
 def _typed(option: Option) -> Callable[[str], Any]:

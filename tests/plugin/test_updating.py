@@ -117,6 +117,15 @@ def test_only_what_missed_is_recorded_anew(project: Project, shop: Shop, workers
     project.run().assert_outcomes(passed=2)
 
 
+def test_path_behind_a_bare_flag_is_a_path_when_conftests_are_loaded(project: Project) -> None:
+    project.write("def test_quick():\n    pass", "shop/test_quick")
+    (project.path / "shop" / "conftest.py").write_text("def pytest_addoption(parser): parser.addoption('--shop')")
+    project.pytester.makeini("[pytest]\ntestpaths = elsewhere")
+    (project.path / "elsewhere").mkdir()
+    (project.path / "elsewhere" / "conftest.py").write_text("raise SystemExit('this folder was not asked for')")
+    project.run("--cassette-update", "shop/test_quick.py", "--shop=x").assert_outcomes(passed=1)
+
+
 def test_missing_cassettes_are_recorded_and_others_played(project: Project, shop: Shop) -> None:
     before = contents(project)
     (project.path / "cassettes/test_api/test_price[a].yaml").unlink()
