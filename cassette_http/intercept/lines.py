@@ -122,6 +122,11 @@ class Pump:
     def has_arrived(self) -> bool:
         return bool(self._arrived)
 
+    @property
+    def is_cut_off(self) -> bool:
+        """What comes next is the end of a TLS connection without close_notify."""
+        return bool(self._arrived) and isinstance(self._arrived[0], ssl.SSLEOFError)
+
     def send(self, data: bytes, /) -> int:
         self.sendall(data)
         return len(data)

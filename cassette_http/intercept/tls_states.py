@@ -322,11 +322,17 @@ class ObjectState:
 
     def _read_end(self) -> bytes:
         """What the state in C does at the end, once all records were read."""
-        self.host.receive(1)
+        is_told = self._incoming is not None and self._incoming.eof
+        try:
+            self.host.receive(1)
+        except ssl.SSLEOFError:
+            if is_told:
+                raise
+            raise _want_read() from None
         if not self.host.channel.is_incompletely_closed:
             return b""
         # It looks for more records, unless it is told that there are none.
-        raise rebuild(incomplete_close()) if self._incoming is not None and self._incoming.eof else _want_read()
+        raise rebuild(incomplete_close()) if is_told else _want_read()
 
     def _read_live(self, size: int) -> bytes:
         try:
@@ -480,14 +486,16 @@ class ObjectState:
     def _is_due(self) -> bool:
         if not self._is_shaken:
             return True
-        line = self.host.line
-        has_arrived = isinstance(line, Pump) and line.has_arrived
-        return has_arrived or (self.host.channel.is_due and not self._is_ended)
+        if self._is_ended:
+            return False
+        return self.host.channel.is_due or (isinstance(self.host.line, Pump) and self.host.line.has_arrived)
 
     @property
     def _is_ended(self) -> bool:
         """All that is left is that the peer closes."""
-        return self._is_shaken and self.host.channel.has_only_end
+        line = self.host.line
+        is_cut_off = isinstance(line, Pump) and line.is_cut_off
+        return self._is_shaken and (is_cut_off or self.host.channel.has_only_end)
 
     @property
     def _lower_failure(self) -> Failure | None:

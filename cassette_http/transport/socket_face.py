@@ -99,6 +99,9 @@ class Host:
     `below` is the host of the connection that this one was put over (TLS); it is closed with it.
     """
 
+    # The client takes a TLS connection that ends without close_notify for one that ends in good order.
+    suppresses_ragged_ends = False
+
     def __init__(
         self,
         channel: Channel,
@@ -272,6 +275,8 @@ class Host:
             raise
         except ssl.SSLEOFError:
             self.peer_ended(close_notify=False)
+            if self.suppresses_ragged_ends:
+                return b""
             raise
         except TimeoutError as error:
             self.peer_failed(error, FailureKind.TIMEOUT)
@@ -358,6 +363,7 @@ class SocketFace:
         below: Host | None = None,
     ) -> None:
         self.host = Host(channel, dial, self.gettimeout, below)
+        self.host.suppresses_ragged_ends = True  # as a TLS socket does by default
         self.receive = self.host.receive
         self._board = board
         self._timeout_s = socket.getdefaulttimeout() if timeout_s is live.DEFAULT_TIMEOUT else timeout_s
@@ -566,6 +572,7 @@ def secure(
     with keeping_tls(board, channel) as keep:
         secured = wrap()
         keep(secured)
+    secured.suppress_ragged_eofs = False  # type: ignore[attr-defined]  # it is to tell how the connection ends
     return live.mark(secured)
 
 

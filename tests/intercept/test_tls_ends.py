@@ -18,6 +18,7 @@ import anyio.streams.tls
 import pytest
 import trio
 
+import cassette_http.client
 from cassette_http import use_cassette
 from tests.behaviours import assert_same_three_times
 from tests.peer import Connection, Peer, Script
@@ -165,8 +166,8 @@ def strict_anyio(port: int, trust: ssl.SSLContext) -> Any:
     return anyio.run(ask)
 
 
-def standard_library(port: int, trust: ssl.SSLContext) -> Any:
-    connection = http.client.HTTPSConnection("localhost", port, context=trust, timeout=TIMEOUT_S)
+def with_module(module: Any, port: int, trust: ssl.SSLContext) -> Any:
+    connection = module.HTTPSConnection("localhost", port, context=trust, timeout=TIMEOUT_S)
     try:
         connection.request("GET", "/")
         return connection.getresponse().read()
@@ -176,9 +177,17 @@ def standard_library(port: int, trust: ssl.SSLContext) -> Any:
         connection.close()
 
 
+def standard_library(port: int, trust: ssl.SSLContext) -> Any:
+    return with_module(http.client, port, trust)
+
+
+def own_client(port: int, trust: ssl.SSLContext) -> Any:
+    return with_module(cassette_http.client, port, trust)
+
+
 CLIENTS = [
     lenient_socket, strict_socket, tls_object, asyncio_streams, strict_trio, lenient_trio, strict_anyio,
-    standard_library,
+    standard_library, own_client,
 ]  # fmt: skip
 
 
@@ -196,6 +205,29 @@ def test_end_is_the_same_three_times(
     assert_same_three_times(lambda: client(server.port, client_tls), server, tmp_path / "end.yaml")
 
 
+@pytest.mark.parametrize("script", [with_announced_end, without_announced_end, within_content])
+@pytest.mark.parametrize("client", CLIENTS)
+def test_end_is_the_same_when_the_peer_is_dialled_late(
+    client: Client,
+    script: Script,
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    tmp_path: Path,
+) -> None:
+    server = peer(script, tls=server_tls)
+    path = tmp_path / "end.yaml"
+    path.write_text("cassette: 1\n---\n")
+    live = client(server.port, client_tls)
+    strictly = strict_socket(server.port, client_tls)
+    with use_cassette(path, "new_episodes"):
+        assert client(server.port, client_tls) == live
+    with use_cassette(path, "none"):
+        assert client(server.port, client_tls) == live
+    with use_cassette(path, "none"):
+        assert strict_socket(server.port, client_tls) == strictly
+
+
 @pytest.mark.parametrize("client", [lenient_socket, tls_object])
 def test_read_of_an_idle_connection_times_out_three_times(
     client: Client,
@@ -210,10 +242,12 @@ def test_read_of_an_idle_connection_times_out_three_times(
     assert_same_three_times(lambda: client(server.port, client_tls), server, tmp_path / "idle.yaml")
 
 
+@pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize(
     ("script", "is_noted"), [(with_announced_end, False), (without_announced_end, True), (within_content, True)]
 )
 def test_missing_announcement_is_noted_in_the_cassette(
+    client: Client,
     script: Script,
     is_noted: bool,
     peer: Callable[..., Peer],
@@ -224,7 +258,7 @@ def test_missing_announcement_is_noted_in_the_cassette(
     server = peer(script, tls=server_tls)
     path = tmp_path / "end.yaml"
     with use_cassette(path, "all"):
-        strict_socket(server.port, client_tls)
+        client(server.port, client_tls)
     assert ("close_notify: false" in path.read_text()) is is_noted
 
 
