@@ -48,6 +48,8 @@ from cassette_http.wire.reader import RequestReader, ResponseReader
 __all__ = ["Channel", "PlayedWriteFailure", "Tape", "Undecided"]
 
 WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+# A client that drains an idle connection must not fill the memory.
+MOST_UNASKED_OCTETS = 1 << 16
 ACCEPTED_KEY = re.compile(rb"(\nSec-WebSocket-Accept:[ \t]*)[^\r\n]*", re.IGNORECASE)
 
 
@@ -197,6 +199,7 @@ class Channel:
         self.has_spoken = False  # the client has sent something
         self._refusal: Exception | None = None
         self._ended = False
+        self._unasked = b""  # came from the live peer while no request was open: the next one gets it for an answer
 
     def go_on_in_child(self) -> None:
         """After a fork: a thread that is not there any more may hold the lock, and the parent keeps what it began."""
@@ -368,7 +371,7 @@ class Channel:
 
     def peer_sent(self, octets: bytes) -> None:
         """The peer sent `octets`, which the client gets next."""
-        if not self.has_spoken:
+        if not (self.has_spoken or self._unasked or octets.startswith(b"HTTP/")):
             self.is_transparent = True  # not HTTP, where the client speaks first
             return
         at = self._clock()
@@ -385,6 +388,7 @@ class Channel:
             self._keep_if_complete(exchange)
             if not taken and exchange in self._exchanges:
                 return
+        self._unasked = (self._unasked + octets)[:MOST_UNASKED_OCTETS]
 
     def peer_ended(self, *, close_notify: bool = True) -> None:
         """The peer closed the stream; `close_notify` is described by `Track`."""
@@ -490,6 +494,9 @@ class Channel:
         if exchange.recording is None and (method := exchange.reader.method) is not None:
             exchange.recording = Recording(method, self._tape.most_octets)
         self._keep_if_complete(exchange)
+        if self._unasked and exchange.reader.is_complete:
+            unasked, self._unasked = self._unasked, b""
+            self.peer_sent(unasked)
         return octets
 
     def _choose(self, exchange: Exchange) -> bool:

@@ -38,6 +38,12 @@ def refuses_early(connection: Connection) -> None:
     time.sleep(0.05)  # let the answer arrive: closing with octets unread resets
 
 
+def cannot_wait(connection: Connection) -> None:
+    """Answers before it was asked."""
+    connection.send(response(b"whatever you ask", b"Connection: close"))
+    connection.read_request()
+
+
 def octet_by_octet(connection: Connection) -> None:
     connection.read_request()
     for octet in response(b"slow"):
@@ -101,6 +107,7 @@ ODD_MESSAGES = [
         id="torn anywhere",
     ),
     pytest.param(octet_by_octet, GET_A, id="octet by octet"),
+    pytest.param(cannot_wait, GETS[:2], id="answer before the request"),
     pytest.param(once(b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nold"), GET_A, id="HTTP/1.0 with a length"),
     pytest.param(counts_tries, GETS * 2, id="busy two times out of three"),
     pytest.param(answers(response(b"x", b"Content-Encoding: br, gzip")), GET_A, id="coding that it is not"),

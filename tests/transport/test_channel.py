@@ -323,6 +323,20 @@ def test_what_is_not_http_passes(octets: bytes, can_play: bool) -> None:
     assert tape.kept == []
 
 
+@pytest.mark.parametrize("asked_before", [[], [GET]], ids=["first request", "second request"])
+def test_response_that_nobody_asked_for_answers_the_next_request(asked_before: list[bytes]) -> None:
+    channel, tape, _ = recording()
+    for request in asked_before:
+        channel.client_sent(request)
+        channel.peer_sent(OK)
+    forged = OK.replace(b"ok", b"no")
+    channel.peer_sent(forged[:10])
+    channel.peer_sent(forged[10:])
+    for octets in (POST[:30], POST[30:], b"bo", b"dy"):
+        channel.client_sent(octets)
+    assert octets_of(tape)[-1] == (POST + b"body", [forged])
+
+
 def test_peer_that_speaks_first_does_not_speak_http() -> None:
     channel, tape, _ = recording()
     channel.peer_sent(b"220 mail.test ESMTP\r\n")
