@@ -157,6 +157,9 @@ class _Board(Switch):
     def expect(self, request: Request, fits: Callable[[Interaction], bool], is_waiting: bool) -> Undecided:
         return Undecided.YET
 
+    def refuse(self, origin: Origin, reason: str) -> Exception:
+        raise AssertionError("nothing is refused where everything may be recorded")
+
     def fail_connection(self, origin: Origin, *kinds: FailureKind) -> Failure | None:
         return None
 

@@ -176,7 +176,8 @@ class Redactor:
             len(message) > _LONG or host in HOST_PATHS or is_veiled(message) or self._content.may_find(message, spans)
         )
 
-    def _redact_text(self, text: str) -> str:
+    def redact_text(self, text: str) -> str:
+        """Take secrets out of what is shown to people."""
         octets = text.encode("utf-8", "surrogateescape")
         edits = self._content.all_edits(octets)
         return splice(octets, edits).decode("utf-8", "surrogateescape") if edits else text
@@ -188,7 +189,7 @@ class Redactor:
         failure = track.failure
         if failure is None:
             return track
-        text = self._redact_text(failure.text) if failure.text else failure.text
+        text = self.redact_text(failure.text) if failure.text else failure.text
         details = {name: self._redact_detail(value) for name, value in failure.details.items()}
         if text == failure.text and details == failure.details:
             return track
@@ -196,7 +197,7 @@ class Redactor:
 
     def _redact_detail(self, value: Any) -> Any:
         if isinstance(value, str):
-            return self._redact_text(value)
+            return self.redact_text(value)
         if isinstance(value, list | tuple):
             return type(value)(map(self._redact_detail, value))
         return value

@@ -15,6 +15,7 @@ Each request opens an exchange, which takes one of these ways:
       ├── an interaction answers ────────────> PLAYING
       ├── not for the cassette ──────────────> as RECORDING, but not kept
       ├── none answers, may not record ──────> refused: UnmatchedRequest, for this and each later call
+      ├── malformed HTTP ────────────────────> refused, or transparent where something may be recorded
       └── not HTTP ──────────────────────────> the channel is transparent from then on
 
 The decision falls as early as the matchers allow: with the head if none of them needs the body, else when the request
@@ -95,6 +96,10 @@ class Tape(Protocol):
         """
         ...
 
+    def refuse(self, origin: Origin, reason: str) -> Exception:
+        """Give the error for a request to `origin` that nobody can follow to its end, and that may not be recorded."""
+        ...
+
     def drop(self) -> None:
         """Be told that a response was too long to be kept."""
         ...
@@ -117,6 +122,7 @@ class WholeRequest:
     is_complete = True
     expects_continue = False
     malformed = None
+    is_foreign = False
 
     def __init__(self, octets: bytes) -> None:
         self._octets = octets
@@ -474,6 +480,9 @@ class Channel:
     def _advance(self, exchange: Exchange, octets: bytes) -> bytes:
         """Decide if it can be decided; returns what to forward of `octets`, the newest of the request."""
         if exchange.reader.malformed is not None:
+            if not (self.can_record or exchange.reader.is_foreign):
+                self._refusal = self._tape.refuse(self.origin, exchange.reader.malformed)
+                raise self._refusal
             self.is_transparent = True
             self._exchanges.remove(exchange)
             return octets if exchange.state is State.RECORDING else bytes(exchange.octets)

@@ -42,6 +42,7 @@ class RequestReader:
 
     `head` is None until it is complete, `head_octets` 0; empty lines before the request line count as its
     octets. `malformed` says why this is not HTTP/1.x, if it is not; the request is then never complete.
+    It `is_foreign` if it does not even begin as HTTP/1.x does: it is another protocol's.
     """
 
     __slots__ = (
@@ -51,6 +52,7 @@ class RequestReader:
         "head",
         "head_octets",
         "is_complete",
+        "is_foreign",
         "malformed",
         "taken",
     )
@@ -62,6 +64,7 @@ class RequestReader:
         self.is_complete = False
         self.expects_continue = False
         self.malformed: str | None = None
+        self.is_foreign = False
         self._collector = _HeadCollector(parse_request_line, REQUEST_BEGINNING, max_fields)
         self._decoder: Decoder | None = None
 
@@ -79,6 +82,7 @@ class RequestReader:
                 position = self._walk(data)
             except MalformedMessage as error:
                 self.malformed = str(error)
+                self.is_foreign = self.head is None and not isinstance(error, LimitExceeded)
         self.taken += position
         return position
 
@@ -252,17 +256,16 @@ class _HeadCollector:
     def _check_beginning(self, known: int) -> None:
         """Raise MalformedMessage if what is there, octets behind `known` being new, cannot become a head."""
         kept = self._kept
+        if kept and not self._start_line_is_checked:
+            if line_end := kept.find(b"\n", known) + 1:
+                self._parse_start_line(bytes(kept[:line_end]))
+                self._start_line_is_checked = True
+            elif not self._beginning.match(kept, 0, BEGINNING_OCTETS):
+                raise MalformedMessage("not the beginning of an HTTP message", kept)
         if len(kept) >= MAX_LINE_OCTETS and b"\n" not in kept[-MAX_LINE_OCTETS:]:
             raise LimitExceeded("line", MAX_LINE_OCTETS)
         if len(kept) > MAX_HEAD_OCTETS:
             raise LimitExceeded("head", MAX_HEAD_OCTETS)
-        if self._start_line_is_checked or not kept:
-            return
-        if line_end := kept.find(b"\n", known) + 1:
-            self._parse_start_line(bytes(kept[:line_end]))
-            self._start_line_is_checked = True
-        elif not self._beginning.match(kept, 0, BEGINNING_OCTETS):
-            raise MalformedMessage("not the beginning of an HTTP message", kept)
 
     def _checked(self, head: bytes) -> bytes:
         """The head itself. Raises LimitExceeded if it is too large."""

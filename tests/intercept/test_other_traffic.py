@@ -9,7 +9,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -164,6 +164,35 @@ def test_failed_connections_of_other_traffic_are_not_written_where_nothing_is_re
         stack.enter_context(socket.create_connection((server.host, server.port), timeout=5)).recv(100)
     if not cassette.recorded:
         assert (tmp_path / "some.yaml").read_bytes() == before
+
+
+POST = b"POST /a HTTP/1.1\r\nHost: api.test\r\n"
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        pytest.param(POST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", id="lengths that differ"),
+        pytest.param(POST + b"Content-Length: two\r\n\r\nab", id="unreadable length"),
+        pytest.param(POST + b"Transfer-Encoding: gzip\r\n\r\nab", id="unknown coding"),
+        pytest.param(POST + b"Transfer-Encoding: chunked\r\n\r\nnone\r\n", id="unreadable chunk"),
+        pytest.param(b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: api.test\r\n\r\n", id="long target"),
+    ],
+)
+def test_request_that_cannot_be_followed_is_refused_where_nothing_may_be_recorded(
+    octets: bytes, peer: Callable[..., Peer], tmp_path: Path
+) -> None:
+    server = peer(keep_alive(lambda request: response(b"live")))
+    path = tmp_path / "empty.yaml"
+    path.write_text("cassette: 1\n---\n")
+    with (
+        pytest.raises(UnmatchedRequest, match="whose end nobody can tell"),
+        use_cassette(path, "none") as cassette,
+        socket.create_connection((server.host, server.port)) as sock,
+        suppress(UnmatchedRequest),
+    ):
+        sock.sendall(octets)
+    assert cassette.connections == []
 
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"

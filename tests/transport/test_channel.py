@@ -74,6 +74,9 @@ class ListTape:
         entry.plays += 1
         return entry.interaction
 
+    def refuse(self, origin: Origin, reason: str) -> Exception:
+        return UnmatchedRequest(f"a request to {origin}: {reason}")
+
     def drop(self) -> None:
         self.dropped += 1
 
