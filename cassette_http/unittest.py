@@ -16,7 +16,7 @@ import unittest
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from cassette_http.cassette.modes import RecordMode, can_play, is_build_server
 from cassette_http.errors import CassetteError, CassetteWarning, InvalidOption, UnmatchedRequest
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from cassette_http.session import use_cassette
 
 __all__ = ["CassetteTestCase", "cassette"]
+
+# A class of tests, or a test.
+Target = TypeVar("Target", bound=Callable[..., Any])
 
 # What `--cassette-mode` is for pytest.
 MODE_VARIABLE = "CASSETTE_MODE"
@@ -53,6 +56,10 @@ class CassetteTestCase(unittest.TestCase):
         return _run(self, super().run, result)
 
 
+@overload
+def cassette(target: Target, /) -> Target: ...
+@overload
+def cassette(name: str | None = None, /, **options: Any) -> Callable[[Target], Target]: ...
 def cassette(name: Any = None, /, **options: Any) -> Any:
     """Give the tests of a class, or a test, a cassette; the options are those of `@pytest.mark.cassette`.
 
