@@ -98,15 +98,26 @@ _FOLDED = bytes(octet + 0x20 if 0x41 <= octet <= 0x5A else octet for octet in ra
 _NO_LETTERS = bytes(octet for octet in range(128) if not chr(octet).isalnum() and octet != 0x0A)
 
 _NOTHING = frozenset({b"", b"none", b"null", b"undefined"})
-_URL = re.compile(rb"[a-z][a-z0-9+.-]*://|/", re.IGNORECASE)
+# A path begins with a word in small letters; what is random may begin with a slash as well.
+_URL = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://|\.{0,2}/(?:[a-z{:][a-z0-9._~{}:-]{0,40})?(?:[/?#]|\Z)")
 _SENTENCE = re.compile(rb"[A-Z][^ ]* .*[.!?]", re.DOTALL)
 _STANDS_FOR_ONE = re.compile(rb"[*x.\xe2\x80\xa2\xa6-]+|\$?\{.*\}|<.*>|\[.*\]|%\(?[\w]*\)?s", re.IGNORECASE | re.DOTALL)
+# As in a list of packages: {"express-session": "^1.17.3"}.
+_VERSION = re.compile(rb"(?:[~^=v]|[<>]=?)?[0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}(?:[.+-][0-9A-Za-z.+-]{1,40})?")
+# What a program calls a field in front of people: "Password", "Confirm new password", "API key".
+_THING = rb"(?:password|passphrase|token|key|secret|session|cookie|signature|credentials|authorization)s?"
+_LABEL = re.compile(
+    rb"(?:[A-Z][a-z]+ |API |CSRF |ID )?"
+    rb"(?:(?:your|an?|new|old|current|my|api|access|secret|private|refresh|session|csrf|client|user|account|login) )*"
+    rb"(?i:%b)(?: (?:id|again|confirmation|name|value))?[ :*.]*" % _THING
+)
 # What is said about a value, not words that one may be made of.
 _PROSE = re.compile(
     rb"\b(?:must|should|shall|cannot|can't|can|may|is|are|was|were|be|been|has|have|does|do|not|your|please|enter|choose"
     rb"|click|see|use|required|optional|invalid|missing|incorrect|wrong|expired|changed|reset|characters?|least|field|if|when|too)\b",
     re.IGNORECASE,
 )
+_DIGIT = re.compile(rb"[0-9]")
 _OF_SENTENCES = re.compile(rb"\b(?:the|an?|it|of|to|and|or|for|with|by|in|on|this|that)\b", re.IGNORECASE)
 SIMPLE_WORD = re.compile(rb"[a-z]{1,15}|[A-Z]{1,15}|[A-Z][a-z]{1,14}")
 # A word of digits and letters that is no date.
@@ -115,12 +126,14 @@ _LONGEST_SECRET = 1 << 16
 
 
 def is_secret_value(kind: NameKind, value: bytes) -> bool:
-    """Tell whether a value is one that its name may hide: no sentence, no URL, nothing that is masked already."""
+    """Tell whether a value is one that its name may hide: no sentence, label, version, URL, nothing that is masked."""
     if not value.strip() or is_placeholder(value) or _STANDS_FOR_ONE.fullmatch(value) or len(value) > _LONGEST_SECRET:
         return False
     if kind is NameKind.WEAK:
         return looks_random(value.decode("latin-1"))
-    if _SENTENCE.fullmatch(value):
+    if _VERSION.fullmatch(value) or (value[:1].isupper() and _LABEL.fullmatch(value)):
+        return False
+    if _SENTENCE.fullmatch(value) and (_PROSE.search(value) or _OF_SENTENCES.search(value)):
         return False
     return kind is NameKind.PASSWORD or not _URL.match(value)
 
@@ -129,7 +142,8 @@ def is_prose(value: bytes, kind: NameKind = NameKind.PASSWORD) -> bool:
     """Tell whether several words are rather something that is said about a value; only a password may be a sentence."""
     if b" " not in value:
         return False
-    is_remark = _PROSE.search(value) or _SENTENCE.fullmatch(value)
+    is_sentence = _SENTENCE.fullmatch(value) and (_OF_SENTENCES.search(value) or not _DIGIT.search(value))
+    is_remark = _PROSE.search(value) or is_sentence
     return bool(is_remark or (kind is not NameKind.PASSWORD and _OF_SENTENCES.search(value)))
 
 

@@ -213,7 +213,10 @@ _IS_JSON = re.compile(rb"\s*+[\[{]\s*+[\[{\]}\"\d]")
 _LITERAL_COLON = re.compile(rb":[ \t]*[\"'`]")
 _LONGEST_LITERAL_NAME = 64
 _LITERAL_NAME = re.compile(rb"(?:^|[^\w$\"'\\.@/-])([A-Za-z_$][\w$]{2,60})[ \t]*\Z")
-_LITERAL_VALUES = {quote: re.compile(rb"(?:[^%b\\\r\n]|\\.){1,500}" % quote) for quote in (b'"', b"'", b"`")}
+# What lies between two strings is no third one: "Token:", "Secret:".
+_LITERAL_VALUES = {
+    quote: re.compile(rb"(?![ ,:;]*[\"'`])(?:[^%b\\\r\n]|\\.){1,500}" % quote) for quote in (b'"', b"'", b"`")
+}
 
 
 def _records(text: bytes) -> Iterator[tuple[bytes, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from enum import Enum
 from functools import lru_cache
 from math import log2
@@ -26,70 +27,108 @@ class NameKind(Enum):
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _WHOLE = {
     "authorization": NameKind.CREDENTIALS,
-    "proxyauthorization": NameKind.CREDENTIALS,
-    "cookie": NameKind.COOKIE,
+    "cookies": NameKind.COOKIE,
     "setcookie": NameKind.SET_COOKIE,
     "devicecode": NameKind.SECRET,  # RFC 8628
+    "codeverifier": NameKind.SECRET,  # RFC 7636
+    "oauthverifier": NameKind.SECRET,  # RFC 5849
+    "samlresponse": NameKind.SECRET,
+    "bearer": NameKind.SECRET,
+    "psk": NameKind.SECRET,
 }
+# As servers, gateways and programs pass fields on: HTTP_COOKIE, X-Forwarded-Authorization, authHeader.
+_PASSED_ON = re.compile(
+    "(?:redirect|http|x|amzn|proxy|forwarded|original|upstream|client|service|user|api)*"
+    "(?:(authorization)(?:header)?|authheader|(cookie))"
+)
 _PASSWORDS = frozenset({"password", "passwd", "pwd", "passphrase", "passcode"})
 _WHOSE_PASS = frozenset({"user", "db", "database", "smtp", "ftp", "mail", "admin", "root", "login", "http", "proxy"})
 _SECRET_WORDS = frozenset(
-    {"secret", "credential", "credentials", "apikey", "authtoken", "accesskey", "secretkey", "privatekey"}
+    {"secret", "credential", "credentials", "apikey", "authtoken", "accesskey", "secretkey", "privatekey", "authkey"}
     | {"accesstoken", "refreshtoken", "idtoken", "clientsecret", "jwt", "signature", "sig", "csrf", "xsrf", "csrftoken"}
-    | {"xsrftoken", "csrfmiddlewaretoken", "session", "sessionid", "sessid", "phpsessid", "jsessionid", "secrets"}
+    | {"xsrftoken", "csrfmiddlewaretoken", "session", "sessionid", "sessid", "sess", "phpsessid", "jsessionid"}
 )
+# Written together with another word: PGPASSWORD, identitytoken, appsecret.
+_TOGETHER = re.compile(
+    r"([a-z]{2,}?)((?:pass(?:word|wd|phrase|code)|pwd|secret|token|(?:api|access|secret|private)key|sess(?:ion)?id)s?)"
+)
+_FEW = frozenset({"session", "signature", "sig", "sess"})  # the plural of which is rather counted, or a list
 _WEAK = frozenset(
-    {"key", "code", "auth", "state", "tokens", "keys", "nonce", "appid", "appkey", "authcode", "usercode"}
-    | {"authorizationcode", "licensekey", "oauthstate", "oauthcode", "serialkey", "sid", "otp"}
+    {"key", "code", "auth", "state", "tokens", "keys", "nonce", "appid", "appkey", "authcode", "usercode", "pw"}
+    | {"authorizationcode", "licensekey", "oauthstate", "oauthcode", "serialkey", "sid", "otp", "assertion"}
+    | {"consumerkey", "clientkey", "servicekey", "storagekey", "webhookkey", "signatures", "sessions", "tokenid"}
 )
 # Words that make a secret of a key; whatever an "x-...-key" is, it counts too.
 _KEYS = frozenset(
     {"api", "private", "access", "subscription", "auth", "secret", "signing", "encryption", "application"}
-    | {"account", "master", "functions", "write", "admin"}
+    | {"account", "master", "functions", "write", "admin", "shared"}
 )
 _NO_KEYS = frozenset({"idempotency", "cache", "surrogate", "partition", "public"})
 # What is counted, described or only says where to go on is none.
-_BEFORE_TOKEN = frozenset(
-    {"page", "continuation", "next", "cancel", "max", "min", "total", "prev", "previous", "sync", "skip", "resume"}
-    | {"start", "pagination", "cursor", "paging", "num", "stop", "eos", "bos", "pad"}
+_BEFORE_TOKEN = (
+    *("page", "continuation", "next", "cancel", "max", "min", "total", "prev", "previous", "sync", "skip", "resume"),
+    *("start", "pagination", "cursor", "paging", "num", "stop", "eos", "bos", "pad"),
 )
+# Language models count tokens, too.
+_BEFORE_TOKENS = frozenset({"access", "refresh", "auth", "id", "api", "session", "bearer", "device", "csrf", "bot"})
 _AFTER = frozenset(
     {"type", "count", "counts", "limit", "limits", "expires", "expiry", "expired", "expiration", "ttl", "usage", "url"}
     | {"uri", "endpoint", "input", "name", "names", "length", "size", "status", "state", "exp", "iat", "at", "age"}
     | {"scope", "scopes", "version", "algorithm", "alg", "method", "methods", "policy", "format", "enabled", "required"}
     | {"details", "duration", "timeout", "lifetime", "time", "date", "start", "end", "rotation", "supported", "valid"}
+    | {"param", "parameter", "header", "reset", "hint", "label", "placeholder", "strength", "rules", "requirements"}
+    | {"help", "error", "errors", "message", "description", "title", "changed", "updated", "created"}
 )
 
 
 # One of these is in each name that says something, when it is written small and in letters and digits alone.
 STEMS = (
     rb"token|secret|pass|pwd|key|auth|sess|credential|sig|jwt|[cx]srf|cookie|code|state|nonce|assertion|appid|sid|otp"
+    rb"|verifier|samlres|bearer|psk|pw|hmac"
 )
 
 
 @lru_cache(maxsize=8192)
 def kind_of(name: str) -> NameKind:
-    """Say what a name tells about its value; snake, kebab or camel case."""
-    words = [word.lower() for word in _WORD.findall(name)]
+    """Say what a name tells about its value; snake, kebab or camel case, or words written together."""
+    words = list(_words(name))
     whole = "".join(words)
     if whole in _WHOLE:
         return _WHOLE[whole]
+    if (field := _PASSED_ON.fullmatch(whole)) is not None:
+        return NameKind.COOKIE if field[2] else NameKind.CREDENTIALS
     if words[-1:] == ["supported"]:
         return NameKind.ORDINARY  # what a server offers
     for before, word, after in zip(["", *words], words, [*words[1:], ""], strict=False):
-        if after in _AFTER:
-            continue
-        if word in _PASSWORDS:
-            return NameKind.PASSWORD
-        if word in _SECRET_WORDS or (word == "token" and before not in _BEFORE_TOKEN):
-            return NameKind.SECRET
-        if word == "key" and (before in _KEYS or (words[0] == "x" and not after and before not in _NO_KEYS)):
-            return NameKind.SECRET
-        if word == "assertion" and before == "client":
-            return NameKind.SECRET
-    if words[-1:] == ["pass"] and (len(words) == 1 or words[-2] in _WHOSE_PASS):
+        kind = NameKind.ORDINARY if after in _AFTER else _kind_of_word(before, word, words[0] == "x" and not after)
+        if kind is not NameKind.ORDINARY and not (word == "token" and after == "id"):
+            return kind
+    if words[-1:] in (["pass"], ["pw"]) and (whole == "pass" or _WHOSE_PASS.issuperset(words[-2:-1] or ["?"])):
         return NameKind.PASSWORD
-    return NameKind.WEAK if whole in _WEAK else NameKind.ORDINARY
+    is_weak = whole in _WEAK or words[-1:] == ["auth"] or "hmac" in words
+    return NameKind.WEAK if is_weak else NameKind.ORDINARY
+
+
+def _words(name: str) -> Iterator[str]:
+    for word in _WORD.findall(name.replace("OAuth", "Oauth")):
+        word = word.lower()
+        parts = _TOGETHER.fullmatch(word) if word not in _SECRET_WORDS else None
+        yield from (word,) if parts is None else parts.groups()
+
+
+def _kind_of_word(before: str, word: str, is_last_of_x: bool) -> NameKind:
+    if word in _PASSWORDS or (before == "pass" and word in ("word", "phrase", "code")):
+        return NameKind.PASSWORD
+    single = word.removesuffix("s")
+    is_secret = (
+        word in _SECRET_WORDS
+        or (single in _SECRET_WORDS | _PASSWORDS and single not in _FEW)
+        or (word == "token" and not before.endswith(_BEFORE_TOKEN))
+        or (word == "tokens" and before in _BEFORE_TOKENS)
+        or (single == "key" and (before in _KEYS or (is_last_of_x and before not in _NO_KEYS)))
+        or (word == "assertion" and before == "client")
+    )
+    return NameKind.SECRET if is_secret else NameKind.ORDINARY
 
 
 def is_secret_name(name: str) -> bool:
@@ -103,6 +142,8 @@ SHORTEST_RANDOM = 16
 _LEAST_BITS = 2.9  # of entropy per character; English words in a row have about as much, but few digits
 _TOKEN = re.compile(r"[A-Za-z0-9_+/=.~:-]{16,}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+# A folder in small letters, or the suffix of a file: "uploads/5d41402abc4b2a76.png".
+_PATH = re.compile(r"(?:^|/)[a-z_-]{3,}/|/[^/]*\.[a-z][a-z0-9]{1,4}$")
 _PIECES = re.compile(r"[A-Za-z0-9]+")
 _CLASSES = (re.compile("[0-9]"), re.compile("[a-z]"), re.compile("[A-Z]"))
 _CHANGES = re.compile("[0-9][A-Za-z]|[A-Za-z][0-9]|[a-z][A-Z]")
@@ -114,7 +155,7 @@ def looks_random(value: str) -> bool:
 
     UUIDs and numbers are ids, and do not count.
     """
-    if not _TOKEN.fullmatch(value) or _UUID.fullmatch(value):
+    if not _TOKEN.fullmatch(value) or _UUID.fullmatch(value) or _PATH.search(value):
         return False
     # Words and dates are put together from short pieces; what is random has a long one.
     longest = max(_PIECES.findall(value), key=len, default="")

@@ -211,6 +211,18 @@ def test_a_key_given_as_user_name_is_searched() -> None:
             "PRIVATE-TOKEN",
             "x-goog-api-key",
         ),
+        *(
+            "passwords",
+            "api_keys",
+            "privateKeys",
+            "access_tokens",
+            "cookies",
+            "pass_phrase",
+            "sess_id",
+            "code_verifier",
+        ),
+        *("PGPASSWORD", "mypassword", "appsecret", "identitytoken", "sharedaccesskey", "aspsessionid", "preSharedKey"),
+        *("X-Authorization", "HTTP_AUTHORIZATION", "X-Forwarded-Authorization", "authHeader", "HTTP_COOKIE", "user_pw"),
     ],
 )
 def test_names_of_secrets(name: str) -> None:
@@ -224,6 +236,8 @@ def test_names_of_secrets(name: str) -> None:
         *("monkey", "key", "Sec-WebSocket-Key", "Idempotency-Key", "X-Idempotency-Key", "X-Cache-Key"),
         *("Surrogate-Key", "signal", "design", "assignment", "possession", "Signature-Input", "Content-Type"),
         *("", "-", "X-RateLimit-Limit-Tokens", "secretary", "X-Request-Id", "public_key", "Keep-Alive"),
+        *("nextpagetoken", "completion_tokens", "csrf-param", "csrfHeaderName", "password_hint", "sessions", "tokenId"),
+        *("payment_authorization", "authorization_type", "cookieName", "passthrough", "bypass", "password_reset_url"),
     ],
 )
 def test_names_of_other_things(name: str) -> None:

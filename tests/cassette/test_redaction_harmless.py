@@ -161,6 +161,29 @@ JSON = {
             "tarball": "https://registry.test/keyv/-/keyv-4.5.4.tgz",
         },
     },
+    "npm, packages": {
+        "dependencies": {
+            "jsonwebtoken": "^9.0.2",
+            "express-session": "~1.17.3",
+            "csrf-token": ">=2.0.0",
+            "keytar": "*",
+        },
+        "devDependencies": {"js-tokens": "4.0.0-beta.1", "password-hash": "1.2.2"},
+    },
+    "texts of a program": {
+        "login": {"password": "Password", "api_key": "API key", "new_password": "Your new password"},
+        "session": "Session",
+        "confirm": {
+            "password_confirmation": "Confirm your password",
+            "token": "Access token:",
+            "secret": "Client secret",
+        },
+    },
+    "objects of S3": {
+        "Contents": [{"Key": f"uploads/2026/{SHA1}.png", "Size": 7}],
+        "key": f"tmp/{SHA256}",
+    },
+    "tokens of a chain": {"tokenId": "7804", "token_id": "12", "tokenURI": "ipfs://a", "totalSupply": "10000"},
     "docker": {"digest": f"sha256:{SHA256}", "layers": [{"digest": f"sha256:{SHA256}", "size": 32654}]},
     "Kubernetes": {
         "spec": {
@@ -202,6 +225,10 @@ TEXTS = {
 <p>Forgot your password? <a href="/password/reset?step=1&amp;from=login">Reset your password</a></p>
 <select name="state"><option value="open">Open</option></select>
 </form></body></html>
+""",
+    "head of a page": """<meta name="csrf-param" content="authenticity_token">
+<meta name="csrf-header" content="X-CSRF-Token">
+<input type="hidden" name="csrf_param" value="authenticity_token">
 """,
     "page of docs": """<h2 id="token">Token</h2><dl><dt>password</dt><dd>the password of the account</dd></dl>
 <table><tr><th>Name</th><th>Type</th></tr><tr><td>api_key</td><td>string</td></tr></table>

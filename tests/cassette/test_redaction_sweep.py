@@ -35,6 +35,8 @@ SECRETS = {
     "uuid": "7d444840-9dc0-11d1-b245-5ffdce74fad2",
     "short": "hunter2!!",
     "unicode": "pässwörd-ünïcode-✓",
+    "with a slash first": "/pTcJ5q9mGg8Rk2xWnLb+Y==",
+    "sentence": "Tr0ub4dor sleeps!",
     "digits": "4929123456781234567",
 }
 
