@@ -306,7 +306,7 @@ class Channel:
 
         Raises UnmatchedRequest when they complete a request that nothing answers.
         """
-        if self.is_transparent:
+        if self.is_transparent and not self._begins_late(octets):
             return octets
         if self._refusal is not None:
             raise self._refusal
@@ -421,6 +421,16 @@ class Channel:
         self._keep_if_complete(exchange)
 
     # ------------------------------------------------------------------ inside
+
+    def _begins_late(self, octets: bytes) -> bool:
+        """See whether a client speaks HTTP although its peer spoke first, in another protocol."""
+        if self.has_spoken or self.is_left or not octets:
+            return False
+        self.has_spoken = True
+        reader = RequestReader()
+        reader.feed(octets)
+        self.is_transparent = reader.head is None
+        return not self.is_transparent
 
     def _is_answered_at_once(self, octets: bytes) -> bool:
         """Play what answers an ordinary request that came whole, if the cassette finds it at first sight."""

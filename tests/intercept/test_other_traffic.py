@@ -166,6 +166,70 @@ def test_failed_connections_of_other_traffic_are_not_written_where_nothing_is_re
         assert (tmp_path / "some.yaml").read_bytes() == before
 
 
+@pytest.mark.parametrize("greeting", [b"", response(status=b"408 Request Timeout"), b"220 mail.test ESMTP\r\n"])
+@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
+@pytest.mark.parametrize("is_blocking", [False, True], ids=["loop", "blocking"])
+@pytest.mark.parametrize(("mode", "is_live"), [("none", False), ("new_episodes", True), ("all", True)])
+def test_request_behind_a_silence_is_refused_or_recorded(
+    mode: str,
+    is_live: bool,
+    is_blocking: bool,
+    is_tls: bool,
+    greeting: bytes,
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    tmp_path: Path,
+) -> None:
+    """A client that is slow to ask looks as one whose peer speaks first: it is dialled, and perhaps it does speak."""
+    asked: list[bytes] = []
+    begun = threading.Event()
+
+    def script(connection: Connection) -> None:
+        connection.send(greeting)
+        begun.set()
+        asked.append(connection.read_request())
+        connection.send(response(b"live"))
+        connection.wait_closed()
+
+    server = peer(script, tls=server_tls if is_tls else None)
+    request = f"GET / HTTP/1.1\r\nHost: {server.host}:{server.port}\r\n\r\n".encode()
+
+    async def talk() -> None:
+        tls = {"ssl": client_tls} if is_tls else {}
+        reader, writer = await asyncio.open_connection(server.host, server.port, **tls)
+        await asyncio.to_thread(begun.wait, 5)
+        assert await asyncio.wait_for(reader.readexactly(len(greeting)), 5) == greeting
+        writer.write(request)
+        await asyncio.wait_for(reader.readuntil(b"live"), 5)
+        writer.close()
+
+    def talk_blocking() -> None:
+        with socket.create_connection((server.host, server.port), timeout=0.2) as plain:
+            sock = client_tls.wrap_socket(plain, server_hostname=server.host) if is_tls else plain
+            with sock:
+                if greeting:
+                    assert sock.recv(1000) == greeting
+                else:
+                    with pytest.raises(TimeoutError):
+                        sock.recv(1000)
+                sock.settimeout(5)
+                sock.sendall(request)
+                assert sock.recv(1000) == response(b"live")
+
+    path = tmp_path / "empty.yaml"
+    path.write_text("cassette: 1\n---\n")
+    with use_cassette(path, mode) as cassette:
+        with ExitStack() as stack:
+            if not is_live:
+                stack.enter_context(pytest.raises(UnmatchedRequest))
+            talk_blocking() if is_blocking else asyncio.run(talk())
+        assert len(cassette.misses) == (not is_live)
+        cassette.misses.clear()
+    assert asked == [request] * is_live
+    assert len(cassette.recorded) == is_live
+
+
 POST = b"POST /a HTTP/1.1\r\nHost: api.test\r\n"
 
 

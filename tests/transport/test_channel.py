@@ -344,9 +344,19 @@ def test_peer_that_speaks_first_does_not_speak_http() -> None:
     channel, tape, _ = recording()
     channel.peer_sent(b"220 mail.test ESMTP\r\n")
     assert channel.is_transparent
-    channel.client_sent(GET)
+    for octets in (b"EHLO me\r\n", GET):
+        assert channel.client_sent(octets) == octets
     channel.peer_sent(OK)
     assert tape.kept == []
+
+
+def test_peer_that_speaks_first_may_be_asked_by_http_nevertheless() -> None:
+    channel, tape, _ = recording()
+    channel.peer_sent(b"220 welcome\r\n")
+    channel.client_sent(b"")
+    channel.client_sent(GET)
+    channel.peer_sent(OK)
+    assert octets_of(tape) == [(GET, [OK])]
 
 
 # ---------------------------------------------------------------------- replaying
