@@ -12,16 +12,17 @@ from cassette_http.cassette.decoding import codings_of, decoded, encoded
 from cassette_http.cassette.model import Request, Track
 from cassette_http.cassette.splicing import (
     Edit,
-    chunked_trailers,
     edit_framing,
     edit_length,
     growth,
     merged,
     moved,
+    outside_of_chunks,
     shift,
     splice,
+    within,
 )
-from cassette_http.cassette.websocket_frames import Frame, frames, is_websocket
+from cassette_http.cassette.websocket_frames import Frame, frames, is_websocket, messages
 from cassette_http.wire import content
 from cassette_http.wire.errors import MalformedMessage
 from cassette_http.wire.framing import NO_CONTENT, Framing, FramingKind, request_framing, response_framing
@@ -67,13 +68,13 @@ class Parts:
     content_length: int = 0
     by_rule: list[Edit] = field(default_factory=list)
     in_text: list[Edit] = field(default_factory=list)
-    frames: list[tuple[Frame, list[Edit]]] | None = None  # of a WebSocket, with the edits of rules
+    frames: list[tuple[list[Frame], list[Edit]]] | None = None  # messages of a WebSocket, with the edits of rules
     frames_end: int = 0
 
     def __post_init__(self) -> None:
         if self.framing is NO_CONTENT and any(map(is_websocket, field_values(self.fields, "upgrade"))):
             found, self.frames_end = frames(self.body)
-            self.frames = [(frame, []) for frame in found]
+            self.frames = [(message, []) for message in messages(found)]
         octets = self.body if self.framing is NO_CONTENT else content.decode(self.framing, self.body)
         self.text, self.content_length = octets, len(octets)
         codings = codings_of(self.fields) if octets else ()
@@ -94,16 +95,22 @@ class Parts:
         target = rules.target_edits(self.head, target_stop, is_matching)
         self.by_rule = merged(merged(target, rules.field_edits(self.head)), rules.edits(self.head, is_head=True))
         if self.frames is not None:
-            self.frames = [(frame, rules.edits(frame.payload)) for frame, _ in self.frames]
+            self.frames = [(message, rules.edits(_payload(message))) for message, _ in self.frames]
         elif self.text:
             media_type = ",".join(field_values(self.fields, "content-type")).lower()
             is_form = "x-www-form-urlencoded" in media_type
             self.in_text = rules.edits(self.text, is_form=is_form, is_matching=is_matching)
-        if self.framing.kind is FramingKind.CHUNKED:
-            start, stop = chunked_trailers(self.body)
-            trailers = self.body[start:stop]
-            edits = merged(rules.field_edits(trailers), rules.edits(trailers, is_head=True))
+        for start, stop in self._around_content():
+            text = self.body[start:stop]
+            edits = merged(rules.field_edits(text), rules.edits(text))
             self.by_rule += shift(edits, len(self.head) + start)
+
+    def _around_content(self) -> Iterator[tuple[int, int]]:
+        """Where in the body other things stand than content: chunk extensions, trailers, what follows the message."""
+        if self.framing.kind is FramingKind.CHUNKED:
+            yield from outside_of_chunks(self.body)
+        elif self.framing is not NO_CONTENT:
+            yield self.content_length, len(self.body)
 
     def edits(self, find: Callable[[bytes], list[Edit]]) -> list[Edit]:
         """Add what `find` finds in head and content, and let the framing follow.
@@ -140,10 +147,18 @@ class Parts:
         return framed + shift(find(self.body[self.content_length :]), self.content_length), growth(edits)
 
     def _frame_edits(self, find: Callable[[bytes], list[Edit]]) -> Iterator[Edit]:
-        for frame, by_rule in self.frames or ():
-            edits = merged(_searched(by_rule, find), find(frame.payload))
-            if edits:
-                yield Edit(frame.start, frame.stop, frame.with_payload(splice(frame.payload, edits)))
+        for message, by_rule in self.frames or ():
+            edits = merged(_searched(by_rule, find), find(_payload(message)))
+            at = 0
+            for frame in message:
+                stop = at + len(frame.payload)
+                if inside := shift(within(edits, at, stop), -at):
+                    yield Edit(frame.start, frame.stop, frame.with_payload(splice(frame.payload, inside)))
+                at = stop
+
+
+def _payload(message: list[Frame]) -> bytes:
+    return message[0].payload if len(message) == 1 else b"".join(frame.payload for frame in message)
 
 
 # A secret may be a word that HTTP itself is made of; a password "HTTP/1.1" must not cost the start line.

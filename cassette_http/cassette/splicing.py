@@ -25,9 +25,11 @@ __all__ = [
     "growth",
     "merged",
     "moved",
+    "outside_of_chunks",
     "recut",
     "shift",
     "splice",
+    "within",
 ]
 
 
@@ -139,6 +141,7 @@ def moved(position: int, edits: Iterable[Edit]) -> int:
 
 _LENGTH_LINE = re.compile(rb"^content-length[ \t]*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 _DIGITS = re.compile(rb"[0-9]+")
+_EXTENSION = re.compile(rb';((?:[^;"\r\n]|"(?:[^"\\\r\n]|\\.)*"?)*+)')
 _HEX_DIGITS = re.compile(rb"[0-9A-Fa-f]+")
 
 
@@ -159,7 +162,7 @@ def edit_framing(framing: Framing, body: bytes, edits: Sequence[Edit]) -> list[E
     content_at = 0
     for chunk in _walk(body)[0]:
         received = chunk.stop - chunk.start
-        inside = list(_within(edits, content_at, content_at + received))
+        inside = list(within(edits, content_at, content_at + received))
         size = chunk.size + growth(inside)
         if inside and size:
             digits = _HEX_DIGITS.search(body, chunk.line)
@@ -181,7 +184,21 @@ def chunked_trailers(body: bytes) -> tuple[int, int]:
     return _walk(body)[1]
 
 
-def _within(edits: Iterable[Edit], start: int, stop: int) -> Iterator[Edit]:
+def outside_of_chunks(body: bytes) -> Iterator[tuple[int, int]]:
+    """Find what a chunked body holds beside its content: where each chunk extension starts and stops, then the rest.
+
+    The rest are trailers and what is behind them, or behind chunks that are broken.
+    """
+    chunks, (trailers, _) = _walk(body)
+    lines = [(chunk.line, chunk.start) for chunk in chunks]
+    lines.append((body.rfind(b"\n", 0, max(trailers - 1, 0)) + 1, trailers))
+    for line, stop in lines:
+        if body.find(b";", line, stop) >= 0:
+            yield from (extension.span(1) for extension in _EXTENSION.finditer(body, line, stop))
+    yield trailers, len(body)
+
+
+def within(edits: Iterable[Edit], start: int, stop: int) -> Iterator[Edit]:
     """The parts of the edits that fall between two positions."""
     for edit in edits:
         first, last = max(edit.start, start), min(edit.stop, stop)

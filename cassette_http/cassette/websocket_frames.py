@@ -5,11 +5,13 @@ Compressed messages (RFC 7692) are left alone: what they say depends on those be
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["Frame", "frames", "is_websocket"]
+__all__ = ["Frame", "frames", "is_websocket", "messages"]
 
-_DATA = frozenset({0x0, 0x1, 0x2})  # continuation, text, binary
+_CONTINUATION = 0x0
+_DATA = frozenset({_CONTINUATION, 0x1, 0x2})  # the others are text and binary
 _MASKED = 0x80
 
 
@@ -61,6 +63,17 @@ def frames(octets: bytes) -> tuple[list[Frame], int]:
             found.append(Frame(start, stop, first, mask, _masked(octets[at:stop], mask)))
         at = end = stop
     return found, end
+
+
+def messages(found: Iterable[Frame]) -> list[list[Frame]]:
+    """Put the data frames together that are parts of one message (RFC 6455 section 5.4)."""
+    parts: list[list[Frame]] = []
+    for frame in found:
+        if parts and frame.first_octet & 0x0F == _CONTINUATION:
+            parts[-1].append(frame)
+        else:
+            parts.append([frame])
+    return parts
 
 
 def _masked(payload: bytes, mask: bytes) -> bytes:

@@ -94,10 +94,10 @@ def xml(text: str) -> str:
     return text.replace("&", "&amp;")
 
 
-def frame(payload: bytes) -> bytes:
-    """A text frame of a WebSocket, masked with zeros (RFC 6455 section 5.2)."""
+def frame(payload: bytes, first: int = 0x81) -> bytes:
+    """A frame of a WebSocket, a whole text if nothing else is said, masked with zeros (RFC 6455 section 5.2)."""
     length = bytes([0x80 | len(payload)]) if len(payload) < 126 else b"\xfe" + len(payload).to_bytes(2, "big")
-    return b"\x81" + length + bytes(4) + payload
+    return bytes([first]) + length + bytes(4) + payload
 
 
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
@@ -223,6 +223,22 @@ PLACES: dict[str, Callable[[str], Interaction]] = {
         chunks(b'event: x\ndata: {"token": "' + s.encode() + b'"}\n\n', 11), "Transfer-Encoding: chunked", pieces=7
     ),
     "WebSocket": lambda s: track(SWITCH + frame(js({"type": "auth", "token": s}))),
+    "WebSocket, in fragments": lambda s: track(
+        SWITCH
+        + frame(js({"type": "auth", "token": s})[:22], 0x01)
+        + frame(b"are you there?", 0x89)
+        + frame(js({"type": "auth", "token": s})[22:], 0x80)
+    ),
+    "extension of a chunk": lambda s: got(f'2;token="{s}"\r\nhi\r\n0\r\n\r\n'.encode(), "Transfer-Encoding: chunked"),
+    "extension of the last chunk": lambda s: got(
+        f'2\r\nhi\r\n0;a;api_key="{s}"\r\n\r\n'.encode(), "Transfer-Encoding: chunked"
+    ),
+    "behind a chunked message": lambda s: got(
+        b"2\r\nhi\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n" + js({"token": s}), "Transfer-Encoding: chunked"
+    ),
+    "behind a message": lambda s: track(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi" + f"HTTP/1.1 200 OK\r\nX-Auth-Token: {s}\r\n\r\n".encode()
+    ),
     "base64 of JSON in a field": lambda s: sent("/a", "X-Context: " + b64(js({"user": "bob", "token": s}))),
     "base64 of JSON in JSON": lambda s: got(js({"context": b64(js({"user": "bob", "secret": s}))}), JSON),
     "base64 of JSON in a query": lambda s: sent("/a?ctx=" + percent(b64(js({"user": "bobby", "api_key": s})))),
@@ -250,6 +266,11 @@ PLACES: dict[str, Callable[[str], Interaction]] = {
 }
 
 
+def without_frames(octets: bytes) -> bytes:
+    """What the messages on an upgraded connection say, if their mask is one of zeros."""
+    return re.sub(rb"[\x00-\x02\x80-\x8f](?:[\x80-\xfd]|\xfe..)\0{4}", b"", octets, flags=re.DOTALL)
+
+
 def octets_to_read(interaction: Interaction) -> Iterator[bytes]:
     """All that could be decoded of an interaction."""
     octets = [yaml_format.dump_interaction(interaction), interaction.track.octets]
@@ -257,6 +278,7 @@ def octets_to_read(interaction: Interaction) -> Iterator[bytes]:
     octets += [part for one in messages if one is not None for part in (one.head_octets, one.body_octets, one.content)]
     for each in octets:
         yield each
+        yield without_frames(each)
         if (start := each.find(b"\x1f\x8b\x08")) >= 0 and (plain := decoded(each[start:], ["gzip"])) is not None:
             yield plain[0]
         for run in re.finditer(rb"[A-Za-z0-9+/_-]{16,}", each):
