@@ -301,19 +301,23 @@ class Index:
         return None in self._positions
 
     def find_connection_failure(self, origin: Origin, kinds: tuple[FailureKind, ...]) -> Entry | None:
-        """The failure that the next connection to `origin` met, unless a request to it comes first."""
+        """The failure that the next connection to `origin` met, unless a request to it comes first.
+
+        TLS through a proxy is a connection of its own, while TCP is only between client and proxy.
+        """
         if not self.may_hold_connection_failures:
             return None
+        asked = origin.host, origin.port
         for entry in self.entries:
             if entry.plays:
                 continue
             interaction = entry.interaction
-            if peer_of(interaction) != (origin.host, origin.port):
-                continue
-            failure = interaction.track.failure
-            if interaction.request is None and failure is not None and failure.kind in kinds:
+            failure, served = interaction.track.failure, interaction.origin
+            is_served = (served.host, served.port) == asked and (interaction.via is None or FailureKind.TLS in kinds)
+            if is_served and interaction.request is None and failure is not None and failure.kind in kinds:
                 return entry
-            return None
+            if is_served or peer_of(interaction) == asked:
+                return None
         return None
 
     def knows_peer(self, host: str, port: int) -> bool:

@@ -39,6 +39,7 @@ from typing import Protocol
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Request, Track
 from cassette_http.cassette.modes import Policy
 from cassette_http.cassette.shortcuts import is_ordinary_request
+from cassette_http.cassette.splicing import Edit
 from cassette_http.transport.recording import Recording, is_doubtful
 from cassette_http.transport.replaying import Player, Signal
 from cassette_http.wire.framing import is_persistent
@@ -51,7 +52,7 @@ __all__ = ["Channel", "PlayedWriteFailure", "Tape", "Undecided"]
 WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 # A client that drains an idle connection must not fill the memory.
 MOST_UNASKED_OCTETS = 1 << 16
-ACCEPTED_KEY = re.compile(rb"(\nSec-WebSocket-Accept:[ \t]*)[^\r\n]*", re.IGNORECASE)
+ACCEPTED_KEY = re.compile(rb"\nSec-WebSocket-Accept:[ \t]*([^\r\n \t]+)", re.IGNORECASE)
 
 
 class Undecided(Enum):
@@ -321,6 +322,7 @@ class Channel:
                 exchange.later_octets += len(octets)
                 if exchange.player is not None:
                     exchange.player.client_sent()
+                    self._meet_write_failure(exchange)
                 return forward + (octets if exchange.state is State.RECORDING else b"")
             taken = exchange.reader.feed(octets)
             exchange.octets += octets[:taken]
@@ -658,15 +660,23 @@ def is_closed_by(exchange: Exchange, track: Track) -> bool:
 
 
 def with_accepted_key(interaction: Interaction, sent: RequestHead) -> Interaction:
-    """Accept the key of this WebSocket handshake in place of the recorded one's (RFC 6455 section 4.2.2)."""
-    keys = field_values(sent.fields, "sec-websocket-key")
-    if not keys:
+    """Accept the key of this WebSocket handshake in place of the recorded one's.
+
+    A peer that did not accept that one, as far as the cassette tells, does not accept this one either.
+    """
+    request, track = interaction.request, interaction.track
+    assert request is not None, "it was matched"
+    keys, recorded_keys = (field_values(fields, "sec-websocket-key") for fields in (sent.fields, request.fields))
+    accepted = ACCEPTED_KEY.search(track.octets)
+    if not keys or accepted is None or (recorded_keys and accepted[1] != accepted_key(recorded_keys[0])):
         return interaction
-    digest = hashlib.sha1(keys[0].encode("latin-1") + WEBSOCKET_GUID, usedforsecurity=False).digest()
-    first, *rest = interaction.track.pieces
-    octets = ACCEPTED_KEY.sub(rb"\g<1>" + base64.b64encode(digest), first.octets, count=1)
-    track = replace(interaction.track, pieces=(replace(first, octets=octets), *rest))
-    return replace(interaction, track=track)
+    return replace(interaction, track=track.edited([Edit(*accepted.span(1), accepted_key(keys[0]))]))
+
+
+def accepted_key(key: str) -> bytes:
+    """The answer of a peer that accepts `key` (RFC 6455 section 4.2.2)."""
+    digest = hashlib.sha1(key.encode("latin-1") + WEBSOCKET_GUID, usedforsecurity=False).digest()
+    return base64.b64encode(digest)
 
 
 class PlayedWriteFailure(Exception):

@@ -225,3 +225,12 @@ def test_request_whose_body_is_not_there_is_told_apart_by_its_query() -> None:
     assert found is not None
     assert found.number == 2
     assert index.find_by_head(Request(ORIGIN, request("/o?part=3", b"3").head_octets)) is None
+
+
+def test_failed_tls_in_a_tunnel_is_found_by_whom_it_leads_to() -> None:
+    far, proxy = Origin("https", "api.test", 443), Origin("http", "proxy.test", 3128)
+    failed = Interaction(far, None, Track(failure=Failure(FailureKind.TLS, text="no TLS")), via=proxy)
+    index = Counting(failed).index()
+    assert index.find_connection_failure(far, (FailureKind.TLS,)) is not None
+    assert index.find_connection_failure(Origin("tcp", "proxy.test", 3128), (FailureKind.CONNECT,)) is None
+    assert index.find_connection_failure(Origin("https", "proxy.test", 3128), (FailureKind.TLS,)) is None

@@ -464,6 +464,43 @@ def test_upgraded_connection_is_played_in_order_of_both_sides() -> None:
     assert [channel.client_reads(1000) for _ in range(2)] == [b"pong", Signal.END]
 
 
+def test_failed_write_is_played_on_an_upgraded_connection() -> None:
+    failure = Failure(FailureKind.WRITE, 0.0, "EPIPE", "Broken pipe", {"sent": 8})
+    channel = replaying(interaction(UPGRADE, Piece(SWITCH), Piece(b"bye", 0.0, 0), failure=failure))
+    channel.client_sent(UPGRADE)
+    channel.client_sent(b"ping")
+    with pytest.raises(PlayedWriteFailure):
+        channel.client_sent(b"ping")
+
+
+# The keys and their answers, recorded and asked for now (the first are those of RFC 6455 section 1.3).
+RECORDED_KEY, ACCEPTED = b"dGhlIHNhbXBsZSBub25jZQ==", b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+KEY_NOW, ACCEPTED_NOW = b"AAAAAAAAAAAAAAAAAAAAAA==", b"ICX+Yqv66kxgM0FcWaLWlFLwTAI="
+HANDSHAKE = UPGRADE[:-2] + b"Sec-WebSocket-Key: " + RECORDED_KEY + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "answer_now"),
+    [
+        pytest.param(ACCEPTED, ACCEPTED_NOW, id="accepted"),
+        pytest.param(ACCEPTED_NOW, ACCEPTED_NOW, id="another key was accepted"),
+        pytest.param(b"no", b"no", id="wrong answer"),
+    ],
+)
+@pytest.mark.parametrize("cut_at", [0, 20, -20])
+def test_key_of_a_websocket_is_accepted_if_the_recorded_one_was(answer: bytes, answer_now: bytes, cut_at: int) -> None:
+    def head(answer: bytes) -> bytes:
+        return SWITCH[:-2] + b"Sec-WebSocket-Accept: " + answer + b"\r\n\r\n"
+
+    recorded = head(answer)
+    channel = replaying(interaction(HANDSHAKE, recorded[:cut_at], recorded[cut_at:]))
+    channel.client_sent(HANDSHAKE.replace(RECORDED_KEY, KEY_NOW))
+    played = b""
+    while isinstance(octets := channel.client_reads(1000), bytes):
+        played += octets
+    assert played == head(answer_now)
+
+
 def test_recorded_pace_holds_each_piece_back_until_its_time() -> None:
     recorded = interaction(GET, Piece(OK[:20], 1.0), Piece(OK[20:], 3.0), failure=Failure(FailureKind.RESET, 4.0))
     tape, clock = ListTape(Policy(can_play=True, can_record=False), [recorded]), Clock()
