@@ -1,12 +1,10 @@
-"""Reads the documents of a cassette (`yaml_format` describes them).
+"""Reads the documents of a cassette (`yaml_format` describes them): what their values say.
 
-Documents as we write them, *canonical* ones, are taken apart by a few regular expressions. All others go to PyYAML.
-Both readers give the same values (text, bytes, numbers, lists, mappings by key) to the same builder.
+The values come from `canonical`, or from PyYAML if a document is not as we would have written it.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
@@ -14,6 +12,15 @@ from typing import Any, TypeAlias
 
 from cassette_http.cassette import body_forms
 from cassette_http.cassette.body_forms import MOST_SIZES, BodyForm
+from cassette_http.cassette.canonical import (
+    HEADER_KEYS,
+    INTERACTION_KEYS,
+    MOST_LINES,
+    ORDERS,
+    TLS_KEYS,
+    Values,
+    read_canonical,
+)
 from cassette_http.cassette.model import (
     DEFAULT_PORTS,
     Failure,
@@ -26,27 +33,21 @@ from cassette_http.cassette.model import (
     TLSFacts,
     Track,
 )
-from cassette_http.cassette.scalars import PLAIN, PLAIN_IN_FLOW, SAFE_ASCII, UNSAFE, octets_of, resolve
 from cassette_http.errors import CassetteFormatError
 from cassette_http.wire.messages import Fields
 
 __all__ = [
-    "HEADER_KEYS",
     "LARGEST_DOCUMENT_OCTETS",
     "REQUEST_LINE",
     "STATUS_LINE",
-    "TIMESTAMP",
     "USUAL_VERSION",
     "Fetch",
     "Unfit",
-    "is_canonical_beginning",
     "load_document",
     "load_track",
     "parse_origin",
     "resolve_target",
 ]
-
-Values: TypeAlias = dict[str, Any]
 
 Fetch: TypeAlias = Callable[[str, int], bytes]
 
@@ -54,22 +55,12 @@ FORMAT_VERSION = 1
 # Reading takes several times as much memory. Larger bodies lie in blobs.
 LARGEST_DOCUMENT_OCTETS = 16 << 20
 
-# The keys in canonical order. "failed" stands for "request" where no request was sent.
-INTERACTION_KEYS = (
-    "request", "request octets", "failed", "origin", "via", "target",
-    "request headers", "request body", "request trailers", "request wire",
-    "interim", "response", "response octets", "response headers", "response body", "response trailers",
-    "failure", "repeat", "wire",
-)  # fmt: skip
 TRACK_KEYS = frozenset(INTERACTION_KEYS[INTERACTION_KEYS.index("interim") :]) - {"repeat"}
-TLS_KEYS = ("tls", "version", "cipher", "alpn", "certificate", "peer")
-HEADER_KEYS = ("cassette", "recorded", "by", "test")
 BODY_TAGS = ("chunks", "coding", "charset", "body")
 REQUEST_TAGS = ("version", *BODY_TAGS)
 TRUTHS = ("ends", "close_notify")
 TRACK_TAGS = ("version", *BODY_TAGS, "pieces", "at", "sent", *TRUTHS)
 FAILURE_KEYS = ("kind", "errno", "text", "at", "details")
-MOST_LINES = 10_000  # of trailers, and of interim responses
 BLOB_KEYS = ("blob", "octets")
 REPEATS = ("fail", "last", "cycle")
 
@@ -80,7 +71,6 @@ STATUS_LINE = re.compile(r"(HTTP/[0-9]\.[0-9]) ([0-9]{3}(?: [\t -~\x80-\xff]*)?)
 STATUS = re.compile(r"[0-9]{3}(?: [\t -~\x80-\xff]*)?")
 ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(?:\[([^\[\]/?#]+)\]|([^\[\]:/?#]*))(?::([0-9]{1,5}))?")
 CONTENT_LENGTH = re.compile(r"^(content-length:[ \t]*)([0-9]+)(?=[ \t]*$)", re.MULTILINE | re.IGNORECASE)
-TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 BLOB = re.compile(r"blobs/[0-9a-f]{64}")
 RUN = re.compile(r"([0-9]{1,12})\*([0-9]{1,9})")
 
@@ -101,7 +91,7 @@ def load_document(octets: bytes, path: str, line: int, fetch: Fetch | None = Non
     """
     if len(octets) > LARGEST_DOCUMENT_OCTETS:
         raise CassetteFormatError(path, line, f"the document has more than {LARGEST_DOCUMENT_OCTETS >> 20} MiB")
-    values = _read_canonical(octets)
+    values = read_canonical(octets)
     if values is not None:
         try:
             return _build(_with_blobs(values, fetch))
@@ -126,7 +116,7 @@ def load_document(octets: bytes, path: str, line: int, fetch: Fetch | None = Non
 
 def load_track(octets: bytes) -> Track | None:
     """Build the track of a document that was cut behind its request; None if that cannot be told from this part."""
-    values = _read_canonical(octets)
+    values = read_canonical(octets)
     if values is None or not values.keys() <= TRACK_KEYS:
         return None
     try:
@@ -135,220 +125,7 @@ def load_track(octets: bytes) -> Track | None:
         return None
 
 
-# --- The reader of canonical documents. None always means: not canonical, ask PyYAML. ---
-
-# An entry is a literal block, one line, base64, or a list of literal blocks. Repeats are possessive: no way back.
-_LINES = r"(?:(?:  [^\n]*+)?\n)*+"
-ENTRY = re.compile(
-    rf"([a-z]++(?: [a-z]++)?+):(?: \|(2?)([-+]?)\n({_LINES})"
-    r'| "\\\n((?:  [^\n]*+\n)++)'
-    r'| (["{\[\w][^\n]*+)\n'
-    r"| !!binary \|(?:  #[^\n]*+)?\n((?:  [A-Za-z0-9+/=]++\n)++)"
-    rf"|\n((?:- (?:\|2?[-+]?\n{_LINES}|\"[^\n]*+\n(?:  [^\n]*+\n)*+))++))",
-    re.ASCII,
-)
-ITEM = re.compile(rf'- (?:\|(2?)([-+]?)\n({_LINES})|"\\\n((?:  [^\n]*+\n)++)|("[^\n]*+)\n)')
-LAST_ENTRY = re.compile(
-    rb'^(?:interim:\n(?:- .*\n(?:(?:  .*)?\n)*)*|[a-z ]+: (?:\|2?[-+]?|!!binary \|.*|"\\)\n(?:(?:  .*)?\n)*)\Z',
-    re.MULTILINE,
-)
-ORDERS = [{key: index for index, key in enumerate(keys)} for keys in (INTERACTION_KEYS, TLS_KEYS, HEADER_KEYS)]
-PAIR_OF_SURROGATES = re.compile(r"\\u[dD][89A-Fa-f]")
-FLOW_SCALAR = re.compile(
-    rf"{PLAIN_IN_FLOW.pattern}|[0-9]+\*[0-9]+|-?[0-9]+(?:\.[0-9]+(?:e[-+][0-9]+)?)?|-?\.inf|\.nan", re.ASCII
-)
-DEEPEST_FLOW = 12
-
-# Quoted scalars as we write them are JSON strings, too.
-STRINGS = json.JSONDecoder()
-
-
-def is_canonical_beginning(octets: bytes) -> bool:
-    """Tell whether whole lines are what we write, up to their last one; that the rest is missing cannot be seen."""
-    if _read_canonical(octets) is not None:
-        return True
-    last = LAST_ENTRY.search(octets)
-    return last is not None and (last.start() == 0 or _read_canonical(octets[: last.start()]) is not None)
-
-
-def _read_canonical(octets: bytes) -> Values | None:
-    try:
-        text = octets.decode()
-    except UnicodeDecodeError:
-        return None
-    if octets.translate(None, SAFE_ASCII) and UNSAFE.search(text):
-        return None
-    order = ORDERS[0]
-    if text.startswith("tls: "):
-        order = ORDERS[1]
-    elif text.startswith("cassette: "):
-        order = ORDERS[2]
-    values: Values = {}
-    at, end, last, match_entry = 0, len(text), -1, ENTRY.match
-    while at < end:
-        match = match_entry(text, at)
-        if match is None:
-            return None
-        key, indicator, chomping, block, lines, line, base64, items = match.groups()
-        index = order.get(key, -1)
-        if index <= last:
-            return None
-        last = index
-        value: Any
-        if block is not None:
-            value = _literal(indicator, chomping, block)
-        elif line is not None:
-            value = _one_line(line)
-        elif lines is not None:
-            value = _quoted_lines(lines)
-        elif base64 is not None:
-            value = _octets_of(base64)
-        else:
-            value = _items(items)
-        if value is None:
-            return None
-        values[key] = value
-        at = match.end()
-    return values or None
-
-
-def _literal(indicator: str, chomping: str, block: str) -> str | None:
-    if indicator:
-        text = ("\n" + block).replace("\n  ", "\n")[1:]
-        if not text or text.isspace():
-            return None
-    else:
-        if block[:2] != "  " or block[2] in " \t\n":
-            return None
-        text = block[2:].replace("\n  ", "\n")
-    if chomping == "+":
-        return text
-    if text[-2:] == "\n\n":
-        return None
-    return text[:-1] if chomping else text
-
-
-def _one_line(line: str) -> Any:
-    first = line[0]
-    if first == '"':
-        return _quoted(line)
-    if first == "{" or first == "[":
-        return _flow(line)
-    if PLAIN.fullmatch(line) and ": " not in line and line[-1] != ":":
-        return line
-    return line if line == "1" or TIMESTAMP.fullmatch(line) else None
-
-
-def _quoted(line: str) -> str | None:
-    if PAIR_OF_SURROGATES.search(line):
-        return None  # JSON's reader would join two of them; in YAML they are an error
-    try:
-        text, end = STRINGS.raw_decode(line)
-    except ValueError:
-        return None
-    return text if end == len(line) else None
-
-
-def _quoted_lines(lines: str) -> str | None:
-    """Read what follows on a quote and an escaped line end: each line is whole, and its own end is escaped."""
-    texts: list[str] = []
-    written = lines[:-1].split("\n")
-    for number, line in enumerate(written, 1):
-        end = "\\" if number < len(written) else '"'
-        if line[-1] != end or line[2:3] in " \t":
-            return None
-        text = _quoted('"' + line[3 if line[2:4] == "\\ " else 2 : -1] + '"')
-        if text is None:
-            return None
-        texts.append(text)
-    return "".join(texts)
-
-
-def _items(items: str) -> list[str] | None:
-    texts: list[str] = []
-    at = 0
-    while at < len(items):
-        match = ITEM.match(items, at)
-        if match is None or len(texts) > MOST_LINES:
-            return None
-        indicator, chomping, block, lines, line = match.groups()
-        if block is not None:
-            text = _literal(indicator, chomping, block)
-        else:
-            text = _quoted_lines(lines) if lines is not None else _quoted(line)
-        if text is None:
-            return None
-        texts.append(text)
-        at = match.end()
-    return texts
-
-
-def _octets_of(base64: str) -> bytes | None:
-    try:
-        return octets_of(base64)
-    except ValueError:
-        return None
-
-
-def _flow(line: str) -> Any:
-    try:
-        value, end = _flow_value(line, 0, 0)
-    except (ValueError, IndexError):
-        return None
-    return value if end == len(line) else None
-
-
-def _flow_value(text: str, at: int, depth: int) -> tuple[Any, int]:
-    """Read one value as `scalars.flow` writes it. Raises ValueError or IndexError if it is written otherwise."""
-    first = text[at]
-    if first == "{" or first == "[":
-        return _flow_items(text, at, depth + 1)
-    if first == '"':
-        value, end = STRINGS.raw_decode(text, at)
-        if PAIR_OF_SURROGATES.search(text, at, end):
-            raise ValueError
-        return value, end
-    if first == "!":
-        if not text.startswith('!!binary "', at):
-            raise ValueError
-        base64, end = STRINGS.raw_decode(text, at + 9)
-        return octets_of(base64), end
-    match = FLOW_SCALAR.match(text, at)
-    if match is None:
-        raise ValueError
-    return resolve(match[0]), match.end()
-
-
-def _flow_items(text: str, at: int, depth: int) -> tuple[Any, int]:
-    if depth > DEEPEST_FLOW:
-        raise ValueError
-    is_mapping = text[at] == "{"
-    closer = "}" if is_mapping else "]"
-    mapping: dict[str, Any] = {}
-    items: list[Any] = []
-    at += 1
-    while text[at] != closer:
-        if len(items) > MOST_SIZES or len(mapping) > MOST_SIZES:
-            raise ValueError
-        if is_mapping:
-            match = None if text[at] == '"' else FLOW_SCALAR.match(text, at)
-            key, at = STRINGS.raw_decode(text, at) if match is None else (match[0], match.end())
-            if text[at : at + 2] != ": " or key in mapping:
-                raise ValueError
-            mapping[key], at = _flow_value(text, at + 2, depth)
-        else:
-            item, at = _flow_value(text, at, depth)
-            items.append(item)
-        if text[at : at + 2] == ", ":
-            at += 2
-            if text[at] == closer:
-                raise ValueError
-        elif text[at] != closer:
-            raise ValueError
-    return mapping if is_mapping else items, at + 1
-
-
-# --- The builder ---
+# --- the builder ---
 
 
 def _with_blobs(values: Values, fetch: Fetch | None) -> Values:

@@ -11,6 +11,7 @@ from typing import Any
 
 from cassette_http.cassette import body_forms
 from cassette_http.cassette.body_forms import PutAside, put_nothing_aside
+from cassette_http.cassette.canonical import HEADER_KEYS, TIMESTAMP
 from cassette_http.cassette.model import (
     Failure,
     Header,
@@ -22,10 +23,8 @@ from cassette_http.cassette.model import (
     target_uri,
 )
 from cassette_http.cassette.reading import (
-    HEADER_KEYS,
     REQUEST_LINE,
     STATUS_LINE,
-    TIMESTAMP,
     USUAL_VERSION,
     Unfit,
     parse_origin,

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cassette_http.cassette import body_forms, codings
+from cassette_http.cassette.canonical import read_canonical
 from cassette_http.cassette.index import request_with
 from cassette_http.cassette.json_layout import lay_out, undo
 from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
@@ -31,7 +32,7 @@ from cassette_http.cassette.model import (
     TLSFacts,
     Track,
 )
-from cassette_http.cassette.reading import _build, _read_canonical
+from cassette_http.cassette.reading import _build
 from cassette_http.cassette.yaml_format import dump_header, dump_interaction, dump_tls, load_document, scan
 from cassette_http.cassette.yaml_reading import UnreadableYAML, read_mapping
 from cassette_http.errors import CassetteFormatError
@@ -80,7 +81,7 @@ def check(recorded: Interaction) -> str:
     assert written.endswith(b"\n")
     assert b"\n---" not in written
     assert not written.startswith(b"---")
-    values = _read_canonical(written)
+    values = read_canonical(written)
     assert values is not None, written
     mapping = read_mapping(written)
     assert mapping is not None
@@ -252,7 +253,7 @@ def test_the_strict_reader_takes_nothing_that_pyyaml_reads_in_another_way(
     cut = data.draw(st.integers(0, 3))
     inserted = data.draw(st.text(ODD_CHARACTERS + "aA1", max_size=3))
     changed = (written[:at] + inserted + written[at + cut :]).encode()
-    strict = _read_canonical(changed)
+    strict = read_canonical(changed)
     if strict is not None:
         mapping = read_mapping(changed)
         assert mapping is not None
@@ -657,7 +658,7 @@ def test_tls_facts_come_back() -> None:
     facts = TLSFacts(ORIGIN, "TLSv1.3", cipher, "http/1.1", bytes(range(256)) * 4, peer)
     for some in (facts, TLSFacts(ORIGIN)):
         written = dump_tls(some)
-        assert _read_canonical(written) == _values(written)
+        assert read_canonical(written) == _values(written)
         assert load_document(written, "x", 1) == some
         assert _build(_values(written)) == some
 
@@ -696,7 +697,7 @@ RICH = interaction(
     ],
 )
 def test_a_document_that_pyyaml_wrote_again_loads(options: dict[str, Any]) -> None:
-    values = _read_canonical(dump_interaction(RICH))
+    values = read_canonical(dump_interaction(RICH))
     if "default_style" in options:
         # A style for all scalars makes numbers text, but for those that get a tag.
         values = {key: value for key, value in (values or {}).items() if key not in ("wire", "request wire", "failure")}
