@@ -16,8 +16,8 @@ from cassette_http.cassette.scalars import PLAIN, PLAIN_IN_FLOW, SAFE_ASCII, UNS
 __all__ = [
     "HEADER_KEYS",
     "INTERACTION_KEYS",
+    "INTERACTION_ORDER",
     "MOST_LINES",
-    "ORDERS",
     "TIMESTAMP",
     "TLS_KEYS",
     "Values",
@@ -55,7 +55,9 @@ LAST_ENTRY = re.compile(
     rb'^(?:interim:\n(?:- .*\n(?:(?:  .*)?\n)*)*|[a-z ]+: (?:\|2?[-+]?|!!binary \|.*|"\\)\n(?:(?:  .*)?\n)*)\Z',
     re.MULTILINE,
 )
-ORDERS = [{key: index for index, key in enumerate(keys)} for keys in (INTERACTION_KEYS, TLS_KEYS, HEADER_KEYS)]
+INTERACTION_ORDER, TLS_ORDER, HEADER_ORDER = (
+    {key: position for position, key in enumerate(keys)} for keys in (INTERACTION_KEYS, TLS_KEYS, HEADER_KEYS)
+)
 PAIR_OF_SURROGATES = re.compile(r"\\u[dD][89A-Fa-f]")
 FLOW_SCALAR = re.compile(
     rf"{PLAIN_IN_FLOW.pattern}|[0-9]+\*[0-9]+|-?[0-9]+(?:\.[0-9]+(?:e[-+][0-9]+)?)?|-?\.inf|\.nan", re.ASCII
@@ -81,11 +83,11 @@ def read_canonical(octets: bytes) -> Values | None:
         return None
     if octets.translate(None, SAFE_ASCII) and UNSAFE.search(text):
         return None
-    order = ORDERS[0]
+    order = INTERACTION_ORDER
     if text.startswith("tls: "):
-        order = ORDERS[1]
+        order = TLS_ORDER
     elif text.startswith("cassette: "):
-        order = ORDERS[2]
+        order = HEADER_ORDER
     values: Values = {}
     at, end, last, match_entry = 0, len(text), -1, ENTRY.match
     while at < end:

@@ -15,8 +15,8 @@ from cassette_http.cassette.body_forms import MOST_SIZES, BodyForm
 from cassette_http.cassette.canonical import (
     HEADER_KEYS,
     INTERACTION_KEYS,
+    INTERACTION_ORDER,
     MOST_LINES,
-    ORDERS,
     TLS_KEYS,
     Values,
     read_canonical,
@@ -58,8 +58,7 @@ LARGEST_DOCUMENT_OCTETS = 16 << 20
 TRACK_KEYS = frozenset(INTERACTION_KEYS[INTERACTION_KEYS.index("interim") :]) - {"repeat"}
 BODY_TAGS = ("chunks", "coding", "charset", "body")
 REQUEST_TAGS = ("version", *BODY_TAGS)
-TRUTHS = ("ends", "close_notify")
-TRACK_TAGS = ("version", *BODY_TAGS, "pieces", "at", "sent", *TRUTHS)
+TRACK_TAGS = ("version", *BODY_TAGS, "pieces", "at", "sent", "ends", "close_notify")
 FAILURE_KEYS = ("kind", "errno", "text", "at", "details")
 BLOB_KEYS = ("blob", "octets")
 REPEATS = ("fail", "last", "cycle")
@@ -191,7 +190,7 @@ def _tls_facts(values: Values) -> TLSFacts:
 
 
 def _interaction(values: Values) -> Interaction:
-    if not ORDERS[0].keys() >= values.keys():
+    if not INTERACTION_ORDER.keys() >= values.keys():
         _refuse_unknown(values, INTERACTION_KEYS)
     via = _origin(values, "via") if "via" in values else None
     request: Request | None = None
@@ -389,26 +388,31 @@ def _tags(values: Values, key: str, known: tuple[str, ...]) -> Values:
     if not isinstance(tags, dict):
         raise Unfit(key, "must be a mapping such as {chunks: [512, 37]}")
     _refuse_unknown(tags, known, key)
-    checked: Values = {}
-    for tag, value in tags.items():
-        if tag in ("chunks", "pieces"):
-            checked[tag] = _sizes(key, tag, value, 1 if tag == "chunks" else 0)
-        elif tag in ("at", "sent"):
-            is_right = _is_time if tag == "at" else _is_count_or_none
-            if not (isinstance(value, list) and all(map(is_right, value))):
-                raise Unfit(key, f"has {tag!r} that is no list of numbers")
-            checked[tag] = list(map(float, value)) if tag == "at" else value
-        elif tag in TRUTHS:
-            if not isinstance(value, bool):
-                raise Unfit(key, f"has {tag!r} that is neither true nor false")
-            checked[tag] = value
-        elif not isinstance(value, str):
-            raise Unfit(key, f"has {tag!r} that is no text")
-        elif tag == "version" and VERSION.fullmatch(value) is None:
-            raise Unfit(key, f"has a version that is no HTTP/x.y: {value!r}")
-        else:
-            checked[tag] = value
-    return checked
+    return {tag: _tag(key, tag, value) for tag, value in tags.items()}
+
+
+def _tag(key: str, tag: str, value: Any) -> Any:
+    match tag:
+        case "chunks" | "pieces":
+            return _sizes(key, tag, value, smallest=1 if tag == "chunks" else 0)
+        case "at":
+            if isinstance(value, list) and all(map(_is_time, value)):
+                return list(map(float, value))
+            raise Unfit(key, "has 'at' that is no list of numbers")
+        case "sent":
+            if isinstance(value, list) and all(map(_is_count_or_none, value)):
+                return value
+            raise Unfit(key, "has 'sent' that is no list of numbers")
+        case "ends" | "close_notify":
+            if isinstance(value, bool):
+                return value
+            raise Unfit(key, f"has {tag!r} that is neither true nor false")
+        case _:
+            if not isinstance(value, str):
+                raise Unfit(key, f"has {tag!r} that is no text")
+            if tag == "version" and VERSION.fullmatch(value) is None:
+                raise Unfit(key, f"has a version that is no HTTP/x.y: {value!r}")
+            return value
 
 
 def _sizes(key: str, tag: str, value: Any, smallest: int) -> tuple[int, ...]:
