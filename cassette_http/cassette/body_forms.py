@@ -45,7 +45,7 @@ CRLF_LINES = "crlf"
 
 CONTENT_CODING = re.compile(r"^content-encoding:[ \t]*([a-z0-9-]+)[ \t]*\r?$", re.MULTILINE)
 CONTENT_LENGTH = re.compile(r"^content-length:[ \t]*([0-9]+)[ \t]*\r?$", re.MULTILINE)
-CONTENT_TYPE = re.compile(r"^content-type:[ \t]*([!-~]+(?: ?[!-~]+)*)[ \t]*\r?$", re.MULTILINE)
+CONTENT_TYPE = re.compile(r"^content-type:[ \t]*+([!-~]++(?: [!-~]++)*+)[ \t]*+\r?$", re.MULTILINE)
 CHARSET = re.compile(r"charset=\"?([a-z0-9_-]+)")
 
 # Names come from peers and from files: only plain character sets, no codec that Python happens to have.

@@ -489,6 +489,12 @@ def test_heads_of_responses(octets: bytes, shown: str) -> None:
             id="odd charset",
         ),
         pytest.param(
+            b"\xe9t\xe9",
+            "Content-Type: " + "x" * 90 + "\xe9",
+            "!!binary |  # octets of unknown type, 3 octets\n  6XTp\n",
+            id="long media type that is none",
+        ),
+        pytest.param(
             b"\x89PNG\0", "Content-Type: image/png", "!!binary |  # image/png, 5 octets\n  iVBORwA=\n", id="image"
         ),
         pytest.param(
