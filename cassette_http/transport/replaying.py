@@ -29,6 +29,7 @@ class Player:
     _sent_at_s = 0.0
     _next = 0
     _offset = 0
+    _is_broken = False
 
     def __init__(self, track: Track, *, is_upgrade: bool = False, clock: Callable[[], float] | None = None) -> None:
         self.track, self._pieces = track, track.pieces
@@ -105,7 +106,12 @@ class Player:
         if self._clock is not None and self.due_in_s:
             return Signal.WAIT
         if self._next == len(self._pieces):
-            return self._ending()
+            ending = self._ending()
+            # The system tells once what broke a connection, and then that it has ended. TLS remembers its own errors.
+            self._is_broken = self._is_broken or (
+                isinstance(ending, Failure) and not self._is_timeout and "class" not in ending.details
+            )
+            return ending
         if not self.is_released(sent, is_complete):
             return Signal.WAIT
         octets = self._pieces[self._next].octets
@@ -131,4 +137,4 @@ class Player:
         failure = self.track.failure
         if failure is None:
             return Signal.END if self.track.ended else Signal.IDLE
-        return Signal.END if failure.kind in (FailureKind.END, FailureKind.WRITE) else failure
+        return Signal.END if self._is_broken or failure.kind in (FailureKind.END, FailureKind.WRITE) else failure

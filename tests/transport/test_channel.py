@@ -22,6 +22,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 UNTIL_CLOSE = b"HTTP/1.0 200 OK\r\n\r\nto the end"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"
+ALERT = Failure(FailureKind.RESET, text="alert", details={"class": "SSLError", "number": 1})
 UPGRADE = b"GET /a HTTP/1.1\r\nHost: api.test\r\nUpgrade: x\r\n\r\n"
 
 
@@ -379,18 +380,19 @@ def test_nothing_is_handed_out_before_the_request_is_complete() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ending", "result"),
+    ("ending", "results"),
     [
-        pytest.param({"ended": True}, Signal.END, id="close"),
-        pytest.param({"failure": Failure(FailureKind.END)}, Signal.END, id="close too early"),
-        pytest.param({"failure": Failure(FailureKind.RESET)}, Failure(FailureKind.RESET), id="reset"),
-        pytest.param({"failure": Failure(FailureKind.TIMEOUT)}, Failure(FailureKind.TIMEOUT), id="time-out"),
+        pytest.param({"ended": True}, [Signal.END] * 2, id="close"),
+        pytest.param({"failure": Failure(FailureKind.END)}, [Signal.END] * 2, id="close too early"),
+        pytest.param({"failure": Failure(FailureKind.RESET)}, [Failure(FailureKind.RESET), Signal.END], id="reset"),
+        pytest.param({"failure": ALERT}, [ALERT] * 2, id="TLS alert"),
+        pytest.param({"failure": Failure(FailureKind.TIMEOUT)}, [Failure(FailureKind.TIMEOUT)] * 2, id="time-out"),
     ],
 )
-def test_ending_is_played_each_time_the_client_reads(ending: dict[str, object], result: object) -> None:
+def test_ending_is_played_each_time_the_client_reads(ending: dict[str, object], results: list[object]) -> None:
     channel = replaying(interaction(GET, OK[:-1], **ending))
     channel.client_sent(GET)
-    assert [channel.client_reads(1000) for _ in range(3)] == [OK[:-1], result, result]
+    assert [channel.client_reads(1000) for _ in range(3)] == [OK[:-1], *results]
 
 
 def test_silent_peer_is_not_due() -> None:
