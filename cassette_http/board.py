@@ -7,15 +7,13 @@ a request, redacts and stores what was recorded, and keeps what went wrong until
 from __future__ import annotations
 
 import os
-import threading
-import weakref
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from cassette_http.caller import caller
 from cassette_http.cassette import yaml_format
@@ -31,11 +29,11 @@ from cassette_http.cassette.redaction import Redactor
 from cassette_http.cassette.shortcuts import written_request
 from cassette_http.cassette.store import Store
 from cassette_http.errors import UnmatchedRequest
-from cassette_http.transport import base
-from cassette_http.transport.channel import Channel, Tape, Undecided
-from cassette_http.transport.socket_face import CassetteTransport, clock
+from cassette_http.switch import Letters, Switch
+from cassette_http.transport.channel import Channel, Undecided
+from cassette_http.transport.socket_face import clock
 
-__all__ = ["Board", "Cassette", "Exchange", "LiveConnection", "Miss", "Switch", "witnessing"]
+__all__ = ["Board", "Cassette", "Exchange", "LiveConnection", "Miss", "witnessing"]
 
 # What a report of a failure can show is far less.
 MOST_EXCHANGES = 100
@@ -219,75 +217,6 @@ class Cassette:
         return f"{what} were not played: {', '.join(lines.values())}{more}"
 
 
-class Switch:
-    """The channels of a switchboard (transport.socket_face.Switchboard), and its lock, when it is left and at forks."""
-
-    def __init__(self) -> None:
-        self.is_left = False
-        self._is_closed = False
-        self._channels: weakref.WeakSet[Channel] = weakref.WeakSet()
-        self._lock = threading.RLock()
-
-    def open_channel(self, origin: Origin, via: Origin | None) -> Channel:
-        channel = Channel(origin, cast(Tape, self), clock, via)  # what derives from this is a tape
-        with self._lock:
-            self._channels.add(channel)
-            is_late = self.is_left
-        if is_late:  # a thread that asked for the cassette before the block ended
-            channel.leave()
-        return channel
-
-    def leave(self) -> None:
-        """The block ends: finish what is open."""
-        with self._lock:
-            self.is_left = True
-            channels = list(self._channels)
-        for channel in channels:  # without our lock: a channel asks for it while it holds its own
-            channel.leave()
-        with self._lock:
-            self._is_closed = True
-
-    def hold(self) -> None:
-        """Before a fork: no other thread may be in the middle of something, as its copy in the child stays there."""
-        self._lock.acquire()
-
-    def go_on(self) -> None:
-        self._lock.release()
-
-    def go_on_in_child(self) -> None:
-        for channel in tuple(self._channels):
-            channel.go_on_in_child()
-        self._lock.release()
-
-
-class _Letters:
-    """What forked children have to tell the process that began: a file without a name, which all of them share."""
-
-    def __init__(self) -> None:
-        # Here, as hardly any program forks.
-        import pickle
-        import tempfile
-
-        self._pickle = pickle
-        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  # open as long as the cassette is in use
-        self._inode = os.fstat(self._file.fileno()).st_ino
-
-    def write(self, miss: Miss) -> None:
-        with suppress(OSError):  # a child may close all files, and open others
-            if os.fstat(self._file.fileno()).st_ino == self._inode:
-                self._file.write(self._pickle.dumps(miss))
-
-    def read(self) -> Iterator[Miss]:
-        self._file.seek(0)
-        with suppress(EOFError, self._pickle.UnpicklingError):  # a child may be killed while it writes
-            while True:
-                yield self._pickle.load(self._file)
-
-    def close(self) -> None:
-        with suppress(OSError):
-            self._file.close()
-
-
 # Those who want to know of each exchange that a cassette of this process has played or recorded.
 _witnesses: list[Callable[[Interaction], None]] = []
 
@@ -344,7 +273,7 @@ class Board(Switch):
         for position, one in facts:
             self._facts[one.origin].append((position, one))
         self._pid = os.getpid()
-        self._letters: _Letters | None = None
+        self._letters: Letters | None = None
         self._pending_facts: dict[Origin | None, TLSFacts] = {}
 
     # ------------------------------------------------------------------ forks
@@ -353,7 +282,7 @@ class Board(Switch):
         super().hold()
         if self._letters is None:
             with suppress(OSError):  # no place for temporary files
-                self._letters = _Letters()
+                self._letters = Letters()
 
     def leave(self) -> None:
         super().leave()
@@ -626,30 +555,3 @@ class Board(Switch):
             self._letters.write(miss)
         self.cassette._history.append(Exchange("refused", request))
         return UnmatchedRequest(explanation.message)
-
-
-class _Fork(threading.local):
-    """The boards that this thread keeps still while it forks."""
-
-    def __init__(self) -> None:
-        self.held: list[Switch] = []
-
-    def begin(self) -> None:
-        boards = {one.board for one in base.all_in_use() if isinstance(one, CassetteTransport)}
-        for board in sorted(boards, key=id):  # two threads may fork at the same time
-            assert isinstance(board, Switch)
-            board.hold()
-            self.held.append(board)
-
-    def end(self) -> None:
-        while self.held:
-            self.held.pop().go_on()
-
-    def end_in_child(self) -> None:
-        while self.held:
-            self.held.pop().go_on_in_child()
-
-
-if hasattr(os, "register_at_fork"):
-    _fork = _Fork()
-    os.register_at_fork(before=_fork.begin, after_in_parent=_fork.end, after_in_child=_fork.end_in_child)

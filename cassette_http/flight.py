@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-from cassette_http.board import Switch, witnessing
+from cassette_http.board import witnessing
 from cassette_http.cassette import yaml_format
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Request, TLSFacts, Track
 from cassette_http.cassette.modes import Policy
@@ -21,6 +21,7 @@ from cassette_http.cassette.redaction import Redactor, next_number
 from cassette_http.cassette.store import Store
 from cassette_http.intercept import intercepting
 from cassette_http.session import netrc_text, new_header
+from cassette_http.switch import Switch
 from cassette_http.transport import base
 from cassette_http.transport.channel import Channel, Undecided
 from cassette_http.transport.socket_face import CassetteTransport

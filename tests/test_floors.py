@@ -25,6 +25,7 @@ FLOORS = {
     "convert": 2,
     "transport": 2,
     "board": 3,
+    "switch": 3,
     "client": 3,
     "intercept": 3,
     "frozen_time": 3,

@@ -1,0 +1,116 @@
+"""What the switchboards of cassettes and of flight recorders have in common: their channels, and what a fork does."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, cast
+
+from cassette_http.cassette.model import Origin
+from cassette_http.transport import base
+from cassette_http.transport.channel import Channel, Tape
+from cassette_http.transport.socket_face import CassetteTransport, clock
+
+__all__ = ["Letters", "Switch"]
+
+
+class Switch:
+    """The channels of a switchboard (transport.socket_face.Switchboard), and its lock, when it is left and at forks.
+
+    What derives from it takes `_lock` for what it does, and keeps nothing any more once it `_is_closed`.
+    """
+
+    def __init__(self) -> None:
+        self.is_left = False  # no channel is opened from now on; those that are open may still keep what they have
+        self._is_closed = False
+        self._channels: weakref.WeakSet[Channel] = weakref.WeakSet()
+        self._lock = threading.RLock()
+
+    def open_channel(self, origin: Origin, via: Origin | None) -> Channel:
+        channel = Channel(origin, cast(Tape, self), clock, via)  # what derives from this is a tape
+        with self._lock:
+            self._channels.add(channel)
+            is_late = self.is_left
+        if is_late:  # a thread that asked for the cassette before the block ended
+            channel.leave()
+        return channel
+
+    def leave(self) -> None:
+        """The block ends: finish what is open."""
+        with self._lock:
+            self.is_left = True
+            channels = list(self._channels)
+        for channel in channels:  # without our lock: a channel asks for it while it holds its own
+            channel.leave()
+        with self._lock:
+            self._is_closed = True
+
+    def hold(self) -> None:
+        """Before a fork: no other thread may be in the middle of something, as its copy in the child stays there."""
+        self._lock.acquire()
+
+    def go_on(self) -> None:
+        self._lock.release()
+
+    def go_on_in_child(self) -> None:
+        for channel in tuple(self._channels):
+            channel.go_on_in_child()
+        self._lock.release()
+
+
+class Letters:
+    """What forked children have to tell the process that began: a file without a name, which all of them share."""
+
+    def __init__(self) -> None:
+        # Here, as hardly any program forks.
+        import pickle
+        import tempfile
+
+        self._pickle = pickle
+        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  # open as long as the cassette is in use
+        self._inode = os.fstat(self._file.fileno()).st_ino
+
+    def write(self, letter: object) -> None:
+        with suppress(OSError):  # a child may close all files, and open others
+            if os.fstat(self._file.fileno()).st_ino == self._inode:
+                self._file.write(self._pickle.dumps(letter))
+
+    def read(self) -> Iterator[Any]:
+        self._file.seek(0)
+        with suppress(EOFError, self._pickle.UnpicklingError):  # a child may be killed while it writes
+            while True:
+                yield self._pickle.load(self._file)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._file.close()
+
+
+class _Fork(threading.local):
+    """The boards that this thread keeps still while it forks."""
+
+    def __init__(self) -> None:
+        self.held: list[Switch] = []
+
+    def begin(self) -> None:
+        boards = {one.board for one in base.all_in_use() if isinstance(one, CassetteTransport)}
+        for board in sorted(boards, key=id):  # two threads may fork at the same time
+            assert isinstance(board, Switch)
+            board.hold()
+            self.held.append(board)
+
+    def end(self) -> None:
+        while self.held:
+            self.held.pop().go_on()
+
+    def end_in_child(self) -> None:
+        while self.held:
+            self.held.pop().go_on_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    _fork = _Fork()
+    os.register_at_fork(before=_fork.begin, after_in_parent=_fork.end, after_in_child=_fork.end_in_child)
