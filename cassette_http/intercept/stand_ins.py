@@ -22,6 +22,7 @@ __all__ = ["CAN_MOVE_WATCHERS", "WAKE", "StandIn", "put_under"]
 # What the hooks replace.
 _fileno = socket.socket.fileno
 _send = socket.socket.send
+_sendall = socket.socket.sendall
 
 # What makes a stand-in readable; it is nobody's octet.
 WAKE = b"\0"
@@ -71,11 +72,12 @@ class StandIn:
                 _send(self._far_end, WAKE)
             self._is_marked = not self._is_marked
 
-    def leave(self, *, is_cut_short: bool = False) -> None:
-        """Make the descriptor look like that of a connection that its peer closed, or broke off (`is_cut_short`)."""
+    def leave(self, octets: bytes = b"", *, is_cut_short: bool = False) -> None:
+        """Make it the descriptor of a connection whose peer sent `octets`, and closed or broke off (`is_cut_short`)."""
         with self._lock:
             if self._far_end is None:
                 return
+            far_end, self._far_end = self._far_end, None
             sock = self._sock()
             if sock is not None and _fileno(sock) >= 0:
                 if self._is_marked:
@@ -85,7 +87,11 @@ class StandIn:
                     # A local socket whose end is closed with octets unread reports a reset.
                     with suppress(OSError):
                         os.write(_fileno(sock), WAKE)
-            self._drop()
+                octets = octets[_send_now(far_end, octets) :]
+        if octets:
+            threading.Thread(target=_send_rest, args=(far_end, octets), name="cassette-http-rest", daemon=True).start()
+        else:
+            far_end.close()
 
     def close(self) -> None:
         """The program closes the socket, and its descriptor with it."""
@@ -112,6 +118,23 @@ class StandIn:
         if self._far_end is not None:
             self._far_end.close()
             self._far_end = None
+
+
+def _send_now(far_end: socket.socket, octets: bytes) -> int:
+    """Send what there is room for; returns how much."""
+    far_end.setblocking(False)
+    sent = 0
+    with suppress(BlockingIOError), memoryview(octets) as view:
+        while sent < len(view):
+            sent += _send(far_end, view[sent:])
+    return sent
+
+
+def _send_rest(far_end: socket.socket, octets: bytes) -> None:
+    """Send it as the program reads, and close."""
+    with far_end, suppress(OSError):  # the program has closed
+        far_end.setblocking(True)
+        _sendall(far_end, octets)
 
 
 def put_under(sock: socket.socket, fresh: socket.socket, *, is_watched: bool = False) -> None:

@@ -239,14 +239,25 @@ class Tap:
     def leave(self) -> None:
         """The cassette is left: a connection that was only played now looks closed, also when the hooks are gone.
 
-        One that has not yet played all of a response looks broken, as its client must not take the part for the whole.
+        It has what is left of a response before that. Where a live peer is broken off it looks broken, as its client
+        must not take the part for the whole.
         """
-        host, channel = self._upper, self._upper.channel
+        host, channel, sock = self._upper, self._upper.channel, self._sock()
         if isinstance(host.line, Pump):  # nobody can see any more what it brings
             host.line.close()
             host.line = None
-        if self._stand_in is not None:
-            self._stand_in.leave(is_cut_short=channel.is_cut_short or channel.is_mid_response)
+        if channel.is_mid_response and self._stand_in is None and sock is not None and _fileno(sock) >= 0:
+            self.stand_in(was_watched=self.is_watched)
+        if self._stand_in is None:
+            return
+        if sock is None or channel.origin.scheme == "https":
+            # What stands in the place of the TLS state is there without the hooks, and plays on.
+            self._stand_in.leave(is_cut_short=channel.is_cut_short)
+            return
+        host.line = PlainLine(sock)
+        rest, is_whole = channel.hand_out()
+        octets, self._peeked = self._peeked + rest, b""
+        self._stand_in.leave(octets, is_cut_short=not is_whole)
 
     def watch(self) -> None:
         """Somebody asks for the descriptor: from now on it shows whether something is due.
@@ -460,6 +471,7 @@ class Tap:
                 self.break_off(host)
         elif not self.stands_in:
             self.stand_in(was_watched=self.is_watched)
+            host.line = None
         self.board = board
         host.follow(board.open_channel(channel.origin, channel.via))
         host.channel.on_left = self.leave

@@ -310,7 +310,7 @@ class ObjectState:
         # What breaks the TCP connection is met by who reads the socket, not by who reads the object.
         if self._rests or not self._is_due or self._lower_failure is not None:
             self._rests = False
-            if self._has_told_end and not self._is_due:
+            if (self._has_told_end or self._is_told_end) and not self._is_due:
                 return self._read_end()
             raise _want_read()
         try:
@@ -318,21 +318,25 @@ class ObjectState:
         finally:
             self.show()
             # One read per readiness: who drains the object would else see two pieces as one.
-            self._rests = self._is_due
+            self._rests = self._is_due and not self.host.channel.is_left
 
     def _read_end(self) -> bytes:
         """What the state in C does at the end, once all records were read."""
-        is_told = self._incoming is not None and self._incoming.eof
         try:
             self.host.receive(1)
         except ssl.SSLEOFError:
-            if is_told:
+            if self._is_told_end:
                 raise
             raise _want_read() from None
         if not self.host.channel.is_incompletely_closed:
             return b""
         # It looks for more records, unless it is told that there are none.
-        raise rebuild(incomplete_close()) if is_told else _want_read()
+        raise rebuild(incomplete_close()) if self._is_told_end else _want_read()
+
+    @property
+    def _is_told_end(self) -> bool:
+        """Who reads the carrier has met its end, and said so."""
+        return self._incoming is not None and bool(self._incoming.eof)
 
     def _read_live(self, size: int) -> bytes:
         try:

@@ -52,6 +52,8 @@ __all__ = ["Channel", "PlayedWriteFailure", "Tape", "Undecided"]
 WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 # A client that drains an idle connection must not fill the memory.
 MOST_UNASKED_OCTETS = 1 << 16
+# What is handed out in one piece to a client that is left.
+MOST_OCTETS = 1 << 20
 ACCEPTED_KEY = re.compile(rb"\nSec-WebSocket-Accept:[ \t]*([^\r\n \t]+)", re.IGNORECASE)
 
 
@@ -195,7 +197,7 @@ class Channel:
         self.moved = threading.Condition(self.lock)
         self.is_transparent = False
         self.is_left = False
-        self.is_cut_short = False  # it was left in the middle of a response
+        self.is_cut_short = False  # it was left in the middle of an exchange with a live peer
         self.has_line = False  # the host has dialled the peer
         self.on_left: Callable[[], None] = lambda: None
         self.tunnel_request: bytes | None = None  # the CONNECT that a proxy was asked, once it has agreed
@@ -239,7 +241,7 @@ class Channel:
 
     @property
     def is_mid_response(self) -> bool:
-        """A response has begun to play, or is about to, and is not at its end."""
+        """A response has begun to play, or is about to, and not all of it was handed out."""
         player = self._exchanges[0].player if self._exchanges else None
         return player is not None and not player.is_drained
 
@@ -361,19 +363,39 @@ class Channel:
     def leave(self) -> None:
         """The cassette is left while the connection is open: to its client it now looks closed.
 
+        What it was promised inside, the rest of a response that is played, still comes before that.
         A connection to a live peer becomes transparent instead.
         """
         with self.lock:
             was_live = self.has_line or self.needs_peer or not self.can_play
-            self.is_cut_short = self.is_mid_response
+            is_mid_response = self.is_mid_response
+            promised = deque([one for one in self._exchanges if one.player is not None])
+            self.is_cut_short = any(one.state is State.RECORDING for one in self._exchanges)
             self.client_closed()
             self.is_left = True
-            if was_live:
+            if was_live and not is_mid_response:
                 self.is_transparent = True
             else:
-                self._ended = True
+                self._exchanges, self._ended = promised, True
+                for exchange in promised:
+                    assert exchange.player is not None
+                    exchange.player.close()
             self.moved.notify_all()
         self.on_left()
+
+    def hand_out(self) -> tuple[bytes, bool]:
+        """Hand out all that a client which is left was promised; False: a response breaks off there.
+
+        From then on the client is on its own.
+        """
+        pieces: list[bytes] = []
+        with self.lock:
+            result: bytes | Failure | Signal = Signal.END
+            while self._refusal is None and isinstance(result := self.client_reads(MOST_OCTETS), bytes):
+                pieces.append(result)
+            is_whole = not (self.is_cut_short or self.is_mid_response or isinstance(result, Failure))
+            self.is_transparent = True
+        return b"".join(pieces), is_whole
 
     # ------------------------------------------------------------------ what a live peer does
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum
 
 from cassette_http.cassette.model import Failure, FailureKind, Piece, Track
@@ -72,6 +73,12 @@ class Player:
         """The client has sent octets of the request: recorded times count from the last of them."""
         if self._clock is not None:
             self._sent_at_s = self._clock()
+
+    def close(self) -> None:
+        """Close where the recorded peer kept the connection open, and keep no pace: the cassette is left."""
+        self._clock = None
+        if self.track.failure is None:
+            self.track = replace(self.track, ended=True)
 
     @property
     def due_in_s(self) -> float:

@@ -521,8 +521,20 @@ def test_recorded_pace_holds_each_piece_back_until_its_time() -> None:
 def test_left_connection_looks_closed() -> None:
     channel = replaying(interaction(GET, OK))
     channel.client_sent(GET)
+    assert channel.client_reads(1000) == OK
     channel.leave()
     assert (channel.is_due, channel.client_reads(10)) == (True, Signal.END)
+
+
+def test_left_connection_still_has_what_its_client_was_promised() -> None:
+    channel = replaying(interaction(GET, OK[:20], OK[20:]))
+    channel.client_sent(GET)
+    assert channel.client_reads(5) == OK[:5]
+    channel.leave()
+    assert (channel.is_due, channel.client_reads(1000)) == (True, OK[5:20])
+    with pytest.raises(BrokenPipeError):
+        channel.client_sent(GET)
+    assert channel.hand_out() == (OK[20:], True)
 
 
 def test_left_live_connection_becomes_transparent() -> None:
