@@ -19,6 +19,7 @@ from cassette_http.cassette.modes import known_policy
 from cassette_http.cassette.reading import USUAL_VERSION, Unfit, resolve_target
 from cassette_http.cassette.shortcuts import written_beginning
 from cassette_http.cassette.vault import has_placeholder
+from cassette_http.wire.errors import MalformedMessage
 from cassette_http.wire.messages import RequestHead
 
 __all__ = ["Entry", "Index", "line_of", "request_with"]
@@ -66,14 +67,27 @@ class Entry:
 
     @property
     def request(self) -> Request | None:
-        """The request in the form in which it is matched; None if the connection failed before there was one."""
+        """The request in the form in which it is matched; None if there is none, or one that matches no other.
+
+        The connection may have failed before there was one. A file that was edited may have what is no request.
+        """
         request = self._request
-        if request is None and (interaction := self.interaction).request is not None:
+        if request is None and _is_request((interaction := self.interaction).request):
             assert interaction.request is not None  # as was just asked
             request = self._redact(interaction.request)
             if not interaction.is_large:
                 self._request = request
         return request
+
+
+def _is_request(request: Request | None) -> bool:
+    """Tell whether there is a request of which all can be told that matchers look at."""
+    if request is None:
+        return False
+    try:
+        return request.framing is not None
+    except MalformedMessage:
+        return False
 
 
 class _Queue:

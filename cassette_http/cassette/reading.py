@@ -205,7 +205,7 @@ def _interaction(values: Values) -> Interaction:
         request = _request(values, via)
         origin = request.origin
     repeat = values.get("repeat")
-    if repeat is not None and repeat not in REPEATS:
+    if repeat is not None and not (isinstance(repeat, str) and repeat in REPEATS):
         raise Unfit("repeat", f"is {repeat!r}; it can be {', '.join(REPEATS)}")
     return Interaction(origin, request, _track(values), via, repeat)
 
@@ -374,7 +374,7 @@ def _failure(values: Values) -> Failure:
     kinds = {kind.value: kind for kind in FailureKind}
     kind, errno, text = failure.get("kind"), failure.get("errno"), failure.get("text")
     at, details = failure.get("at", 0.0), failure.get("details", {})
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         raise Unfit("failure", f"is of the kind {kind!r}; the kinds are {', '.join(kinds)}")
     if not (isinstance(errno, (str, type(None))) and isinstance(text, (str, type(None)))):
         raise Unfit("failure", "has an errno or a text that is no text; errno is a name such as ECONNRESET")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import random
 import re
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cassette_http import use_cassette
 from cassette_http.cassette.store import LARGEST_CASSETTE_OCTETS
 from cassette_http.cassette.yaml_format import scan
 from cassette_http.errors import CassetteFormatError, CassetteWarning
@@ -282,6 +284,37 @@ def test_every_line_may_be_missing_twice_or_elsewhere() -> None:
         elsewhere = chance.randrange(len(without))
         for changed in (without, [*lines[:at], line, *lines[at:]], [*without[:elsewhere], line, *without[elsewhere:]]):
             assert_is_read_or_refused(b"".join(changed))
+
+
+VALUES = [b"[a]", b"{a: b}", b"[[]]", b"~", b"7", b".nan", b"true", b"''", b"-1e999", b'"\\0"', b"!!binary AA=="]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: value.decode())
+def test_every_key_may_have_a_value_of_another_type(value: bytes) -> None:
+    for found in re.finditer(rb"(?<=: )(?=([^,{}\[\]\n]+(?=[,}\n])|[\[{].*))", GOOD):
+        assert_is_read_or_refused(GOOD[: found.start()] + value + GOOD[found.end(1) :])
+
+
+@pytest.mark.parametrize(
+    "request_of_file",
+    [
+        b"origin: http://api.test\nrequest octets: ''\n",
+        b"origin: http://api.test\nrequest octets: |\n  no request\n",
+        b"request: GET http://api.test/a\nrequest body: a\nrequest headers: |\n  Content-Length: x\n",
+        b"request: GET http://api.test/a\nrequest body: a\nrequest headers: |\n  Content-Length: 1, 2\n",
+        b"request: GET http://api.test/a\nrequest body: a\nrequest headers: |\n  Transfer-Encoding: gzip\n",
+    ],
+    ids=["nothing", "a word", "no length", "two lengths", "unknown transfer coding"],
+)
+def test_a_request_that_is_none_answers_no_other(request_of_file: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    good = b"request: GET http://api.test/a\nresponse: 204 No Content\nresponse headers: |\n  A: b\n"
+    path.write_bytes(BEGINNING + request_of_file + b"response: 200 OK\n---\n" + good + b"---\n")
+    with use_cassette(path, "none", ignore=["query:a"]):
+        connection = http.client.HTTPConnection("api.test")
+        connection.request("GET", "/a?a=1")
+        assert connection.getresponse().status == 204
+        connection.close()
 
 
 def assert_is_read_or_refused(octets: bytes) -> None:
