@@ -508,6 +508,8 @@ class Channel:
             # The client found the end of a response that had none by our reading: it knows better.
             self._exchanges.remove(exchange)
             self._keep(exchange)
+        elif recording is not None:
+            recording.begin_piece()  # a client that takes an interim response for the final one has read no further
         elif exchange.player is not None and exchange.player.is_drained:
             self._exchanges.remove(exchange)
 

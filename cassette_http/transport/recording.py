@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 from cassette_http.cassette.model import Failure, FailureKind, Piece, Track
@@ -81,6 +82,10 @@ class Recording:
         """The stream failed. A time-out is not the end: the client may read on, and then it is forgotten."""
         self._failure = failure
         self._ended = failure.kind not in (FailureKind.TIMEOUT, FailureKind.WRITE)
+
+    def begin_piece(self) -> None:
+        """What comes now has not come with what came before: the client has acted between them."""
+        self._last_at = -math.inf
 
     def hand_over(self) -> Track:
         """Give the track, and keep none of its octets: they may take half of the memory."""

@@ -341,6 +341,16 @@ def test_response_that_nobody_asked_for_answers_the_next_request(asked_before: l
     assert octets_of(tape)[-1] == (POST + b"body", [forged])
 
 
+def test_what_comes_behind_the_next_request_is_a_piece_of_its_own() -> None:
+    channel, tape, _ = recording()
+    hint = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+    channel.client_sent(GET)
+    channel.peer_sent(hint)
+    channel.client_sent(POST + b"body")
+    channel.peer_sent(OK)
+    assert octets_of(tape) == [(GET, [hint, OK])]
+
+
 def test_peer_that_speaks_first_does_not_speak_http() -> None:
     channel, tape, _ = recording()
     channel.peer_sent(b"220 mail.test ESMTP\r\n")
