@@ -147,6 +147,13 @@ def test_architecture_page_has_the_same_floors() -> None:
     assert shown == {room: floor for room, floor in FLOORS.items() if not room.startswith("__")}
 
 
+@pytest.mark.parametrize("room", ["cassette", "intercept"])
+def test_architecture_page_says_what_each_module_of_a_large_room_is_for(room: str) -> None:
+    page = (ROOT.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    modules = {name.partition(".")[2] for name in NAMES if name.startswith(f"{room}.")}
+    assert modules - set(re.findall(r"`(\w+)`", page)) == set()
+
+
 def test_modules_import_each_other_in_no_circle() -> None:
     graph = {name: inner_imports(path) - {name} for name, path in NAMES.items()}
     try:

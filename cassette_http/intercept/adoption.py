@@ -7,10 +7,10 @@ import socket
 from typing import Any
 
 from cassette_http.cassette.model import FailureKind, Origin
+from cassette_http.intercept.beginnings import authority_of_request
 from cassette_http.intercept.current import current_board
 from cassette_http.intercept.lines import PlainLine
 from cassette_http.intercept.names import Lookup, Target
-from cassette_http.intercept.requests import authority_of_request
 from cassette_http.intercept.taps import Tap, put_tap, timeout_of
 from cassette_http.intercept.tls_states import take_seeker
 from cassette_http.transport import live

@@ -17,10 +17,10 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from cassette_http.cassette.model import DEFAULT_PORTS
+from cassette_http.intercept.beginnings import authority_of_request, refuse_http2
 from cassette_http.intercept.current import board_to_follow
 from cassette_http.intercept.lines import PlainLine, Pump, alive
 from cassette_http.intercept.names import Target
-from cassette_http.intercept.requests import authority_of_request, refuse_http2
 from cassette_http.intercept.running_loop import call_when_idle
 from cassette_http.intercept.stand_ins import CAN_MOVE_WATCHERS, StandIn, put_under
 from cassette_http.transport.socket_face import Host, Switchboard, octets_of
