@@ -121,7 +121,7 @@ def cut(
     fields: Fields = None,
     **facts: Any,
 ) -> Row:
-    return Row(name, octets, Kind.CUT, content, error and (error, text), fields, facts=facts)
+    return Row(name, octets, Kind.CUT, content, (error, text) if error is not None else None, fields, facts=facts)
 
 
 def broken(name: str, octets: bytes, error: type[Exception], text: str = "", content: bytes = b"") -> Row:

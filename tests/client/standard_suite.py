@@ -30,13 +30,13 @@ def replace_http_client() -> None:
     for name in USERS:
         sys.modules.pop(name, None)
     sys.modules["http.client"] = client
-    http.client = client  # type: ignore[misc]
+    http.client = client
 
 
 def main(which: str, name: str) -> None:
     if which == "ours":
         replace_http_client()
-    from test import support
+    from test import support  # type: ignore[import-not-found]
 
     support.use_resources = {"walltime": None, "cpu": None}  # no network but loopback
     try:

@@ -16,33 +16,11 @@ from cassette_http import client
 from cassette_http.client import status_names
 from cassette_http.transport import live
 from tests.client.conftest import LIMIT_S, answering
+from tests.client.nowhere import Nowhere
 from tests.peer import Connection, Peer, keep_alive, response
 
 EMPTY = response()
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-
-class Nowhere:
-    """A transport that keeps what is asked of it and what is sent, and plays one answer."""
-
-    def __init__(self, answer: bytes = b"") -> None:
-        self.answer, self.dialled, self.sent, self.options = answer, [], [], []
-
-    def connect(self, *arguments: Any) -> Nowhere:
-        self.dialled.append(arguments)
-        return self
-
-    def sendall(self, data: Any) -> None:
-        self.sent.append(bytes(data))
-
-    def setsockopt(self, *option: int) -> None:
-        self.options.append(option)
-
-    def makefile(self, mode: str) -> Any:
-        return io.BufferedReader(io.BytesIO(self.answer))  # type: ignore[arg-type]
-
-    def close(self) -> None:
-        pass
 
 
 # --- making a connection --------------------------------------------------------------------------------------------
@@ -82,7 +60,7 @@ def test_timeout_and_source_address_reach_the_dial() -> None:
         ({"timeout": 3, "source_address": ("127.0.0.1", 0)}, (3, ("127.0.0.1", 0))),
     ):
         transport = Nowhere()
-        client.HTTPConnection("a.example", transport=transport, **options).connect()  # type: ignore[arg-type]
+        client.HTTPConnection("a.example", transport=transport, **options).connect()
         assert transport.dialled == [(("a.example", 80), *expected)]
         assert transport.options == [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
 
@@ -283,7 +261,7 @@ def test_parse_headers_has_limits(section: bytes, kind: type[Exception]) -> None
 
 
 def test_parse_headers_makes_messages_of_a_class() -> None:
-    class Message(client.HTTPMessage):  # type: ignore[name-defined, misc]
+    class Message(client.HTTPMessage):
         pass
 
     message = client.parse_headers(io.BytesIO(b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n"), _class=Message)
@@ -338,7 +316,8 @@ def test_exceptions_carry_what_they_are_about(connect: Any) -> None:
     assert (caught[2].partial, caught[2].expected) == (b"abcd", 2)
     assert repr(caught[2]) == str(caught[2]) == "IncompleteRead(4 bytes read, 2 more expected)"
     assert str(client.IncompleteRead(b"ab")) == "IncompleteRead(2 bytes read)"
-    assert client.BadStatusLine("").line == "''"
+    empty: Any = client.BadStatusLine("")
+    assert empty.line == "''"
 
 
 def test_public_names_are_the_documented_ones() -> None:
@@ -433,7 +412,7 @@ def test_tls_in_a_tunnel_is_with_the_server_behind_it(
     connection.request("GET", "/")
     assert connection.getresponse().read() == b"a"
     connection.close()
-    server_tls.sni_callback = None  # type: ignore[assignment]
+    server_tls.sni_callback = None
     assert requests == [
         b"CONNECT localhost:443 HTTP/1.1\r\nHost: localhost:443\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: identity\r\n\r\n",

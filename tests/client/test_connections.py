@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import socket
 import ssl
 from collections.abc import Callable
@@ -391,6 +392,7 @@ def test_who_decodes_chunks_from_the_file_keeps_the_connection(peer: Callable[..
         connection.request("GET", "/")
         answered = connection.getresponse()
         # As urllib3 does.
+        assert answered.fp is not None
         assert answered.fp.readline() == b"3\r\n"
         assert answered._safe_read(5) == b"abc\r\n"
         assert [answered.fp.readline(), answered.fp.readline()] == [b"0\r\n", b"\r\n"]
@@ -435,16 +437,20 @@ def test_what_a_subclass_overrides_is_called(connect: Any, name: str) -> None:
 def test_what_a_program_replaces_is_called(connect: Any, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     connection = connect(keep_alive(lambda request: response(b"a")))
     get(connection)
-    original, calls = getattr(client.HTTPConnection, name), []
-    monkeypatch.setattr(connection, name, lambda *arguments, **options: calls.append(1) or getattr(
-        type(connection), name)(connection, *arguments, **options))  # fmt: skip
+    original = getattr(client.HTTPConnection, name)
+    calls = 0
+
+    def counting(self: client.HTTPConnection, *arguments: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(connection, name, functools.partial(counting, connection))
     get(connection)
     assert calls
     monkeypatch.delattr(connection, name)
-    calls.clear()
-    monkeypatch.setattr(
-        client.HTTPConnection, name, lambda *arguments, **options: calls.append(1) or original(*arguments, **options)
-    )
+    calls = 0
+    monkeypatch.setattr(client.HTTPConnection, name, counting)
     get(connection)
     assert calls
 
@@ -506,7 +512,7 @@ def test_a_socket_without_nodelay_is_used_all_the_same() -> None:
     for number, is_closed in ((errno.ENOPROTOOPT, False), (errno.EBADF, True)):
         stream = Rigid(number)
         connection = client.HTTPConnection("example.com")
-        connection._create_connection = lambda *address, stream=stream: stream  # type: ignore[misc]
+        connection._create_connection = lambda *address, stream=stream: stream
         if is_closed:
             with pytest.raises(OSError, match="no"):
                 connection.connect()

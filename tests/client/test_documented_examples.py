@@ -26,7 +26,8 @@ class Site:
         while True:
             request = connection.read_request()
             self.requests.append(request)
-            connection.send(self.answer(*request.split(b" ", 2)[:2], request.partition(b"\r\n\r\n")[2]))
+            method, target, _ = request.split(b" ", 2)
+            connection.send(self.answer(method, target, request.partition(b"\r\n\r\n")[2]))
 
     def answer(self, method: bytes, target: bytes, content: bytes) -> bytes:
         if method == b"HEAD":

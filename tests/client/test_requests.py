@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from cassette_http import client
+from tests.client.nowhere import Nowhere
 from tests.peer import Connection, response
 
 EMPTY = response()
@@ -118,35 +119,12 @@ HOSTS = [
 ]
 
 
-class Collector:
-    """A transport that goes nowhere: keeps what is sent, and plays one answer."""
-
-    def __init__(self, answer: bytes = b"") -> None:
-        self.sent, self.answer, self.dialled = b"", answer, []
-
-    def connect(self, address: Any, *options: Any) -> Collector:
-        self.dialled.append(address)
-        return self
-
-    def sendall(self, data: bytes) -> None:
-        self.sent += data
-
-    def setsockopt(self, *options: int) -> None:
-        pass
-
-    def makefile(self, mode: str) -> Any:
-        return io.BufferedReader(io.BytesIO(self.answer))  # type: ignore[arg-type]
-
-    def close(self) -> None:
-        pass
-
-
 @pytest.mark.parametrize(("host", "port", "expected"), HOSTS)
 def test_host_field_names_the_server(host: str, port: int | None, expected: bytes) -> None:
-    transport = Collector()
+    transport = Nowhere()
     connection = client.HTTPConnection(host, port, transport=transport)
     connection.request("GET", "/")
-    assert b"\r\nHost: " + expected + b"\r\n" in transport.sent
+    assert b"\r\nHost: " + expected + b"\r\n" in transport.sent[0]
 
 
 @pytest.mark.parametrize(
@@ -158,10 +136,10 @@ def test_host_field_names_the_server(host: str, port: int | None, expected: byte
     ],
 )
 def test_host_field_comes_from_an_absolute_target(target: str, expected: bytes) -> None:
-    transport = Collector()
+    transport = Nowhere()
     connection = client.HTTPConnection("proxy.example", transport=transport)
     connection.request("GET", target)
-    assert b"\r\nHost: " + expected + b"\r\n" in transport.sent
+    assert b"\r\nHost: " + expected + b"\r\n" in transport.sent[0]
 
 
 CONTROLS = ["\r", "\n", "\r\n", "\0", "\x7f", "\x1f"]
@@ -262,10 +240,10 @@ def test_states_follow_one_another(connect: Any, recorder: Recorder) -> None:
 
 def test_text_that_is_not_latin1_is_explained() -> None:
     with pytest.raises(UnicodeEncodeError, match=r"Body \('€'\) is not valid Latin-1. Use body.encode\('utf-8'\)"):
-        client.HTTPConnection("a", transport=Collector()).request("POST", "/", "a€")
+        client.HTTPConnection("a", transport=Nowhere()).request("POST", "/", "a€")
 
 
 @pytest.mark.parametrize("body", [42, object()], ids=["number", "object"])
 def test_a_body_of_another_type_is_refused(body: Any) -> None:
     with pytest.raises(TypeError, match="should be a bytes-like object or an iterable"):
-        client.HTTPConnection("a", transport=Collector()).request("POST", "/", body)
+        client.HTTPConnection("a", transport=Nowhere()).request("POST", "/", body)
