@@ -14,7 +14,7 @@ from cassette_http.cassette.body_forms import PutAside
 from cassette_http.cassette.files import Files
 from cassette_http.cassette.model import Interaction
 from cassette_http.cassette.redaction import Redactor, next_number
-from cassette_http.cassette.store import Store
+from cassette_http.cassette.store import Store, needed_by_none
 from cassette_http.cassette.yaml_format import BEGINNING, Document, Documents, looks_foreign
 from cassette_http.convert.formats import read_foreign
 from cassette_http.converting import find_foreign
@@ -42,9 +42,9 @@ def find_cassettes(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     """List the files that are named, and the cassettes in the folders that are. Raises CassetteNotFound."""
     found: list[Path] = []
     for path in map(Path, paths):
-        if path.is_dir():
+        if os.path.isdir(path):
             found += sorted(each for each in path.rglob("*") if each.suffix in SUFFIXES and _is_cassette(each))
-        elif path.exists():
+        elif os.path.exists(path):  # False also for a name that no file can have
             found.append(path)
         else:
             raise CassetteNotFound(f"there is no file or folder {str(path)!r}")
@@ -54,8 +54,10 @@ def find_cassettes(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
 def _is_cassette(path: Path) -> bool:
     """Tell whether a file in a folder begins as a cassette does; folders hold other YAML files, too."""
     try:
+        if not path.is_file():
+            return False  # to open a pipe would wait for its other end
         with path.open("rb") as file:
-            return path.is_file() and file.read(len(BEGINNING)) == BEGINNING
+            return file.read(len(BEGINNING)) == BEGINNING
     except OSError:
         return False
 
@@ -108,7 +110,7 @@ def redact_files(paths: Iterable[str | os.PathLike[str]], redactor: Redactor | N
             old, new = zip(*texts, strict=True)
             store.replace(old, new)
             store.commit()
-            store.blobs.remove(blob_names(b"".join(old)) - _names_in(path.parent))
+            store.blobs.remove(needed_by_none(blob_names(b"".join(old)), str(path.parent), Files()))
         changed[path] = len(texts)
     return changed
 
@@ -118,15 +120,9 @@ def find_orphans(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     orphans: list[Path] = []
     for folder in dict.fromkeys([path.parent for path in find_cassettes(paths)]):
         blobs = BlobFolder(str(folder / "any"), None, Files())
-        unneeded = set(blobs) - _names_in(folder)
+        unneeded = needed_by_none(set(blobs), str(folder), Files())
         orphans += [Path(blobs.path) / name for name in sorted(unneeded)]
     return orphans
-
-
-def _names_in(folder: Path) -> set[str]:
-    """The names of all blobs that the cassettes in a folder need."""
-    cassettes = [each for each in folder.iterdir() if each.suffix in SUFFIXES and each.is_file()]
-    return set().union(*[blob_names(each.read_bytes()) for each in cassettes])
 
 
 def _load(store: Store) -> Documents:

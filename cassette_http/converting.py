@@ -80,10 +80,10 @@ def find_foreign(path: str | os.PathLike[str], to: str | os.PathLike[str] | None
     folders of the source. Raises CassetteNotFound.
     """
     named = Path(path)
-    if named.is_dir():
+    if os.path.isdir(named):
         sources = sorted(each for each in named.rglob("*") if each.suffix in SUFFIXES and _is_foreign(each))
         base = named
-    elif named.exists():
+    elif os.path.exists(named):
         sources, base = [named], named.parent
     else:
         raise CassetteNotFound(f"there is no file or folder {str(path)!r}")
@@ -139,7 +139,7 @@ def export_file(source: str | os.PathLike[str], name: str, output: str | os.Path
     Raises CassetteNotFound, CassetteFormatError and CassetteNotWritable.
     """
     path = Path(source)
-    if not path.exists():
+    if not os.path.exists(path):
         raise CassetteNotFound(f"there is no file {str(path)!r}")
     store = Store(path)
     data, header = store.read(), Header()

@@ -359,6 +359,7 @@ def _load(store: Store, mode: RecordMode, options: _Options) -> tuple[Documents,
     """Read the cassette; the second value says whether it is one of another recorder."""
     nothing = Documents(b"", [], [])
     if mode is RecordMode.REWRITE:
+        store.refuse_irregular()
         return nothing, False
     if store.exists():
         data = _decoded(store.read(), store.path, options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,21 @@ def test_findings_name_the_line_but_not_the_secret(cassette: Path) -> None:
 def test_folders_are_searched_for_cassettes(cassette: Path) -> None:
     (cassette.parent / "other.yaml").write_text(f"token: {TOKEN}\n")
     assert check_paths([cassette.parent.parent]) == check_paths([cassette])
+
+
+def test_other_things_in_a_folder_do_not_matter(cassette: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = check_paths([cassette])
+    with (cassette.parent / "large.yaml").open("wb") as file:
+        file.truncate(1 << 40)
+    (cassette.parent / "loop.yaml").symlink_to("loop.yaml")
+    (cassette.parent / "folder.yaml").mkdir()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(cassette.parent / "fifo.yaml")
+    assert check_paths([cassette.parent]) == found
+    assert main(["check", str(cassette.parent)]) == 4
+    assert redact_files([cassette.parent]) == {cassette: 2}
+    assert main(["check", str(cassette)]) == 0
+    capsys.readouterr()
 
 
 def test_redacted_files_are_clean_and_otherwise_the_same(cassette: Path) -> None:

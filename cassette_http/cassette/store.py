@@ -22,7 +22,7 @@ from cassette_http.cassette.model import Header
 from cassette_http.cassette.yaml_format import BEGINNING, MOST_DOCUMENTS, TERMINATOR, Documents
 from cassette_http.errors import CassetteFormatError, CassetteNotWritable
 
-__all__ = ["LARGEST_CASSETTE_OCTETS", "Store"]
+__all__ = ["LARGEST_CASSETTE_OCTETS", "Store", "needed_by_none"]
 
 LARGEST_CASSETTE_OCTETS = 50 * 1024 * 1024
 
@@ -57,6 +57,8 @@ class Store:
         self._sync = sync
         self._files = files or Files()
         self._owner = os.getpid()
+        if "\0" in str(self.path):
+            raise CassetteFormatError(str(self.path), None, "is no name that a file can have")
         # It stays the same file if the program changes its folder.
         self._target = os.path.join(os.getcwd(), self.path)
         if os.path.islink(self._target):  # and a link stays a link: what it points to is written
@@ -90,6 +92,8 @@ class Store:
             status = self._files.stat(self._target)
         except (FileNotFoundError, NotADirectoryError):
             return False
+        except OSError as exc:  # a loop of links, a name that is too long, a folder that must not be read
+            raise CassetteFormatError(str(self.path), None, f"cannot be read: {exc.strerror}") from exc
         return not stat.S_ISREG(status.st_mode) or status.st_size > 0
 
     def load(self) -> Documents:
@@ -98,7 +102,7 @@ class Store:
 
     def read(self) -> bytes:
         """Read the whole file. Raises FileNotFoundError; CassetteFormatError if it cannot be a cassette."""
-        self._refuse_irregular(self._files.stat(self._target))
+        self._refuse_unreadable(self._files.stat(self._target))
         try:
             fd = self._files.open(self._target, READ)
         except FileNotFoundError:
@@ -110,21 +114,23 @@ class Store:
             with contextlib.suppress(TimeoutError):
                 self._files.lock(fd, shared=True)
             status = self._files.fstat(fd)
-            self._refuse_irregular(status)
+            self._refuse_unreadable(status)
             return self._files.read_all(fd, status.st_size)
         except OSError as exc:
             raise CassetteFormatError(str(self.path), None, f"cannot be read: {exc.strerror}") from exc
         finally:
             self._files.close(fd)
 
-    def _refuse_irregular(self, status: os.stat_result) -> None:
-        path, kind = str(self.path), stat.S_IFMT(status.st_mode)
-        if kind == stat.S_IFDIR:
-            raise CassetteFormatError(path, None, "is a folder; name a file in it")
-        if kind != stat.S_IFREG:
-            raise CassetteFormatError(path, None, "is no regular file (but a pipe, a socket or a device)")
+    def refuse_irregular(self) -> None:
+        """Raise CassetteFormatError if something else than a file is in its place, which a rewrite must not replace."""
+        if self.exists() and (reason := _irregular(self._files.stat(self._target))) is not None:
+            raise CassetteFormatError(str(self.path), None, reason)
+
+    def _refuse_unreadable(self, status: os.stat_result) -> None:
+        if (reason := _irregular(status)) is not None:
+            raise CassetteFormatError(str(self.path), None, reason)
         if status.st_size > LARGEST_CASSETTE_OCTETS:
-            raise CassetteFormatError(path, None, _too_large(status.st_size))
+            raise CassetteFormatError(str(self.path), None, _too_large(status.st_size))
 
     # --- writing ---
 
@@ -209,7 +215,7 @@ class Store:
 
     def _open(self) -> int:
         with contextlib.suppress(FileNotFoundError):
-            self._refuse_irregular(self._files.stat(self._written))
+            self._refuse_unreadable(self._files.stat(self._written))
         # Once begun, the new file may have been replaced by a child of ours (see `replace`).
         is_new = self._is_rewrite and not self._has_begun and self._owner == os.getpid()
         flags = CREATE if is_new else APPEND
@@ -422,7 +428,10 @@ class Store:
         self._files.fsync(fd)
         self._close()  # Windows renames closed files only
         with contextlib.suppress(FileNotFoundError):
-            self._files.chmod(self._written, stat.S_IMODE(self._files.stat(self._target).st_mode))
+            old = self._files.stat(self._target)
+            if (reason := _irregular(old)) is not None:
+                raise OSError(reason)  # a rename would put a file in the place of a pipe, or of a device
+            self._files.chmod(self._written, stat.S_IMODE(old.st_mode))
         self._files.rename(self._written, self._target)
         self._files.fsync_folder(os.path.dirname(self._target))
 
@@ -447,24 +456,8 @@ class Store:
 
     def _drop_blobs(self) -> None:
         """Remove blobs that a rewrite made in vain: for documents that were discarded, or that keep their old form."""
-        unneeded = set(self.blobs.made) if self._is_rewrite else set()
-        folder = os.path.dirname(self._target)
-        for name in os.listdir(folder) if unneeded else ():
-            # Also one that another process is about to put into place may name them.
-            try:
-                path = os.path.join(folder, name)
-                status = self._files.stat(path)
-                if stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST_CASSETTE_OCTETS:
-                    fd = self._files.open(path, READ)
-                    try:
-                        unneeded -= blob_names(self._files.read_all(fd, status.st_size))
-                    finally:
-                        self._files.close(fd)
-            except FileNotFoundError:
-                continue
-            except OSError:
-                return  # what cannot be read may need them
-        self.blobs.remove(unneeded)
+        if self._is_rewrite:
+            self.blobs.remove(needed_by_none(self.blobs.made, os.path.dirname(self._target), self._files))
 
     def _remove_new(self) -> None:
         with contextlib.suppress(OSError):
@@ -477,6 +470,36 @@ class Store:
             self._counted_octets = self._counted_documents = 0
             with contextlib.suppress(OSError):
                 self._files.close(fd)
+
+
+def needed_by_none(names: set[str], folder: str, files: Files) -> set[str]:
+    """Those blobs that no file in a folder needs; none of them if a file there cannot be read.
+
+    A cassette may have any suffix, and one that another process is about to put into place counts as well.
+    """
+    unneeded = set(names)
+    try:
+        for name in os.listdir(folder) if unneeded else ():
+            path = os.path.join(folder, name)
+            with contextlib.suppress(FileNotFoundError):
+                status = files.stat(path)
+                if stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST_CASSETTE_OCTETS:
+                    fd = files.open(path, READ)
+                    try:
+                        unneeded -= blob_names(files.read_all(fd, status.st_size))
+                    finally:
+                        files.close(fd)
+    except OSError:
+        return set()
+    return unneeded
+
+
+def _irregular(status: os.stat_result) -> str | None:
+    """Why what is there is no file; None if it is one."""
+    kind = stat.S_IFMT(status.st_mode)
+    if kind == stat.S_IFDIR:
+        return "is a folder; name a file in it"
+    return None if kind == stat.S_IFREG else "is no regular file (but a pipe, a socket or a device)"
 
 
 def _too_large(octets: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import multiprocessing
 import os
+import stat
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from cassette_http import use_cassette
 from cassette_http.cassette import store as store_module
 from cassette_http.cassette.files import READ, Files
 from cassette_http.cassette.model import (
@@ -189,6 +191,34 @@ def test_a_fifo_is_refused_without_waiting_for_a_writer(path: Path) -> None:
         Store(path).load()
     with pytest.raises(CassetteFormatError, match="no regular file"):
         Store(path).append(document(1))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+@pytest.mark.parametrize("is_link", [False, True], ids=["itself", "a link to it"])
+def test_a_rewrite_puts_no_file_in_the_place_of_a_fifo(path: Path, is_link: bool) -> None:
+    fifo = path.with_name("fifo") if is_link else path
+    os.mkfifo(fifo)
+    if is_link:
+        path.symlink_to(fifo)
+    with pytest.raises(CassetteFormatError, match="no regular file"), use_cassette(path, "rewrite"):
+        pass
+    store = Store(path, rewrite=True)
+    store.append(document(1))
+    with pytest.raises(CassetteNotWritable, match=r"no regular file.*; the old one stays as it is"):
+        store.commit()
+    assert stat.S_ISFIFO(fifo.stat().st_mode)
+    assert set(path.parent.iterdir()) == {path, fifo}
+
+
+@pytest.mark.parametrize("mode", ["none", "once", "rewrite"])
+@pytest.mark.parametrize("kind", ["loop of links", "long name", "no name"])
+def test_a_path_that_no_file_can_have_is_refused(tmp_path: Path, kind: str, mode: str) -> None:
+    path = tmp_path / {"long name": "x" * 300, "no name": "a\0b"}.get(kind, "a.yaml")
+    if kind == "loop of links":
+        path.symlink_to(path)
+    with pytest.raises(CassetteFormatError, match=r"cannot be read|no name") as refused, use_cassette(path, mode):
+        pass
+    assert refused.value.path == str(path)
 
 
 def test_a_file_that_is_too_large_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
