@@ -28,7 +28,6 @@ from cassette_http.transport.socket_face import (
     NOT_NOW,
     Host,
     Switchboard,
-    fail_handshake,
     keeping_failure,
     keeping_tls,
     octets_of,
@@ -147,7 +146,8 @@ class ObjectState:
         self._tunnel: bytes | None = None
         self._rest: Any = real
         self._has_told_hello = False
-        self._is_shaken = False
+        self._is_shaken = False  # the handshake is over
+        self._broken_handshake: Failure | None = None  # the played one
         self._has_told_end = False
         self._unread_wakes = 0
         self._ahead = b""  # was waited for by who read the carrier
@@ -278,9 +278,18 @@ class ObjectState:
 
     def _shake_played(self) -> None:
         self._incoming.read()
-        self._is_shaken = True
+        if not self._is_shaken:
+            self._is_shaken = True
+            self._broken_handshake = self.board.fail_connection(self.host.channel.origin, FailureKind.TLS)
         self.show()
-        fail_handshake(self.board, self.host.channel.origin)
+        failure = self._broken_handshake
+        if failure is None:
+            return
+        # What breaks the TCP connection, or ends it, is met by who reads the socket: the object only wants to read.
+        is_met_below = failure.details.get("class") in (None, ssl.SSLEOFError.__name__)
+        if is_met_below and not self._incoming.eof:
+            raise _want_read()
+        raise rebuild(failure)
 
     def _tell_hello(self) -> None:
         """Write down the client hello that the state in C has just made, so that the socket that sends it is known."""
@@ -290,13 +299,31 @@ class ObjectState:
             self._outgoing.write(hello)
             expected_hellos[hello] = self.link
 
-    def _keep_handshake(self, error: ssl.SSLError | None) -> None:
-        if self._host is None:
+    def _keep_handshake(self, error: OSError | None) -> None:
+        if self._host is None or self._is_shaken:
             return
+        self._is_shaken = True
         with keeping_tls(self.board, self._host.channel) as keep:
             if error is not None:
                 raise error
             keep(self._real)
+
+    def _carrier_failed(self, error: OSError, kind: FailureKind) -> None:
+        """The live TCP connection broke with `error`."""
+        if self._is_shaken:
+            self.upper.peer_failed(error, kind)
+            return
+        with suppress(type(error)):
+            self._keep_handshake(error)
+
+    def _give_up_handshake(self) -> None:
+        """The program closes in the middle of a live handshake: the peer has gone away, or was silent for too long."""
+        if not self._is_closed_below:
+            self._carrier_failed(TimeoutError("The handshake operation timed out"), FailureKind.TIMEOUT)
+            return
+        self._incoming.write_eof()
+        with suppress(ssl.SSLError):
+            self.do_handshake()
 
     def _read_played(self, size: int) -> bytes:
         if self._incoming is not None:
@@ -433,14 +460,22 @@ class ObjectState:
     def close(self) -> None:
         if self.above is not None:
             self.above.close()
+        if not (self._is_played or self._is_shaken):
+            self._give_up_handshake()
         self.host.close()
 
     def send_records(self, octets: bytes) -> int:
         below = self._carrier
-        if not self._is_played:
+        if self._is_played:
+            below.show()
+            return len(octets)
+        try:
             return below.carry(octets)
-        below.show()
-        return len(octets)
+        except NOT_NOW:
+            raise
+        except OSError as error:
+            self._carrier_failed(error, FailureKind.WRITE)
+            raise
 
     def receive_records(self, at_most: int) -> bytes:
         if self._is_played and self.above is not None:
@@ -453,6 +488,8 @@ class ObjectState:
                 self._has_told_end = True
                 return b""
             if not self._is_due and self.host.timeout_s() != 0:
+                if self._broken_handshake is not None:
+                    raise self._carrier.host.timed_out()
                 return self._wait()
             self._unread_wakes += 1
             if self._unread_wakes == MOST_UNREAD_WAKES:
@@ -466,7 +503,7 @@ class ObjectState:
             self._is_closed_below = True
             raise
         except OSError as error:
-            self.upper.peer_failed(error)
+            self._carrier_failed(error, FailureKind.RESET)
             raise
         # What ends by this is known when all records were read.
         self._is_closed_below = not records
@@ -492,6 +529,8 @@ class ObjectState:
             return True
         if self._is_ended:
             return False
+        if self._broken_handshake is not None:
+            return self._lower_failure is not None
         return self.host.channel.is_due or (isinstance(self.host.line, Pump) and self.host.line.has_arrived)
 
     @property
@@ -499,14 +538,18 @@ class ObjectState:
         """All that is left is that the peer closes."""
         line = self.host.line
         is_cut_off = isinstance(line, Pump) and line.is_cut_off
+        if self._broken_handshake is not None:
+            is_cut_off = self._broken_handshake.details.get("class") == ssl.SSLEOFError.__name__
         return self._is_shaken and (is_cut_off or self.host.channel.has_only_end)
 
     @property
     def _lower_failure(self) -> Failure | None:
         """The recorded TCP connection broke, and nothing else is left."""
-        failure = self.host.channel.next_failure if self._is_shaken else None
-        # Failures of TLS itself are met by who reads the object.
-        return failure if failure is not None and "class" not in failure.details else None
+        failure = self._broken_handshake or (self.host.channel.next_failure if self._is_shaken else None)
+        # Failures of TLS itself are met by who reads the object, and silence is met by nobody.
+        if failure is None or "class" in failure.details or isinstance(rebuild(failure), TimeoutError):
+            return None
+        return failure
 
 
 def _want_read() -> ssl.SSLWantReadError:

@@ -128,9 +128,9 @@ def with_trio(port: int, trust: ssl.SSLContext, *, https_compatible: bool) -> An
         stream = await trio.open_ssl_over_tcp_stream(
             "localhost", port, ssl_context=trust, https_compatible=https_compatible
         )
-        await stream.send_all(REQUEST)
         seen = b""
         try:
+            await stream.send_all(REQUEST)
             while octets := await stream.receive_some():
                 seen += octets
         except trio.BrokenResourceError as error:

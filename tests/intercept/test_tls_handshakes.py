@@ -1,0 +1,89 @@
+"""A TLS handshake that fails, by alert, close, reset, nonsense or silence, fails in the same way in replay."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.behaviours import assert_same_three_times
+from tests.intercept.test_tls_ends import CLIENTS, Client
+from tests.peer import Connection, Peer, Script
+
+# Fatal alerts (RFC 8446 section 6): handshake_failure and protocol_version.
+REFUSES_HANDSHAKE, REFUSES_VERSION = bytes.fromhex("15030300020228"), bytes.fromhex("15030100020246")
+
+
+def answers_hello(octets: bytes) -> Script:
+    def script(connection: Connection) -> None:
+        connection.read(1)
+        connection.send(octets)
+
+    return script
+
+
+def resets(connection: Connection) -> None:
+    connection.read(1)
+    connection.reset()
+
+
+def is_silent(connection: Connection) -> None:
+    connection.wait_closed()
+
+
+def seen_of(ask: Callable[[], Any]) -> Any:
+    """What the program sees of a failure, and of what that came of."""
+    try:
+        return ask()
+    except Exception as error:
+        seen = []
+        cause: BaseException | None = error
+        while cause is not None:
+            seen.append((type(cause).__qualname__, str(cause), getattr(cause, "errno", None)))
+            cause = cause.__cause__
+        return seen
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(answers_hello(b""), id="close"),
+        pytest.param(resets, id="reset"),
+        pytest.param(answers_hello(REFUSES_HANDSHAKE), id="alert"),
+        pytest.param(answers_hello(REFUSES_VERSION), id="another version"),
+        pytest.param(answers_hello(b"HTTP/1.1 400 Bad Request\r\n\r\n"), id="no TLS"),
+        pytest.param(answers_hello(bytes.fromhex("160303004a0200")), id="breaks off"),
+    ],
+)
+@pytest.mark.parametrize("client", CLIENTS)
+def test_failed_handshake_is_the_same_three_times(
+    client: Client, script: Script, peer: Callable[..., Peer], client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    server = peer(script)
+
+    def ask() -> Any:
+        return [seen_of(lambda: client(server.port, client_tls)) for _ in range(2)]
+
+    assert_same_three_times(ask, server, tmp_path / "handshake.yaml")
+
+
+def impatient_socket(port: int, trust: ssl.SSLContext) -> Any:
+    with socket.create_connection(("localhost", port), timeout=0.2) as sock:
+        trust.wrap_socket(sock, server_hostname="localhost")
+
+
+def impatient_streams(port: int, trust: ssl.SSLContext) -> Any:
+    asyncio.run(asyncio.wait_for(asyncio.open_connection("localhost", port, ssl=trust), 0.2))
+
+
+@pytest.mark.parametrize("client", [impatient_socket, impatient_streams])
+def test_silence_in_the_handshake_is_the_same_three_times(
+    client: Client, peer: Callable[..., Peer], client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    server = peer(is_silent)
+    assert_same_three_times(lambda: seen_of(lambda: client(server.port, client_tls)), server, tmp_path / "silent.yaml")
