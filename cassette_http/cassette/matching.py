@@ -19,6 +19,7 @@ What the named matchers look at:
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from functools import update_wrapper
@@ -75,13 +76,22 @@ def path(request: Request) -> str:
     return same_spelling(split_target(request)[0])
 
 
-# When a URL was signed (S3, Google Cloud Storage): as much a part of its signature as the value that is a secret.
-SIGNING_TIMES = frozenset({"x-amz-date", "x-goog-date"})
+# When a URL was signed, or how long that holds, as NAME=VALUE: as much a part of its signature as the value that is a
+# secret. S3 and Google Cloud Storage in their fourth and second version, CloudFront; Azure, which names its version.
+_SIGNING_TIME = re.compile("x-(?:amz|goog)-date=.*|expires=[0-9]{9,10}", re.IGNORECASE)
+_AZURE_SIGNING_TIMES = frozenset({"st", "se", "skt", "ske"})
+_AZURE_VERSION = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def query(request: Request) -> Pairs:
     pairs = pairs_of(split_target(request)[1])
-    return tuple([pair for pair in pairs if pair[0].lower() not in SIGNING_TIMES])
+    if not pairs:
+        return pairs
+    is_of_azure = any(name == "sv" and value and _AZURE_VERSION.fullmatch(value) for name, value in pairs)
+    times = _AZURE_SIGNING_TIMES if is_of_azure else ()
+    return tuple(
+        [pair for pair in pairs if pair[0] not in times and not _SIGNING_TIME.fullmatch(f"{pair[0]}={pair[1]}")]
+    )
 
 
 def uri(request: Request) -> str:
