@@ -58,7 +58,7 @@ def test_run_that_recorded_says_how_much(project: Project) -> None:
     lines = summary(project.run("--cassette-mode=once"))
     assert lines[0] == "2 cassettes, 0 interactions played, 0 unplayed, 2 recorded, 0 misses, 2 live connections"
     assert lines[1].startswith(f"live      tcp://127.0.0.1:{project.server.port} at ")
-    assert lines[1].endswith(": everything is recorded")
+    assert lines[1].endswith(": everything is recorded (and 1 more)")
     assert len(lines) == 2
 
 
