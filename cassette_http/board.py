@@ -221,6 +221,13 @@ class Cassette:
 _witnesses: list[Callable[[Interaction], None]] = []
 
 
+def _without_userinfo(origin: Origin) -> Origin:
+    """Some clients take `user:password@host` for the name to look up; that is a secret, and may be another one today."""
+    if "@" not in origin.host:
+        return origin
+    return replace(origin, host="{{secret}}@" + origin.host.rpartition("@")[2])
+
+
 @contextmanager
 def witnessing(witness: Callable[[Interaction], None]) -> Iterator[None]:
     """Let `witness` be told of each exchange with a cassette, as it was played or recorded, without its secrets."""
@@ -417,7 +424,7 @@ class Board(Switch):
         if not (self.policy.can_play and self._index.may_hold_connection_failures):
             return None
         with self._lock, self._remembering_errors():
-            entry = self._index.find_connection_failure(origin, kinds)
+            entry = self._index.find_connection_failure(_without_userinfo(origin), kinds)
             interaction = self._play(entry, None) if entry is not None else None
             return interaction.track.failure if interaction is not None else None
 
@@ -426,7 +433,7 @@ class Board(Switch):
             return self._index.knows_peer(host, port)
 
     def keep_connection_failure(self, origin: Origin, failure: Failure, via: Origin | None) -> None:
-        self.keep(Interaction(origin, None, Track(failure=failure), via), clock() - failure.at)
+        self.keep(Interaction(_without_userinfo(origin), None, Track(failure=failure), via), clock() - failure.at)
 
     def note_connection(self, channel: Channel) -> None:
         """Somebody is about to connect to a real peer for `channel`."""

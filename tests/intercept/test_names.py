@@ -6,6 +6,8 @@ import asyncio
 import http.client
 import socket
 import ssl
+import urllib.error
+import urllib.request
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -372,3 +374,18 @@ def test_late_dial_tries_the_other_addresses_of_the_look_up(zone: Zone, server: 
         for client in (with_module(http.client), in_tasks(one_with_streams)):
             client([f"localhost:{server.port}", f"localhost:{server.port}"])
     assert recorded_hosts(cassette) == ["localhost"] * 4
+
+
+def test_password_in_a_name_that_is_looked_up_is_not_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "userinfo.yaml"
+
+    def ask(password: str) -> str:
+        with pytest.raises(urllib.error.URLError) as caught:
+            urllib.request.urlopen(f"http://bob:{password}@127.0.0.1:8080/", timeout=5)
+        return str(caught.value)
+
+    with use_cassette(path, "all"):
+        recorded = ask("t0p-s3cr3t")
+    assert "t0p-s3cr3t" not in path.read_text()
+    with use_cassette(path, "none"):
+        assert ask("an0ther") == recorded
