@@ -222,7 +222,7 @@ _witnesses: list[Callable[[Interaction], None]] = []
 
 
 def _without_userinfo(origin: Origin) -> Origin:
-    """Some clients take `user:password@host` for the name to look up; that is a secret, and may be another one today."""
+    """Some clients look up `user:password@host`: that holds a secret, and may hold another one in the replay."""
     if "@" not in origin.host:
         return origin
     return replace(origin, host="{{secret}}@" + origin.host.rpartition("@")[2])

@@ -62,7 +62,10 @@ def _tapped_connect_ex(original: Any, self: socket.socket, address: Any) -> Any:
 
 def _is_well_formed(address: Any) -> bool:
     """What is not is refused by the socket itself."""
-    return isinstance(address, tuple) and len(address) > 1 and isinstance(address[1], int)
+    if not isinstance(address, tuple) or len(address) < 2:
+        return False
+    port = address[1]
+    return isinstance(port, int) and 0 <= port < 1 << 16
 
 
 @PATCHES.hook(socket.socket, "getsockopt")

@@ -465,3 +465,12 @@ def test_state_of_tcp_is_that_of_the_recorded_connection(peer: Callable[..., Pee
         return states
 
     assert_same_three_times(ask, server, tmp_path / "state.yaml")
+
+
+@pytest.mark.parametrize("port", [-1, 1 << 16])
+def test_port_that_none_can_be_is_refused_by_the_socket_itself(port: int, tmp_path: Path) -> None:
+    path = tmp_path / "empty.yaml"
+    path.write_text("cassette: 1\n---\n")
+    refused = pytest.raises(OverflowError, match="port must be 0-65535")
+    with use_cassette(path, "none"), socket.socket() as sock, refused:
+        sock.connect(("127.0.0.1", port))
