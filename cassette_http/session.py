@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
@@ -262,7 +262,7 @@ class _Session:
         first = next_number(documents[0].data) if documents and may.can_record else 1
         redactor = Redactor(first, environment=os.environ, netrc=netrc_text, **options.redaction)
         if is_foreign:
-            store.adopt(partial(_convert, redactor=redactor, options=options))
+            store.adopt(lambda data: _convert(_decoded(data, path, options), redactor, options))
         index = Index(
             library.request_lines,
             # A large interaction is asked for several times in a row, and remembered by nobody else.
@@ -304,9 +304,8 @@ class _Session:
         renewal, path = options.renewal, str(options.path)
 
         def in_our_format(old: bytes) -> bytes:
-            if not looks_foreign(_decoded(old, options.path, options)):
-                return old
-            return whole_file(_convert(old, redactor=self._redactor, options=options))
+            decoded = _decoded(old, options.path, options)
+            return whole_file(_convert(decoded, self._redactor, options)) if looks_foreign(decoded) else old
 
         if options.mode is not RecordMode.REWRITE:
             return lambda old, new: settling.appended(in_our_format(old), new, path)
@@ -388,12 +387,15 @@ def _decoded(data: bytes, path: Path, options: _Options) -> bytes:
     return data if options.decode is None or data.startswith(BEGINNING) else options.decode(data, str(path))
 
 
-def _convert(data: bytes, *, redactor: Redactor, options: _Options) -> list[bytes]:
-    """The documents of a cassette of another recorder, without secrets, for the file that becomes one of ours."""
+def _convert(data: bytes, redactor: Redactor, options: _Options) -> list[bytes]:
+    """The documents of a cassette of another recorder, without secrets, for the file that becomes one of ours.
+
+    `data` is decoded already.
+    """
     from cassette_http.convert.documents import redacted_documents
     from cassette_http.convert.formats import read_foreign
 
-    foreign = read_foreign(_decoded(data, options.path, options), str(options.path))
+    foreign = read_foreign(data, str(options.path))
     return redacted_documents(foreign, redactor, replace(new_header(options.test), recorded=foreign.recorded))
 
 

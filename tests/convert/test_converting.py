@@ -275,3 +275,24 @@ def test_recording_on_success_only_keeps_what_was_there(
     with use_cassette(path, "none"):
         assert get("http://old.test/?access_token=another") == b"x"
         assert get(f"{url}/more") == b"new"
+
+
+def test_file_that_has_to_be_decoded_is_kept_as_well_and_decoded_once_each_time(
+    path: Path, peer: Callable[..., Peer]
+) -> None:
+    decoded: list[str] = []
+
+    def decode(octets: bytes, name: str) -> bytes:
+        decoded.append(name)
+        return bytes(reversed(octets))
+
+    path.write_bytes(bytes(reversed(OLD)))
+    url = peer(answering_new).url
+    with use_cassette(path, "new_episodes", only_on_success=True, decode=decode):
+        assert get("http://old.test/?access_token=another") == b"x"
+        assert decoded == [str(path)], "to read it"
+        get(f"{url}/more")
+    assert decoded == [str(path)] * 2, "to keep it"
+    with use_cassette(path, "none"):
+        assert get("http://old.test/?access_token=another") == b"x"
+        assert get(f"{url}/more") == b"new"
