@@ -27,6 +27,7 @@ from cassette_http.cassette.pairs import (
     find_pairs,
     leave_out_pairs,
 )
+from cassette_http.cassette.placeholders import is_placeholder
 from cassette_http.cassette.quick_look import DEEPEST, QuickLook
 from cassette_http.cassette.redaction_rules import Rules
 from cassette_http.cassette.secret_shapes import HOST_PATHS, runs
@@ -34,7 +35,7 @@ from cassette_http.cassette.settings_lines import find_in_lines
 from cassette_http.cassette.splicing import Edit, merged, shift, splice
 from cassette_http.cassette.surroundings import netrc_passwords, secrets_of_variable
 from cassette_http.cassette.tables import find_cells
-from cassette_http.cassette.vault import Vault, is_placeholder
+from cassette_http.cassette.vault import Vault
 
 __all__ = ["ContentRules"]
 

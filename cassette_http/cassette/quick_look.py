@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
+from cassette_http.cassette.base64_text import base64_at
 from cassette_http.cassette.hiding import STRONG, Hiding
 from cassette_http.cassette.json_members import NAMES_OF_VALUES, names_of_pairs, names_of_records
 from cassette_http.cassette.looks import ASCII_IN_BASE64, IS_BASIC, is_binary
@@ -28,7 +29,6 @@ from cassette_http.cassette.secret_shapes import (
 )
 from cassette_http.cassette.settings_lines import names_of_options
 from cassette_http.cassette.tables import names_of_columns
-from cassette_http.cassette.vault import base64_at
 
 __all__ = ["QuickLook"]
 

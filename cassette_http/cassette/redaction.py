@@ -29,11 +29,12 @@ from cassette_http.cassette.message_parts import (
     response_parts,
 )
 from cassette_http.cassette.model import Interaction, Request, Track
+from cassette_http.cassette.placeholders import has_placeholder, next_number
 from cassette_http.cassette.redaction_rules import ExtraRule, resolve_rules
 from cassette_http.cassette.secret_names import is_secret_name
 from cassette_http.cassette.secret_shapes import HOST_PATHS, runs
 from cassette_http.cassette.splicing import shift, splice
-from cassette_http.cassette.vault import Vault, has_placeholder, next_number
+from cassette_http.cassette.vault import Vault
 from cassette_http.errors import InvalidOption
 
 __all__ = ["Redactor", "is_secret_name", "next_number"]

@@ -1,0 +1,125 @@
+"""What a secret looks like where it stands again: as it is, percent-encoded, escaped, in base64, or in part (pure)."""
+
+from __future__ import annotations
+
+import json
+import re
+from binascii import b2a_qp
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from html import escape
+from urllib.parse import quote, quote_from_bytes, quote_plus
+
+from cassette_http.cassette.base64_text import in_base64
+from cassette_http.cassette.secret_names import looks_random
+
+__all__ = ["JWT", "Needle", "all_needles", "is_searchable"]
+
+_SHORTEST_SEARCHED = 8  # shorter ones would be found where they are not meant
+_SHORTEST_BEGINNING = 16
+
+JWT = re.compile(rb"eyJ[A-Za-z0-9_-]{7,}(?:\.[A-Za-z0-9_-]*){2,4}")
+_QUOTED_IN_PART = re.compile(rb"[A-Za-z0-9_-]+")
+_LONG_RUN = re.compile(rb"[A-Za-z0-9_+-]{20,}")
+_ESCAPE = re.compile("%[0-9A-F]{2}")
+
+# Secrets they may be, but to replace them everywhere would take the names out of JSON and forms.
+_NOT_SEARCHED = frozenset({b"password", b"username", b"x-oauth-basic", b"disabled", b"authorization"})
+
+
+def is_searchable(secret: bytes) -> bool:
+    if len(secret) < _SHORTEST_SEARCHED or secret.lower() in _NOT_SEARCHED:
+        return False
+    # Short numbers are dates, times and ids, which must come back as they were.
+    return not (secret.isdigit() and len(secret) < 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Needle:
+    """One form of a secret.
+
+    For base64 the octets are the inner characters that every text with the secret there has, and `alignment` their
+    position modulo 4. `is_beginning`: the first octets, as an error message may quote them. `run` is a part that only
+    long runs can hold.
+    """
+
+    octets: bytes
+    secret: bytes
+    is_quoted: bool = False
+    alignment: int | None = None
+    is_beginning: bool = False
+    run: bytes = b""
+
+
+# Those of the environment are made for each cassette of a test run.
+@lru_cache(maxsize=128)
+def all_needles(secret: bytes) -> tuple[Needle, ...]:
+    return tuple(_needles(secret))
+
+
+def _needles(secret: bytes) -> Iterator[Needle]:
+    """The plain form comes first; of the others, only those that differ from it."""
+    yield Needle(secret, secret, run=_run_of(secret))
+    text = secret.decode("utf-8", "replace")
+    percent = {quote_plus(secret), quote_from_bytes(secret, safe=""), quote_from_bytes(secret)}
+    percent |= {quote(each, safe="") for each in percent} | {"".join(f"%{octet:02X}" for octet in secret)}
+    for form in percent:
+        for spelled in {form, _ESCAPE.sub(lambda found: found[0].lower(), form)} - {text}:
+            yield Needle(spelled.encode(), secret, is_quoted=True, run=_run_of(spelled.encode()))
+    in_mails = b2a_qp(secret).replace(b"=\n", b"")
+    for octets in (_escaped(text) | _in_other_sets(secret) | {in_mails}) - {secret}:
+        yield Needle(octets, secret, run=_run_of(octets))
+    if len(secret) < _SHORTEST_SEARCHED:
+        return
+    for digits in (secret.hex(), secret.hex().upper()):
+        yield Needle(digits.encode(), secret, run=_run_of(digits.encode()))
+    cores = {**in_base64(json.dumps(text)[1:-1].encode()), **in_base64(secret)}
+    for core, alignment in cores.items():
+        yield Needle(core, secret, alignment=alignment, run=_run_of(core))
+        # Once more, in the alphabet of most.
+        for twice, again in in_base64(core).items() if b"/" not in core else ():
+            yield Needle(twice, secret, alignment=again, run=_run_of(twice))
+    # What begins with words or a general prefix says nothing; a JWT begins with its head.
+    if _QUOTED_IN_PART.fullmatch(secret) and len(secret) >= _SHORTEST_BEGINNING + 8 and not JWT.fullmatch(secret):
+        beginning = secret[:_SHORTEST_BEGINNING]
+        if looks_random(beginning.decode()):
+            yield Needle(beginning, secret, is_beginning=True)
+
+
+def _escaped(text: str) -> set[bytes]:
+    """A text with escapes: those of JSON, in strings in strings too, of XML and HTML, of programs, of mails."""
+    once = {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+    once |= {each.replace("/", "\\/") for each in once}
+    twice = {json.dumps(each)[1:-1] for each in once}
+    markup = {
+        escape(text, quote=False),
+        escape(text),
+        escape(text).replace("&#x27;", "&#39;"),
+        _numbered(text, "&#{};"),
+    }
+    units = text.encode("utf-16-be", "surrogatepass").hex()
+    every = {"".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))}
+    every |= {_numbered(text, "&#x{:x};"), "".join(f"\\x{octet:02x}" for octet in text.encode())}
+    every |= {each.upper().replace("\\U", "\\u").replace("\\X", "\\x").replace("&#X", "&#x") for each in every}
+    forms = once | twice | {json.dumps(each)[1:-1] for each in twice} | markup | every
+    return {form.encode("utf-8", "surrogatepass") for form in forms - {text}}
+
+
+def _numbered(text: str, form: str) -> str:
+    return "".join(form.format(ord(character)) for character in text)
+
+
+def _in_other_sets(secret: bytes) -> set[bytes]:
+    """What is not ASCII, in UTF-8 if it was in the set of old, and the other way round."""
+    if secret.isascii():
+        return set()
+    try:
+        return {secret.decode().encode(name, "ignore") for name in ("latin-1", "cp1252")} if len(secret) >= 8 else set()
+    except UnicodeDecodeError:
+        return {secret.decode("cp1252", "replace").encode()}
+
+
+def _run_of(octets: bytes) -> bytes:
+    """The longest run in some octets; nothing if there is none."""
+    return max(_LONG_RUN.findall(octets), key=len, default=b"")

@@ -1,0 +1,97 @@
+"""Placeholders, `{{secret:1}}`, in all the forms that they have in their places (pure)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from urllib.parse import quote_plus
+
+from cassette_http.cassette.base64_text import base64_run, in_base64, to_base64
+from cassette_http.cassette.splicing import Edit, merged, splice
+
+__all__ = [
+    "IS_NUMBER",
+    "NINES",
+    "NUMBERED",
+    "has_placeholder",
+    "is_placeholder",
+    "next_number",
+    "numbered_placeholders",
+    "placeholder_edits",
+    "unified",
+]
+
+NINES = b"999999999"
+IS_NUMBER = re.compile(NINES + rb"[0-9]{6}")
+NUMBERED = re.compile(rb"\{\{secret:([0-9]{1,6})\}\}")
+# URLs in URLs are percent-encoded once more.
+_PLACEHOLDER = re.compile(
+    rb"(\{\{|(?:%(?:25){0,3}7b){2})secret(?:(?::|%(?:25){0,3}3a)([A-Za-z0-9_.-]{1,64}))?(?:\}\}|(?:%(?:25){0,3}7d){2})",
+    re.IGNORECASE,
+)
+_START = b"{{secret"
+_START_IN_BASE64 = in_base64(_START)
+# A JWT whose signature is a placeholder; nine octets of it are twelve characters.
+_HIDDEN_JWT = re.compile(rb"eyJ[A-Za-z0-9_-]{7,}\.(?:[A-Za-z0-9_-]*\.){1,3}e3tzZWNyZXQ6[A-Za-z0-9_-]+")
+_HIDDEN_NUMBER = re.compile(rb"(?<![0-9.])" + NINES + rb"([0-9]{6})(?![0-9.])")
+
+
+def is_placeholder(value: bytes) -> bool:
+    """Tell whether a value is a placeholder, in any of the forms that one has in its place."""
+    return _PLACEHOLDER.fullmatch(value) is not None or _HIDDEN_JWT.fullmatch(value) is not None
+
+
+def next_number(cassette: bytes) -> int:
+    """Find the number behind the highest placeholder in the octets of a cassette file; 1 if there is none."""
+    texts = [cassette, *(text for _, _, text in _placeholders_in_base64(cassette))]
+    names = [found[2] or b"" for text in texts for found in _PLACEHOLDER.finditer(text)]
+    numbers = [int(name) for name in names if name.isdigit() and len(name) < 10]
+    numbers += [int(found[1]) for found in _HIDDEN_NUMBER.finditer(cassette)]
+    return 1 + max(numbers, default=0)
+
+
+def has_placeholder(octets: bytes) -> bool:
+    """Tell whether there could be a placeholder, in plain sight, in base64 or as a number; cheap."""
+    return b"secret" in octets or NINES in octets or any(core in octets for core in _START_IN_BASE64)
+
+
+def numbered_placeholders(octets: bytes) -> list[Edit]:
+    """The edits that make all placeholders one."""
+    whole = [Edit(*found.span(), b"{{secret}}") for found in _HIDDEN_JWT.finditer(octets)]
+    whole += [Edit(*found.span(), NINES + b"000000") for found in _HIDDEN_NUMBER.finditer(octets)]
+    return merged(
+        sorted(whole, key=lambda edit: edit.start), placeholder_edits(octets, lambda name: b"{{secret}}", b"")
+    )
+
+
+def unified(octets: bytes) -> bytes:
+    return b"{{secret}}" if NUMBERED.fullmatch(octets) else splice(octets, numbered_placeholders(octets))
+
+
+def placeholder_edits(
+    octets: bytes, value: Callable[[bytes], bytes | None], percent: bytes | None = None
+) -> list[Edit]:
+    """Put a value in the place of each placeholder; one that is percent-encoded stays so, if `percent` is None."""
+    in_base64 = []
+    for start, stop, text in _placeholders_in_base64(octets):
+        if inside := placeholder_edits(text, value, percent):
+            in_base64.append(Edit(start, stop, to_base64(splice(text, inside), octets[start:stop])))
+    plain = []
+    for found in _PLACEHOLDER.finditer(octets):
+        new = value(found[2] or b"")
+        if new is not None:
+            is_encoded = percent is None and found[1] != b"{{"
+            plain.append(Edit(found.start(), found.end(), quote_plus(new).encode() if is_encoded else new))
+    return merged(in_base64, [edit for edit in plain if edit.octets != octets[edit.start : edit.stop]])
+
+
+def _placeholders_in_base64(octets: bytes) -> Iterator[tuple[int, int, bytes]]:
+    runs: dict[int, tuple[int, int, bytes]] = {}  # by where they stop: two placeholders may share a run
+    for core, alignment in _START_IN_BASE64.items():
+        at = octets.find(core)
+        while at >= 0:
+            run = base64_run(octets, at, at + len(core), alignment)
+            if run is not None and _START in run[2]:
+                runs.setdefault(run[1], run)
+            at = octets.find(core, at + len(core) if run is None else run[1])
+    yield from runs.values()
