@@ -27,7 +27,7 @@ from cassette_http.cassette.secret_shapes import (
     may_be_base64,
     runs,
 )
-from cassette_http.cassette.settings_lines import names_of_options
+from cassette_http.cassette.settings_lines import names_in_lines, with_narrow_signs
 from cassette_http.cassette.tables import names_of_columns
 
 __all__ = ["QuickLook"]
@@ -60,12 +60,12 @@ class QuickLook:
             return True
         if len(text) > _LONG and is_binary(text):
             return self._may_have_token(text, runs(text), depth)
-        names = _names_in_front(text)
+        names = _names_in_front(with_narrow_signs(text))
         has_records = not _VALUES_BACKWARDS.isdisjoint(names)
         told = self._hiding.tell(names, backwards=True)
         return bool(
             (told and self._has_value(text, told))
-            or self._tells(names_of_options(text))
+            or self._tells(names_in_lines(text))
             or (has_records and self._tells(names_of_records(text)))
             or (_BRACKET in text and self._tells(names_of_pairs(text)))
             or (_LESS_THAN in text and self._hiding.tell(names_in_markup(text)))

@@ -77,7 +77,7 @@ _AFTER = frozenset(
     | {"scope", "scopes", "version", "algorithm", "alg", "method", "methods", "policy", "format", "enabled", "required"}
     | {"details", "duration", "timeout", "lifetime", "time", "date", "start", "end", "rotation", "supported", "valid"}
     | {"param", "parameter", "header", "reset", "hint", "label", "placeholder", "strength", "rules", "requirements"}
-    | {"help", "error", "errors", "message", "description", "title", "changed", "updated", "created"}
+    | {"file", "path", "help", "error", "errors", "message", "description", "title", "changed", "updated", "created"}
 )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TypeAlias
 from urllib.parse import quote_plus, unquote_to_bytes
 
 from cassette_http.cassette.field_rules import COOKIE_RULES
@@ -16,14 +17,15 @@ from cassette_http.cassette.hiding import MIXED, STRONG, Hiding, is_prose
 from cassette_http.cassette.secret_names import NameKind, looks_random
 from cassette_http.cassette.splicing import Edit
 
-__all__ = ["find_in_lines", "names_of_options"]
+__all__ = ["find_in_lines", "names_in_lines", "with_narrow_signs"]
 
-_SIGN = rb"[ \t]*+(?:=>|:=|[:=])[ \t]*+"
+_WIDE_SIGNS = ((b"\xef\xbc\x9a", b":"), (b"\xef\xbc\x9d", b"="))  # as wide as a letter of Chinese, in UTF-8
+_SIGN = rb"[ \t]*+(?:=>|:=|[:=]|%b)[ \t]*+" % b"|".join([wide for wide, _ in _WIDE_SIGNS])
 _QUOTED = rb"(?P<quote>\\*+[\"'`])(?P<quoted>(?:(?!(?P=quote))(?:\\++.|[^\\\r\n])){1,500}+)(?P=quote)"
 _WORDS = rb"(?P<name>[\w.-]{1,80}+(?:[ ][\w.-]{1,40}+){0,2})"
 _LINE = re.compile(
     rb"(?:^|(?<=<!--))[ \t]*+(?:(?:[-*#>$;]|//|data:|export|set|ENV|ARG)[ \t]++)?"
-    rb"%b%b(?:%b[ \t,;]*+$|(?P<plain>[^\r\n]++))" % (_WORDS, _SIGN, _QUOTED),
+    rb"(?:\$env:|\[)?%b\]?%b(?:%b(?=[ \t]*+(?:[,;)}\]#]|//|\r?$))|(?P<plain>[^\r\n]++))" % (_WORDS, _SIGN, _QUOTED),
     re.MULTILINE,
 )
 _LINE_OF_STRING = re.compile(
@@ -33,7 +35,7 @@ _LINE_OF_STRING = re.compile(
 _OPTION = rb"--(?P<option>[A-Za-z][\w-]{1,60}+)(?:[ =]|[\"'][ ]*+,[ ]*+(?=[\"']))"
 _OPTION_NAME = re.compile(rb"--([A-Za-z][\w-]{1,60}+)[ =\"']")
 _WITHIN = re.compile(
-    rb"(?:(?<=[\s,|({\[\"'`])|\A)(?:%b|(?P<name>[\w.-]{2,80}+)=)"
+    rb"(?:(?<=[\s,|({\[\"'`:])|\A)(?:%b|(?P<name>[\w.-]{2,80}+)=)"
     rb"(?:%b|(?P<plain>(?:[^\s\"'`<>\\&;]|&(?![\w.\[\]-]{1,80}+=))++))(?P<behind>[;(]?)" % (_OPTION, _QUOTED)
 )
 _SUBSCRIPT = re.compile(rb"\[\\*+[\"'](?P<name>[\w.-]{1,80}+)\\*+[\"']\][ \t]*+=[ \t]*+%b" % _QUOTED)
@@ -41,6 +43,46 @@ _LISTED = re.compile(
     rb"[,;|][ \t]++(?P<name>[\w.-]{1,80}+)[ \t]*+:[ \t]*+"
     rb"(?P<plain>(?:[^,;|\"'`\\\r\n{}()\[\]]|[\"'](?=\w)){1,200}+)(?=[,;|\r\n\"]|\Z)"
 )
+_NAME = rb"(?P<name>[\w.-]{2,80}+)"
+_BREAK = rb"(?:\r?\n|(?:\\r)?\\n)"
+
+
+_Forms: TypeAlias = tuple[tuple[bytes, re.Pattern[bytes]], ...]
+
+
+def _form(marker: bytes, pattern: bytes) -> tuple[bytes, re.Pattern[bytes]]:
+    return marker, re.compile(pattern % {b"name": _NAME, b"quoted": _QUOTED, b"break": _BREAK}, re.MULTILINE)
+
+
+# Forms that few texts have, each with what all of them have.
+_BLOCK = (
+    rb"^(?P<indent>[ ]*+)(?:-[ ])?%(name)b:[ ]*+[|>][0-9+-]{0,2}[ ]*+\r?\n"
+    rb"(?P=indent)[ ]++(?P<plain>[^\r\n]++(?:\r?\n(?P=indent)[ ]++[^\r\n]++){0,200})"
+)
+_SELDOM = (
+    _form(b"=>", rb"(?<=[\s,({\[:])%(name)b[ ]?=>[ ]?%(quoted)b"),  # {:password=>"x"} of Ruby
+    _form(b": |", _BLOCK),
+    _form(b": >", _BLOCK),
+    _form(b"{", rb"(?P<flow>[{,])[ ]*+%(name)b:[ ]++(?P<plain>[^\s,{}\[\]\"']{16,500}+)(?=[,}])"),
+)
+# And those in which a name stands before neither colon nor equals sign.
+_OTHERS = (
+    _form(b"ENV ", rb"(?:^|\\n)[ \t]*+ENV[ \t]++%(name)b[ \t]++(?:%(quoted)b|(?P<plain>[^\r\n\\\"]++))"),
+    _form(b"setenv ", rb"(?:^|\\n)[ \t]*+setenv[ \t]++%(name)b[ \t]++(?:%(quoted)b|(?P<plain>[^\r\n\\\"]++))"),
+    _form(
+        b"alue:",  # "- name: PASSWORD", and below it "value: x"
+        rb"(?:^|\\n)[ -]*+(?i:name|key):[ ]*+[\"']?%(name)b[\"']?[ ]*+%(break)b"
+        rb"[ ]*+(?i:value):[ ]*+(?:%(quoted)b|(?P<plain>[^\r\n\\\"]++))",
+    ),
+    _form(
+        b"machine ",
+        rb"\bmachine\s++\S++(?:\s++(?:login|account)\s++\S++){0,2}\s++(?P<name>password)\s++(?P<plain>[^\s\"'\\]++)",
+    ),
+)
+_USER_OPTION = re.compile(
+    rb"\bcurl\s(?:[^\r\n]*?\s)?(?:-u|--user)[ =]?\\*[\"']?[\w.@+-]{1,80}+:(?P<plain>(?![$<{%*])[^\s\"'\\]{3,200}+)"
+)
+
 _CONNECTION = re.compile(
     rb"\b(?:server|host|data source|user id|uid|user|username|database|driver|endpoint)=[^;\"'\r\n]{1,500};",
     re.IGNORECASE,
@@ -60,24 +102,46 @@ _NO_VALUE = re.compile(
     rb"|enabled|disabled)[!?]?|[|>][+-]?",
     re.IGNORECASE,
 )
+_UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DATE = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}\b")
 # Such names are words of other matters, too: a plain word behind one is rather none of its values.
 _AMBIGUOUS = re.compile(rb"sess|sig|credential|csrf|xsrf|(?:self|this|cls)\.", re.IGNORECASE)
 
 
-def names_of_options(text: bytes) -> list[bytes]:
-    """All names of options of commands, as in "--token abc"."""
-    return _OPTION_NAME.findall(text) if text.find(b"--") >= 0 else []
+def names_in_lines(text: bytes) -> list[bytes]:
+    """All names in other forms than before a colon or an equals sign, as in "--token abc"."""
+    names = _OPTION_NAME.findall(text) if text.find(b"--") >= 0 else []
+    return names + [name for name, _ in _in_forms(_OTHERS, text, 0, len(text))]
+
+
+def with_narrow_signs(text: bytes) -> bytes:
+    """A text in which colons and equals signs that are as wide as other letters are the usual ones."""
+    for wide, narrow in _WIDE_SIGNS if text.find(b"\xef\xbc") >= 0 else ():
+        text = text.replace(wide, narrow)
+    return text
+
+
+def _in_forms(forms: _Forms, text: bytes, start: int, stop: int) -> Iterator[tuple[bytes, re.Match[bytes]]]:
+    for marker, pattern in forms:
+        if text.find(marker, start, stop) >= 0:
+            for found in pattern.finditer(text, start, stop):
+                yield found["name"], found
+    if forms is _OTHERS and text.find(b"curl ", start, stop) >= 0:
+        for found in _USER_OPTION.finditer(text, start, stop):
+            yield b"password", found
 
 
 def find_in_lines(text: bytes, hiding: Hiding, start: int, stop: int) -> Iterator[Edit]:
     """Find a name and its value in a line of their own, and within a line, in some lines of a text."""
-    for pattern in (_LINE, _LINE_OF_STRING, _SUBSCRIPT, _LISTED, _WITHIN):
-        for found in pattern.finditer(text, start, stop):
-            name = found["name"] or found["option"]
-            kind = hiding.kind("settings", name)
-            if kind is not NameKind.ORDINARY and (edit := _setting(hiding, kind, name, found)) is not None:
-                yield edit
+    usual = (
+        (found["name"] or found["option"], found)
+        for pattern in (_LINE, _LINE_OF_STRING, _SUBSCRIPT, _LISTED, _WITHIN)
+        for found in pattern.finditer(text, start, stop)
+    )
+    for name, found in (*usual, *_in_forms(_SELDOM, text, start, stop), *_in_forms(_OTHERS, text, start, stop)):
+        kind = hiding.kind("settings", name)
+        if kind is not NameKind.ORDINARY and (edit := _setting(hiding, kind, name, found)) is not None:
+            yield edit
     if text.find(b";", start, stop) >= 0 and _CONNECTION.search(text, start, stop):
         for part in _CONNECTION_PART.finditer(text, start, stop):
             kind = hiding.kind("settings", part["name"])
@@ -121,6 +185,8 @@ def _is_meant(
     """Tell whether a value is one: a program has such lines as well, and texts say something about secrets there."""
     if looks_random(value.decode("latin-1")):
         return True
+    if "flow" in found.re.groupindex:
+        return kind in STRONG and _UUID.fullmatch(value) is not None  # in programs such values are variables
     if kind not in STRONG or _DATE.match(value):
         return False
     if MIXED.fullmatch(value) or (is_quoted and not is_prose(value, kind)):

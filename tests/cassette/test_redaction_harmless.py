@@ -322,6 +322,23 @@ ValueError: token: invalid literal
     "mail": "Dear Bob,\n\nPassword: changed on 2026-11-26.\nKeep your token: it opens the door.\n",
     "events": 'event: token\ndata: {"delta": "key", "index": 0}\n\nevent: session\ndata: [DONE]\n\n',
     "commands": "usage: tool --token TOKEN [--password PASSWORD] --key users --api-key <key> --secret $SECRET\n",
+    "Dockerfile": "FROM python\nENV PASSWORD_FILE /run/secrets/db\nENV TOKEN_TTL 3600\nARG API_KEY\nENV SECRET=\n",
+    "environment of a container": """env:
+- name: DB_PASSWORD
+  valueFrom:
+    secretKeyRef: {name: db, key: password}
+- name: TOKEN_TTL
+  value: "3600"
+- name: API_KEY
+  value: ${API_KEY}
+password: |
+  The password must be long.
+token: >-
+  Your token is shown once.
+""",
+    "arrows": "xs.map(token=>token.value).filter((password) => check(password)); const f={password=>ok};",
+    "destructuring": "const {password: hidden, token: bearerTokenOfTheUser} = props; f({secret: e});",
+    "commands with users": "curl -u user:password https://a.test/\ncurl --user $USER:$PASSWORD -u ${A}:${B} https://a.test/\n",
     "robots": "User-agent: *\nDisallow: /token/\nSitemap: https://a.test/sitemap.xml\n",
     "certificate": "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUJ8mSsLkvbrIjBhTc3Tj\n-----END CERTIFICATE-----\n",
 }

@@ -191,6 +191,24 @@ PLACES: dict[str, Callable[[str], Interaction]] = {
     "script": lambda s: got(f"window.cfg = {{apiKey: '{s}', debug: true}};".encode(), "Content-Type: text/javascript"),
     "settings": lambda s: got(f"DEBUG=1\nSECRET_KEY={s}\nX=2\n".encode(), "Content-Type: text/plain"),
     "settings with quotes": lambda s: got(f'password = "{s}"\n'.encode(), "Content-Type: text/plain"),
+    "Dockerfile": lambda s: got(f"FROM a\nENV API_KEY {s}\nRUN b\n".encode(), "Content-Type: text/plain"),
+    "Dockerfile in JSON": lambda s: got(js({"content": f"FROM a\nENV API_KEY {s}\nRUN b\n"}), JSON),
+    "environment of a container": lambda s: got(
+        f"env:\n- name: DB_PASSWORD\n  value: {s}\n".encode(), "Content-Type: application/yaml"
+    ),
+    "block of YAML": lambda s: got(f"a:\n  password: |\n    {s}\n  b: 1\n".encode(), "Content-Type: application/yaml"),
+    "netrc": lambda s: got(
+        f"machine a.test\n  login ada\n  password {s.replace(' ', '')}\n".encode(), "Content-Type: text/plain"
+    ),
+    "npmrc": lambda s: got(f"//registry.test/:_authToken={s.replace(' ', '')}\n".encode(), "Content-Type: text/plain"),
+    "user of a command": lambda s: got(
+        js({"run": f"curl -X POST -u 'ada:{s.replace(' ', '')}' https://a.test/"}), JSON
+    ),
+    "print_r of PHP": lambda s: got(f"Array\n(\n    [password] => {s}\n)\n".encode(), "Content-Type: text/plain"),
+    "hash of Ruby": lambda s: got(f'{{:user=>"a", :password=>"{s}"}}'.encode(), "Content-Type: text/plain"),
+    "variable of PowerShell": lambda s: got(f'$env:API_KEY = "{s}"\n'.encode(), "Content-Type: text/plain"),
+    "variables of a script": lambda s: got(f"const apiKey = '{s}', b = 2;\n".encode(), "Content-Type: text/javascript"),
+    "sign of Chinese": lambda s: got(f"password\uff1a{s}\n".encode(), "Content-Type: text/plain; charset=utf-8"),
     "repr of Python": lambda s: got(repr({"password": s}).encode(), "Content-Type: text/plain"),
     "gzip": lambda s: got(gzip.compress(js({"token": s})), JSON, "Content-Encoding: gzip"),
     "gzip twice": lambda s: got(gzip.compress(gzip.compress(js({"token": s}))), JSON, "Content-Encoding: gzip, gzip"),
