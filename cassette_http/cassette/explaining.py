@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
 from typing import Any, NamedTuple
 
@@ -263,20 +263,7 @@ def explain_miss(
     if not candidates:
         text = f"{cassette} has no interaction for {asked}: it is empty\n{_advice(mode)}"
         return Explanation(text, f"{short}: the cassette is empty")
-    sent = matching.strip(sent)
-    key = matching.key(sent)
-    by_distance = sorted(
-        [(_distance(matching, key, sent, each.request), each.was_played, each.number, each) for each in candidates],
-        key=lambda each: each[:3],
-    )
-    least = by_distance[0][0]
-    nearest = tuple(
-        [
-            Candidate(each.number, each.request, each.was_played, tuple(differences(matching, sent, each.request)))
-            for distance, _, _, each in by_distance[:most]
-            if distance < least + _NEAR
-        ]
-    )
+    nearest = _nearest(matching.strip(sent), candidates, matching, most)
     first = nearest[0]
     if first.differences:
         start = f"no interaction for {asked}; nearest is interaction {first.number}, {first.differences[0]}"
@@ -292,6 +279,18 @@ def explain_miss(
     hints = tuple(_hints(first, candidates))
     lines += [f"  {hint}" for hint in hints]
     return Explanation("\n".join([*lines, _advice(mode)]), f"{short}: {reason}", nearest, hints)
+
+
+def _nearest(sent: Request, candidates: Sequence[Candidate], matching: Matching, most: int) -> tuple[Candidate, ...]:
+    """Choose those that differ least, and say how; of equally near ones, those that were not played, in order."""
+    key = matching.key(sent)
+    by_distance = sorted(
+        [(_distance(matching, key, each.request), each.was_played, each.number, each) for each in candidates],
+        key=lambda each: each[:3],
+    )
+    least = by_distance[0][0]
+    near = [each for distance, _, _, each in by_distance[:most] if distance < least + _NEAR]
+    return tuple([replace(each, differences=tuple(differences(matching, sent, each.request))) for each in near])
 
 
 def _shown(found: Sequence[Difference]) -> Iterator[str]:
@@ -339,7 +338,7 @@ def _long(url: str) -> str:
     return url if len(url) <= 200 else url[:199] + "…"
 
 
-def _distance(matching: Matching, key: tuple[Hashable, ...], sent: Request, recorded: Request) -> float:
+def _distance(matching: Matching, key: tuple[Hashable, ...], recorded: Request) -> float:
     distance = 0.0
     for (name, matcher), value in zip(matching.keys, key, strict=True):
         other = matcher(recorded)
