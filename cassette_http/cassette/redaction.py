@@ -20,6 +20,7 @@ from dataclasses import replace
 from typing import Any
 
 from cassette_http.cassette.content_rules import ContentRules
+from cassette_http.cassette.familiar_lines import FamiliarLines
 from cassette_http.cassette.message_parts import (
     Parts,
     edit_request,
@@ -64,6 +65,7 @@ class Redactor:
         self._rules = resolve_rules(redact, keep)
         self._vault = Vault(first, self._redact_claims)
         self._content = ContentRules(self._rules, self._vault)
+        self._familiar = FamiliarLines()
         for name, value in (secrets or {}).items():
             self._vault.declare(*_checked(name, value))
         self._environment, self._netrc = environment, netrc
@@ -96,10 +98,14 @@ class Redactor:
         head, body = (request.head_octets, request.body_octets) if request is not None else (b"", b"")
         host = request.origin.host if request is not None else ""
         if len(octets) <= _LONG and not body and track.failure is None:
-            # As most exchanges hold nothing, one look at all of it is cheaper than one at each message.
-            whole = b"%b\n%b" % (head, octets)
+            # As most exchanges hold nothing, one look at all that is new in it is cheaper than one at each message.
+            learned = vault.searched
+            sent_new, sent_lines = self._familiar.leave_out(head, learned)
+            received_new, received_lines = self._familiar.leave_out(octets, learned)
+            whole = b"%b\n%b" % (sent_new, received_new)
             spans = runs(whole)
             if not (self._is_suspect(whole, host, spans) or vault.is_in(whole, spans)):
+                self._familiar.remember(sent_lines + received_lines, learned)
                 return interaction
         # All rules come before any search: a secret of the response may stand in the request too.
         sent = received = None

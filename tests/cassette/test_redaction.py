@@ -321,6 +321,25 @@ def test_a_secret_is_remembered_for_later_interactions() -> None:
     assert again.request.values("authorization") == ["Bearer {{secret:1}}"]
 
 
+def test_a_secret_is_found_in_a_field_line_that_seemed_harmless_before() -> None:
+    redactor = Redactor()
+    harmless = interaction(request(f"X-Reference: {TOKEN}"), response(f"X-Reference: {TOKEN}"))
+    assert redactor.redact(harmless) is harmless
+    assert redactor.redact(harmless) is harmless
+    redactor.redact(interaction(bearer(), OK))
+    result = redactor.redact(harmless)
+    assert result.request is not None
+    assert TOKEN.encode() not in result.request.head_octets + result.track.octets
+
+
+def test_a_secret_is_found_behind_a_field_line_that_was_seen_before() -> None:
+    redactor = Redactor()
+    redactor.redact(interaction(request('X-Reference: {"password"'), OK))
+    folded = redactor.redact(interaction(request('X-Reference: {"password"', f' :"{TOKEN}"'), OK))
+    assert folded.request is not None
+    assert TOKEN.encode() not in folded.request.head_octets
+
+
 @pytest.mark.parametrize(
     "value", ["abc", "1234567", "12345678", "20261123170500", "password", "Authorization", "required"]
 )
