@@ -201,13 +201,14 @@ def response_parts(octets: bytes, request: Request | None) -> Parts:
     method = _method(request)
     reader = ResponseReader(method)
     reader.feed(octets)
-    if reader.head is None:
+    received = reader.head
+    if received is None:
         # Cut off in the middle of the head, or not HTTP: fields may be there all the same.
         return Parts(octets, b"", NO_CONTENT, ())
     head, body = octets[: reader.head_octets], octets[reader.head_octets :]
-    fields = reader.head.fields
+    fields = received.fields
     try:
-        framing = response_framing(reader.head.status, fields, method)
+        framing = response_framing(received.status, fields, method)
     except MalformedMessage:
         framing = NO_CONTENT
     return Parts(head, body, framing, fields)

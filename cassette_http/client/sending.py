@@ -253,11 +253,11 @@ class AnswerWatch:
     def await_continue(self) -> None:
         """Wait for 100 (Continue) or a final answer; not for long, as many servers never send it."""
         end = time.monotonic() + CONTINUE_WAIT_S
-        while not (self._reader.interim or self._reader.head or self._reader.malformed):
+        while not (self._reader.interim or self._reader.has_head or self._reader.malformed):
             left_s = end - time.monotonic()
             if left_s <= 0 or not self._look(left_s):
                 return
-        self.is_cut_short = self._reader.head is not None
+        self.is_cut_short = self._reader.has_head
 
     def send(self, data: Any) -> None:
         """Send octets of a body, or drop them after a refusal.
@@ -272,7 +272,7 @@ class AnswerWatch:
                     self._wait_for_room(stream)
                     self._look(0)
                     # With success, the server may well read on.
-                    if self._reader.head is not None and self._reader.head.status >= 300:
+                    if self._reader.status >= 300:
                         self.is_cut_short = True
                 if self.is_cut_short:
                     return
@@ -292,10 +292,10 @@ class AnswerWatch:
 
     def _finds_answer(self) -> bool:
         """Read what the peer sent before it broke the connection."""
-        while self._reader.head is None and not self._reader.malformed:
+        while not (self._reader.has_head or self._reader.malformed):
             if not self._look(0):
                 return False
-        return self._reader.head is not None
+        return self._reader.has_head
 
     def _look(self, wait_s: float) -> bytes | None:
         octets = self._inbox.look(wait_s)

@@ -678,9 +678,10 @@ def is_closed_by(exchange: Exchange, track: Track) -> bool:
     assert request is not None, "it was answered"
     response = ResponseReader(request.method)
     response.feed(track.octets)
-    if response.head is None or not response.is_complete or is_doubtful(response):
+    answer = response.head
+    if answer is None or not response.is_complete or is_doubtful(response):
         return False  # the recorded client gave up on a peer that was silent
-    return not all(is_persistent(head.version, head.fields) for head in (request, response.head))
+    return not all(is_persistent(head.version, head.fields) for head in (request, answer))
 
 
 def with_accepted_key(interaction: Interaction, sent: RequestHead) -> Interaction:

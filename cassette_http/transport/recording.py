@@ -15,8 +15,6 @@ __all__ = ["SAME_PIECE_S", "Recording", "is_doubtful"]
 # the kernel's buffers, while a server that flushes on purpose leaves more time between its pieces.
 SAME_PIECE_S = 0.002
 
-FRAMING_FIELDS = frozenset({"content-length", "transfer-encoding"})
-
 
 class Recording:
     """What the peer did since the request; `is_complete` when its response is.
@@ -74,7 +72,7 @@ class Recording:
         """
         self._drop_timeout()
         self._reader.end()
-        if self._failure is None and (self._reader.truncated or self._reader.head is None):
+        if self._failure is None and (self._reader.truncated or not self._reader.has_head):
             self._failure = Failure(FailureKind.END, at_s)
         self._ended, self._close_notify = True, close_notify
 
@@ -127,16 +125,12 @@ class Recording:
 
 def is_doubtful(reader: ResponseReader) -> bool:
     """Clients read such a response in different ways, so they disagree about where it ends."""
-    head = reader.head
-    if head is None:
-        return False
-    framing = [(name.lower(), value) for name, value in head.fields if name.lower() in FRAMING_FIELDS]
-    if head.defects or reader.has_bare_lf or len(framing) > 1:
+    if reader.has_defects or reader.has_bare_lf or len(reader.framing_fields) > 1:
         return True
     # http.client knows one number and one word; and it waits for chunks behind a 204 or 304 that announces them.
     return any(
         CONTENT_LENGTH.fullmatch(value) is None
-        if name == "content-length"
-        else value.lower() != "chunked" or head.status in (204, 304)
-        for name, value in framing
+        if name.lower() == "content-length"
+        else value.lower() != "chunked" or reader.status in (204, 304)
+        for name, value in reader.framing_fields
     )

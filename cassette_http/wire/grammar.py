@@ -16,6 +16,7 @@ __all__ = [
     "EMPTY_LINE",
     "FIELD_LINE",
     "FIELD_NAME",
+    "FRAMING_LINE",
     "MAX_CHUNK_EXTENSION_OCTETS",
     "MAX_CHUNK_SIZE_DIGITS",
     "MAX_FIELDS",
@@ -25,6 +26,7 @@ __all__ = [
     "MAX_READ_OCTETS",
     "MAX_TRAILERS",
     "MAX_WATCHED_FIELDS",
+    "ORDINARY_SECTION",
     "OWS",
     "REQUEST_BEGINNING",
     "REQUEST_LINE",
@@ -75,6 +77,9 @@ RESPONSE_BEGINNING = re.compile(rb"H(?:\Z|T(?:\Z|T(?:\Z|P(?:\Z|/))))")
 # number of lines.
 FIELD_LINE = re.compile(r"^([!-9;-~]++):[ \t]*+([^\r\n\0]*+)\r\n", re.MULTILINE)
 FIELD_NAME = re.compile(r"[!-9;-~]++")
+# A section of nothing but ordinary lines, with its empty line; and those lines in it that say where a message ends.
+ORDINARY_SECTION = re.compile(r"(?:[!-9;-~]++:[^\r\n\0]*+\r\n)*+\r\n")
+FRAMING_LINE = re.compile(r"^(content-length|transfer-encoding):[ \t]*+([^\r]*+)", re.MULTILINE | re.IGNORECASE)
 
 # The empty line that ends a field section, from the end of the line before; LF alone will do (section 2.2).
 EMPTY_LINE = re.compile(rb"\n\r?\n")

@@ -24,6 +24,7 @@ from cassette_http.wire.grammar import (
     RESPONSE_BEGINNING,
 )
 from cassette_http.wire.head import (
+    outline_response_head,
     parse_request_head,
     parse_request_line,
     parse_response_head,
@@ -108,22 +109,26 @@ class RequestReader:
 class ResponseReader:
     """Watches one response to `method`, with the interim responses before it.
 
-    `head` is the final one, None until it is complete; `head_octets` is where it ends, interim heads
-    included. `is_upgrade`: the response (101, or 2xx to CONNECT) is complete, and what follows is another
-    protocol. `until_close`: only `end()` completes it. `truncated`: the peer closed too early. `malformed`
-    says why this is not HTTP/1.x, if it is not; the response is then never complete, and never truncated.
+    `has_head`: the final head is there. `head_octets` is where it ends, interim heads included; `framing_fields` are
+    those of its fields that state a length or codings. `has_defects`: some of its field lines are malformed.
+    `is_upgrade`: the response (101, or 2xx to CONNECT) is complete, and what follows is another protocol.
+    `until_close`: only `end()` completes it. `truncated`: the peer closed too early. `malformed` says why this is not
+    HTTP/1.x, if it is not; the response is then never complete, and never truncated.
     """
 
     __slots__ = (
         "_collector",
         "_decoder",
+        "_head",
         "_method",
-        "head",
+        "framing_fields",
+        "has_defects",
         "head_octets",
         "interim",
         "is_complete",
         "is_upgrade",
         "malformed",
+        "status",
         "taken",
         "truncated",
         "until_close",
@@ -132,8 +137,11 @@ class ResponseReader:
     def __init__(self, method: str, max_fields: int = MAX_WATCHED_FIELDS) -> None:
         self._method = method
         self.interim: list[ResponseHead] = []
-        self.head: ResponseHead | None = None
+        self._head: bytes | None = None
         self.head_octets = 0
+        self.status = 0
+        self.framing_fields: Fields = ()
+        self.has_defects = False
         self.taken = 0
         self.is_complete = False
         self.is_upgrade = False
@@ -142,6 +150,15 @@ class ResponseReader:
         self.malformed: str | None = None
         self._collector = _HeadCollector(parse_status_line, RESPONSE_BEGINNING, max_fields)
         self._decoder: Decoder | None = None
+
+    @property
+    def has_head(self) -> bool:
+        return self._head is not None
+
+    @property
+    def head(self) -> ResponseHead | None:
+        """The final head, parsed now; None until it is complete."""
+        return None if self._head is None else parse_response_head(self._head)
 
     @property
     def trailers(self) -> Fields:
@@ -186,22 +203,23 @@ class ResponseReader:
             octets, position = self._collector.take(data, position)
             if octets is None:
                 return position
-            self._take_head(parse_response_head(octets), self.taken + position)
+            self._take_head(octets, self.taken + position)
         position = self._decoder.skip(data, position)
         self.is_complete = self._decoder.want is None
         return position
 
-    def _take_head(self, head: ResponseHead, end_of_head: int) -> None:
+    def _take_head(self, head: bytes, end_of_head: int) -> None:
+        status, fields, has_defects = outline_response_head(head)
         # 101 is final: the connection changes its protocol behind it (RFC 9110 section 15.2.2).
-        if 100 <= head.status < 200 and head.status != 101:
-            self.interim.append(head)
+        if 100 <= status < 200 and status != 101:
+            self.interim.append(parse_response_head(head))
             if len(self.interim) > MAX_INTERIM_RESPONSES:
                 raise LimitExceeded("interim responses", MAX_INTERIM_RESPONSES)
             return
-        self.head = head
+        self._head, self.status, self.framing_fields, self.has_defects = head, status, fields, has_defects
         self.head_octets = end_of_head
-        framing = response_framing(head.status, head.fields, self._method)
-        self.is_upgrade = head.status == 101 or (self._method == "CONNECT" and 200 <= head.status < 300)
+        framing = response_framing(status, fields, self._method)
+        self.is_upgrade = status == 101 or (self._method == "CONNECT" and 200 <= status < 300)
         self.until_close = framing.kind is FramingKind.CLOSE
         self._decoder = decoder_for(framing)
 

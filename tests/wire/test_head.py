@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from cassette_http.wire.errors import MalformedMessage
 from cassette_http.wire.head import (
+    FRAMING_FIELDS,
+    outline_response_head,
     parse_fields,
     parse_request_head,
     parse_response_head,
@@ -257,6 +259,18 @@ def test_reading_undoes_writing_of_response_heads(head: ResponseHead) -> None:
 def test_any_section_gives_fields_that_can_be_written_and_read_again(section: bytes) -> None:
     fields, _ = parse_fields(section)
     assert parse_fields(serialise_fields(fields)) == (fields, [])
+
+
+FRAMING_PARTS = [b"Content-Length", b"TRANSFER-encoding", b"X-Content-Length", b":", b" ", b"\t", b"5", b"\0", b"\xff"]
+LINE_ENDS = [b"\r\n", b"\n", b"\r", b"\r\n ", b"\r\n\r\n"]
+
+
+@given(st.lists(st.sampled_from(FRAMING_PARTS + LINE_ENDS)).map(b"".join))
+def test_an_outline_says_of_any_section_what_the_whole_head_says(section: bytes) -> None:
+    octets = b"HTTP/1.1 200 OK\r\n" + section + b"\r\n\r\n"
+    head = parse_response_head(octets)
+    framing_fields = tuple(field for field in head.fields if field[0].lower() in FRAMING_FIELDS)
+    assert outline_response_head(octets) == (200, framing_fields, bool(head.defects))
 
 
 @given(FIELDS)
