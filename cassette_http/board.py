@@ -413,9 +413,7 @@ class Board(Switch):
             document = self._dump(interaction)
             self._kept.append(self._remembered(interaction, document, started_at_s))
             self.cassette._history.append(_briefly(Exchange("recorded", interaction.request, interaction)))
-            origins = (interaction.origin, interaction.via)
-            facts = [self._pending_facts.pop(origin) for origin in origins if origin in self._pending_facts]
-            self._append(*map(yaml_format.dump_tls, facts), document)
+            self._append(*self._documents_of_facts(interaction.origin, interaction.via), document)
             tell_witnesses(interaction)
 
     # ------------------------------------------------------------------ connections
@@ -511,6 +509,14 @@ class Board(Switch):
 
     def _remembered(self, interaction: Interaction, document: bytes, started_at_s: float) -> _Kept:
         return _Kept(interaction, document, self._store.blobs.fetch, started_at_s, self._redactor.learned)
+
+    def _documents_of_facts(self, *origins: Origin | None) -> list[bytes]:
+        """What is to be written of connections, now that something is kept that came over them."""
+        if not self._pending_facts:
+            return []
+        return [
+            yaml_format.dump_tls(self._pending_facts.pop(origin)) for origin in origins if origin in self._pending_facts
+        ]
 
     def _append(self, *documents: bytes) -> None:
         """Write now, so that a killed process loses nothing."""

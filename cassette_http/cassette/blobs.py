@@ -27,6 +27,8 @@ _REFERENCE = re.compile(rb"\{blob: blobs/([0-9a-f]{64}), octets: ([0-9]{1,12})\}
 
 def blob_names(data: bytes) -> set[str]:
     """The names of the blobs that the octets of a cassette, or of a document, speak of."""
+    if data.find(b"{blob: ") < 0:
+        return set()
     return {name.decode("ascii") for name, _ in _REFERENCE.findall(data)}
 
 

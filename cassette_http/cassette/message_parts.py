@@ -44,7 +44,9 @@ GZIP_BEGINNING = b"\x1f\x8b\x08"
 
 def is_veiled(message: bytes) -> bool:
     """Tell whether chunks, a coding or a character set could hide a secret from a look at a message; cheap."""
-    return _CODED.search(message) is not None or message.find(GZIP_BEGINNING) >= 0 or may_be_recoded(message)
+    # One octet is found twenty times as quickly as several, and few messages have this one.
+    is_gzip = GZIP_BEGINNING[0] in message and message.find(GZIP_BEGINNING) >= 0
+    return is_gzip or _CODED.search(message) is not None or may_be_recoded(message)
 
 
 _CODED = re.compile(rb"\n(?:transfer-encoding|content-encoding|upgrade)[ \t]*:", re.IGNORECASE)

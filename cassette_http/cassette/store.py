@@ -243,9 +243,10 @@ class Store:
             length, data = self._repair(fd, length, data)
         if length + len(data) > LARGEST_CASSETTE_OCTETS:
             raise OSError(_too_large(length + len(data)))
-        if length + len(data) > MOST_DOCUMENTS * len(ENDING):
+        new_documents = (b"\n" + data).count(BOUNDARY)
+        if length + len(data) > MOST_DOCUMENTS * len(ENDING):  # small files need not be counted
             self._count(fd, length)
-            _refuse_too_many(self._counted_documents + (b"\n" + data).count(BOUNDARY))
+            _refuse_too_many(self._counted_documents + new_documents)
         try:
             self._write_all(fd, data)
             if self._sync:
@@ -257,9 +258,14 @@ class Store:
             raise
         self._good_length = length + len(data)
         self._needs_sync = True
+        if length == self._counted_octets:
+            self._counted_octets = self._good_length
+            self._counted_documents += new_documents
 
     def _count(self, fd: int, length: int) -> None:
-        """Count the documents of the file, of which most were counted before; small files need not be."""
+        """Count the documents of the file, of which most were counted before."""
+        if length == self._counted_octets:
+            return
         if length < self._counted_octets:
             self._counted_octets = self._counted_documents = 0
         start = max(self._counted_octets - 1, 0)  # the line end in front of a boundary

@@ -233,5 +233,8 @@ class Vault:
 
 def _is_masked(octets: bytes) -> bool:
     """Tell whether a secret may be shown in part: in a message, which is short."""
-    is_short = len(octets) <= _LONGEST_MESSAGE
-    return is_short and max(map(octets.find, _MASKS)) >= 0 and _MASK.search(octets) is not None
+    if len(octets) > _LONGEST_MESSAGE:
+        return False
+    # One octet is found twenty times as quickly as several, and few texts have these.
+    marks = [mask for mask in _MASKS if mask[0] in octets]
+    return max(map(octets.find, marks), default=-1) >= 0 and _MASK.search(octets) is not None

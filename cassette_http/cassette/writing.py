@@ -34,6 +34,8 @@ from cassette_http.cassette.scalars import binary, flow, plain, text_block
 
 __all__ = ["dump_header", "dump_interaction", "dump_request", "dump_tls", "fields_block", "origin_text"]
 
+LONGEST_FAMILIAR_FIELDS = 4096
+
 # Times of small, single answers only make noise in diffs.
 SHORTEST_TIME_SHOWN_S = 0.1
 
@@ -105,8 +107,8 @@ def _write_request(request: Request, parts: list[str], put_aside: PutAside) -> N
     head = request.head_octets.decode("latin-1")
     line, _, section = head.partition("\r\n")
     start = REQUEST_LINE.fullmatch(line)
-    fields = _with_lf(section)
-    if start is None or fields is None:
+    written = _written_fields(section) if len(section) <= LONGEST_FAMILIAR_FIELDS else _written_anew(section)
+    if start is None or written is None:
         parts.append(f"request octets: {_octets_block(request.head_octets)}")
         parts.append(f"origin: {origin_text(request.origin)}\n")
         if request.via is not None:
@@ -123,11 +125,10 @@ def _write_request(request: Request, parts: list[str], put_aside: PutAside) -> N
             parts.append(f"via: {origin_text(request.via)}\n")
         if shows_target:
             parts.append(f"target: {plain(target)}\n")
-        if fields:
-            parts.append(f"request headers: {text_block(fields)}")
+        block, lower = written
+        parts.append(block)
         if version != USUAL_VERSION:
             wire.append(f"version: {version}")
-        lower = fields.lower()
     if request.body_octets:
         _write_body("request", request.body_octets, lower, parts, wire, put_aside)
     if wire:
@@ -136,10 +137,20 @@ def _write_request(request: Request, parts: list[str], put_aside: PutAside) -> N
 
 def fields_block(section: str) -> bytes | None:
     """Write the field section of a request, given with its empty line; None if it is only octets to us."""
+    written = _written_anew(section)
+    return written and written[0].encode()
+
+
+def _written_anew(section: str) -> tuple[str, str] | None:
+    """The block of a field section, and its lines in lower case."""
     fields = _with_lf(section)
     if fields is None:
         return None
-    return f"request headers: {text_block(fields)}".encode() if fields else b""
+    return (f"request headers: {text_block(fields)}" if fields else "", fields.lower())
+
+
+# Most requests of a session have the same fields.
+_written_fields = lru_cache(maxsize=256)(_written_anew)
 
 
 def _keys_to_show(method: str, url: str, target: str, origin: Origin) -> tuple[bool, bool]:
@@ -249,8 +260,9 @@ def _tag_pieces(track: Track, count_octets: int, wire: list[str]) -> None:
     times = [_rounded(piece.at) for piece in pieces]
     if any(times) and (len(times) > 1 or times[0] >= SHORTEST_TIME_SHOWN_S):
         wire.append(f"at: [{', '.join(map(repr, times))}]")
-    if any(piece.sent is not None for piece in pieces):
-        wire.append(f"sent: {flow([piece.sent for piece in pieces])}")
+    sent = [piece.sent for piece in pieces]
+    if sent.count(None) < len(sent):
+        wire.append(f"sent: {flow(sent)}")
     if track.ended:
         wire.append("ends: true")
     if not track.close_notify:
