@@ -43,6 +43,12 @@ Source: TypeAlias = Inbox | BinaryIO
 # A status line of another version; `wire` knows those with one digit before and after the dot.
 _FOREIGN_VERSION = re.compile(rb"(HTTP/[^ \t]*)[ \t]+[1-9][0-9][0-9](?![^ \t\r\n])")
 
+# For smaller reads what has arrived is decoded ahead; larger ones find it in the inbox at least as quickly.
+_MOST_OF_SMALL_READ = 32768
+
+# What is limited, as the wire calls it and as http.client would.
+_LIMITED = {"trailers": "trailers", "chunk extension": "bytes of chunk extensions"}
+
 
 @dataclass(frozen=True)
 class InterimResponse:
@@ -671,12 +677,6 @@ class HTTPResponse(io.BufferedIOBase):
     def getstatus(self) -> int:
         """The same as `status`."""
         return self.status
-
-
-# What is larger is found in the inbox at least as quickly.
-_MOST_OF_SMALL_READ = 32768
-
-_LIMITED = {"trailers": "trailers", "chunk extension": "bytes of chunk extensions"}
 
 
 # What a program may replace, and a beginning then has to call.
