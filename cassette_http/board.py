@@ -273,6 +273,7 @@ class Board(Switch):
         self._index, self._store, self._matching = index, store, matching
         self._redactor, self._hooks = redactor, hooks
         self._kept = cassette._kept
+        self._amended: dict[_Kept, Interaction] = {}
         # Where something may be recorded, secrets in the fields of a request must be known.
         self._passes_over_fields = matching.passes_over_fields and not may.can_record
         self._answers_at_once = not (keeps_pace or redactor.restores or hooks.on_match or hooks.on_replay)
@@ -399,22 +400,33 @@ class Board(Switch):
     def drop(self) -> None:
         pass  # nothing is too long
 
-    def keep(self, interaction: Interaction, started_at_s: float = 0.0) -> None:
+    def keep(self, interaction: Interaction, started_at_s: float = 0.0) -> _Kept | None:
         with self._lock, self._deferring_errors():
             if self._is_closed or not self.policy.can_record:
-                return  # a thread that outlived the block; a connection for what only passes
+                return None  # a thread that outlived the block; a connection for what only passes
             admitted = self._hooks.recorded(interaction)
             if admitted is not interaction:
                 # Its secrets may come again, in what is kept.
                 self._redactor.redact(interaction)
             if admitted is None:
-                return
+                return None
             interaction = self._redactor.redact(admitted)
             document = self._dump(interaction)
-            self._kept.append(self._remembered(interaction, document, started_at_s))
+            kept = self._remembered(interaction, document, started_at_s)
+            self._kept.append(kept)
             self.cassette._history.append(_briefly(Exchange("recorded", interaction.request, interaction)))
             self._append(*self._documents_of_facts(interaction.origin, interaction.via), document)
             tell_witnesses(interaction)
+            return kept
+        return None  # it could not be written
+
+    def amend(self, kept: object, ending: Track) -> None:
+        """Have it in the file when the block ends; until then the interaction stands there without it."""
+        assert isinstance(kept, _Kept)
+        with self._lock, self._deferring_errors():
+            track = kept.interaction.track
+            track = replace(ending, pieces=track.pieces + ending.pieces)
+            self._amended[kept] = self._redactor.redact(replace(kept.interaction, track=track))
 
     # ------------------------------------------------------------------ connections
 
@@ -469,7 +481,7 @@ class Board(Switch):
                     self._append(yaml_format.dump_tls(facts))
 
     def arrange(self) -> None:
-        """Arrange what was recorded by the time its requests were begun, and take late-recognised secrets out of it.
+        """Arrange what was recorded by the time its requests were begun; say what came behind it, without late secrets.
 
         Documents are appended when their interactions are complete, and in a secret's first ones it may be unknown.
         """
@@ -485,10 +497,11 @@ class Board(Switch):
             order.sort(key=lambda position: kept[position].started_at_s)
         changed: dict[int, Interaction] = {}
         for position, each in enumerate(kept):
-            if each.learned != known:
-                interaction = each.interaction
+            amended = self._amended.get(each)
+            if each.learned != known or amended is not None:
+                interaction = amended or each.interaction
                 redacted = self._redactor.redact(interaction)
-                if redacted is not interaction:
+                if redacted is not interaction or amended is not None:
                     changed[position] = redacted
         is_in_order = order == list(range(len(kept)))
         if self.write_error is not None or (is_in_order and not changed):

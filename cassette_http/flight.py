@@ -179,6 +179,9 @@ class _Board(Switch):
     def keep(self, interaction: Interaction, started_at_s: float = 0.0) -> None:
         self.take(interaction)
 
+    def amend(self, kept: object, ending: Track) -> None:
+        raise AssertionError("what is kept here stays as it is")
+
     def keep_connection_failure(self, origin: Origin, failure: Failure, via: Origin | None) -> None:
         self.take(Interaction(origin, None, Track(failure=failure), via))
 

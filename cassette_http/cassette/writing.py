@@ -258,7 +258,8 @@ def _tag_pieces(track: Track, count_octets: int, wire: list[str]) -> None:
     if len(pieces) != (1 if count_octets else 0):
         wire.append(f"pieces: [{_counts([len(piece.octets) for piece in pieces])}]")
     times = [_rounded(piece.at) for piece in pieces]
-    if any(times) and (len(times) > 1 or times[0] >= SHORTEST_TIME_SHOWN_S):
+    # Whether a failure came with the last octets is told by both times.
+    if any(times) and (len(times) > 1 or times[0] >= SHORTEST_TIME_SHOWN_S or track.failure is not None):
         wire.append(f"at: [{', '.join(map(repr, times))}]")
     sent = [piece.sent for piece in pieces]
     if sent.count(None) < len(sent):

@@ -424,11 +424,21 @@ class Tap:
         if others:
             self.move(others[0])
             return
+        if self.host.channel.has_surplus and isinstance(self.host.line, PlainLine):
+            self._look_for_end()
         if self.above is not None:
             self.above.close()
         self.host.close()
         if self._stand_in is not None:
             self._stand_in.close()
+
+    def _look_for_end(self) -> None:
+        """See whether a client that has only polled, and now closes, did so because its peer had closed."""
+        try:
+            if self._is_readable() and not _recv(self.sock, 1, PEEK):
+                self.host.peer_ended()
+        except OSError as error:
+            self.host.peer_failed(error)
 
     def move(self, sock: socket.socket) -> None:
         """Serve `sock`, which has a copy of the descriptor."""

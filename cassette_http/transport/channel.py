@@ -34,9 +34,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum, auto
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Request, Track
+from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Piece, Request, Track
 from cassette_http.cassette.modes import Policy
 from cassette_http.cassette.shortcuts import is_ordinary_request
 from cassette_http.cassette.splicing import Edit
@@ -52,6 +52,8 @@ __all__ = ["Channel", "PlayedWriteFailure", "Tape", "Undecided"]
 WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 # A client that drains an idle connection must not fill the memory.
 MOST_UNASKED_OCTETS = 1 << 16
+# A kept connection that its peer closes later than this after a response has been idle for too long.
+SOON_S = 1.0
 # What is handed out in one piece to a client that is left.
 MOST_OCTETS = 1 << 20
 ACCEPTED_KEY = re.compile(rb"\nSec-WebSocket-Accept:[ \t]*([^\r\n \t]+)", re.IGNORECASE)
@@ -107,8 +109,15 @@ class Tape(Protocol):
         """Be told that a response was too long to be kept."""
         ...
 
-    def keep(self, interaction: Interaction, started_at_s: float) -> None:
-        """Store a recorded interaction, whose request was begun at a time of the channel's clock."""
+    def keep(self, interaction: Interaction, started_at_s: float) -> object:
+        """Store a recorded interaction, whose request was begun at a time of the channel's clock.
+
+        Returns what `amend` wants; None if nothing was stored.
+        """
+        ...
+
+    def amend(self, kept: object, ending: Track) -> None:
+        """Be told what came behind a stored interaction, before its connection was used again."""
         ...
 
 
@@ -186,6 +195,21 @@ class Exchange:
         return self.reader.is_complete and not self.is_upgraded
 
 
+class _Kept(NamedTuple):
+    """What must be known of an exchange that is over, to see whether its connection ends unannounced."""
+
+    reader: RequestReader | WholeRequest
+    recording: Recording
+    sent_at: float
+    token: object
+
+    @property
+    def has_announced_end(self) -> bool:
+        request = self.reader.head
+        assert request is not None, "it is complete"
+        return self.recording.announces_end or not is_persistent(request.version, request.fields)
+
+
 class Channel:
     """The decisions for one connection to `origin`; `via` is the proxy between, if any."""
 
@@ -208,6 +232,7 @@ class Channel:
         self.has_spoken = False  # the client has sent something
         self._refusal: Exception | None = None
         self._ended = False
+        self._last_kept: _Kept | None = None  # as long as no further request was begun
         self._unasked = b""  # came from the live peer while no request was open: the next one gets it for an answer
 
     def go_on_in_child(self) -> None:
@@ -244,6 +269,11 @@ class Channel:
         """A response has begun to play, or is about to, and not all of it was handed out."""
         player = self._exchanges[0].player if self._exchanges else None
         return player is not None and not player.is_drained
+
+    @property
+    def has_surplus(self) -> bool:
+        """More has come with the last response than it, so that it matters whether the peer has closed behind it."""
+        return self._last_kept is not None and self._last_kept.recording.has_surplus
 
     @property
     def needs_peer(self) -> bool:
@@ -422,6 +452,7 @@ class Channel:
 
     def peer_ended(self, *, close_notify: bool = True) -> None:
         """The peer closed the stream; `close_notify` is described by `Track`."""
+        self._end_idle(None, close_notify=close_notify)
         at = self._clock()
         while self._exchanges and self._exchanges[0].recording is not None:
             exchange = self._exchanges.popleft()
@@ -432,6 +463,8 @@ class Channel:
     def peer_failed(self, failure: Failure) -> None:
         """The stream failed; `failure.at` is an absolute time of the channel's clock."""
         if not self._exchanges:
+            if failure.kind is FailureKind.RESET:
+                self._end_idle(failure)
             return
         exchange = self._exchanges[-1 if failure.kind is FailureKind.WRITE else 0]
         recording = exchange.recording
@@ -482,6 +515,7 @@ class Channel:
             self._settle(last)
         self.has_spoken = True
         self._ended = False
+        self._last_kept = None
         if not self.can_play and is_ordinary_request(octets):
             exchange = Exchange(WholeRequest(octets), b"", self._clock())
         else:
@@ -640,7 +674,26 @@ class Channel:
         admitted = request if exchange.is_admitted else self._tape.admit(request)
         if admitted is not None and not exchange.is_passed:
             interaction = Interaction(admitted.origin, admitted, exchange.recording.hand_over(), admitted.via)
-            self._tape.keep(interaction, exchange.started_at)
+            kept = self._tape.keep(interaction, exchange.started_at)
+            self._last_kept = _Kept(exchange.reader, exchange.recording, exchange.sent_at, kept)
+
+    def _end_idle(self, failure: Failure | None, *, close_notify: bool = True) -> None:
+        """The peer has closed, or broken off, a connection that it had promised to keep open.
+
+        Who reads an idle connection meets that before the next request, which then may never be sent.
+        """
+        if self._last_kept is None or self._exchanges:
+            return
+        last, self._last_kept = self._last_kept, None
+        at = last.recording.last_at_s
+        if last.token is None or last.has_announced_end or self._clock() - last.sent_at - at > SOON_S:
+            return
+        # It was met by the next read, whenever that was: to a player, it came with the response.
+        pieces = (Piece(self._unasked, at),) if self._unasked else ()
+        self._unasked = b""
+        if failure is not None:
+            failure = replace(failure, at=at)
+        self._tape.amend(last.token, Track(pieces, failure, failure is None, close_notify))
 
     def _enter_tunnel(self, exchange: Exchange) -> None:
         """From here on the octets go to the host that CONNECT named; TLS may follow, then another channel serves."""

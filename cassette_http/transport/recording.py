@@ -6,6 +6,7 @@ import math
 from itertools import pairwise
 
 from cassette_http.cassette.model import Failure, FailureKind, Piece, Track
+from cassette_http.wire.framing import is_persistent
 from cassette_http.wire.grammar import CONTENT_LENGTH
 from cassette_http.wire.reader import ResponseReader
 
@@ -23,7 +24,7 @@ class Recording:
     """
 
     def __init__(self, method: str, most_octets: int | None = None) -> None:
-        self.is_too_long = False
+        self.is_too_long = self.has_surplus = False
         self._most_octets = most_octets
         self._reader = ResponseReader(method)
         self._octets: bytes | bytearray = b""
@@ -53,6 +54,17 @@ class Recording:
         """Only the end of the stream can end this response, as far as we can tell."""
         return self._reader.until_close or self._reader.malformed is not None or self._is_doubtful
 
+    @property
+    def last_at_s(self) -> float:
+        """When the last octets came."""
+        return self._last_at
+
+    @property
+    def announces_end(self) -> bool:
+        """The response says, or leaves open, that its connection ends with it."""
+        head = self._reader.head
+        return head is None or self.follows_no_length or not is_persistent(head.version, head.fields)
+
     def add(self, octets: bytes, at_s: float, sent: int | None) -> int:
         """Take the octets that belong to this response; returns how many."""
         is_open = self.is_upgrade or (self._reader.is_complete and self._is_doubtful)
@@ -63,6 +75,7 @@ class Recording:
 
     def add_surplus(self, octets: bytes, at_s: float) -> None:
         """Take octets behind the response that came with its end: whoever reads on will meet them."""
+        self.has_surplus = True
         self._append(octets, at_s, None)
 
     def end(self, at_s: float, *, close_notify: bool = True) -> None:

@@ -12,6 +12,9 @@ from cassette_http.transport.recording import SAME_PIECE_S
 __all__ = ["Player", "Signal"]
 
 
+BREAKS = (FailureKind.END, FailureKind.RESET)
+
+
 class Signal(Enum):
     """What a reading client gets instead of octets."""
 
@@ -54,14 +57,13 @@ class Player:
 
     @property
     def ends_with_last_piece(self) -> bool:
-        """The peer broke off together with its last octets: who goes on reading then meets the end at once."""
+        """The peer closed, or broke off together with its last octets: who goes on reading meets the end at once."""
+        if not (self.is_drained and self._pieces):
+            return False
         failure = self.track.failure
-        return (
-            failure is not None
-            and failure.kind is FailureKind.END
-            and self._next == len(self._pieces) > 0
-            and failure.at - self._pieces[-1].at < SAME_PIECE_S
-        )
+        if failure is None:
+            return self.track.ended
+        return failure.kind in BREAKS and failure.at - self._pieces[-1].at < SAME_PIECE_S
 
     @property
     def next_failure(self) -> Failure | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -46,6 +47,7 @@ class ListTape:
         matching = resolve(match)
         self.decides_at_head = not matching.needs_body
         self.kept: list[Interaction] = []
+        self.amended: list[tuple[object, Track]] = []
         self.started_at_s: list[float] = []
         self._index = Index([None] * len(recorded), recorded.__getitem__, matching)
 
@@ -81,9 +83,13 @@ class ListTape:
     def drop(self) -> None:
         self.dropped += 1
 
-    def keep(self, interaction: Interaction, started_at_s: float) -> None:
+    def keep(self, interaction: Interaction, started_at_s: float) -> object:
         self.kept.append(interaction)
         self.started_at_s.append(started_at_s)
+        return interaction
+
+    def amend(self, kept: object, ending: Track) -> None:
+        self.amended.append((kept, ending))
 
 
 def recording() -> tuple[Channel, ListTape, Clock]:
@@ -349,6 +355,58 @@ def test_what_comes_behind_the_next_request_is_a_piece_of_its_own() -> None:
     channel.client_sent(POST + b"body")
     channel.peer_sent(OK)
     assert octets_of(tape) == [(GET, [hint, OK])]
+
+
+RESET = Failure(FailureKind.RESET, 100.5, "ECONNRESET")
+
+
+@pytest.mark.parametrize(
+    ("request_", "answer", "idle_s", "noted"),
+    [
+        pytest.param(GET, OK, 0.5, True, id="at once"),
+        pytest.param(GET, OK, 1.5, False, id="later"),
+        pytest.param(GET, OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"), 0.5, False, id="announced"),
+        pytest.param(GET[:-2] + b"Connection: close\r\n\r\n", OK, 0.5, False, id="asked for"),
+        pytest.param(GET, UNTIL_CLOSE, 0.5, False, id="is the end of the content"),
+    ],
+)
+def test_end_of_a_connection_that_was_to_be_kept_is_noted(
+    request_: bytes, answer: bytes, idle_s: float, noted: bool
+) -> None:
+    channel, tape, clock = recording()
+    channel.client_sent(request_)
+    channel.peer_sent(answer)
+    clock.now_s += idle_s
+    channel.peer_ended()
+    channel.peer_ended()
+    assert tape.amended == ([(tape.kept[0], Track(ended=True))] if noted else [])
+
+
+def test_reset_of_an_idle_connection_is_noted_and_a_timeout_is_not() -> None:
+    channel, tape, _ = recording()
+    channel.client_sent(GET)
+    channel.peer_sent(OK)
+    channel.peer_failed(replace(RESET, kind=FailureKind.TIMEOUT))
+    channel.peer_failed(RESET)
+    assert [ending.failure for _, ending in tape.amended] == [replace(RESET, at=0.0)]
+
+
+def test_what_a_peer_says_before_it_closes_unasked_is_noted_too() -> None:
+    channel, tape, _ = recording()
+    channel.client_sent(GET)
+    channel.peer_sent(OK)
+    channel.peer_sent(OK)
+    channel.peer_ended()
+    assert [ending for _, ending in tape.amended] == [Track((Piece(OK),), ended=True)]
+
+
+def test_end_behind_the_next_request_belongs_to_that() -> None:
+    channel, tape, _ = recording()
+    channel.client_sent(GET)
+    channel.peer_sent(OK)
+    channel.client_sent(GET)
+    channel.peer_ended()
+    assert (len(tape.kept), tape.amended) == (2, [])
 
 
 def test_peer_that_speaks_first_does_not_speak_http() -> None:
