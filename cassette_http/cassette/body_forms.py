@@ -176,7 +176,7 @@ def put_together(form: BodyForm) -> bytes:
         elif form.form is not None:
             if len(value) > LONGEST_LAID_OUT:
                 raise ValueError(f"JSON of more than {LONGEST_LAID_OUT:,} characters is shown as it is")
-            value = json_layout.undo(value, form.form)
+            value = json_layout.undo(value.encode(), form.form).decode()
         if form.charset is not None and CHARSETS.fullmatch(form.charset) is None:
             raise ValueError(f"the character set {form.charset!r} is not supported here")
         value = value.encode(form.charset or "utf-8")

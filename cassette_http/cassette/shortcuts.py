@@ -30,12 +30,13 @@ UNUSUAL_FIELDS = frozenset({"content-length", "expect", "transfer-encoding", "up
 LONGEST_FIELDS_OCTETS = 4096
 LONGEST_BODY_OCTETS = 1 << 16
 
-REQUEST_FIELDS = re.compile(rb"request headers: \|\n(?=  [!-~])")
+REQUEST_FIELDS = re.compile(rb"request headers: \|\n  (?=[!-~])")
 # Status and fields, then perhaps a body, then perhaps that the body is JSON that was on one line.
-STATUS = re.compile(rb"response: ([0-9]{3}(?: [A-Z][A-Za-z]*)+)\nresponse headers: \|\n(?=  [!-~])")
-BODY = re.compile(rb"\nresponse body: \|(-?)\n(?=  [!-~])")
+STATUS = re.compile(rb"response: ([0-9]{3}(?: [A-Z][A-Za-z]*)+)\nresponse headers: \|\n  (?=[!-~])")
+BODY = re.compile(rb"\nresponse body: \|(-?)\n  (?=[!-~])")
 JSON_FORMS = {b"wire: {body: %b}\n" % form.encode(): form for form in (json_layout.COMPACT, json_layout.SPACED)}
 LONGEST_WIRE_LINE = max(map(len, JSON_FORMS))
+NOT_INDENTED = re.compile(rb"\n(?!  )")
 
 
 class WrittenRequest(NamedTuple):
@@ -116,42 +117,41 @@ def _ordinary_answer(octets: bytes) -> Track | None:
     status = STATUS.match(octets)
     if status is None or octets.translate(None, SAFE_ASCII) or octets[-1] != 0x0A:
         return None
-    body_start = BODY.search(octets, status.end())
-    fields = _unindented(octets[status.end() : -1 if body_start is None else body_start.start()])
-    body: bytes | None = b""
-    if body_start is not None:
-        last_line = octets.rfind(b"\n", -LONGEST_WIRE_LINE - 1, -1)
-        form = JSON_FORMS.get(octets[last_line + 1 :])
-        if form is None:
-            body = _unindented(octets[body_start.end() : -1])
-        else:
-            body = _unindented_json(octets[body_start.end() : last_line], form)
+    found = BODY.search(octets, status.end())
+    fields = _unindented(octets[status.end() : -1 if found is None else found.start()], b"\r\n")
+    body = b"" if found is None else _ordinary_body(octets, found)
     if fields is None or body is None:
         return None
-    line_end = b"" if body_start is None or body_start[1] else b"\n"
-    fields = fields.replace(b"\n", b"\r\n")
-    return Track((Piece(b"HTTP/1.1 %b\r\n%b\r\n\r\n%b%b" % (status[1], fields, body, line_end)),))
+    return Track((Piece(b"HTTP/1.1 %b\r\n%b\r\n\r\n%b" % (status[1], fields, body)),))
 
 
-def _unindented(block: bytes) -> bytes | None:
+def _ordinary_body(octets: bytes, beginning: re.Match[bytes]) -> bytes | None:
+    last_line = octets.rfind(b"\n", -LONGEST_WIRE_LINE - 1, -1)
+    form = JSON_FORMS.get(octets[last_line + 1 :])
+    block = octets[beginning.end() : -1 if form is None else last_line]
+    body = _unindented(block, b"\n") if form is None else _unindented_json(block, form)
+    return body if body is None or beginning[1] else body + b"\n"
+
+
+def _unindented(block: bytes, line_end: bytes) -> bytes | None:
     """The lines of a literal block without their indentation; None if one has none, or if they end with empty ones.
 
-    The block is given without its last line end.
+    The block is given without its first indentation and its last line end.
     """
-    text = block[2:].replace(b"\n  ", b"\n")
-    is_indented = len(block) - len(text) == 2 * (block.count(b"\n") + 1)
-    return text if is_indented and text[-1] != 0x0A else None
+    if NOT_INDENTED.search(block) or block[-1] in b" \n":
+        return None
+    return block.replace(b"\n  ", line_end)
 
 
 def _unindented_json(block: bytes, form: str) -> bytes | None:
     """The same of a block of JSON that was on one line; its indentation goes with the rest of the layout."""
-    if block.count(b"\n") != block.count(b"\n  ") or block[-1] in b" \n":
+    if NOT_INDENTED.search(block) or block[-1] in b" \n":
         return None
-    json = json_layout.undo(block.decode("ascii"), form)
-    return None if "\n" in json else json.encode("ascii")  # a line end in a string was followed by indentation
+    json = json_layout.undo(block, form)
+    return None if b"\n" in json else json  # a line end in a string was followed by indentation
 
 
 @lru_cache(maxsize=256)
 def _is_ordinary_block(block: bytes) -> bool:
     """Tell whether this is a literal block; most requests of a session have the same fields."""
-    return block[-1:] == b"\n" and not block.translate(None, SAFE_ASCII) and _unindented(block[:-1]) is not None
+    return block[-1:] == b"\n" and not block.translate(None, SAFE_ASCII) and _unindented(block[:-1], b"\n") is not None
