@@ -239,17 +239,17 @@ def _remove() -> None:
 
 
 @_sockets.hook(socket.socket, "connect")
-def _connect(original: Any, self: socket.socket, address: Any) -> Any:
+def _connect(self: socket.socket, address: Any, *, original: Any) -> Any:
     return _judged_by_name(Kind.CONNECT, original, self, address, address)
 
 
 @_sockets.hook(socket.socket, "connect_ex")
-def _connect_ex(original: Any, self: socket.socket, address: Any) -> Any:
+def _connect_ex(self: socket.socket, address: Any, *, original: Any) -> Any:
     return _judged_by_name(Kind.CONNECT, original, self, address, address)
 
 
 @_sockets.hook(socket.socket, "sendto")
-def _sendto(original: Any, self: socket.socket, *args: Any) -> Any:
+def _sendto(self: socket.socket, *args: Any, original: Any) -> Any:
     return _judged_by_name(Kind.DATAGRAM, original, self, args[-1] if args else None, *args)
 
 
@@ -276,20 +276,20 @@ def _is_for_cassette() -> bool:
 def _hook_uvloop(module: Any) -> None:
     @_uvloop.hook(module.Loop, "create_connection")
     async def create_connection(
-        original: Any, self: Any, factory: Any, host: Any = None, port: Any = None, **kw: Any
+        self: Any, factory: Any, host: Any = None, port: Any = None, *, original: Any, **kw: Any
     ) -> Any:
         if not _is_for_cassette():
             _judge(Kind.CONNECT, host, port)
         return await original(self, factory, host, port, **kw)
 
     @_uvloop.hook(module.Loop, "sock_connect")
-    async def sock_connect(original: Any, self: Any, sock: Any, address: Any) -> Any:
+    async def sock_connect(self: Any, sock: Any, address: Any, *, original: Any) -> Any:
         if not _is_for_cassette():
             _judge(Kind.CONNECT, *_of_address((sock, address)))
         return await original(self, sock, address)
 
     @_uvloop.hook(module.Loop, "getaddrinfo")
-    async def getaddrinfo(original: Any, self: Any, host: Any, port: Any, **kw: Any) -> Any:
+    async def getaddrinfo(self: Any, host: Any, port: Any, *, original: Any, **kw: Any) -> Any:
         if not _is_for_cassette():
             _judge(Kind.LOOK_UP, host, port)
         return await original(self, host, port, **kw)

@@ -48,7 +48,7 @@ def _trio(module: Any) -> Patches:
     patches = Patches()
 
     @patches.hook(module._SocketType, "_nonblocking_helper")
-    async def call(original: Any, self: Any, first: Any, second: Any, *rest: Any, **kwargs: Any) -> Any:
+    async def call(self: Any, first: Any, second: Any, *rest: Any, original: Any, **kwargs: Any) -> Any:
         # Up to trio 0.22 the method comes first, and its arguments second; since then it comes behind what waits.
         return await original(self, as_hooked(first), as_hooked(second), *rest, **kwargs)
 
@@ -65,7 +65,7 @@ def _uvloop(module: Any) -> Patches:
     patches, loops = Patches(), module.Loop
 
     @patches.hook(loops, "getaddrinfo")
-    async def look_up(original: Any, self: Any, host: Any, port: Any, *args: Any, **options: Any) -> Any:
+    async def look_up(self: Any, host: Any, port: Any, *args: Any, original: Any, **options: Any) -> Any:
         if not _is_asked_for():
             return await original(self, host, port, *args, **options)
         # As asyncio does it: by the function of the socket module, which is hooked.
@@ -74,7 +74,7 @@ def _uvloop(module: Any) -> Patches:
 
     @patches.hook(loops, "create_connection")
     async def connect(
-        original: Any, self: Any, factory: Any, host: Any = None, port: Any = None, *, sock: Any = None, **options: Any
+        self: Any, factory: Any, host: Any = None, port: Any = None, *, sock: Any = None, original: Any, **options: Any
     ) -> Any:
         # A socket that the program brings along may be one that has nothing to do with the network.
         if not _is_asked_for() or (sock is not None and not is_tcp(sock)):
@@ -82,13 +82,13 @@ def _uvloop(module: Any) -> Patches:
         return await selector_face(self).create_connection(factory, host, port, sock=sock, **options)
 
     @patches.hook(loops, "start_tls")
-    async def start_tls(original: Any, self: Any, transport: Any, *args: Any, **options: Any) -> Any:
+    async def start_tls(self: Any, transport: Any, *args: Any, original: Any, **options: Any) -> Any:
         if is_of_selector(transport):
             return await selector_face(self).start_tls(transport, *args, **options)
         return await original(self, transport, *args, **options)
 
     @patches.hook(loops, "sendfile")
-    async def send_file(original: Any, self: Any, transport: Any, *args: Any, **options: Any) -> Any:
+    async def send_file(self: Any, transport: Any, *args: Any, original: Any, **options: Any) -> Any:
         if is_of_selector(transport):
             return await selector_face(self).sendfile(transport, *args, **options)
         return await original(self, transport, *args, **options)
@@ -107,12 +107,12 @@ def _proactor(module: Any) -> Patches:
             )
 
     @patches.hook(loops, "create_connection")
-    async def connect(original: Any, self: Any, *args: Any, **options: Any) -> Any:
+    async def connect(self: Any, *args: Any, original: Any, **options: Any) -> Any:
         refuse()
         return await original(self, *args, **options)
 
     @patches.hook(loops, "sock_connect")
-    async def connect_socket(original: Any, self: Any, sock: Any, address: Any) -> Any:
+    async def connect_socket(self: Any, sock: Any, address: Any, *, original: Any) -> Any:
         if is_tcp(sock):
             refuse()
         return await original(self, sock, address)

@@ -183,7 +183,7 @@ def _keys(address: Address) -> tuple[Address, Address]:
 
 
 @PATCHES.hook(socket, "getaddrinfo")
-def _getaddrinfo(original: Any, host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
+def _getaddrinfo(host: Any, port: Any, *args: Any, original: Any, **kwargs: Any) -> Any:
     board = current_board()
     name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
     number = port_number(port)
@@ -207,7 +207,7 @@ def _getaddrinfo(original: Any, host: Any, port: Any, *args: Any, **kwargs: Any)
 
 
 @PATCHES.hook(socket, "gethostbyname")
-def _gethostbyname(original: Any, host: Any) -> Any:
+def _gethostbyname(host: Any, *, original: Any) -> Any:
     if current_board() is None or live.is_dialling():
         return original(host)
     return socket.getaddrinfo(host, None, socket.AF_INET)[0][4][0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 __all__ = ["Patches"]
@@ -12,7 +13,7 @@ __all__ = ["Patches"]
 class Patches:
     """The hooks of one module, in place as long as somebody has them installed.
 
-    A hook gets as its first argument what it stands in for.
+    A hook gets what it stands in for as the keyword argument `original`.
     """
 
     def __init__(self) -> None:
@@ -65,12 +66,11 @@ class _Hook:
         setattr(self._owner, self._name, self._stand_in)
 
     def _made(self, original: Any) -> Any:
-        function = self._function
-
-        def stand_in(*args: Any, **kwargs: Any) -> Any:
-            return function(original, *args, **kwargs)
-
-        stand_in.__name__, stand_in.__doc__ = self._name, getattr(original, "__doc__", None)
+        # A copy that has the argument already: one call less, for each octet that a program sends.
+        hook = self._function
+        stand_in = FunctionType(hook.__code__, hook.__globals__, self._name, hook.__defaults__, hook.__closure__)
+        stand_in.__kwdefaults__ = {**(hook.__kwdefaults__ or {}), "original": original}
+        stand_in.__doc__ = getattr(original, "__doc__", None)
         vars(stand_in)["hook"] = self
         return stand_in
 

@@ -37,7 +37,7 @@ NETWORK_LEVELS = {socket.IPPROTO_TCP, socket.IPPROTO_IP, socket.IPPROTO_IPV6}
 
 
 @PATCHES.hook(socket.socket, "connect")
-def _tapped_connect(original: Any, self: socket.socket, address: Any) -> Any:
+def _tapped_connect(self: socket.socket, address: Any, *, original: Any) -> Any:
     board = current_board()
     if board is None or not is_tcp(self) or live.is_dialling() or not _is_well_formed(address):
         return original(self, address)
@@ -46,11 +46,11 @@ def _tapped_connect(original: Any, self: socket.socket, address: Any) -> Any:
 
 
 @PATCHES.hook(socket.socket, "connect_ex")
-def _tapped_connect_ex(original: Any, self: socket.socket, address: Any) -> Any:
+def _tapped_connect_ex(self: socket.socket, address: Any, *, original: Any) -> Any:
     if current_board() is None or not is_tcp(self) or live.is_dialling():
         return original(self, address)
     try:
-        _tapped_connect(_connect, self, address)
+        _tapped_connect(self, address, original=_connect)
     except TimeoutError:
         return errno.EAGAIN
     except OSError as error:
@@ -69,7 +69,7 @@ def _is_well_formed(address: Any) -> bool:
 
 
 @PATCHES.hook(socket.socket, "getsockopt")
-def _tapped_getsockopt(original: Any, self: socket.socket, level: int, name: int, *args: Any) -> Any:
+def _tapped_getsockopt(self: socket.socket, level: int, name: int, *args: Any, original: Any) -> Any:
     tap = tap_of(self)
     if tap is not None and tap.stands_in:
         given = [option for option in tap.options if option[:2] == (level, name)]
@@ -91,7 +91,7 @@ def _tapped_getsockopt(original: Any, self: socket.socket, level: int, name: int
 
 
 @PATCHES.hook(socket.socket, "_real_close")
-def _tapped_close(original: Any, self: socket.socket, *args: Any) -> None:
+def _tapped_close(self: socket.socket, *args: Any, original: Any) -> None:
     tap = take_tap(self)
     if tap is not None:
         tap.close()
@@ -99,7 +99,7 @@ def _tapped_close(original: Any, self: socket.socket, *args: Any) -> None:
 
 
 @PATCHES.hook(socket.socket, "dup")
-def _tapped_dup(original: Any, self: socket.socket) -> Any:
+def _tapped_dup(self: socket.socket, *, original: Any) -> Any:
     copy, tap = original(self), tap_of(self)
     if tap is not None:
         tap.is_shared = True
@@ -113,7 +113,7 @@ _detached: dict[int, tuple[Tap, int]] = {}
 
 
 @PATCHES.hook(socket.socket, "detach")
-def _tapped_detach(original: Any, self: socket.socket) -> int:
+def _tapped_detach(self: socket.socket, *, original: Any) -> int:
     descriptor: int = original(self)
     tap = take_tap(self)
     if tap is not None:
@@ -123,7 +123,7 @@ def _tapped_detach(original: Any, self: socket.socket) -> int:
 
 @PATCHES.hook(socket.socket, "__init__")
 def _tapped_init(
-    original: Any, self: socket.socket, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None
+    self: socket.socket, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None, *, original: Any
 ) -> None:
     original(self, family, type, proto, fileno)
     if fileno is None or not _detached:
@@ -135,7 +135,7 @@ def _tapped_init(
 
 
 @PATCHES.hook(socket.socket, "fileno")
-def _tapped_fileno(original: Any, self: socket.socket) -> Any:
+def _tapped_fileno(self: socket.socket, *, original: Any) -> Any:
     tap = tap_of(self)
     if tap is not None:
         tap.watch()
@@ -145,13 +145,13 @@ def _tapped_fileno(original: Any, self: socket.socket) -> Any:
 
 
 @PATCHES.hook(socket.socket, "getpeername")
-def _tapped_getpeername(original: Any, self: socket.socket) -> Any:
+def _tapped_getpeername(self: socket.socket, *, original: Any) -> Any:
     tap = tap_of(self)
     return tap.peer if tap is not None and tap.stands_in else original(self)
 
 
 @PATCHES.hook(socket.socket, "getsockname")
-def _tapped_getsockname(original: Any, self: socket.socket) -> Any:
+def _tapped_getsockname(self: socket.socket, *, original: Any) -> Any:
     tap = tap_of(self)
     if tap is None or not tap.stands_in:
         return original(self)
@@ -159,7 +159,7 @@ def _tapped_getsockname(original: Any, self: socket.socket) -> Any:
 
 
 @PATCHES.hook(socket.socket, "setsockopt")
-def _tapped_setsockopt(original: Any, self: socket.socket, *args: Any) -> Any:
+def _tapped_setsockopt(self: socket.socket, *args: Any, original: Any) -> Any:
     tap = tap_of(self)
     if tap is not None and tap.stands_in:
         tap.options.append(args)
@@ -170,7 +170,7 @@ def _tapped_setsockopt(original: Any, self: socket.socket, *args: Any) -> Any:
 
 
 @PATCHES.hook(socket.socket, "shutdown")
-def _tapped_shutdown(original: Any, self: socket.socket, how: int) -> Any:
+def _tapped_shutdown(self: socket.socket, how: int, *, original: Any) -> Any:
     tap = tap_of(self)
     if tap is None or not tap.stands_in:
         return original(self, how)
@@ -182,7 +182,7 @@ def _tapped_shutdown(original: Any, self: socket.socket, how: int) -> Any:
 
 
 @PATCHES.hook(socket.socket, "sendall")
-def _tapped_sendall(original: Any, self: socket.socket, data: Any, flags: int = 0) -> Any:
+def _tapped_sendall(self: socket.socket, data: Any, flags: int = 0, *, original: Any) -> Any:
     tap = tap_of(self) or adopt(self, data)
     if tap is None:
         return original(self, data, flags)
@@ -193,7 +193,7 @@ def _tapped_sendall(original: Any, self: socket.socket, data: Any, flags: int = 
 
 
 @PATCHES.hook(socket.socket, "send")
-def _tapped_send(original: Any, self: socket.socket, data: Any, flags: int = 0) -> int:
+def _tapped_send(self: socket.socket, data: Any, flags: int = 0, *, original: Any) -> int:
     tap = tap_of(self) or adopt(self, data)
     if tap is None:
         return original(self, data, flags)  # type: ignore[no-any-return]  # the original gives an int
@@ -201,7 +201,7 @@ def _tapped_send(original: Any, self: socket.socket, data: Any, flags: int = 0) 
 
 
 @PATCHES.hook(socket.socket, "sendmsg")
-def _tapped_sendmsg(original: Any, self: socket.socket, buffers: Any, *args: Any) -> int:
+def _tapped_sendmsg(self: socket.socket, buffers: Any, *args: Any, original: Any) -> int:
     buffers = list(buffers)
     tap = tap_of(self) or (adopt(self, buffers[0]) if buffers else None)
     if tap is None:
@@ -210,14 +210,16 @@ def _tapped_sendmsg(original: Any, self: socket.socket, buffers: Any, *args: Any
 
 
 @PATCHES.hook(socket.socket, "sendfile")
-def _tapped_sendfile(original: Any, self: socket.socket, file: Any, offset: int = 0, count: int | None = None) -> Any:
+def _tapped_sendfile(
+    self: socket.socket, file: Any, offset: int = 0, count: int | None = None, *, original: Any
+) -> Any:
     if tap_of(self) is None:
         return original(self, file, offset, count)
     return self._sendfile_use_send(file, offset, count)  # type: ignore[attr-defined]  # sends by self.send
 
 
 @PATCHES.hook(os, "sendfile")
-def _tapped_sendfile_of_system(original: Any, out_fd: int, in_fd: int, offset: Any, count: int, *args: Any) -> int:
+def _tapped_sendfile_of_system(out_fd: int, in_fd: int, offset: Any, count: int, *args: Any, original: Any) -> int:
     tap = tap_of_descriptor(out_fd)
     if tap is None:
         return original(out_fd, in_fd, offset, count, *args)  # type: ignore[no-any-return]  # the original gives an int
@@ -230,7 +232,7 @@ def _tapped_sendfile_of_system(original: Any, out_fd: int, in_fd: int, offset: A
 
 
 @PATCHES.hook(socket.socket, "recv_into")
-def _tapped_recv_into(original: Any, self: socket.socket, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+def _tapped_recv_into(self: socket.socket, buffer: Any, nbytes: int = 0, flags: int = 0, *, original: Any) -> int:
     tap = tap_of(self)
     if tap is None or not 0 <= nbytes <= (room := memoryview(buffer).nbytes):
         return original(self, buffer, nbytes, flags)  # type: ignore[no-any-return]  # the original gives an int
@@ -238,7 +240,7 @@ def _tapped_recv_into(original: Any, self: socket.socket, buffer: Any, nbytes: i
 
 
 @PATCHES.hook(socket.socket, "recv")
-def _tapped_recv(original: Any, self: socket.socket, bufsize: int, flags: int = 0) -> bytes:
+def _tapped_recv(self: socket.socket, bufsize: int, flags: int = 0, *, original: Any) -> bytes:
     tap = tap_of(self)
     if tap is None or bufsize < 0:
         return original(self, bufsize, flags)  # type: ignore[no-any-return]  # the original gives bytes
@@ -249,26 +251,26 @@ def _tapped_recv(original: Any, self: socket.socket, bufsize: int, flags: int = 
 
 
 @PATCHES.hook(socket.socket, "recvfrom")
-def _tapped_recvfrom(original: Any, self: socket.socket, bufsize: int, flags: int = 0) -> Any:
+def _tapped_recvfrom(self: socket.socket, bufsize: int, flags: int = 0, *, original: Any) -> Any:
     return original(self, bufsize, flags) if tap_of(self) is None else (self.recv(bufsize, flags), None)
 
 
 @PATCHES.hook(socket.socket, "recvfrom_into")
-def _tapped_recvfrom_into(original: Any, self: socket.socket, buffer: Any, nbytes: int = 0, flags: int = 0) -> Any:
+def _tapped_recvfrom_into(self: socket.socket, buffer: Any, nbytes: int = 0, flags: int = 0, *, original: Any) -> Any:
     if tap_of(self) is None:
         return original(self, buffer, nbytes, flags)
     return self.recv_into(buffer, nbytes, flags), None
 
 
 @PATCHES.hook(socket.socket, "recvmsg")
-def _tapped_recvmsg(original: Any, self: socket.socket, bufsize: int, ancbufsize: int = 0, flags: int = 0) -> Any:
+def _tapped_recvmsg(self: socket.socket, bufsize: int, ancbufsize: int = 0, flags: int = 0, *, original: Any) -> Any:
     if tap_of(self) is None:
         return original(self, bufsize, ancbufsize, flags)
     return self.recv(bufsize, flags), [], 0, None
 
 
 @PATCHES.hook(socket.socket, "recvmsg_into")
-def _tapped_recvmsg_into(original: Any, self: socket.socket, buffers: Any, *args: int) -> Any:
+def _tapped_recvmsg_into(self: socket.socket, buffers: Any, *args: int, original: Any) -> Any:
     tap = tap_of(self)
     if tap is None:
         return original(self, buffers, *args)

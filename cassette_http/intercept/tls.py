@@ -31,7 +31,6 @@ _wrap_socket = ssl.SSLContext.wrap_socket
 
 @PATCHES.hook(ssl.SSLContext, "wrap_socket")
 def _tapped_wrap_socket(
-    original: Any,
     self: ssl.SSLContext,
     sock: socket.socket,
     server_side: bool = False,
@@ -39,6 +38,8 @@ def _tapped_wrap_socket(
     suppress_ragged_eofs: bool = True,
     server_hostname: str | None = None,
     session: Any = None,
+    *,
+    original: Any,
 ) -> Any:
     rest = (do_handshake_on_connect, suppress_ragged_eofs, server_hostname, session)
     below = tap_of(sock)
@@ -74,13 +75,14 @@ def _tapped_wrap_socket(
 
 @PATCHES.hook(ssl.SSLContext, "wrap_bio")
 def _tapped_wrap_bio(
-    original: Any,
     self: ssl.SSLContext,
     incoming: Any,
     outgoing: Any,
     server_side: bool = False,
     server_hostname: str | None = None,
     session: Any = None,
+    *,
+    original: Any,
 ) -> Any:
     made = original(self, incoming, outgoing, server_side, server_hostname, session)
     if not server_side and current_board() is not None:
@@ -137,27 +139,27 @@ def _without_handshake(
 
 
 @PATCHES.hook(ssl.SSLSocket, "do_handshake")
-def _tapped_do_handshake(original: Any, self: ssl.SSLSocket, *args: Any) -> None:
+def _tapped_do_handshake(self: ssl.SSLSocket, *args: Any, original: Any) -> None:
     _secure_late(self)
     original(self, *args)
 
 
 @PATCHES.hook(ssl.SSLSocket, "send")
-def _tapped_send(original: Any, self: ssl.SSLSocket, data: Any, flags: int = 0) -> int:
+def _tapped_send(self: ssl.SSLSocket, data: Any, flags: int = 0, *, original: Any) -> int:
     _secure_late(self)
     _adopt(self, data)
     return original(self, data, flags)  # type: ignore[no-any-return]  # the original gives an int
 
 
 @PATCHES.hook(ssl.SSLSocket, "write")
-def _tapped_write(original: Any, self: ssl.SSLSocket, data: Any) -> int:
+def _tapped_write(self: ssl.SSLSocket, data: Any, *, original: Any) -> int:
     _secure_late(self)
     _adopt(self, data)
     return original(self, data)  # type: ignore[no-any-return]  # the original gives an int
 
 
 @PATCHES.hook(ssl.SSLObject, "write")
-def _tapped_object_write(original: Any, self: ssl.SSLObject, data: Any) -> int:
+def _tapped_object_write(self: ssl.SSLObject, data: Any, *, original: Any) -> int:
     hidden, board = cast(Any, self), current_board()
     if board is not None and not isinstance(hidden._sslobj, ObjectState) and not self.server_side:
         named = authority_of_request(data)
