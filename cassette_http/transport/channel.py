@@ -228,12 +228,23 @@ class Channel:
         self.can_play = tape.policy.can_play  # a request may be answered without the peer: there may be no need to dial
         self.can_record = tape.policy.can_record
         self._tape, self._clock = tape, clock
-        self._exchanges: deque[Exchange] = deque()
+        self._begun: deque[Exchange] = deque()
+        self._answer: tuple[bytes, Track] | None = None  # of one piece, and the request that it answers; not read yet
         self.has_spoken = False  # the client has sent something
         self._refusal: Exception | None = None
         self._ended = False
         self._last_kept: _Kept | None = None  # as long as no further request was begun
         self._unasked = b""  # came from the live peer while no request was open: the next one gets it for an answer
+
+    @property
+    def _exchanges(self) -> deque[Exchange]:
+        """Those that are not over; one that was answered at once is none before somebody has to look closer."""
+        if self._answer is not None:
+            with self.lock:
+                answer, self._answer = self._answer, None
+                if answer is not None:  # another thread may have read it
+                    self._play_whole(*answer)
+        return self._begun
 
     def go_on_in_child(self) -> None:
         """After a fork: a thread that is not there any more may hold the lock, and the parent keeps what it began."""
@@ -283,7 +294,7 @@ class Channel:
     @property
     def is_due(self) -> bool:
         """A played read would not have to wait; False while a live peer is asked."""
-        if self._refusal is not None or self._ended:
+        if self._refusal is not None or self._ended or self._answer is not None:
             return True
         if not self._exchanges:
             return False
@@ -368,6 +379,12 @@ class Channel:
             return Signal.LIVE
         if self._refusal is not None:
             raise self._refusal
+        if self._answer is not None:
+            request, track = self._answer
+            octets = track.pieces[0].octets
+            if len(octets) <= at_most and not (may_ask_to_close(request) or may_close(track)):
+                self._answer = None
+                return octets
         while self._exchanges:
             exchange = self._exchanges[0]
             if exchange.state is State.RECORDING:
@@ -406,7 +423,7 @@ class Channel:
             if was_live and not is_mid_response:
                 self.is_transparent = True
             else:
-                self._exchanges, self._ended = promised, True
+                self._begun, self._ended = promised, True
                 for exchange in promised:
                     assert exchange.player is not None
                     exchange.player.close()
@@ -500,11 +517,17 @@ class Channel:
             return False
         self.has_spoken = True
         self._ended = False
-        exchange = Exchange(WholeRequest(octets), octets)
-        exchange.may_ask_to_close = b"close" in octets.lower()
-        self._exchanges.append(exchange)
-        self._play_track(exchange, track)
+        if len(track.pieces) == 1 and track.failure is None and not track.ended:
+            self._answer = octets, track
+        else:
+            self._play_whole(octets, track)
         return True
+
+    def _play_whole(self, request: bytes, track: Track) -> None:
+        exchange = Exchange(WholeRequest(request), request)
+        exchange.may_ask_to_close = may_ask_to_close(request)
+        self._begun.append(exchange)
+        self._play_track(exchange, track)
 
     def _open_exchange(self, octets: bytes) -> Exchange:
         """The exchange that the next octets of the client belong to, or the first of them."""
@@ -715,6 +738,11 @@ def answers_early(interaction: Interaction) -> bool:
     request = RequestReader()
     request.feed(interaction.request.head_octets + interaction.request.body_octets)
     return not request.is_complete
+
+
+def may_ask_to_close(request: bytes) -> bool:
+    """Tell whether a request without a body could announce the end of its connection."""
+    return b"close" in request.lower()
 
 
 def may_close(track: Track) -> bool:

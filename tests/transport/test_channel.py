@@ -92,6 +92,15 @@ class ListTape:
         self.amended.append((kept, ending))
 
 
+class TapeThatKnowsAtOnce(ListTape):
+    """One that finds each answer at first sight."""
+
+    def answer_at_once(self, origin: Origin, octets: bytes) -> Track | None:
+        found = self.choose(Request(origin, octets))
+        assert isinstance(found, Interaction)
+        return found.track
+
+
 def recording() -> tuple[Channel, ListTape, Clock]:
     tape, clock = ListTape(Policy(can_play=False, can_record=True), []), Clock()
     return Channel(ORIGIN, tape, clock), tape, clock
@@ -461,6 +470,40 @@ def test_ending_is_played_each_time_the_client_reads(ending: dict[str, object], 
     channel = replaying(interaction(GET, OK[:-1], **ending))
     channel.client_sent(GET)
     assert [channel.client_reads(1000) for _ in range(3)] == [OK[:-1], *results]
+
+
+@pytest.mark.parametrize(
+    ("get", "pieces", "ending"),
+    [
+        pytest.param(GET, [OK], {}, id="one piece"),
+        pytest.param(GET, [OK[:20], OK[20:]], {}, id="two pieces"),
+        pytest.param(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"), [OK], {}, id="client closes"),
+        pytest.param(GET, [OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")], {}, id="peer closes"),
+        pytest.param(GET, [OK], {"ended": True}, id="peer has closed"),
+        pytest.param(GET, [OK], {"failure": Failure(FailureKind.RESET)}, id="reset"),
+        pytest.param(GET, [], {"failure": Failure(FailureKind.TIMEOUT)}, id="time-out"),
+    ],
+)
+@pytest.mark.parametrize("at_most", [7, 1000])
+@pytest.mark.parametrize("is_left", [False, True])
+def test_answers_found_at_first_sight_are_played_as_all_others(
+    get: bytes, pieces: list[bytes], ending: dict[str, object], at_most: int, is_left: bool
+) -> None:
+    def seen(kind: type[ListTape]) -> list[object]:
+        recorded = [interaction(get, *pieces, **ending)] * 2
+        channel = Channel(ORIGIN, kind(Policy(can_play=True, can_record=False), recorded), Clock())
+        steps: list[object] = []
+        for _ in recorded:
+            steps += [channel.client_sent(get), channel.is_due]
+            if is_left:
+                channel.leave()
+                return [*steps, channel.is_closed_by_peer, channel.hand_out()]
+            while isinstance(result := channel.client_reads(at_most), bytes):
+                steps += [result, channel.is_due, channel.is_between_requests, channel.is_mid_response]
+            steps += [result, channel.is_closed_by_peer, channel.next_failure]
+        return steps
+
+    assert seen(TapeThatKnowsAtOnce) == seen(ListTape)
 
 
 def test_silent_peer_is_not_due() -> None:
