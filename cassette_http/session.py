@@ -39,6 +39,8 @@ from cassette_http.version import __version__
 
 __all__ = ["netrc_text", "new_header", "use_cassette"]
 
+USUAL_MATCHING = resolve(DEFAULT_MATCH)
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -124,7 +126,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
         self._options = _Options(
             path=Path(path),
             mode=mode,
-            matching=resolve(_several(match), _several(ignore)),
+            matching=resolve(_several(match), _several(ignore)) if match != DEFAULT_MATCH or ignore else USUAL_MATCHING,
             repeat=known_policy(repeat),
             keeps_pace=known_pace(pace) == "recorded",
             redaction=redaction,
@@ -231,6 +233,8 @@ class _Options:
 
 def _several(given: Any) -> tuple[Any, ...]:
     """What an option was given: several things, or one that needs no brackets."""
+    if type(given) is tuple:  # as all defaults are
+        return given
     return (given,) if isinstance(given, str | os.PathLike | re.Pattern) or callable(given) else tuple(given)
 
 

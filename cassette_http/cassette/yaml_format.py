@@ -115,7 +115,8 @@ class Documents(Sequence[Document]):
             assert step == 1, "documents are in order"
             return Documents(self.data, self._borders[2 * first : 2 * behind], self.request_lines[first:behind])
         line = self.request_lines[at]
-        at %= len(self)
+        if at < 0:
+            at += len(self)
         return Document(self.data, self._borders[2 * at], self._borders[2 * at + 1], line)
 
     def find_doubtful(self) -> Container[int]:
