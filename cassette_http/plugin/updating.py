@@ -49,7 +49,18 @@ class _Replaced:
             beside = self.path.with_name(f".{self.path.name}.{os.getpid()}.old")
             beside.write_bytes(self.before)
             beside.replace(self.path)
+        self._drop_blobs()
         return True
+
+    def _drop_blobs(self) -> None:
+        """Remove the blobs that the new recording brought; those of the old one were left alone."""
+        from cassette_http.cassette.blobs import BlobFolder, blob_names
+        from cassette_http.cassette.files import Files
+        from cassette_http.cassette.store import needed_by_none
+
+        brought = blob_names(self.after or b"") - blob_names(self.before or b"")
+        files = Files()
+        BlobFolder(str(self.path), None, files).remove(needed_by_none(brought, str(self.path.parent), files))
 
 
 _replaced = pytest.StashKey[_Replaced]()

@@ -173,6 +173,18 @@ def test_test_that_fails_in_the_tear_down_of_another_fixture_leaves_its_cassette
     assert "left alone, as their tests failed" in result.stdout.str()
 
 
+def test_failed_tear_down_leaves_the_blobs_of_the_old_cassette_alone(project: Project, shop: Shop) -> None:
+    test = "import pytest\n@pytest.mark.cassette(blob_threshold=10)\ndef test_film(broken):\n    get('/film')\n"
+    project.write(test + "@pytest.fixture\ndef broken():\n    yield\n", "test_films")
+    project.record("test_films.py")
+    before = contents(project)
+    assert len([name for name in before if name.startswith("test_films/blobs/")]) == 1
+    project.write(test + "@pytest.fixture\ndef broken():\n    yield\n    raise ValueError\n", "test_films")
+    shop.price = 8
+    project.run("--cassette-update=all", "test_films.py").assert_outcomes(passed=1, errors=1)
+    assert contents(project) == before
+
+
 def test_failing_test_that_was_never_recorded_gets_no_cassette(project: Project) -> None:
     project.write("import pytest\n@pytest.mark.cassette\ndef test_a():\n    get('/a')\n    assert 0\n", "test_new")
     project.run("--cassette-update=missing", "test_new.py").assert_outcomes(failed=1)
