@@ -345,7 +345,8 @@ class ObjectState:
         finally:
             self.show()
             # One read per readiness: who drains the object would else see two pieces as one.
-            self._rests = self._is_due and not self.host.channel.is_left
+            channel = self.host.channel
+            self._rests = self._is_due and not (channel.is_left or channel.is_within_piece)
 
     def _read_end(self) -> bytes:
         """What the state in C does at the end, once all records were read."""

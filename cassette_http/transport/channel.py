@@ -332,6 +332,12 @@ class Channel:
         return player is not None and player.ends_with_last_piece
 
     @property
+    def is_within_piece(self) -> bool:
+        """The rest of what was handed out last has come with it: who drains the stream need not wait for it."""
+        player = self._exchanges[0].player if self._exchanges else None
+        return player is not None and player.is_within_piece
+
+    @property
     def is_incompletely_closed(self) -> bool:
         """The end of the stream that was handed out last came without a close_notify alert of TLS."""
         player = self._exchanges[0].player if self._ended and self._exchanges else None
@@ -647,7 +653,7 @@ class Channel:
     def _play_track(self, exchange: Exchange, track: Track, is_upgrade: bool = False) -> None:
         exchange.state = State.PLAYING
         clock = self._clock if self._tape.keeps_pace else None
-        exchange.player = Player(track, is_upgrade=is_upgrade, clock=clock)
+        exchange.player = Player(track, is_upgrade=is_upgrade, in_records=self.origin.scheme == "https", clock=clock)
         exchange.player.client_sent()
         if exchange.is_tunnel:
             self._enter_tunnel(exchange)

@@ -13,6 +13,10 @@ __all__ = ["Player", "Signal"]
 
 
 BREAKS = (FailureKind.END, FailureKind.RESET)
+# The most that one TLS record holds (RFC 8446 section 5.1).
+TLS_RECORD_OCTETS = 1 << 14
+# As much as loops take of a socket at once: who drains a stream must get something of a large piece before its end.
+MOST_AT_ONCE = 1 << 18
 
 
 class Signal(Enum):
@@ -28,6 +32,7 @@ class Player:
     """Hands out one track. A piece is released only when the client is as far as it was when the piece came.
 
     With a `clock` it also keeps the recorded pace; without one the peer is as fast as its client.
+    A read ends with a TLS record, of which a piece `in_records` is made.
     """
 
     _sent_at_s = 0.0
@@ -35,8 +40,15 @@ class Player:
     _offset = 0
     _is_broken = False
 
-    def __init__(self, track: Track, *, is_upgrade: bool = False, clock: Callable[[], float] | None = None) -> None:
-        self.track, self._pieces = track, track.pieces
+    def __init__(
+        self,
+        track: Track,
+        *,
+        is_upgrade: bool = False,
+        in_records: bool = False,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self.track, self._pieces, self._in_records = track, track.pieces, in_records
         self.is_upgrade = is_upgrade
         self._clock = clock
 
@@ -44,6 +56,11 @@ class Player:
     def is_drained(self) -> bool:
         """All pieces were handed out; only the ending is left."""
         return self._next == len(self._pieces)
+
+    @property
+    def is_within_piece(self) -> bool:
+        """The rest of what was handed out last has come with it: who drains the stream need not wait for it."""
+        return self._offset % MOST_AT_ONCE > 0
 
     @property
     def has_only_end(self) -> bool:
@@ -124,6 +141,8 @@ class Player:
         if not self.is_released(sent, is_complete):
             return Signal.WAIT
         octets = self._pieces[self._next].octets
+        if self._in_records:
+            at_most = min(at_most, TLS_RECORD_OCTETS - self._offset % TLS_RECORD_OCTETS)
         taken = octets[self._offset : self._offset + at_most] if self._offset or at_most < len(octets) else octets
         self._offset += len(taken)
         if self._offset == len(octets):

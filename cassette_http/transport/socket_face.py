@@ -47,9 +47,6 @@ clock = time.monotonic
 # Not failures: the call would have to wait.
 NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
-# No read of a TLS connection gives more than the content of one record (RFC 8446 section 5.1).
-TLS_RECORD_OCTETS = 2**14
-
 
 class Line(Protocol):
     """The live side of a host: an open, blocking connection to the peer."""
@@ -172,8 +169,7 @@ class Host:
         """Receive at most so many octets; none mean that the peer closed."""
         if not at_most:
             return b""
-        is_tls = self.channel.origin.scheme == "https"
-        result = self._next(min(at_most, TLS_RECORD_OCTETS) if is_tls else at_most)
+        result = self._next(at_most)
         if isinstance(result, bytes):
             return result
         # Who reads before anything was sent does not speak HTTP; the channel becomes transparent when the peer speaks.

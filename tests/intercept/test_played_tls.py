@@ -111,3 +111,24 @@ def test_each_connection_tells_what_its_own_agreed_on(
         lambda: [ask_blocking(server.port, trust) for _ in contexts], server, tmp_path / "tls.yaml"
     )
     assert cassette.path.read_text().count("\ntls: ") == len(contexts)
+
+
+def test_read_ends_with_a_record(
+    peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    answer = response(b"x" * 40000)
+
+    def ask() -> list[int]:
+        with (
+            socket.create_connection(("localhost", server.port), timeout=5) as sock,
+            client_tls.wrap_socket(sock, server_hostname="localhost") as secured,
+        ):
+            secured.sendall(REQUEST)
+            sizes = [len(secured.recv(10000))]
+            while sum(sizes) < len(answer):
+                sizes.append(len(secured.recv(65536)))
+            return sizes
+
+    server = peer(answers(answer), tls=server_tls)
+    cassette = assert_same_three_times(ask, server, tmp_path / "records.yaml")
+    assert len(cassette) == 1
