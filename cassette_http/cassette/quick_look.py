@@ -93,7 +93,7 @@ class QuickLook:
 
     def _may_have_token(self, text: bytes, spans: list[tuple[int, int]], depth: int) -> bool:
         if not spans:
-            return False
+            return b"/hooks/catch/" in text
         inside = joined(text, spans)
         return (
             has_words_in_front(text)

@@ -30,7 +30,7 @@ SHORTEST_RUN = 20
 SHAPES: dict[str, str] = {
     "jwt": r"eyJ[\w-]{10,}(?:\.[\w-]*){2,4}",
     "github": r"(?:gh[pousr]_\w{30,}|github_pat_\w{22,})",
-    "gitlab": r"gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|soat|oas|ffct)-[\w.-]{20,}",
+    "gitlab": r"(?:gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|soat|oas|ffct)-[\w.-]{20,}|GR1348941[\w-]{20})",
     "slack": r"xox[abceoprs]-(?:\d-)?[\w-]{10,}|xapp-\d-[\w-]{10,}",
     "stripe": r"(?:[sr]k_(?:live|test|prod)_\w{16,}|whsec_[\w+/=]{24,})",
     "anthropic": r"sk-ant-[\w-]{20,}",
@@ -65,15 +65,35 @@ SHAPES: dict[str, str] = {
     "1password": r"(?:ops_eyJ[\w+/=-]{50,}|A3-[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})(?:-[A-Z0-9]{5}){3})",
     "planetscale": r"pscale_(?:tkn|pw|oauth)_[\w.=-]{32,}",
     "rubygems": r"rubygems_[0-9a-f]{48}",
-    "facebook": r"EAA[MC][A-Za-z0-9]{60,}",
-    "dropbox": r"sl\.[\w-]{100,}",
-    "atlassian": r"ATATT3[\w=-]{100,}",
+    "facebook": r"EAA[A-Z][A-Za-z0-9]{60,}",
+    "dropbox": r"sl\.(?:u\.)?[\w-]{100,}",
+    "atlassian": r"(?:ATATT3|ATCTT3)[\w=-]{100,}|ATBB[A-Za-z0-9]{32}(?!\w)",
     "newrelic": r"NR(?:AK|II|JS|RA)-[\w-]{20,}",
     "figma": r"figd_[\w-]{40}",
     "airtable": r"pat[A-Za-z0-9]{14}\.[0-9a-f]{64}",
-    "supabase": r"sb[ps]_[0-9a-f]{40}",
+    "supabase": r"(?:sb[ps]_[0-9a-f]{40}|sb_secret_[\w-]{20,})",
     "groq": r"gsk_\w{40,}",
     "docker": r"dckr_(?:pat|oat)_[\w-]{20,}",
+    "buildkite": r"bk[a-z]{2}_[0-9a-f]{40}",
+    "circleci": r"CCIPAT_\w{22}_[0-9a-f]{40}",
+    "netlify": r"nfp_[A-Za-z0-9]{36}",
+    "heroku": r"HRKU-[\w-]{36,}",
+    "sonar": r"sq[pua]_[0-9a-f]{40}",
+    "perplexity": r"pplx-[A-Za-z0-9]{40,}",
+    "xai": r"xai-[A-Za-z0-9]{70,}",
+    "replicate": r"r8_[A-Za-z0-9]{37}",
+    "nvidia": r"nvapi-[\w-]{60,}",
+    "langsmith": r"lsv2_(?:pt|sk)_[0-9a-f]{32}_[0-9a-f]{10}",
+    "pinecone": r"pcsk_\w{60,}",
+    "brevo": r"xkeysib-[0-9a-f]{64}-\w{16}",
+    "tailscale": r"tskey-[a-z]+-\w{10,}-\w{20,}",
+    "dynatrace": r"dt0[cs]\d{2}\.[A-Z0-9]{24}\.[A-Z0-9]{64}",
+    "openshift": r"sha256~[\w-]{43}",
+    "posthog": r"phx_[A-Za-z0-9]{40,}",
+    "hubspot": r"pat-(?:na|eu)\d-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    "sourcegraph": r"sgp_(?:[0-9a-f]{16}_)?[0-9a-f]{40}",
+    "contentful": r"CFPAT-[\w-]{43}",
+    "mapbox": r"sk\.eyJ[\w-]{60,}\.[\w-]{20,}",
     "age": r"AGE-SECRET-KEY-1[A-Z0-9]{58}",
 }
 
@@ -84,6 +104,7 @@ PATHS: dict[str, str] = {
     "telegram-bot": r"/bot(\d{6,}:[\w-]{20,})",
     "teams-webhook": r"/IncomingWebhook/([\w-]{20,}/[\w-]{20,})",
     "mattermost-webhook": r"/hooks/([a-z0-9]{26})(?![\w-])",
+    "make-webhook": r"hook\.(?:[a-z0-9]+\.)?(?:make|integromat)\.com/(\w{20,})",
     "zapier-webhook": r"/hooks/catch/\d+/(\w{5,})",
     "ifttt-webhook": r"/with/key/([\w-]{20,})",
 }
@@ -97,9 +118,13 @@ HOST_PATHS: dict[str, re.Pattern[bytes]] = {
 
 _BLANKS = rb"(?:\s|\\[nr])*+"  # a line end may be escaped, as in JSON
 _KEY_BLOCK = re.compile(
-    rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----%b(.*?)%b(?:-----END|\Z)" % (_BLANKS, _BLANKS), re.DOTALL
+    rb"----[ -]BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?[ -]----%b(.*?)%b(?:----[ -]END|\Z)" % (_BLANKS, _BLANKS),
+    re.DOTALL,
 )
 _PUTTY_KEY = re.compile(rb"Private-Lines: \d+%b(.*?)%b(?:Private-MAC|\Z)" % (_BLANKS, _BLANKS), re.DOTALL)
+
+# Members that only private keys have (RFC 7518 section 6); their names say nothing elsewhere.
+_PRIVATE_JWK = re.compile(rb"\"(?:d|p|q|dp|dq|qi|k)\\*+\"\s*+:\s*+\\*+\"([\w-]{16,})\\*+\"")
 
 _BLOCK = 1 << 20
 
@@ -163,10 +188,10 @@ _PATH_NAMES = list(PATHS)
 # How a token may begin: at the run's start, or in it behind "_" or "-". Without one of these a run is no token:
 # identifiers, hashes and ids leave here.
 _BEGINNINGS = (
-    rb"(?:eyJ|g(?:h[pousr]_|ithub_pat_|l[a-z]{2,5}[-_]|sk_)|xox[a-z]-|xapp-|[sr]k_|whsec_|sk-|AIza|ya29"
+    rb"(?:eyJ|g(?:h[pousr]_|ithub_pat_|l[a-z]{1,5}[-_]|sk_)|GR13|xox[a-z]-|xapp-|[sr]k_|whsec_|sk-|AIza|ya29"
     rb"|GOCSPX|1//|4/0|A3T|A3-|AKIA|ASIA|ABIA|ACCA|AC[0-9a-f]|AGE-|ATATT|npm_|NR|ntn_|pypi-|p(?:ul|at|scale_)|PMAK"
-    rb"|SK[0-9a-f]|SG\.|s(?:hp[a-z]{2,3}_|q0|ntry|l\.|b[ps]_|ecret_)|hf_|hv[sbr]\.|api_org_|d(?:api|o[opr]_v1_|p\.|ckr_)|EAA|key-"
-    rb"|lin_|ops_|rubygems_|figd_|mfa\.|[MNO][\w-]{22,27}\.|[0-9a-f]{32}-|[0-9]{6,12}:AA|\w{14}\.atlas|[\w~.-]{3}[0-9]Q~)"
+    rb"|SK[0-9a-f]|SG\.|s(?:hp[a-z]{2,3}_|q0|q[pua]_|ntry|l\.|b[ps]_|b_s|ecret_|k\.eyJ|gp_|ha256~)|hf_|hv[sbr]\.|api_org_|d(?:api|o[opr]_v1_|p\.|ckr_)|EAA|key-"
+    rb"|lin_|lsv2_|ops_|rubygems_|figd_|bk[a-z]{2}_|CCIPAT_|nfp_|nvapi-|HRKU-|pplx-|pcsk_|phx_|pat-|xai-|xkeysib-|r8_|tskey-|dt0|CFPAT|ATCTT|ATBB|mfa\.|[MNO][\w-]{22,27}\.|[0-9a-f]{32}-|[0-9]{6,12}:AA|\w{14}\.atlas|[\w~.-]{3}[0-9]Q~)"
 )
 _BEGINNING = re.compile(
     rb"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u[0-9a-fA-F]{4}))" + _BEGINNINGS, re.ASCII
@@ -177,14 +202,14 @@ _TO_THE_LEFT = 100
 _MOST_ATTEMPTS = 100
 # The same for all runs at once, with a blank and the octet in front of each.
 _RUN_BEGINS = re.compile(
-    rb" (?:[.:/~](?!(?:%b) )|.%b|(?:\\(?:[nrt]|u[0-9a-fA-F]{4})|%%[0-9A-Fa-f]{2})%b)"
+    rb" (?:\.|[:/~](?!(?:%b) )|.%b|(?:\\(?:[nrt]|u[0-9a-fA-F]{4})|%%[0-9A-Fa-f]{2})%b)"
     % (_ID.pattern, _BEGINNINGS, _BEGINNINGS),
     re.ASCII | re.DOTALL,
 )
 _BEGINS_WITHIN = re.compile(rb"[_+-]" + _BEGINNINGS, re.ASCII)
 # Text in ASCII begins each group of four characters with one of these.
 _BASE64_BEGINS = re.compile(rb" .(?:[A-Za-f][A-Za-z0-9+_-]{3}){5}", re.DOTALL)
-_WORDS_IN_FRONT = (b"earer ", b"PRIVATE KEY", b"Private-Lines")
+_WORDS_IN_FRONT = (b"earer ", b"PRIVATE KEY", b"Private-Lines", b"IncomingWebhook", b"/hooks/catch/", b"kty")
 
 
 @cache
@@ -218,24 +243,23 @@ def find_shapes(text: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[int
 
     They come in order, and do not overlap.
     """
-    if not spans:
-        return
-    found: list[tuple[int, int, str]] = []
+    # What follows here is too short for a run.
+    found = list(_find_paths(text, 0, len(text))) if b"/hooks/catch/" in text else []
+    if b"kty" in text:
+        found += [(*member.span(1), "private-key") for member in _PRIVATE_JWK.finditer(text)]
     if b"PRIVATE KEY" in text:
         found += [(*key.span(1), "private-key") for key in _KEY_BLOCK.finditer(text)]
     if b"Private-Lines" in text:
         found += [(*key.span(1), "private-key") for key in _PUTTY_KEY.finditer(text)]
     behind = 0
     for start, stop in spans:
-        if stop <= behind or _ID.fullmatch(text, start, stop):
-            continue
         at = max(behind, start)
         if start and text[start - 1] in _OPEN:
             # Parts in front of a dot, a colon or a slash may belong to it.
             at = max(behind, start - _TO_THE_LEFT)
-            for path in _ANY_PATH.finditer(text, at, min(len(text), stop + _TO_THE_LEFT)):
-                assert path.lastindex is not None  # each path has its group
-                found.append((*path.span(path.lastindex), _PATH_NAMES[path.lastindex - 1]))
+            found += _find_paths(text, at, min(len(text), stop + _TO_THE_LEFT))
+        if stop <= behind or (_ID.fullmatch(text, start, stop) and text[start - 1 : start] != b"."):
+            continue
         failed = 0
         # A run of nothing but beginnings, each of which may be looked at up to its end, is no token.
         while failed < _MOST_ATTEMPTS and (begins := _BEGINNING.search(text, at, stop)) is not None:
@@ -251,3 +275,9 @@ def find_shapes(text: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[int
         if last <= start < stop:
             yield start, stop, name
             last = stop
+
+
+def _find_paths(text: bytes, start: int, stop: int) -> Iterator[tuple[int, int, str]]:
+    for path in _ANY_PATH.finditer(text, start, stop):
+        assert path.lastindex is not None  # each path has its group
+        yield (*path.span(path.lastindex), _PATH_NAMES[path.lastindex - 1])

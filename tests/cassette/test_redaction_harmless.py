@@ -86,6 +86,10 @@ JSON = {
     },
     "OAuth, error": {"error": "invalid_token", "error_description": "The access token expired", "state": "xyz"},
     "OAuth, key set": {"keys": [{"kty": "RSA", "use": "sig", "kid": "2026-01-key", "alg": "RS256", "e": "AQAB"}]},
+    "OAuth, public keys": {
+        "keys": [{"kty": "EC", "crv": "P-256", "kid": UUID, "x": SHA512[:43], "y": SHA512[:43]}],
+        "hooks": f"https://a.test/hooks/{UUID}/files/app.{SHA256[:32]}.js",
+    },
     "OpenAPI": {
         "paths": {
             "/login": {

@@ -261,6 +261,36 @@ def test_private_keys_keep_their_frame(kind: str, line_end: str) -> None:
     assert answer(Redactor(), in_json) == json.dumps({"pem": line_end.join(hidden)})
 
 
+UUID = "123e4567-e89b-12d3-a456-426614174000"
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        pytest.param(
+            f"https://a.webhook.office.com/webhookb2/{UUID}@{UUID}/IncomingWebhook/{'0a' * 16}/{UUID}",
+            "0a0a",
+            id="Teams",
+        ),
+        pytest.param("https://hooks.zapier.com/hooks/catch/1234567/abc12de/", "abc12de", id="Zapier"),
+        pytest.param("https://hook.eu1.make.com/" + "a1b2z3d4" * 4, "a1b2z3d4", id="Make"),
+        pytest.param('{"kty": "oct", "k": "AyM1SysPpbyDfgZld3umj1qzKObwVMko"}', "AyM1SysPpbyDfgZl", id="symmetric JWK"),
+        pytest.param('{"d": "AyM1SysPpbyDfgZld3umj1qzKObwVMko", "kty": "EC"}', "AyM1SysPpbyDfgZl", id="private JWK"),
+        pytest.param(
+            "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nP2/56wAAAi4AAAA3aWYtbW9kbntzaWdue3JzYS1wa2Nz\n"
+            "---- END SSH2 ENCRYPTED PRIVATE KEY ----\n",
+            "P2/56wAAAi4AAAA",
+            id="SSH2",
+        ),
+    ],
+)
+def test_secrets_are_found_by_what_is_around_them(text: str, secret: str) -> None:
+    for body in (text, json.dumps({"text": text})):
+        octets = Redactor().redact(interaction(request(), response(body=body.encode()))).track.octets
+        assert b"{{secret:1}}" in octets
+        assert secret.encode() not in octets
+
+
 def test_a_number_stays_a_number() -> None:
     redactor = Redactor()
     body = answer(redactor, '{"password": 12345678, "session_token":123456789012 ,"n": 1.0e2}')
