@@ -33,7 +33,7 @@ __all__ = ["Vault"]
 _SHORTEST_DECLARED = 4
 _GRAM = _SHORTEST_DECLARED
 _MANY_NEEDLES = 1000
-_MARKS = b"%\\&="
+_MARKS = b"%\\&=QXZJqzjVWYU"
 _BLOCK = 1 << 16
 _LONGEST_MESSAGE = 1 << 16
 
