@@ -41,7 +41,7 @@ from cassette_http.cassette.modes import Policy
 from cassette_http.cassette.shortcuts import is_ordinary_request
 from cassette_http.cassette.splicing import Edit
 from cassette_http.transport.recording import Recording, is_doubtful
-from cassette_http.transport.replaying import Player, Signal
+from cassette_http.transport.replaying import TLS_RECORD_OCTETS, Player, Signal
 from cassette_http.wire.framing import is_persistent
 from cassette_http.wire.head import parse_request_head
 from cassette_http.wire.messages import RequestHead, field_values
@@ -523,7 +523,8 @@ class Channel:
             return False
         self.has_spoken = True
         self._ended = False
-        if len(track.pieces) == 1 and track.failure is None and not track.ended:
+        is_one_read = len(track.pieces) == 1 and track.failure is None and not track.ended
+        if is_one_read and (self.origin.scheme != "https" or len(track.pieces[0].octets) <= TLS_RECORD_OCTETS):
             self._answer = octets, track
         else:
             self._play_whole(octets, track)

@@ -9,7 +9,7 @@ from enum import Enum
 from cassette_http.cassette.model import Failure, FailureKind, Piece, Track
 from cassette_http.transport.recording import SAME_PIECE_S
 
-__all__ = ["Player", "Signal"]
+__all__ = ["TLS_RECORD_OCTETS", "Player", "Signal"]
 
 
 BREAKS = (FailureKind.END, FailureKind.RESET)

@@ -113,8 +113,13 @@ def test_each_connection_tells_what_its_own_agreed_on(
     assert cassette.path.read_text().count("\ntls: ") == len(contexts)
 
 
+@pytest.mark.parametrize("at_most", [10000, 65536])
 def test_read_ends_with_a_record(
-    peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
+    at_most: int,
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    tmp_path: Path,
 ) -> None:
     answer = response(b"x" * 40000)
 
@@ -124,7 +129,7 @@ def test_read_ends_with_a_record(
             client_tls.wrap_socket(sock, server_hostname="localhost") as secured,
         ):
             secured.sendall(REQUEST)
-            sizes = [len(secured.recv(10000))]
+            sizes = [len(secured.recv(at_most))]
             while sum(sizes) < len(answer):
                 sizes.append(len(secured.recv(65536)))
             return sizes
