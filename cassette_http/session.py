@@ -249,44 +249,31 @@ class _Session:
     def __init__(self, options: _Options) -> None:
         path, mode = options.path, options.mode
         is_aside = options.renewal.needs_side_file(mode)
-        store = Store(
+        self._options = options
+        self._store = Store(
             path,
             header=new_header(options.test) if mode is not RecordMode.NONE else None,
             rewrite=is_aside,
-            settle=self._settlement(options) if is_aside else None,
+            settle=self._settlement() if is_aside else None,
             blob_threshold=options.blob_threshold,
         )
-        documents, is_foreign = _load(store, mode, options)
-        library = Library()
-        library.add(documents, str(path), store.blobs.fetch)
-        read_only = replace(options, allow_missing=False)
-        for other in map(Store, options.also):
-            library.add(_load(other, RecordMode.NONE, read_only)[0], str(other.path), other.blobs.fetch)
+        documents, is_foreign = _load(self._store, mode, options)
+        library = _library(documents, self._store, options)
         may = policy(mode, had_content=len(library) > 0)
         first = next_number(documents[0].data) if documents and may.can_record else 1
-        redactor = Redactor(first, environment=os.environ, netrc=netrc_text, **options.redaction)
+        self._redactor = redactor = Redactor(first, environment=os.environ, netrc=netrc_text, **options.redaction)
         if is_foreign:
-            store.adopt(lambda data: _convert(_decoded(data, path, options), redactor, options))
-        index = Index(
-            library.request_lines,
-            # A large interaction is asked for several times in a row, and remembered by nobody else.
-            lru_cache(maxsize=1)(library.parse),
-            options.matching,
-            options.repeat,
-            lambda request: options.matching.strip(redactor.redact_request(request)),
-            library.read_answer,
-            library.find_doubtful,
-        )
-        hooks, time = options.hooks, None
-        if options.freezes_time and not may.can_record:
-            time = _time_of_recording(documents, str(path))
+            self._store.adopt(lambda data: _convert(_decoded(data, path, options), redactor, options))
+        index = _index(library, redactor, options)
+        time = _time_of_recording(documents, str(path)) if options.freezes_time and not may.can_record else None
+        hooks = options.hooks
         if time is not None:
             hooks = replace(hooks, on_replay=(time.advance, *hooks.on_replay))
         self.board = Board(
             Cassette(path, mode, index),
             may,
             index,
-            store,
+            self._store,
             options.matching,
             redactor,
             library.facts,
@@ -294,17 +281,20 @@ class _Session:
             keeps_pace=options.keeps_pace,
         )
         self.transport = CassetteTransport(self.board)
-        self._store, self._options, self._redactor = store, options, redactor
+        self._put_into_use(time)
+
+    def _put_into_use(self, time: FrozenTime | None) -> None:
         # Left in this order: the slot, then the connections, and only then the hooks, so that nothing gets past.
         self._slots = ExitStack()
         if time is not None:
             self._slots.enter_context(time.running())
         self._slots.enter_context(intercepting())
         self._slots.callback(self.board.leave)
-        self._slots.enter_context(base.fill(self.transport, is_for_everyone=options.everywhere))
+        self._slots.enter_context(base.fill(self.transport, is_for_everyone=self._options.everywhere))
 
-    def _settlement(self, options: _Options) -> Callable[[bytes, bytes], bytes] | None:
+    def _settlement(self) -> Callable[[bytes, bytes], bytes] | None:
         """What makes one cassette of the old file and the side file; None if that is the side file itself."""
+        options = self._options
         renewal, path = options.renewal, str(options.path)
 
         def in_our_format(old: bytes) -> bytes:
@@ -384,6 +374,29 @@ def _load(store: Store, mode: RecordMode, options: _Options) -> tuple[Documents,
             f'there is no cassette {str(store.path)!r} to replay; to record it, run once with record_mode="once"'
         )
     return nothing, False
+
+
+def _library(documents: Documents, store: Store, options: _Options) -> Library:
+    """What may answer: the documents of the cassette in `store`, then those of the others that were named."""
+    library = Library()
+    library.add(documents, str(store.path), store.blobs.fetch)
+    read_only = replace(options, allow_missing=False)
+    for other in map(Store, options.also):
+        library.add(_load(other, RecordMode.NONE, read_only)[0], str(other.path), other.blobs.fetch)
+    return library
+
+
+def _index(library: Library, redactor: Redactor, options: _Options) -> Index:
+    return Index(
+        library.request_lines,
+        # A large interaction is asked for several times in a row, and remembered by nobody else.
+        lru_cache(maxsize=1)(library.parse),
+        options.matching,
+        options.repeat,
+        lambda request: options.matching.strip(redactor.redact_request(request)),
+        library.read_answer,
+        library.find_doubtful,
+    )
 
 
 def _decoded(data: bytes, path: Path, options: _Options) -> bytes:
