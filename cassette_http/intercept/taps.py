@@ -87,6 +87,12 @@ class Carrier(Protocol):
     def target(self) -> Target: ...
     @property
     def stands_in(self) -> bool: ...
+    @property
+    def is_closed(self) -> bool:
+        """The program has closed the socket."""
+        ...
+
+    def leave(self) -> None: ...
     def settle_name(self, said: str | None) -> None: ...
     def begin(self, host: Host, octets: bytes) -> None: ...
     def pump(self, dial: Callable[[], socket.socket]) -> Pump: ...
@@ -177,6 +183,11 @@ class Tap:
         return self._stand_in is not None and self._stand_in.is_there
 
     @property
+    def is_closed(self) -> bool:
+        sock = self._sock()
+        return sock is None or _fileno(sock) < 0
+
+    @property
     def sock(self) -> socket.socket:
         """To be asked while one of the socket's methods runs."""
         sock = self._sock()
@@ -243,10 +254,12 @@ class Tap:
         must not take the part for the whole.
         """
         host, channel, sock = self._upper, self._upper.channel, self._sock()
+        if not channel.is_left:
+            return  # what is above has gone on to another cassette, or will come by itself
         if isinstance(host.line, Pump):  # nobody can see any more what it brings
             host.line.close()
             host.line = None
-        if channel.is_mid_response and self._stand_in is None and sock is not None and _fileno(sock) >= 0:
+        if channel.is_mid_response and self._stand_in is None and not self.is_closed:
             self.stand_in(was_watched=self.is_watched)
         if self._stand_in is None:
             return
@@ -475,7 +488,7 @@ class Tap:
         if not (channel.is_between_requests or channel.is_left):
             return
         board = board_to_follow(self.board)
-        if board is None or _fileno(self.sock) < 0:  # its pool has closed it meanwhile
+        if board is None:
             return
         if self._stand_in is None:
             if board.policy.can_play and self.must_not_wait:

@@ -172,6 +172,7 @@ class ObjectState:
         lower = below.host.channel
         self._below, self._board, self._tunnel = below, below.board, lower.tunnel_request
         self._host = Host(below.board.open_channel(lower.tls_origin, lower.via), self._dial, below.host.timeout_s)
+        self._host.channel.on_left = below.leave
         if below.stands_in:
             self._is_played = True
             self._rest = PlayedTLS(below.board.tls_facts(lower.tls_origin), self._real.server_hostname, self._context)
@@ -190,6 +191,7 @@ class ObjectState:
     def link_adopted(self, below: Tap) -> None:
         """The socket of `below` carries the next record of this adopted object."""
         self._below, below.above = below, self
+        self.host.channel.on_left = below.leave
         if self._is_played:
             below.break_off(below.host)
 
@@ -256,6 +258,8 @@ class ObjectState:
         if self._host is None:
             return self._real.write(data)  # type: ignore[no-any-return]  # the state gives an int
         octets = octets_of(data)
+        if self._below is not None and self._below.is_closed:
+            return len(octets)  # its records will not find their way, which the program meets when it sends them
         if self.above is None and octets[:1] == HANDSHAKE_RECORD and octets in expected_hellos:
             self.above = expected_hellos.pop(octets)(self)
         if self.above is not None:
@@ -422,6 +426,14 @@ class ObjectState:
     @property
     def stands_in(self) -> bool:
         return self._is_played
+
+    @property
+    def is_closed(self) -> bool:
+        return self._carrier.is_closed
+
+    def leave(self) -> None:
+        """The cassette is left."""
+        self._carrier.leave()
 
     @property
     def is_readable(self) -> bool:

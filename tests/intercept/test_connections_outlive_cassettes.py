@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import select
 import socket
 import ssl
 import threading
@@ -344,3 +345,65 @@ def test_program_may_patch_what_we_hook(tmp_path: Path, monkeypatch: pytest.Monk
     with use_cassette(tmp_path / "any.yaml", "all"):
         assert socket.getaddrinfo("nowhere.invalid", 80)[0][4] == ("127.0.0.1", 80)
     assert socket.getaddrinfo is own_lookup
+
+
+class ObjectOverSocket:
+    """TLS as libraries have it that carry the records themselves; plain TCP without a context."""
+
+    def __init__(self, tls: ssl.SSLContext | None) -> None:
+        self.sock = socket.create_connection(("shared.test", 443 if tls else 80), timeout=5)
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = tls and tls.wrap_bio(self._incoming, self._outgoing, server_hostname="shared.test")
+        if self.tls is not None:
+            self._carry(self.tls.do_handshake)
+
+    def ask(self) -> bytes:
+        request = b"GET / HTTP/1.1\r\nHost: shared.test\r\n\r\n"
+        if self.tls is None:
+            self.sock.sendall(request)
+            return self.sock.recv(1000)
+        self.tls.write(request)
+        return self._carry(lambda: self.tls.read(1000))  # type: ignore[union-attr]  # it is there
+
+    def _carry(self, call: Callable[[], object]) -> bytes:
+        while True:
+            try:
+                return call()  # type: ignore[return-value]  # of what is read
+            except ssl.SSLWantReadError:
+                self.sock.sendall(self._outgoing.read())
+                self._incoming.write(self.sock.recv(1000))
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
+def test_connection_that_went_on_to_another_cassette_is_not_closed_with_the_first(
+    is_tls: bool, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    url = f"{'https' if is_tls else 'http'}://shared.test/"
+    cassettes = []
+    for name in ("first", "other"):
+        path = tmp_path / f"{name}.yaml"
+        one = f"request: GET {url}\nresponse: 200 OK\nresponse headers: |\n  Content-Length: 5\nresponse body: {name}\n"
+        path.write_text("cassette: 1\n---\n" + f"{one}---\n" * 2)
+        cassettes.append(use_cassette(path, "none"))
+    first, other = cassettes
+    with first:
+        connection = ObjectOverSocket(client_tls if is_tls else None)
+        assert connection.ask().endswith(b"first")
+        other.__enter__()
+        assert connection.ask().endswith(b"other")
+    assert not select.select([connection.sock], [], [], 0)[0]
+    assert connection.ask().endswith(b"other")
+    connection.sock.close()
+    other.__exit__(None, None, None)
+
+
+def test_tls_object_over_a_closed_socket_is_not_answered(client_tls: ssl.SSLContext, tmp_path: Path) -> None:
+    path = tmp_path / "one.yaml"
+    path.write_text("cassette: 1\n---\n" + "request: GET https://shared.test/\nresponse: 200 OK\n---\n" * 2)
+    with use_cassette(path, "none") as cassette:
+        connection = ObjectOverSocket(client_tls)
+        assert connection.ask().startswith(b"HTTP/1.1 200 OK")
+        connection.sock.close()
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            connection.ask()
+        assert len(cassette.unplayed) == 1
