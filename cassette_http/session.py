@@ -27,6 +27,7 @@ from cassette_http.cassette.model import Header, Request
 from cassette_http.cassette.modes import RecordMode, is_build_server, known_pace, known_policy, policy
 from cassette_http.cassette.redaction import Redactor, next_number
 from cassette_http.cassette.redaction_rules import ExtraRule
+from cassette_http.cassette.secret_shapes import without_tokens
 from cassette_http.cassette.store import Store
 from cassette_http.cassette.volatile import moment_of
 from cassette_http.cassette.yaml_format import BEGINNING, Documents, looks_foreign, scan, whole_file
@@ -440,4 +441,5 @@ def netrc_text() -> str:
 def new_header(test: str | None) -> Header:
     """The head of a cassette that is begun now."""
     by = f"cassette-http {__version__}, {platform.python_implementation()} {platform.python_version()}, {sys.platform}"
+    test = without_tokens(test, "{{secret}}") if test else test
     return Header(recorded=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), by=by, test=test)

@@ -22,6 +22,7 @@ __all__ = [
     "legible",
     "may_be_base64",
     "runs",
+    "without_tokens",
 ]
 
 SHORTEST_RUN = 20
@@ -275,6 +276,14 @@ def find_shapes(text: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[int
         if last <= start < stop:
             yield start, stop, name
             last = stop
+
+
+def without_tokens(text: str, instead: str) -> str:
+    """Put something in the place of all tokens in a text, as in the name of a test that has one as a parameter."""
+    octets = text.encode("utf-8", "surrogatepass")
+    for start, stop, _ in reversed([*find_shapes(octets, runs(octets))]):
+        octets = octets[:start] + instead.encode() + octets[stop:]
+    return octets.decode("utf-8", "surrogatepass")
 
 
 def _find_paths(text: bytes, start: int, stop: int) -> Iterator[tuple[int, int, str]]:

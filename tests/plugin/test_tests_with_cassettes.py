@@ -122,6 +122,29 @@ def test_a(path):
     assert project.run("--cassette-mode=none").ret == 0
 
 
+def test_neither_file_nor_head_of_a_cassette_tell_a_token_that_is_a_parameter(project: Project) -> None:
+    token, other = "gh" + "p_" + "a1B2c3D4e5F6" * 3, "sk_" + "live_" + "a1B2c3D4e5F6" * 3
+    project.write(
+        f"""
+import pytest
+
+@pytest.mark.cassette
+@pytest.mark.parametrize("token", ["{token}", "{other}"])
+@pytest.mark.parametrize("n", [1, 2])
+def test_a(token, n):
+    get("/?access_token=" + token)
+"""
+    )
+    project.record_then_stop(passed=4)
+    files = [path for path in project.pytester.path.joinpath("cassettes").rglob("*") if path.is_file()]
+    assert len(files) == 4
+    for told in (text for path in files for text in (path.name, path.read_text())):
+        assert token not in told
+        assert other not in told
+        assert "test_a[1-" in told or "test_a[2-" in told
+    assert project.run("--cassette-mode=none").ret == 0
+
+
 @pytest.mark.parametrize(
     ("marker", "file"),
     [
