@@ -30,7 +30,7 @@ from cassette_http.cassette.shortcuts import written_request
 from cassette_http.cassette.store import Store
 from cassette_http.errors import UnmatchedRequest
 from cassette_http.switch import Letters, Switch
-from cassette_http.transport.channel import Channel, Undecided
+from cassette_http.transport.channel import Channel, Undecided, is_cut_short
 from cassette_http.transport.socket_face import clock
 
 __all__ = ["Board", "Cassette", "Exchange", "LiveConnection", "Miss", "witnessing"]
@@ -359,17 +359,24 @@ class Board(Switch):
 
     def _answer(self, request: Request) -> Interaction | None:
         """Claim what answers `request`, passing over what a hook drops."""
-        entry = self._index.find_same(request)
-        if entry is None:
-            entry = self._index.find(self._compared(request))
+        entry = self._index.find_same(request) or self._find(self._compared(request))
         dropped: list[Entry] = []
         while entry is not None and entry not in dropped:
             interaction = self._play(entry, request)
             if interaction is not None:
                 return interaction
             dropped.append(entry)
-            entry = self._index.find(self._compared(request))
+            entry = self._find(self._compared(request))
         return None
+
+    def _find(self, compared: Request) -> Entry | None:
+        entry = self._index.find(compared)
+        if entry is None and compared.body_octets:
+            # Where the peer broke off before it had all of the body, the rest of that was not recorded.
+            begun = self._index.find_by_head(compared)
+            if begun is not None and is_cut_short(begun.interaction):
+                return begun
+        return entry
 
     def _compared(self, request: Request) -> Request:
         """The form in which a request is compared with recorded ones."""

@@ -47,7 +47,7 @@ from cassette_http.wire.head import parse_request_head
 from cassette_http.wire.messages import RequestHead, field_values
 from cassette_http.wire.reader import RequestReader, ResponseReader
 
-__all__ = ["Channel", "PlayedWriteFailure", "Tape", "Undecided"]
+__all__ = ["Channel", "PlayedWriteFailure", "Tape", "Undecided", "is_cut_short"]
 
 WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 # A client that drains an idle connection must not fill the memory.
@@ -742,6 +742,12 @@ def answers_early(interaction: Interaction) -> bool:
         return True
     if track.pieces and track.failure is None:
         return False  # what came, came behind the whole request
+    return is_cut_short(interaction)
+
+
+def is_cut_short(interaction: Interaction) -> bool:
+    """The client had not sent all of its request when the interaction was over."""
+    assert interaction.request is not None
     request = RequestReader()
     request.feed(interaction.request.head_octets + interaction.request.body_octets)
     return not request.is_complete

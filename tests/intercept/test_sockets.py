@@ -474,3 +474,30 @@ def test_port_that_none_can_be_is_refused_by_the_socket_itself(port: int, tmp_pa
     refused = pytest.raises(OverflowError, match="port must be 0-65535")
     with use_cassette(path, "none"), socket.socket() as sock, refused:
         sock.connect(("127.0.0.1", port))
+
+
+def test_upload_that_is_broken_off_is_played_to_a_client_that_sends_all_at_once(
+    peer: Callable[..., Peer], tmp_path: Path
+) -> None:
+    # More than the buffers of both sides hold: the rest is sent when the peer has taken some.
+    upload = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 30000000\r\n\r\n" + b"x" * 30_000_000
+
+    def breaks_off(connection: Connection) -> None:
+        connection.read_until(b"\r\n\r\n")
+        connection.reset()
+
+    server = peer(breaks_off)
+
+    async def ask() -> str:
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        writer.write(upload)
+        try:
+            await asyncio.wait_for(reader.read(1), 5)
+        except ConnectionError as error:
+            return type(error).__qualname__
+        finally:
+            writer.transport.abort()
+        return "no error"
+
+    cassette = assert_same_three_times(lambda: asyncio.run(ask()), server, tmp_path / "upload.yaml")
+    assert len(cassette) == 1
