@@ -400,16 +400,27 @@ class Tap:
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         if not flags & PEEK:
             octets = self.receive(at_most)
+            # With a time-out, Python's sockets do not wait in the system's call, so they do not wait for all.
+            waits_for_all = flags & WAITALL and self.sock.gettimeout() is None
             with suppress(OSError):  # what came before it comes first
-                while flags & WAITALL and 0 < len(octets) < at_most and (more := self.receive(at_most - len(octets))):
+                while waits_for_all and 0 < len(octets) < at_most and (more := self.receive(at_most - len(octets))):
                     octets += more
             return octets
         if not self._peeked:
             if isinstance(self.host.line, PlainLine) and (self.host.channel.needs_peer or self.above is not None):
-                return _recv(self.sock, at_most, PEEK)
+                return self._look_at_live(at_most)
             self._peeked = self.receive(max(at_most, PEEKED_OCTETS))
             self.show()
         return self._peeked[:at_most]
+
+    def _look_at_live(self, at_most: int) -> bytes:
+        try:
+            return _recv(self.sock, at_most, PEEK)
+        except (BlockingIOError, TimeoutError):
+            raise
+        except OSError as error:
+            self._upper.peer_failed(error)  # no later call would tell it
+            raise
 
     def _take_peeked(self, at_most: int) -> bytes:
         octets, self._peeked = self._peeked[:at_most], self._peeked[at_most:]

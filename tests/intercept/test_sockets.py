@@ -11,6 +11,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -208,6 +209,38 @@ def test_socket_does_the_same_three_times(talk: Talk, peer: Callable[..., Peer],
     server.stop()
     with use_cassette(tmp_path / "one.yaml", "none"):
         assert run() == live
+
+
+def wait_for_all_with_a_timeout(sock: socket.socket) -> object:
+    return sock.recv(1000, socket.MSG_WAITALL), sock.recv(1000)
+
+
+def look_at_the_end(sock: socket.socket) -> object:
+    octets = sock.recv(1000) + sock.recv(1000)
+    with pytest.raises(ConnectionResetError):
+        sock.recv(1, socket.MSG_PEEK)
+    return octets
+
+
+@pytest.mark.skipif(not hasattr(socket, "MSG_WAITALL"), reason="this system has no such flag")
+@pytest.mark.parametrize("read", [wait_for_all_with_a_timeout, look_at_the_end], ids=lambda read: read.__name__)
+def test_flags_do_the_same_three_times(
+    read: Callable[[socket.socket], object], peer: Callable[..., Peer], tmp_path: Path
+) -> None:
+    def script(connection: Connection) -> None:
+        connection.read_request()
+        for piece in (ANSWER[:20], ANSWER[20:-1]):
+            connection.send(piece)
+            time.sleep(0.05)  # pieces that come at once are one
+        connection.reset()
+
+    def ask() -> object:
+        with socket.create_connection((server.host, server.port), timeout=5) as sock:
+            sock.sendall(REQUEST)
+            return read(sock)
+
+    server = peer(script)
+    assert_same_three_times(ask, server, tmp_path / "one.yaml")
 
 
 def test_sendfile_of_a_transport_does_the_same_three_times(peer: Callable[..., Peer], tmp_path: Path) -> None:
