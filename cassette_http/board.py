@@ -398,8 +398,8 @@ class Board(Switch):
     def refuse(self, origin: Origin, reason: str) -> Exception:
         with self._lock:
             error = UnmatchedRequest(
-                f"{self.cassette.path} cannot answer a request to {origin} whose end nobody can tell, "
-                f"{self._redactor.redact_text(reason)}; only in a mode that records it is passed on, and never recorded"
+                f"{self.cassette.path} cannot answer a request to {origin}, as {self._redactor.redact_text(reason)}; "
+                "only in a mode that records it is passed on, and never recorded"
             )
             self.hidden_error = self.hidden_error or error
             return error

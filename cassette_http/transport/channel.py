@@ -43,6 +43,7 @@ from cassette_http.cassette.splicing import Edit
 from cassette_http.transport.recording import Recording, is_doubtful
 from cassette_http.transport.replaying import TLS_RECORD_OCTETS, Player, Signal
 from cassette_http.wire.framing import is_persistent
+from cassette_http.wire.grammar import MAX_LINE_OCTETS
 from cassette_http.wire.head import parse_request_head
 from cassette_http.wire.messages import RequestHead, field_values
 from cassette_http.wire.reader import RequestReader, ResponseReader
@@ -50,6 +51,7 @@ from cassette_http.wire.reader import RequestReader, ResponseReader
 __all__ = ["Channel", "PlayedWriteFailure", "Tape", "Undecided", "is_cut_short"]
 
 WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+VERSION = b" HTTP/1."
 # A client that drains an idle connection must not fill the memory.
 MOST_UNASKED_OCTETS = 1 << 16
 # A kept connection that its peer closes later than this after a response has been idle for too long.
@@ -102,7 +104,7 @@ class Tape(Protocol):
         ...
 
     def refuse(self, origin: Origin, reason: str) -> Exception:
-        """Give the error for a request to `origin` that nobody can follow to its end, and that may not be recorded."""
+        """Give the error for a request to `origin` that cannot be followed, for this `reason`, and not be recorded."""
         ...
 
     def drop(self) -> None:
@@ -503,14 +505,25 @@ class Channel:
     # ------------------------------------------------------------------ inside
 
     def _begins_late(self, octets: bytes) -> bool:
-        """See whether a client speaks HTTP although its peer spoke first, in another protocol."""
-        if self.has_spoken or self.is_left or not octets:
+        """See whether a client speaks HTTP although its peer spoke first, in another protocol.
+
+        A request behind what the client has said in another protocol (SOCKS) is refused if it may not be recorded.
+        """
+        if self.is_left or not octets or (self.has_spoken and self.can_record):
             return False
-        self.has_spoken = True
         reader = RequestReader()
-        reader.feed(octets)
-        self.is_transparent = reader.head is None
+        if octets.find(VERSION, 0, MAX_LINE_OCTETS) > 0:
+            reader.feed(octets)
+        if reader.head is not None:
+            self.is_transparent = False
+            if self.has_spoken:
+                raise self._refuse("it comes behind another protocol, such as SOCKS")
+        self.has_spoken = True
         return not self.is_transparent
+
+    def _refuse(self, reason: str) -> Exception:
+        self._refusal = self._tape.refuse(self.origin, reason)
+        return self._refusal
 
     def _is_answered_at_once(self, octets: bytes) -> bool:
         """Play what answers an ordinary request that came whole, if the cassette finds it at first sight."""
@@ -581,8 +594,7 @@ class Channel:
         """Decide if it can be decided; returns what to forward of `octets`, the newest of the request."""
         if exchange.reader.malformed is not None:
             if not (self.can_record or exchange.reader.is_foreign):
-                self._refusal = self._tape.refuse(self.origin, exchange.reader.malformed)
-                raise self._refusal
+                raise self._refuse(f"nobody can tell its end, {exchange.reader.malformed}")
             self.is_transparent = True
             self._exchanges.remove(exchange)
             return octets if exchange.state is State.RECORDING else bytes(exchange.octets)

@@ -250,13 +250,43 @@ def test_request_that_cannot_be_followed_is_refused_where_nothing_may_be_recorde
     path = tmp_path / "empty.yaml"
     path.write_text("cassette: 1\n---\n")
     with (
-        pytest.raises(UnmatchedRequest, match="whose end nobody can tell"),
+        pytest.raises(UnmatchedRequest, match="nobody can tell its end"),
         use_cassette(path, "none") as cassette,
         socket.create_connection((server.host, server.port)) as sock,
         suppress(UnmatchedRequest),
     ):
         sock.sendall(octets)
     assert cassette.connections == []
+
+
+@pytest.mark.parametrize("mode", ["none", "all"])
+def test_request_behind_another_protocol_is_refused_where_nothing_may_be_recorded(
+    mode: str, peer: Callable[..., Peer], tmp_path: Path
+) -> None:
+    asked: list[bytes] = []
+
+    def socks(connection: Connection) -> None:
+        assert connection.read(3) == b"\x05\x01\x00"
+        connection.send(b"\x05\x00")
+        asked.append(connection.read_request())
+        connection.send(response(b"live"))
+
+    server = peer(socks)
+    path = tmp_path / "empty.yaml"
+    path.write_text("cassette: 1\n---\n")
+    request = b"POST / HTTP/1.1\r\nHost: api.test\r\nContent-Length: 4\r\n\r\n"
+    with ExitStack() as stack:
+        if mode == "none":
+            stack.enter_context(pytest.raises(UnmatchedRequest, match="behind another protocol"))
+        with use_cassette(path, mode), socket.create_connection((server.host, server.port), timeout=5) as sock:
+            sock.sendall(b"\x05\x01\x00")
+            assert sock.recv(10) == b"\x05\x00"
+            for octets in (request, b"body"):
+                with suppress(UnmatchedRequest):
+                    sock.sendall(octets)
+            if mode == "all":
+                assert sock.recv(1000) == response(b"live")
+    assert asked == [request + b"body"] * (mode == "all")
 
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
