@@ -88,9 +88,24 @@ class SocketState:
             octets = self._tap.receive(size)
         except BlockingIOError:
             raise _want_read() from None
+        except (ssl.SSLWantReadError, ssl.SSLEOFError):
+            raise
+        except ssl.SSLError as error:
+            self._refused_late(error)
+            raise
         if size and not octets and self._tap.host.channel.is_incompletely_closed:
             raise rebuild(incomplete_close())
         return octets if buffer is None else put_into(buffer, octets)
+
+    def _refused_late(self, error: ssl.SSLError) -> None:
+        """To a client, the handshake of TLS 1.3 is over before its peer has seen the certificate (RFC 8446 section 2).
+
+        If the peer refuses before the client has sent a request, the handshake has failed.
+        """
+        channel = self._tap.host.channel
+        if not (self._tap.stands_in or channel.has_spoken):
+            with suppress(ssl.SSLError), keeping_failure(self._tap.board, channel, channel.origin, FailureKind.TLS):
+                raise error
 
     def write(self, data: Any, /) -> int:
         return self._tap.send(data)

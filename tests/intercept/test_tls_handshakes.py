@@ -6,10 +6,12 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from tests.behaviours import assert_same_three_times
 from tests.intercept.test_tls_ends import CLIENTS, Client
@@ -87,3 +89,27 @@ def test_silence_in_the_handshake_is_the_same_three_times(
 ) -> None:
     server = peer(is_silent)
     assert_same_three_times(lambda: seen_of(lambda: client(server.port, client_tls)), server, tmp_path / "silent.yaml")
+
+
+def test_refusal_before_the_first_request_is_the_same_three_times(
+    peer: Callable[..., Peer], authority: trustme.CA, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    demanding = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(demanding)
+    authority.configure_trust(demanding)
+    demanding.verify_mode = ssl.CERT_REQUIRED
+
+    def wants_certificate(connection: Connection) -> None:
+        with suppress(ssl.SSLError):
+            demanding.wrap_socket(connection.sock, server_side=True)
+
+    server = peer(wants_certificate)
+
+    def ask() -> None:
+        with (
+            socket.create_connection(("localhost", server.port), timeout=5) as sock,
+            client_tls.wrap_socket(sock, server_hostname="localhost") as secured,
+        ):
+            secured.recv(1)
+
+    assert_same_three_times(lambda: seen_of(ask), server, tmp_path / "refused.yaml")
