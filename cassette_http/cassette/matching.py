@@ -79,13 +79,14 @@ def path(request: Request) -> str:
 # When a URL was signed, or how long that holds, as NAME=VALUE: as much a part of its signature as the value that is a
 # secret. S3 and Google Cloud Storage in their fourth and second version, CloudFront; Azure, which names its version.
 _SIGNING_TIME = re.compile("x-(?:amz|goog)-date=.*|expires=[0-9]{9,10}", re.IGNORECASE)
+_SIGNED = frozenset({"x-amz-date", "x-goog-date", "expires", "sv"})  # one of these is in each signed URL
 _AZURE_SIGNING_TIMES = frozenset({"st", "se", "skt", "ske"})
 _AZURE_VERSION = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def query(request: Request) -> Pairs:
     pairs = pairs_of(split_target(request)[1])
-    if not pairs:
+    if _SIGNED.isdisjoint([name.lower() for name, _ in pairs]):
         return pairs
     is_of_azure = any(name == "sv" and value and _AZURE_VERSION.fullmatch(value) for name, value in pairs)
     times = _AZURE_SIGNING_TIMES if is_of_azure else ()
