@@ -449,7 +449,7 @@ class Tap:
         if others:
             self.move(others[0])
             return
-        if self.host.channel.has_surplus and isinstance(self.host.line, PlainLine):
+        if self._upper.channel.has_surplus and not self.stands_in:
             self._look_for_end()
         if self.above is not None:
             self.above.close()
@@ -459,11 +459,14 @@ class Tap:
 
     def _look_for_end(self) -> None:
         """See whether a client that has only polled, and now closes, did so because its peer had closed."""
-        try:
-            if self._is_readable() and not _recv(self.sock, 1, PEEK):
-                self.host.peer_ended()
-        except OSError as error:
-            self.host.peer_failed(error)
+        if not self._is_readable():
+            return
+        if self.above is not None:
+            self.above.upper.peer_ended()  # nobody will read what tells how
+            return
+        self.sock.settimeout(0)
+        with suppress(OSError):  # it is noted
+            self.host.receive(1)
 
     def move(self, sock: socket.socket) -> None:
         """Serve `sock`, which has a copy of the descriptor."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,34 @@ def test_replay_ends_as_the_recording_did(
     server.stop()
     with use_cassette(path, "none"):
         assert client(method, server.url) == recorded
+
+
+@pytest.mark.usefixtures("litter")
+@pytest.mark.parametrize("backend", ["waiting", "asyncio", "trio"])
+def test_replay_of_tls_ends_as_the_recording_did(
+    backend: str, peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    """A client that only polls sees that records have come, which may be octets or the end."""
+    server = peer(says_more_and_closes, tls=server_tls)
+
+    async def in_tasks() -> list[object]:
+        async with httpx.AsyncClient(verify=client_tls, trust_env=False) as client:
+            return [(await client.get(server.url + path)).content for path in PATHS]
+
+    def client() -> list[object]:
+        if backend == "asyncio":
+            return asyncio.run(in_tasks())
+        if backend == "trio":
+            return trio.run(in_tasks)
+        with httpx.Client(verify=client_tls, trust_env=False) as waiting:
+            return [waiting.get(server.url + path).content for path in PATHS]
+
+    path = tmp_path / "idle.yaml"
+    with use_cassette(path, "all"):
+        recorded = client()
+    server.stop()
+    with use_cassette(path, "none"):
+        assert client() == recorded
 
 
 def test_end_is_added_when_the_recording_ends(peer: Callable[..., Peer], tmp_path: Path) -> None:
