@@ -42,7 +42,7 @@ class Charset:
 
     def encode(self, text: bytes) -> bytes:
         """Write a text, which is in UTF-8, in this set."""
-        octets = text.decode("utf-8", "surrogateescape").encode(self.name, _errors(self.name))
+        octets = text.decode("utf-8", _errors(self.name)).encode(self.name, _errors(self.name))
         return octets + self.rest
 
 
@@ -63,7 +63,7 @@ def recoded(octets: bytes, media_type: str) -> tuple[bytes, Charset] | None:
             text = decoder.decode(octets)
             rest = decoder.getstate()[0]
             charset = Charset(name, rest)
-            plain = text.encode("utf-8", "surrogateescape")
+            plain = text.encode("utf-8", _errors(name))
             if charset.encode(plain) == octets:
                 return None if plain + rest == octets else (plain, charset)
         except (LookupError, ValueError, TypeError, AssertionError):
@@ -72,8 +72,8 @@ def recoded(octets: bytes, media_type: str) -> tuple[bytes, Charset] | None:
 
 
 def _errors(name: str) -> str:
-    """What becomes of octets that are no characters: each stays one where single octets are characters."""
-    return "strict" if name.startswith(("utf-16", "utf-32")) else "surrogateescape"
+    """What becomes of octets that are no characters: halves of pairs, and else single octets, stay what they are."""
+    return "surrogatepass" if name.startswith(("utf-16", "utf-32")) else "surrogateescape"
 
 
 def _candidates(octets: bytes, media_type: str) -> Iterator[str]:

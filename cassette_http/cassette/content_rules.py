@@ -23,6 +23,7 @@ from cassette_http.cassette.pairs import (
     FORM_PAIR,
     QUERY_PAIR,
     find_in_multipart,
+    find_in_path,
     find_in_userinfo,
     find_pairs,
     leave_out_pairs,
@@ -31,7 +32,7 @@ from cassette_http.cassette.placeholders import is_placeholder
 from cassette_http.cassette.quick_look import DEEPEST, QuickLook
 from cassette_http.cassette.redaction_rules import Rules
 from cassette_http.cassette.secret_shapes import HOST_PATHS, runs
-from cassette_http.cassette.settings_lines import find_in_lines
+from cassette_http.cassette.settings_lines import find_in_head, find_in_lines
 from cassette_http.cassette.splicing import Edit, merged, shift, splice
 from cassette_http.cassette.surroundings import netrc_passwords, secrets_of_variable
 from cassette_http.cassette.tables import find_cells
@@ -95,7 +96,9 @@ class ContentRules:
             found = _merged(found, find_pairs(text, hiding, "form", FORM_PAIR, is_matching, inner))
         found = _merged(found, find_pairs(text, hiding, "query", QUERY_PAIR, is_matching, inner))
         found = _merged(found, find_in_multipart(text, hiding, is_matching))
-        if not is_head:
+        if is_head:
+            found = _merged(found, find_in_head(text, hiding))
+        else:
             found = _merged(found, find_cells(text, hiding))
             lines = self._lines_to_search(text)
             found = _merged(found, chain.from_iterable(find_in_lines(text, hiding, *span) for span in lines))
@@ -133,20 +136,21 @@ class ContentRules:
 
     def target_edits(self, head: bytes, stop: int, is_matching: bool) -> list[Edit]:
         """Find secrets in the request target, which ends at `stop`; for matching, leave out pairs that are secret."""
-        start = head.find(b"?", 0, stop) + 1
-        if not start:
-            return []
 
         def inner(text: bytes) -> list[Edit]:
             return self.edits(text, is_matching=is_matching, depth=1)
 
+        start = head.find(b"?", 0, stop) + 1
+        in_path = _merged([], find_in_path(head, start or stop, self._hiding, inner))
+        if not start:
+            return in_path
         query = head[start:stop]
         found = _merged([], find_pairs(query, self._hiding, "query", FORM_PAIR, is_matching, inner))
         if is_matching:
             found = _merged(leave_out_pairs(query, "query", self._hiding), found)
             if found and not splice(query, found):
-                return [Edit(start - 1, stop, b"")]
-        return shift(found, start)
+                return [*in_path, Edit(start - 1, stop, b"")]
+        return in_path + shift(found, start)
 
 
 def _merged(first: list[Edit], second: Iterable[Edit]) -> list[Edit]:

@@ -20,14 +20,21 @@ def names_in_markup(text: bytes) -> list[bytes]:
         names += called.findall(text)
     if b"&quot;" in text or b"&#34;" in text:
         names += _QUOTED_NAME.findall(text)
+    if b"&lt;/" in text:
+        names += _ESCAPED_END.findall(text)
     return names
 
 
-def find_in_markup(text: bytes, hiding: Hiding, inner: Inner) -> Iterator[Edit]:
+def find_in_markup(text: bytes, hiding: Hiding, inner: Inner, is_escaped: bool = False) -> Iterator[Edit]:
     """Find secrets by the names of elements, of attributes, and of what is called by an attribute or an element.
 
-    `inner` looks into attributes that are JSON.
+    `inner` looks into attributes and elements that are JSON. An element may also hold markup that is escaped, but not
+    once more in that.
     """
+
+    def inner_markup(plain: bytes) -> list[Edit]:
+        return list(find_in_markup(plain, hiding, inner, is_escaped=True))
+
     if b"<" not in text:
         return
     names = names_in_markup(text)
@@ -37,6 +44,10 @@ def find_in_markup(text: bytes, hiding: Hiding, inner: Inner) -> Iterator[Edit]:
                 yield from _hidden_value(hiding, hiding.kind("xml", name), element)
         for pair in _ELEMENTS.finditer(text):
             yield from _hidden_value(hiding, hiding.kind("xml", pair["name"]), pair)
+        for node in _JSON_NODE.finditer(text):
+            yield from _in_escaped(text, *node.span("value"), inner)
+        for node in _XML_NODE.finditer(text) if not is_escaped else ():
+            yield from _in_escaped(text, *node.span("value"), inner_markup)
     if b"=" not in text:
         return
     for name in hiding.secrets("xml", _XML_ATTRIBUTE.findall(text)):
@@ -52,7 +63,8 @@ def find_in_markup(text: bytes, hiding: Hiding, inner: Inner) -> Iterator[Edit]:
         for tag in _OF_PASSWORD.finditer(text):
             if (value := _TAG_VALUE.search(text, tag.start(), tag.end())) is not None:
                 yield from _hidden_value(hiding, hiding.kind("form", b"password"), value)
-        yield from _in_quoted(text, inner)
+        for attribute in _QUOTED.finditer(text):
+            yield from _in_escaped(text, *attribute.span("value"), inner)
 
 
 def _hidden_value(hiding: Hiding, kind: NameKind, found: re.Match[bytes]) -> Iterator[Edit]:
@@ -66,19 +78,17 @@ def _hidden_value(hiding: Hiding, kind: NameKind, found: re.Match[bytes]) -> Ite
         yield Edit(start, start + len(raw.strip()), hidden)
 
 
-def _in_quoted(text: bytes, inner: Inner) -> Iterator[Edit]:
-    """Find secrets in attributes that are JSON, whose quotes are escaped."""
-    for attribute in _QUOTED.finditer(text):
-        start, stop = attribute.span("value")
-        positions: list[int] = []
-        plain: list[bytes] = []
-        for token in _XML_TOKEN.finditer(text, start, stop):
-            character = _xml_character(token) if token[0][:1] == b"&" and len(token[0]) > 1 else token[0]
-            positions += [token.start()] * len(character)
-            plain.append(character)
-        positions.append(stop)
-        for edit in inner(b"".join(plain)):
-            yield Edit(positions[edit.start], positions[edit.stop], edit.octets.replace(b'"', b"&quot;"))
+def _in_escaped(text: bytes, start: int, stop: int, inner: Inner) -> Iterator[Edit]:
+    """Find secrets in a part of a text that is JSON or XML itself, whose quotes and brackets are escaped."""
+    positions: list[int] = []
+    plain: list[bytes] = []
+    for token in _XML_TOKEN.finditer(text, start, stop):
+        character = _xml_character(token) if token[0][:1] == b"&" and len(token[0]) > 1 else token[0]
+        positions += [token.start()] * len(character)
+        plain.append(character)
+    positions.append(stop)
+    for edit in inner(b"".join(plain)):
+        yield Edit(positions[edit.start], positions[edit.stop], edit.octets.replace(b'"', b"&quot;"))
 
 
 _XML_END = re.compile(rb"</(?:[\w.-]{1,40}:)?([\w.-]{1,80}+)\s*>")
@@ -110,6 +120,9 @@ _ELEMENTS = re.compile(
 )
 _QUOTED_NAME = re.compile(rb"([\w.-]{1,80}+)&(?:quot|#34);\s*+[:,]")
 _QUOTED = re.compile(rb"=\s?(?:\"(?P<value>[\[{][^\"<>]*+)\")")
+_ESCAPED_END = re.compile(rb"&lt;/(?:[\w.-]{1,40}:)?([\w.-]{1,80}+)\s*&gt;")
+_JSON_NODE = re.compile(rb">\s*(?P<value>[\[{]\s*&(?:quot|#34);[^<>]*+)<")
+_XML_NODE = re.compile(rb">\s*(?P<value>&lt;[^<>]*+)<")
 _XML_ESCAPE = re.compile(rb"&(?:(amp|lt|gt|quot|apos)|#(\d{1,7})|#x([0-9a-fA-F]{1,6}));")
 _XML_TOKEN = re.compile(_XML_ESCAPE.pattern + rb"|[^&]|&", re.DOTALL)
 _XML_NAMES = {b"amp": b"&", b"lt": b"<", b"gt": b">", b"quot": b'"', b"apos": b"'"}

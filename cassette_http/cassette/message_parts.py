@@ -12,6 +12,7 @@ from cassette_http.cassette.decoding import codings_of, decoded, encoded
 from cassette_http.cassette.model import Request, Track
 from cassette_http.cassette.splicing import (
     Edit,
+    apportioned,
     edit_framing,
     edit_length,
     growth,
@@ -20,7 +21,6 @@ from cassette_http.cassette.splicing import (
     outside_of_chunks,
     shift,
     splice,
-    within,
 )
 from cassette_http.cassette.websocket_frames import Frame, frames, is_websocket, messages
 from cassette_http.wire import content
@@ -102,17 +102,21 @@ class Parts:
             media_type = ",".join(field_values(self.fields, "content-type")).lower()
             is_form = "x-www-form-urlencoded" in media_type
             self.in_text = rules.edits(self.text, is_form=is_form, is_matching=is_matching)
-        for start, stop in self._around_content():
-            text = self.body[start:stop]
-            edits = merged(rules.field_edits(text), rules.edits(text))
+        *extensions, rest = self._around_content()
+        # Together, as a body may have as many as octets.
+        text = b"\n".join([self.body[start:stop] for start, stop in extensions])
+        parts = apportioned(rules.edits(text) if text else [], [stop - start for start, stop in extensions], gap=1)
+        for (start, _), edits in zip(extensions, parts, strict=True):
             self.by_rule += shift(edits, len(self.head) + start)
+        text = self.body[rest[0] : rest[1]]
+        self.by_rule += shift(merged(rules.field_edits(text), rules.edits(text)), len(self.head) + rest[0])
 
     def _around_content(self) -> Iterator[tuple[int, int]]:
-        """Where in the body other things stand than content: chunk extensions, trailers, what follows the message."""
+        """Where in the body other things stand than content: chunk extensions, then trailers and what follows."""
         if self.framing.kind is FramingKind.CHUNKED:
             yield from outside_of_chunks(self.body)
-        elif self.framing is not NO_CONTENT:
-            yield self.content_length, len(self.body)
+        else:
+            yield len(self.body) if self.framing is NO_CONTENT else self.content_length, len(self.body)
 
     def edits(self, find: Callable[[bytes], list[Edit]]) -> list[Edit]:
         """Add what `find` finds in head and content, and let the framing follow.
@@ -151,12 +155,10 @@ class Parts:
     def _frame_edits(self, find: Callable[[bytes], list[Edit]]) -> Iterator[Edit]:
         for message, by_rule in self.frames or ():
             edits = merged(_searched(by_rule, find), find(_payload(message)))
-            at = 0
-            for frame in message:
-                stop = at + len(frame.payload)
-                if inside := shift(within(edits, at, stop), -at):
+            parts = apportioned(edits, [len(frame.payload) for frame in message])
+            for frame, inside in zip(message, parts, strict=True):
+                if inside:
                     yield Edit(frame.start, frame.stop, frame.with_payload(splice(frame.payload, inside)))
-                at = stop
 
 
 def _payload(message: list[Frame]) -> bytes:

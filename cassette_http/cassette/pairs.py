@@ -15,6 +15,7 @@ __all__ = [
     "QUERY_PAIR",
     "USERINFO",
     "find_in_multipart",
+    "find_in_path",
     "find_in_userinfo",
     "find_pairs",
     "leave_out_pairs",
@@ -62,7 +63,7 @@ def find_pairs(
                 query = raw.find(b"?")
                 yield from shift(inner(raw[query:]), start + query)
             continue
-        if pair[0][:1] == b";" and not is_whole and kind in STRONG and text[pair.start() - 4 : pair.start()] != b"&amp":
+        if pair[0][:1] == b";" and not is_whole and kind in STRONG and not _is_of_url(text, pair.start()):
             # Behind a semicolon it may as well be a statement of a program.
             kind = NameKind.WEAK
         value = unquote_to_bytes(raw.replace(b"+", b" ") if is_whole else raw)
@@ -72,6 +73,24 @@ def find_pairs(
                 hiding.vault.know(unquote_to_bytes(raw.replace(b"+", b" ")))  # a query may mean blanks, too
             is_encoded = value != raw
             yield Edit(start, start + len(raw), quote_plus(hidden).encode() if is_encoded else hidden)
+
+
+def _is_of_url(text: bytes, at: int) -> bool:
+    """Tell whether a semicolon is that of "&amp;", or of a parameter in a path (RFC 3986 section 3.3)."""
+    return text[max(0, at - 4) : at] == b"&amp" or _PATH_IN_FRONT.search(text, max(0, at - 200), at) is not None
+
+
+def find_in_path(head: bytes, stop: int, hiding: Hiding, inner: Inner) -> Iterator[Edit]:
+    """Find secrets in the path of a request target: behind their name, or in a URL that is percent-encoded there."""
+    for pair in _PATH_PAIR.finditer(head, 0, stop):
+        kind, value = hiding.kind("query", pair["name"]), unquote_to_bytes(pair["value"])
+        if kind in STRONG and (pair["sign"] != b"/" or looks_random(value.decode("latin-1"))):
+            hidden = hiding.hidden(kind, value)
+            if hidden is not None:
+                is_encoded = b"%" in pair["value"]
+                yield Edit(*pair.span("value"), quote_plus(hidden).encode() if is_encoded else hidden)
+    if head.find(b"%3A%2F%2F", 0, stop) >= 0 or head.find(b"%3a%2f%2f", 0, stop) >= 0:
+        yield from _percent_encoded(head[:stop], 0, False, inner)
 
 
 def _percent_encoded(raw: bytes, start: int, is_form: bool, inner: Inner) -> Iterator[Edit]:
@@ -123,6 +142,8 @@ _NAME_OF_FORM = rb"[\w.$@/:\[\]~%*+!-]{1,80}"
 _FORM_NAME = re.compile(rb"(?:^|&)(%b)=" % _NAME_OF_FORM)
 QUERY_PAIR = re.compile(rb"(?:[?&#;]|\\u0026)[ ]?(?P<name>%b+)=(?P<value>[^&\s\"'<>\\;#|^`]*+)" % _NAME)
 FORM_PAIR = re.compile(rb"(?:^|&)(?P<name>%b)=(?P<value>[^&]*+)" % _NAME_OF_FORM)
+_PATH_PAIR = re.compile(rb"[/;](?P<name>[\w.-]{3,60}+)(?P<sign>[/=])(?P<value>[^/?#;\s]+)")
+_PATH_IN_FRONT = re.compile(rb"(?:^|[\s\"'(=<>])(?:[A-Za-z][A-Za-z0-9+.-]{0,20}:/)?/[^\s\"'<>()=]*\Z")
 _PERCENT_TOKEN = re.compile(rb"%([0-9A-Fa-f]{2})|.", re.DOTALL)
 _PART = re.compile(
     rb"content-disposition:[^\r\n]{0,1000}?[ ;]name\s?=\s?\"?(?P<name>[^\";\r\n]+)\"?[^\r\n]{0,1000}+\r?\n"

@@ -246,6 +246,8 @@ def find_shapes(text: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[int
     """
     # What follows here is too short for a run.
     found = list(_find_paths(text, 0, len(text))) if b"/hooks/catch/" in text else []
+    if not (spans or found):
+        return
     if b"kty" in text:
         found += [(*member.span(1), "private-key") for member in _PRIVATE_JWK.finditer(text)]
     if b"PRIVATE KEY" in text:

@@ -17,7 +17,7 @@ from cassette_http.cassette.hiding import MIXED, STRONG, Hiding, is_prose
 from cassette_http.cassette.secret_names import NameKind, looks_random
 from cassette_http.cassette.splicing import Edit
 
-__all__ = ["find_in_lines", "names_in_lines", "with_narrow_signs"]
+__all__ = ["find_in_head", "find_in_lines", "names_in_lines", "with_narrow_signs"]
 
 _WIDE_SIGNS = ((b"\xef\xbc\x9a", b":"), (b"\xef\xbc\x9d", b"="))  # as wide as a letter of Chinese, in UTF-8
 _SIGN = rb"[ \t]*+(?:=>|:=|[:=]|%b)[ \t]*+" % b"|".join([wide for wide, _ in _WIDE_SIGNS])
@@ -74,15 +74,21 @@ _OTHERS = (
         rb"(?:^|\\n)[ -]*+(?i:name|key):[ ]*+[\"']?%(name)b[\"']?[ ]*+%(break)b"
         rb"[ ]*+(?i:value):[ ]*+(?:%(quoted)b|(?P<plain>[^\r\n\\\"]++))",
     ),
+    _form(b"(", rb"\((?P<mark>\\*+[\"'`])%(name)b(?P=mark)[ ]?,[ ]?%(quoted)b[ ]?\)"),  # setItem("token", "x")
+    _form(b"\t0\t", rb"\t0\t%(name)b\t(?P<plain>[^\s]++)"),  # a file of cookies, by curl
+    _form(b"TRUE\t", rb"\tTRUE\t[1-9]\d*\t%(name)b\t(?P<plain>[^\s]++)"),
     _form(
         b"machine ",
         rb"\bmachine\s++\S++(?:\s++(?:login|account)\s++\S++){0,2}\s++(?P<name>password)\s++(?P<plain>[^\s\"'\\]++)",
     ),
 )
 _USER_OPTION = re.compile(
-    rb"\bcurl\s(?:[^\r\n]*?\s)?(?:-u|--user)[ =]?\\*[\"']?[\w.@+-]{1,80}+:(?P<plain>(?![$<{%*])[^\s\"'\\]{3,200}+)"
+    rb"(?<=\s)(?:-u|--user)[ =]?\\*[\"']?[\w.@+-]{1,80}+:(?P<plain>(?![$<{%*])[^\s\"'\\]{3,200}+)"
 )
-
+_LONGEST_COMMAND = 1000
+_OTHER_FIELDS = re.compile(
+    rb"^(?!(?:proxy-)?auth|www-auth|(?:set-)?cookie|content-)[^\r\n]*", re.IGNORECASE | re.MULTILINE
+)
 _CONNECTION = re.compile(
     rb"\b(?:server|host|data source|user id|uid|user|username|database|driver|endpoint)=[^;\"'\r\n]{1,500};",
     re.IGNORECASE,
@@ -128,7 +134,8 @@ def _in_forms(forms: _Forms, text: bytes, start: int, stop: int) -> Iterator[tup
                 yield found["name"], found
     if forms is _OTHERS and text.find(b"curl ", start, stop) >= 0:
         for found in _USER_OPTION.finditer(text, start, stop):
-            yield b"password", found
+            if text.find(b"curl ", max(start, found.start() - _LONGEST_COMMAND), found.start()) >= 0:
+                yield b"password", found
 
 
 def find_in_lines(text: bytes, hiding: Hiding, start: int, stop: int) -> Iterator[Edit]:
@@ -147,6 +154,16 @@ def find_in_lines(text: bytes, hiding: Hiding, start: int, stop: int) -> Iterato
             kind = hiding.kind("settings", part["name"])
             if kind in STRONG and (hidden := hiding.hidden(kind, part["plain"])) is not None:
                 yield Edit(*part.span("plain"), hidden)
+
+
+def find_in_head(head: bytes, hiding: Hiding) -> Iterator[Edit]:
+    """Find a name and its value within a reason phrase or a field, but those that have rules of their own."""
+    for line in _OTHER_FIELDS.finditer(head) if b"=" in head else ():
+        for found in _WITHIN.finditer(head, *line.span()):
+            name = found["name"] or found["option"]
+            kind = hiding.kind("settings", name)
+            if kind in STRONG and (edit := _setting(hiding, kind, name, found)) is not None:
+                yield edit
 
 
 def _setting(hiding: Hiding, kind: NameKind, name: bytes, found: re.Match[bytes]) -> Edit | None:

@@ -18,6 +18,7 @@ from cassette_http.wire.framing import Framing, FramingKind
 
 __all__ = [
     "Edit",
+    "apportioned",
     "chunked_trailers",
     "difference",
     "edit_framing",
@@ -29,7 +30,6 @@ __all__ = [
     "recut",
     "shift",
     "splice",
-    "within",
 ]
 
 
@@ -159,20 +159,18 @@ def edit_framing(framing: Framing, body: bytes, edits: Sequence[Edit]) -> list[E
     if framing.kind is not FramingKind.CHUNKED:
         return list(edits)
     framed: list[Edit] = []
-    content_at = 0
-    for chunk in _walk(body)[0]:
-        received = chunk.stop - chunk.start
-        inside = list(within(edits, content_at, content_at + received))
+    chunks = _walk(body)[0]
+    parts = apportioned(edits, [chunk.stop - chunk.start for chunk in chunks])
+    for chunk, inside in zip(chunks, parts, strict=True):
         size = chunk.size + growth(inside)
         if inside and size:
             digits = _HEX_DIGITS.search(body, chunk.line)
             assert digits is not None  # else the decoder had not taken it for a chunk
             framed.append(Edit(digits.start(), digits.end(), b"%x" % size))
-            framed += shift(inside, chunk.start - content_at)
+            framed += shift(inside, chunk.start)
         elif inside:
             # An empty chunk would end the body.
             framed.append(Edit(chunk.line, chunk.behind, b""))
-        content_at += received
     return framed
 
 
@@ -198,12 +196,26 @@ def outside_of_chunks(body: bytes) -> Iterator[tuple[int, int]]:
     yield trailers, len(body)
 
 
-def within(edits: Iterable[Edit], start: int, stop: int) -> Iterator[Edit]:
-    """The parts of the edits that fall between two positions."""
-    for edit in edits:
-        first, last = max(edit.start, start), min(edit.stop, stop)
-        if first < last:
-            yield Edit(first, last, edit.octets[edit.border(first) : edit.border(last)])
+def apportioned(edits: Sequence[Edit], lengths: Iterable[int], gap: int = 0) -> Iterator[list[Edit]]:
+    """Divide the edits of octets that were put together of parts of some lengths, with a gap between.
+
+    Positions are those of the part then. An edit that reaches over a border is cut in proportion.
+    """
+    at = first = 0
+    for length in lengths:
+        stop = at + length
+        while first < len(edits) and edits[first].stop <= at:
+            first += 1
+        part: list[Edit] = []
+        each = first
+        while each < len(edits) and edits[each].start < stop:
+            edit = edits[each]
+            start, end = max(edit.start, at), min(edit.stop, stop)
+            if start < end:
+                part.append(Edit(start - at, end - at, edit.octets[edit.border(start) : edit.border(end)]))
+            each += 1
+        yield part
+        at = stop + gap
 
 
 @dataclass(slots=True)

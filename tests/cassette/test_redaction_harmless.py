@@ -318,6 +318,8 @@ ValueError: token: invalid literal
 <ListBucketResult><Name>bucket</Name><IsTruncated>false</IsTruncated><NextContinuationToken>1ueGcxLPRx1Tr</NextContinuationToken>
 <Contents><Key>secrets/password.txt</Key><LastModified>2026-11-26T10:00:00.000Z</LastModified><ETag>&quot;{SHA1[:32]}&quot;</ETag>
 <Owner><ID>{SHA256}</ID></Owner></Contents></ListBucketResult>""",
+    "XML in XML": "<a>&lt;note&gt;The password: it is &quot;long&quot;.&lt;/note&gt;&lt;token/&gt;</a>",
+    "calls": "t('password', 'Password'); check('token', token); addError('password', 'is too short');",
     "feed": """<rss><channel><title>Token news</title><item><title>Password: the end?</title>
 <guid isPermaLink="false">key-17</guid>
 <description>&lt;p&gt;The secret: &quot;patience&quot;.&lt;/p&gt;</description></item></channel></rss>""",
@@ -361,6 +363,8 @@ FIELDS = [
     "Location: https://api.test/users/17/keys?state=open#token",
     'Server-Timing: token;dur=12.5;desc="key look-up"',
     'Content-Disposition: attachment; filename="password.txt"',
+    "X-Debug: token=none session=new password=required key=users",
+    f"Location: https://api.test/a;v=1/token/{UUID}/secrets/name-of-a-secret/passwords",
 ]
 
 

@@ -12,6 +12,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterator
+from html import escape, unescape
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -139,6 +140,11 @@ PLACES: dict[str, Callable[[str], Interaction]] = {
     "referer": lambda s: sent("/a", f"Referer: https://x.example.com/?session_id={percent(s)}"),
     "userinfo": lambda s: sent(f"https://bob:{percent(s)}@api.example.com/a", method="GET"),
     "userinfo in JSON": lambda s: got(js({"dsn": f"postgres://app:{percent(s)}@db:5432/x"}), JSON),
+    "parameter of a path": lambda s: sent(f"/a;token={percent(s)}/b?c=d", method="GET"),
+    "pair in a path": lambda s: sent(f"/a/token={percent(s)}/b", method="GET"),
+    "URL in a path": lambda s: sent(f"/proxy/{percent(f'https://u:{percent(s)}@a.test/x')}/b", method="GET"),
+    "reason phrase": lambda s: got(status=f"401 No password={percent(s)}"),
+    "within a field": lambda s: got(b"", f"X-Debug: user=ada password={percent(s)}"),
     "slack path": lambda s: sent(f"/services/T0/B0/{percent(s)}", origin=Origin("https", "hooks.slack.com", 443)),
     "telegram path": lambda s: sent(f"/bot12345:{percent(s)}/getMe", origin=Origin("https", "api.telegram.org", 443)),
     "JSON": lambda s: sent("/a", JSON, body=js({"user": "bob", "password": s})),
@@ -182,6 +188,22 @@ PLACES: dict[str, Callable[[str], Interaction]] = {
     ),
     "XML attribute": lambda s: got(f'<login user="bob" password="{xml(s)}"/>'.encode(), "Content-Type: text/xml"),
     "XML CDATA": lambda s: got(f"<a><secret><![CDATA[{s}]]></secret></a>".encode(), "Content-Type: text/xml"),
+    "JSON in XML, escaped": lambda s: got(
+        f"<a>{escape(js({'token': s}).decode())}</a>".encode(), "Content-Type: text/xml"
+    ),
+    "XML in XML, escaped": lambda s: got(
+        f"<a>{escape(f'<b><token>{xml(s)}</token></b>')}</a>".encode(), "Content-Type: text/xml"
+    ),
+    "call of a script": lambda s: got(
+        f"localStorage.setItem('token', '{s}');".encode(), "Content-Type: text/javascript"
+    ),
+    "file of cookies": lambda s: got(
+        f"a.test\tFALSE\t/\tTRUE\t0\tauth_token\t{percent(s)}\n".encode(), "Content-Type: text/plain"
+    ),
+    "UTF-16 with half a pair": lambda s: got(
+        js({"a": "b", "token": s}).decode().encode("utf-16-le") + b"\0\xd8",
+        "Content-Type: text/plain; charset=utf-16le",
+    ),
     "GraphQL variables": lambda s: sent("/a", JSON, body=js({"query": "mutation {}", "variables": {"password": s}})),
     "GraphQL argument": lambda s: sent("/a", JSON, body=js({"query": f'mutation{{login(password:"{s}"){{id}}}}'})),
     "HTML form": lambda s: got(
@@ -297,6 +319,8 @@ def octets_to_read(interaction: Interaction) -> Iterator[bytes]:
     for each in octets:
         yield each
         yield without_frames(each)
+        yield each.replace(b"\0", b"")
+        yield unescape(unescape(each.decode("latin-1"))).encode("latin-1", "replace")
         if (start := each.find(b"\x1f\x8b\x08")) >= 0 and (plain := decoded(each[start:], ["gzip"])) is not None:
             yield plain[0]
         for run in re.finditer(rb"[A-Za-z0-9+/_-]{16,}", each):
