@@ -110,7 +110,7 @@ _THING = rb"(?:password|passphrase|token|key|secret|session|cookie|signature|cre
 _LABEL = re.compile(
     rb"(?:[A-Z][a-z]+ |API |CSRF |ID )?"
     rb"(?:(?:your|an?|new|old|current|my|api|access|secret|private|refresh|session|csrf|client|user|account|login) )*"
-    rb"(?i:%b)(?: (?:id|again|confirmation|name|value))?[ :*.]*" % _THING
+    rb"(?i:%b)(?: (?:id|again|confirmation|name|value))?[ :*.?]*" % _THING
 )
 # What is said about a value, not words that one may be made of.
 _PROSE = re.compile(

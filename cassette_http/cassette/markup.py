@@ -107,9 +107,10 @@ _TAG_VALUE = re.compile(
     rb"\s(?:value|content)\s*=\s*(?:(?P<quote>[\"'])(?P<value>(?:(?!(?P=quote))[^<>])*+)(?P=quote)|(?P<bare>[^\s\"'<>]++))",
     re.IGNORECASE,
 )
-# What is shown to people is a caption.
+# What is shown to people is a caption, and some elements have no content.
 _TAG_CONTENT = re.compile(
-    rb"<(?!(?:a|button|label|legend|option|li|t[dhr]|span|div|p|h[1-6]|section|summary|form|select|iframe|svg|body|nav)\b)"
+    rb"<(?!(?:a|button|label|legend|option|li|t[dhr]|span|div|p|h[1-6]|section|summary|form|select|iframe|svg|body|nav"
+    rb"|input|meta|link|img|br|hr)\b)"
     rb"[^<>]*+(?<!/)>\s*(?:<!\[CDATA\[)?(?P<value>[^<>\]]+)",
     re.IGNORECASE,
 )

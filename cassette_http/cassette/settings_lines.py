@@ -103,7 +103,7 @@ _CODE = re.compile(
     re.DOTALL,
 )
 _NO_VALUE = re.compile(
-    rb"(?:required|optional|string|str|text|bytes|int|integer|number|bool|boolean|any|object|array|uuid|invalid|missing"
+    rb"(?:required|optional|absent|present|valid|string|str|text|bytes|int|integer|number|bool|boolean|any|object|array|uuid|invalid|missing"
     rb"|expired|hidden|unknown|empty|unset|changed?|forgot|reset|true|false|null|none|nil|undefined|yes|no|on|off"
     rb"|enabled|disabled)[!?]?|[|>][+-]?",
     re.IGNORECASE,

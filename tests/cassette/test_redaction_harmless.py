@@ -175,7 +175,12 @@ JSON = {
         "devDependencies": {"js-tokens": "4.0.0-beta.1", "password-hash": "1.2.2"},
     },
     "texts of a program": {
-        "login": {"password": "Password", "api_key": "API key", "new_password": "Your new password"},
+        "login": {
+            "forgot_password": "Forgot your password?",
+            "password": "Password",
+            "api_key": "API key",
+            "new_password": "Your new password",
+        },
         "session": "Session",
         "confirm": {
             "password_confirmation": "Confirm your password",
@@ -234,6 +239,7 @@ TEXTS = {
 <meta name="csrf-header" content="X-CSRF-Token">
 <input type="hidden" name="csrf_param" value="authenticity_token">
 """,
+    "end of a page": "<input type=password name=password placeholder='Password'>",
     "page of docs": """<h2 id="token">Token</h2><dl><dt>password</dt><dd>the password of the account</dd></dl>
 <table><tr><th>Name</th><th>Type</th></tr><tr><td>api_key</td><td>string</td></tr></table>
 <pre>curl -H "Authorization: Bearer $TOKEN" https://api.test/keys?key=users</pre>
@@ -363,7 +369,7 @@ FIELDS = [
     "Location: https://api.test/users/17/keys?state=open#token",
     'Server-Timing: token;dur=12.5;desc="key look-up"',
     'Content-Disposition: attachment; filename="password.txt"',
-    "X-Debug: token=none session=new password=required key=users",
+    "X-Debug: token=absent session=new password=required key=users",
     f"Location: https://api.test/a;v=1/token/{UUID}/secrets/name-of-a-secret/passwords",
 ]
 
