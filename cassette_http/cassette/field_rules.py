@@ -89,7 +89,10 @@ _NO_PASSWORDS = frozenset({b"", b"x", b"api_token", b"x-oauth-basic"})
 # -- cookies -------------------------------------------------------------------------------------------------
 
 _COOKIE_PAIR = re.compile(rb"([^=;]+)(=[ \t]*\"?)([^;\"]*)")
-_SECRET_COOKIE = re.compile(rb"sess|token|auth(?!or(?!iz))|csrf|xsrf|jwt|secret|passw|sid\b|\bsid|_sid", re.IGNORECASE)
+_SECRET_COOKIE = re.compile(
+    rb"sess|token|auth(?!or(?!iz))|csrf|xsrf|jwt|secret|passw|pwd|api.?key|private|credential|sid\b|\bsid|_sid",
+    re.IGNORECASE,
+)
 
 
 def _cookies(value: bytes, vault: Vault) -> bytes:

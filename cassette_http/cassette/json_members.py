@@ -199,7 +199,9 @@ _OF_A_FORM = re.compile(
 _FLAT_OBJECT = re.compile(rb"\{[^{}]*+\}")
 # The tokens of language models are pieces of words.
 _OF_LANGUAGE = re.compile(rb"\s*+,\s*+\\*+\"(?:logprob|prob|bytes|token_id|id|text_offset)\\*+\"")
-_OBJECT_VALUE = re.compile(rb"(?P<is_value>[\"'](?:[vV]al(?:ue)?)\\*+[\"']\s*+)?:\s*+(?=\\*[\"'])")
+_OBJECT_VALUE = re.compile(
+    rb"(?P<is_value>[\"'](?:[vV]al(?:ue)?|S|stringValue|current)\\*+[\"']\s*+)?:\s*+(?=\\*[\"'])"
+)
 _IN_NAME = re.compile(rb"[\w$.-]")
 _UNQUOTED_NAME = re.compile(rb"\b([A-Za-z_]\w{1,60})\s*+:\s*+\\")
 _BACKSLASH, _BRACE = b"\\{"

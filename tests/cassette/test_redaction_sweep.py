@@ -204,6 +204,9 @@ PLACES: dict[str, Callable[[str], Interaction]] = {
         js({"a": "b", "token": s}).decode().encode("utf-16-le") + b"\0\xd8",
         "Content-Type: text/plain; charset=utf-16le",
     ),
+    "item of DynamoDB": lambda s: got(js({"Item": {"password": {"S": s}}}), JSON),
+    "document of Firestore": lambda s: got(js({"fields": {"password": {"stringValue": s}}}), JSON),
+    "cookie with the name of a key": lambda s: sent("/a", f"Cookie: theme=dark; api_key={percent(s)}"),
     "GraphQL variables": lambda s: sent("/a", JSON, body=js({"query": "mutation {}", "variables": {"password": s}})),
     "GraphQL argument": lambda s: sent("/a", JSON, body=js({"query": f'mutation{{login(password:"{s}"){{id}}}}'})),
     "HTML form": lambda s: got(
