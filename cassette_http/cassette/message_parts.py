@@ -108,8 +108,8 @@ class Parts:
         parts = apportioned(rules.edits(text) if text else [], [stop - start for start, stop in extensions], gap=1)
         for (start, _), edits in zip(extensions, parts, strict=True):
             self.by_rule += shift(edits, len(self.head) + start)
-        text = self.body[rest[0] : rest[1]]
-        self.by_rule += shift(merged(rules.field_edits(text), rules.edits(text)), len(self.head) + rest[0])
+        if text := self.body[rest[0] : rest[1]]:
+            self.by_rule += shift(merged(rules.field_edits(text), rules.edits(text)), len(self.head) + rest[0])
 
     def _around_content(self) -> Iterator[tuple[int, int]]:
         """Where in the body other things stand than content: chunk extensions, then trailers and what follows."""

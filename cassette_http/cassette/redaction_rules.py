@@ -45,6 +45,7 @@ class Rules:
     patterns: tuple[re.Pattern[bytes], ...] = ()
     functions: tuple[Callable[[Interaction], Iterable[str | bytes]], ...] = ()
     _kinds: dict[tuple[str, bytes], NameKind] = field(default_factory=dict, compare=False)
+    _most: dict[bytes, NameKind] = field(default_factory=dict, compare=False)
 
     def kind(self, place: str, name: bytes) -> NameKind:
         """Say what a name, as spelled in a message, tells about the value that it has in a place."""
@@ -57,8 +58,13 @@ class Rules:
 
     def most(self, name: bytes) -> NameKind:
         """Say the most that a name tells in any place."""
-        kinds = {self.kind(place, name) for place in (*PLACES, "settings")}
-        return max(kinds, key=list(NameKind).index)
+        known = self._most.get(name)
+        if known is None:
+            kinds = {self.kind(place, name) for place in (*PLACES, "settings")}
+            known = max(kinds, key=list(NameKind).index)
+            if len(self._most) < _MOST_NAMES:
+                self._most[name] = known
+        return known
 
     @property
     def added(self) -> frozenset[str]:

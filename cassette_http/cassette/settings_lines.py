@@ -87,7 +87,7 @@ _USER_OPTION = re.compile(
 )
 _LONGEST_COMMAND = 1000
 _OTHER_FIELDS = re.compile(
-    rb"^(?!(?:proxy-)?auth|www-auth|(?:set-)?cookie|content-)[^\r\n]*", re.IGNORECASE | re.MULTILINE
+    rb"^(?!(?:proxy-)?auth|www-auth|(?:set-)?cookie|content-|[a-z]+ )[^\r\n=]*+=[^\r\n]*", re.IGNORECASE | re.MULTILINE
 )
 _CONNECTION = re.compile(
     rb"\b(?:server|host|data source|user id|uid|user|username|database|driver|endpoint)=[^;\"'\r\n]{1,500};",
