@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 import cassette_http.client
 from cassette_http import use_cassette
@@ -80,8 +81,6 @@ def with_urllib(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
 
 
 def with_requests(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
-    import requests
-
     seen: list[Seen] = []
 
     class Trusting(requests.adapters.HTTPAdapter):
