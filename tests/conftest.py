@@ -55,12 +55,10 @@ def server_tls(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def client_tls(authority: trustme.CA) -> ssl.SSLContext:
-    """A client's context that trusts `authority`."""
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
+    """A client's context that trusts `authority`; one for each test, as some clients change what they are given."""
+    return ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
 
 
 @pytest.fixture(scope="session")
