@@ -72,15 +72,20 @@ class Hiding:
         told = self.tell(names)
         return sorted(name for name in told if self.kind(place, name) is not NameKind.ORDINARY)
 
-    def hidden(self, kind: NameKind, value: bytes, is_matching: bool = False) -> bytes | None:
-        """What to write in the place of a value, as far as its name tells; None if it stays."""
+    def hidden(
+        self, kind: NameKind, value: bytes, is_matching: bool = False, *, is_entered: bool = False
+    ) -> bytes | None:
+        """What to write in the place of a value, as far as its name tells; None if it stays.
+
+        `is_entered`: it is a value in any case, and no text about one.
+        """
         if is_matching and kind in STRONG and value.strip().lower() in _NOTHING:
             return b"{{secret}}"
         if kind is NameKind.CREDENTIALS:
             hidden = redact_credentials(value, self.vault)
         elif kind in COOKIE_RULES:
             hidden = COOKIE_RULES[kind](value, self.vault)
-        elif not is_secret_value(kind, value):
+        elif not is_secret_value(kind, value, is_entered=is_entered):
             return None
         else:
             hidden = self.vault.hide(value, is_searched=_is_distinct(kind, value))
@@ -126,17 +131,25 @@ MIXED = re.compile(rb"(?=[^\s]*[0-9])(?=[^\s]*[A-Za-z])(?![0-9]{4}-[0-9]{2}-)[^\
 _LONGEST_SECRET = 1 << 16
 
 
-def is_secret_value(kind: NameKind, value: bytes) -> bool:
-    """Tell whether a value is one that its name may hide: no sentence, label, version, URL, nothing that is masked."""
+def is_secret_value(kind: NameKind, value: bytes, *, is_entered: bool = False) -> bool:
+    """Tell whether a value is one that its name may hide: no URL, and nothing that is masked.
+
+    Unless it is in the place of what is entered, it is no sentence, label or version either.
+    """
     if not value.strip() or is_placeholder(value) or _STANDS_FOR_ONE.fullmatch(value) or len(value) > _LONGEST_SECRET:
         return False
     if kind is NameKind.WEAK:
         return looks_random(value.decode("latin-1"))
-    if _VERSION.fullmatch(value) or (value[:1].isupper() and _LABEL.fullmatch(value)):
-        return False
-    if _SENTENCE.fullmatch(value) and (_PROSE.search(value) or _OF_SENTENCES.search(value)):
+    if not is_entered and _is_text_about_one(value):
         return False
     return kind is NameKind.PASSWORD or not _URL.match(value)
+
+
+def _is_text_about_one(value: bytes) -> bool:
+    if _VERSION.fullmatch(value) or (value[:1].isupper() and _LABEL.fullmatch(value)):
+        return True
+    is_sentence = _SENTENCE.fullmatch(value) is not None
+    return is_sentence and bool(_PROSE.search(value) or (_OF_SENTENCES.search(value) and not _DIGIT.search(value)))
 
 
 def is_prose(value: bytes, kind: NameKind = NameKind.PASSWORD) -> bool:

@@ -67,7 +67,7 @@ def find_pairs(
             # Behind a semicolon it may as well be a statement of a program.
             kind = NameKind.WEAK
         value = unquote_to_bytes(raw.replace(b"+", b" ") if is_whole else raw)
-        hidden = hiding.hidden(kind, value, is_matching and is_whole)
+        hidden = hiding.hidden(kind, value, is_matching and is_whole, is_entered=is_whole)
         if hidden is not None:
             if b"+" in raw and not is_whole:
                 hiding.vault.know(unquote_to_bytes(raw.replace(b"+", b" ")))  # a query may mean blanks, too
@@ -117,7 +117,7 @@ def find_in_multipart(text: bytes, hiding: Hiding, is_matching: bool) -> Iterato
         if kind is not NameKind.ORDINARY:
             end = _PART_END.search(text, part.end())
             value = text[part.end() : end.start() if end is not None else len(text)]
-            if (hidden := hiding.hidden(kind, value, is_matching)) is not None:
+            if (hidden := hiding.hidden(kind, value, is_matching, is_entered=True)) is not None:
                 yield Edit(part.end(), part.end() + len(value), hidden)
 
 

@@ -10,7 +10,7 @@ from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Sequence
 from http.cookies import SimpleCookie
 from itertools import pairwise
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote_to_bytes
 
 import pytest
 from hypothesis import given, settings
@@ -245,6 +245,43 @@ def test_names_of_other_things(name: str) -> None:
 
 
 # -- found in a field, hidden everywhere ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "value", ["My new password", "Enter your secret", "1.2.3", "The token is mine.", "Is it mine?"]
+)
+@pytest.mark.parametrize(
+    ("media_type", "form"),
+    [
+        ("application/x-www-form-urlencoded", "user=ada&password={}&next=2"),
+        (
+            "multipart/form-data; boundary=b",
+            '--b\r\nContent-Disposition: form-data; name="password"\r\n\r\n{}\r\n--b--\r\n',
+        ),
+    ],
+    ids=["form", "multipart"],
+)
+def test_what_is_entered_into_a_password_field_is_never_taken_for_a_remark(
+    media_type: str, form: str, value: str
+) -> None:
+    entered = quote_plus(value) if media_type.endswith("urlencoded") else value
+    sent, _ = redacted(request(f"Content-Type: {media_type}", body=form.format(entered).encode()), response())
+    assert value.encode() not in unquote_to_bytes(sent.content.replace(b"+", b" "))
+    assert b"{{secret:1}}" in unquote_to_bytes(sent.content)
+
+
+@pytest.mark.parametrize(
+    ("value", "is_hidden"),
+    [
+        ("Tr0ub4dor & the 3!", True),
+        ("The password is required.", False),
+        ("Password must have at least 8 characters.", False),
+    ],
+)
+def test_a_sentence_below_the_name_of_a_password_is_a_remark_if_it_says_something(value: str, is_hidden: bool) -> None:
+    body = json.dumps({"password": value}).encode()
+    _, received = redacted(request(), response(body=body))
+    assert (value.encode() not in received) is is_hidden
 
 
 @pytest.mark.parametrize(
