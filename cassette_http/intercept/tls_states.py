@@ -28,6 +28,7 @@ from cassette_http.transport.socket_face import (
     NOT_NOW,
     Host,
     Switchboard,
+    keep_failure,
     keeping_failure,
     keeping_tls,
     octets_of,
@@ -88,7 +89,7 @@ class SocketState:
             octets = self._tap.receive(size)
         except BlockingIOError:
             raise _want_read() from None
-        except (ssl.SSLWantReadError, ssl.SSLEOFError):
+        except (*NOT_NOW, ssl.SSLEOFError):
             raise
         except ssl.SSLError as error:
             self._refused_late(error)
@@ -104,8 +105,7 @@ class SocketState:
         """
         channel = self._tap.host.channel
         if not (self._tap.stands_in or channel.has_spoken):
-            with suppress(ssl.SSLError), keeping_failure(self._tap.board, channel, channel.origin, FailureKind.TLS):
-                raise error
+            keep_failure(self._tap.board, channel, channel.origin, FailureKind.TLS, error)
 
     def write(self, data: Any, /) -> int:
         return self._tap.send(data)

@@ -35,6 +35,7 @@ __all__ = [
     "Switchboard",
     "clock",
     "fail_handshake",
+    "keep_failure",
     "keeping_failure",
     "keeping_tls",
     "octets_of",
@@ -517,12 +518,19 @@ def keeping_failure(board: Switchboard, channel: Channel, peer: Origin, kind: Fa
     except NOT_NOW:
         raise
     except OSError as error:
-        if isinstance(error, socket.gaierror):
-            kind = FailureKind.LOOKUP
-        if not channel.is_passing:
-            via = channel.via if kind is FailureKind.TLS else None
-            board.keep_connection_failure(peer, describe(kind, error, clock() - started), via)
+        keep_failure(board, channel, peer, kind, error, clock() - started)
         raise
+
+
+def keep_failure(
+    board: Switchboard, channel: Channel, peer: Origin, kind: FailureKind, error: OSError, at_s: float = 0.0
+) -> None:
+    """Record `error` as a failure of the connection to `peer`, met after so many seconds; as `keeping_failure` does."""
+    if isinstance(error, socket.gaierror):
+        kind = FailureKind.LOOKUP
+    if not channel.is_passing:
+        via = channel.via if kind is FailureKind.TLS else None
+        board.keep_connection_failure(peer, describe(kind, error, at_s), via)
 
 
 # ---------------------------------------------------------------------- TLS over a connection
