@@ -20,6 +20,7 @@ from cassette_http.cassette.markup import names_in_markup
 from cassette_http.cassette.pairs import USERINFO
 from cassette_http.cassette.secret_names import NameKind
 from cassette_http.cassette.secret_shapes import (
+    SHORT_PATH,
     find_shapes,
     has_beginning,
     has_words_in_front,
@@ -95,7 +96,7 @@ class QuickLook:
 
     def _may_have_token(self, text: bytes, spans: list[tuple[int, int]], depth: int) -> bool:
         if not spans:
-            return b"/hooks/catch/" in text
+            return SHORT_PATH in text
         inside = joined(text, spans)
         return (
             has_words_in_front(text)

@@ -14,6 +14,7 @@ __all__ = [
     "HOST_PATHS",
     "PATHS",
     "SHAPES",
+    "SHORT_PATH",
     "find_shapes",
     "has_beginning",
     "has_words_in_front",
@@ -26,6 +27,8 @@ __all__ = [
 ]
 
 SHORTEST_RUN = 20
+# What follows here may be too short for a run.
+SHORT_PATH = b"/hooks/catch/"
 
 # What stands in front of a token is no letter or digit. Names are those that `keep` takes.
 SHAPES: dict[str, str] = {
@@ -210,7 +213,7 @@ _RUN_BEGINS = re.compile(
 _BEGINS_WITHIN = re.compile(rb"[_+-]" + _BEGINNINGS, re.ASCII)
 # Text in ASCII begins each group of four characters with one of these.
 _BASE64_BEGINS = re.compile(rb" .(?:[A-Za-f][A-Za-z0-9+_-]{3}){5}", re.DOTALL)
-_WORDS_IN_FRONT = (b"earer ", b"PRIVATE KEY", b"Private-Lines", b"IncomingWebhook", b"/hooks/catch/", b"kty")
+_WORDS_IN_FRONT = (b"earer ", b"PRIVATE KEY", b"Private-Lines", b"IncomingWebhook", SHORT_PATH, b"kty")
 
 
 @cache
@@ -244,8 +247,7 @@ def find_shapes(text: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[int
 
     They come in order, and do not overlap.
     """
-    # What follows here is too short for a run.
-    found = list(_find_paths(text, 0, len(text))) if b"/hooks/catch/" in text else []
+    found = list(_find_paths(text, 0, len(text))) if SHORT_PATH in text else []
     if not (spans or found):
         return
     if b"kty" in text:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import TypeAlias
 from urllib.parse import quote_plus, unquote_to_bytes
 
@@ -145,7 +146,7 @@ def find_in_lines(text: bytes, hiding: Hiding, start: int, stop: int) -> Iterato
         for pattern in (_LINE, _LINE_OF_STRING, _SUBSCRIPT, _LISTED, _WITHIN)
         for found in pattern.finditer(text, start, stop)
     )
-    for name, found in (*usual, *_in_forms(_SELDOM, text, start, stop), *_in_forms(_OTHERS, text, start, stop)):
+    for name, found in chain(usual, _in_forms(_SELDOM, text, start, stop), _in_forms(_OTHERS, text, start, stop)):
         kind = hiding.kind("settings", name)
         if kind is not NameKind.ORDINARY and (edit := _setting(hiding, kind, name, found)) is not None:
             yield edit
