@@ -30,7 +30,7 @@ from cassette_http.cassette.shortcuts import written_request
 from cassette_http.cassette.store import Store
 from cassette_http.errors import UnmatchedRequest
 from cassette_http.switch import Letters, Switch
-from cassette_http.transport.channel import Channel, Undecided, is_cut_short
+from cassette_http.transport.channel import Channel, Undecided, ends_within_request
 from cassette_http.transport.socket_face import clock
 
 __all__ = ["Board", "Cassette", "Exchange", "LiveConnection", "Miss", "witnessing"]
@@ -221,13 +221,6 @@ class Cassette:
 _witnesses: list[Callable[[Interaction], None]] = []
 
 
-def _without_userinfo(origin: Origin) -> Origin:
-    """Some clients look up `user:password@host`: that holds a secret, and may hold another one in the replay."""
-    if "@" not in origin.host:
-        return origin
-    return replace(origin, host="{{secret}}@" + origin.host.rpartition("@")[2])
-
-
 @contextmanager
 def witnessing(witness: Callable[[Interaction], None]) -> Iterator[None]:
     """Let `witness` be told of each exchange with a cassette, as it was played or recorded, without its secrets."""
@@ -374,7 +367,7 @@ class Board(Switch):
         if entry is None and compared.body_octets:
             # Where the peer broke off before it had all of the body, the rest of that was not recorded.
             begun = self._index.find_by_head(compared)
-            if begun is not None and is_cut_short(begun.interaction):
+            if begun is not None and ends_within_request(begun.interaction):
                 return begun
         return entry
 
@@ -588,3 +581,10 @@ class Board(Switch):
             self._letters.write(miss)
         self.cassette._history.append(Exchange("refused", request))
         return UnmatchedRequest(explanation.message)
+
+
+def _without_userinfo(origin: Origin) -> Origin:
+    """Some clients look up `user:password@host`: that holds a secret, and may hold another one in the replay."""
+    if "@" not in origin.host:
+        return origin
+    return replace(origin, host="{{secret}}@" + origin.host.rpartition("@")[2])

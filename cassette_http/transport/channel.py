@@ -48,7 +48,7 @@ from cassette_http.wire.head import parse_request_head
 from cassette_http.wire.messages import RequestHead, field_values
 from cassette_http.wire.reader import RequestReader, ResponseReader
 
-__all__ = ["Channel", "PlayedWriteFailure", "Tape", "Undecided", "is_cut_short"]
+__all__ = ["Channel", "PlayedWriteFailure", "Tape", "Undecided", "ends_within_request"]
 
 WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 VERSION = b" HTTP/1."
@@ -197,7 +197,7 @@ class Exchange:
         return self.reader.is_complete and not self.is_upgraded
 
 
-class _Kept(NamedTuple):
+class _Finished(NamedTuple):
     """What must be known of an exchange that is over, to see whether its connection ends unannounced."""
 
     reader: RequestReader | WholeRequest
@@ -235,7 +235,7 @@ class Channel:
         self.has_spoken = False  # the client has sent something
         self._refusal: Exception | None = None
         self._ended = False
-        self._last_kept: _Kept | None = None  # as long as no further request was begun
+        self._last_kept: _Finished | None = None  # as long as no further request was begun
         self._unasked = b""  # came from the live peer while no request was open: the next one gets it for an answer
 
     @property
@@ -717,7 +717,7 @@ class Channel:
         if admitted is not None and not exchange.is_passed:
             interaction = Interaction(admitted.origin, admitted, exchange.recording.hand_over(), admitted.via)
             kept = self._tape.keep(interaction, exchange.started_at)
-            self._last_kept = _Kept(exchange.reader, exchange.recording, exchange.sent_at, kept)
+            self._last_kept = _Finished(exchange.reader, exchange.recording, exchange.sent_at, kept)
 
     def _end_idle(self, failure: Failure | None, *, close_notify: bool = True) -> None:
         """The peer has closed, or broken off, a connection that it had promised to keep open.
@@ -754,10 +754,10 @@ def answers_early(interaction: Interaction) -> bool:
         return True
     if track.pieces and track.failure is None:
         return False  # what came, came behind the whole request
-    return is_cut_short(interaction)
+    return ends_within_request(interaction)
 
 
-def is_cut_short(interaction: Interaction) -> bool:
+def ends_within_request(interaction: Interaction) -> bool:
     """The client had not sent all of its request when the interaction was over."""
     assert interaction.request is not None
     request = RequestReader()
