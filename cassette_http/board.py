@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cassette_http.caller import caller
-from cassette_http.cassette import yaml_format
 from cassette_http.cassette.blobs import blob_names
 from cassette_http.cassette.explaining import Candidate, Difference, Explanation, explain_miss
+from cassette_http.cassette.format import yaml_format
+from cassette_http.cassette.format.reading import Fetch
 from cassette_http.cassette.hooks import Hooks
 from cassette_http.cassette.index import Entry, Index
 from cassette_http.cassette.matching import Matching
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Request, TLSFacts, Track
 from cassette_http.cassette.modes import Policy, RecordMode
-from cassette_http.cassette.reading import Fetch
-from cassette_http.cassette.redaction import Redactor
+from cassette_http.cassette.secrets.redaction import Redactor
 from cassette_http.cassette.shortcuts import written_request
 from cassette_http.cassette.store import Store
 from cassette_http.errors import UnmatchedRequest

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cassette_http.cassette import yaml_format
+from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.model import Header, Interaction
-from cassette_http.cassette.redaction import Redactor, next_number
+from cassette_http.cassette.secrets.redaction import Redactor, next_number
 from cassette_http.cassette.store import Store
 from cassette_http.convert.documents import redacted_documents
 from cassette_http.convert.exporting import Exported, export

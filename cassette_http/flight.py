@@ -14,10 +14,10 @@ from pathlib import Path
 from types import TracebackType
 
 from cassette_http.board import witnessing
-from cassette_http.cassette import yaml_format
+from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Request, TLSFacts, Track
 from cassette_http.cassette.modes import Policy
-from cassette_http.cassette.redaction import Redactor, next_number
+from cassette_http.cassette.secrets.redaction import Redactor, next_number
 from cassette_http.cassette.store import Store
 from cassette_http.intercept import intercepting
 from cassette_http.session import netrc_text, new_header

@@ -19,18 +19,18 @@ from typing import Any, ParamSpec, TypeVar
 
 from cassette_http.board import Board, Cassette
 from cassette_http.cassette import settling
+from cassette_http.cassette.format.yaml_format import BEGINNING, Documents, looks_foreign, scan, whole_file
 from cassette_http.cassette.hooks import Hooks, InteractionHook, RequestHook
 from cassette_http.cassette.index import Index
 from cassette_http.cassette.library import Library
 from cassette_http.cassette.matching import DEFAULT_MATCH, Matching, resolve
 from cassette_http.cassette.model import Header, Request
 from cassette_http.cassette.modes import RecordMode, is_build_server, known_pace, known_policy, policy
-from cassette_http.cassette.redaction import Redactor, next_number
-from cassette_http.cassette.redaction_rules import ExtraRule
-from cassette_http.cassette.secret_shapes import without_tokens
+from cassette_http.cassette.secrets.redaction import Redactor, next_number
+from cassette_http.cassette.secrets.rules import ExtraRule
+from cassette_http.cassette.secrets.shapes import without_tokens
 from cassette_http.cassette.store import Store
 from cassette_http.cassette.volatile import moment_of
-from cassette_http.cassette.yaml_format import BEGINNING, Documents, looks_foreign, scan, whole_file
 from cassette_http.errors import CassetteFormatError, CassetteNotFound, InvalidOption, UnmatchedRequest
 from cassette_http.frozen_time import FrozenTime, require_time_machine
 from cassette_http.intercept import intercepting

@@ -27,7 +27,7 @@ import pytest
 
 from cassette_http import use_cassette
 from cassette_http.cassette.matching import DEFAULT_MATCH
-from cassette_http.cassette.redaction_rules import RULES
+from cassette_http.cassette.secrets.rules import RULES
 
 LONGEST_WHY = 500
 

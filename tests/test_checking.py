@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cassette_http.cassette import yaml_format
+from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.model import Header, Interaction, Origin, Piece, Request, TLSFacts, Track
-from cassette_http.cassette.redaction import Redactor
+from cassette_http.cassette.secrets.redaction import Redactor
 from cassette_http.cassette.store import Store
 from cassette_http.checking import check_paths, redact_files
 from cassette_http.cli import main

@@ -17,7 +17,7 @@ import pytest
 import uvloop
 
 from cassette_http import CassetteNotWritable, NetworkBlocked, block_network, client, use_cassette
-from cassette_http.cassette import yaml_format
+from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.model import Interaction
 from cassette_http.flight import OVERHEAD_OCTETS, FlightRecorder
 from tests.peer import LIMIT_S, Connection, Peer, keep_alive, response

@@ -45,6 +45,12 @@ FLOORS = {
 # Beyond the floors: the client asks the transport, and knows nothing of cassettes.
 FORBIDDEN = {"client": {"cassette", "intercept"}, "intercept": {"client"}, "wire": {"errors", "version"}}
 
+# Rooms within a room, with the modules of the outer room that they may import.
+INNER_ROOMS = {
+    "cassette.format": {"model"},
+    "cassette.secrets": {"decoding", "model", "rule_notation", "splicing"},
+}
+
 # Rooms of pure logic, with those of their modules that may do I/O. What is pure serves blocking and asynchronous
 # programs with one copy.
 PURE_BUT_FOR: dict[str, set[str]] = {
@@ -121,6 +127,20 @@ def test_imports_go_down(name: str) -> None:
         assert other not in FORBIDDEN.get(room, ()), f"{name} imports {other}"
 
 
+def inner_room_of(name: str) -> str:
+    """The room within a room that a module lies in, or ""."""
+    return next((inner for inner in INNER_ROOMS if name == inner or name.startswith(f"{inner}.")), "")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if inner_room_of(name)])
+def test_inner_rooms_import_little_of_the_room_around_them(name: str) -> None:
+    inner = inner_room_of(name)
+    allowed = {f"{room_of(inner)}.{module}" for module in INNER_ROOMS[inner]}
+    for other in inner_imports(NAMES[name]):
+        if room_of(other) == room_of(inner) and inner_room_of(other) != inner:
+            assert other in allowed, f"{name} imports {other}"
+
+
 def is_pure(name: str) -> bool:
     room, _, module = name.partition(".")
     return room in PURE_BUT_FOR and module not in PURE_BUT_FOR[room]
@@ -150,7 +170,7 @@ def test_architecture_page_has_the_same_floors() -> None:
 @pytest.mark.parametrize("room", ["cassette", "intercept"])
 def test_architecture_page_says_what_each_module_of_a_large_room_is_for(room: str) -> None:
     page = (ROOT.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
-    modules = {name.partition(".")[2] for name in NAMES if name.startswith(f"{room}.")}
+    modules = {name.rpartition(".")[2] for name in NAMES if name.startswith(f"{room}.")}
     assert modules - set(re.findall(r"`(\w+)`", page)) == set()
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from cassette_http import Cassette, use_cassette
-from cassette_http.cassette import yaml_format, yaml_reading
+from cassette_http.cassette.format import yaml_format, yaml_reading
 from cassette_http.cassette.model import Interaction
 from cassette_http.cli import main
 

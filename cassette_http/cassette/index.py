@@ -13,11 +13,11 @@ from collections.abc import Callable, Container, Hashable, Iterable, Iterator, S
 from functools import cached_property
 
 from cassette_http.cassette.explaining import most_alike
+from cassette_http.cassette.format.reading import USUAL_VERSION, Unfit, resolve_target
 from cassette_http.cassette.matching import Matching
 from cassette_http.cassette.model import FailureKind, Interaction, Origin, Request, Track
 from cassette_http.cassette.modes import known_policy
-from cassette_http.cassette.placeholders import has_placeholder
-from cassette_http.cassette.reading import USUAL_VERSION, Unfit, resolve_target
+from cassette_http.cassette.secrets.placeholders import has_placeholder
 from cassette_http.cassette.shortcuts import written_beginning
 from cassette_http.wire.errors import MalformedMessage
 from cassette_http.wire.messages import RequestHead

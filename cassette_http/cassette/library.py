@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from itertools import filterfalse
 
 from cassette_http.cassette import shortcuts
+from cassette_http.cassette.format.reading import Fetch
+from cassette_http.cassette.format.yaml_format import Document, Documents
 from cassette_http.cassette.model import Interaction, TLSFacts, Track
-from cassette_http.cassette.reading import Fetch
-from cassette_http.cassette.yaml_format import Document, Documents
 
 __all__ = ["Library"]
 

@@ -12,12 +12,12 @@ from collections.abc import Callable, Container, Hashable, Iterable
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
-from cassette_http.cassette.message_parts import edit_request, request_parts
+from cassette_http.cassette.format.reading import Fetch
+from cassette_http.cassette.format.yaml_format import TERMINATOR, Document, scan
 from cassette_http.cassette.model import Header, Interaction, Request, TLSFacts
-from cassette_http.cassette.reading import Fetch
+from cassette_http.cassette.secrets.message_parts import edit_request, request_parts
 from cassette_http.cassette.splicing import Edit
 from cassette_http.cassette.volatile import Form, Kind, Value, form_of, may_differ, moment_of, shape_of_facts
-from cassette_http.cassette.yaml_format import TERMINATOR, Document, scan
 from cassette_http.errors import CassetteFormatError
 
 __all__ = ["appended", "settled", "without"]

@@ -11,12 +11,12 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from cassette_http.cassette import json_layout
+from cassette_http.cassette.format import json_layout
+from cassette_http.cassette.format.reading import load_track
+from cassette_http.cassette.format.scalars import SAFE_ASCII
+from cassette_http.cassette.format.writing import dump_request, fields_block, origin_text
+from cassette_http.cassette.format.yaml_format import Document
 from cassette_http.cassette.model import Origin, Piece, Request, Track
-from cassette_http.cassette.reading import load_track
-from cassette_http.cassette.scalars import SAFE_ASCII
-from cassette_http.cassette.writing import dump_request, fields_block, origin_text
-from cassette_http.cassette.yaml_format import Document
 from cassette_http.wire.head import parse_fields
 from cassette_http.wire.messages import field_values
 

@@ -15,11 +15,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from cassette_http.cassette import yaml_format
 from cassette_http.cassette.blobs import BlobFolder, blob_names
 from cassette_http.cassette.files import APPEND, CREATE, READ, Files
+from cassette_http.cassette.format import yaml_format
+from cassette_http.cassette.format.yaml_format import BEGINNING, MOST_DOCUMENTS, TERMINATOR, Documents
 from cassette_http.cassette.model import Header
-from cassette_http.cassette.yaml_format import BEGINNING, MOST_DOCUMENTS, TERMINATOR, Documents
 from cassette_http.errors import CassetteFormatError, CassetteNotWritable
 
 __all__ = ["LARGEST_CASSETTE_OCTETS", "Store", "needed_by_none"]

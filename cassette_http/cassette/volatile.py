@@ -23,8 +23,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum, auto
 
-from cassette_http.cassette.message_parts import Parts, request_parts, response_parts
 from cassette_http.cassette.model import Interaction, TLSFacts
+from cassette_http.cassette.secrets.message_parts import Parts, request_parts, response_parts
 from cassette_http.cassette.splicing import chunked_trailers
 from cassette_http.wire.content import unchunk
 from cassette_http.wire.framing import FramingKind

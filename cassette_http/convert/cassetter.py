@@ -16,7 +16,7 @@ import binascii
 import json
 from typing import Any
 
-from cassette_http.cassette.scalars import resolve
+from cassette_http.cassette.format.scalars import resolve
 from cassette_http.convert.exchanges import (
     Exchange,
     encoded_text,

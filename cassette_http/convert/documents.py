@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from cassette_http.cassette import yaml_format
+from cassette_http.cassette.format import yaml_format
+from cassette_http.cassette.format.yaml_format import Documents
 from cassette_http.cassette.model import Header
-from cassette_http.cassette.redaction import Redactor
-from cassette_http.cassette.yaml_format import Documents
+from cassette_http.cassette.secrets.redaction import Redactor
 from cassette_http.convert.formats import Foreign
 
 __all__ = ["as_documents", "redacted_documents"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from cassette_http.cassette.body_forms import CHARSETS
+from cassette_http.cassette.format.body_forms import CHARSETS
 from cassette_http.convert.trees import Table, Unreadable
 from cassette_http.wire.messages import Fields
 

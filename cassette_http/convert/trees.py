@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from cassette_http.cassette.yaml_reading import CORE_TAG, UnreadableYAML, yaml_events
+from cassette_http.cassette.format.yaml_reading import CORE_TAG, UnreadableYAML, yaml_events
 
 __all__ = ["Plain", "Table", "Unreadable", "read_json", "read_yaml", "table_line"]
 

@@ -8,8 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cassette_http.cassette.format.yaml_format import BEGINNING, load_document
 from cassette_http.cassette.model import Header
-from cassette_http.cassette.yaml_format import BEGINNING, load_document
 from cassette_http.errors import CassetteError
 from cassette_http.plugin.collection import Collection
 from cassette_http.plugin.naming import SUFFIXES, name_of_test, safe_name

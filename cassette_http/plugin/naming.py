@@ -41,7 +41,7 @@ def _without_tokens(name: str) -> str:
     if "[" not in name:
         return name
     # Late, as few tests have parameters, and pytest imports this at each start.
-    from cassette_http.cassette.secret_shapes import without_tokens
+    from cassette_http.cassette.secrets.shapes import without_tokens
 
     return without_tokens(name, "secret")
 

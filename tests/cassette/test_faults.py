@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from cassette_http.cassette import files
+from cassette_http.cassette.format.yaml_format import dump_interaction
 from cassette_http.cassette.model import Header, Interaction, Origin, Piece, Request, Track
 from cassette_http.cassette.store import Store
-from cassette_http.cassette.yaml_format import dump_interaction
 from cassette_http.errors import CassetteNotWritable, CassetteWarning
 
 fcntl = pytest.importorskip("fcntl", reason="locks are made in another way here")

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cassette_http import use_cassette
+from cassette_http.cassette.format.yaml_format import scan
 from cassette_http.cassette.store import LARGEST_CASSETTE_OCTETS
-from cassette_http.cassette.yaml_format import scan
 from cassette_http.errors import CassetteFormatError, CassetteWarning
 
 # What is promised for anything up to the largest cassette.
@@ -117,7 +117,7 @@ PROGRAM = """
 import json, sys, time, warnings
 warnings.simplefilter("ignore")
 from cassette_http import CassetteFormatError, use_cassette
-import cassette_http.cassette.yaml_reading, cassette_http.convert.formats
+import cassette_http.cassette.format.yaml_reading, cassette_http.convert.formats
 
 def peak_mib():
     with open("/proc/self/status") as file:

@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cassette_http.cassette.content_rules import ContentRules
 from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Piece, Request, Track
-from cassette_http.cassette.redaction import Redactor, is_secret_name, next_number
-from cassette_http.cassette.redaction_rules import resolve_rules
-from cassette_http.cassette.vault import Vault
+from cassette_http.cassette.secrets.content_rules import ContentRules
+from cassette_http.cassette.secrets.redaction import Redactor, is_secret_name, next_number
+from cassette_http.cassette.secrets.rules import resolve_rules
+from cassette_http.cassette.secrets.vault import Vault
 from cassette_http.wire.content import chunk, decode, last_chunk, unchunk
 from cassette_http.wire.framing import response_framing
 from cassette_http.wire.head import parse_response_head

@@ -25,7 +25,7 @@ import pytest
 
 from cassette_http.cassette.decoding import encoded
 from cassette_http.cassette.model import Interaction, Origin, Piece, Request, Track
-from cassette_http.cassette.redaction import Redactor
+from cassette_http.cassette.secrets.redaction import Redactor
 from cassette_http.wire.content import chunk, last_chunk
 
 ORIGIN = Origin("https", "api.test", 443)

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
 from cassette_http.cassette.model import Interaction, Origin, Piece, Request, Track
-from cassette_http.cassette.redaction import Redactor
-from cassette_http.cassette.secret_names import looks_random
+from cassette_http.cassette.secrets.names import looks_random
+from cassette_http.cassette.secrets.redaction import Redactor
 
 ORIGIN = Origin("https", "api.test", 443)
 SHA1 = "6dcb09b5b57875f334f61aebed695e2e4193db5e"

@@ -12,8 +12,8 @@ import pytest
 
 from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Piece, Request, Track
-from cassette_http.cassette.redaction import Redactor, next_number
-from cassette_http.cassette.secret_shapes import HOST_PATHS, PATHS, SHAPES
+from cassette_http.cassette.secrets.redaction import Redactor, next_number
+from cassette_http.cassette.secrets.shapes import HOST_PATHS, PATHS, SHAPES
 from cassette_http.errors import InvalidOption
 
 ORIGIN = Origin("https", "api.test", 443)

@@ -17,10 +17,10 @@ from xml.sax.saxutils import escape
 import pytest
 import yaml
 
-from cassette_http.cassette import yaml_format
+from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Piece, Request, Track
-from cassette_http.cassette.redaction import Redactor
+from cassette_http.cassette.secrets.redaction import Redactor
 from cassette_http.wire.content import chunk, last_chunk
 
 ORIGIN = Origin("https", "api.test", 443)

@@ -8,7 +8,8 @@ import json
 
 import pytest
 
-from cassette_http.cassette import yaml_format
+from cassette_http.cassette.format import yaml_format
+from cassette_http.cassette.format.yaml_format import TERMINATOR
 from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
 from cassette_http.cassette.model import (
     Failure,
@@ -22,7 +23,6 @@ from cassette_http.cassette.model import (
     Track,
 )
 from cassette_http.cassette.settling import appended, settled
-from cassette_http.cassette.yaml_format import TERMINATOR
 
 ORIGIN = Origin("https", "api.test", 443)
 OLD, NEW = "2026-03-01T10:00:00Z", "2026-11-22T17:57:05Z"

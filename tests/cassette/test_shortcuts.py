@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cassette_http.cassette.format.yaml_format import Document, dump_header, dump_interaction, load_document, scan
 from cassette_http.cassette.index import line_of
 from cassette_http.cassette.model import Failure, FailureKind, Header, Interaction, Origin, Piece, Request, Track
 from cassette_http.cassette.shortcuts import _ordinary_answer, read_answer, written_beginning, written_request
-from cassette_http.cassette.yaml_format import Document, dump_header, dump_interaction, load_document, scan
 from cassette_http.errors import CassetteFormatError
 from cassette_http.wire.reader import RequestReader
 

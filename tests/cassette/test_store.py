@@ -19,6 +19,13 @@ import pytest
 from cassette_http import use_cassette
 from cassette_http.cassette import store as store_module
 from cassette_http.cassette.files import READ, Files
+from cassette_http.cassette.format.yaml_format import (
+    MOST_DOCUMENTS,
+    dump_header,
+    dump_interaction,
+    dump_tls,
+    load_document,
+)
 from cassette_http.cassette.model import (
     Failure,
     FailureKind,
@@ -31,7 +38,6 @@ from cassette_http.cassette.model import (
     Track,
 )
 from cassette_http.cassette.store import Store
-from cassette_http.cassette.yaml_format import MOST_DOCUMENTS, dump_header, dump_interaction, dump_tls, load_document
 from cassette_http.errors import CassetteFormatError, CassetteNotWritable, CassetteWarning
 
 ORIGIN = Origin("http", "api.test", 80)

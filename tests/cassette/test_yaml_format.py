@@ -16,10 +16,13 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cassette_http.cassette import body_forms, codings
-from cassette_http.cassette.canonical import read_canonical
+from cassette_http.cassette.format import body_forms, codings
+from cassette_http.cassette.format.canonical import read_canonical
+from cassette_http.cassette.format.json_layout import lay_out, undo
+from cassette_http.cassette.format.reading import _build
+from cassette_http.cassette.format.yaml_format import dump_header, dump_interaction, dump_tls, load_document, scan
+from cassette_http.cassette.format.yaml_reading import UnreadableYAML, read_mapping
 from cassette_http.cassette.index import request_with
-from cassette_http.cassette.json_layout import lay_out, undo
 from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
 from cassette_http.cassette.model import (
     Failure,
@@ -32,9 +35,6 @@ from cassette_http.cassette.model import (
     TLSFacts,
     Track,
 )
-from cassette_http.cassette.reading import _build
-from cassette_http.cassette.yaml_format import dump_header, dump_interaction, dump_tls, load_document, scan
-from cassette_http.cassette.yaml_reading import UnreadableYAML, read_mapping
 from cassette_http.errors import CassetteFormatError
 from cassette_http.wire.content import Chunked, chunk, enchunk, last_chunk
 
@@ -796,7 +796,7 @@ def test_octets_that_are_no_utf8_are_an_error_with_a_line() -> None:
 
 
 def test_too_many_nodes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cassette_http.cassette.yaml_reading.MOST_NODES", 1000)
+    monkeypatch.setattr("cassette_http.cassette.format.yaml_reading.MOST_NODES", 1000)
     with pytest.raises(UnreadableYAML, match="more than 1,000 nodes"):
         read_mapping(b"wire: [" + b"1, " * 1000 + b"1]\n")
 

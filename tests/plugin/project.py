@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cassette_http import session
-from cassette_http.cassette import yaml_reading
+from cassette_http.cassette.format import yaml_reading
 from cassette_http.plugin import report, summary
 from tests.peer import Peer
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
-from cassette_http.cassette.hiding import SIMPLE_WORD, is_secret_value
-from cassette_http.cassette.pairs import USERINFO
-from cassette_http.cassette.redaction_rules import Rules
-from cassette_http.cassette.secret_names import NameKind
+from cassette_http.cassette.secrets.hiding import SIMPLE_WORD, is_secret_value
+from cassette_http.cassette.secrets.names import NameKind
+from cassette_http.cassette.secrets.pairs import USERINFO
+from cassette_http.cassette.secrets.rules import Rules
 
 __all__ = ["netrc_passwords", "secrets_of_variable"]
 

@@ -10,8 +10,8 @@ import json
 import re
 from typing import Any, TypeAlias
 
-from cassette_http.cassette.body_forms import MOST_SIZES
-from cassette_http.cassette.scalars import PLAIN, PLAIN_IN_FLOW, SAFE_ASCII, UNSAFE, octets_of, resolve
+from cassette_http.cassette.format.body_forms import MOST_SIZES
+from cassette_http.cassette.format.scalars import PLAIN, PLAIN_IN_FLOW, SAFE_ASCII, UNSAFE, octets_of, resolve
 
 __all__ = [
     "HEADER_KEYS",

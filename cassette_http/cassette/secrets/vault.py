@@ -13,9 +13,9 @@ from itertools import count
 from threading import RLock
 from urllib.parse import quote_plus
 
-from cassette_http.cassette.base64_text import base64_run, from_base64, to_base64
-from cassette_http.cassette.needles import JWT, Needle, all_needles, is_searchable
-from cassette_http.cassette.placeholders import (
+from cassette_http.cassette.secrets.base64_text import base64_run, from_base64, to_base64
+from cassette_http.cassette.secrets.needles import JWT, Needle, all_needles, is_searchable
+from cassette_http.cassette.secrets.placeholders import (
     IS_NUMBER,
     NINES,
     NUMBERED,
@@ -25,7 +25,7 @@ from cassette_http.cassette.placeholders import (
     placeholder_edits,
     unified,
 )
-from cassette_http.cassette.secret_shapes import is_legible, legible, runs
+from cassette_http.cassette.secrets.shapes import is_legible, legible, runs
 from cassette_http.cassette.splicing import Edit, merged, splice
 
 __all__ = ["Vault"]

@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from cassette_http.cassette.field_rules import COOKIE_RULES
-from cassette_http.cassette.hiding import MIXED, STRONG, Hiding, is_prose
-from cassette_http.cassette.placeholders import is_placeholder
-from cassette_http.cassette.secret_names import NameKind, looks_random
+from cassette_http.cassette.secrets.field_rules import COOKIE_RULES
+from cassette_http.cassette.secrets.hiding import MIXED, STRONG, Hiding, is_prose
+from cassette_http.cassette.secrets.names import NameKind, looks_random
+from cassette_http.cassette.secrets.placeholders import is_placeholder
 from cassette_http.cassette.splicing import Edit
 
 __all__ = ["NAMES_OF_VALUES", "find_by_path", "find_literals", "find_members", "names_of_pairs", "names_of_records"]

@@ -25,10 +25,10 @@ from bisect import bisect
 from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple, overload
 
-from cassette_http.cassette.canonical import is_canonical_beginning
+from cassette_http.cassette.format.canonical import is_canonical_beginning
+from cassette_http.cassette.format.reading import LARGEST_DOCUMENT_OCTETS, Fetch, load_document
+from cassette_http.cassette.format.writing import dump_header, dump_interaction, dump_tls
 from cassette_http.cassette.model import Header, Interaction, TLSFacts
-from cassette_http.cassette.reading import LARGEST_DOCUMENT_OCTETS, Fetch, load_document
-from cassette_http.cassette.writing import dump_header, dump_interaction, dump_tls
 from cassette_http.errors import CassetteFormatError, CassetteWarning
 
 __all__ = [

@@ -19,9 +19,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from cassette_http.cassette.content_rules import ContentRules
-from cassette_http.cassette.familiar_lines import FamiliarLines
-from cassette_http.cassette.message_parts import (
+from cassette_http.cassette.model import Interaction, Request, Track
+from cassette_http.cassette.secrets.content_rules import ContentRules
+from cassette_http.cassette.secrets.familiar_lines import FamiliarLines
+from cassette_http.cassette.secrets.message_parts import (
     Parts,
     edit_request,
     is_veiled,
@@ -29,13 +30,12 @@ from cassette_http.cassette.message_parts import (
     request_parts,
     response_parts,
 )
-from cassette_http.cassette.model import Interaction, Request, Track
-from cassette_http.cassette.placeholders import has_placeholder, next_number
-from cassette_http.cassette.redaction_rules import ExtraRule, resolve_rules
-from cassette_http.cassette.secret_names import is_secret_name
-from cassette_http.cassette.secret_shapes import HOST_PATHS, runs
+from cassette_http.cassette.secrets.names import is_secret_name
+from cassette_http.cassette.secrets.placeholders import has_placeholder, next_number
+from cassette_http.cassette.secrets.rules import ExtraRule, resolve_rules
+from cassette_http.cassette.secrets.shapes import HOST_PATHS, runs
+from cassette_http.cassette.secrets.vault import Vault
 from cassette_http.cassette.splicing import shift, splice
-from cassette_http.cassette.vault import Vault
 from cassette_http.errors import InvalidOption
 
 __all__ = ["Redactor", "is_secret_name", "next_number"]

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 from urllib.parse import unquote_to_bytes
 
-from cassette_http.cassette.field_rules import COOKIE_RULES, redact_credentials
-from cassette_http.cassette.placeholders import is_placeholder
-from cassette_http.cassette.redaction_rules import Rules
-from cassette_http.cassette.secret_names import STEMS, NameKind, looks_random
+from cassette_http.cassette.secrets.field_rules import COOKIE_RULES, redact_credentials
+from cassette_http.cassette.secrets.names import STEMS, NameKind, looks_random
+from cassette_http.cassette.secrets.placeholders import is_placeholder
+from cassette_http.cassette.secrets.rules import Rules
+from cassette_http.cassette.secrets.vault import Vault
 from cassette_http.cassette.splicing import Edit
-from cassette_http.cassette.vault import Vault
 
 __all__ = ["MIXED", "SIMPLE_WORD", "STRONG", "Hiding", "Inner", "is_prose", "is_secret_value"]
 

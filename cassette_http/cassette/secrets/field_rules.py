@@ -8,10 +8,10 @@ from binascii import Error as NotBase64
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-from cassette_http.cassette.redaction_rules import Rules
-from cassette_http.cassette.secret_names import NameKind, looks_random
+from cassette_http.cassette.secrets.names import NameKind, looks_random
+from cassette_http.cassette.secrets.rules import Rules
+from cassette_http.cassette.secrets.vault import Vault
 from cassette_http.cassette.splicing import Edit
-from cassette_http.cassette.vault import Vault
 
 __all__ = ["COOKIE_RULES", "PARAMETER", "field_edits", "redact_basic", "redact_credentials"]
 

@@ -14,12 +14,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 
-from cassette_http.cassette.field_rules import field_edits
-from cassette_http.cassette.hiding import Hiding
-from cassette_http.cassette.json_members import find_by_path, find_literals, find_members
-from cassette_http.cassette.looks import find_by_look, find_by_pattern, is_binary
-from cassette_http.cassette.markup import find_in_markup
-from cassette_http.cassette.pairs import (
+from cassette_http.cassette.secrets.field_rules import field_edits
+from cassette_http.cassette.secrets.hiding import Hiding
+from cassette_http.cassette.secrets.json_members import find_by_path, find_literals, find_members
+from cassette_http.cassette.secrets.looks import find_by_look, find_by_pattern, is_binary
+from cassette_http.cassette.secrets.markup import find_in_markup
+from cassette_http.cassette.secrets.pairs import (
     FORM_PAIR,
     QUERY_PAIR,
     find_in_multipart,
@@ -28,15 +28,15 @@ from cassette_http.cassette.pairs import (
     find_pairs,
     leave_out_pairs,
 )
-from cassette_http.cassette.placeholders import is_placeholder
-from cassette_http.cassette.quick_look import DEEPEST, QuickLook
-from cassette_http.cassette.redaction_rules import Rules
-from cassette_http.cassette.secret_shapes import HOST_PATHS, runs
-from cassette_http.cassette.settings_lines import find_in_head, find_in_lines
+from cassette_http.cassette.secrets.placeholders import is_placeholder
+from cassette_http.cassette.secrets.quick_look import DEEPEST, QuickLook
+from cassette_http.cassette.secrets.rules import Rules
+from cassette_http.cassette.secrets.settings_lines import find_in_head, find_in_lines
+from cassette_http.cassette.secrets.shapes import HOST_PATHS, runs
+from cassette_http.cassette.secrets.surroundings import netrc_passwords, secrets_of_variable
+from cassette_http.cassette.secrets.tables import find_cells
+from cassette_http.cassette.secrets.vault import Vault
 from cassette_http.cassette.splicing import Edit, merged, shift, splice
-from cassette_http.cassette.surroundings import netrc_passwords, secrets_of_variable
-from cassette_http.cassette.tables import find_cells
-from cassette_http.cassette.vault import Vault
 
 __all__ = ["ContentRules"]
 

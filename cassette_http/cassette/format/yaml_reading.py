@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from cassette_http.cassette.scalars import octets_of, resolve
+from cassette_http.cassette.format.scalars import octets_of, resolve
 
 __all__ = ["CORE_TAG", "DEEPEST", "MOST_NODES", "Mapping", "UnreadableYAML", "read_mapping", "yaml_events"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cassette_http.cassette.hiding import Hiding
-from cassette_http.cassette.secret_names import NameKind
+from cassette_http.cassette.secrets.hiding import Hiding
+from cassette_http.cassette.secrets.names import NameKind
 from cassette_http.cassette.splicing import Edit
 
 __all__ = ["find_cells", "names_of_columns"]

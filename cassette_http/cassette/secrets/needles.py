@@ -11,8 +11,8 @@ from functools import lru_cache
 from html import escape
 from urllib.parse import quote, quote_from_bytes, quote_plus
 
-from cassette_http.cassette.base64_text import in_base64
-from cassette_http.cassette.secret_names import looks_random
+from cassette_http.cassette.secrets.base64_text import in_base64
+from cassette_http.cassette.secrets.names import looks_random
 
 __all__ = ["JWT", "Needle", "all_needles", "is_searchable"]
 

@@ -10,8 +10,8 @@ from urllib.parse import unquote_to_bytes
 
 from cassette_http.cassette.model import Interaction
 from cassette_http.cassette.rule_notation import did_you_mean, json_path, place_of
-from cassette_http.cassette.secret_names import NameKind, is_secret_name, kind_of
-from cassette_http.cassette.secret_shapes import PATHS, SHAPES
+from cassette_http.cassette.secrets.names import NameKind, is_secret_name, kind_of
+from cassette_http.cassette.secrets.shapes import PATHS, SHAPES
 from cassette_http.errors import InvalidOption
 
 __all__ = ["PLACES", "RULES", "ExtraRule", "Rules", "resolve_rules"]

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from cassette_http.cassette import body_forms
-from cassette_http.cassette.body_forms import MOST_SIZES, BodyForm
-from cassette_http.cassette.canonical import (
+from cassette_http.cassette.format import body_forms
+from cassette_http.cassette.format.body_forms import MOST_SIZES, BodyForm
+from cassette_http.cassette.format.canonical import (
     HEADER_KEYS,
     INTERACTION_KEYS,
     INTERACTION_ORDER,
@@ -98,7 +98,7 @@ def load_document(octets: bytes, path: str, line: int, fetch: Fetch | None = Non
             # The other reader knows the line of each key.
             pass
     # PyYAML takes 30 ms to import, and most runs do not need it.
-    from cassette_http.cassette.yaml_reading import UnreadableYAML, read_mapping
+    from cassette_http.cassette.format.yaml_reading import UnreadableYAML, read_mapping
 
     try:
         mapping = read_mapping(octets)

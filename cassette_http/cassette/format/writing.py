@@ -9,9 +9,18 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from cassette_http.cassette import body_forms
-from cassette_http.cassette.body_forms import PutAside, put_nothing_aside
-from cassette_http.cassette.canonical import HEADER_KEYS, TIMESTAMP
+from cassette_http.cassette.format import body_forms
+from cassette_http.cassette.format.body_forms import PutAside, put_nothing_aside
+from cassette_http.cassette.format.canonical import HEADER_KEYS, TIMESTAMP
+from cassette_http.cassette.format.reading import (
+    REQUEST_LINE,
+    STATUS_LINE,
+    USUAL_VERSION,
+    Unfit,
+    parse_origin,
+    resolve_target,
+)
+from cassette_http.cassette.format.scalars import binary, flow, plain, text_block
 from cassette_http.cassette.model import (
     Failure,
     Header,
@@ -22,15 +31,6 @@ from cassette_http.cassette.model import (
     Track,
     target_uri,
 )
-from cassette_http.cassette.reading import (
-    REQUEST_LINE,
-    STATUS_LINE,
-    USUAL_VERSION,
-    Unfit,
-    parse_origin,
-    resolve_target,
-)
-from cassette_http.cassette.scalars import binary, flow, plain, text_block
 
 __all__ = ["dump_header", "dump_interaction", "dump_request", "dump_tls", "fields_block", "origin_text"]
 

@@ -13,9 +13,9 @@ from itertools import chain
 from typing import TypeAlias
 from urllib.parse import quote_plus, unquote_to_bytes
 
-from cassette_http.cassette.field_rules import COOKIE_RULES
-from cassette_http.cassette.hiding import MIXED, STRONG, Hiding, is_prose
-from cassette_http.cassette.secret_names import NameKind, looks_random
+from cassette_http.cassette.secrets.field_rules import COOKIE_RULES
+from cassette_http.cassette.secrets.hiding import MIXED, STRONG, Hiding, is_prose
+from cassette_http.cassette.secrets.names import NameKind, looks_random
 from cassette_http.cassette.splicing import Edit
 
 __all__ = ["find_in_head", "find_in_lines", "names_in_lines", "with_narrow_signs"]

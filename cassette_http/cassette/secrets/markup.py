@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from cassette_http.cassette.hiding import Hiding, Inner
-from cassette_http.cassette.secret_names import NameKind
+from cassette_http.cassette.secrets.hiding import Hiding, Inner
+from cassette_http.cassette.secrets.names import NameKind
 from cassette_http.cassette.splicing import Edit
 
 __all__ = ["find_in_markup", "names_in_markup"]

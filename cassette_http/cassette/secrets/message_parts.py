@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from cassette_http.cassette.charsets import Charset, may_be_recoded, recoded
-from cassette_http.cassette.content_rules import ContentRules
 from cassette_http.cassette.decoding import codings_of, decoded, encoded
 from cassette_http.cassette.model import Request, Track
+from cassette_http.cassette.secrets.charsets import Charset, may_be_recoded, recoded
+from cassette_http.cassette.secrets.content_rules import ContentRules
+from cassette_http.cassette.secrets.websocket_frames import Frame, frames, is_websocket, messages
 from cassette_http.cassette.splicing import (
     Edit,
     apportioned,
@@ -22,7 +23,6 @@ from cassette_http.cassette.splicing import (
     shift,
     splice,
 )
-from cassette_http.cassette.websocket_frames import Frame, frames, is_websocket, messages
 from cassette_http.wire import content
 from cassette_http.wire.errors import MalformedMessage
 from cassette_http.wire.framing import NO_CONTENT, Framing, FramingKind, request_framing, response_framing

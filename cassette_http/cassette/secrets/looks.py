@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cassette_http.cassette.base64_text import base64_at, to_base64
-from cassette_http.cassette.field_rules import redact_basic
-from cassette_http.cassette.hiding import Hiding, Inner
-from cassette_http.cassette.secret_names import NameKind, looks_random
-from cassette_http.cassette.secret_shapes import find_shapes
+from cassette_http.cassette.secrets.base64_text import base64_at, to_base64
+from cassette_http.cassette.secrets.field_rules import redact_basic
+from cassette_http.cassette.secrets.hiding import Hiding, Inner
+from cassette_http.cassette.secrets.names import NameKind, looks_random
+from cassette_http.cassette.secrets.shapes import find_shapes
 from cassette_http.cassette.splicing import Edit, merged, splice
 
 __all__ = ["ASCII_IN_BASE64", "IS_BASIC", "find_by_look", "find_by_pattern", "is_binary"]

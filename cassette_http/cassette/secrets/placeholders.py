@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from urllib.parse import quote_plus
 
-from cassette_http.cassette.base64_text import base64_run, in_base64, to_base64
+from cassette_http.cassette.secrets.base64_text import base64_run, in_base64, to_base64
 from cassette_http.cassette.splicing import Edit, merged, splice
 
 __all__ = [

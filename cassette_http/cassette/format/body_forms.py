@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from cassette_http.cassette import codings, json_layout
-from cassette_http.cassette.scalars import is_safe
+from cassette_http.cassette.format import codings, json_layout
+from cassette_http.cassette.format.scalars import is_safe
 from cassette_http.wire.content import Chunked, enchunk, unchunk
 from cassette_http.wire.messages import Fields
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from urllib.parse import quote, quote_plus, unquote_to_bytes
 
-from cassette_http.cassette.hiding import STRONG, Hiding, Inner
-from cassette_http.cassette.secret_names import NameKind, looks_random
+from cassette_http.cassette.secrets.hiding import STRONG, Hiding, Inner
+from cassette_http.cassette.secrets.names import NameKind, looks_random
 from cassette_http.cassette.splicing import Edit, shift
 
 __all__ = [

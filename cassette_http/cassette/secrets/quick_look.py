@@ -12,14 +12,15 @@ from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
-from cassette_http.cassette.base64_text import base64_at
-from cassette_http.cassette.hiding import STRONG, Hiding
-from cassette_http.cassette.json_members import NAMES_OF_VALUES, names_of_pairs, names_of_records
-from cassette_http.cassette.looks import ASCII_IN_BASE64, IS_BASIC, is_binary
-from cassette_http.cassette.markup import names_in_markup
-from cassette_http.cassette.pairs import USERINFO
-from cassette_http.cassette.secret_names import NameKind
-from cassette_http.cassette.secret_shapes import (
+from cassette_http.cassette.secrets.base64_text import base64_at
+from cassette_http.cassette.secrets.hiding import STRONG, Hiding
+from cassette_http.cassette.secrets.json_members import NAMES_OF_VALUES, names_of_pairs, names_of_records
+from cassette_http.cassette.secrets.looks import ASCII_IN_BASE64, IS_BASIC, is_binary
+from cassette_http.cassette.secrets.markup import names_in_markup
+from cassette_http.cassette.secrets.names import NameKind
+from cassette_http.cassette.secrets.pairs import USERINFO
+from cassette_http.cassette.secrets.settings_lines import names_in_lines, with_narrow_signs
+from cassette_http.cassette.secrets.shapes import (
     SHORT_PATH,
     find_shapes,
     has_beginning,
@@ -28,8 +29,7 @@ from cassette_http.cassette.secret_shapes import (
     may_be_base64,
     runs,
 )
-from cassette_http.cassette.settings_lines import names_in_lines, with_narrow_signs
-from cassette_http.cassette.tables import names_of_columns
+from cassette_http.cassette.secrets.tables import names_of_columns
 
 __all__ = ["QuickLook"]
 
