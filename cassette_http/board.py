@@ -30,8 +30,10 @@ from cassette_http.cassette.shortcuts import written_request
 from cassette_http.cassette.store import Store
 from cassette_http.errors import UnmatchedRequest
 from cassette_http.switch import Letters, Switch
-from cassette_http.transport.channel import Channel, Undecided, ends_within_request
-from cassette_http.transport.socket_face import clock
+from cassette_http.transport.channel import Channel
+from cassette_http.transport.early_answers import ends_within_request
+from cassette_http.transport.host import clock
+from cassette_http.transport.tape import Undecided
 
 __all__ = ["Board", "Cassette", "Exchange", "LiveConnection", "Miss", "witnessing"]
 
@@ -237,7 +239,7 @@ def tell_witnesses(interaction: Interaction) -> None:
 
 
 class Board(Switch):
-    """What the transports ask of one cassette (transport.socket_face.Switchboard). Safe to use from many threads."""
+    """What the transports ask of one cassette (transport.host.Switchboard). Safe to use from many threads."""
 
     only_watches = False
     most_octets: int | None = None

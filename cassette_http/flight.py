@@ -23,8 +23,9 @@ from cassette_http.intercept import intercepting
 from cassette_http.session import netrc_text, new_header
 from cassette_http.switch import Switch
 from cassette_http.transport import base
-from cassette_http.transport.channel import Channel, Undecided
+from cassette_http.transport.channel import Channel
 from cassette_http.transport.socket_face import CassetteTransport
+from cassette_http.transport.tape import Undecided
 
 __all__ = ["LIMIT_OCTETS", "FlightRecorder"]
 

@@ -11,14 +11,16 @@ from typing import Any, cast
 
 from cassette_http.cassette.model import Origin
 from cassette_http.transport import base
-from cassette_http.transport.channel import Channel, Tape
-from cassette_http.transport.socket_face import CassetteTransport, clock
+from cassette_http.transport.channel import Channel
+from cassette_http.transport.host import clock
+from cassette_http.transport.socket_face import CassetteTransport
+from cassette_http.transport.tape import Tape
 
 __all__ = ["Letters", "Switch"]
 
 
 class Switch:
-    """The channels of a switchboard (transport.socket_face.Switchboard), and its lock, when it is left and at forks.
+    """The channels of a switchboard (transport.host.Switchboard), and its lock, when it is left and at forks.
 
     What derives from it takes `_lock` for what it does, and keeps nothing any more once it `_is_closed`.
     """

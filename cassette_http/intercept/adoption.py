@@ -14,7 +14,8 @@ from cassette_http.intercept.names import Lookup, Target
 from cassette_http.intercept.taps import Tap, put_tap, timeout_of
 from cassette_http.intercept.tls_states import take_seeker
 from cassette_http.transport import live
-from cassette_http.transport.socket_face import Host, Line, Switchboard, keeping_failure
+from cassette_http.transport.host import Host, Line, Switchboard
+from cassette_http.transport.opening import keeping_failure
 
 __all__ = ["adopt", "dial_late", "is_tcp", "lower_tap"]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cassette_http.transport import base
-from cassette_http.transport.socket_face import CassetteTransport, Switchboard
+from cassette_http.transport.host import Switchboard
+from cassette_http.transport.socket_face import CassetteTransport
 
 __all__ = ["board_to_follow", "current_board"]
 

@@ -1,4 +1,4 @@
-"""The live side of an intercepted socket (`transport.socket_face.Line`)."""
+"""The live side of an intercepted socket (`transport.host.Line`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from cassette_http.transport.socket_face import NOT_NOW
+from cassette_http.transport.host import NOT_NOW
 
 __all__ = ["PlainLine", "Pump", "TLSLine", "alive"]
 

@@ -18,7 +18,7 @@ from cassette_http.intercept.patches import Patches
 from cassette_http.transport import live
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.failures import describe, rebuild
-from cassette_http.transport.socket_face import Switchboard
+from cassette_http.transport.host import Switchboard
 
 __all__ = ["PATCHES", "Lookup", "Target", "host_of", "is_invented", "port_number", "target_of"]
 

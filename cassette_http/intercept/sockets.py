@@ -14,7 +14,7 @@ from cassette_http.intercept.current import current_board
 from cassette_http.intercept.patches import Patches
 from cassette_http.intercept.taps import Tap, note_option, put_tap, take_tap, tap_of, tap_of_descriptor
 from cassette_http.transport import live
-from cassette_http.transport.socket_face import octets_of, put_into
+from cassette_http.transport.host import octets_of, put_into
 
 __all__ = ["PATCHES"]
 

@@ -23,7 +23,7 @@ from cassette_http.intercept.lines import PlainLine, Pump, alive
 from cassette_http.intercept.names import Target
 from cassette_http.intercept.running_loop import call_when_idle
 from cassette_http.intercept.stand_ins import CAN_MOVE_WATCHERS, StandIn, put_under
-from cassette_http.transport.socket_face import Host, Switchboard, octets_of
+from cassette_http.transport.host import Host, Switchboard, octets_of
 
 __all__ = [
     "HANDSHAKE_RECORD",

@@ -17,7 +17,8 @@ from cassette_http.intercept.taps import Tap, put_tap, take_tap, tap_of, timeout
 from cassette_http.intercept.tls_states import ObjectState, SocketState, connect_anew
 from cassette_http.transport import live
 from cassette_http.transport.channel import Channel
-from cassette_http.transport.socket_face import Host, Line, fail_handshake, keeping_tls
+from cassette_http.transport.host import Host, Line
+from cassette_http.transport.opening import fail_handshake, keeping_tls
 
 __all__ = ["PATCHES"]
 

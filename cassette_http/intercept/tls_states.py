@@ -23,18 +23,9 @@ from cassette_http.intercept.stand_ins import WAKE
 from cassette_http.intercept.taps import HANDSHAKE_RECORD, Above, Carrier, Tap, expected_hellos, take_tap
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.failures import incomplete_close, rebuild
+from cassette_http.transport.host import NOT_NOW, Host, Switchboard, octets_of, put_into
+from cassette_http.transport.opening import keep_failure, keeping_failure, keeping_tls, secure
 from cassette_http.transport.played_tls import PlayedTLS
-from cassette_http.transport.socket_face import (
-    NOT_NOW,
-    Host,
-    Switchboard,
-    keep_failure,
-    keeping_failure,
-    keeping_tls,
-    octets_of,
-    put_into,
-    secure,
-)
 
 __all__ = ["ObjectState", "SocketState", "connect_anew", "take_seeker"]
 

@@ -25,32 +25,28 @@ for ever: for those the recorded interaction that fits the head decides.
 
 from __future__ import annotations
 
-import base64
 import errno
-import hashlib
-import re
 import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from enum import Enum, auto
-from typing import NamedTuple, Protocol
 
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Piece, Request, Track
-from cassette_http.cassette.modes import Policy
 from cassette_http.cassette.shortcuts import is_ordinary_request
-from cassette_http.cassette.splicing import Edit
-from cassette_http.transport.recording import Recording, is_doubtful
+from cassette_http.transport.early_answers import answers_early
+from cassette_http.transport.exchanges import Exchange, FinishedExchange, State, WholeRequest
+from cassette_http.transport.persistence import is_closed_by, may_ask_to_close, may_close
+from cassette_http.transport.recording import Recording
 from cassette_http.transport.replaying import TLS_RECORD_OCTETS, Player, Signal
+from cassette_http.transport.tape import Tape, Undecided
+from cassette_http.transport.websocket_key import with_accepted_key
 from cassette_http.wire.framing import is_persistent
 from cassette_http.wire.grammar import MAX_LINE_OCTETS
-from cassette_http.wire.head import parse_request_head
-from cassette_http.wire.messages import RequestHead, field_values
+from cassette_http.wire.messages import field_values
 from cassette_http.wire.reader import RequestReader, ResponseReader
 
-__all__ = ["Channel", "PlayedWriteFailure", "Tape", "Undecided", "ends_within_request"]
+__all__ = ["Channel", "PlayedWriteFailure"]
 
-WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 VERSION = b" HTTP/1."
 # A client that drains an idle connection must not fill the memory.
 MOST_UNASKED_OCTETS = 1 << 16
@@ -58,158 +54,14 @@ MOST_UNASKED_OCTETS = 1 << 16
 SOON_S = 1.0
 # What is handed out in one piece to a client that is left.
 MOST_OCTETS = 1 << 20
-ACCEPTED_KEY = re.compile(rb"\nSec-WebSocket-Accept:[ \t]*([^\r\n \t]+)", re.IGNORECASE)
 
 
-class Undecided(Enum):
-    """What becomes of a request depends on its body, which is not there yet."""
+class PlayedWriteFailure(Exception):
+    """The recorded client could not send any further here; the host raises `failure` as an OSError."""
 
-    YET = auto()
-
-
-class Tape(Protocol):
-    """What a channel asks of the cassette in use."""
-
-    policy: Policy
-    decides_at_head: bool
-    keeps_pace: bool
-    """Played pieces come when they came on the day of recording, not at once."""
-    most_octets: int | None
-    """A longer response is not kept, but dropped; None: whatever comes is kept."""
-
-    def answer_at_once(self, origin: Origin, octets: bytes) -> Track | None:
-        """Claim the answer to a whole request to `origin` without looking closely; None says nothing: `choose`."""
-        ...
-
-    def admit(self, request: Request) -> Request | None:
-        """Give the form in which `request` is recorded; None: not at all. Asked once for each request."""
-        ...
-
-    def choose(self, request: Request) -> Interaction | Request | None:
-        """Admit `request`, and claim the interaction that answers it.
-
-        A request: record it, in this form. None: pass it on to the peer, and do not record it. Raises UnmatchedRequest
-        if none answers, and it may not be recorded.
-        """
-        ...
-
-    def expect(
-        self, request: Request, fits: Callable[[Interaction], bool], is_waiting: bool
-    ) -> Interaction | Request | Undecided | None:
-        """Claim the next interaction with the head of a request whose body is not there yet, if it `fits`.
-
-        `is_waiting`: the client waits for 100 Continue, and perhaps sends no body before. Then, if no body could make
-        an interaction the answer, this says the same as `choose`.
-        """
-        ...
-
-    def refuse(self, origin: Origin, reason: str) -> Exception:
-        """Give the error for a request to `origin` that cannot be followed, for this `reason`, and not be recorded."""
-        ...
-
-    def drop(self) -> None:
-        """Be told that a response was too long to be kept."""
-        ...
-
-    def keep(self, interaction: Interaction, started_at_s: float) -> object:
-        """Store a recorded interaction, whose request was begun at a time of the channel's clock.
-
-        Returns what `amend` wants; None if nothing was stored.
-        """
-        ...
-
-    def amend(self, kept: object, ending: Track) -> None:
-        """Be told what came behind a stored interaction, before its connection was used again."""
-        ...
-
-
-class State(Enum):
-    OPEN = auto()
-    RECORDING = auto()
-    PLAYING = auto()
-
-
-class WholeRequest:
-    """What a reader would say of a request without a body that came in one piece; parsed only if somebody asks."""
-
-    __slots__ = ("_octets", "head_octets")
-    is_complete = True
-    expects_continue = False
-    malformed = None
-    is_foreign = False
-
-    def __init__(self, octets: bytes) -> None:
-        self._octets = octets
-        self.head_octets = len(octets)
-
-    def feed(self, data: bytes) -> int:
-        return len(data)
-
-    @property
-    def method(self) -> str:
-        return self._octets[: self._octets.index(b" ")].decode("ascii")
-
-    @property
-    def head(self) -> RequestHead:
-        return parse_request_head(self._octets)
-
-
-class Exchange:
-    """One request of the connection, and the way it takes."""
-
-    later_octets = 0  # of the new protocol after an upgrade
-    state = State.OPEN
-    recording: Recording | None = None
-    player: Player | None = None
-    sent_at = 0.0
-    is_admitted = False  # the cassette was asked in which form it is recorded
-    admitted: Request | None = None  # that form, if it is another one
-    lacks_body = False  # it was asked before the body was there
-    is_passed = False  # it goes to the peer, and leaves no trace
-    is_kept = False
-    is_expected = False  # the cassette was asked whether its peer answers before the body is there
-    is_tunnel = False  # a CONNECT that the proxy agreed to
-    may_ask_to_close = False
-
-    def __init__(
-        self, reader: RequestReader | WholeRequest, octets: bytearray | bytes, started_at: float = 0.0
-    ) -> None:
-        self.reader, self.octets, self.started_at = reader, octets, started_at
-
-    @property
-    def sent_after_head(self) -> int:
-        return len(self.octets) - self.reader.head_octets + self.later_octets
-
-    @property
-    def sent(self) -> int | None:
-        """How far the client is, as Piece.sent counts it."""
-        return None if self.is_over else self.sent_after_head
-
-    @property
-    def is_upgraded(self) -> bool:
-        if self.recording is not None:
-            return self.recording.is_upgrade
-        return self.player is not None and self.player.is_upgrade
-
-    @property
-    def is_over(self) -> bool:
-        """A further octet of the client belongs to the next request."""
-        return self.reader.is_complete and not self.is_upgraded
-
-
-class _Finished(NamedTuple):
-    """What must be known of an exchange that is over, to see whether its connection ends unannounced."""
-
-    reader: RequestReader | WholeRequest
-    recording: Recording
-    sent_at: float
-    token: object
-
-    @property
-    def has_announced_end(self) -> bool:
-        request = self.reader.head
-        assert request is not None, "it is complete"
-        return self.recording.announces_end or not is_persistent(request.version, request.fields)
+    def __init__(self, failure: Failure) -> None:
+        self.failure = failure
+        super().__init__(failure)
 
 
 class Channel:
@@ -235,7 +87,7 @@ class Channel:
         self.has_spoken = False  # the client has sent something
         self._refusal: Exception | None = None
         self._ended = False
-        self._last_kept: _Finished | None = None  # as long as no further request was begun
+        self._last_kept: FinishedExchange | None = None  # as long as no further request was begun
         self._unasked = b""  # came from the live peer while no request was open: the next one gets it for an answer
 
     @property
@@ -574,7 +426,7 @@ class Channel:
             self._ended = self._ended or result is Signal.END or isinstance(result, Failure)
         elif player.is_drained and not (player.has_ending or exchange.is_tunnel) and exchange.is_over:
             may_end = exchange.may_ask_to_close or may_close(player.track)
-            self._ended = may_end and is_closed_by(exchange, player.track)
+            self._ended = may_end and is_closed_by(exchange.head, player.track)
             if not self._ended:
                 self._exchanges.popleft()  # nothing can come of it any more
 
@@ -650,8 +502,7 @@ class Channel:
         return True
 
     def _play(self, exchange: Exchange, interaction: Interaction) -> None:
-        head = exchange.reader.head
-        assert head is not None
+        head = exchange.head
         is_upgrade = False
         if head.method == "CONNECT" or field_values(head.fields, "upgrade"):
             response = ResponseReader(head.method)
@@ -685,8 +536,7 @@ class Channel:
         request = Request(self.origin, octets[: reader.head_octets], octets[reader.head_octets :], self.via)
         if isinstance(reader, WholeRequest):
             return request
-        assert reader.head is not None
-        return request.with_head(reader.head)
+        return request.with_head(exchange.head)
 
     def _keep_if_complete(self, exchange: Exchange) -> None:
         recording = exchange.recording
@@ -717,7 +567,7 @@ class Channel:
         if admitted is not None and not exchange.is_passed:
             interaction = Interaction(admitted.origin, admitted, exchange.recording.hand_over(), admitted.via)
             kept = self._tape.keep(interaction, exchange.started_at)
-            self._last_kept = _Finished(exchange.reader, exchange.recording, exchange.sent_at, kept)
+            self._last_kept = FinishedExchange(exchange.reader, exchange.recording, exchange.sent_at, kept)
 
     def _end_idle(self, failure: Failure | None, *, close_notify: bool = True) -> None:
         """The peer has closed, or broken off, a connection that it had promised to keep open.
@@ -739,80 +589,7 @@ class Channel:
 
     def _enter_tunnel(self, exchange: Exchange) -> None:
         """From here on the octets go to the host that CONNECT named; TLS may follow, then another channel serves."""
-        assert exchange.reader.head is not None
         self.tunnel_request = bytes(exchange.octets)
-        host, _, port = exchange.reader.head.target.rpartition(":")
+        host, _, port = exchange.head.target.rpartition(":")
         self.via = self.origin
         self.origin = Origin("http", host.strip("[]").lower(), int(port) if port.isascii() and port.isdigit() else 80)
-
-
-def answers_early(interaction: Interaction) -> bool:
-    """The peer answered, or the stream failed, before the request was complete."""
-    assert interaction.request is not None
-    track = interaction.track
-    if track.pieces and track.pieces[0].sent is not None:
-        return True
-    if track.pieces and track.failure is None:
-        return False  # what came, came behind the whole request
-    return ends_within_request(interaction)
-
-
-def ends_within_request(interaction: Interaction) -> bool:
-    """The client had not sent all of its request when the interaction was over."""
-    assert interaction.request is not None
-    request = RequestReader()
-    request.feed(interaction.request.head_octets + interaction.request.body_octets)
-    return not request.is_complete
-
-
-def may_ask_to_close(request: bytes) -> bool:
-    """Tell whether a request without a body could announce the end of its connection."""
-    return b"close" in request.lower()
-
-
-def may_close(track: Track) -> bool:
-    """Tell whether a response could announce the end of its connection; spares most a parse."""
-    octets = track.pieces[0].octets
-    head = octets[: octets.find(b"\r\n\r\n") + 1].lower()
-    # An interim response says nothing about the final one.
-    return not head.startswith(b"http/1.1 ") or head[9:10] == b"1" or b"close" in head
-
-
-def is_closed_by(exchange: Exchange, track: Track) -> bool:
-    """The peer would close the connection after this response (RFC 9112 section 9.3), which came completely."""
-    request = exchange.reader.head
-    assert request is not None, "it was answered"
-    response = ResponseReader(request.method)
-    response.feed(track.octets)
-    answer = response.head
-    if answer is None or not response.is_complete or is_doubtful(response):
-        return False  # the recorded client gave up on a peer that was silent
-    return not all(is_persistent(head.version, head.fields) for head in (request, answer))
-
-
-def with_accepted_key(interaction: Interaction, sent: RequestHead) -> Interaction:
-    """Accept the key of this WebSocket handshake in place of the recorded one's.
-
-    A peer that did not accept that one, as far as the cassette tells, does not accept this one either.
-    """
-    request, track = interaction.request, interaction.track
-    assert request is not None, "it was matched"
-    keys, recorded_keys = (field_values(fields, "sec-websocket-key") for fields in (sent.fields, request.fields))
-    accepted = ACCEPTED_KEY.search(track.octets)
-    if not keys or accepted is None or (recorded_keys and accepted[1] != accepted_key(recorded_keys[0])):
-        return interaction
-    return replace(interaction, track=track.edited([Edit(*accepted.span(1), accepted_key(keys[0]))]))
-
-
-def accepted_key(key: str) -> bytes:
-    """The answer of a peer that accepts `key` (RFC 6455 section 4.2.2)."""
-    digest = hashlib.sha1(key.encode("latin-1") + WEBSOCKET_GUID, usedforsecurity=False).digest()
-    return base64.b64encode(digest)
-
-
-class PlayedWriteFailure(Exception):
-    """The recorded client could not send any further here; the host raises `failure` as an OSError."""
-
-    def __init__(self, failure: Failure) -> None:
-        self.failure = failure
-        super().__init__(failure)

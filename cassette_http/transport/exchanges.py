@@ -1,0 +1,112 @@
+"""The exchanges of a channel: each is one request of its client, and the way that it takes."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import NamedTuple
+
+from cassette_http.cassette.model import Request
+from cassette_http.transport.recording import Recording
+from cassette_http.transport.replaying import Player
+from cassette_http.wire.framing import is_persistent
+from cassette_http.wire.head import parse_request_head
+from cassette_http.wire.messages import RequestHead
+from cassette_http.wire.reader import RequestReader
+
+__all__ = ["Exchange", "FinishedExchange", "State", "WholeRequest"]
+
+
+class State(Enum):
+    OPEN = auto()
+    RECORDING = auto()
+    PLAYING = auto()
+
+
+class WholeRequest:
+    """What a reader would say of a request without a body that came in one piece; parsed only if somebody asks."""
+
+    __slots__ = ("_octets", "head_octets")
+    is_complete = True
+    expects_continue = False
+    malformed = None
+    is_foreign = False
+
+    def __init__(self, octets: bytes) -> None:
+        self._octets = octets
+        self.head_octets = len(octets)
+
+    def feed(self, data: bytes) -> int:
+        return len(data)
+
+    @property
+    def method(self) -> str:
+        return self._octets[: self._octets.index(b" ")].decode("ascii")
+
+    @property
+    def head(self) -> RequestHead:
+        return parse_request_head(self._octets)
+
+
+class Exchange:
+    """One request of the connection, and the way it takes."""
+
+    later_octets = 0  # of the new protocol after an upgrade
+    state = State.OPEN
+    recording: Recording | None = None
+    player: Player | None = None
+    sent_at = 0.0
+    is_admitted = False  # the cassette was asked in which form it is recorded
+    admitted: Request | None = None  # that form, if it is another one
+    lacks_body = False  # it was asked before the body was there
+    is_passed = False  # it goes to the peer, and leaves no trace
+    is_kept = False
+    is_expected = False  # the cassette was asked whether its peer answers before the body is there
+    is_tunnel = False  # a CONNECT that the proxy agreed to
+    may_ask_to_close = False
+
+    def __init__(
+        self, reader: RequestReader | WholeRequest, octets: bytearray | bytes, started_at: float = 0.0
+    ) -> None:
+        self.reader, self.octets, self.started_at = reader, octets, started_at
+
+    @property
+    def head(self) -> RequestHead:
+        """To be asked once the head of the request is there."""
+        head = self.reader.head
+        assert head is not None, "nothing is decided before"
+        return head
+
+    @property
+    def sent_after_head(self) -> int:
+        return len(self.octets) - self.reader.head_octets + self.later_octets
+
+    @property
+    def sent(self) -> int | None:
+        """How far the client is, as Piece.sent counts it."""
+        return None if self.is_over else self.sent_after_head
+
+    @property
+    def is_upgraded(self) -> bool:
+        if self.recording is not None:
+            return self.recording.is_upgrade
+        return self.player is not None and self.player.is_upgrade
+
+    @property
+    def is_over(self) -> bool:
+        """A further octet of the client belongs to the next request."""
+        return self.reader.is_complete and not self.is_upgraded
+
+
+class FinishedExchange(NamedTuple):
+    """What must be known of an exchange that is over, to see whether its connection ends unannounced."""
+
+    reader: RequestReader | WholeRequest
+    recording: Recording
+    sent_at: float
+    token: object
+
+    @property
+    def has_announced_end(self) -> bool:
+        request = self.reader.head
+        assert request is not None, "it is complete"
+        return self.recording.announces_end or not is_persistent(request.version, request.fields)

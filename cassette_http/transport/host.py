@@ -1,0 +1,271 @@
+"""Runs a channel over one blocking connection, for our own client and for intercepted sockets of other libraries."""
+
+from __future__ import annotations
+
+import errno
+import os
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from cassette_http.cassette.model import Failure, FailureKind, Origin, TLSFacts
+from cassette_http.transport.channel import Channel, PlayedWriteFailure
+from cassette_http.transport.failures import describe, rebuild
+from cassette_http.transport.replaying import Signal
+from cassette_http.transport.tape import Tape
+
+__all__ = ["NOT_NOW", "Host", "Line", "Switchboard", "clock", "octets_of", "put_into"]
+
+clock = time.monotonic
+
+# Not failures: the call would have to wait.
+NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Line(Protocol):
+    """The live side of a host: an open, blocking connection to the peer."""
+
+    def send(self, data: bytes, /) -> int: ...
+    def sendall(self, data: Any, /) -> None: ...
+    def recv(self, at_most: int, /) -> bytes: ...
+    def close(self) -> None: ...
+
+
+class Switchboard(Tape, Protocol):
+    """A tape that also knows about connections: their failures, TLS, and which are open."""
+
+    is_left: bool
+    """The cassette is not in use any more."""
+    only_watches: bool
+    """Nobody asked for its recording, which must not matter to the program: what cannot be recorded passes."""
+
+    def fail_connection(self, origin: Origin, *kinds: FailureKind) -> Failure | None:
+        """Claim the failure that the connection to `origin` met when it was recorded, if it is due."""
+        ...
+
+    def knows_peer(self, host: str, port: int) -> bool:
+        """The cassette has something that was recorded of connections to this host and port."""
+        ...
+
+    def keep_connection_failure(self, origin: Origin, failure: Failure, via: Origin | None) -> None:
+        """Record it, if the mode records."""
+        ...
+
+    def note_connection(self, channel: Channel) -> None:
+        """Be told that a real peer is about to be asked for a connection, for `channel`."""
+        ...
+
+    def tls_facts(self, origin: Origin) -> TLSFacts:
+        """What is known of TLS connections to `origin`; empty facts if nothing is."""
+        ...
+
+    def keep_tls_facts(self, facts: TLSFacts) -> None: ...
+
+    def open_channel(self, origin: Origin, via: Origin | None) -> Channel: ...
+
+
+class Host:
+    """Runs `channel` over a blocking connection: dials when it needs the peer, reports what the peer did.
+
+    `below` is the host of the connection that this one was put over (TLS); it is closed with it.
+    """
+
+    # The client takes a TLS connection that ends without close_notify for one that ends in good order.
+    suppresses_ragged_ends = False
+
+    def __init__(
+        self,
+        channel: Channel,
+        dial: Callable[[], Line],
+        timeout_s: Callable[[], float | None],
+        below: Host | None = None,
+    ) -> None:
+        self.channel = channel
+        self.line: Line | None = None
+        self.timeout_s = timeout_s
+        self._dial, self._below = dial, below
+        self._dialling = threading.RLock()
+        self._sender: int | None = None  # the thread that sends
+        self._waiting = 0  # how many threads wait for what it brings
+
+    def follow(self, channel: Channel) -> None:
+        """Serve `channel` from now on: the client uses its connection with another cassette."""
+        self.channel.client_closed()
+        self.channel = channel
+        channel.has_line = self.line is not None
+
+    def open(self) -> None:
+        """Dial at once if nothing can be played, so that a refused connection fails where it does without us."""
+        if not self.channel.can_play:
+            self.dial()
+
+    def dial(self) -> Line:
+        with self._dialling:
+            if self.line is None:
+                self.line = self._dial()
+                self.channel.has_line = True
+            return self.line
+
+    def send(self, octets: bytes) -> None:
+        """Send all octets. Raises what the peer's socket raises, what was recorded, or UnmatchedRequest."""
+        try:
+            with self.channel.lock:
+                self._sender = threading.get_ident()
+                forward = self.channel.client_sent(octets)
+                if self._waiting:
+                    self.channel.moved.notify_all()
+        except PlayedWriteFailure as played:
+            raise rebuild(played.failure) from None
+        if forward:
+            line = self.dial()
+            try:
+                line.sendall(forward)
+            except OSError as error:
+                self.peer_failed(error, FailureKind.WRITE)
+                raise
+
+    def send_some(self, send: Callable[[bytes], int], octets: bytes) -> int:
+        """Send what the peer's socket takes at once; only for a channel that can do nothing but record."""
+        try:
+            sent = send(octets)
+        except NOT_NOW:
+            raise
+        except OSError as error:
+            with self.channel.lock:
+                self.channel.client_sent(octets)
+            self.peer_failed(error, FailureKind.WRITE)
+            raise
+        with self.channel.lock:
+            self.channel.client_sent(octets[:sent])
+        return sent
+
+    def receive(self, at_most: int) -> bytes:
+        """Receive at most so many octets; none mean that the peer closed."""
+        if not at_most:
+            return b""
+        result = self._next(at_most)
+        if isinstance(result, bytes):
+            return result
+        # Who reads before anything was sent does not speak HTTP; the channel becomes transparent when the peer speaks.
+        is_live = self.line is not None or not self.channel.has_spoken
+        if result is Signal.LIVE or (result is Signal.IDLE and is_live):
+            return self._receive_live(at_most)
+        if isinstance(result, Failure):
+            raise rebuild(result)
+        if result is Signal.END or self.timeout_s() is None:
+            return b""
+        # The recorded peer says nothing here: without us, this read would run into its time-out.
+        raise self.timed_out()
+
+    def _next(self, at_most: int) -> bytes | Failure | Signal:
+        """What the client gets now, after the waits that the recorded pace or another sending thread asks for."""
+        waits_until_s: float | None = None
+        while True:
+            with self.channel.lock:
+                result = self.channel.client_reads(at_most)
+                if isinstance(result, bytes):
+                    return result
+                due_in_s = self.channel.due_in_s if result is Signal.WAIT else None
+                if due_in_s is None:
+                    timeout_s = self.timeout_s()
+                    if not self._is_read_beside(result) or timeout_s == 0:
+                        return result
+                    if timeout_s is not None and waits_until_s is None:
+                        waits_until_s = clock() + timeout_s
+                    left_s = None if waits_until_s is None else waits_until_s - clock()
+                    if (left_s is not None and left_s <= 0) or not self._wait_for_sender(left_s):
+                        return result
+                    continue
+            self._wait(due_in_s)
+
+    def _wait_for_sender(self, timeout_s: float | None) -> bool:
+        """Wait until another thread has sent something; False if the time is over."""
+        self._waiting += 1
+        try:
+            return self.channel.moved.wait(timeout_s)
+        finally:
+            self._waiting -= 1
+
+    def _is_read_beside(self, result: bytes | Failure | Signal) -> bool:
+        """Another thread sends on this connection, which may bring what this one waits for."""
+        return (
+            (result is Signal.WAIT or result is Signal.IDLE)
+            and self.line is None
+            and self._sender not in (None, threading.get_ident())
+        )
+
+    def _wait(self, due_in_s: float) -> None:
+        """Wait for a played piece as long as the recording did, or until the client's patience ends."""
+        timeout_s = self.timeout_s()
+        if timeout_s is not None and timeout_s < due_in_s:
+            time.sleep(timeout_s)
+            raise self.timed_out()
+        time.sleep(due_in_s)
+
+    def timed_out(self) -> OSError:
+        """What a read raises when the client's patience is over."""
+        if self.timeout_s() == 0:
+            return BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        is_tls = self.channel.origin.scheme == "https"
+        return TimeoutError("The read operation timed out" if is_tls else "timed out")
+
+    def close(self) -> None:
+        """Close the connection to the peer, if there is one."""
+        with self.channel.lock:
+            self.channel.client_closed()
+            self.channel.moved.notify_all()
+        if self.line is not None:
+            self.line.close()
+        elif self._below is not None:
+            self._below.close()
+
+    def peer_did(self, octets: bytes) -> None:
+        """The live peer sent `octets`; none means that it closed."""
+        if not octets:
+            self.peer_ended()
+            return
+        with self.channel.lock:
+            self.channel.peer_sent(octets)
+
+    def peer_ended(self, *, close_notify: bool = True) -> None:
+        """The live peer closed; `close_notify` is described by `Track`."""
+        with self.channel.lock:
+            self.channel.peer_ended(close_notify=close_notify)
+
+    def peer_failed(self, error: OSError, kind: FailureKind = FailureKind.RESET) -> None:
+        """The live stream broke with `error`."""
+        with self.channel.lock:
+            self.channel.peer_failed(describe(kind, error, clock()))
+
+    def _receive_live(self, at_most: int) -> bytes:
+        line = self.dial()
+        try:
+            octets = line.recv(at_most)
+        except NOT_NOW:
+            raise
+        except ssl.SSLEOFError:
+            self.peer_ended(close_notify=False)
+            if self.suppresses_ragged_ends:
+                return b""
+            raise
+        except TimeoutError as error:
+            self.peer_failed(error, FailureKind.TIMEOUT)
+            raise
+        except OSError as error:
+            self.peer_failed(error)
+            raise
+        self.peer_did(octets)
+        return octets
+
+
+def put_into(buffer: Any, octets: bytes) -> int:
+    """Put what was received into a buffer that has room for it, as `recv_into` does."""
+    memoryview(buffer).cast("B")[: len(octets)] = octets
+    return len(octets)
+
+
+def octets_of(data: Any) -> bytes:
+    """What a socket would send of `data`. Raises TypeError if that is nothing; must not use up an iterator then."""
+    return data if type(data) is bytes else memoryview(data).tobytes()

@@ -1,0 +1,104 @@
+"""Live connections being opened while a cassette is in use: how that went is kept, and played again."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from cassette_http.cassette.model import FailureKind, Origin, TLSFacts
+from cassette_http.transport import live
+from cassette_http.transport.channel import Channel
+from cassette_http.transport.failures import describe, rebuild
+from cassette_http.transport.host import NOT_NOW, Line, Switchboard, clock
+from cassette_http.wire.reader import ResponseReader
+
+__all__ = ["fail_handshake", "keep_failure", "keeping_failure", "keeping_tls", "secure"]
+
+
+@contextmanager
+def keeping_failure(board: Switchboard, channel: Channel, peer: Origin, kind: FailureKind) -> Iterator[None]:
+    """Record an OSError of the block as a failure of the connection to `peer`, and let it pass.
+
+    A request of `channel` that only passes leaves no trace.
+    """
+    started = clock()
+    try:
+        yield
+    except NOT_NOW:
+        raise
+    except OSError as error:
+        keep_failure(board, channel, peer, kind, error, clock() - started)
+        raise
+
+
+def keep_failure(
+    board: Switchboard, channel: Channel, peer: Origin, kind: FailureKind, error: OSError, at_s: float = 0.0
+) -> None:
+    """Record `error` as a failure of the connection to `peer`, met after so many seconds; as `keeping_failure` does."""
+    if isinstance(error, socket.gaierror):
+        kind = FailureKind.LOOKUP
+    if not channel.is_passing:
+        via = channel.via if kind is FailureKind.TLS else None
+        board.keep_connection_failure(peer, describe(kind, error, at_s), via)
+
+
+def fail_handshake(board: Switchboard, origin: Origin) -> None:
+    """Raise the failure that the handshake with `origin` met when it was recorded, if it is due."""
+    failure = board.fail_connection(origin, FailureKind.TLS)
+    if failure is not None:
+        raise rebuild(failure)
+
+
+@contextmanager
+def keeping_tls(board: Switchboard, channel: Channel) -> Iterator[Callable[[Any], None]]:
+    """Record how the handshake of `channel` in the block went: its failure, or the facts of the socket it is told."""
+    origin = channel.origin
+
+    def keep(secured: Any) -> None:
+        if channel.is_passing:
+            return
+        certificate = secured.getpeercert(True)
+        board.keep_tls_facts(
+            TLSFacts(
+                origin,
+                secured.version(),
+                secured.cipher(),
+                secured.selected_alpn_protocol(),
+                certificate,
+                dict(secured.getpeercert(False) or {}),
+            )
+        )
+
+    with keeping_failure(board, channel, origin, FailureKind.TLS):
+        yield keep
+
+
+def secure(
+    board: Switchboard, channel: Channel, line: Line, tunnel: bytes | None, wrap: Callable[[], ssl.SSLSocket]
+) -> ssl.SSLSocket:
+    """Put live TLS over a connection of ours, for `channel`; first ask the proxy for a `tunnel`, if it needs one."""
+    if tunnel is not None:
+        open_tunnel(line, tunnel)
+    with keeping_tls(board, channel) as keep:
+        secured = wrap()
+        keep(secured)
+    secured.suppress_ragged_eofs = False  # type: ignore[attr-defined]  # it is to tell how the connection ends
+    return live.mark(secured)
+
+
+def open_tunnel(line: Line, request: bytes) -> None:
+    """Have the live proxy open the tunnel that its client believes to be open, as it was only played so far.
+
+    Raises OSError if the proxy refuses.
+    """
+    line.sendall(request)
+    answer = ResponseReader("CONNECT")
+    # Not one octet of what follows the head may be read.
+    while not answer.is_complete and answer.malformed is None and (octet := line.recv(1)):
+        answer.feed(octet)
+    if not answer.is_upgrade:
+        status = f"{answer.head.status} {answer.head.reason}" if answer.head else "no answer"
+        raise OSError(f"Tunnel connection failed: {status}")

@@ -1,0 +1,74 @@
+"""What a channel asks of the cassette in use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Protocol
+
+from cassette_http.cassette.model import Interaction, Origin, Request, Track
+from cassette_http.cassette.modes import Policy
+
+__all__ = ["Tape", "Undecided"]
+
+
+class Undecided(Enum):
+    """What becomes of a request depends on its body, which is not there yet."""
+
+    YET = auto()
+
+
+class Tape(Protocol):
+    """What a channel asks of the cassette in use."""
+
+    policy: Policy
+    decides_at_head: bool
+    keeps_pace: bool
+    """Played pieces come when they came on the day of recording, not at once."""
+    most_octets: int | None
+    """A longer response is not kept, but dropped; None: whatever comes is kept."""
+
+    def answer_at_once(self, origin: Origin, octets: bytes) -> Track | None:
+        """Claim the answer to a whole request to `origin` without looking closely; None says nothing: `choose`."""
+        ...
+
+    def admit(self, request: Request) -> Request | None:
+        """Give the form in which `request` is recorded; None: not at all. Asked once for each request."""
+        ...
+
+    def choose(self, request: Request) -> Interaction | Request | None:
+        """Admit `request`, and claim the interaction that answers it.
+
+        A request: record it, in this form. None: pass it on to the peer, and do not record it. Raises UnmatchedRequest
+        if none answers, and it may not be recorded.
+        """
+        ...
+
+    def expect(
+        self, request: Request, fits: Callable[[Interaction], bool], is_waiting: bool
+    ) -> Interaction | Request | Undecided | None:
+        """Claim the next interaction with the head of a request whose body is not there yet, if it `fits`.
+
+        `is_waiting`: the client waits for 100 Continue, and perhaps sends no body before. Then, if no body could make
+        an interaction the answer, this says the same as `choose`.
+        """
+        ...
+
+    def refuse(self, origin: Origin, reason: str) -> Exception:
+        """Give the error for a request to `origin` that cannot be followed, for this `reason`, and not be recorded."""
+        ...
+
+    def drop(self) -> None:
+        """Be told that a response was too long to be kept."""
+        ...
+
+    def keep(self, interaction: Interaction, started_at_s: float) -> object:
+        """Store a recorded interaction, whose request was begun at a time of the channel's clock.
+
+        Returns what `amend` wants; None if nothing was stored.
+        """
+        ...
+
+    def amend(self, kept: object, ending: Track) -> None:
+        """Be told what came behind a stored interaction, before its connection was used again."""
+        ...
