@@ -23,9 +23,9 @@ from cassette_http.errors import (
 from cassette_http.version import __version__
 
 if TYPE_CHECKING:
-    from cassette_http.board import Cassette, LiveConnection, Miss
     from cassette_http.cassette.model import Interaction, Request, Response
     from cassette_http.cassette.modes import RecordMode
+    from cassette_http.in_use import Cassette, LiveConnection, Miss
     from cassette_http.intercept.guard import block_network
     from cassette_http.session import use_cassette
 
@@ -53,10 +53,10 @@ __all__ = [
 
 # Imported when first asked for: who only uses `cassette_http.client` needs neither YAML nor the hooks.
 _LATER = {
-    "Cassette": "cassette_http.board",
+    "Cassette": "cassette_http.in_use",
     "Interaction": "cassette_http.cassette.model",
-    "LiveConnection": "cassette_http.board",
-    "Miss": "cassette_http.board",
+    "LiveConnection": "cassette_http.in_use",
+    "Miss": "cassette_http.in_use",
     "RecordMode": "cassette_http.cassette.modes",
     "block_network": "cassette_http.intercept.guard",
     "Request": "cassette_http.cassette.model",

@@ -1,4 +1,4 @@
-"""The cassette in use: what a program sees of it, and what the transports ask of it.
+"""What the transports ask of the cassette in use.
 
 A board stands between the channels, which know nothing of files, and the rooms of the cassette: it finds what answers
 a request, redacts and stores what was recorded, and keeps what went wrong until the block ends.
@@ -7,217 +7,33 @@ a request, redacts and stores what was recorded, and keeps what went wrong until
 from __future__ import annotations
 
 import os
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import NamedTuple
 
 from cassette_http.caller import caller
 from cassette_http.cassette.blobs import blob_names
-from cassette_http.cassette.explaining import Candidate, Difference, Explanation, explain_miss
+from cassette_http.cassette.explaining import Candidate, explain_miss
 from cassette_http.cassette.format import yaml_format
-from cassette_http.cassette.format.reading import Fetch
 from cassette_http.cassette.hooks import Hooks
 from cassette_http.cassette.index import Entry, Index
 from cassette_http.cassette.matching import Matching
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Request, TLSFacts, Track
-from cassette_http.cassette.modes import Policy, RecordMode
+from cassette_http.cassette.modes import Policy
 from cassette_http.cassette.secrets.redaction import Redactor
 from cassette_http.cassette.shortcuts import written_request
 from cassette_http.cassette.store import Store
 from cassette_http.errors import UnmatchedRequest
+from cassette_http.in_use import Cassette, Exchange, Kept, LiveConnection, Miss, briefly
 from cassette_http.switch import Letters, Switch
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.early_answers import ends_within_request
 from cassette_http.transport.host import clock
 from cassette_http.transport.tape import Undecided
 
-__all__ = ["Board", "Cassette", "Exchange", "LiveConnection", "Miss", "witnessing"]
-
-# What a report of a failure can show is far less.
-MOST_EXCHANGES = 100
-
-
-@dataclass(frozen=True)
-class Miss:
-    """A request that was refused. `where` is the line of the user's code that led to it, as "file:line"."""
-
-    request: Request
-    where: str
-    explanation: Explanation
-
-    @property
-    def message(self) -> str:
-        """The text of the UnmatchedRequest."""
-        return self.explanation.message
-
-    @property
-    def reason(self) -> str:
-        """Why nothing answered, in a few words, such as "POST /refunds: body $.amount 1200 != 1250"."""
-        return self.explanation.reason
-
-    @property
-    def nearest(self) -> tuple[Candidate, ...]:
-        """The interactions that differ least, the nearest one first; none if the cassette is empty."""
-        return self.explanation.nearest
-
-    @property
-    def differences(self) -> tuple[Difference, ...]:
-        """How the nearest interaction differs; not at all if it was already played."""
-        return self.explanation.differences
-
-
-@dataclass(frozen=True)
-class LiveConnection:
-    """A connection to a real peer, or the attempt to make one; `why` says what it was needed for."""
-
-    origin: Origin
-    at: datetime
-    why: str
-
-    def __str__(self) -> str:
-        return f"{self.origin} at {self.at:%H:%M:%S}: {self.why}"
-
-
-class Exchange(NamedTuple):
-    """A request, and what became of it: "played", "recorded" or "refused"; then there is no interaction.
-
-    `number` is that of the interaction that was played. Request and interaction have no secrets, as in the file.
-    """
-
-    outcome: str
-    request: Request | None
-    interaction: Interaction | None = None
-    number: int | None = None
-
-
-def _played(entry: Entry) -> Exchange:
-    return Exchange("played", entry.interaction.request, entry.interaction, entry.number)
-
-
-def _briefly(exchange: Exchange) -> Exchange:
-    """Leave out most of a large body: those of a history would fill the memory."""
-    interaction = exchange.interaction
-    if interaction is None or not interaction.is_large:
-        return exchange
-    interaction = interaction.beginning()
-    return exchange._replace(request=interaction.request, interaction=interaction)
-
-
-class _Kept:
-    """An interaction that was recorded. Of a large one only the document stays in memory, which names its blobs."""
-
-    __slots__ = ("_document", "_fetch", "_interaction", "learned", "started_at_s")
-
-    def __init__(
-        self, interaction: Interaction, document: bytes, fetch: Fetch, started_at_s: float, learned: int
-    ) -> None:
-        has_blobs = bool(blob_names(document))
-        self._document, self._fetch = (document if has_blobs else None), fetch
-        self._interaction = None if has_blobs and interaction.is_large else interaction
-        self.started_at_s = started_at_s
-        self.learned = learned  # how much the redactor knew when it saw it
-
-    @property
-    def interaction(self) -> Interaction:
-        if self._interaction is not None:
-            return self._interaction
-        assert self._document is not None, "one of them is there"
-        loaded = yaml_format.load_document(self._document, "", 1, self._fetch)
-        assert isinstance(loaded, Interaction), "that is what was written"
-        return loaded
-
-    @property
-    def document(self) -> bytes:
-        """How it was written."""
-        if self._document is not None:
-            return self._document
-        assert self._interaction is not None, "one of them is there"
-        return yaml_format.dump_interaction(self._interaction)
-
-
-class Cassette:
-    """The cassette in use: what it holds, what was played and recorded, and what was missing.
-
-    Made by `use_cassette`; `misses` may be cleared by a test that expects a refusal. `connections` are those that were
-    made to real peers. `history` has the last exchanges, in the order in which they were decided.
-    """
-
-    def __init__(self, path: Path, record_mode: RecordMode, index: Index) -> None:
-        self.path, self.record_mode = path, record_mode
-        self.misses: list[Miss] = []
-        self._kept: list[_Kept] = []
-        self.connections: list[LiveConnection] = []
-        self._history: deque[Exchange | Entry] = deque(maxlen=MOST_EXCHANGES)  # an entry was played, and not looked at
-        self._index = index
-
-    def __repr__(self) -> str:
-        return (
-            f"<Cassette {str(self.path)!r} {self.record_mode.value}: {len(self._index)} loaded, "
-            f"{self.play_count} played, {len(self._kept)} recorded, {len(self.misses)} missed>"
-        )
-
-    def __len__(self) -> int:
-        return len(self._index) + len(self._kept)
-
-    @property
-    def interactions(self) -> list[Interaction]:
-        """All interactions: those the file had when it was opened, then those recorded since."""
-        return [entry.interaction for entry in self._index.entries] + self.recorded
-
-    @property
-    def recorded(self) -> list[Interaction]:
-        """Those that were recorded since; when the block has ended, in the order in which the requests were begun."""
-        return [kept.interaction for kept in self._kept]
-
-    @property
-    def history(self) -> list[Exchange]:
-        return [_briefly(_played(one) if isinstance(one, Entry) else one) for one in self._history]
-
-    @property
-    def played(self) -> list[Interaction]:
-        """The loaded interactions that answered at least one request."""
-        return [entry.interaction for entry in self._index.made if entry.plays]
-
-    @property
-    def unplayed(self) -> list[Interaction]:
-        """The loaded interactions that answered none."""
-        return [entry.interaction for entry in self._index.entries if not entry.plays]
-
-    @property
-    def connects(self) -> int:
-        """How many live connections were asked for."""
-        return len(self.connections)
-
-    @property
-    def play_count(self) -> int:
-        """How many requests were answered from the cassette."""
-        return sum(entry.plays for entry in self._index.made)
-
-    @property
-    def played_numbers(self) -> list[int]:
-        """The numbers of the loaded interactions that answered at least one request, from 1, in order."""
-        return [entry.number for entry in self._index.made if entry.plays]
-
-    def unplayed_lines(self, most: int) -> dict[int, str]:
-        """The first of the loaded interactions that answered none, by number: method and URL up to the query."""
-        return self._index.unplayed_lines(most)
-
-    @property
-    def unplayed_count(self) -> int:
-        """How many of the loaded interactions answered none; other than `unplayed`, it parses none of them."""
-        return len(self._index) - sum(1 for entry in self._index.made if entry.plays)
-
-    def tell_unplayed(self, path: str, most: int = 3) -> str:
-        """Say how many of the loaded interactions answered none, and which; `path` is how the reader calls the file."""
-        lines = self.unplayed_lines(most)
-        more = ", ..." if self.unplayed_count > len(lines) else ""
-        what = f"{self.unplayed_count} of {len(self)} interactions of {path}"
-        return f"{what} were not played: {', '.join(lines.values())}{more}"
-
+__all__ = ["Board", "witnessing"]
 
 # Those who want to know of each exchange that a cassette of this process has played or recorded.
 _witnesses: list[Callable[[Interaction], None]] = []
@@ -268,7 +84,7 @@ class Board(Switch):
         self._index, self._store, self._matching = index, store, matching
         self._redactor, self._hooks = redactor, hooks
         self._kept = cassette._kept
-        self._amended: dict[_Kept, Interaction] = {}
+        self._amended: dict[Kept, Interaction] = {}
         # Where something may be recorded, secrets in the fields of a request must be known.
         self._passes_over_fields = matching.passes_over_fields and not may.can_record
         self._answers_at_once = not (keeps_pace or redactor.restores or hooks.on_match or hooks.on_replay)
@@ -402,7 +218,7 @@ class Board(Switch):
     def drop(self) -> None:
         pass  # nothing is too long
 
-    def keep(self, interaction: Interaction, started_at_s: float = 0.0) -> _Kept | None:
+    def keep(self, interaction: Interaction, started_at_s: float = 0.0) -> Kept | None:
         with self._lock, self._deferring_errors():
             if self._is_closed or not self.policy.can_record:
                 return None  # a thread that outlived the block; a connection for what only passes
@@ -416,7 +232,7 @@ class Board(Switch):
             document = self._dump(interaction)
             kept = self._remembered(interaction, document, started_at_s)
             self._kept.append(kept)
-            self.cassette._history.append(_briefly(Exchange("recorded", interaction.request, interaction)))
+            self.cassette._history.append(briefly(Exchange("recorded", interaction.request, interaction)))
             self._append(*self._documents_of_facts(interaction.origin, interaction.via), document)
             tell_witnesses(interaction)
             return kept
@@ -424,7 +240,7 @@ class Board(Switch):
 
     def amend(self, kept: object, ending: Track) -> None:
         """Have it in the file when the block ends; until then the interaction stands there without it."""
-        assert isinstance(kept, _Kept)
+        assert isinstance(kept, Kept)
         with self._lock, self._deferring_errors():
             track = kept.interaction.track
             track = replace(ending, pieces=track.pieces + ending.pieces)
@@ -522,8 +338,8 @@ class Board(Switch):
     def _dump(self, interaction: Interaction) -> bytes:
         return yaml_format.dump_interaction(interaction, self._store.put_aside)
 
-    def _remembered(self, interaction: Interaction, document: bytes, started_at_s: float) -> _Kept:
-        return _Kept(interaction, document, self._store.blobs.fetch, started_at_s, self._redactor.learned)
+    def _remembered(self, interaction: Interaction, document: bytes, started_at_s: float) -> Kept:
+        return Kept(interaction, document, self._store.blobs.fetch, started_at_s, self._redactor.learned)
 
     def _documents_of_facts(self, *origins: Origin | None) -> list[bytes]:
         """What is to be written of connections, now that something is kept that came over them."""

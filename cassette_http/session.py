@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
-from cassette_http.board import Board, Cassette
+from cassette_http.board import Board
 from cassette_http.cassette import settling
 from cassette_http.cassette.format.yaml_format import BEGINNING, Documents, looks_foreign, scan, whole_file
 from cassette_http.cassette.hooks import Hooks, InteractionHook, RequestHook
@@ -33,6 +33,7 @@ from cassette_http.cassette.store import Store
 from cassette_http.cassette.volatile import moment_of
 from cassette_http.errors import CassetteFormatError, CassetteNotFound, InvalidOption, UnmatchedRequest
 from cassette_http.frozen_time import FrozenTime, require_time_machine
+from cassette_http.in_use import Cassette
 from cassette_http.intercept import intercepting
 from cassette_http.transport import base
 from cassette_http.transport.socket_face import CassetteTransport

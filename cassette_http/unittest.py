@@ -25,7 +25,7 @@ from cassette_http.plugin.naming import is_path, name_of_test, path_beside, safe
 from cassette_http.plugin.options import OWN, Place, checked
 
 if TYPE_CHECKING:
-    from cassette_http.board import Cassette
+    from cassette_http.in_use import Cassette
     from cassette_http.session import use_cassette
 
 __all__ = ["CassetteTestCase", "cassette"]

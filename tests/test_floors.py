@@ -23,6 +23,7 @@ FLOORS = {
     "wire": 0,
     "cassette": 1,
     "convert": 2,
+    "in_use": 2,
     "transport": 2,
     "board": 3,
     "switch": 3,

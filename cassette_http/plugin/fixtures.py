@@ -17,7 +17,7 @@ from cassette_http.plugin.settings import settings
 from cassette_http.plugin.uses import CassetteFailure, Use, marker_options, remember_use
 
 if TYPE_CHECKING:
-    from cassette_http.board import Cassette
+    from cassette_http.in_use import Cassette
 
 __all__ = [
     "cassette_config",

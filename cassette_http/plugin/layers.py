@@ -23,7 +23,7 @@ from cassette_http.plugin.settings import settings
 from cassette_http.plugin.uses import CassetteFailure, Use
 
 if TYPE_CHECKING:
-    from cassette_http.board import Cassette
+    from cassette_http.in_use import Cassette
 
 __all__ = ["Layer", "LayerFactory", "Layers", "are_used", "layers_of"]
 

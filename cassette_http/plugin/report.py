@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from cassette_http.board import Cassette, Miss
 from cassette_http.errors import CassetteError, NetworkBlocked, UnmatchedRequest
+from cassette_http.in_use import Cassette, Miss
 from cassette_http.plugin.collection import collection_of
 from cassette_http.plugin.ledger import TRANSCRIPT
 from cassette_http.plugin.leftovers import find_moved

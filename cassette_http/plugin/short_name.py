@@ -9,7 +9,7 @@ import pytest
 from cassette_http.plugin import vcr_names
 
 if TYPE_CHECKING:
-    from cassette_http.board import Cassette
+    from cassette_http.in_use import Cassette
 
 __all__ = ["cassette", "is_meant", "is_taken"]
 

@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from cassette_http.board import Exchange
 from cassette_http.cassette.messages import Message
 from cassette_http.cassette.model import Interaction
 from cassette_http.cassette.secrets.redaction import Redactor
+from cassette_http.in_use import Exchange
 from cassette_http.wire.errors import WireError
 
 __all__ = ["content_difference", "transcript"]

@@ -24,7 +24,7 @@ from cassette_http.plugin.paths import shown_path, shown_test
 from cassette_http.plugin.sharing import sharing_of
 
 if TYPE_CHECKING:
-    from cassette_http.board import Cassette
+    from cassette_http.in_use import Cassette
     from cassette_http.session import use_cassette
 
 __all__ = ["CassetteFailure", "Use", "load_parts", "marker_options", "use_of"]
@@ -107,9 +107,9 @@ class Use:
         return self.config.hook if self.item is None else self.item.ihook
 
     def _open_nothing(self) -> Cassette:
-        from cassette_http.board import Cassette
         from cassette_http.cassette.index import Index
         from cassette_http.cassette.matching import resolve
+        from cassette_http.in_use import Cassette
 
         return Cassette(self.path, RecordMode.NONE, Index([], [].__getitem__, resolve(())))
 

@@ -24,7 +24,7 @@ from cassette_http.errors import InvalidOption
 from cassette_http.wire.messages import Fields
 
 if TYPE_CHECKING:
-    from cassette_http.board import Cassette
+    from cassette_http.in_use import Cassette
 
 __all__ = ["VcrCassette", "VcrHeaders", "VcrRequest", "response_dict", "with_response_dict"]
 

@@ -49,7 +49,7 @@ import requests
 @pytest.mark.cassette(mode="once")
 def test_ours(http_cassette):
     assert urllib.request.urlopen(BASE + "/a").read() == b"answer"
-    assert type(http_cassette).__module__ == "cassette_http.board"
+    assert type(http_cassette).__module__ == "cassette_http.in_use"
 
 @pytest.mark.vcr(record_mode="once")
 def test_theirs():

@@ -1,0 +1,201 @@
+"""The cassette in use, as a program sees it: what it holds, and what became of the requests."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from cassette_http.cassette.blobs import blob_names
+from cassette_http.cassette.explaining import Candidate, Difference, Explanation
+from cassette_http.cassette.format import yaml_format
+from cassette_http.cassette.format.reading import Fetch
+from cassette_http.cassette.index import Entry, Index
+from cassette_http.cassette.model import Interaction, Origin, Request
+from cassette_http.cassette.modes import RecordMode
+
+__all__ = ["Cassette", "Exchange", "Kept", "LiveConnection", "Miss", "briefly"]
+
+# What a report of a failure can show is far less.
+MOST_EXCHANGES = 100
+
+
+@dataclass(frozen=True)
+class Miss:
+    """A request that was refused. `where` is the line of the user's code that led to it, as "file:line"."""
+
+    request: Request
+    where: str
+    explanation: Explanation
+
+    @property
+    def message(self) -> str:
+        """The text of the UnmatchedRequest."""
+        return self.explanation.message
+
+    @property
+    def reason(self) -> str:
+        """Why nothing answered, in a few words, such as "POST /refunds: body $.amount 1200 != 1250"."""
+        return self.explanation.reason
+
+    @property
+    def nearest(self) -> tuple[Candidate, ...]:
+        """The interactions that differ least, the nearest one first; none if the cassette is empty."""
+        return self.explanation.nearest
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """How the nearest interaction differs; not at all if it was already played."""
+        return self.explanation.differences
+
+
+@dataclass(frozen=True)
+class LiveConnection:
+    """A connection to a real peer, or the attempt to make one; `why` says what it was needed for."""
+
+    origin: Origin
+    at: datetime
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.origin} at {self.at:%H:%M:%S}: {self.why}"
+
+
+class Exchange(NamedTuple):
+    """A request, and what became of it: "played", "recorded" or "refused"; then there is no interaction.
+
+    `number` is that of the interaction that was played. Request and interaction have no secrets, as in the file.
+    """
+
+    outcome: str
+    request: Request | None
+    interaction: Interaction | None = None
+    number: int | None = None
+
+
+def _played(entry: Entry) -> Exchange:
+    return Exchange("played", entry.interaction.request, entry.interaction, entry.number)
+
+
+def briefly(exchange: Exchange) -> Exchange:
+    """Leave out most of a large body: those of a history would fill the memory."""
+    interaction = exchange.interaction
+    if interaction is None or not interaction.is_large:
+        return exchange
+    interaction = interaction.beginning()
+    return exchange._replace(request=interaction.request, interaction=interaction)
+
+
+class Kept:
+    """An interaction that was recorded. Of a large one only the document stays in memory, which names its blobs."""
+
+    __slots__ = ("_document", "_fetch", "_interaction", "learned", "started_at_s")
+
+    def __init__(
+        self, interaction: Interaction, document: bytes, fetch: Fetch, started_at_s: float, learned: int
+    ) -> None:
+        has_blobs = bool(blob_names(document))
+        self._document, self._fetch = (document if has_blobs else None), fetch
+        self._interaction = None if has_blobs and interaction.is_large else interaction
+        self.started_at_s = started_at_s
+        self.learned = learned  # how much the redactor knew when it saw it
+
+    @property
+    def interaction(self) -> Interaction:
+        if self._interaction is not None:
+            return self._interaction
+        assert self._document is not None, "one of them is there"
+        loaded = yaml_format.load_document(self._document, "", 1, self._fetch)
+        assert isinstance(loaded, Interaction), "that is what was written"
+        return loaded
+
+    @property
+    def document(self) -> bytes:
+        """How it was written."""
+        if self._document is not None:
+            return self._document
+        assert self._interaction is not None, "one of them is there"
+        return yaml_format.dump_interaction(self._interaction)
+
+
+class Cassette:
+    """The cassette in use: what it holds, what was played and recorded, and what was missing.
+
+    Made by `use_cassette`; `misses` may be cleared by a test that expects a refusal. `connections` are those that were
+    made to real peers. `history` has the last exchanges, in the order in which they were decided.
+    """
+
+    def __init__(self, path: Path, record_mode: RecordMode, index: Index) -> None:
+        self.path, self.record_mode = path, record_mode
+        self.misses: list[Miss] = []
+        self.connections: list[LiveConnection] = []
+        # The board of the cassette fills these as well.
+        self._kept: list[Kept] = []
+        self._history: deque[Exchange | Entry] = deque(maxlen=MOST_EXCHANGES)  # an entry was played, and not looked at
+        self._index = index
+
+    def __repr__(self) -> str:
+        return (
+            f"<Cassette {str(self.path)!r} {self.record_mode.value}: {len(self._index)} loaded, "
+            f"{self.play_count} played, {len(self._kept)} recorded, {len(self.misses)} missed>"
+        )
+
+    def __len__(self) -> int:
+        return len(self._index) + len(self._kept)
+
+    @property
+    def interactions(self) -> list[Interaction]:
+        """All interactions: those the file had when it was opened, then those recorded since."""
+        return [entry.interaction for entry in self._index.entries] + self.recorded
+
+    @property
+    def recorded(self) -> list[Interaction]:
+        """Those that were recorded since; when the block has ended, in the order in which the requests were begun."""
+        return [kept.interaction for kept in self._kept]
+
+    @property
+    def history(self) -> list[Exchange]:
+        return [briefly(_played(one) if isinstance(one, Entry) else one) for one in self._history]
+
+    @property
+    def played(self) -> list[Interaction]:
+        """The loaded interactions that answered at least one request."""
+        return [entry.interaction for entry in self._index.made if entry.plays]
+
+    @property
+    def unplayed(self) -> list[Interaction]:
+        """The loaded interactions that answered none."""
+        return [entry.interaction for entry in self._index.entries if not entry.plays]
+
+    @property
+    def connects(self) -> int:
+        """How many live connections were asked for."""
+        return len(self.connections)
+
+    @property
+    def play_count(self) -> int:
+        """How many requests were answered from the cassette."""
+        return sum(entry.plays for entry in self._index.made)
+
+    @property
+    def played_numbers(self) -> list[int]:
+        """The numbers of the loaded interactions that answered at least one request, from 1, in order."""
+        return [entry.number for entry in self._index.made if entry.plays]
+
+    def unplayed_lines(self, most: int) -> dict[int, str]:
+        """The first of the loaded interactions that answered none, by number: method and URL up to the query."""
+        return self._index.unplayed_lines(most)
+
+    @property
+    def unplayed_count(self) -> int:
+        """How many of the loaded interactions answered none; other than `unplayed`, it parses none of them."""
+        return len(self._index) - sum(1 for entry in self._index.made if entry.plays)
+
+    def tell_unplayed(self, path: str, most: int = 3) -> str:
+        """Say how many of the loaded interactions answered none, and which; `path` is how the reader calls the file."""
+        lines = self.unplayed_lines(most)
+        more = ", ..." if self.unplayed_count > len(lines) else ""
+        what = f"{self.unplayed_count} of {len(self)} interactions of {path}"
+        return f"{what} were not played: {', '.join(lines.values())}{more}"
