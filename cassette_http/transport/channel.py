@@ -100,6 +100,12 @@ class Channel:
                     self._play_whole(*answer)
         return self._begun
 
+    @property
+    def _player(self) -> Player | None:
+        """Plays the response that the client reads now, or next."""
+        exchanges = self._exchanges
+        return exchanges[0].player if exchanges else None
+
     def go_on_in_child(self) -> None:
         """After a fork: a thread that is not there any more may hold the lock, and the parent keeps what it began."""
         self.lock = threading.RLock()
@@ -132,7 +138,7 @@ class Channel:
     @property
     def is_mid_response(self) -> bool:
         """A response has begun to play, or is about to, and not all of it was handed out."""
-        player = self._exchanges[0].player if self._exchanges else None
+        player = self._player
         return player is not None and not player.is_drained
 
     @property
@@ -159,7 +165,7 @@ class Channel:
     @property
     def due_in_s(self) -> float | None:
         """When the recorded pace brings the next piece; None if time alone does not bring one."""
-        player = self._exchanges[0].player if self._exchanges and self._refusal is None else None
+        player = self._player if self._refusal is None else None
         if player is None:
             return None
         exchange = self._exchanges[0]
@@ -169,10 +175,10 @@ class Channel:
     @property
     def has_only_end(self) -> bool:
         """Nothing is left to hand out but the end of the stream."""
-        if self._refusal is not None or not self._exchanges:
-            return self._refusal is None and self._ended
-        player = self._exchanges[0].player
-        return player is not None and player.has_only_end
+        if self._refusal is not None:
+            return False
+        player = self._player
+        return player.has_only_end if player is not None else self._ended and not self._exchanges
 
     @property
     def is_closed_by_peer(self) -> bool:
@@ -182,25 +188,25 @@ class Channel:
     @property
     def ends_with_last_piece(self) -> bool:
         """The end of the stream came with the octets that were handed out last."""
-        player = self._exchanges[0].player if self._exchanges else None
+        player = self._player
         return player is not None and player.ends_with_last_piece
 
     @property
     def is_within_piece(self) -> bool:
         """The rest of what was handed out last has come with it: who drains the stream need not wait for it."""
-        player = self._exchanges[0].player if self._exchanges else None
+        player = self._player
         return player is not None and player.is_within_piece
 
     @property
     def is_incompletely_closed(self) -> bool:
         """The end of the stream that was handed out last came without a close_notify alert of TLS."""
-        player = self._exchanges[0].player if self._ended and self._exchanges else None
+        player = self._player if self._ended else None
         return player is not None and not player.track.close_notify
 
     @property
     def next_failure(self) -> Failure | None:
         """The failure that the next read would raise, if nothing comes before it."""
-        player = self._exchanges[0].player if self._exchanges and self._refusal is None else None
+        player = self._player if self._refusal is None else None
         return player.next_failure if player is not None else None
 
     # ------------------------------------------------------------------ what the client does
