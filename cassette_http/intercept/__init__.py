@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cassette_http.intercept import loops, names, sockets, tls
-from cassette_http.intercept.taps import expected_hellos
+from cassette_http.intercept.carriers import expected_hellos
 
 __all__ = ["intercepting"]
 

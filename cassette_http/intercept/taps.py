@@ -14,10 +14,11 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from cassette_http.cassette.model import DEFAULT_PORTS
 from cassette_http.intercept.beginnings import authority_of_request, refuse_http2
+from cassette_http.intercept.carriers import HANDSHAKE_RECORD, Above, expected_hellos
 from cassette_http.intercept.current import board_to_follow
 from cassette_http.intercept.lines import PlainLine, Pump, alive
 from cassette_http.intercept.names import Target
@@ -26,11 +27,7 @@ from cassette_http.intercept.stand_ins import CAN_MOVE_WATCHERS, StandIn, put_un
 from cassette_http.transport.host import Host, Switchboard, octets_of
 
 __all__ = [
-    "HANDSHAKE_RECORD",
-    "Above",
-    "Carrier",
     "Tap",
-    "expected_hellos",
     "note_option",
     "put_tap",
     "take_tap",
@@ -57,59 +54,6 @@ PEEK = socket.MSG_PEEK
 DONTWAIT = getattr(socket, "MSG_DONTWAIT", 0)
 WAITALL = getattr(socket, "MSG_WAITALL", 0)
 
-
-class Above(Protocol):
-    """A TLS object (`ssl.SSLObject`) whose records go through a carrier."""
-
-    @property
-    def upper(self) -> Host:
-        """Serves the program: what is above all TLS."""
-        ...
-
-    @property
-    def is_readable(self) -> bool:
-        """The program would get something if it read the carrier and asked the TLS object now."""
-        ...
-
-    def send_records(self, octets: bytes) -> int: ...
-    def receive_records(self, at_most: int) -> bytes: ...
-    def close(self) -> None: ...
-
-
-class Carrier(Protocol):
-    """What carries the records of a TLS object: a socket, or another TLS object (behind a proxy that speaks TLS)."""
-
-    @property
-    def board(self) -> Switchboard: ...
-    @property
-    def host(self) -> Host: ...
-    @property
-    def target(self) -> Target: ...
-    @property
-    def stands_in(self) -> bool: ...
-    @property
-    def is_closed(self) -> bool:
-        """The program has closed the socket."""
-        ...
-
-    def leave(self) -> None: ...
-    def settle_name(self, said: str | None) -> None: ...
-    def begin(self, host: Host, octets: bytes) -> None: ...
-    def pump(self, dial: Callable[[], socket.socket]) -> Pump: ...
-    def show(self) -> None: ...
-    def break_off(self, host: Host) -> None: ...
-    def carry(self, records: bytes) -> int:
-        """Send records to the live peer; returns how many octets it took."""
-        ...
-
-    def bring(self, at_most: int) -> bytes:
-        """Receive records from the live peer; none mean that it closed."""
-        ...
-
-
-# The first record of a TLS handshake (RFC 8446 section 5.1) tells which TLS object a carrier has.
-HANDSHAKE_RECORD = b"\x16"
-expected_hellos: dict[bytes, Callable[[Carrier], Above]] = {}
 
 _taps: weakref.WeakKeyDictionary[socket.socket, Tap] = weakref.WeakKeyDictionary()
 _early_options: weakref.WeakKeyDictionary[socket.socket, list[tuple[Any, ...]]] = weakref.WeakKeyDictionary()

@@ -17,10 +17,11 @@ from contextvars import ContextVar
 from typing import Any
 
 from cassette_http.cassette.model import Failure, FailureKind, Origin
+from cassette_http.intercept.carriers import HANDSHAKE_RECORD, Above, Carrier, expected_hellos
 from cassette_http.intercept.lines import Pump
 from cassette_http.intercept.names import Target, target_of
 from cassette_http.intercept.stand_ins import WAKE
-from cassette_http.intercept.taps import HANDSHAKE_RECORD, Above, Carrier, Tap, expected_hellos, take_tap
+from cassette_http.intercept.taps import Tap, take_tap
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.failures import incomplete_close, rebuild
 from cassette_http.transport.host import NOT_NOW, Host, Switchboard, octets_of, put_into
@@ -133,11 +134,11 @@ def take_seeker(octets: bytes) -> ObjectState | None:
 
 
 class ObjectState:
-    """The TLS state of an intercepted `ssl.SSLObject` (`taps.Above`): knows its carrier after the first record.
+    """The TLS state of an intercepted `ssl.SSLObject` (`carriers.Above`): knows its carrier after the first record.
 
     A loop reads the socket below and feeds the object, so that the two must agree: when something is due here, the
     stand-in below is readable and gives an octet without meaning, which wakes the loop and is thrown away here.
-    An object may be the carrier (`taps.Carrier`) of another one in the same way.
+    An object may be the carrier (`carriers.Carrier`) of another one in the same way.
 
     `incoming` and `outgoing` are unknown for an object that was there before the cassette.
     """
