@@ -14,7 +14,7 @@ from typing import Any, Self
 from cassette_http.cassette.decoding import codings_of, decoded, encoded
 from cassette_http.cassette.splicing import difference, edit_framing, edit_length, growth, splice
 from cassette_http.wire import content as wire_content
-from cassette_http.wire.content import Chunked, enchunk, unchunk
+from cassette_http.wire.chunking import Chunked, enchunk, unchunk
 from cassette_http.wire.framing import NO_CONTENT, Framing, FramingKind
 from cassette_http.wire.grammar import EMPTY_LINE, FIELD_NAME
 from cassette_http.wire.messages import Fields, field_values

@@ -26,7 +26,7 @@ from enum import Enum, auto
 from cassette_http.cassette.model import Interaction, TLSFacts
 from cassette_http.cassette.secrets.message_parts import Parts, request_parts, response_parts
 from cassette_http.cassette.splicing import chunked_trailers
-from cassette_http.wire.content import unchunk
+from cassette_http.wire.chunking import unchunk
 from cassette_http.wire.framing import FramingKind
 
 __all__ = ["Form", "Kind", "Value", "form_of", "may_differ", "moment_of", "shape_of_facts"]

@@ -31,7 +31,7 @@ from cassette_http.client.message import HTTPMessage, build_message
 from cassette_http.client.response import HTTPResponse, ordinary_response
 from cassette_http.transport import base
 from cassette_http.transport.live import DEFAULT_TIMEOUT
-from cassette_http.wire.content import chunk, last_chunk
+from cassette_http.wire.chunking import chunk, last_chunk
 
 __all__ = ["HTTPConnection", "HTTPSConnection"]
 

@@ -28,7 +28,7 @@ from urllib.parse import quote, urlsplit
 from cassette_http.cassette.decoding import codings_of, decoded, encoded
 from cassette_http.cassette.model import DEFAULT_PORTS, Interaction, Origin, Piece, Request, Track
 from cassette_http.convert.exchanges import Exchange, LeftOut
-from cassette_http.wire.content import Chunked, enchunk
+from cassette_http.wire.chunking import Chunked, enchunk
 from cassette_http.wire.framing import NO_CONTENT, is_persistent, response_framing
 from cassette_http.wire.grammar import FIELD_NAME
 from cassette_http.wire.head import serialise_request_head, serialise_response_head

@@ -1,4 +1,4 @@
-"""From message body to content and back (RFC 9112 sections 6, 7): one decoder per framing, one chunk codec.
+"""From message body to content (RFC 9112 sections 6, 7): one decoder per framing.
 
 Decoders do no I/O: each says what it wants, and is given it. They serve two kinds of callers.
 
@@ -18,7 +18,6 @@ The states of the chunked coding, and what is wanted in each:
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -35,11 +34,10 @@ from cassette_http.wire.grammar import (
     MAX_READ_OCTETS,
     MAX_TRAILERS,
 )
-from cassette_http.wire.head import parse_fields, serialise_fields
+from cassette_http.wire.head import parse_fields
 from cassette_http.wire.messages import Fields
 
 __all__ = [
-    "Chunked",
     "ChunkedDecoder",
     "Decoder",
     "LengthDecoder",
@@ -47,12 +45,8 @@ __all__ = [
     "NoContentDecoder",
     "Octets",
     "UntilCloseDecoder",
-    "chunk",
     "decode",
     "decoder_for",
-    "enchunk",
-    "last_chunk",
-    "unchunk",
 ]
 
 Buffer: TypeAlias = bytes | bytearray
@@ -466,63 +460,3 @@ def decode(framing: Framing, octets: bytes) -> bytes:
         return decoder_for(framing).take(octets)[0]
     except MalformedMessage:
         return b""
-
-
-def chunk(data: bytes) -> bytes:
-    """Write one chunk; nothing for no data, as an empty chunk would be the last."""
-    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
-
-
-def last_chunk(trailers: Iterable[tuple[str, str]] = ()) -> bytes:
-    """Write the end of a chunked body: the empty chunk, the trailer section, the empty line."""
-    return b"0\r\n" + serialise_fields(trailers) + b"\r\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Chunked:
-    """A chunked body taken apart; `sizes` are those of its chunks, without the last (empty) one."""
-
-    content: bytes
-    sizes: tuple[int, ...]
-    trailers: Fields = ()
-
-
-def unchunk(octets: bytes) -> Chunked | None:
-    """Take a chunked body apart, if `enchunk` would put the very same octets together again; else None.
-
-    That is so for complete bodies without extensions, with sizes in lower-case hex digits, and with CRLF.
-    """
-    decoder = ChunkedDecoder()
-    pieces: list[memoryview] = []
-    try:
-        # As the whole body is there at once, each chunk is one piece.
-        decoder._walk(octets, 0, len(octets), pieces)
-    except MalformedMessage:
-        return None
-    if decoder.want is not None:
-        return None
-    chunked = Chunked(b"".join(pieces), tuple(map(len, pieces)), decoder.trailers)
-    at = 0
-    for part in _framed(chunked):  # not put together, as it may be large
-        if not octets.startswith(part, at):
-            return None
-        at += len(part)
-    return chunked if at == len(octets) else None
-
-
-def enchunk(chunked: Chunked) -> bytes:
-    """Put a chunked body together. Raises ValueError if the content cannot be cut into the sizes."""
-    return b"".join(_framed(chunked))
-
-
-def _framed(chunked: Chunked) -> list[bytes | memoryview]:
-    if sum(chunked.sizes) != len(chunked.content) or any(size < 1 for size in chunked.sizes):
-        raise ValueError(f"{len(chunked.content)} octets cannot be cut into chunks of {chunked.sizes[:10]}")
-    view = memoryview(chunked.content)
-    pieces: list[bytes | memoryview] = []
-    at = 0
-    for size in chunked.sizes:
-        pieces += (b"%x\r\n" % size, view[at : at + size], b"\r\n")
-        at += size
-    pieces.append(last_chunk(chunked.trailers))
-    return pieces

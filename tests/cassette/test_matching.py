@@ -18,7 +18,7 @@ from cassette_http.cassette.decoding import MAX_DECODED_OCTETS
 from cassette_http.cassette.explaining import Candidate, explain_miss
 from cassette_http.cassette.matching import DEFAULT_MATCH, NAMED, Matching, fields, resolve
 from cassette_http.cassette.model import Origin, Request
-from cassette_http.wire.content import chunk, last_chunk
+from cassette_http.wire.chunking import chunk, last_chunk
 
 ORIGIN = Origin("https", "api.test", 443)
 JSON = ("Content-Type", "application/json")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cassette_http.cassette.decoding import encoded
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Piece, Request, Response, Track
 from cassette_http.cassette.splicing import difference, splice
-from cassette_http.wire.content import chunk, last_chunk
+from cassette_http.wire.chunking import chunk, last_chunk
 
 ORIGIN = Origin("https", "api.test", 443)
 

@@ -22,7 +22,8 @@ from cassette_http.cassette.secrets.content_rules import ContentRules
 from cassette_http.cassette.secrets.redaction import Redactor, is_secret_name, next_number
 from cassette_http.cassette.secrets.rules import resolve_rules
 from cassette_http.cassette.secrets.vault import Vault
-from cassette_http.wire.content import chunk, decode, last_chunk, unchunk
+from cassette_http.wire.chunking import chunk, last_chunk, unchunk
+from cassette_http.wire.content import decode
 from cassette_http.wire.framing import response_framing
 from cassette_http.wire.head import parse_response_head
 from cassette_http.wire.reader import ResponseReader

@@ -26,7 +26,7 @@ import pytest
 from cassette_http.cassette.decoding import encoded
 from cassette_http.cassette.model import Interaction, Origin, Piece, Request, Track
 from cassette_http.cassette.secrets.redaction import Redactor
-from cassette_http.wire.content import chunk, last_chunk
+from cassette_http.wire.chunking import chunk, last_chunk
 
 ORIGIN = Origin("https", "api.test", 443)
 GET = Request(ORIGIN, b"GET /a HTTP/1.1\r\nHost: api.test\r\n\r\n")

@@ -9,7 +9,7 @@ import pytest
 
 from cassette_http.cassette.model import Interaction, Origin, Piece, Request, Track
 from cassette_http.cassette.secrets.redaction import Redactor
-from cassette_http.wire.content import chunk, last_chunk
+from cassette_http.wire.chunking import chunk, last_chunk
 
 ORIGIN = Origin("https", "api.test", 443)
 SHA1 = "6dcb09b5b57875f334f61aebed695e2e4193db5e"

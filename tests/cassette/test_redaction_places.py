@@ -21,7 +21,7 @@ from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Piece, Request, Track
 from cassette_http.cassette.secrets.redaction import Redactor
-from cassette_http.wire.content import chunk, last_chunk
+from cassette_http.wire.chunking import chunk, last_chunk
 
 ORIGIN = Origin("https", "api.test", 443)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"

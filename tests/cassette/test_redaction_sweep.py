@@ -21,7 +21,7 @@ from cassette_http.cassette.decoding import decoded, encoded
 from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Piece, Request, Track
 from cassette_http.cassette.secrets.redaction import Redactor
-from cassette_http.wire.content import chunk, last_chunk
+from cassette_http.wire.chunking import chunk, last_chunk
 
 ORIGIN = Origin("https", "api.example.com", 443)
 

@@ -36,7 +36,7 @@ from cassette_http.cassette.model import (
     Track,
 )
 from cassette_http.errors import CassetteFormatError
-from cassette_http.wire.content import Chunked, chunk, enchunk, last_chunk
+from cassette_http.wire.chunking import Chunked, chunk, enchunk, last_chunk
 
 ORIGIN = Origin("https", "api.example.com", 443)
 REQUEST_HEAD = b"GET /users?x=1 HTTP/1.1\r\nHost: api.example.com\r\nAccept: */*\r\n\r\n"

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cassette_http.wire.chunking import Chunked, chunk, enchunk, last_chunk, unchunk
 from cassette_http.wire.content import (
-    Chunked,
     ChunkedDecoder,
     Decoder,
     LengthDecoder,
@@ -23,12 +23,8 @@ from cassette_http.wire.content import (
     NoContentDecoder,
     Octets,
     UntilCloseDecoder,
-    chunk,
     decode,
     decoder_for,
-    enchunk,
-    last_chunk,
-    unchunk,
 )
 from cassette_http.wire.errors import IncompleteMessage, LimitExceeded, MalformedMessage
 from cassette_http.wire.framing import CHUNKED, NO_CONTENT, Framing, FramingKind

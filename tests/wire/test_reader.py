@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cassette_http.wire.content import chunk, last_chunk
+from cassette_http.wire.chunking import chunk, last_chunk
 from cassette_http.wire.head import serialise_request_head, serialise_response_head
 from cassette_http.wire.messages import RequestHead, ResponseHead
 from cassette_http.wire.reader import RequestReader, ResponseReader

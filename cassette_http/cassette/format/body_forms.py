@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from cassette_http.cassette.format import codings, json_layout
 from cassette_http.cassette.format.scalars import is_safe
-from cassette_http.wire.content import Chunked, enchunk, unchunk
+from cassette_http.wire.chunking import Chunked, enchunk, unchunk
 from cassette_http.wire.messages import Fields
 
 __all__ = [
