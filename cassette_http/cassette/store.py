@@ -340,6 +340,32 @@ class Store:
             at = stop
         return b"".join([*parts, data[at:]])
 
+    def revert(self, before: bytes | None, after: bytes) -> bool:
+        """Let the file have again the octets that it had (None: be missing), and drop the blobs that only it needs now.
+
+        False, and it stays as it is, if it does not have those of `after` any more. A kill leaves one or the other.
+        Raises CassetteNotWritable.
+        """
+        try:
+            if not self.exists():
+                return False
+            with self._lock, self._locked() as (fd, length):
+                if self._files.read_all(fd, length) != after:
+                    return False
+                if before is None:
+                    self._files.remove(self._written)
+                elif after.startswith(before):
+                    self._files.truncate(fd, len(before))
+                else:
+                    self._files.close(self._put_in_place(before)[0])
+            brought = blob_names(after) - blob_names(before or b"")
+            self.blobs.remove(needed_by_none(brought, os.path.dirname(self._target), self._files))
+            return True
+        except OSError as exc:
+            raise self._failed(exc, "it has what was recorded by the failed test") from exc
+        finally:
+            self._close()
+
     def _put_in_place(self, data: bytes) -> tuple[int, int]:
         """Write another file, and let it take the place of the one at the path; give its descriptor and length."""
         _refuse_too_many(data.count(BOUNDARY))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cassette_http.cassette.modes import RecordMode, is_build_server
+from cassette_http.errors import CassetteNotWritable
 from cassette_http.plugin.options import BY_NAME
 from cassette_http.plugin.paths import shown_path
 from cassette_http.plugin.settings import settings
@@ -28,6 +29,7 @@ WAYS: dict[str, dict[str, Any]] = {
 
 # What became of a cassette; in the order in which the summary tells it.
 NEW, CHANGED, SAME, FAILED = "new", "changed", "as they were", "left alone, as their tests failed"
+STUCK = "recorded by tests that failed, as the old ones could not be put back"
 
 
 @dataclass(eq=False, repr=False)
@@ -40,27 +42,10 @@ class _Replaced:
     facts: dict[str, Any]
 
     def put_back(self) -> bool:
-        """Let the file be what it was; False if another process has changed it meanwhile."""
-        if _content(self.path) != self.after:
-            return False
-        if self.before is None:
-            self.path.unlink()
-        else:
-            beside = self.path.with_name(f".{self.path.name}.{os.getpid()}.old")
-            beside.write_bytes(self.before)
-            beside.replace(self.path)
-        self._drop_blobs()
-        return True
+        """Let the file be what it was; False if another process has changed it. Raises CassetteNotWritable."""
+        from cassette_http.cassette.store import Store
 
-    def _drop_blobs(self) -> None:
-        """Remove the blobs that the new recording brought; those of the old one were left alone."""
-        from cassette_http.cassette.blobs import BlobFolder, blob_names
-        from cassette_http.cassette.files import Files
-        from cassette_http.cassette.store import needed_by_none
-
-        brought = blob_names(self.after or b"") - blob_names(self.before or b"")
-        files = Files()
-        BlobFolder(str(self.path), None, files).remove(needed_by_none(brought, str(self.path.parent), files))
+        return self.after is not None and Store(self.path).revert(self.before, self.after)
 
 
 _replaced = pytest.StashKey[_Replaced]()
@@ -125,13 +110,19 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if replaced is None or call.when != "teardown":
         return
     del item.stash[_replaced]
-    if call.excinfo is not None and replaced.put_back():
-        replaced.facts["update"] = FAILED
+    if call.excinfo is None:
+        return
+    try:
+        if replaced.put_back():
+            replaced.facts["update"] = FAILED
+    except CassetteNotWritable as error:
+        replaced.facts["update"] = STUCK
+        call.excinfo.value.add_note(str(error))
 
 
 def pytest_cassette_summary(summary: Summary) -> None:
     became: dict[str, str] = {}
-    order = [SAME, FAILED, CHANGED, NEW]
+    order = [SAME, FAILED, CHANGED, NEW, STUCK]
     for facts in summary.ledger.facts:
         if "update" in facts:  # several tests may have one cassette: what most became of it counts
             became[facts["path"]] = max(became.get(facts["path"], SAME), facts["update"], key=order.index)

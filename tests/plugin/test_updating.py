@@ -185,6 +185,68 @@ def test_failed_tear_down_leaves_the_blobs_of_the_old_cassette_alone(project: Pr
     assert contents(project) == before
 
 
+TEAR_DOWN_FAILS = """
+import pytest
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown():
+    raise ValueError("tear-down")
+"""
+
+# A limit is a full disk; pytest's own output is not to meet it.
+DISK_IS_FULL = """
+import resource
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10 if call.when == "teardown" else -1, -1))
+    try:
+        return (yield)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))
+"""
+
+
+@pytest.mark.parametrize(
+    ("way", "becomes"),
+    [
+        pytest.param("failed", "1 left alone, as their tests failed", id="what was added is cut off"),
+        pytest.param("all", "1 recorded by tests that failed, as the old ones could not be put back", id="rewritten"),
+    ],
+)
+def test_full_disk_when_the_old_cassette_is_to_be_put_back(
+    way: str, becomes: str, project: Project, shop: Shop
+) -> None:
+    pytest.importorskip("resource", reason="limits of file sizes are those of POSIX")
+    before = contents(project)
+    project.write(TESTS.replace('"/price/" + name', '"/price/" + name + "?new"'))
+    (project.path / "conftest.py").write_text(TEAR_DOWN_FAILS + DISK_IS_FULL)
+    result = project.run(f"--cassette-update={way}", "-k", "test_price[a]")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines([f"updated   {becomes}"])
+    after = contents(project)
+    assert list(after) == list(before)
+    if way == "all":
+        result.stdout.fnmatch_lines(["*test_price[[]a[]].yaml' cannot be written: File too large; *the failed test*"])
+        assert b"?new" in after["test_api/test_price[a].yaml"]
+    else:
+        assert after == before
+
+
+def test_link_to_a_cassette_stays_one_when_the_old_cassette_is_put_back(project: Project, shop: Shop) -> None:
+    path = project.path / "cassettes/test_api/test_price[a].yaml"
+    elsewhere = project.path / "elsewhere.yaml"
+    path.rename(elsewhere)
+    elsewhere.chmod(0o640)
+    path.symlink_to(elsewhere)
+    before, shop.price = elsewhere.read_bytes(), 8
+    (project.path / "conftest.py").write_text(TEAR_DOWN_FAILS)
+    project.run("--cassette-update=all", "-k", "test_price[a]").assert_outcomes(passed=1, errors=1)
+    assert path.is_symlink()
+    assert elsewhere.read_bytes() == before
+    assert elsewhere.stat().st_mode & 0o777 == 0o640
+
+
 def test_failing_test_that_was_never_recorded_gets_no_cassette(project: Project) -> None:
     project.write("import pytest\n@pytest.mark.cassette\ndef test_a():\n    get('/a')\n    assert 0\n", "test_new")
     project.run("--cassette-update=missing", "test_new.py").assert_outcomes(failed=1)
