@@ -349,7 +349,13 @@ class Channel:
             if failure.kind is FailureKind.RESET:
                 self._end_idle(failure)
             return
-        exchange = self._exchanges[-1 if failure.kind is FailureKind.WRITE else 0]
+        # A reset breaks all that is under way: the client may have taken something else for the answer to the first.
+        open_ones = list(self._exchanges)
+        met = open_ones[-1:] if failure.kind is FailureKind.WRITE else open_ones[:1]
+        for exchange in open_ones if failure.kind is FailureKind.RESET else met:
+            self._fail(exchange, failure)
+
+    def _fail(self, exchange: Exchange, failure: Failure) -> None:
         recording = exchange.recording
         if recording is None:
             return

@@ -20,7 +20,7 @@ import cassette_http.client
 from cassette_http import use_cassette
 from tests.peer import Connection, Peer, Script, response
 
-PATHS = ("/1", "/2")  # on the connection, and behind its end
+PATHS = ("/1", "/2", "/3")
 SURPLUS = response(status=b"408 Request Timeout")
 
 Ask = Callable[[str, str], Any]
@@ -142,11 +142,13 @@ CLIENTS = [
 
 
 @pytest.mark.usefixtures("litter")
+@pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("script", [closes, resets, says_more_and_closes])
 @pytest.mark.parametrize("client", CLIENTS)
 def test_replay_ends_as_the_recording_did(
     client: Callable[[str, str], list[object]],
     script: Script,
+    method: str,
     peer: Callable[..., Peer],
     tmp_path: Path,
 ) -> None:
@@ -154,10 +156,10 @@ def test_replay_ends_as_the_recording_did(
     server = peer(script)
     path = tmp_path / "idle.yaml"
     with use_cassette(path, "all"):
-        recorded = client("GET", server.url)
+        recorded = client(method, server.url)
     server.stop()
     with use_cassette(path, "none"):
-        assert client("GET", server.url) == recorded
+        assert client(method, server.url) == recorded
 
 
 @pytest.mark.usefixtures("litter")

@@ -24,6 +24,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 UNTIL_CLOSE = b"HTTP/1.0 200 OK\r\n\r\nto the end"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"
+RESET = Failure(FailureKind.RESET, 100.5, "ECONNRESET")
 ALERT = Failure(FailureKind.RESET, text="alert", details={"class": "SSLError", "number": 1})
 UPGRADE = b"GET /a HTTP/1.1\r\nHost: api.test\r\nUpgrade: x\r\n\r\n"
 
@@ -238,6 +239,20 @@ def test_reset_is_kept_at_once_with_its_time() -> None:
     assert tape.kept[0].track.failure == Failure(FailureKind.RESET, 2.0, "ECONNRESET", "Connection reset by peer")
 
 
+def test_reset_is_met_by_each_request_that_has_no_answer() -> None:
+    """A client may have taken surplus octets for an answer, and then it is the next request that meets the reset."""
+    channel, tape, _ = recording()
+    for _ in range(2):
+        channel.client_sent(GET)
+    channel.peer_failed(RESET)
+    channel.client_closed()
+    assert [one.track.failure for one in tape.kept] == [replace(RESET, at=0.5)] * 2
+    played = replaying(*tape.kept)
+    for _ in range(2):
+        played.client_sent(GET)
+    assert played.client_reads(100) == replace(RESET, at=0.5)
+
+
 def test_timeout_is_forgotten_if_the_client_reads_on() -> None:
     channel, tape, clock = recording()
     channel.client_sent(GET)
@@ -365,9 +380,6 @@ def test_what_comes_behind_the_next_request_is_a_piece_of_its_own() -> None:
     channel.client_sent(POST + b"body")
     channel.peer_sent(OK)
     assert octets_of(tape) == [(GET, [hint, OK])]
-
-
-RESET = Failure(FailureKind.RESET, 100.5, "ECONNRESET")
 
 
 @pytest.mark.parametrize(
