@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from cassette_http.caller import caller
 from cassette_http.cassette.blobs import blob_names
-from cassette_http.cassette.explaining import Candidate, explain_miss
+from cassette_http.cassette.explaining import MODE_SETTING, Candidate, explain_miss
 from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.hooks import Hooks
 from cassette_http.cassette.index import Entry, Index
@@ -72,12 +72,14 @@ class Board(Switch):
         hooks: Hooks,
         *,
         keeps_pace: bool = False,
+        mode_setting: str = MODE_SETTING,
     ) -> None:
         super().__init__()
         self.cassette = cassette
         self.policy = may
         self.decides_at_head = not (matching.needs_body or hooks.on_match)
         self.keeps_pace = keeps_pace
+        self._mode_setting = mode_setting
         self.hidden_error: Exception | None = None
         """Was raised inside a client, which may have swallowed it."""
         self.write_error: Exception | None = None
@@ -391,6 +393,7 @@ class Board(Switch):
             cassette=str(self.cassette.path),
             mode=self.cassette.record_mode.value,
             matching=self._matching,
+            mode_setting=self._mode_setting,
             is_missing=not candidates and not self._store.exists(),
         )
         miss = Miss(request, caller(), explanation)

@@ -19,6 +19,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from cassette_http.board import Board
 from cassette_http.cassette import settling
+from cassette_http.cassette.explaining import MODE_SETTING
 from cassette_http.cassette.format.yaml_format import BEGINNING, Documents, looks_foreign, scan, whole_file
 from cassette_http.cassette.hooks import Hooks, InteractionHook, RequestHook
 from cassette_http.cassette.index import Index
@@ -74,6 +75,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
       (docs/migrating.md), for those that a suite has written by a way of its own.
     - `test` is kept in the cassette's head.
     - `allow_missing` makes record mode "none" take a missing file for an empty cassette.
+    - `mode_setting` is how messages say that another record mode is to be set, with "{}" for the mode: for front ends.
     - `blob_threshold`: bodies of more octets get files of their own, in `blobs` beside the cassette; None: only those
       of more than 4 MiB.
     - `everywhere` takes over from all blocks that are open, also in contexts that were copied before (of the event loop
@@ -107,6 +109,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
         decode: Callable[[bytes, str], bytes] | None = None,
         test: str | None = None,
         allow_missing: bool = False,
+        mode_setting: str = MODE_SETTING,
         everywhere: bool = False,
         blob_threshold: int | None = 1 << 20,
     ) -> None:
@@ -139,6 +142,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
             decode=decode,
             test=test,
             allow_missing=allow_missing,
+            mode_setting=mode_setting,
             everywhere=everywhere,
             blob_threshold=blob_threshold,
         )
@@ -229,6 +233,7 @@ class _Options:
     decode: Callable[[bytes, str], bytes] | None
     test: str | None
     allow_missing: bool
+    mode_setting: str
     everywhere: bool
     blob_threshold: int | None
 
@@ -281,6 +286,7 @@ class _Session:
             library.facts,
             hooks,
             keeps_pace=options.keeps_pace,
+            mode_setting=options.mode_setting,
         )
         self.transport = CassetteTransport(self.board)
         self._put_into_use(time)

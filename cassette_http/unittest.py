@@ -173,26 +173,30 @@ class _Opened:
             mode or RecordMode.NONE,
             test=self._test,
             allow_missing=True,
+            mode_setting=f"{MODE_VARIABLE}={{}}",
             everywhere=True,
             **given,
         )
         case.cassette = self._cassette = self._using.__enter__()
-        self._told = self._count_told()
+        self._told_before = [len(each) for each in self._outcomes()]
 
     def close(self) -> None:
         """Leave the cassette; a request that it refused fails the test."""
         using, self._using = self._using, None
         assert using is not None, "cleanups run once"
-        is_well = self._count_told() == self._told
+        told = self._told()
+        is_well = not told
         failure = None if is_well else self._case.failureException()
         try:
             using.__exit__(type(failure) if failure else None, failure, None)
         except UnmatchedRequest:
-            pass  # told below, also if the test has failed: it may have swallowed the refusal
+            pass  # told below, also if the test has failed: by something else, as it swallowed the refusal
         except CassetteError as error:
             raise self._case.failureException(str(error)) from None
-        if self._cassette.misses:
-            miss = self._cassette.misses[0]
+        # A test that has ended by a refusal has said so.
+        untold = [miss for miss in self._cassette.misses if miss.message.partition("\n")[0] not in told]
+        if untold:
+            miss = untold[0]
             mode = "new_episodes" if len(self._cassette) else "once"
             raise self._case.failureException(
                 f"no match: {miss.reason}\n{miss.message}\n  (refused at {miss.where})\n"
@@ -207,9 +211,14 @@ class _Opened:
             error = KeyboardInterrupt()
             self._using.__exit__(type(error), error, None)
 
-    def _count_told(self) -> int:
-        """How many failures, errors and skips the result has; they are there as soon as they happen."""
-        return sum(len(getattr(self._result, name, ())) for name in ("failures", "errors", "skipped"))
+    def _outcomes(self) -> list[list[Any]]:
+        """All failures, errors and skips that the result knows; it does so as soon as they happen."""
+        return [getattr(self._result, name, []) for name in ("failures", "errors", "skipped")]
+
+    def _told(self) -> str:
+        """What the result was told of this test."""
+        new = [outcomes[before:] for outcomes, before in zip(self._outcomes(), self._told_before, strict=True)]
+        return "\n".join(str(text) for outcomes in new for _, text in outcomes)
 
     def _tell_unplayed(self) -> None:
         cassette = self._cassette

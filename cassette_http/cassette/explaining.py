@@ -13,7 +13,7 @@ from cassette_http.cassette.matching import NAMED, Matching, headers, objection,
 from cassette_http.cassette.meaning import Pairs, Part, canonical, meaning, split_target
 from cassette_http.cassette.model import Request
 
-__all__ = ["Candidate", "Difference", "Explanation", "differences", "explain_miss", "most_alike"]
+__all__ = ["MODE_SETTING", "Candidate", "Difference", "Explanation", "differences", "explain_miss", "most_alike"]
 
 
 class Difference(NamedTuple):
@@ -235,6 +235,9 @@ class Explanation:
         return self.nearest[0].differences if self.nearest else ()
 
 
+# How a program that calls `use_cassette` sets a record mode.
+MODE_SETTING = 'record_mode="{}"'
+
 # What is farther from the request than the nearest one, by so much, would only distract from that.
 _NEAR = 3.0
 
@@ -246,6 +249,7 @@ def explain_miss(
     cassette: str,
     mode: str,
     matching: Matching,
+    mode_setting: str = MODE_SETTING,
     is_missing: bool = False,
     most: int = 3,
 ) -> Explanation:
@@ -253,15 +257,18 @@ def explain_miss(
 
     All requests come in redacted form, those of the candidates also stripped of what does not count. The first line
     says what was asked and why the nearest one does not answer: many a library passes on nothing else. The last lines
-    say how to repair it. `is_missing` says that the file of the cassette does not exist.
+    say how to repair it, with `mode_setting`: how this user sets a record mode. `is_missing` says that the file of the
+    cassette does not exist.
     """
     asked = f"{sent.method} {_long(sent.url)}"
     short = f"{sent.method} {shortened(_target_text(sent))}"
     if is_missing:
-        text = f'there is no cassette {cassette} to answer {asked}\n  to record it, run with record_mode="once"'
+        text = (
+            f"there is no cassette {cassette} to answer {asked}\n  to record it, run with {mode_setting.format('once')}"
+        )
         return Explanation(text, f"{short}: there is no cassette yet")
     if not candidates:
-        text = f"{cassette} has no interaction for {asked}: it is empty\n{_advice(mode)}"
+        text = f"{cassette} has no interaction for {asked}: it is empty\n{_advice(mode, mode_setting)}"
         return Explanation(text, f"{short}: the cassette is empty")
     nearest = _nearest(matching.strip(sent), candidates, matching, most)
     first = nearest[0]
@@ -278,7 +285,7 @@ def explain_miss(
         lines += [f"    {line}" for line in _shown(each.differences)]
     hints = tuple(_hints(first, candidates))
     lines += [f"  {hint}" for hint in hints]
-    return Explanation("\n".join([*lines, _advice(mode)]), f"{short}: {reason}", nearest, hints)
+    return Explanation("\n".join([*lines, _advice(mode, mode_setting)]), f"{short}: {reason}", nearest, hints)
 
 
 def _nearest(sent: Request, candidates: Sequence[Candidate], matching: Matching, most: int) -> tuple[Candidate, ...]:
@@ -323,9 +330,9 @@ def _hints(nearest: Candidate, candidates: Sequence[Candidate]) -> Iterator[str]
         yield f"if that does not matter, set ignore={json.dumps(rules, ensure_ascii=False)}"
 
 
-def _advice(mode: str) -> str:
+def _advice(mode: str, mode_setting: str) -> str:
     why = {"once": "records into a new cassette only", "none": "does not record"}.get(mode, "does not record this")
-    return f'  record_mode="{mode}" {why}; to add it, run with record_mode="new_episodes"'
+    return f'  record mode "{mode}" {why}; to add it, run with {mode_setting.format("new_episodes")}'
 
 
 def _target_text(request: Request) -> str:

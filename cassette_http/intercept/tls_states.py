@@ -214,7 +214,7 @@ class ObjectState:
             raise ConnectionRefusedError(
                 errno.ECONNREFUSED,
                 f"the tunnel through {channel.via} is only played, and none can be opened for a request that is not in "
-                'the cassette; record all of it anew, with record_mode="rewrite"',
+                'the cassette; record all of it anew, in record mode "rewrite"',
             )
         target = below.target if below is not None else target_of((channel.origin.host, channel.origin.port))
         connect = functools.partial(

@@ -70,7 +70,15 @@ class Use:
         sharing = sharing_of(self.config)
         mode = sharing.mode(self.path, RecordMode.of(options.pop("mode")))
         options.setdefault("keep_unrecorded", lambda: sharing.is_rewritten(self.path))
-        self._session = use_cassette(self.path, mode, test=self.owner, allow_missing=True, everywhere=True, **options)
+        self._session = use_cassette(
+            self.path,
+            mode,
+            test=self.owner,
+            allow_missing=True,
+            mode_setting="--cassette-mode={}",
+            everywhere=True,
+            **options,
+        )
         self.cassette = self._session.__enter__()
         hook.pytest_cassette_opened(use=self)
         return self.cassette

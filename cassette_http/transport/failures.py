@@ -28,7 +28,7 @@ _TLS_ATTRIBUTES = ("library", "reason", "verify_code", "verify_message")
 # Else somebody whose network was down while recording looks for what is wrong with it today.
 NOTE = (
     "This failure was recorded, and played from the cassette in use; nothing was connected. "
-    'To ask the peer again, record anew with record_mode="rewrite".'
+    'To ask the peer again, record anew in record mode "rewrite".'
 )
 
 

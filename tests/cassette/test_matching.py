@@ -584,7 +584,7 @@ def test_a_miss_names_the_nearest_interaction_and_the_reason_in_its_first_line()
         "  interaction 3, already played: POST https://api.test/token",
         "    body: recorded grant=refresh != sent grant=password",
         '  if that does not matter, set ignore=["form:grant"]',
-        '  record_mode="none" does not record; to add it, run with record_mode="new_episodes"',
+        '  record mode "none" does not record; to add it, run with record_mode="new_episodes"',
     ]
 
 
@@ -615,7 +615,7 @@ def test_a_miss_of_another_host_names_those_that_are_known() -> None:
 def test_a_miss_in_an_empty_cassette_says_so() -> None:
     assert report(request("/a"), mode="once") == [
         "login.yaml has no interaction for GET https://api.test/a: it is empty",
-        '  record_mode="once" records into a new cassette only; to add it, run with record_mode="new_episodes"',
+        '  record mode "once" records into a new cassette only; to add it, run with record_mode="new_episodes"',
     ]
 
 

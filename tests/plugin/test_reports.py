@@ -215,6 +215,13 @@ def test_a():
     assert max(len(line) for line in shown.splitlines()) < 160
 
 
+def test_refusal_says_how_to_record_it_in_words_of_the_command_line(project: Project) -> None:
+    project.write("import pytest\n@pytest.mark.cassette\ndef test_a():\n    get('/a')")
+    shown = project.run().stdout.str()
+    assert "to record it, run with --cassette-mode=once" in shown
+    assert "record_mode=" not in shown
+
+
 def test_transcript_shows_failures_of_connections(project: Project) -> None:
     project.server.stop()
     project.write("import pytest\n@pytest.mark.cassette\ndef test_a():\n    get('/a')")

@@ -190,6 +190,23 @@ def test_refused_request_fails_the_test_although_it_was_swallowed(project: Proje
     assert project.server.connections == 0
 
 
+def test_refused_request_that_ends_the_test_is_told_once(project: Project) -> None:
+    project.write(HEAD + "class ApiTest(CassetteTestCase):\n    def test_a(self):\n        get('/a')\n")
+    text = run_unittest(project).stderr
+    assert "FAILED (errors=1)" in text
+    assert "to record it, run with CASSETTE_MODE=once" in text
+
+
+def test_refusal_that_was_swallowed_is_told_beside_another_failure(project: Project) -> None:
+    project.write(
+        HEAD + "class ApiTest(CassetteTestCase):\n    def test_a(self):\n        try:\n            get('/a')\n"
+        "        except OSError:\n            pass\n        self.fail('of its own')\n"
+    )
+    text = run_unittest(project).stderr
+    assert "AssertionError: of its own" in text
+    assert "no match: GET /a: there is no cassette yet" in text
+
+
 @both
 def test_test_that_fails_keeps_the_old_cassette_when_it_is_rewritten(project: Project, run: Run) -> None:
     source = HEAD + "class ApiTest(CassetteTestCase):\n    def test_a(self):\n        get('/{}')\n        {}\n"
