@@ -20,7 +20,7 @@ from cassette_http.convert.formats import read_foreign
 from cassette_http.converting import find_foreign
 from cassette_http.errors import CassetteFormatError, CassetteNotFound
 
-__all__ = ["Finding", "check_paths", "find_cassettes", "find_orphans", "redact_files"]
+__all__ = ["Finding", "check_paths", "find_cassettes", "find_orphans", "find_with_foreign", "redact_files"]
 
 SUFFIXES = frozenset({".yaml", ".yml"})
 LONGEST_SHOWN = 100
@@ -51,6 +51,13 @@ def find_cassettes(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+def find_with_foreign(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """List what `find_cassettes` does, and the cassettes of other recorders in the folders."""
+    named = list(paths)
+    others = [source for path in named if os.path.isdir(path) for source, _ in find_foreign(path)]
+    return list(dict.fromkeys([*find_cassettes(named), *others]))
+
+
 def _is_cassette(path: Path) -> bool:
     """Tell whether a file in a folder begins as a cassette does; folders hold other YAML files, too."""
     try:
@@ -68,11 +75,9 @@ def check_paths(paths: Iterable[str | os.PathLike[str]], redactor: Redactor | No
     `redactor` brings rules of the user. Raises CassetteNotFound, CassetteFormatError.
     """
     findings: list[Finding] = []
-    named = list(paths)
-    others = [source for path in named if os.path.isdir(path) for source, _ in find_foreign(path)]
-    for path in dict.fromkeys([*find_cassettes(named), *others]):
+    for path in find_with_foreign(paths):
         store = Store(path)
-        if path in others or looks_foreign(store.read()):
+        if looks_foreign(store.read()):
             findings += _findings_of_others(store, redactor)
             continue
         for document, old, new in _redacted(store, redactor, _named):

@@ -47,27 +47,27 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     text = "record a session with a server of its own, stop the server, replay the session, and compare"
     demo = commands.add_parser("demo", help=text, description=text[0].upper() + text[1:] + ".")
-    demo.add_argument("--cassette", metavar="FILE", help="where to write the cassette (default: a new folder)")
+    demo.add_argument("--cassette", metavar="FILE", help="a new file for the cassette (default: in a new folder)")
     demo.set_defaults(run=_demo)
     text = "look for secrets in cassettes, and in folders of them; exit with 4 if there are some"
     check = commands.add_parser("check", help=text, description=text[0].upper() + text[1:] + ".")
     check.add_argument("paths", metavar="PATH", nargs="+", help="a cassette, or a folder")
     check.set_defaults(run=_check)
-    text = "take the secrets out of cassettes, in place; what holds none keeps its octets"
+    text = "replace the secrets in cassettes by placeholders, in place; a file without secrets is not touched"
     redact = commands.add_parser("redact", help=text, description=text[0].upper() + text[1:] + ".")
-    redact.add_argument("paths", metavar="FILE", nargs="+", help="a cassette, or a folder")
+    redact.add_argument("paths", metavar="PATH", nargs="+", help="a cassette, or a folder")
     redact.set_defaults(run=_redact)
-    text = "make cassettes of ours of those of VCR.py, cassetter, Betamax, responses, and of HAR archives"
-    more = "A .yaml file is replaced (all at once), of another the new cassette lies beside it. Secrets are taken out."
+    text = "turn cassettes of VCR.py, cassetter, Betamax and responses, and HAR archives, into cassettes of ours"
+    more = "A .yaml file is replaced, all at once; for others a .yaml file is made beside them. Secrets are replaced."
     convert = commands.add_parser("convert", help=text, description=f"{text[0].upper()}{text[1:]}. {more}")
     convert.add_argument("paths", metavar="SOURCE", nargs="+", help="a cassette, or a folder of them")
     convert.add_argument("--to", metavar="DIR", help="write there, and leave the sources as they are")
     formats = ("vcr", "cassetter", "betamax", "har", "responses")
     convert.add_argument("--from", dest="format", choices=formats, help="the recorder (default: guess)")
     convert.set_defaults(run=_convert)
-    text = "write a cassette for the tools of others; without secrets, should it have some"
+    text = "write a cassette in a format of other tools; its secrets are replaced by placeholders"
     export = commands.add_parser("export", help=text, description=text[0].upper() + text[1:] + ".")
-    export.add_argument("path", metavar="CASSETTE")
+    export.add_argument("path", metavar="CASSETTE", help="a cassette of ours")
     export.add_argument("--to", dest="format", choices=("har", "vcr"), required=True, help="HAR 1.2, or VCR.py's YAML")
     export.add_argument("-o", "--output", metavar="FILE", help="a new file to write to (default: standard output)")
     export.set_defaults(run=_export)
@@ -84,7 +84,7 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from cassette_http.checking import check_paths, find_orphans
+    from cassette_http.checking import check_paths, find_orphans, find_with_foreign
 
     findings = check_paths(options.paths)
     for finding in findings:
@@ -92,10 +92,12 @@ def _check(options: argparse.Namespace) -> int:
     for orphan in find_orphans(options.paths):
         print(f"{orphan}: no cassette beside it needs this file; it may be deleted", file=sys.stderr)
     if not findings:
+        if not find_with_foreign(options.paths):
+            print(f"there are no cassettes in {', '.join(options.paths)}", file=sys.stderr)
         return 0
     print(
-        f"secrets in {len(findings)} lines; to take them out: cassette-http redact FILE... "
-        "(of other recorders: cassette-http convert FILE...)",
+        f"secrets in {len(findings)} lines; to take them out: cassette-http redact PATH... "
+        "(of other recorders: cassette-http convert PATH...)",
         file=sys.stderr,
     )
     return EXIT_SECRETS

@@ -195,11 +195,17 @@ def _with_urllib(base: str, trust: ssl.SSLContext) -> Iterator[_Step]:
 
 
 def run_demo(cassette: str | None = None) -> int:
-    """Record, stop the server, replay, compare; returns the exit code. Writes `cassette`, or a file in a new folder."""
+    """Record, stop the server, replay, compare; returns the exit code.
+
+    Writes `cassette`, which must not exist, or a file in a new folder.
+    """
     try:
         import trustme  # an extra: only this command and the tests need a certificate authority
     except ImportError:
         print("the demo needs trustme: pip install 'cassette-http[tls]'", file=sys.stderr)
+        return 2
+    if cassette and os.path.lexists(cassette):
+        print(f"the demo writes a new file, and {cassette} exists", file=sys.stderr)
         return 2
     path = Path(cassette) if cassette else Path(tempfile.mkdtemp(prefix="cassette-http-demo-")) / "demo.yaml"
     show = _Show(sys.stdout.isatty() and not os.environ.get("NO_COLOR"))

@@ -128,6 +128,11 @@ def test_redact_cleans_and_check_then_ends_with_0(cassette: Path, capsys: pytest
     assert capsys.readouterr() == ("", "")
 
 
+def test_check_of_a_folder_without_cassettes_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(tmp_path)]) == 0
+    assert capsys.readouterr().err == f"there are no cassettes in {tmp_path}\n"
+
+
 def test_check_of_nothing_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(tmp_path / "none")]) == 1
     assert "there is no file or folder" in capsys.readouterr().err

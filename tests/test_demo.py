@@ -61,6 +61,14 @@ def test_cassette_of_the_demo_holds_all_and_no_secret(tmp_path: Path) -> None:
         ]  # fmt: skip
 
 
+def test_demo_leaves_a_file_that_exists_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("mine")
+    assert run_demo(str(path)) == 2
+    assert capsys.readouterr().err == f"the demo writes a new file, and {path} exists\n"
+    assert path.read_text() == "mine"
+
+
 @HAS_TERMINALS
 @pytest.mark.parametrize("columns", [80, 120])
 def test_demo_fits_into_the_terminal(columns: int, tmp_path: Path) -> None:
