@@ -27,7 +27,10 @@ _type = _socket.socket.type.__get__
 
 
 def is_tcp(sock: socket.socket) -> bool:
-    return _family(sock) in (socket.AF_INET, socket.AF_INET6) and _type(sock) == socket.SOCK_STREAM
+    try:
+        return _family(sock) in (socket.AF_INET, socket.AF_INET6) and _type(sock) == socket.SOCK_STREAM
+    except TypeError:
+        return False  # a class of another library (gevent) has taken the place of Python's
 
 
 def adopt(sock: socket.socket, data: Any) -> Tap | None:

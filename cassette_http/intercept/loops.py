@@ -1,9 +1,12 @@
-"""Loops that the hooks on Python's sockets cannot reach by themselves. A library is hooked only if the program uses it.
+"""Modules that the hooks on Python's sockets cannot reach by themselves. One is hooked only if the program imports it.
 
 - trio keeps socket methods from before the hooks: it is made to look them up anew.
 - uvloop has sockets in C, where no octet can be seen: while a cassette is in use it gets connections of Python's.
 - The proactor loop of Windows hands descriptors to the system, which does the rest unseen: it is refused, since it
   would get past the cassette, and cannot watch the descriptor of a connection that is only played.
+- gevent has a socket class of its own, and is refused for the same reason.
+- pyOpenSSL gives a descriptor to its own TLS, so it is refused where nobody was dialled.
+- multiprocessing takes the descriptors out of its sockets, and speaks no HTTP: it is left alone.
 """
 
 from __future__ import annotations
@@ -11,31 +14,84 @@ from __future__ import annotations
 import functools
 import socket
 import sys
+import threading
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
 from typing import Any
 
 from cassette_http.errors import UnsupportedLibrary
 from cassette_http.intercept.adoption import is_tcp
 from cassette_http.intercept.current import current_board
 from cassette_http.intercept.patches import Patches
+from cassette_http.intercept.taps import tap_of
+from cassette_http.transport import live
 
 __all__ = ["install", "remove"]
 
 _installed: dict[str, Patches] = {}
+_lock = threading.RLock()
+
+
+class _Finder(MetaPathFinder):
+    """Hooks what the program imports while a cassette is in use, as soon as it is there."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path, target) if name in HOOKED else None
+        if spec is not None and spec.loader is not None:
+            spec.loader = _HookingLoader(spec.loader)
+        return spec
+
+
+class _HookingLoader(Loader):
+    """Loads as another loader does, and hooks the module then."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__loader__ = self._loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        with _lock:
+            if _finder in sys.meta_path:  # the cassette is in use still
+                _hook(module.__name__, module)
+
+
+_finder = _Finder()
 
 
 def install() -> None:
-    """Hook the loops that were imported since; to be called whenever a cassette comes into use."""
-    for name, make_patches in HOOKED.items():
-        module = sys.modules.get(name)
-        if module is not None and name not in _installed:
-            _installed[name] = make_patches(module)
-            _installed[name].install()
+    """Hook what the program has imported, and what it will import until `remove()`."""
+    with _lock:
+        if _finder in sys.meta_path:
+            return
+        sys.meta_path.insert(0, _finder)
+        for name in HOOKED:
+            module = sys.modules.get(name)
+            if module is not None:
+                _hook(name, module)
 
 
 def remove() -> None:
     """Take the hooks out."""
-    while _installed:
-        _installed.popitem()[1].remove()
+    with _lock:
+        sys.meta_path.remove(_finder)
+        while _installed:
+            _installed.popitem()[1].remove()
+
+
+def _hook(name: str, module: Any) -> None:
+    if name not in _installed:
+        _installed[name] = HOOKED[name](module)
+        _installed[name].install()
 
 
 def _is_asked_for() -> bool:
@@ -120,4 +176,53 @@ def _proactor(module: Any) -> Patches:
     return patches
 
 
-HOOKED = {"trio._socket": _trio, "uvloop": _uvloop, "asyncio.proactor_events": _proactor}
+def _gevent(module: Any) -> Patches:
+    patches = Patches()
+
+    @patches.hook(module.socket, "_internal_connect")
+    def connect(self: Any, address: Any, *, original: Any) -> Any:
+        if _is_asked_for() and is_tcp(self._sock) and not live.is_dialling():
+            raise UnsupportedLibrary(
+                "gevent's sockets cannot be recorded or replayed, as they are not Python's; "
+                "run this test without gevent.monkey.patch_all(), or with socket=False and ssl=False"
+            )
+        return original(self, address)
+
+    return patches
+
+
+def _openssl(module: Any) -> Patches:
+    patches = Patches()
+
+    @patches.hook(module.Connection, "__init__")
+    def begin(self: Any, context: Any, socket: Any = None, *, original: Any) -> None:
+        tap = tap_of(socket) if socket is not None else None
+        if tap is not None and tap.stands_in:
+            raise UnsupportedLibrary(
+                "TLS of pyOpenSSL cannot be recorded or replayed; use that of Python's ssl module "
+                "(urllib3: without urllib3.contrib.pyopenssl.inject_into_urllib3())"
+            )
+        original(self, context, socket)
+
+    return patches
+
+
+def _multiprocessing(module: Any) -> Patches:
+    patches = Patches()
+
+    @patches.hook(module, "SocketClient")
+    def connect(address: Any, *, original: Any) -> Any:
+        with live.dialling():
+            return original(address)
+
+    return patches
+
+
+HOOKED = {
+    "trio._socket": _trio,
+    "uvloop": _uvloop,
+    "asyncio.proactor_events": _proactor,
+    "gevent._socket3": _gevent,
+    "OpenSSL.SSL": _openssl,
+    "multiprocessing.connection": _multiprocessing,
+}

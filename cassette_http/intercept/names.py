@@ -195,7 +195,7 @@ def _getaddrinfo(host: Any, port: Any, *args: Any, original: Any, **kwargs: Any)
     failure = board.fail_connection(origin, FailureKind.LOOKUP)
     if failure is not None:
         raise rebuild(failure)
-    if board.policy.can_play and not _is_local(name):
+    if board.policy.can_play and not _is_local(name.lower()):
         found = _invent(name, number, *args, **kwargs)
     else:
         try:

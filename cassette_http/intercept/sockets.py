@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import sys
+from contextlib import suppress
 from typing import Any
 
 from cassette_http.intercept.adoption import adopt, is_tcp
@@ -117,7 +118,8 @@ def _tapped_detach(self: socket.socket, *, original: Any) -> int:
     descriptor: int = original(self)
     tap = take_tap(self)
     if tap is not None:
-        _detached[descriptor] = tap, os.fstat(descriptor).st_ino
+        with suppress(OSError):  # a loop in C has closed it
+            _detached[descriptor] = tap, os.fstat(descriptor).st_ino
     return descriptor
 
 

@@ -48,6 +48,9 @@ from cassette_http.wire.reader import RequestReader, ResponseReader
 __all__ = ["Channel", "PlayedWriteFailure"]
 
 VERSION = b" HTTP/1."
+
+# How a TLS connection begins (RFC 8446 section 5.1). What is below the TLS of Python's ssl module is never seen here.
+TLS_HANDSHAKE = b"\x16\x03"
 # A client that drains an idle connection must not fill the memory.
 MOST_UNASKED_OCTETS = 1 << 16
 # A kept connection that its peer closes later than this after a response has been idle for too long.
@@ -459,6 +462,8 @@ class Channel:
         if exchange.reader.malformed is not None:
             if not (self.can_record or exchange.reader.is_foreign):
                 raise self._refuse(f"nobody can tell its end, {exchange.reader.malformed}")
+            if not self.can_record and exchange.octets.startswith(TLS_HANDSHAKE):
+                raise self._refuse("its TLS is made by another module than Python's ssl, such as pyOpenSSL")
             self.is_transparent = True
             self._exchanges.remove(exchange)
             return octets if exchange.state is State.RECORDING else bytes(exchange.octets)

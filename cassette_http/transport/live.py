@@ -5,9 +5,11 @@ from __future__ import annotations
 import socket
 import threading
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
-__all__ = ["DEFAULT_TIMEOUT", "connect", "is_dialling", "is_ours", "mark"]
+__all__ = ["DEFAULT_TIMEOUT", "connect", "dialling", "is_dialling", "is_ours", "mark"]
 
 Socket = TypeVar("Socket", bound=socket.socket)
 
@@ -38,12 +40,19 @@ def connect(
 
     Raises socket.gaierror if the name cannot be looked up, OSError (TimeoutError) if nobody answers.
     """
-    _dialling.now = True
-    try:
+    with dialling():
         connection = socket.create_connection(address, timeout_s, source_address)  # type: ignore[arg-type]
-    finally:
-        _dialling.now = False
     return mark(connection)
+
+
+@contextmanager
+def dialling() -> Iterator[None]:
+    """Leave alone the look-ups and connects that this thread makes in the block."""
+    was, _dialling.now = _dialling.now, True
+    try:
+        yield
+    finally:
+        _dialling.now = was
 
 
 def mark(connection: Socket) -> Socket:

@@ -181,6 +181,67 @@ def test_proactor_is_refused_while_a_cassette_is_in_use(
         asyncio.run(connect(Proactor(), sock))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("package", "client"),
+    [
+        ("uvloop", "uvloop.run(main())"),
+        ("trio", "trio.run(main)"),
+    ],
+)
+def test_loop_that_is_imported_inside_the_block_is_hooked_too(
+    package: str, client: str, peer: Callable[..., Peer], tmp_path: Path
+) -> None:
+    pytest.importorskip(package)
+    server = peer(keep_alive(lambda request: response(b"live")))
+    program = (
+        "from cassette_http import use_cassette\n"
+        "async def main():\n"
+        "    async with httpx.AsyncClient(trust_env=False) as client:\n"
+        f"        print((await client.get('{server.url}/')).text)\n"
+        f"with use_cassette({str(tmp_path / 'one.yaml')!r}, MODE) as cassette:\n"
+        f"    import httpx, {package}\n"
+        f"    {client}\n"
+    )
+
+    def run(mode: str) -> str:
+        command = [sys.executable, "-c", program.replace("MODE", repr(mode))]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+    assert run("all") == "live\n"
+    server.stop()
+    assert run("none") == "live\n"
+
+
+@pytest.mark.parametrize("patched", ["before", "after"])
+def test_gevent_is_refused_while_a_cassette_is_in_use(patched: str, tmp_path: Path) -> None:
+    pytest.importorskip("gevent")
+    patch = ["import gevent.monkey; gevent.monkey.patch_all()", "import cassette_http.session"]
+    program = "\n".join(
+        [
+            *(patch if patched == "before" else patch[::-1]),
+            "import socket",
+            "from cassette_http import UnsupportedLibrary, use_cassette",
+            f"with use_cassette({str(tmp_path / 'any.yaml')!r}, 'all'), socket.socket() as sock:",
+            "    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)",
+            "    try: sock.connect(('127.0.0.1', 1))",
+            "    except UnsupportedLibrary as error: print(error)",
+        ]
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert "gevent" in done.stdout
+
+
+def test_pyopenssl_over_a_played_connection_is_refused(tmp_path: Path) -> None:
+    openssl = pytest.importorskip("OpenSSL.SSL")
+    (tmp_path / "empty.yaml").write_text("cassette: 1\n---\n")
+    with (
+        use_cassette(tmp_path / "empty.yaml", "none"),
+        socket.create_connection(("127.0.0.1", 1)) as sock,
+        pytest.raises(UnsupportedLibrary, match="pyOpenSSL"),
+    ):
+        openssl.Connection(openssl.Context(openssl.TLS_CLIENT_METHOD), sock)
+
+
 @pytest.mark.parametrize("module", ["trio", "uvloop", "requests", "httpx", "aiohttp", "urllib3"])
 def test_no_library_is_imported_only_to_hook_it(module: str, tmp_path: Path) -> None:
     program = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import multiprocessing.connection
 import selectors
 import socket
 import ssl
@@ -287,6 +288,46 @@ def test_request_behind_another_protocol_is_refused_where_nothing_may_be_recorde
             if mode == "all":
                 assert sock.recv(1000) == response(b"live")
     assert asked == [request + b"body"] * (mode == "all")
+
+
+@pytest.mark.parametrize("mode", ["none", "all"])
+def test_tls_of_another_module_is_refused_where_nothing_may_be_recorded(
+    mode: str, peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    """pyOpenSSL hands the socket's octets to its own TLS, as is done here."""
+    server = peer(keep_alive(lambda request: response(b"live")), tls=server_tls)
+    path = tmp_path / "empty.yaml"
+    path.write_text("cassette: 1\n---\n")
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    state = client_tls.wrap_bio(incoming, outgoing, server_hostname=server.host)
+    with suppress(ssl.SSLWantReadError):
+        state.do_handshake()
+    with ExitStack() as stack:
+        if mode != "all":
+            stack.enter_context(pytest.raises(UnmatchedRequest, match="another module than Python's ssl"))
+        with use_cassette(path, mode), socket.create_connection((server.host, server.port), timeout=5) as sock:
+            with suppress(UnmatchedRequest):
+                sock.sendall(outgoing.read())
+            if mode == "all":
+                assert sock.recv(1)
+    assert server.connections == (mode == "all")
+
+
+def test_connections_of_multiprocessing_work_as_without_a_cassette(in_use: use_cassette) -> None:
+    """Their descriptors are taken out of the sockets, to be read and written by system calls."""
+    with multiprocessing.connection.Listener(("127.0.0.1", 0), authkey=b"key") as listener:
+
+        def answer() -> None:
+            with listener.accept() as connection:
+                connection.send([connection.recv()])
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        with in_use, multiprocessing.connection.Client(listener.address, authkey=b"key") as client:
+            client.send("word")
+            assert client.poll(5)
+            assert client.recv() == ["word"]
+        thread.join(5)
 
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
