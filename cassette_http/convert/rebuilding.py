@@ -137,7 +137,7 @@ def _response(exchange: Exchange, method: str, changes: list[str]) -> tuple[byte
 
 def _reason(exchange: Exchange) -> str:
     if exchange.reason is not None:
-        return " ".join(exchange.reason.encode("utf-8", "replace").decode("latin-1").split())
+        return LINE_END.sub(" ", exchange.reason.encode("utf-8", "replace").decode("latin-1")).strip(" \t")
     try:
         return HTTPStatus(exchange.status).phrase
     except ValueError:

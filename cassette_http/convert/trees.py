@@ -21,8 +21,11 @@ __all__ = ["Plain", "Table", "Unreadable", "read_json", "read_yaml", "table_line
 # Other recorders need many nodes for an interaction.
 MOST_NODES = 1_000_000
 
-# Bodies that are written out as YAML or JSON bring their own depth.
-DEEPEST = 64
+# As long as a file may be: what aliases stand for counts as if it were written there.
+MOST_CHARACTERS = 50 << 20
+
+# Bodies that are written out as YAML or JSON bring their own depth, and so do the call stacks of browsers.
+DEEPEST = 128
 
 
 class Unreadable(Exception):
@@ -71,8 +74,8 @@ class _Builder:
 
     def __init__(self, next_event: Callable[[], Any]) -> None:
         self._next_event = next_event
-        self._nodes = 0
-        self._anchors: dict[str, tuple[Any, int]] = {}
+        self._nodes = self._characters = 0
+        self._anchors: dict[str, tuple[Any, int, int]] = {}
 
     def document(self) -> Any:
         self._next_event()  # the start of the stream
@@ -85,31 +88,35 @@ class _Builder:
             raise Unreadable(event.start_mark.line + 1, "another document begins here; a cassette of others has one")
         return value
 
-    def _count(self, nodes: int, line: int) -> None:
+    def _count(self, nodes: int, characters: int, line: int) -> None:
         self._nodes += nodes
+        self._characters += characters
         if self._nodes > MOST_NODES:
-            raise Unreadable(line, f"the file has more than {MOST_NODES:,} nodes")
+            raise _too_many(line)
+        if self._characters > MOST_CHARACTERS:
+            raise Unreadable(line, f"with what its aliases stand for, the file has over {MOST_CHARACTERS:,} characters")
 
     def _value(self, event: Any, depth: int) -> Any:
         line = event.start_mark.line + 1
         if depth > DEEPEST:
-            raise Unreadable(line, f"this is nested deeper than {DEEPEST} levels")
+            raise _too_deep(line)
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
                 raise Unreadable(line, f"the alias *{event.anchor} stands for nothing, or for what it is part of")
-            value, nodes = self._anchors[event.anchor]
-            self._count(nodes, line)
+            value, nodes, characters = self._anchors[event.anchor]
+            self._count(nodes, characters, line)
             return value
-        before = self._nodes
-        self._count(1, line)
+        nodes, characters = self._nodes, self._characters
+        self._count(1, 0, line)
         if isinstance(event, yaml.ScalarEvent):
+            self._count(0, len(event.value), line)
             value = self._scalar(event, line)
         elif isinstance(event, yaml.SequenceStartEvent):
             value = self._sequence(event, line, depth)
         else:
             value = self._mapping(event, line, depth)
         if event.anchor is not None:
-            self._anchors[event.anchor] = value, self._nodes - before
+            self._anchors[event.anchor] = value, self._nodes - nodes, self._characters - characters
         return value
 
     def _scalar(self, event: Any, line: int) -> Any:
@@ -164,6 +171,14 @@ def _first(values: Any, line: int) -> Any:
     return values[0] if values else b""
 
 
+def _too_many(line: int) -> Unreadable:
+    return Unreadable(line, f"the file has more than {MOST_NODES:,} nodes")
+
+
+def _too_deep(line: int) -> Unreadable:
+    return Unreadable(line, f"this is nested deeper than {DEEPEST} levels")
+
+
 def _refused(tag: str, line: int) -> Unreadable:
     if tag.startswith(_PYTHON):
         return Unreadable(
@@ -176,18 +191,35 @@ def _refused(tag: str, line: int) -> Unreadable:
 
 _DECODER = json.JSONDecoder(object_hook=Table)
 _SPACE = re.compile(r"[ \t\r\n]*")
+# A bracket or a comma that is not within a string, with all that is in front of it.
+_MARK = re.compile(r'(?:[^"\[\]{},]++|"(?:[^"\\]++|\\.)*+")*+([\[\]{},])', re.DOTALL)
 
 
 def read_json(octets: bytes) -> Any:
     """Read a JSON text; mappings are Tables, of which no line is known (see `table_line`). Raises Unreadable."""
     try:
-        return json.loads(octets, object_hook=Table)
+        text = octets.decode("utf-8", "surrogatepass")
+        _refuse_unbounded(text)
+        return json.loads(text, object_hook=Table)
     except json.JSONDecodeError as exc:
         raise Unreadable(exc.lineno, f"this is not JSON: {exc.msg}") from exc
-    except RecursionError:
-        raise Unreadable(None, "this JSON is nested too deep") from None
     except ValueError as exc:  # no Unicode, a number of thousands of digits
         raise Unreadable(None, f"this is not JSON: {exc}") from exc
+
+
+def _refuse_unbounded(text: str) -> None:
+    """Raise Unreadable for a text that would become too many values, or too deep ones, before any is made."""
+    nodes = depth = at = 0
+    while (mark := _MARK.match(text, at)) is not None:
+        at = mark.end()
+        if mark[1] in "]}":
+            depth -= 1
+            continue
+        nodes += 1
+        depth += mark[1] != ","
+        if nodes > MOST_NODES or depth > DEEPEST:
+            line = text.count("\n", 0, at) + 1
+            raise _too_many(line) if nodes > MOST_NODES else _too_deep(line)
 
 
 def table_line(octets: bytes, keys: tuple[str, ...], position: int) -> int | None:

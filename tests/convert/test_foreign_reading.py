@@ -49,7 +49,7 @@ TABLE_OF_REFUSED = [
     pytest.param("body: *nowhere", 2, "alias .nowhere|undefined alias", id="alias of nothing"),
     pytest.param("body: &a [*a]", 2, "stands for nothing", id="alias of itself"),
     pytest.param("<<: {body: b}", 2, "merge keys", id="merge key"),
-    pytest.param("body: " + "[" * 200 + "]" * 200, 2, "nested deeper than 64", id="deep"),
+    pytest.param("body: " + "[" * 200 + "]" * 200, 2, "nested deeper than 128", id="deep"),
     pytest.param("method: [GET]", 2, "'method' must be text", id="method is a list"),
     pytest.param("uri: null", 2, "'uri' must be text", id="no URL"),
     pytest.param("headers: 7", 2, "header fields must be a mapping", id="fields are a number"),
@@ -85,7 +85,9 @@ def test_refused_file_gives_one_clear_error_and_stays_as_it_is(
         pytest.param(b"- interactions:\n", 1, "it must be a mapping", id="a list"),
         pytest.param(b'{"interactions": [{}, {}', 1, "not JSON", id="cut off JSON"),
         pytest.param(b'{"version": 1,\n"interactions": [\n{"request": {}}]}', 3, "'response' is missing", id="JSON"),
-        pytest.param(b'{"interactions": ' + b"[" * 100_000, None, "nested too deep|not JSON", id="deep JSON"),
+        pytest.param(b'{"interactions": ' + b"[" * 100_000, 1, "nested deeper than 128", id="deep JSON"),
+        pytest.param(b'{"a": "[]", "interactions":\n[' + b"{}," * 10**6 + b"{}]}", 2, "1,000,000 nodes", id="nodes"),
+        pytest.param(b'{"interactions": [], "a": ' + b"[" * 500 + b"]" * 500 + b"}", 1, "deeper than", id="deep value"),
         pytest.param(b'{"interactions": [1' + b"0" * 5000 + b"]}", None, "JSON|mapping", id="JSON with a long number"),
         pytest.param(b'{"interactions": "\xff"}', None, "not JSON", id="JSON in no Unicode"),
         pytest.param(b"interactions:\n- request: \xff\n", 2, "not YAML", id="YAML in no Unicode"),
@@ -102,6 +104,27 @@ def test_aliases_count_as_much_as_what_they_stand_for() -> None:
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
     with pytest.raises(CassetteFormatError, match="more than 1,000,000 nodes"):
         read_foreign(("\n".join(lines) + "\ninteractions: []\n").encode(), "bomb.yaml")
+
+
+@pytest.mark.parametrize(
+    "part", ["body: {string: [%s]}", "headers: {A: [%s]}", "body: [%s]"], ids=["body", "fields", "list as body"]
+)
+def test_aliases_cannot_make_a_small_file_large(part: str) -> None:
+    text = b"text: &a " + b"x" * 1_000_000 + b"\n"
+    with pytest.raises(CassetteFormatError, match="what its aliases stand for, the file has over 52,428,800 char") as e:
+        read_foreign(text + vcr_yaml("", "{" + part % ", ".join(["*a"] * 100) + "}"), "bomb.yaml")
+    assert e.value.line == 4
+
+
+def test_brackets_in_text_are_no_nodes() -> None:
+    text = json.dumps({"version": 1, "interactions": [], "note": '[{,"\\' * 300_000}).encode()
+    assert read_foreign(text, "old.json").interactions == ()
+
+
+def test_status_text_stays_one_line() -> None:
+    answer = only(vcr_yaml("", '{status: {code: 200, message: "so\\0\\r\\nX: y"}}')).response
+    assert answer is not None
+    assert answer.reason == "so X: y"
 
 
 def test_every_format_refuses_every_cut_of_its_file() -> None:
