@@ -110,6 +110,7 @@ class Tap:
         # Set before there was a connection to set them on.
         self.options: list[tuple[Any, ...]] = _early_options.pop(sock, [])
         self.connecting: Callable[[int], None] | None = None  # to be told how a non-blocking connect ended
+        self.on_closed: Callable[[], None] | None = None  # to be told that the program closes
         self.pending_error = 0  # of a played non-blocking connect, for SO_ERROR
         self.is_watched = sock.gettimeout() == 0  # somebody may wait for the descriptor
         self.is_shared = False  # by copies of the socket
@@ -395,6 +396,8 @@ class Tap:
             return
         if self._upper.channel.has_surplus and not self.stands_in:
             self._look_for_end()
+        if self.on_closed is not None:
+            self.on_closed()
         if self.above is not None:
             self.above.close()
         self.host.close()

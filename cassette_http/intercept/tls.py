@@ -48,11 +48,12 @@ def _tapped_wrap_socket(
         return original(self, sock, server_side, *rest)
     below.settle_name(server_hostname)
     board, lower = below.board, below.host.channel
-    try:
-        fail_handshake(board, lower.tls_origin)
-    except OSError:
-        sock.close()  # as wrap_socket does when a handshake fails
-        raise
+    if do_handshake_on_connect:
+        try:
+            fail_handshake(board, lower.tls_origin)
+        except OSError:
+            sock.close()  # as wrap_socket does when a handshake fails
+            raise
     channel = board.open_channel(lower.tls_origin, lower.via)
     secured: Any
     if below.stands_in:
@@ -70,7 +71,7 @@ def _tapped_wrap_socket(
             else:
                 put_tap(sock, below)
             raise
-    _put_state(secured, below, channel, secured._sslobj)
+    _put_state(secured, below, channel, secured._sslobj, is_shaken=do_handshake_on_connect)
     return secured
 
 
@@ -91,8 +92,11 @@ def _tapped_wrap_bio(
     return made
 
 
-def _put_state(secured: Any, below: Tap, channel: Channel, real: Any) -> Tap:
-    """Put a TLS state of ours into `secured`, over the connection of `below`; `real` is the one in C, if any."""
+def _put_state(secured: Any, below: Tap, channel: Channel, real: Any, *, is_shaken: bool) -> Tap:
+    """Put a TLS state of ours into `secured`, over the connection of `below`; `real` is the one in C, if any.
+
+    `is_shaken`: the handshake is over.
+    """
     wrap = functools.partial(_wrap_socket, secured.context, server_hostname=secured.server_hostname)
     tunnel = below.host.channel.tunnel_request
 
@@ -112,7 +116,7 @@ def _put_state(secured: Any, below: Tap, channel: Channel, real: Any) -> Tap:
     if real is not None:
         host.line, channel.has_line = TLSLine(real), True
     tap = below.hand_over(secured, host)
-    state = secured._sslobj = SocketState(tap, real, secured)
+    state = secured._sslobj = SocketState(tap, real, secured, is_shaken=is_shaken)
     put_tap(secured, tap)
     return tap
 
@@ -178,9 +182,8 @@ def _secure_late(sock: ssl.SSLSocket) -> None:
         return
     below.settle_name(sock.server_hostname)
     lower = below.host.channel
-    fail_handshake(below.board, lower.tls_origin)
     channel = below.board.open_channel(lower.tls_origin, lower.via)
-    _put_state(sock, below, channel, None if below.stands_in else hidden._sslobj)
+    _put_state(sock, below, channel, None if below.stands_in else hidden._sslobj, is_shaken=False)
 
 
 def _adopt(sock: ssl.SSLSocket, data: Any) -> None:
@@ -193,6 +196,6 @@ def _adopt(sock: ssl.SSLSocket, data: Any) -> None:
         return
     below = lower_tap(sock, board, sock.server_hostname or named[0])
     channel = board.open_channel(below.host.channel.tls_origin, None)
-    tap = _put_state(sock, below, channel, hidden._sslobj)
+    tap = _put_state(sock, below, channel, hidden._sslobj, is_shaken=True)
     if board.policy.can_play and tap.is_watched:
         tap.break_off(tap.host)

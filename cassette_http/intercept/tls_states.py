@@ -33,6 +33,9 @@ __all__ = ["ObjectState", "SocketState", "connect_anew", "take_seeker"]
 # What the hooks replace.
 _wrap_socket = ssl.SSLContext.wrap_socket
 
+# What a blocking handshake says of a peer that does not answer.
+SILENCE = TimeoutError("The handshake operation timed out")
+
 # Usually a program reads the object each time it is woken, and is spared the system calls that hide what is due.
 MOST_UNREAD_WAKES = 2
 
@@ -63,8 +66,10 @@ def connect_anew(
 class SocketState:
     """The TLS state of an intercepted `ssl.SSLSocket`; `real` is the one in C, None if no handshake was made."""
 
-    def __init__(self, tap: Tap, real: Any, sock: ssl.SSLSocket) -> None:
+    def __init__(self, tap: Tap, real: Any, sock: ssl.SSLSocket, *, is_shaken: bool) -> None:
         self._tap, self._real = tap, real
+        self._is_shaken = is_shaken  # nothing of the handshake is left to be done, or to be met
+        self._silence: Failure | None = None  # the peer of the played handshake never answers
         self._sock = weakref.ref(sock)
         facts = tap.board.tls_facts(tap.host.channel.origin)
         self._rest = PlayedTLS(facts, sock.server_hostname) if real is None else real
@@ -77,6 +82,8 @@ class SocketState:
         self._real = self._rest = real
 
     def read(self, size: int = 1024, buffer: Any = None, /) -> Any:
+        if self._real is None:
+            self._shake_played()
         try:
             octets = self._tap.receive(size)
         except BlockingIOError:
@@ -100,6 +107,8 @@ class SocketState:
             keep_failure(self._tap.board, channel, channel.origin, FailureKind.TLS, error)
 
     def write(self, data: Any, /) -> int:
+        if self._real is None:
+            self._shake_played()
         return self._tap.send(data)
 
     def shutdown(self) -> Any:
@@ -115,10 +124,35 @@ class SocketState:
         return plain
 
     def do_handshake(self) -> None:
-        if self._real is not None:
-            with keeping_tls(self._tap.board, self._tap.host.channel) as keep:
+        if self._real is None:
+            self._shake_played()
+            return
+        self._tap.on_closed = self._give_up_handshake
+        with keeping_tls(self._tap.board, self._tap.host.channel) as keep:
+            try:
                 self._real.do_handshake()
                 keep(self._real)
+            except NOT_NOW:
+                raise
+            except OSError:
+                self._tap.on_closed = None
+                raise
+        self._tap.on_closed = None
+
+    def _shake_played(self) -> None:
+        if self._is_shaken:
+            return
+        failure = self._silence or self._tap.board.fail_connection(self._tap.host.channel.origin, FailureKind.TLS)
+        if failure is not None and isinstance(rebuild(failure), TimeoutError):
+            self._silence = failure
+            raise _want_read() if self._tap.sock.gettimeout() == 0 else rebuild(failure)
+        self._is_shaken = True
+        if failure is not None:
+            raise rebuild(failure)
+
+    def _give_up_handshake(self) -> None:
+        """The program closes in the middle of a live handshake: the peer was silent for too long."""
+        keep_failure(self._tap.board, self._tap.host.channel, self._tap.host.channel.origin, FailureKind.TLS, SILENCE)
 
 
 _seeking: ContextVar[ObjectState | None] = ContextVar("cassette_http_seeking", default=None)
@@ -330,7 +364,7 @@ class ObjectState:
     def _give_up_handshake(self) -> None:
         """The program closes in the middle of a live handshake: the peer has gone away, or was silent for too long."""
         if not self._is_closed_below:
-            self._carrier_failed(TimeoutError("The handshake operation timed out"), FailureKind.TIMEOUT)
+            self._carrier_failed(SILENCE, FailureKind.TIMEOUT)
             return
         self._incoming.write_eof()
         with suppress(ssl.SSLError):

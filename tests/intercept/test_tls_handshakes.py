@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import selectors
 import socket
 import ssl
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
+from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
 from tests.behaviours import assert_same_three_times
 from tests.intercept.test_tls_ends import CLIENTS, Client
@@ -83,7 +85,30 @@ def impatient_streams(port: int, trust: ssl.SSLContext) -> Any:
     asyncio.run(asyncio.wait_for(asyncio.open_connection("localhost", port, ssl=trust), 0.2))
 
 
-@pytest.mark.parametrize("client", [impatient_socket, impatient_streams])
+def impatient_selector(port: int, trust: ssl.SSLContext) -> Any:
+    """A socket that never waits: whoever watches it gives up."""
+    with (
+        socket.create_connection(("localhost", port), timeout=5) as sock,
+        trust.wrap_socket(sock, server_hostname="localhost", do_handshake_on_connect=False) as secured,
+        selectors.DefaultSelector() as selector,
+    ):
+        secured.setblocking(False)
+        for _ in range(2):
+            with pytest.raises(ssl.SSLWantReadError):
+                secured.do_handshake()
+        selector.register(secured, selectors.EVENT_READ)
+        return selector.select(0.2)
+
+
+def impatient_tornado(port: int, trust: ssl.SSLContext) -> Any:
+    async def ask() -> Any:
+        with closing(SimpleAsyncHTTPClient(force_instance=True)) as client:
+            return await client.fetch(f"https://localhost:{port}/", ssl_options=trust, connect_timeout=0.2)
+
+    asyncio.run(ask())
+
+
+@pytest.mark.parametrize("client", [impatient_socket, impatient_streams, impatient_selector, impatient_tornado])
 def test_silence_in_the_handshake_is_the_same_three_times(
     client: Client, peer: Callable[..., Peer], client_tls: ssl.SSLContext, tmp_path: Path
 ) -> None:
