@@ -105,6 +105,8 @@ class Peer:
         self._lock = threading.Lock()
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, 0), family=family, backlog=128)
+        self.host: str
+        self.port: int
         self.host, self.port = self._listener.getsockname()[:2]
         self._start(self._accept)
 

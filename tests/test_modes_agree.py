@@ -230,7 +230,7 @@ def test_octets_that_nobody_asked_our_client_for_never_answer_its_next_request(
     path = tmp_path / "unasked.yaml"
 
     def ask(wait: Callable[[Any], object]) -> list[bytes]:
-        options = {"context": client_tls} if is_tls else {}
+        options: dict[str, Any] = {"context": client_tls} if is_tls else {}
         kind = cassette_http.client.HTTPSConnection if is_tls else cassette_http.client.HTTPConnection
         connection = kind(server.host, server.port, timeout=5, **options)
         seen = []

@@ -296,11 +296,11 @@ def test_tasks_of_one_loop_each_have_their_own_cassette(counter: Peer, tmp_path:
             await meet.wait()
             return targets(cassette)
 
-    async def both() -> list[list[str]]:
+    async def both() -> tuple[list[str], list[str]]:
         meet = asyncio.Barrier(2)
         return await asyncio.gather(ask("a", meet), ask("b", meet))
 
-    assert asyncio.run(both()) == [["/a"], ["/b"]]
+    assert list(asyncio.run(both())) == [["/a"], ["/b"]]
 
 
 def test_context_that_was_copied_in_a_block_knows_nothing_of_it_afterwards(counter: Peer, tmp_path: Path) -> None:
@@ -505,7 +505,7 @@ def test_wrong_repeat_policy_is_reported(path: Path) -> None:
 
 def get_is_plain() -> bool:
     """Nothing is intercepted any more."""
-    return urllib.request.socket.getaddrinfo.__module__ == "socket"  # type: ignore[attr-defined]
+    return socket.getaddrinfo.__module__ == "socket"
 
 
 BROKEN_FILES = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from cassette_http.cassette import files
 from cassette_http.cassette.format.yaml_format import dump_interaction
 from cassette_http.cassette.model import Header, Interaction, Origin, Piece, Request, Track
 from cassette_http.cassette.store import Store
@@ -51,7 +51,7 @@ class Faults:
     def injected(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         with monkeypatch.context() as patch:
             for name in CALLS:
-                module = files.fcntl if name == "flock" else os
+                module: Any = sys.modules["fcntl"] if name == "flock" else os
                 real = getattr(module, name)
                 patch.setattr(module, name, lambda *args, name=name, real=real: self.call(name, real, *args))
             yield

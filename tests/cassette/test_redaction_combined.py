@@ -17,7 +17,7 @@ import quopri
 import string
 import zlib
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from itertools import cycle
 from urllib.parse import quote, quote_plus
 
@@ -222,7 +222,7 @@ def test_no_secret_is_left_in_any_form(make: Callable[..., Interaction], fields:
 # -- codings and character sets ------------------------------------------------------------------------------
 
 FEW = ("line", "JSON", "JSON in JSON", "JSON, record", "form", "XML", "HTML input", "CSV", "log", "URL in a query")
-CODINGS = {
+CODINGS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "deflate": zlib.compress,
     "br": lambda body: encoded(body, ["br"]),
@@ -341,7 +341,7 @@ ECHOES: dict[str, Callable[[str], str]] = {
     "hex in a text": lambda s: "ab" + ("x=" + s).encode().hex() + "cd",
     "escapes of C": lambda s: every(s, "\\x{:02x}"),
     **{
-        f"base64, {name}, {len(before)} in front": lambda s, encode=encode, before=before: base64_of(s, encode, before)
+        f"base64, {name}, {len(before)} in front": partial(base64_of, encode=encode, before=before)
         for name, encode in {"standard": base64.b64encode, "of URLs": base64.urlsafe_b64encode}.items()
         for before in ("", "a", "ab")
     },

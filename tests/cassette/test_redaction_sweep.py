@@ -12,6 +12,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from html import escape, unescape
 from urllib.parse import quote, quote_plus
 
@@ -109,8 +110,13 @@ FIELD_NAMES = (
     *("X-CSRF-Token", "X-Goog-Api-Key", "X-Shopify-Access-Token", "DD-API-KEY", "X-Figma-Token", "Client-Secret"),
 )
 
+
+def sent_in_field(name: str, secret: str) -> Interaction:
+    return sent("/a", f"{name}: {secret}")
+
+
 PLACES: dict[str, Callable[[str], Interaction]] = {
-    **{f"field {name}": (lambda s, name=name: sent("/a", f"{name}: {s}")) for name in FIELD_NAMES},
+    **{f"field {name}": partial(sent_in_field, name) for name in FIELD_NAMES},
     "bearer": lambda s: sent("/a", f"Authorization: Bearer {s}"),
     "token scheme": lambda s: sent("/a", f"Authorization: Token token={s}"),
     "digest": lambda s: sent("/a", f'Authorization: Digest username="bob", realm="x", response="{s}"'),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+from typing import Any
 
 import pytest
 
@@ -58,7 +59,7 @@ def cassette(recorded: str, *values: Interaction | TLSFacts) -> bytes:
     return b"".join(document + TERMINATOR for document in documents)
 
 
-def settle(old: bytes, new: bytes, **options: bool) -> bytes:
+def settle(old: bytes, new: bytes, **options: Any) -> bytes:
     matching = resolve(DEFAULT_MATCH)
     return settled(old, new, "a.yaml", answers=lambda a, b: matching.key(a) == matching.key(b), **options)
 

@@ -413,7 +413,7 @@ def _append_many(path: str, first: int, count: int, begin: Any) -> None:
 def test_two_processes_that_append_lose_nothing(path: Path, method: str) -> None:
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip("not on this system")
-    context = multiprocessing.get_context(method)
+    context: Any = multiprocessing.get_context(method)  # the stubs know no process of a context by name
     begin = context.Barrier(2)
     writers = [context.Process(target=_append_many, args=(str(path), first, 100, begin)) for first in (0, 1000)]
     for writer in writers:

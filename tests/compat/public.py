@@ -121,7 +121,7 @@ def run(suite: Suite, folder: Path, *plugins: str) -> dict[str, str]:
     environment = {**os.environ, **suite.environment}
     environment.pop("CI", None)
     with open(folder / f"{plugins[0].rpartition('/')[2]}.log", "w") as log:
-        command = [python, "-m", "pytest", "-c", "pyproject.toml", "-p", "no:cacheprovider", "-q"]
+        command: list[str | Path] = [python, "-m", "pytest", "-c", "pyproject.toml", "-p", "no:cacheprovider", "-q"]
         command += [f"--junitxml={report}", *suite.arguments]
         subprocess.run(command, cwd=copy, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False)
     outcomes = {}

@@ -59,11 +59,13 @@ def ask_with_betamax(path: Path, mode: str, **options: Any) -> list[Any]:
 
 def recorded_by_vcr(path: Path, mode: str, **options: Any) -> AbstractContextManager[Any]:
     serializer = "json" if path.suffix == ".json" else "yaml"
-    return vcr.use_cassette(str(path), record_mode=mode, serializer=serializer, **options)
+    used: AbstractContextManager[Any] = vcr.use_cassette(str(path), record_mode=mode, serializer=serializer, **options)
+    return used
 
 
 def recorded_by_cassetter(path: Path, mode: str) -> AbstractContextManager[Any]:
-    return cassetter.use_cassette(str(path), record_mode=mode)
+    used: AbstractContextManager[Any] = cassetter.use_cassette(str(path), record_mode=mode)
+    return used
 
 
 def record_responses(path: Path) -> list[Any]:

@@ -7,6 +7,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,8 @@ OLD = vcr_yaml("{uri: 'http://old.test/?access_token=s3cr3tT0ken99', headers: {A
 
 def get(url: str) -> bytes:
     with urllib.request.urlopen(url, timeout=10) as answer:
-        return answer.read()
+        content: bytes = answer.read()
+        return content
 
 
 @pytest.fixture
@@ -163,7 +165,7 @@ def test_check_finds_secrets_in_foreign_cassettes(path: Path, capsys: pytest.Cap
             f"{path}:2: request: GET http://old.test/?access_token={{{{secret:1}}}}\n"
             f"{path}:2: Authorization: Bearer {{{{secret:1}}}}\n"
         )
-        assert "cassette-http convert FILE" in output.err
+        assert "cassette-http convert PATH" in output.err
     assert path.read_bytes() == OLD
     assert main(["convert", str(path)]) == 0
     assert main(["check", str(path.parent)]) == 0
@@ -265,7 +267,7 @@ def test_command_names_a_source_that_does_not_exist(tmp_path: Path, capsys: pyte
     ],
 )
 def test_recording_on_success_only_keeps_what_was_there(
-    mode: str, options: dict[str, bool], path: Path, peer: Callable[..., Peer]
+    mode: str, options: dict[str, Any], path: Path, peer: Callable[..., Peer]
 ) -> None:
     url = peer(answering_new).url
     with use_cassette(path, mode, **options):

@@ -145,7 +145,7 @@ def test_each_task_gets_the_answers_of_its_own_cassette(peer: Callable[..., Peer
             await writer.wait_closed()
             return octets
 
-    async def ask_both() -> list[bytes]:
+    async def ask_both() -> tuple[bytes, bytes]:
         return await asyncio.gather(ask_in("one"), ask_in("two"))
 
     assert [octets[-3:] for octets in asyncio.run(ask_both())] == [b"one", b"two"]
@@ -219,15 +219,15 @@ async def with_aiohttp(server: Peer, trust: ssl.SSLContext) -> AsyncIterator[Cal
 @asynccontextmanager
 async def with_streams(server: Peer, trust: ssl.SSLContext) -> AsyncIterator[Callable[[str], Awaitable[bytes]]]:
     """One connection, which is not opened again."""
-    tls = {"ssl": trust} if server.url.startswith("https") else {}
-    streams = [await asyncio.open_connection(server.host, server.port, **tls)]
+    tls = trust if server.url.startswith("https") else None
+    streams = [await asyncio.open_connection(server.host, server.port, ssl=tls)]
 
     async def ask(path: str) -> bytes:
         for _ in range(10):  # rounds of the loop, in which it sees what is closed
             await asyncio.sleep(0)
         if streams[0][0].at_eof():
             streams[0][1].close()
-            streams[0] = await asyncio.open_connection(server.host, server.port, **tls)
+            streams[0] = await asyncio.open_connection(server.host, server.port, ssl=tls)
         reader, writer = streams[0]
         target = path.replace(" ", "%20")
         writer.write(f"GET {target} HTTP/1.1\r\nHost: {server.host}:{server.port}\r\n\r\n".encode())
@@ -353,8 +353,9 @@ class ObjectOverSocket:
     def __init__(self, tls: ssl.SSLContext | None) -> None:
         self.sock = socket.create_connection(("shared.test", 443 if tls else 80), timeout=5)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = tls and tls.wrap_bio(self._incoming, self._outgoing, server_hostname="shared.test")
-        if self.tls is not None:
+        self.tls: ssl.SSLObject | None = None
+        if tls is not None:
+            self.tls = tls.wrap_bio(self._incoming, self._outgoing, server_hostname="shared.test")
             self._carry(self.tls.do_handshake)
 
     def ask(self) -> bytes:

@@ -540,8 +540,8 @@ def test_websocket(
         for message in socket:
             socket.send(message)
 
-    tls = {"ssl": server_tls} if is_tls else {}
-    with websockets.sync.server.serve(echo, "127.0.0.1", 0, **tls) as server:
+    tls = server_tls if is_tls else None
+    with websockets.sync.server.serve(echo, "127.0.0.1", 0, ssl=tls) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         url = f"{'wss' if is_tls else 'ws'}://127.0.0.1:{server.socket.getsockname()[1]}/chat"

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import httplib2
@@ -99,7 +100,7 @@ def with_httplib2(url: str, trust: ssl.SSLContext) -> bytes:
 def with_tornado(url: str, trust: ssl.SSLContext) -> bytes:
     async def get() -> bytes:
         client = tornado.httpclient.AsyncHTTPClient(force_instance=True)
-        tls = {"ssl_options": trust} if url.startswith("https") else {}
+        tls: dict[str, Any] = {"ssl_options": trust} if url.startswith("https") else {}
         answer = await client.fetch(f"{url}/a", **tls)
         client.close()
         return answer.body

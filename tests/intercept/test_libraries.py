@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from tests.intercept.nasty_peers import PEERS
 from tests.peer import Peer, Script
 
 Seen = Any
+# Asks, and waits for the answers.
+Asking = Callable[[], Coroutine[Any, Any, list[Seen]]]
 
 
 def seen_error(error: BaseException) -> Seen:
@@ -32,7 +34,7 @@ def with_urllib3(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
     import urllib3
 
     seen: list[Seen] = []
-    tls = {"ssl_context": trust} if url.startswith("https") else {}
+    tls: dict[str, Any] = {"ssl_context": trust} if url.startswith("https") else {}
     with urllib3.PoolManager(retries=False, timeout=READ_TIMEOUT_S, **tls) as pool:
         for method, path, body in asked:
             try:
@@ -58,7 +60,7 @@ def with_httpx(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
     return seen
 
 
-def with_async_httpx(run: Callable[[Callable[[], Awaitable[list[Seen]]]], list[Seen]]) -> Callable[..., list[Seen]]:
+def with_async_httpx(run: Callable[[Asking], list[Seen]]) -> Callable[..., list[Seen]]:
     def ask_all(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
         import httpx
 
@@ -153,7 +155,11 @@ def with_niquests(url: str, asked: Asked, trust: ssl.SSLContext, ca_file: Path) 
     return seen
 
 
-def run_on_trio(ask: Callable[[], Awaitable[list[Seen]]]) -> list[Seen]:
+def run_on_asyncio(ask: Asking) -> list[Seen]:
+    return asyncio.run(ask())
+
+
+def run_on_trio(ask: Asking) -> list[Seen]:
     import trio
 
     return trio.run(ask)
@@ -162,7 +168,7 @@ def run_on_trio(ask: Callable[[], Awaitable[list[Seen]]]) -> list[Seen]:
 LIBRARIES = [
     pytest.param(with_urllib3, id="urllib3"),
     pytest.param(with_httpx, id="httpx"),
-    pytest.param(with_async_httpx(lambda ask: asyncio.run(ask())), id="httpx-asyncio"),
+    pytest.param(with_async_httpx(run_on_asyncio), id="httpx-asyncio"),
     pytest.param(with_async_httpx(run_on_trio), id="httpx-trio"),
     pytest.param(with_aiohttp, id="aiohttp"),
     pytest.param(with_httplib2, id="httplib2"),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import asyncio.proactor_events
 import socket
 import ssl
 import subprocess
 import sys
+from asyncio.proactor_events import BaseProactorEventLoop
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -25,7 +25,7 @@ uvloop = pytest.importorskip("uvloop", reason="uvloop is not made for this syste
 
 
 def on_uvloop(main: Callable[[], Awaitable[Seen]]) -> Seen:
-    loop = uvloop.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
     try:
         return loop.run_until_complete(main())
     finally:
@@ -34,8 +34,8 @@ def on_uvloop(main: Callable[[], Awaitable[Seen]]) -> Seen:
 
 
 async def with_streams(server: Peer, trust: ssl.SSLContext) -> list[bytes]:
-    tls = {"ssl": trust} if server.url.startswith("https") else {}
-    reader, writer = await asyncio.open_connection(server.host, server.port, **tls)
+    tls = trust if server.url.startswith("https") else None
+    reader, writer = await asyncio.open_connection(server.host, server.port, ssl=tls)
     seen = []
     for path in ("a", "b"):
         writer.write(f"GET /{path} HTTP/1.1\r\nHost: {server.host}:{server.port}\r\n\r\n".encode())
@@ -149,7 +149,7 @@ def test_uvloop_still_serves_and_talks_to_local_sockets(tmp_path: Path) -> None:
         assert cassette.recorded == []
 
 
-class Proactor(asyncio.proactor_events.BaseProactorEventLoop):
+class Proactor(BaseProactorEventLoop):
     """As much of the loop of Windows as there is on every system: all that is asked of it is to connect."""
 
     def __init__(self) -> None:
@@ -165,8 +165,8 @@ class Proactor(asyncio.proactor_events.BaseProactorEventLoop):
 @pytest.mark.parametrize(
     "connect",
     [
-        lambda loop, sock: asyncio.proactor_events.BaseProactorEventLoop.create_connection(loop, None, "api.test", 80),
-        lambda loop, sock: asyncio.proactor_events.BaseProactorEventLoop.sock_connect(loop, sock, ("192.0.2.1", 80)),
+        lambda loop, sock: BaseProactorEventLoop.create_connection(loop, asyncio.Protocol, "api.test", 80),
+        lambda loop, sock: BaseProactorEventLoop.sock_connect(loop, sock, ("192.0.2.1", 80)),
     ],
     ids=["create_connection", "sock_connect"],
 )

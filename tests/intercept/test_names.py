@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import httpx
@@ -342,7 +343,7 @@ def test_late_dial_of_a_connection_from_before_needs_no_name(
     path = tmp_path / "later.yaml"
     path.write_text("cassette: 1\n---\n")
     request = b"GET /%%d HTTP/1.1\r\nHost: nowhere.invalid:%d\r\n\r\n" % server.port
-    tls = {"ssl": client_tls, "server_hostname": "localhost"} if is_tls else {}
+    tls: dict[str, Any] = {"ssl": client_tls, "server_hostname": "localhost"} if is_tls else {}
 
     async def talk() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, **tls)

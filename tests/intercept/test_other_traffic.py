@@ -95,8 +95,8 @@ def test_protocol_of_an_event_loop_where_the_server_speaks_first(
     server = peer(smtp, tls=server_tls if is_tls else None)
 
     async def talk() -> list[bytes]:
-        tls = {"ssl": client_tls} if is_tls else {}
-        reader, writer = await asyncio.open_connection(server.host, server.port, **tls)
+        tls = client_tls if is_tls else None
+        reader, writer = await asyncio.open_connection(server.host, server.port, ssl=tls)
         answers = [await asyncio.wait_for(reader.readline(), 5)]
         writer.write(b"EHLO me\r\n")
         answers.append(await asyncio.wait_for(reader.readline(), 5))
@@ -197,8 +197,8 @@ def test_request_behind_a_silence_is_refused_or_recorded(
     request = f"GET / HTTP/1.1\r\nHost: {server.host}:{server.port}\r\n\r\n".encode()
 
     async def talk() -> None:
-        tls = {"ssl": client_tls} if is_tls else {}
-        reader, writer = await asyncio.open_connection(server.host, server.port, **tls)
+        tls = client_tls if is_tls else None
+        reader, writer = await asyncio.open_connection(server.host, server.port, ssl=tls)
         await asyncio.to_thread(begun.wait, 5)
         assert await asyncio.wait_for(reader.readexactly(len(greeting)), 5) == greeting
         writer.write(request)
@@ -344,8 +344,8 @@ def test_http_2_is_refused_instead_of_getting_past_the_cassette(
     server = peer(smtp, tls=server_tls if is_tls else None)
 
     async def talk() -> None:
-        tls = {"ssl": client_tls} if is_tls else {}
-        reader, writer = await asyncio.open_connection(server.host, server.port, **tls)
+        tls = client_tls if is_tls else None
+        reader, writer = await asyncio.open_connection(server.host, server.port, ssl=tls)
         writer.write(PREFACE)
         try:
             await asyncio.wait_for(reader.read(), 5)

@@ -75,7 +75,7 @@ def strict_socket(port: int, trust: ssl.SSLContext) -> Any:
     return with_socket(port, trust, suppress_ragged_eofs=False)
 
 
-def with_socket(port: int, trust: ssl.SSLContext, **options: bool) -> Any:
+def with_socket(port: int, trust: ssl.SSLContext, **options: Any) -> Any:
     with (
         socket.create_connection(("localhost", port), timeout=TIMEOUT_S) as sock,
         trust.wrap_socket(sock, server_hostname="localhost", **options) as secured,
@@ -89,6 +89,10 @@ def tls_object(port: int, trust: ssl.SSLContext) -> Any:
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     secured = trust.wrap_bio(incoming, outgoing, server_hostname="localhost")
     with socket.create_connection(("localhost", port), timeout=TIMEOUT_S) as sock:
+
+        def shake() -> bool:
+            secured.do_handshake()
+            return True
 
         def carry(call: Callable[[], Any]) -> Any:
             while True:
@@ -106,7 +110,7 @@ def tls_object(port: int, trust: ssl.SSLContext) -> Any:
                 else:
                     incoming.write_eof()
 
-        carry(lambda: secured.do_handshake() or True)
+        carry(shake)
         carry(lambda: secured.write(REQUEST))
         return read_to_end(lambda: carry(lambda: secured.read(65536)))
 

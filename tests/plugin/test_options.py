@@ -29,7 +29,7 @@ def test_each_option_has_a_line_in_the_guide_that_says_where_it_may_stand() -> N
         line = f"`{option.flag}`" if Place.LINE in option.places else ""
         ini = f"`{option.ini}`" if Place.INI in option.places else ""
         assert written[name][:2] == [line, ini], name
-        places = [place.name.lower() for place in (Place.MARKER, Place.CONFIG) if place in option.places]
+        places = [str(place.name).lower() for place in (Place.MARKER, Place.CONFIG) if place in option.places]
         assert written[name][2] == ", ".join(places), name
         for value in option.values.split("|") if "|" in option.values else ():
             assert f"`{value}`" in written[name][3], name

@@ -281,9 +281,9 @@ def test_what_is_wanted_next() -> None:
     assert decoder.feed(b"2") == b""
     assert decoder.want == Line(MAX_LINE_OCTETS - 1)
     assert decoder.feed(b"00000\r\n") == b""
-    assert decoder.want == Octets(MAX_READ_OCTETS)
+    assert decoder.want == Octets(MAX_READ_OCTETS)  # type: ignore[comparison-overlap]  # it is asked anew
     decoder.passed(0x200000 - 3)
-    assert decoder.want == Octets(3)
+    assert decoder.want == Octets(3)  # type: ignore[comparison-overlap]
     assert decoder.feed(b"ab") == b"ab"
     assert decoder.remaining == 1
     decoder.passed(1)
@@ -322,7 +322,8 @@ def test_a_bytearray_may_be_taken_from_and_changed_afterwards() -> None:
     buffer = bytearray(b"3\r\nabc\r\n0\r\n\r\nnext")
     content, position = ChunkedDecoder().take(buffer)
     del buffer[:position]
-    assert (content, buffer) == (b"abc", b"next")
+    assert content == b"abc"
+    assert buffer == bytearray(b"next")
     assert LengthDecoder(2).take(buffer) == (b"ne", 2)
 
 
