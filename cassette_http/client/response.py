@@ -292,6 +292,10 @@ class HTTPResponse(io.BufferedIOBase):
         data: bytes = self._source.peek(most)[:most]  # type: ignore[union-attr]
         return data
 
+    def __iter__(self) -> HTTPResponse:
+        """The lines that are left; a closed response has none, as it reads as empty too."""
+        return self
+
     def readline(self, limit: int | None = -1, /) -> bytes:
         """Read one line of content, at most `limit` octets."""
         if limit is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -111,6 +112,14 @@ def test_the_context_manager_closes(answered: client.HTTPResponse) -> None:
         assert next(iter(entered)) == b"one\n"
     assert answered.closed
     assert answered.isclosed()
+
+
+@pytest.mark.parametrize("lines", [list, client.HTTPResponse.readlines], ids=["iteration", "readlines"])
+def test_a_closed_response_has_no_lines(
+    answered: client.HTTPResponse, lines: Callable[[client.HTTPResponse], list[bytes]]
+) -> None:
+    answered.close()
+    assert lines(answered) == []
 
 
 def test_a_program_may_put_another_file_in_place(answered: client.HTTPResponse) -> None:
