@@ -528,6 +528,14 @@ def test_heads_of_responses(octets: bytes, shown: str) -> None:
             '|-\n  [\n    "' + "x" * 60 + '",\n    {"a": "' + "y" * 60 + '"}\n  ]\nwire: {body: json spaced}\n',
             id="spaced JSON",
         ),
+        pytest.param(
+            "[[" + "2" * 99 + ",1],[{}]]",
+            "",
+            "|-\n  [\n    [\n      " + "2" * 99 + ",\n      1\n    ],\n    [{}]\n  ]\nwire: {body: json compact}\n",
+            id="JSON with a number that no line holds",
+        ),
+        pytest.param("[" + "1" * 99 + "]:", "", "|-\n  [" + "1" * 99 + "]:\n", id="JSON, and a colon behind it"),
+        pytest.param("[" + "1" * 99 + ",]", "", "|-\n  [" + "1" * 99 + ",]\n", id="JSON with a comma too many"),
     ],
 )
 def test_bodies_are_shown_as_readable_as_is_exact(body: str | bytes, fields: str, shown: str) -> None:

@@ -23,6 +23,8 @@ STRINGS = re.compile(r'"([^"\\\n]*+(?:\\.[^"\\\n]*+)*+)"')
 STRINGS_IN_OCTETS = re.compile(STRINGS.pattern.encode())
 WHITE_SPACE = b" \t\n\r"
 OPENERS = {"}": "{", "]": "["}
+BORDER = "\1"  # between a bracket and what it encloses, as long as nothing is laid out
+NUMBERS = re.compile(r"[-0-9][^\n]*+(?:\n[-0-9][^\n]*+)*+")
 
 
 def lay_out(text: str) -> tuple[str, str] | None:
@@ -34,7 +36,7 @@ def lay_out(text: str) -> tuple[str, str] | None:
     if not LINE_WIDTH < len(text) <= LONGEST_TEXT or text[0] not in "{[":
         return None
     value = text.rstrip(" \n")
-    if "\n" in value or "\0" in value:
+    if value[-1] not in "}]" or "\n" in value or "\0" in value or BORDER in value:
         return None
     # Without escaped quotes, each is the beginning or the end of a string.
     parts = STRINGS.split(value) if '\\"' in value else value.split('"')
@@ -44,8 +46,8 @@ def lay_out(text: str) -> tuple[str, str] | None:
     if OUTSIDE.fullmatch(dense) is None or (form == SPACED and dense.replace(",", ", ").replace(":", ": ") != outside):
         return None
     parts[::2] = _broken_up(dense).split("\0")
-    lines = _lines('"'.join(parts).split("\n"))
-    return None if lines is None else ("\n".join(lines) + text[len(value) :], form)
+    lines = _lines('"'.join(parts).split(BORDER))
+    return None if lines is None else (lines + text[len(value) :], form)
 
 
 def undo(octets: bytes, form: str) -> bytes:
@@ -66,68 +68,66 @@ def undo(octets: bytes, form: str) -> bytes:
 
 
 def _broken_up(dense: str) -> str:
-    """Put each bracket, member and element on a line of its own, but empty containers on one."""
+    """Put each member and element on a line of its own, and borders inside the brackets around them."""
     lines = dense.replace(",", ",\n").replace(":", ": ")
-    lines = lines.replace("{", "{\n").replace("}", "\n}").replace("[", "[\n").replace("]", "\n]")
-    return lines.replace("{\n\n}", "{}").replace("[\n\n]", "[]")
+    lines = lines.replace("{", "{\1").replace("}", "\1}").replace("[", "[\1").replace("]", "\1]")
+    return lines.replace("{\1\1}", "{}").replace("[\1\1]", "[]")
 
 
-def _lines(tokens: list[str]) -> list[str] | None:
+def _lines(parts: list[str]) -> str | None:
     """Put one member or element on a line, unless the container that they are in fits on one; numbers are filled in.
 
-    None if the brackets do not match.
+    `parts` are what stood between borders. None if the brackets do not match.
     """
-    if not all(tokens):
+    if not all(parts) or "\n" in parts[0]:
         return None
-    # A container that is open: its first line, its items (text, or lines of a broken one), their width.
-    opening, items, width = "", list[str | list[str]](), 0
-    containers: list[tuple[str, list[str | list[str]], int]] = []
-    for token in tokens:
-        first, last = token[0], token[-1]
-        if last == "{" or last == "[":
+    # A container that is open: its first line, its items, whether one of them has several lines.
+    opening, items, is_wide = "", list[str](), False
+    containers: list[tuple[str, list[str], bool]] = []
+    for part in parts:
+        last = part[-1]
+        if last == "\n":
+            return None  # a comma in front of a bracket
+        if part[0] in "}]":
+            closing, line_end, part = part.partition("\n")
+            if not containers or closing[-1] in "{[" or opening[-1] != OPENERS[closing[0]]:
+                return None
+            depth, inside = len(containers) - 1, "".join(items)
+            is_wide = is_wide or 2 * depth + len(opening) + len(inside) + len(closing) >= LINE_WIDTH
+            inside = _indented(inside, depth + 1) if is_wide else inside.replace("\n", " ")
+            whole = opening + inside + closing + line_end
+            opening, items, contains_wide = containers.pop()
+            items.append(whole)
+            is_wide = is_wide or contains_wide
+        if last in "{[" and part:
             if len(containers) == DEEPEST:
                 return None
-            containers.append((opening, items, width))
-            opening, items, width = token, [], 0
-        elif first == "}" or first == "]":
-            if not containers or opening[-1] != OPENERS[first]:
-                return None
-            depth = len(containers) - 1
-            whole: str | list[str]
-            if 2 * depth + len(opening) + width + len(token) <= LINE_WIDTH:
-                whole = opening + " ".join(items) + token  # type: ignore[arg-type]  # broken ones are too wide
-                taken = len(whole) + 1
-            else:
-                whole = _broken(opening, items, token, depth)
-                taken = LINE_WIDTH
-            opening, items, width = containers.pop()
-            items.append(whole)
-            width += taken
-        else:
-            items.append(token)
-            width += len(token) + 1
-    if containers or len(items) != 1:
+            others, line_end, first_line = part.rpartition("\n")
+            if line_end:
+                items.append(others + line_end)
+            containers.append((opening, items, is_wide))
+            opening, items, is_wide = first_line, [], False
+        elif part:
+            items.append(part)
+    if containers or len(items) != 1 or items[0][-1] == "\n":
         return None
-    return [items[0]] if isinstance(items[0], str) else items[0]
+    return items[0]
 
 
-def _broken(opening: str, items: list[str | list[str]], closing: str, depth: int) -> list[str]:
-    outer, inner = "  " * depth, "  " * (depth + 1)
-    lines = [outer + opening]
-    if all(item[0] in "-0123456789" for item in items):
-        line = inner
-        for item in items:
-            assert isinstance(item, str)
-            if len(line) + len(item) > LINE_WIDTH:
-                lines.append(line[:-1])
-                line = inner
-            line += item + " "
-        lines.append(line[:-1])
-    else:
-        for item in items:
-            if isinstance(item, str):
-                lines.append(inner + item)
-            else:
-                lines += item
-    lines.append(outer + closing)
-    return lines
+def _indented(inside: str, depth: int) -> str:
+    """What stands between the brackets of a container of several lines, which are at `depth`."""
+    if NUMBERS.fullmatch(inside):
+        inside = _filled(inside.split("\n"), LINE_WIDTH - 2 * depth)
+    return "\n  " + inside.replace("\n", "\n  ") + "\n"
+
+
+def _filled(items: list[str], width: int) -> str:
+    """Put as many items on each line as it can hold."""
+    lines, line = list[str](), items[0]
+    for item in items[1:]:
+        if len(line) + 1 + len(item) > width:
+            lines.append(line)
+            line = item
+        else:
+            line += " " + item
+    return "\n".join([*lines, line])
