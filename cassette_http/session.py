@@ -403,6 +403,7 @@ def _index(library: Library, redactor: Redactor, options: _Options) -> Index:
         options.repeat,
         lambda request: options.matching.strip(redactor.redact_request(request)),
         library.read_answer,
+        library.read_url,
         library.find_doubtful,
     )
 

@@ -1,9 +1,9 @@
 """Finds the interaction that answers a request: a dictionary look-up at any size, parsing as little as possible (pure).
 
 The documents of a cassette are put into buckets by their request line, which is readable without parsing. Within a
-bucket they are parsed in order until one answers, and filed by what the matchers see of them. A request whose line is
-spelled in another way (percent-encoding, matchers that ignore the host) is found in larger buckets, by what the
-matchers see of the lines.
+bucket they are parsed in order until one answers, and filed by what the matchers see of them; of many, only those that
+could answer by their URLs. A request whose line is spelled in another way (percent-encoding, matchers that ignore the
+host) is found in larger buckets, by what the matchers see of the lines.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ __all__ = ["Entry", "Index", "line_of", "request_with"]
 
 # Of so many interactions is looked closer which one explains best why a request has no answer.
 MOST_NEAREST = 100
+# So many are parsed in search of an answer before those with other URLs are left out.
+MOST_TRIED = 16
 
 
 class Entry:
@@ -131,13 +133,20 @@ class _Queue:
 
 
 class _Bucket:
-    """Entries in recorded order, filed by their matching key up to the point that was needed."""
+    """Entries in recorded order, filed by their matching key up to the point that was needed.
 
-    def __init__(self, matching: Matching, entries: list[Entry]) -> None:
+    `told` gives what can be told of the request of an entry by its first line, None if it has no request.
+    """
+
+    def __init__(
+        self, matching: Matching, entries: list[Entry], told: Callable[[Entry], Request | None] | None = None
+    ) -> None:
         self.queue = _Queue(entries)
-        self._matching = matching
+        self._matching, self._told = matching, told
         self._filed = 0
         self._by_key: defaultdict[Hashable, _Queue] = defaultdict(lambda: _Queue([]))
+        # By the hash of what the matchers see of the URL.
+        self._smaller: dict[int, _Bucket | list[Entry]] | None = None
 
     def find(self, request: Request, key: Hashable, repeat: str) -> Entry | None:
         """The first entry that was not played yet and answers `request`; else what `repeat` says."""
@@ -146,7 +155,10 @@ class _Bucket:
                 if self._accepts(entry, request):
                     return entry
         entries = self.queue.entries
+        tried_up_to = self._filed + (MOST_TRIED if self._smaller is None else 0)
         while self._filed < len(entries):
+            if self._filed == tried_up_to and (smaller := self._smaller_bucket(request)) is not None:
+                return smaller.find(request, key, repeat)
             entry = entries[self._filed]
             self._filed += 1
             if entry.request is None:
@@ -157,6 +169,23 @@ class _Bucket:
                 return entry
             entry.release()  # most of a large cassette is looked at, and answers something else
         return self._repeated(request, key, repeat)
+
+    def _smaller_bucket(self, request: Request) -> _Bucket | None:
+        """The entries that could answer by their URLs; None if these do not tell."""
+        if self._told is None or has_placeholder(request.url.encode()):
+            return None  # redaction could make the same of other URLs
+        if self._smaller is None:
+            self._smaller = {}
+            for entry in self.queue.entries:
+                if (told := self._told(entry)) is not None:
+                    group = self._smaller.setdefault(hash(self._matching.url_key(told)), [])
+                    assert isinstance(group, list), "no bucket was asked for yet"
+                    group.append(entry)
+        url = hash(self._matching.url_key(request))
+        found = self._smaller.get(url, [])
+        if isinstance(found, list):
+            found = self._smaller[url] = _Bucket(self._matching, found)
+        return found
 
     def _repeated(self, request: Request, key: Hashable, repeat: str) -> Entry | None:
         queue = self._by_key[key]
@@ -181,15 +210,16 @@ class Index:
         repeat: str = "fail",
         redact: Callable[[Request], Request] = lambda request: request,
         read_answer: Callable[[int, bytes], Track | None] = lambda position, beginning: None,
+        read_url: Callable[[int], bytes | None] = lambda position: None,
         find_doubtful: Callable[[], Container[int]] = frozenset,
     ) -> None:
         """`lines` holds what `line_of` says of each request, in order, None where that is not known without parsing.
 
         `parse` gets a position. `read_answer` gets a position and octets, and gives the track of the interaction
-        there if its document begins with them and has nothing unusual behind. `find_doubtful` gives the positions where
-        something behind may say otherwise than the line.
+        there if its document begins with them and has nothing unusual behind. `read_url` gets a position, and gives the
+        line with the query. `find_doubtful` gives the positions where something behind may say otherwise than the line.
         """
-        self._parse, self._redact, self._read_answer = parse, redact, read_answer
+        self._parse, self._redact, self._read_answer, self._read_url = parse, redact, read_answer, read_url
         self._find_doubtful = find_doubtful
         self._matching, self._repeat = matching, known_policy(repeat)
         self.answers_once = repeat == "fail"
@@ -234,8 +264,16 @@ class Index:
         if bucket is None and line in self._positions:
             positions = self._positions[line]
             entries = self._entries(positions if isinstance(positions, list) else [positions])
-            bucket = self._buckets[line] = _Bucket(self._matching, entries)
+            bucket = self._buckets[line] = self._bucket_of(entries)
         return bucket
+
+    def _bucket_of(self, entries: list[Entry]) -> _Bucket:
+        return _Bucket(self._matching, entries, None if self._matching.ignores else self._told)
+
+    def _told(self, entry: Entry) -> Request | None:
+        position = entry.number - 1
+        line = None if position in self._doubtful else self._read_url(position)
+        return (request_with(line) if line is not None else None) or entry.request
 
     def _first_unplayed(self, line: bytes) -> Entry | None:
         """The first interaction with this request line that was not played yet."""
@@ -393,18 +431,22 @@ class Index:
             positions = self._by_line_key.get(line_key, [])
             own = self._bucket(line)
             is_own = own is not None and len(own.queue.entries) == len(positions)
-            bucket = own if own is not None and is_own else _Bucket(self._matching, self._entries(positions))
+            bucket = own if own is not None and is_own else self._bucket_of(self._entries(positions))
             self._larger_buckets[line_key] = bucket
         return bucket
 
     @cached_property
     def _everything(self) -> _Bucket:
-        return _Bucket(self._matching, self.entries)
+        return self._bucket_of(self.entries)
+
+    @cached_property
+    def _doubtful(self) -> Container[int]:
+        return self._find_doubtful()
 
     @cached_property
     def _by_line_key(self) -> dict[tuple[Hashable, ...], list[int]]:
         """The positions of all requests. Raises CassetteFormatError if a document must be parsed, and is broken."""
-        doubtful = self._find_doubtful()
+        doubtful = self._doubtful
         by_key: defaultdict[tuple[Hashable, ...], list[int]] = defaultdict(list)
         for line, found in self._positions.items():
             request = request_with(line) if line is not None else None
@@ -420,7 +462,7 @@ class Index:
 
 
 def request_with(line: bytes) -> Request | None:
-    """A request of which `line_of` gives `line`; None if that is not so easy to tell."""
+    """A request of which `line_of` gives `line`, or that has its query, too; None if that is not so easy to tell."""
     method, _, url = line.decode().partition(" ")
     if method == "CONNECT":
         return None

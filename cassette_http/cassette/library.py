@@ -75,3 +75,11 @@ class Library:
     def read_answer(self, position: int, beginning: bytes) -> Track | None:
         """The answer of an interaction whose document begins like this, see `shortcuts`."""
         return shortcuts.read_answer(self._document(position)[0], beginning)
+
+    def read_url(self, position: int) -> bytes | None:
+        """Method and URL of a request, as the document says them; None if it does not begin with them."""
+        document = self._document(position)[0]
+        if document.request_line is None:
+            return None
+        end = document.data.index(b"\n", document.start)
+        return document.data[document.start + len(b"request: ") : end]

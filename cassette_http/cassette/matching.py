@@ -140,6 +140,7 @@ NAMED: dict[str, Matcher] = {
 }
 _LOOK_AT_BODY = frozenset({"body", "raw_body"})
 _LOOK_AT_LINE = frozenset({"method", "scheme", "host", "port", "path"})
+_LOOK_AT_URL = _LOOK_AT_LINE | {"query", "uri"}
 
 
 # -- putting matchers together -------------------------------------------------------------------------------
@@ -154,6 +155,11 @@ class Matching:
     needs_body: bool
     """Whether a matcher looks at the content; if not, a request can be answered when its head is there."""
     ignored: Ignored = NOTHING_IGNORED
+
+    @property
+    def ignores(self) -> bool:
+        """Something does not count: `strip` may change a request."""
+        return self.ignored != NOTHING_IGNORED
 
     def strip(self, request: Request) -> Request:
         """Give the form in which `request` is compared by all other methods: without what does not count."""
@@ -174,9 +180,14 @@ class Matching:
 
     def line_key(self, request: Request) -> tuple[Hashable, ...]:
         """The part of the key that needs no more than method and URL up to the query."""
-        return tuple(
-            [matcher(request) for name, matcher in self.keys if name in _LOOK_AT_LINE and NAMED[name] is matcher]
-        )
+        return self._named_key(request, _LOOK_AT_LINE)
+
+    def url_key(self, request: Request) -> tuple[Hashable, ...]:
+        """The part of the key that needs no more than method and URL."""
+        return self._named_key(request, _LOOK_AT_URL)
+
+    def _named_key(self, request: Request, names: frozenset[str]) -> tuple[Hashable, ...]:
+        return tuple([matcher(request) for name, matcher in self.keys if name in names and NAMED[name] is matcher])
 
     def accepts(self, sent: Request, recorded: Request) -> bool:
         """Ask the filters about two requests that have the same key."""

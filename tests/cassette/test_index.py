@@ -35,12 +35,16 @@ class Counting:
         self._interactions = interactions
         self.lines = [line_of(one.request) if has_lines and one.request else None for one in interactions]
 
+    def read_url(self, position: int) -> bytes | None:
+        asked = self._interactions[position].request
+        return f"{asked.method} {asked.url}".encode() if asked is not None and self.lines[position] else None
+
     def __call__(self, position: int) -> Interaction:
         self.parsed.append(position)
         return self._interactions[position]
 
     def index(self, repeat: str = "fail", match: tuple[str | Callable[..., bool], ...] = DEFAULT_MATCH) -> Index:
-        return Index(self.lines, self, resolve(match), repeat)
+        return Index(self.lines, self, resolve(match), repeat, read_url=self.read_url)
 
 
 def play(index: Index, asked: Request) -> bytes | None:
@@ -105,6 +109,30 @@ def test_a_request_that_nothing_answers_is_told_from_the_others_by_their_lines()
     assert set(documents.parsed) == {700}
 
 
+@pytest.mark.parametrize(("repeat", "answers"), [("fail", [b"700", None]), ("last", [b"700", b"700"])])
+def test_of_many_with_one_path_hardly_more_than_those_with_the_query_are_parsed(
+    repeat: str, answers: list[bytes | None]
+) -> None:
+    documents = Counting(*(interaction(request(f"/list?page={n}&size=9"), b"%d" % n) for n in range(1000)))
+    index = documents.index(repeat)
+    asked = request("/list?size=9&page=%3700")
+    assert [play(index, asked), play(index, asked)] == answers
+    assert play(index, request("/list?size=9&page=300")) == b"300"
+    assert len(set(documents.parsed)) < 30
+
+
+def test_of_many_with_one_path_those_with_secrets_are_found() -> None:
+    recorded = [interaction(request(f"/list?key=k{n}"), b"%d" % n) for n in range(40)]
+    documents = Counting(*recorded)
+
+    def redact(one: Request) -> Request:
+        return replace(one, head_octets=one.head_octets.replace(b"=k30 ", b"={{secret}} "))
+
+    index = Index(documents.lines, documents, resolve(DEFAULT_MATCH), redact=redact, read_url=documents.read_url)
+    assert play(index, request("/list?key=k29")) == b"29"
+    assert play(index, request("/list?key={{secret}}")) == b"30"
+
+
 def test_an_interaction_whose_line_is_not_all_is_found_by_what_its_document_says() -> None:
     moved = replace(request("/b"), origin=Origin("http", "elsewhere.test", 80))
     documents = Counting(interaction(request("/a"), b"a"), interaction(moved, b"b"), interaction(request("/c"), b"c"))
@@ -133,7 +161,7 @@ spellings = st.sampled_from(
 
 @settings(max_examples=300)
 @given(
-    st.lists(spellings, max_size=8),
+    st.lists(spellings, max_size=8) | st.lists(spellings, min_size=20, max_size=40),
     st.lists(spellings, max_size=8),
     st.sampled_from([DEFAULT_MATCH, ("method",), ("path", "query"), ("host", "path", lambda one: one.head.target)]),
     st.booleans(),
@@ -143,7 +171,8 @@ def test_what_answers_is_what_a_walk_through_all_would_find(
 ) -> None:
     interactions = [interaction(request(target), b"%d" % number) for number, target in enumerate(recorded)]
     matching = resolve(match)
-    index = Index(Counting(*interactions, has_lines=has_lines).lines, interactions.__getitem__, matching)
+    documents = Counting(*interactions, has_lines=has_lines)
+    index = Index(documents.lines, interactions.__getitem__, matching, read_url=documents.read_url)
     left = list(enumerate(interactions))
     for target in asked:
         sent = request(target)
