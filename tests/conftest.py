@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import ssl
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("tests.behaviours")
 
-from tests.peer import Peer, Script  # noqa: E402  # after the line that must come before any import of the tests' own
+from tests.peer import Peer, Script, Serve  # noqa: E402  # after the line that must come before any import of the tests' own
 
 pytest_plugins = ["pytester"]
 
@@ -53,6 +54,12 @@ def server_tls(authority: trustme.CA) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     authority.issue_cert("localhost", "127.0.0.1", "::1").configure_cert(context)
     return context
+
+
+@pytest.fixture(params=[False, True], ids=["tcp", "tls"])
+def serve(request: pytest.FixtureRequest, peer: Callable[..., Peer], server_tls: ssl.SSLContext) -> Serve:
+    """Start scripted servers as `peer` does: once over plain TCP, and once over TLS."""
+    return functools.partial(peer, tls=server_tls if request.param else None)
 
 
 @pytest.fixture

@@ -90,6 +90,7 @@ class Connection:
 
 
 Script: TypeAlias = Callable[[Connection], None]
+Serve: TypeAlias = Callable[[Script], "Peer"]
 
 
 class Peer:

@@ -20,7 +20,7 @@ import requests
 import cassette_http.client
 from cassette_http import UnmatchedRequest, use_cassette
 from cassette_http.transport import base
-from tests.peer import Peer, keep_alive, response
+from tests.peer import Peer, Serve, keep_alive, response
 
 MODULES = [pytest.param(http.client, id="http.client"), pytest.param(cassette_http.client, id="cassette_http.client")]
 
@@ -266,11 +266,10 @@ def test_connection_of_a_loop_that_was_opened_before_is_taken_over(
 @pytest.mark.usefixtures("litter")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # aiohttp does not wait for its connections to close
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
 def test_pool_of_a_loop_does_not_carry_one_cassette_into_the_next(
-    is_tls: bool, peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
+    serve: Serve, client_tls: ssl.SSLContext, tmp_path: Path
 ) -> None:
-    server = peer(keep_alive(echo_target), tls=server_tls if is_tls else None)
+    server = serve(keep_alive(echo_target))
     empty = tmp_path / "empty.yaml"
     empty.write_text("cassette: 1\n---\n")
 

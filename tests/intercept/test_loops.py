@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from cassette_http import UnsupportedLibrary, use_cassette
-from tests.peer import Peer, keep_alive, response
+from tests.peer import Peer, Serve, keep_alive, response
 
 Seen = TypeVar("Seen")
 
@@ -76,19 +76,14 @@ UVLOOP_CLIENTS = [with_streams, with_start_tls, with_httpx, with_aiohttp]
 @pytest.mark.usefixtures("litter")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # aiohttp does not wait for its connections to close
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
 @pytest.mark.parametrize("ask", UVLOOP_CLIENTS, ids=lambda ask: ask.__name__)
 def test_uvloop_sees_the_same_three_times(
     ask: Callable[..., Awaitable[list[bytes]]],
-    is_tls: bool,
-    peer: Callable[..., Peer],
-    server_tls: ssl.SSLContext,
+    serve: Serve,
     client_tls: ssl.SSLContext,
     tmp_path: Path,
 ) -> None:
-    server = peer(
-        keep_alive(lambda request: response(b"live " + request.split(b" ")[1])), tls=server_tls if is_tls else None
-    )
+    server = serve(keep_alive(lambda request: response(b"live " + request.split(b" ")[1])))
 
     def run() -> list[bytes]:
         return on_uvloop(lambda: ask(server, client_tls))

@@ -10,7 +10,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import httpx
@@ -21,7 +21,7 @@ import urllib3
 
 import cassette_http.client
 from cassette_http import use_cassette
-from tests.peer import Connection, Peer, keep_alive, response
+from tests.peer import Connection, Script, Serve, keep_alive, response
 
 Read = Callable[..., bytes]
 
@@ -42,11 +42,24 @@ def to_the_close(connection: Connection) -> None:
     connection.send(b"HTTP/1.1 200 OK\r\n\r\n" + LARGE[:100_000])
 
 
-SCRIPTS = [
-    pytest.param(large, LARGE, id="length"),
-    pytest.param(chunked, LARGE[:60_000], id="chunked"),
-    pytest.param(to_the_close, LARGE[:100_000], id="until close"),
+class Answer(NamedTuple):
+    """What a server does, and the content that its client gets."""
+
+    script: Script
+    content: bytes
+
+
+ANSWERS = [
+    pytest.param(Answer(large, LARGE), id="length"),
+    pytest.param(Answer(chunked, LARGE[:60_000]), id="chunked"),
+    pytest.param(Answer(to_the_close, LARGE[:100_000]), id="until close"),
 ]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "one.yaml"
+
 
 # ---------------------------------------------------------------------- clients that wait
 
@@ -116,21 +129,16 @@ def around(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("litter", "around")
-@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
-@pytest.mark.parametrize(("script", "content"), SCRIPTS)
+@pytest.mark.parametrize("answer", ANSWERS)
 @pytest.mark.parametrize("client", BLOCKING)
 def test_rest_of_a_played_response_is_read_after_the_block(
     client: Callable[..., Any],
-    script: Callable[[Connection], None],
-    content: bytes,
-    is_tls: bool,
-    peer: Callable[..., Peer],
-    server_tls: ssl.SSLContext,
+    answer: Answer,
+    serve: Serve,
     client_tls: ssl.SSLContext,
-    tmp_path: Path,
+    path: Path,
 ) -> None:
-    server = peer(script, tls=server_tls if is_tls else None)
-    path = tmp_path / "one.yaml"
+    server = serve(answer.script)
     with use_cassette(path, "all"), client(server.url, client_tls) as ask:
         ask()()
     asked = server.connections
@@ -138,36 +146,31 @@ def test_rest_of_a_played_response_is_read_after_the_block(
         with use_cassette(path, "none"):
             read = ask()
             begun = read(1000)
-        assert begun + read() == content
+        assert begun + read() == answer.content
         assert server.connections == asked
 
 
-@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
-@pytest.mark.parametrize(("script", "content"), SCRIPTS)
+@pytest.mark.parametrize("answer", ANSWERS)
 @pytest.mark.parametrize("client", [with_urllib3, with_requests, with_httpx])
 def test_pool_does_not_ask_again_on_a_connection_whose_response_outlived_the_block(
     client: Callable[..., Any],
-    script: Callable[[Connection], None],
-    content: bytes,
-    is_tls: bool,
-    peer: Callable[..., Peer],
-    server_tls: ssl.SSLContext,
+    answer: Answer,
+    serve: Serve,
     client_tls: ssl.SSLContext,
-    tmp_path: Path,
+    path: Path,
 ) -> None:
-    server = peer(script, tls=server_tls if is_tls else None)
-    path = tmp_path / "one.yaml"
+    server = serve(answer.script)
     with use_cassette(path, "all"), client(server.url, client_tls) as ask:
         ask()()
     asked = server.connections
     with client(server.url, client_tls) as ask:
         with use_cassette(path, "none"):
             read = ask()
-        assert read() == content
+        assert read() == answer.content
         with use_cassette(path, "none"):
-            assert ask()() == content
+            assert ask()() == answer.content
         assert server.connections == asked
-        assert ask()() == content
+        assert ask()() == answer.content
         assert server.connections == asked + 1
 
 
@@ -209,35 +212,30 @@ LOOPS = [
 
 
 @pytest.mark.usefixtures("litter", "around")
-@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
-@pytest.mark.parametrize(("script", "content"), SCRIPTS)
+@pytest.mark.parametrize("answer", ANSWERS)
 @pytest.mark.parametrize(("client", "run"), LOOPS)
 def test_rest_of_a_response_that_is_played_to_a_loop_is_read_after_the_block(
     client: Callable[..., Any],
     run: Callable[..., Any],
-    script: Callable[[Connection], None],
-    content: bytes,
-    is_tls: bool,
-    peer: Callable[..., Peer],
-    server_tls: ssl.SSLContext,
+    answer: Answer,
+    serve: Serve,
     client_tls: ssl.SSLContext,
-    tmp_path: Path,
+    path: Path,
 ) -> None:
-    server = peer(script, tls=server_tls if is_tls else None)
-    path = tmp_path / "one.yaml"
+    server = serve(answer.script)
 
     async def talk() -> None:
         async with client(server.url, client_tls) as ask:
             with use_cassette(path, "all"):
-                assert b"".join([piece async for piece in ask()]) == content
+                assert b"".join([piece async for piece in ask()]) == answer.content
         asked = server.connections
         async with client(server.url, client_tls) as ask:
             with use_cassette(path, "none"):
                 pieces = ask()
                 begun = await anext(pieces) + await anext(pieces)
-            assert begun + b"".join([piece async for piece in pieces]) == content
+            assert begun + b"".join([piece async for piece in pieces]) == answer.content
             with use_cassette(path, "none"):
-                assert b"".join([piece async for piece in ask()]) == content
+                assert b"".join([piece async for piece in ask()]) == answer.content
         assert server.connections == asked
 
     run(talk) if run is trio.run else run(talk())
@@ -257,7 +255,6 @@ def read_to_end(sock: socket.socket) -> tuple[bytes, type | None]:
 
 
 @pytest.mark.parametrize("was_open", [False, True], ids=["opened inside", "open before"])
-@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
 @pytest.mark.parametrize(
     ("recorded", "ending"),
     [
@@ -269,17 +266,15 @@ def read_to_end(sock: socket.socket) -> tuple[bytes, type | None]:
 def test_connection_ends_behind_the_response(
     recorded: str,
     ending: type | None,
-    is_tls: bool,
     was_open: bool,
-    peer: Callable[..., Peer],
-    server_tls: ssl.SSLContext,
+    serve: Serve,
     client_tls: ssl.SSLContext,
-    tmp_path: Path,
+    path: Path,
 ) -> None:
-    server = peer(Connection.wait_closed, tls=server_tls if is_tls else None)
+    server = serve(Connection.wait_closed)
+    is_tls = server.url.startswith("https")
     authority = f"{'localhost' if is_tls else server.host}:{server.port}"
     url = f"{'https' if is_tls else 'http'}://{authority}/"
-    path = tmp_path / "one.yaml"
     path.write_text(
         f"cassette: 1\n---\nrequest: GET {url}\nrequest headers: |\n  Host: {authority}\nresponse: 200 OK\n"
         f"response headers: |\n  Content-Length: 5\nresponse body: hello\n{recorded}---\n"
