@@ -17,7 +17,7 @@ from tests.plugin.project import ROOT, Project
 def test_marker_takes_what_use_cassette_knows() -> None:
     known = set(inspect.signature(use_cassette.__init__).parameters) - {"self", "path", "record_mode"}
     # What the plugin itself says.
-    theirs = {"test", "allow_missing", "everywhere", "only_on_success", "keep_unrecorded"}
+    theirs = {"test", "allow_missing", "mode_setting", "everywhere", "only_on_success", "keep_unrecorded"}
     ours = {option.name for option in OPTIONS if Place.MARKER in option.places and not option.part}
     assert ours - OWN - {"mode"} == known - theirs
 
