@@ -276,6 +276,13 @@ class Channel:
             if exchange.recording is not None:
                 self._keep(exchange)
 
+    def peer_was_not_reached(self, error: OSError) -> None:
+        """What the client has just sent has gone nowhere: the failed connection, kept by itself, is all there was."""
+        with self.lock:
+            if self._exchanges and self._exchanges[-1].recording is not None:
+                self._exchanges.pop()
+                self._refusal = error
+
     def leave(self) -> None:
         """The cassette is left while the connection is open: to its client it now looks closed.
 

@@ -43,6 +43,7 @@ def keep_failure(
     if not channel.is_passing:
         via = channel.via if kind is FailureKind.TLS else None
         board.keep_connection_failure(peer, describe(kind, error, at_s), via)
+    channel.peer_was_not_reached(error)
 
 
 def fail_handshake(board: Switchboard, origin: Origin) -> None:

@@ -126,7 +126,11 @@ class SocketFace:
 
         def dial() -> Any:
             tunnel = lower.tunnel_request if below.line is None else None
-            line: Any = below.dial()
+            try:
+                line: Any = below.dial()
+            except OSError as error:
+                channel.peer_was_not_reached(error)
+                raise
             wrap = functools.partial(context.wrap_socket, line, server_hostname=server_hostname)
             return secure(self._board, channel, line, tunnel, wrap)
 

@@ -722,3 +722,63 @@ def test_peer_that_closes_idle_connections(
 
     live, _ = three_times(lambda: ask(server.url, wait_closed), tmp_path / "idle.yaml", server)
     assert live == [b"/1", b"/2"]
+
+
+def refused_by_client(host: str, port: int, context: ssl.SSLContext | None) -> Seen:
+    connection = (
+        cassette_http.client.HTTPConnection(host, port)
+        if context is None
+        else cassette_http.client.HTTPSConnection(host, port, context=context)
+    )
+    with pytest.raises(OSError, match="refused") as refusal:
+        connection.request("GET", "/")
+    connection.close()
+    return repr(refusal.value)
+
+
+def refused_by_urllib3(host: str, port: int, context: ssl.SSLContext | None) -> Seen:
+    with urllib3.PoolManager(ssl_context=context) as pool, pytest.raises(urllib3.exceptions.HTTPError) as refusal:
+        pool.request("GET", f"{'https' if context else 'http'}://{host}:{port}/", retries=False)
+    return type(refusal.value)
+
+
+def refused_by_httpx(host: str, port: int, context: ssl.SSLContext | None) -> Seen:
+    """It reads even if it could not send."""
+    url = f"{'https' if context else 'http'}://{host}:{port}/"
+    with httpx.Client(trust_env=False, verify=context or True) as client, pytest.raises(httpx.NetworkError) as refusal:
+        client.get(url)
+    return type(refusal.value)
+
+
+def refused_by_httpx_async(host: str, port: int, context: ssl.SSLContext | None) -> Seen:
+    async def ask() -> Seen:
+        async with httpx.AsyncClient(trust_env=False, verify=context or True) as client:
+            try:
+                await client.get(f"{'https' if context else 'http'}://{host}:{port}/")
+            except (OSError, httpx.NetworkError) as error:
+                return type(error)
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
+@pytest.mark.parametrize(
+    "ask",
+    [refused_by_client, refused_by_urllib3, refused_by_httpx, refused_by_httpx_async],
+    ids=lambda ask: ask.__name__,
+)
+def test_refusal_that_came_late_for_a_missing_request_is_played_as_it_is_live(
+    ask: Callable[[str, int, ssl.SSLContext | None], Seen], is_tls: bool, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    path = tmp_path / "empty.yaml"
+    path.write_text("cassette: 1\n---\n")
+    context = client_tls if is_tls else None
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        host, port = nobody.getsockname()
+        live = ask(host, port, context)
+        with use_cassette(path, "new_episodes") as cassette:
+            ask(host, port, context)
+    assert [one.request for one in cassette.recorded] == [None]
+    with use_cassette(path, "none"):
+        assert ask(host, port, context) == live
