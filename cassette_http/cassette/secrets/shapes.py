@@ -99,6 +99,85 @@ SHAPES: dict[str, str] = {
     "contentful": r"CFPAT-[\w-]{43}",
     "mapbox": r"sk\.eyJ[\w-]{60,}\.[\w-]{20,}",
     "age": r"AGE-SECRET-KEY-1[A-Z0-9]{58}",
+    "adafruit": r"aio_[A-Za-z0-9]{28}(?!\w)",
+    "adobe": r"p8e-[A-Za-z0-9]{32}(?![\w-])",
+    "alibaba": r"LTAI[A-Za-z0-9]{20}(?!\w)",
+    "anyscale": r"esecret_[a-z0-9]{26,}",
+    "artifactory": r"(?:AKCp[A-Za-z0-9]{69}|cmVmd[A-Za-z0-9]{59})(?!\w)",
+    "aws-session": r"(?:IQoJb3JpZ2lu|FwoGZXIvYXdz|FQoGZXIvYXdz)[\w+/=%]{100,}",
+    "aws-bedrock": r"ABSK[\w+/]{100,}={0,2}",
+    "axiom": r"xa[ap]t-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    "browserbase": r"bb_live_[\w-]{20,}",
+    "canva": r"cnvca[\w-]{40,}",
+    "cerebras": r"csk-[a-z0-9]{40,}",
+    "checkly": r"cu_[0-9a-f]{32}(?!\w)",
+    "clickhouse": r"4b1d[A-Za-z0-9]{38}(?!\w)",
+    "clickup": r"pk_\d{5,}_[A-Z0-9]{32}(?!\w)",
+    "clojars": r"CLOJARS_[0-9a-f]{60}",
+    "cloudflare": r"(?:v1\.0-[0-9a-f]{24}-[0-9a-f]{146}|cf(?:ut|at|k)_[A-Za-z0-9]{40,})",
+    "cockroachdb": r"CCDB1_[A-Za-z0-9]{22}_[A-Za-z0-9]{40}",
+    "confluent": r"cflt[A-Za-z0-9+/]{60}(?!\w)",
+    "crates-io": r"cio[A-Za-z0-9]{32}(?!\w)",
+    "dbt": r"dbt[cu]_[\w-]{40,}",
+    "defined-networking": r"dnkey-[\w-]{26}-[\w-]{52}",
+    "deno": r"dd[opw]_[A-Za-z0-9]{36}(?!\w)",
+    "duffel": r"duffel_(?:test|live)_[\w-]{43}",
+    "e2b": r"e2b_[0-9a-f]{40}(?!\w)",
+    "easypost": r"EZ[AT]K[A-Za-z0-9]{54}(?!\w)",
+    "elevenlabs": r"sk_[0-9a-f]{48}(?!\w)",
+    "firebase": r"APA91b[\w-]{100,}",
+    "firecrawl": r"fc-[0-9a-f]{32}(?!\w)",
+    "flutterwave": r"FLWSECK(?:_TEST)?-[0-9a-zA-Z]{12,32}-X",
+    "fly": r"(?:fo1_[\w-]{43}|fm(?:1[ar]|2)_[\w+/]{100,}={0,2})",
+    "frame-io": r"fio-u-[\w-]{64}",
+    "harness": r"[ps]at\.[\w-]{22}\.[0-9a-f]{24}\.[A-Za-z0-9]{20}(?!\w)",
+    "honeybadger": r"hbp_[A-Za-z0-9]{36}(?!\w)",
+    "honeycomb": r"hc[a-z]{2,3}_[a-z0-9]{58}(?!\w)",
+    "infisical": r"st\.[0-9a-f]{24}\.[0-9a-f]{32}\.[0-9a-f]{32}",
+    "infracost": r"ico-[A-Za-z0-9]{32}(?!\w)",
+    "intercom": r"dG9rO[A-Za-z0-9+/]{50,}={0,2}",
+    "intra42": r"s-s4t2(?:ud|af)-[0-9a-f]{64}",
+    "ionic": r"ion_[A-Za-z0-9]{42}(?!\w)",
+    "jina": r"jina_[\w-]{60}",
+    "klaviyo": r"pk_[0-9a-f]{34}(?!\w)",
+    "launchdarkly": r"(?:api|sdk)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![\w-])",
+    "llamaindex": r"llx-[\w-]{40,}",
+    "lob": r"(?:live|test)_[0-9a-f]{35}(?!\w)",
+    "mailersend": r"mlsn\.[0-9a-f]{64}",
+    "matrix": r"syt_[\w+/=-]{4,}_[A-Za-z]{20}_[A-Za-z0-9]{6}(?!\w)",
+    "maxmind": r"[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk(?!\w)",
+    "mongodb": r"mdb_sa_sk_[\w-]{40}",
+    "neon": r"napi_[a-z0-9]{60,}(?!\w)",
+    "nuget": r"oy2[a-z0-9]{43}(?!\w)",
+    "octopus": r"API-[A-Z0-9]{25,32}(?![\w-])",
+    "onfido": r"api_(?:live|sandbox)(?:_[a-z]{2})?\.[\w-]{11}\.[\w-]{32}",
+    "packagist": r"packagist_[a-z]{2,4}_[0-9a-f]{60,}",
+    "paddle": r"pdl_(?:live|sdbx)_apikey_\w{40,}",
+    "persona": r"persona_(?:sandbox|production)_[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    "plaid": r"access-(?:sandbox|development|production)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    "prefect": r"pn[bu]_[A-Za-z0-9]{36}(?!\w)",
+    "razorpay": r"rzp_(?:live|test)_[A-Za-z0-9]{14,}",
+    "readme": r"rdme_[a-z0-9]{60,}",
+    "render": r"rnd_[A-Za-z0-9]{28,}(?!\w)",
+    "resend": r"re_[A-Za-z0-9]{8}_[A-Za-z0-9]{24}(?!\w)",
+    "runpod": r"rpa_[A-Z0-9]{40,}",
+    "samsara": r"samsara_api_[A-Za-z0-9]{30}",
+    "scalingo": r"tk-us-[\w-]{48}",
+    "segment": r"sgp_[A-Za-z0-9]{64}(?!\w)",
+    "shippo": r"shippo_(?:live|test)_[0-9a-f]{40}",
+    "stytch": r"secret-(?:live|test)-[\w=-]{36}",
+    "tavily": r"tvly-[\w-]{24,}",
+    "telnyx": r"KEY[0-9A-F]{32}_[A-Za-z0-9]{22}(?!\w)",
+    "together": r"tgp_v1_[\w-]{43}",
+    "trello": r"ATTA[0-9a-fA-F]{72}(?!\w)",
+    "trigger": r"tr_(?:dev|prod|stg)_[A-Za-z0-9]{20,}(?!\w)",
+    "typeform": r"tfp_[\w.=-]{44,}",
+    "ubidots": r"BBFF-[A-Za-z0-9]{30}(?!\w)",
+    "vercel": r"vercel_blob_rw_[A-Za-z0-9]{12,}_[A-Za-z0-9]{20,}",
+    "wakatime": r"waka_[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    "woocommerce": r"c[ks]_[0-9a-f]{40}(?!\w)",
+    "yandex": r"(?:AQVN[\w-]{35,38}(?![\w-])|YC[\w-]{38}(?![\w-]))",
+    "zuplo": r"zpka_[0-9a-z]{32}_[0-9a-f]{8}(?!\w)",
 }
 
 # The secret is what the groups hold: the rest of the path tells requests apart.
@@ -191,29 +270,52 @@ _PATH_NAMES = list(PATHS)
 
 # How a token may begin: at the run's start, or in it behind "_" or "-". Without one of these a run is no token:
 # identifiers, hashes and ids leave here.
-_BEGINNINGS = (
-    rb"(?:eyJ|g(?:h[pousr]_|ithub_pat_|l[a-z]{1,5}[-_]|sk_)|GR13|xox[a-z]-|xapp-|[sr]k_|whsec_|sk-|AIza|ya29"
-    rb"|GOCSPX|1//|4/0|A3T|A3-|AKIA|ASIA|ABIA|ACCA|AC[0-9a-f]|AGE-|ATATT|npm_|NR|ntn_|pypi-|p(?:ul|at|scale_)|PMAK"
-    rb"|SK[0-9a-f]|SG\.|s(?:hp[a-z]{2,3}_|q0|q[pua]_|ntry|l\.|b[ps]_|b_s|ecret_|k\.eyJ|gp_|ha256~)|hf_|hv[sbr]\.|api_org_|d(?:api|o[opr]_v1_|p\.|ckr_)|EAA|key-"
-    rb"|lin_|lsv2_|ops_|rubygems_|figd_|bk[a-z]{2}_|CCIPAT_|nfp_|nvapi-|HRKU-|pplx-|pcsk_|phx_|pat-|xai-|xkeysib-|r8_|tskey-|dt0|CFPAT|ATCTT|ATBB|mfa\.|[MNO][\w-]{22,27}\.|[0-9a-f]{32}-|[0-9]{6,12}:AA|\w{14}\.atlas|[\w~.-]{3}[0-9]Q~)"
-)
-_BEGINNING = re.compile(
-    rb"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u[0-9a-fA-F]{4}))" + _BEGINNINGS, re.ASCII
-)
+_BEGINNINGS = r"""
+    1// 4/0 4b1d A3T A3- ABIA ABSK ACCA AC[0-9a-f] AGE- AIza AKCp AKIA APA91b API- AQVN ASIA ATATT ATBB ATCTT ATTA
+    BBFF- CCDB1_ CCIPAT_ CFPAT CLOJARS_ EAA EZ[AT]K FLWSECK FQoGZXI FwoGZXI GOCSPX GR13 HRKU- IQoJb3 KEY[0-9A-F]
+    LTAI NR PMAK SG\. SK[0-9a-f] YC access- aio_ api[-_] bb_live_ bk[a-z]{2}_ cf(?:at|lt|k_|ut_) cio c[ksu]_ cmVmd
+    cnvca csk- dG9rO dapi dbt[cu]_ dckr_ dd[opw]_ dnkey- do[opr]_v1_ dp\. dt0 duffel_ e2b_ esecret_ eyJ fc- figd_
+    fio-u- fm[12] fo1_ gh[pousr]_ github_pat_ gl[a-z]{1,5}[-_] gsk_ hbp_ hc[a-z]{2,3}_ hf_ hv[sbr]\. ico- ion_ jina_
+    key- lin_ live_ llx- lsv2_ mdb_sa_ mfa\. mlsn\. napi_ nfp_ npm_ ntn_ nvapi- ops_ oy2 p8e- packagist_ pat pcsk_
+    pdl_ persona_ phx_ pk_ pn[bu]_ pplx- pscale_ pul pypi- r8_ rdme_ re_ [rs]k_ rnd_ rpa_ rubygems_ rzp_ s-s4
+    samsara_ sat\. sb[ps]_ sb_s sdk- secret[-_] sgp_ sha256~ shippo_ shp[a-z]{2,3}_ sk- sk\.eyJ sl\. sntry sq0
+    sq[pua]_ st\. syt_ test_ tfp_ tgp_ tk-us tr_ tskey- tvly- v1\.0- vercel_ waka_ whsec_ xa[ap]t- xai- xapp-
+    xkeysib- xox[a-z]- ya29 zpka_ [MNO][\w-]{22,27}\. [0-9a-f]{32}- [0-9]{6,12}:AA \w{14}\.atlas [\w~.-]{3}[0-9]Q~
+    [A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk
+"""
+
+
+def _any_of(beginnings: list[str]) -> bytes:
+    """One expression for all, those with the same first character together, of which it looks at few then."""
+    by_first: dict[str, list[str]] = {}
+    for beginning in beginnings:
+        literal = beginning[0] if beginning[0].isalnum() else ""
+        by_first.setdefault(literal, []).append(beginning[len(literal) :])
+    return "(?:{})".format("|".join(f"{first}(?:{'|'.join(rests)})" for first, rests in by_first.items())).encode()
+
+
+_BEGINS = _any_of(_BEGINNINGS.split())
 _ID = re.compile(rb"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 _OPEN = frozenset(b".:/~")
 _TO_THE_LEFT = 100
 _MOST_ATTEMPTS = 100
 # The same for all runs at once, with a blank and the octet in front of each.
 _RUN_BEGINS = re.compile(
-    rb" (?:\.|[:/~](?!(?:%b) )|.%b|(?:\\(?:[nrt]|u[0-9a-fA-F]{4})|%%[0-9A-Fa-f]{2})%b)"
-    % (_ID.pattern, _BEGINNINGS, _BEGINNINGS),
+    rb" (?:\.|[:/~](?!(?:%b) )|(?:.|\\(?:[nrt]|u[0-9a-fA-F]{4})|%%[0-9A-Fa-f]{2})%b)" % (_ID.pattern, _BEGINS),
     re.ASCII | re.DOTALL,
 )
-_BEGINS_WITHIN = re.compile(rb"[_+-]" + _BEGINNINGS, re.ASCII)
+_BEGINS_WITHIN = re.compile(rb"[_+-]" + _BEGINS, re.ASCII)
 # Text in ASCII begins each group of four characters with one of these.
 _BASE64_BEGINS = re.compile(rb" .(?:[A-Za-f][A-Za-z0-9+_-]{3}){5}", re.DOTALL)
 _WORDS_IN_FRONT = (b"earer ", b"PRIVATE KEY", b"Private-Lines", b"IncomingWebhook", SHORT_PATH, b"kty")
+
+
+@cache
+def _beginning() -> re.Pattern[bytes]:
+    """Where a token may begin in a run; compiled as late as the shapes are."""
+    return re.compile(
+        rb"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u[0-9a-fA-F]{4}))" + _BEGINS, re.ASCII
+    )
 
 
 @cache
@@ -267,7 +369,7 @@ def find_shapes(text: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[int
             continue
         failed = 0
         # A run of nothing but beginnings, each of which may be looked at up to its end, is no token.
-        while failed < _MOST_ATTEMPTS and (begins := _BEGINNING.search(text, at, stop)) is not None:
+        while failed < _MOST_ATTEMPTS and (begins := _beginning().search(text, at, stop)) is not None:
             token = _combined().match(text, begins.start())
             at = begins.start() + 1
             failed += 1
