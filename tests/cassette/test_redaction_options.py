@@ -22,6 +22,8 @@ TOKEN = "a1B2c3D4e5F6g7H8"
 MATCHING = resolve(DEFAULT_MATCH)
 JSON = "Content-Type: application/json"
 FORM = "Content-Type: application/x-www-form-urlencoded"
+MULTIPART = "Content-Type: multipart/form-data; boundary=b"
+MULTIPART_BODY = b'--b\r\nContent-Disposition: form-data; name="token"\r\n\r\nsecret\r\n--b--\r\n'
 
 
 def request(*lines: str, target: str = "/", body: bytes = b"", origin: Origin = ORIGIN) -> Request:
@@ -376,12 +378,16 @@ def test_messages_of_a_websocket_are_redacted_and_stay_frames() -> None:
         pytest.param(lambda s: request(f"Authorization: Bearer {s}") if s else request(), id="field"),
         pytest.param(lambda s: request(target=f"/?a=b&api_key={s or ''}"), id="query"),
         pytest.param(lambda s: request(target="/?a=b" + (f"&api_key={s}" if s else "")), id="query, left out"),
+        pytest.param(lambda s: request(target=f"/?code_challenge={s}&code_challenge_method=S256"), id="PKCE"),
         pytest.param(lambda s: request(target=f"/?api_key={s}" if s else "/"), id="query, only this"),
         pytest.param(lambda s: request(target="/?" + (f"token={s}&" if s else "") + "a=b"), id="query, first"),
         pytest.param(lambda s: request(FORM, body=f"password={s}&a=b&token={s}".encode() if s else b"a=b"), id="form"),
         pytest.param(lambda s: request(JSON, body=json.dumps({"a": 1, "token": s}).encode()), id="JSON, null"),
         pytest.param(lambda s: request(JSON, body=json.dumps({"a": 1, "token": s or ""}).encode()), id="JSON, empty"),
         pytest.param(lambda s: request(JSON, body=json.dumps({"a": 1, "token": str(s)}).encode()), id="JSON, None"),
+        pytest.param(
+            lambda s: request(MULTIPART, body=MULTIPART_BODY.replace(b"secret", (s or "").encode())), id="multipart"
+        ),
         pytest.param(
             lambda s: request(target=f"/bot{s or ''}/getMe", origin=Origin("https", "api.telegram.org", 443)), id="path"
         ),
@@ -392,7 +398,8 @@ def test_requests_match_with_any_secret_and_with_none(sent) -> None:  # type: ig
     assert recorded is not None
     assert TOKEN.encode() not in recorded.head_octets + recorded.body_octets
     redactor = Redactor(9)
-    keys = {MATCHING.key(redactor.redact_request(each)) for each in (recorded, sent("x9Y8w7V6u5T4s3R2"), sent(None))}
+    others = [sent(secret) for secret in ("x9Y8w7V6u5T4s3R2", "XXXXXXXX", "********", "<token>", None)]
+    keys = {MATCHING.key(redactor.redact_request(each)) for each in (recorded, *others)}
     assert len(keys) == 1
     assert MATCHING.key(redactor.redact_request(request(target="/other?a=b"))) not in keys
 

@@ -79,7 +79,7 @@ class Hiding:
 
         `is_entered`: it is a value in any case, and no text about one.
         """
-        if is_matching and kind in STRONG and value.strip().lower() in _NOTHING:
+        if is_matching and kind in STRONG and _says_nothing(value):
             return b"{{secret}}"
         if kind is NameKind.CREDENTIALS:
             hidden = redact_credentials(value, self.vault)
@@ -90,6 +90,12 @@ class Hiding:
         else:
             hidden = self.vault.hide(value, is_searched=_is_distinct(kind, value))
         return None if hidden == value else hidden
+
+
+def _says_nothing(value: bytes) -> bool:
+    """Tell whether a program that has no secret, or must not show it, would write this in its place."""
+    is_nothing = value.strip().lower() in _NOTHING
+    return is_nothing or (_STANDS_FOR_ONE.fullmatch(value) is not None and not is_placeholder(value))
 
 
 def _readings(name: bytes) -> Iterator[bytes]:

@@ -31,6 +31,7 @@ _WHOLE = {
     "setcookie": NameKind.SET_COOKIE,
     "devicecode": NameKind.SECRET,  # RFC 8628
     "codeverifier": NameKind.SECRET,  # RFC 7636
+    "codechallenge": NameKind.SECRET,  # which is made of it, and another one with each log-in
     "oauthverifier": NameKind.SECRET,  # RFC 5849
     "samlresponse": NameKind.SECRET,
     "bearer": NameKind.SECRET,

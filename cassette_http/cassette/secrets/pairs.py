@@ -118,7 +118,9 @@ def find_in_multipart(text: bytes, hiding: Hiding, is_matching: bool) -> Iterato
             end = _PART_END.search(text, part.end())
             value = text[part.end() : end.start() if end is not None else len(text)]
             if (hidden := hiding.hidden(kind, value, is_matching, is_entered=True)) is not None:
-                yield Edit(part.end(), part.end() + len(value), hidden)
+                # An edit needs octets to take the place of: those of an empty value are the end of the line in front.
+                start, instead = (part.end(), hidden) if value else (part.end() - 1, b"\n" + hidden)
+                yield Edit(start, part.end() + len(value), instead)
 
 
 def find_in_userinfo(text: bytes, hiding: Hiding) -> Iterator[Edit]:
