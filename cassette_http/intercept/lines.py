@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from cassette_http.transport.failures import read_timed_out
 from cassette_http.transport.host import NOT_NOW
 
 __all__ = ["PlainLine", "Pump", "TLSLine", "alive"]
@@ -142,7 +143,7 @@ class Pump:
             if not self._moved.wait_for(lambda: self._arrived, timeout_s):
                 if timeout_s == 0:
                     raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-                raise TimeoutError("timed out")
+                raise read_timed_out(is_tls=isinstance(self._connection, ssl.SSLSocket))
             octets = self._arrived[0]
             if isinstance(octets, OSError):
                 raise octets

@@ -10,7 +10,7 @@ from typing import Any
 
 from cassette_http.cassette.model import Failure, FailureKind
 
-__all__ = ["describe", "incomplete_close", "rebuild"]
+__all__ = ["describe", "incomplete_close", "read_timed_out", "rebuild"]
 
 _LOOKUP_NAMES = {getattr(socket, name): name for name in dir(socket) if name.startswith("EAI_")}
 _TLS_CLASSES = {
@@ -73,6 +73,11 @@ def incomplete_close() -> Failure:
     except ssl.SSLEOFError as error:
         return describe(FailureKind.END, error)
     raise AssertionError("nothing can be read of nothing")
+
+
+def read_timed_out(*, is_tls: bool) -> TimeoutError:
+    """What Python says of a read that has to wait for longer than its socket's time-out."""
+    return TimeoutError("The read operation timed out" if is_tls else "timed out")
 
 
 def _rebuilt(failure: Failure) -> OSError:

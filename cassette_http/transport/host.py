@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from cassette_http.cassette.model import Failure, FailureKind, Origin, TLSFacts
 from cassette_http.transport.channel import Channel, PlayedWriteFailure
-from cassette_http.transport.failures import describe, rebuild
+from cassette_http.transport.failures import describe, read_timed_out, rebuild
 from cassette_http.transport.replaying import Signal
 from cassette_http.transport.tape import Tape
 
@@ -208,8 +208,7 @@ class Host:
         """What a read raises when the client's patience is over."""
         if self.timeout_s() == 0:
             return BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-        is_tls = self.channel.origin.scheme == "https"
-        return TimeoutError("The read operation timed out" if is_tls else "timed out")
+        return read_timed_out(is_tls=self.channel.origin.scheme == "https")
 
     def close(self) -> None:
         """Close the connection to the peer, if there is one."""

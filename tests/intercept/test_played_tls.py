@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
+import select
 import socket
 import ssl
 from collections.abc import Callable
@@ -12,8 +14,9 @@ from typing import Any
 import pytest
 import trustme
 
+from cassette_http import use_cassette
 from tests.behaviours import answers, assert_same_three_times
-from tests.peer import Peer, keep_alive, response
+from tests.peer import Connection, Peer, keep_alive, response
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
@@ -137,3 +140,29 @@ def test_read_ends_with_a_record(
     server = peer(answers(answer), tls=server_tls)
     cassette = assert_same_three_times(ask, server, tmp_path / "records.yaml")
     assert len(cassette) == 1
+
+
+def test_time_out_of_a_missing_request_on_a_polled_connection_has_the_words_of_tls(
+    peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    def answer_one(connection: Connection) -> None:
+        if b" /a " in connection.read_request():
+            connection.send(response(b"one"))
+        connection.wait_closed()
+
+    server = peer(answer_one, tls=server_tls)
+    connection = http.client.HTTPSConnection(server.host, server.port, context=client_tls, timeout=0.2)
+
+    def ask(path: str) -> bytes:
+        connection.request("GET", path)
+        return connection.getresponse().read()
+
+    with use_cassette(tmp_path / "one.yaml", "all"):
+        assert ask("/a") == b"one"
+        connection.close()
+    with use_cassette(tmp_path / "one.yaml", "new_episodes"):
+        assert ask("/a") == b"one"
+        select.select([connection.sock], [], [], 0)  # as a pool looks whether it is idle
+        with pytest.raises(TimeoutError, match="The read operation timed out"):
+            ask("/b")
+        connection.close()
