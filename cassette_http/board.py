@@ -184,6 +184,9 @@ class Board(Switch):
 
     def _find(self, compared: Request) -> Entry | None:
         entry = self._index.find(compared)
+        if entry is None and not self.policy.can_record:
+            believed = self._redactor.believe_names(compared)
+            entry = self._index.find(believed) if believed is not compared else None
         if entry is None and compared.body_octets:
             # Where the peer broke off before it had all of the body, the rest of that was not recorded.
             begun = self._index.find_by_head(compared)

@@ -667,6 +667,24 @@ def test_secret_that_is_recognised_late_is_taken_out_of_what_was_written_before(
         assert get(f"{server.url}/reference") == "your reference: {{secret:1}}"
 
 
+@pytest.mark.parametrize("key", ["kQ9w3Vx7-another-one-0123456789", "test", "", "XXXXXXXXXXXXXXXXXXXX", "a%20b"])
+@pytest.mark.parametrize("ask", [get, get_with_our_client])
+def test_key_that_was_a_secret_may_be_any_when_it_is_played(
+    ask: Callable[[str], str], key: str, counter: Peer, path: Path
+) -> None:
+    with use_cassette(path, "once"):
+        ask(f"{counter.url}/maps?key=kR8vQ2mZx7LpT4wN3y&q=a&state=Zb7Qw2Lk9Vx4Rt6P")
+        ask(f"{counter.url}/maps?key=users&q=a")
+    assert "kR8vQ2mZx7LpT4wN3y" not in path.read_text()
+    with use_cassette(path, "none"):
+        assert ask(f"{counter.url}/maps?key={key}&q=a&state=x").endswith(" 1")
+        assert ask(f"{counter.url}/maps?key=users&q=a").endswith(" 2")
+    with pytest.raises(UnmatchedRequest, match="q=b"), use_cassette(path, "none"), contextlib.suppress(OSError):
+        ask(f"{counter.url}/maps?key={key}&q=b&state=x")
+    with use_cassette(path, "new_episodes"):
+        assert ask(f"{counter.url}/maps?key=orders&q=a&state=x").endswith(" 3")
+
+
 def test_declared_secret_is_restored_in_replay(peer: Callable[..., Peer], path: Path) -> None:
     server = peer(keep_alive(lambda request: response(b"you are " + request.split(b" ")[1][1:])))
     with use_cassette(path, "once", secrets={"who": "the-very-same-person"}):

@@ -26,6 +26,7 @@ from cassette_http.cassette.secrets.pairs import (
     find_in_path,
     find_in_userinfo,
     find_pairs,
+    hide_doubtful_pairs,
     leave_out_pairs,
 )
 from cassette_http.cassette.secrets.placeholders import is_placeholder
@@ -151,6 +152,11 @@ class ContentRules:
             if found and not splice(query, found):
                 return [*in_path, Edit(start - 1, stop, b"")]
         return in_path + shift(found, start)
+
+    def doubtful_edits(self, head: bytes, stop: int) -> list[Edit]:
+        """Hide in the query of the request target, which ends at `stop`, what may be a secret by its name."""
+        start = head.find(b"?", 0, stop) + 1
+        return shift(hide_doubtful_pairs(head[start:stop], self._hiding), start) if start else []
 
 
 def _merged(first: list[Edit], second: Iterable[Edit]) -> list[Edit]:

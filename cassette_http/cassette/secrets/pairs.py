@@ -18,6 +18,7 @@ __all__ = [
     "find_in_path",
     "find_in_userinfo",
     "find_pairs",
+    "hide_doubtful_pairs",
     "leave_out_pairs",
 ]
 
@@ -36,6 +37,13 @@ def leave_out_pairs(text: bytes, place: str, hiding: Hiding) -> list[Edit]:
         for start, stop, is_secret in spans
         if is_secret
     ]
+
+
+def hide_doubtful_pairs(query: bytes, hiding: Hiding) -> Iterator[Edit]:
+    """Hide each value whose name may be that of a secret, whatever the value looks like."""
+    for pair in FORM_PAIR.finditer(query):
+        if hiding.kind("query", pair["name"]) is NameKind.WEAK:
+            yield Edit(pair.start("value") - 1, pair.end(), b"={{secret}}")  # the value may be empty
 
 
 def find_pairs(

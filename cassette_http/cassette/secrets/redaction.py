@@ -149,6 +149,15 @@ class Redactor:
             return request
         return edit_request(request, parts.edits(vault.unified_occurrences))
 
+    def believe_names(self, request: Request) -> Request:
+        """Return the form of a redacted request in which the names of its query count, whatever the values look like.
+
+        A program that has no key sends "key=test", in the place of one that was recorded as a secret. Itself if there
+        is no such name.
+        """
+        edits = self._content.doubtful_edits(request.head_octets, _target_stop(request))
+        return edit_request(request, edits)
+
     @property
     def restores(self) -> bool:
         """`restore` may change something."""
@@ -170,8 +179,7 @@ class Redactor:
 
     def _ruled_request(self, request: Request, is_matching: bool = False) -> Parts:
         parts = request_parts(request)
-        target = _TARGET.match(request.head_octets)
-        target_stop = target.end() if target is not None else 0
+        target_stop = _target_stop(request)
         parts.apply_rules(self._content, target_stop, is_matching)
         parts.by_rule = self._content.with_path(parts.by_rule, request.origin.host, request.head_octets, target_stop)
         return parts
@@ -212,6 +220,12 @@ class Redactor:
 
 _LONG = 1 << 14
 _TARGET = re.compile(rb"[^ \t\r\n]+[ \t]+[^ \t\r\n]+")
+
+
+def _target_stop(request: Request) -> int:
+    """Where the request target ends in the head."""
+    target = _TARGET.match(request.head_octets)
+    return target.end() if target is not None else 0
 
 
 def _checked(name: str, value: str | bytes) -> tuple[str, bytes]:
