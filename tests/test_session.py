@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import gc
 import os
 import signal
 import socket
@@ -13,6 +14,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -191,6 +193,25 @@ def test_cassette_tells_what_was_played_recorded_and_left(ask: Callable[[str], s
 
 
 # ---------------------------------------------------------------------- context manager and decorator
+
+
+@pytest.mark.parametrize("ask", [get, get_with_our_client])
+@pytest.mark.parametrize("mode", ["all", "none"])
+def test_cassette_takes_no_memory_when_its_block_is_over(
+    ask: Callable[[str], str], mode: str, counter: Peer, path: Path
+) -> None:
+    with use_cassette(path, "once"):
+        ask(counter.url + "/a")
+    gc.collect()
+    gc.disable()  # large files would lie about until it runs
+    try:
+        with use_cassette(path, mode) as cassette:
+            ask(counter.url + "/a")
+        left = weakref.ref(cassette)
+        del cassette
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 def test_decorated_function_opens_the_cassette_at_each_call(counter: Peer, path: Path) -> None:

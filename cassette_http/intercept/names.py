@@ -20,7 +20,7 @@ from cassette_http.transport.channel import Channel
 from cassette_http.transport.failures import describe, rebuild
 from cassette_http.transport.host import Switchboard
 
-__all__ = ["PATCHES", "Lookup", "Target", "host_of", "is_invented", "port_number", "target_of"]
+__all__ = ["PATCHES", "Lookup", "Target", "host_of", "is_invented", "nothing", "port_number", "target_of"]
 
 PATCHES = Patches()
 

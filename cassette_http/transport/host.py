@@ -66,6 +66,11 @@ class Switchboard(Tape, Protocol):
     def open_channel(self, origin: Origin, via: Origin | None) -> Channel: ...
 
 
+def refuse_to_dial() -> Line:
+    """What a connection does that is closed."""
+    raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+
 class Host:
     """Runs `channel` over a blocking connection: dials when it needs the peer, reports what the peer did.
 
@@ -219,6 +224,7 @@ class Host:
             self.line.close()
         elif self._below is not None:
             self._below.close()
+        self._dial = refuse_to_dial  # what it did holds this host, and so the cassette
 
     def peer_did(self, octets: bytes) -> None:
         """The live peer sent `octets`; none means that it closed."""

@@ -202,6 +202,8 @@ class SocketFace:
         self._users -= 1
         if self._users == 0:
             self.host.close()
+            timeout_s = self._timeout_s
+            self.host.timeout_s = lambda: timeout_s  # not by this object: see `Host.close`
 
     def _tls(self) -> ssl.SSLSocket | PlayedTLS:
         """Who answers for the TLS connection."""
