@@ -388,9 +388,9 @@ def _library(documents: Documents, store: Store, options: _Options) -> Library:
     """What may answer: the documents of the cassette in `store`, then those of the others that were named."""
     library = Library()
     library.add(documents, str(store.path), store.blobs.fetch)
-    read_only = replace(options, allow_missing=False)
     for other in map(Store, options.also):
-        library.add(_load(other, RecordMode.NONE, read_only)[0], str(other.path), other.blobs.fetch)
+        documents, _ = _load(other, RecordMode.NONE, replace(options, allow_missing=False))
+        library.add(documents, str(other.path), other.blobs.fetch)
     return library
 
 

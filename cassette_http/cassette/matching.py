@@ -22,7 +22,7 @@ import inspect
 import re
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from functools import update_wrapper
+from functools import cached_property, update_wrapper
 from hashlib import blake2b
 from typing import Any, TypeAlias, cast
 
@@ -169,7 +169,7 @@ class Matching:
         """Compute the value that is equal for requests that match each other (filters aside)."""
         return tuple([matcher(request) for _, matcher in self.keys])
 
-    @property
+    @cached_property
     def passes_over_fields(self) -> bool:
         """No matcher looks at the fields of a request that has no content."""
         return all(NAMED.get(name) is matcher and name != "headers" for name, matcher in self.keys)

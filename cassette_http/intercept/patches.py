@@ -51,6 +51,7 @@ class _Hook:
 
     def __init__(self, owner: Any, name: str, function: Callable[..., Any]) -> None:
         self._owner, self._name, self._function = owner, name, function
+        self._names = vars(owner)
         self._original: Any = None
         self._stand_in: Any = None
         self._replaced: Any = None
@@ -61,7 +62,7 @@ class _Hook:
         if self._stand_in is None or original is not self._original:
             self._original, self._stand_in = original, self._made(original)
         # A method that a class inherits is taken out again, not pinned to the base's.
-        self._replaced = vars(self._owner).get(self._name)
+        self._replaced = self._names.get(self._name)
         self._is_installed = True
         setattr(self._owner, self._name, self._stand_in)
 
@@ -76,7 +77,7 @@ class _Hook:
 
     def remove(self) -> None:
         self._is_installed = False
-        if vars(self._owner).get(self._name) is not self._stand_in:
+        if self._names.get(self._name) is not self._stand_in:
             return  # somebody has patched over it, and will restore what was there
         replaced = self._replaced
         while (hook := getattr(replaced, "hook", None)) is not None and not hook._is_installed:

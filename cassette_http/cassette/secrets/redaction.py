@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from cassette_http.cassette.model import Interaction, Request, Track
@@ -64,12 +65,16 @@ class Redactor:
     ) -> None:
         self._rules = resolve_rules(redact, keep)
         self._vault = Vault(first, self._redact_claims)
-        self._content = ContentRules(self._rules, self._vault)
         self._familiar = FamiliarLines()
         for name, value in (secrets or {}).items():
             self._vault.declare(*_checked(name, value))
         self._environment, self._netrc = environment, netrc
         self._knows_surroundings = False
+
+    @cached_property
+    def _content(self) -> ContentRules:
+        """Made when something is redacted: most replays need none. Two threads may make two, which share all."""
+        return ContentRules(self._rules, self._vault)
 
     def _learn_surroundings(self) -> None:
         """Learn what environment and netrc hold, now that something is redacted: most replays need none of it.
