@@ -13,7 +13,7 @@ __all__ = ["is_closed_by", "may_ask_to_close", "may_close"]
 
 def may_ask_to_close(request: bytes) -> bool:
     """Tell whether a request without a body could announce the end of its connection."""
-    return b"close" in request.lower()
+    return request.lower().find(b"close") >= 0
 
 
 def may_close(track: Track) -> bool:
@@ -21,7 +21,7 @@ def may_close(track: Track) -> bool:
     octets = track.pieces[0].octets
     head = octets[: octets.find(b"\r\n\r\n") + 1].lower()
     # An interim response says nothing about the final one.
-    return not head.startswith(b"http/1.1 ") or head[9:10] == b"1" or b"close" in head
+    return not head.startswith(b"http/1.1 ") or head[9:10] == b"1" or head.find(b"close") >= 0
 
 
 def is_closed_by(request: RequestHead, track: Track) -> bool:
