@@ -55,5 +55,5 @@ def downstream(session: nox.Session, library: catalogue.Library, release: catalo
     """Drive a library, and run its own tests while a cassette records."""
     report.Report.path(library, release).unlink(missing_ok=True)
     # What the fixtures of our tests need is installed with the library, so that nothing changes its release.
-    session.install("--editable", ".", "pytest>=8", "hypothesis", "trustme", *library.requirements(release))
+    session.install("--editable", ".", "pytest>=8.1", "hypothesis", "trustme", *library.requirements(release))
     session.run("python", "-m", "downstream.driving", library.name, release.version)
