@@ -174,7 +174,11 @@ def test_replay_of_tls_ends_as_the_recording_did(
 
     async def in_tasks() -> list[object]:
         async with httpx.AsyncClient(verify=client_tls, trust_env=False) as client:
-            return [(await client.get(server.url + path)).content for path in PATHS]
+
+            async def ask(url: str) -> object:
+                return (await client.get(url)).content
+
+            return await seen_by_tasks(ask, server.url)
 
     def client() -> list[object]:
         if backend == "asyncio":
@@ -182,7 +186,7 @@ def test_replay_of_tls_ends_as_the_recording_did(
         if backend == "trio":
             return trio.run(in_tasks)
         with httpx.Client(verify=client_tls, trust_env=False) as waiting:
-            return [waiting.get(server.url + path).content for path in PATHS]
+            return seen_by(lambda method, url: waiting.request(method, url).content, "GET", server.url)
 
     path = tmp_path / "idle.yaml"
     with use_cassette(path, "all"):
