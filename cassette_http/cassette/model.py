@@ -252,6 +252,11 @@ class Failure:
     text: str | None = None
     details: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_timeout(self) -> bool:
+        """The client's patience was over: of Python's own there is a text and no number."""
+        return self.errno is None and (self.kind is FailureKind.TIMEOUT or "timed out" in (self.text or ""))
+
 
 @dataclass(frozen=True, slots=True)
 class Track:

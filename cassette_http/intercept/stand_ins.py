@@ -27,6 +27,9 @@ _sendall = socket.socket.sendall
 # What makes a stand-in readable; it is nobody's octet.
 WAKE = b"\0"
 
+# Some of what fills its buffers.
+FILLING = bytes(1 << 16)
+
 # An event loop that watches a descriptor goes on to watch the file behind it, not what takes its place.
 CAN_MOVE_WATCHERS = sys.platform == "linux"
 WATCHED = re.compile(r"^tfd:\s*(\d+)\s+events:\s*([0-9a-f]+)\s+data:\s*([0-9a-f]+)", re.MULTILINE)
@@ -71,6 +74,14 @@ class StandIn:
             else:
                 _send(self._far_end, WAKE)
             self._is_marked = not self._is_marked
+
+    def hold_up(self) -> None:
+        """Make the descriptor one that is not writable: its peer does not read, and all buffers are full."""
+        with self._lock:
+            sock = self._sock()
+            with suppress(BlockingIOError):
+                while self._far_end is not None and sock is not None:
+                    _send(sock, FILLING)
 
     def leave(self, octets: bytes = b"", *, is_cut_short: bool = False) -> None:
         """Make it the descriptor of a connection whose peer sent `octets`, and closed or broke off (`is_cut_short`)."""

@@ -6,6 +6,7 @@ The object that the library holds stays its own: a real `socket.socket` with a r
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import selectors
 import socket
@@ -24,7 +25,7 @@ from cassette_http.intercept.lines import PlainLine, Pump, alive
 from cassette_http.intercept.names import Target, nothing
 from cassette_http.intercept.running_loop import call_when_idle
 from cassette_http.intercept.stand_ins import CAN_MOVE_WATCHERS, StandIn, put_under
-from cassette_http.transport.host import Host, Switchboard, octets_of
+from cassette_http.transport.host import Host, Line, Switchboard, octets_of
 
 __all__ = [
     "Tap",
@@ -300,6 +301,8 @@ class Tap:
             raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
         if expected_hellos and self.above is None and octets[:1] == HANDSHAKE_RECORD and octets in expected_hellos:
             self.above = expected_hellos.pop(octets)(self)
+        if self._is_held_up():
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         if self.above is not None:
             return self.above.send_records(octets)
         self.begin(self.host, octets)
@@ -308,12 +311,27 @@ class Tap:
             self.settle_name(named and named[0])
         line = self.host.line
         if line is not None and self.sock.gettimeout() == 0 and not self.host.channel.can_play:
-            return self.host.send_some(line.send, octets)
+            return self.host.send_some(functools.partial(self._send_some, line), octets)
         try:
-            self.host.send(octets)
+            return self.host.send(octets)
         finally:
+            self._is_held_up()
             self.show()
-        return len(octets)
+
+    def _is_held_up(self) -> bool:
+        """The recorded peer takes no more; then the descriptor does not look writable."""
+        if self._stand_in is None or not self._upper.channel.is_held_up:
+            return False
+        self._stand_in.hold_up()
+        return True
+
+    def _send_some(self, line: Line, octets: bytes) -> int:
+        """Send what the live peer takes at once, and note whether that is all."""
+        channel = self._upper.channel
+        channel.is_held_up = True
+        sent = line.send(octets)
+        channel.is_held_up = sent < len(octets)
+        return sent
 
     def receive(self, at_most: int, flags: int = 0) -> bytes:
         """Receive what a `recv` of the socket would."""
@@ -431,7 +449,7 @@ class Tap:
         sock = self.sock
         line = self.host.line or PlainLine(sock)
         if sock.gettimeout() == 0:
-            return line.send(records)
+            return self._send_some(line, records)
         line.sendall(records)
         return len(records)
 

@@ -313,6 +313,8 @@ class ObjectState:
             self._host.send(octets)
         finally:
             self.show()
+        if self._host.channel.is_held_up and self._outgoing is not None:
+            self._outgoing.write(octets)  # the program meets it when it sends the records
         return len(octets)
 
     def shutdown(self) -> Any:

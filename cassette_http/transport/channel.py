@@ -60,11 +60,14 @@ MOST_OCTETS = 1 << 20
 
 
 class PlayedWriteFailure(Exception):
-    """The recorded client could not send any further here; the host raises `failure` as an OSError."""
+    """The recorded client could not send any further here; the host raises `failure` as an OSError.
 
-    def __init__(self, failure: Failure) -> None:
-        self.failure = failure
-        super().__init__(failure)
+    `surplus` is how many of the octets it has not sent.
+    """
+
+    def __init__(self, failure: Failure, surplus: int) -> None:
+        self.failure, self.surplus = failure, surplus
+        super().__init__(failure, surplus)
 
 
 class Channel:
@@ -80,6 +83,7 @@ class Channel:
         self.is_left = False
         self.is_cut_short = False  # it was left in the middle of an exchange with a live peer
         self.has_line = False  # the host has dialled the peer
+        self.is_held_up = False  # the peer, live or played, takes no more at present
         self.on_left: Callable[[], None] = lambda: None
         self.tunnel_request: bytes | None = None  # the CONNECT that a proxy was asked, once it has agreed
         self.can_play = tape.policy.can_play  # a request may be answered without the peer: there may be no need to dial
@@ -271,6 +275,8 @@ class Channel:
 
     def client_closed(self) -> None:
         """The connection is over: keep what an abandoned exchange has got so far."""
+        if self.is_held_up and self._exchanges:
+            self._give_up_sending(self._exchanges[-1])
         while self._exchanges:
             exchange = self._exchanges.popleft()
             if exchange.recording is not None:
@@ -364,6 +370,12 @@ class Channel:
         met = open_ones[-1:] if failure.kind is FailureKind.WRITE else open_ones[:1]
         for exchange in open_ones if failure.kind is FailureKind.RESET else met:
             self._fail(exchange, failure)
+
+    def _give_up_sending(self, exchange: Exchange) -> None:
+        """The client had more to send, and its peer took nothing for too long."""
+        recording = exchange.recording
+        if recording is not None and not recording.has_answer:
+            self._fail(exchange, Failure(FailureKind.WRITE, self._clock(), text="timed out"))
 
     def _fail(self, exchange: Exchange, failure: Failure) -> None:
         recording = exchange.recording
@@ -553,7 +565,7 @@ class Channel:
             return
         failure = exchange.player.write_failure(exchange.sent_after_head)
         if failure is not None:
-            raise PlayedWriteFailure(failure)
+            raise PlayedWriteFailure(failure, exchange.sent_after_head - failure.details.get("sent", 0))
 
     def _request(self, exchange: Exchange) -> Request:
         reader, octets = exchange.reader, bytes(exchange.octets)

@@ -86,15 +86,11 @@ def _rebuilt(failure: Failure) -> OSError:
         return _rebuild_tls(failure, text)
     if failure.errno is None:
         # A time-out of Python's own has a text and no number.
-        return TimeoutError(text or "timed out") if _is_timeout(failure) else OSError(text)
+        return TimeoutError(text or "timed out") if failure.is_timeout else OSError(text)
     if failure.errno.startswith("EAI_"):
         return socket.gaierror(getattr(socket, failure.errno, socket.EAI_FAIL), text)
     # OSError picks its subclass by number, as it did when the error was recorded.
     return OSError(getattr(errno, failure.errno, errno.EIO), text)
-
-
-def _is_timeout(failure: Failure) -> bool:
-    return failure.kind is FailureKind.TIMEOUT or "timed out" in (failure.text or "")
 
 
 def _rebuild_tls(failure: Failure, text: str) -> OSError:

@@ -113,8 +113,11 @@ class Host:
                 self.channel.has_line = True
             return self.line
 
-    def send(self, octets: bytes) -> None:
-        """Send all octets. Raises what the peer's socket raises, what was recorded, or UnmatchedRequest."""
+    def send(self, octets: bytes) -> int:
+        """Send all octets, or as many as a played peer takes of a client that does not wait; returns how many.
+
+        Raises what the peer's socket raises, what was recorded, or UnmatchedRequest.
+        """
         try:
             with self.channel.lock:
                 self._sender = threading.get_ident()
@@ -122,7 +125,10 @@ class Host:
                 if self._waiting:
                     self.channel.moved.notify_all()
         except PlayedWriteFailure as played:
-            raise rebuild(played.failure) from None
+            if not (played.failure.is_timeout and self.timeout_s() == 0):
+                raise rebuild(played.failure) from None
+            self.channel.is_held_up = True
+            return max(0, len(octets) - played.surplus)
         if forward:
             line = self.dial()
             try:
@@ -130,6 +136,7 @@ class Host:
             except OSError as error:
                 self.peer_failed(error, FailureKind.WRITE)
                 raise
+        return len(octets)
 
     def send_some(self, send: Callable[[bytes], int], octets: bytes) -> int:
         """Send what the peer's socket takes at once; only for a channel that can do nothing but record."""

@@ -159,10 +159,12 @@ class Player:
     @property
     def _is_timeout(self) -> bool:
         failure = self.track.failure
-        return failure is not None and failure.kind is FailureKind.TIMEOUT
+        return failure is not None and failure.kind in (FailureKind.TIMEOUT, FailureKind.WRITE) and failure.is_timeout
 
     def _ending(self) -> Failure | Signal:
         failure = self.track.failure
         if failure is None:
             return Signal.END if self.track.ended else Signal.IDLE
+        if self._is_timeout:
+            return failure
         return Signal.END if self._is_broken or failure.kind in (FailureKind.END, FailureKind.WRITE) else failure

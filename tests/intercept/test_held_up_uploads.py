@@ -1,0 +1,117 @@
+"""A peer that does not read: a client that never waits in a send gives up in replay as it did live."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import selectors
+import socket
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trio
+
+from cassette_http.cassette.model import FailureKind
+from tests.behaviours import assert_same_three_times
+from tests.peer import LIMIT_S, Connection, Peer
+
+# More than all buffers between client and peer hold.
+BODY = bytes(7_000_000)
+HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+PATIENCE_S = 0.3
+
+Client = Callable[[str, ssl.SSLContext], Any]
+
+
+def does_not_read(connection: Connection) -> None:
+    """Until the test stops the peer: it would not see the end behind what it has not read."""
+    poller = select.poll()
+    poller.register(connection.sock, 0)
+    poller.poll(LIMIT_S * 1000)
+
+
+async def ask_httpx(url: str, trust: ssl.SSLContext) -> Any:
+    async with httpx.AsyncClient(verify=trust, trust_env=False, timeout=PATIENCE_S) as client:
+        try:
+            return await client.post(url, content=BODY)
+        except httpx.TimeoutException as error:
+            return type(error)
+
+
+async def ask_streams(url: str, trust: ssl.SSLContext) -> Any:
+    parts = httpx.URL(url)
+    context = trust if parts.scheme == "https" else None
+    _, writer = await asyncio.open_connection(parts.host, parts.port, ssl=context)
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            writer.write(HEAD)
+            for start in range(0, len(BODY), 50_000):
+                writer.write(BODY[start : start + 50_000])
+                await writer.drain()
+        return "all was sent"
+    except TimeoutError:
+        return "held up"
+    finally:
+        writer.transport.abort()
+
+
+def with_httpx_on_asyncio(url: str, trust: ssl.SSLContext) -> Any:
+    return asyncio.run(ask_httpx(url, trust))
+
+
+def with_httpx_on_trio(url: str, trust: ssl.SSLContext) -> Any:
+    return trio.run(ask_httpx, url, trust)
+
+
+def with_streams(url: str, trust: ssl.SSLContext) -> Any:
+    return asyncio.run(ask_streams(url, trust))
+
+
+def with_selector(url: str, _: ssl.SSLContext) -> Any:
+    """Sends what is taken; then the descriptor is neither readable nor writable."""
+    parts = httpx.URL(url)
+    with (
+        socket.create_connection((parts.host, parts.port), timeout=5) as sock,
+        selectors.DefaultSelector() as selector,
+    ):
+        sock.setblocking(False)
+        selector.register(sock, selectors.EVENT_READ | selectors.EVENT_WRITE)
+        rest = HEAD + BODY
+        while rest and selector.select(PATIENCE_S):
+            rest = rest[sock.send(rest) :]
+        return bool(rest)
+
+
+# httpx leaves the body of a request that it could not send to the end.
+@pytest.mark.filterwarnings("ignore:Async generator 'httpx:ResourceWarning")
+@pytest.mark.usefixtures("litter")
+@pytest.mark.parametrize(
+    ("client", "is_tls"),
+    [
+        pytest.param(with_httpx_on_asyncio, False, id="httpx-asyncio"),
+        pytest.param(with_httpx_on_asyncio, True, id="httpx-asyncio, TLS"),
+        pytest.param(with_httpx_on_trio, False, id="httpx-trio"),
+        pytest.param(with_httpx_on_trio, True, id="httpx-trio, TLS"),
+        pytest.param(with_streams, False, id="streams"),
+        pytest.param(with_streams, True, id="streams, TLS"),
+        pytest.param(with_selector, False, id="selector"),
+    ],
+)
+def test_upload_that_nobody_reads_is_held_up_three_times(
+    client: Client,
+    is_tls: bool,
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    tmp_path: Path,
+) -> None:
+    server = peer(does_not_read, tls=server_tls if is_tls else None)
+    url = server.url.replace(server.host, "localhost")
+    cassette = assert_same_three_times(lambda: client(url, client_tls), server, tmp_path / "held.yaml")
+    [played] = cassette.played
+    assert played.track.failure is not None
+    assert (played.track.failure.kind, played.track.failure.is_timeout) == (FailureKind.WRITE, True)
