@@ -39,8 +39,7 @@ def adopt(sock: socket.socket, data: Any) -> Tap | None:
     Its host is known by the Host field: nobody saw the look-up. What begins as a record of a TLS object that was
     adopted just now is carried by this socket.
     """
-    board = current_board()
-    if board is None or not is_tcp(sock) or live.is_ours(sock):
+    if live.is_ours(sock) or (board := current_board()) is None or not is_tcp(sock):
         return None
     named = authority_of_request(data)
     if named is not None:

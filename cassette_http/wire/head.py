@@ -8,6 +8,7 @@ the octets.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from cassette_http.wire.errors import MalformedMessage
 from cassette_http.wire.grammar import (
@@ -67,12 +68,18 @@ def outline_response_head(octets: bytes) -> tuple[int, Fields, bool]:
     third of the time.
     """
     line, _, section = octets.partition(b"\n")
-    _, status, _ = parse_status_line(line)
+    status = _status(line)
     text = section.decode("latin-1")
     if ORDINARY_SECTION.fullmatch(text):
         return status, tuple([(name, value.rstrip(OWS)) for name, value in FRAMING_LINE.findall(text)]), False
     fields, defects = parse_fields(section)
     return status, tuple([field for field in fields if field[0].lower() in FRAMING_FIELDS]), bool(defects)
+
+
+@lru_cache(maxsize=64)
+def _status(line: bytes) -> int:
+    """The status that a status line tells; servers repeat themselves. Raises MalformedMessage if it is none."""
+    return parse_status_line(line)[1]
 
 
 def parse_request_line(line: bytes) -> tuple[str, str, str]:

@@ -39,8 +39,8 @@ def lay_out(text: str) -> tuple[str, str] | None:
     value = text.rstrip(" \n")
     if value[-1] not in "}]" or "\n" in value or "\0" in value or BORDER in value:
         return None
-    # Without escaped quotes, each is the beginning or the end of a string.
-    parts = STRINGS.split(value) if '\\"' in value else value.split('"')
+    # Without escaped quotes, each is the beginning or the end of a string. One character is found quicker than two.
+    parts = STRINGS.split(value) if "\\" in value and '\\"' in value else value.split('"')
     outside = "\0".join(parts[::2])
     dense = "".join(outside.split())
     form = COMPACT if dense == outside else SPACED

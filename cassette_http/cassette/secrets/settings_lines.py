@@ -48,11 +48,13 @@ _NAME = rb"(?P<name>[\w.-]{2,80}+)"
 _BREAK = rb"(?:\r?\n|(?:\\r)?\\n)"
 
 
-_Forms: TypeAlias = tuple[tuple[bytes, re.Pattern[bytes]], ...]
+_Forms: TypeAlias = tuple[tuple[int, bytes, re.Pattern[bytes]], ...]
 
 
-def _form(marker: bytes, pattern: bytes) -> tuple[bytes, re.Pattern[bytes]]:
-    return marker, re.compile(pattern % {b"name": _NAME, b"quoted": _QUOTED, b"break": _BREAK}, re.MULTILINE)
+def _form(marker: bytes, pattern: bytes) -> tuple[int, bytes, re.Pattern[bytes]]:
+    # One octet is found twenty times as quickly as several, and few texts have these.
+    rare = next((octet for octet in b"\t|>(V" if octet in marker), marker[0])
+    return rare, marker, re.compile(pattern % {b"name": _NAME, b"quoted": _QUOTED, b"break": _BREAK}, re.MULTILINE)
 
 
 # Forms that few texts have, each with what all of them have.
@@ -123,14 +125,14 @@ def names_in_lines(text: bytes) -> list[bytes]:
 
 def with_narrow_signs(text: bytes) -> bytes:
     """A text in which colons and equals signs that are as wide as other letters are the usual ones."""
-    for wide, narrow in _WIDE_SIGNS if text.find(b"\xef\xbc") >= 0 else ():
+    for wide, narrow in _WIDE_SIGNS if 0xEF in text and text.find(b"\xef\xbc") >= 0 else ():
         text = text.replace(wide, narrow)
     return text
 
 
 def _in_forms(forms: _Forms, text: bytes, start: int, stop: int) -> Iterator[tuple[bytes, re.Match[bytes]]]:
-    for marker, pattern in forms:
-        if text.find(marker, start, stop) >= 0:
+    for rare, marker, pattern in forms:
+        if rare in text and text.find(marker, start, stop) >= 0:
             for found in pattern.finditer(text, start, stop):
                 yield found["name"], found
     if forms is _OTHERS and text.find(b"curl ", start, stop) >= 0:
