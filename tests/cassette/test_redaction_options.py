@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import string
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Iterable
 
@@ -367,6 +368,20 @@ def test_messages_of_a_websocket_are_redacted_and_stay_frames() -> None:
     assert redactor.redact(clean) is clean
     compressed = interaction(request(*UPGRADE), response_head + frame(TOKEN.encode(), first=0xC1))
     assert redactor.redact(compressed) is compressed
+
+
+@pytest.mark.parametrize("name", ["private_key", "key", "tls_secret"])
+def test_a_private_key_keeps_its_first_and_last_line_whatever_its_name(name: str) -> None:
+    key = "".join(string.ascii_letters[at % 52] for at in range(0, 64 * 7, 7))
+    pem = "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n"
+    body = answer(Redactor(), json.dumps({"type": "service_account", name: pem.format(key)}))
+    assert json.loads(body)[name] == pem.format("{{secret:1}}")
+    assert answer(Redactor(9), body) == body
+    keys = [
+        MATCHING.key(Redactor().redact_request(request(JSON, body=json.dumps({name: value}).encode())))
+        for value in (pem.format(key), pem.format(key[::-1]), pem.format("{{secret:1}}"))
+    ]
+    assert keys[1:] == keys[:-1]
 
 
 # -- matching: the same secret, another one, and none --------------------------------------------------------

@@ -11,6 +11,7 @@ from cassette_http.cassette.secrets.field_rules import COOKIE_RULES, redact_cred
 from cassette_http.cassette.secrets.names import STEMS, NameKind, looks_random
 from cassette_http.cassette.secrets.placeholders import is_placeholder
 from cassette_http.cassette.secrets.rules import Rules
+from cassette_http.cassette.secrets.shapes import key_span
 from cassette_http.cassette.secrets.vault import Vault
 from cassette_http.cassette.splicing import Edit
 
@@ -87,6 +88,8 @@ class Hiding:
             hidden = COOKIE_RULES[kind](value, self.vault)
         elif not is_secret_value(kind, value, is_entered=is_entered):
             return None
+        elif not is_matching and (key := key_span(value)) is not None:
+            hidden = value[: key[0]] + self.vault.hide(value[slice(*key)]) + value[key[1] :]
         else:
             hidden = self.vault.hide(value, is_searched=_is_distinct(kind, value))
         return None if hidden == value else hidden

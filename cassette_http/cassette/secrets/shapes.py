@@ -20,6 +20,7 @@ __all__ = [
     "has_words_in_front",
     "is_legible",
     "joined",
+    "key_span",
     "legible",
     "may_be_base64",
     "runs",
@@ -382,6 +383,12 @@ def find_shapes(text: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[int
         if last <= start < stop:
             yield start, stop, name
             last = stop
+
+
+def key_span(text: bytes) -> tuple[int, int] | None:
+    """Where the key is in a text that has the lines around a private key."""
+    found = _KEY_BLOCK.search(text) if b"PRIVATE KEY" in text else None
+    return found.span(1) if found is not None else None
 
 
 def without_tokens(text: str, instead: str) -> str:
