@@ -28,14 +28,14 @@ def intercepting() -> Iterator[None]:
         if _users == 1:
             for room in (names, sockets, tls):
                 room.PATCHES.install()
-        loops.install()
+        loops.HOOKS.install()
     try:
         yield
     finally:
         with _lock:
             _users -= 1
             if _users == 0:
-                loops.remove()
+                loops.HOOKS.remove()
                 expected_hellos.clear()
                 for room in (tls, sockets, names):
                     room.PATCHES.remove()

@@ -29,6 +29,7 @@ from cassette_http.errors import NetworkBlocked
 from cassette_http.intercept import names
 from cassette_http.intercept.current import current_board
 from cassette_http.intercept.hosts import Address, HostPatterns, address_of
+from cassette_http.intercept.imports import ModuleHooks
 from cassette_http.intercept.patches import Patches
 
 __all__ = ["Attempt", "Kind", "Outcome", "block_network"]
@@ -163,7 +164,6 @@ _lock = threading.Lock()
 _users = 0
 _is_hooked = False
 _sockets = Patches()
-_uvloop = Patches()
 
 
 class _State(threading.local):
@@ -222,20 +222,17 @@ def _install() -> None:
         if not _is_hooked:
             sys.addaudithook(_audit)
             _is_hooked = True
-        if _users == 1 and "uvloop" in sys.modules:
-            _hook_uvloop(sys.modules["uvloop"])
-            _uvloop.install()
+        _uvloop.install()
 
 
 def _remove() -> None:
-    global _users, _uvloop
+    global _users
     with _lock:
         _users -= 1
         _sockets.remove()
         names.PATCHES.remove()
         if _users == 0:
             _uvloop.remove()
-            _uvloop = Patches()
 
 
 @_sockets.hook(socket.socket, "connect")
@@ -273,8 +270,10 @@ def _is_for_cassette() -> bool:
     return board is not None and not board.only_watches
 
 
-def _hook_uvloop(module: Any) -> None:
-    @_uvloop.hook(module.Loop, "create_connection")
+def _loops_in_c(module: Any) -> Patches:
+    patches = Patches()
+
+    @patches.hook(module.Loop, "create_connection")
     async def create_connection(
         self: Any, factory: Any, host: Any = None, port: Any = None, *, original: Any, **kw: Any
     ) -> Any:
@@ -282,17 +281,22 @@ def _hook_uvloop(module: Any) -> None:
             _judge(Kind.CONNECT, host, port)
         return await original(self, factory, host, port, **kw)
 
-    @_uvloop.hook(module.Loop, "sock_connect")
+    @patches.hook(module.Loop, "sock_connect")
     async def sock_connect(self: Any, sock: Any, address: Any, *, original: Any) -> Any:
         if not _is_for_cassette():
             _judge(Kind.CONNECT, *_of_address((sock, address)))
         return await original(self, sock, address)
 
-    @_uvloop.hook(module.Loop, "getaddrinfo")
+    @patches.hook(module.Loop, "getaddrinfo")
     async def getaddrinfo(self: Any, host: Any, port: Any, *, original: Any, **kw: Any) -> Any:
         if not _is_for_cassette():
             _judge(Kind.LOOK_UP, host, port)
         return await original(self, host, port, **kw)
+
+    return patches
+
+
+_uvloop = ModuleHooks({"uvloop": _loops_in_c})
 
 
 def _is_local(host: str) -> bool:

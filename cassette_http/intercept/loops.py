@@ -13,85 +13,17 @@ from __future__ import annotations
 
 import functools
 import socket
-import sys
-import threading
-from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
-from types import ModuleType
 from typing import Any
 
 from cassette_http.errors import UnsupportedLibrary
 from cassette_http.intercept.adoption import is_tcp
 from cassette_http.intercept.current import current_board
+from cassette_http.intercept.imports import ModuleHooks
 from cassette_http.intercept.patches import Patches
 from cassette_http.intercept.taps import tap_of
 from cassette_http.transport import live
 
-__all__ = ["install", "remove"]
-
-_installed: dict[str, Patches] = {}
-_lock = threading.RLock()
-
-
-class _Finder(MetaPathFinder):
-    """Hooks what the program imports while a cassette is in use, as soon as it is there."""
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        spec = PathFinder.find_spec(name, path, target) if name in HOOKED else None
-        if spec is not None and spec.loader is not None:
-            spec.loader = _HookingLoader(spec.loader)
-        return spec
-
-
-class _HookingLoader(Loader):
-    """Loads as another loader does, and hooks the module then."""
-
-    def __init__(self, loader: Loader) -> None:
-        self._loader = loader
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        module.__loader__ = self._loader
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
-        self._loader.exec_module(module)
-        with _lock:
-            if _finder in sys.meta_path:  # the cassette is in use still
-                _hook(module.__name__, module)
-
-
-_finder = _Finder()
-
-
-def install() -> None:
-    """Hook what the program has imported, and what it will import until `remove()`."""
-    with _lock:
-        if _finder in sys.meta_path:
-            return
-        sys.meta_path.insert(0, _finder)
-        for name in HOOKED:
-            module = sys.modules.get(name)
-            if module is not None:
-                _hook(name, module)
-
-
-def remove() -> None:
-    """Take the hooks out."""
-    with _lock:
-        sys.meta_path.remove(_finder)
-        while _installed:
-            _installed.popitem()[1].remove()
-
-
-def _hook(name: str, module: Any) -> None:
-    if name not in _installed:
-        _installed[name] = HOOKED[name](module)
-        _installed[name].install()
+__all__ = ["HOOKS"]
 
 
 def _is_asked_for() -> bool:
@@ -218,11 +150,13 @@ def _multiprocessing(module: Any) -> Patches:
     return patches
 
 
-HOOKED = {
-    "trio._socket": _trio,
-    "uvloop": _uvloop,
-    "asyncio.proactor_events": _proactor,
-    "gevent._socket3": _gevent,
-    "OpenSSL.SSL": _openssl,
-    "multiprocessing.connection": _multiprocessing,
-}
+HOOKS = ModuleHooks(
+    {
+        "trio._socket": _trio,
+        "uvloop": _uvloop,
+        "asyncio.proactor_events": _proactor,
+        "gevent._socket3": _gevent,
+        "OpenSSL.SSL": _openssl,
+        "multiprocessing.connection": _multiprocessing,
+    }
+)

@@ -7,6 +7,7 @@ import asyncio
 import http.client
 import os
 import socket
+import subprocess
 import sys
 import threading
 import urllib.error
@@ -314,3 +315,16 @@ def test_pattern_names_hosts(text: str, inside: list[str], outside: list[str]) -
 def test_pattern_that_is_no_host_is_refused(text: str) -> None:
     with pytest.raises(InvalidOption, match=r"is no host; hosts are example\.org"):
         block_network(allow=[text])
+
+
+def test_uvloop_that_is_imported_inside_the_block_is_watched_too() -> None:
+    program = (
+        "import asyncio\n"
+        "from cassette_http import NetworkBlocked, block_network\n"
+        "with block_network():\n"
+        "    import uvloop\n"
+        f"    try: uvloop.run(asyncio.wait_for(asyncio.open_connection({HOST!r}, 443), 5))\n"
+        "    except NetworkBlocked as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert f"connect to {HOST}:443 was blocked" in done.stdout
