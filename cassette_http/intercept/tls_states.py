@@ -63,6 +63,15 @@ def connect_anew(
         raise
 
 
+def keep_late_refusal(board: Switchboard, channel: Channel, error: ssl.SSLError) -> None:
+    """Record a failed handshake if a live peer refuses with `error` before its client has sent a request.
+
+    To a client, the handshake of TLS 1.3 is over before its peer has seen the certificate (RFC 8446 section 2).
+    """
+    if not channel.has_spoken:
+        keep_failure(board, channel, channel.origin, FailureKind.TLS, error)
+
+
 class SocketState:
     """The TLS state of an intercepted `ssl.SSLSocket`; `real` is the one in C, None if no handshake was made."""
 
@@ -91,20 +100,12 @@ class SocketState:
         except (*NOT_NOW, ssl.SSLEOFError):
             raise
         except ssl.SSLError as error:
-            self._refused_late(error)
+            if not self._tap.stands_in:
+                keep_late_refusal(self._tap.board, self._tap.host.channel, error)
             raise
         if size and not octets and self._tap.host.channel.is_incompletely_closed:
             raise rebuild(incomplete_close())
         return octets if buffer is None else put_into(buffer, octets)
-
-    def _refused_late(self, error: ssl.SSLError) -> None:
-        """To a client, the handshake of TLS 1.3 is over before its peer has seen the certificate (RFC 8446 section 2).
-
-        If the peer refuses before the client has sent a request, the handshake has failed.
-        """
-        channel = self._tap.host.channel
-        if not (self._tap.stands_in or channel.has_spoken):
-            keep_failure(self._tap.board, channel, channel.origin, FailureKind.TLS, error)
 
     def write(self, data: Any, /) -> int:
         if self._real is None:
@@ -424,6 +425,7 @@ class ObjectState:
             self.host.peer_ended(close_notify=False)
             raise
         except ssl.SSLError as error:
+            keep_late_refusal(self.board, self.host.channel, error)
             self.host.peer_failed(error)
             raise
         self.host.peer_did(octets)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 import trustme
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
@@ -116,8 +117,35 @@ def test_silence_in_the_handshake_is_the_same_three_times(
     assert_same_three_times(lambda: seen_of(lambda: client(server.port, client_tls)), server, tmp_path / "silent.yaml")
 
 
+def silent_socket(port: int, trust: ssl.SSLContext) -> Any:
+    with (
+        socket.create_connection(("localhost", port), timeout=5) as sock,
+        trust.wrap_socket(sock, server_hostname="localhost") as secured,
+    ):
+        secured.recv(1)
+
+
+def silent_streams(port: int, trust: ssl.SSLContext) -> Any:
+    async def ask() -> None:
+        reader, writer = await asyncio.open_connection("localhost", port, ssl=trust)
+        with closing(writer):
+            await reader.read(1)
+
+    asyncio.run(ask())
+
+
+def silent_trio(port: int, trust: ssl.SSLContext) -> Any:
+    async def ask() -> None:
+        stream = await trio.open_ssl_over_tcp_stream("localhost", port, ssl_context=trust)
+        async with stream:
+            await stream.receive_some(1)
+
+    trio.run(ask)
+
+
+@pytest.mark.parametrize("client", [silent_socket, silent_streams, silent_trio])
 def test_refusal_before_the_first_request_is_the_same_three_times(
-    peer: Callable[..., Peer], authority: trustme.CA, client_tls: ssl.SSLContext, tmp_path: Path
+    client: Client, peer: Callable[..., Peer], authority: trustme.CA, client_tls: ssl.SSLContext, tmp_path: Path
 ) -> None:
     demanding = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(demanding)
@@ -129,12 +157,5 @@ def test_refusal_before_the_first_request_is_the_same_three_times(
             demanding.wrap_socket(connection.sock, server_side=True)
 
     server = peer(wants_certificate)
-
-    def ask() -> None:
-        with (
-            socket.create_connection(("localhost", server.port), timeout=5) as sock,
-            client_tls.wrap_socket(sock, server_hostname="localhost") as secured,
-        ):
-            secured.recv(1)
-
-    assert_same_three_times(lambda: seen_of(ask), server, tmp_path / "refused.yaml")
+    path = tmp_path / "refused.yaml"
+    assert_same_three_times(lambda: seen_of(lambda: client(server.port, client_tls)), server, path)
