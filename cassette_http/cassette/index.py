@@ -273,7 +273,11 @@ class Index:
     def _told(self, entry: Entry) -> Request | None:
         position = entry.number - 1
         line = None if position in self._doubtful else self._read_url(position)
-        return (request_with(line) if line is not None else None) or entry.request
+        told = request_with(line) if line is not None else None
+        if told is None:
+            told = entry.request
+            entry.release()  # as when it is filed
+        return told
 
     def _first_unplayed(self, line: bytes) -> Entry | None:
         """The first interaction with this request line that was not played yet."""
