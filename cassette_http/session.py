@@ -352,8 +352,10 @@ class _Session:
             raise unnoticed
         misses = self.board.cassette.misses
         if misses:
-            swallowed = f"{misses[0].message}\n  (refused at {misses[0].where}, where the error was swallowed)"
-            raise UnmatchedRequest(swallowed)
+            swallowed = f"refused at {misses[0].where}, where the error was swallowed"
+            if others := len(misses) - 1:
+                swallowed += f"; {others} more {'request was' if others == 1 else 'requests were'} refused"
+            raise UnmatchedRequest(f"{misses[0].message}\n  ({swallowed})")
 
 
 def _load(store: Store, mode: RecordMode, options: _Options) -> tuple[Documents, bool]:
@@ -378,9 +380,12 @@ def _load(store: Store, mode: RecordMode, options: _Options) -> tuple[Documents,
             return as_documents(foreign, str(store.path)), True
         return scan(data, str(store.path)), False
     if mode is RecordMode.NONE and not options.allow_missing:
-        raise CassetteNotFound(
-            f'there is no cassette {str(store.path)!r} to replay; to record it, run once with record_mode="once"'
-        )
+        reason = f"there is no cassette {str(store.path)!r} to replay"
+        if store.path.exists():
+            reason = f"the cassette {str(store.path)!r} is an empty file, with nothing to replay"
+        elif not store.path.is_absolute():
+            reason += f" (in the folder {os.getcwd()})"
+        raise CassetteNotFound(f'{reason}; to record it, run once with record_mode="once"')
     return nothing, False
 
 

@@ -460,10 +460,11 @@ def test_library_in_between_keeps_the_text_of_a_refusal(path: Path) -> None:
         cassette.misses.clear()
 
 
-def swallow(url: str) -> None:
+def swallow(*urls: str) -> None:
     """Ask from this very file, whose line is then told."""
-    with contextlib.suppress(OSError):
-        urllib.request.urlopen(url, timeout=LIMIT_S)
+    for url in urls:
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(url, timeout=LIMIT_S)
 
 
 def test_swallowed_refusal_is_raised_when_the_block_ends(counter: Peer, path: Path) -> None:
@@ -474,6 +475,23 @@ def test_swallowed_refusal_is_raised_when_the_block_ends(counter: Peer, path: Pa
     assert miss.where.startswith(f"{__file__}:")
     assert f"(refused at {miss.where}, where the error was swallowed)" in str(refused.value)
     assert counter.connections == 0
+
+
+@pytest.mark.parametrize(("count", "told"), [(2, "1 more request was refused"), (4, "3 more requests were refused")])
+def test_first_of_several_refusals_tells_of_the_others(counter: Peer, path: Path, count: int, told: str) -> None:
+    using = use_cassette(path, "none", allow_missing=True)
+    with pytest.raises(UnmatchedRequest, match=f"swallowed; {told}"), using:
+        swallow(*[f"{counter.url}/{number}" for number in range(count)])
+
+
+def test_nothing_to_replay_is_told_apart(path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path.parent.mkdir()
+    path.touch()
+    with pytest.raises(CassetteNotFound, match="is an empty file, with nothing to replay; to record it"):
+        use_cassette(path, "none").__enter__()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CassetteNotFound, match=rf"no cassette 'a.yaml' to replay \(in the folder {tmp_path}\); to"):
+        use_cassette("a.yaml", "none").__enter__()
 
 
 def test_exception_of_the_block_is_not_replaced_by_a_refusal(path: Path) -> None:

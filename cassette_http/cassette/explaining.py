@@ -10,7 +10,7 @@ from itertools import islice, zip_longest
 from typing import Any, NamedTuple
 
 from cassette_http.cassette.matching import NAMED, Matching, headers, objection, query, shortened
-from cassette_http.cassette.meaning import Pairs, Part, canonical, meaning, split_target
+from cassette_http.cassette.meaning import Pairs, Part, canonical, meaning, part_name, split_target
 from cassette_http.cassette.model import Request
 
 __all__ = ["MODE_SETTING", "Candidate", "Difference", "Explanation", "differences", "explain_miss", "most_alike"]
@@ -181,9 +181,11 @@ def _rule_of(place: str) -> str | None:
 
 def _differing_parts(recorded: Sequence[Part], sent: Sequence[Part]) -> Iterator[Difference]:
     for number, (left, right) in enumerate(zip(recorded, sent, strict=False), 1):
-        yield from _differing_pairs("body", left[0], right[0], None, f"part {number}, fields:")
+        names = {part_name(left), part_name(right)}
+        where = f"part {number}" if None in names or len(names) > 1 else f"part {json.dumps(*names)}"
+        yield from _differing_pairs("body", left[0], right[0], None, f"{where}, fields:")
         if left[1] != right[1]:
-            yield Difference("body", f"part {number}", repr(left[1]), repr(right[1]))
+            yield Difference("body", where, repr(left[1]), repr(right[1]))
     if len(recorded) != len(sent):
         yield Difference("body", "", f"{len(recorded)} parts", f"{len(sent)} parts")
 

@@ -538,8 +538,8 @@ def test_single_fields_can_be_matched() -> None:
             multipart("x", (FILE, b"1"), (FILE, b"2")),
             multipart("y", (FILE + "\r\nA: b", b"3")),
             [
-                "body: part 1, fields: sent a=b, not recorded",
-                "body: part 1 recorded b'1' != sent b'3'",
+                'body: part "f", fields: sent a=b, not recorded',
+                "body: part \"f\" recorded b'1' != sent b'3'",
                 "body: recorded 2 parts != sent 1 parts",
             ],
             id="multipart",
