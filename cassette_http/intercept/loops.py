@@ -4,7 +4,7 @@
 - uvloop has sockets in C, where no octet can be seen: while a cassette is in use it gets connections of Python's.
 - The proactor loop of Windows hands descriptors to the system, which does the rest unseen: it is refused, since it
   would get past the cassette, and cannot watch the descriptor of a connection that is only played.
-- gevent has a socket class of its own, and is refused for the same reason.
+- gevent and eventlet have socket classes of their own, and are refused for the same reason.
 - pyOpenSSL gives a descriptor to its own TLS, so it is refused where nobody was dialled.
 - multiprocessing takes the descriptors out of its sockets, and speaks no HTTP: it is left alone.
 """
@@ -109,14 +109,23 @@ def _proactor(module: Any) -> Patches:
 
 
 def _gevent(module: Any) -> Patches:
+    return _green_sockets("gevent", module.socket, "_internal_connect", "_sock")
+
+
+def _eventlet(module: Any) -> Patches:
+    return _green_sockets("eventlet", module.GreenSocket, "connect", "fd")
+
+
+def _green_sockets(library: str, sockets: Any, method: str, real: str) -> Patches:
+    """Refuse connects of the class `sockets`, whose attribute `real` is the socket that it works with."""
     patches = Patches()
 
-    @patches.hook(module.socket, "_internal_connect")
+    @patches.hook(sockets, method)
     def connect(self: Any, address: Any, *, original: Any) -> Any:
-        if _is_asked_for() and is_tcp(self._sock) and not live.is_dialling():
+        if _is_asked_for() and is_tcp(getattr(self, real)) and not live.is_dialling():
             raise UnsupportedLibrary(
-                "gevent's sockets cannot be recorded or replayed, as they are not Python's; "
-                "run this test without gevent.monkey.patch_all(), or with socket=False and ssl=False"
+                f"{library}'s sockets cannot be recorded or replayed, as they are not Python's; run this test without "
+                f"{library}'s monkey patches, or without those of sockets and TLS"
             )
         return original(self, address)
 
@@ -156,6 +165,7 @@ HOOKS = ModuleHooks(
         "uvloop": _uvloop,
         "asyncio.proactor_events": _proactor,
         "gevent._socket3": _gevent,
+        "eventlet.greenio.base": _eventlet,
         "OpenSSL.SSL": _openssl,
         "multiprocessing.connection": _multiprocessing,
     }

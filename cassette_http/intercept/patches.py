@@ -22,10 +22,11 @@ class Patches:
         self._users = 0
 
     def hook(self, owner: Any, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Decorate the function that stands in for `owner.name`."""
+        """Decorate the function that stands in for `owner.name`, where there is one: Windows has no `sendmsg`, say."""
 
         def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-            self._hooks.append(_Hook(owner, name, function))
+            if hasattr(owner, name):
+                self._hooks.append(_Hook(owner, name, function))
             return function
 
         return decorate

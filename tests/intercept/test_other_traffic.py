@@ -8,6 +8,8 @@ import multiprocessing.connection
 import selectors
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -381,6 +383,17 @@ def test_hooks_are_there_only_while_a_cassette_is_in_use(tmp_path: Path) -> None
         assert socket.getaddrinfo is not lookup
     after = {name: vars(socket.socket).get(name) for name in before}
     assert (after, socket.getaddrinfo) == (before, lookup)
+
+
+def test_functions_that_a_system_does_not_have_are_not_missed(tmp_path: Path) -> None:
+    program = (
+        "import os; del os.sendfile\n"  # as on Windows
+        "from cassette_http import use_cassette\n"
+        f"with use_cassette({str(tmp_path / 'one.yaml')!r}, 'all'): pass\n"
+        "print(hasattr(os, 'sendfile'))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_thread_that_was_started_inside_the_block_is_offline_too(tmp_path: Path) -> None:
