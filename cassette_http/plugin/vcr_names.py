@@ -91,6 +91,9 @@ def add_options(parser: pytest.Parser) -> None:
     """Declare the options of both plugins, but for those that a conftest.py of the suite declares itself."""
     group = parser.getgroup("vcr", "HTTP cassettes, by the names of pytest-recording and pytest-vcr")
     modes: dict[str, Any] = {"choices": MODES, "default": None}
+    # Before pytest 9 a conflict with another group is told by no error that could be caught here.
+    groups = (parser._anonymous, *parser._groups)
+    declared = {name for each in groups for option in each.options for name in option.names()}
     for flag, options in (
         ("--record-mode", {**modes, "help": "record mode (pytest-recording); the default is none"}),
         ("--block-network", {"action": "store_true", "help": "let tests reach no other machine"}),
@@ -100,10 +103,8 @@ def add_options(parser: pytest.Parser) -> None:
         ("--vcr-record-mode", {**modes, "help": "the old name of --vcr-record"}),
         ("--disable-vcr", {"action": "store_true", "help": "run live, without cassettes (pytest-vcr)"}),
     ):
-        try:
+        if flag not in declared:
             group.addoption(flag, **options)
-        except ValueError:
-            continue
 
 
 def pytest_configure(config: pytest.Config) -> None:
