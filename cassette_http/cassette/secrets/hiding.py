@@ -119,6 +119,8 @@ _SENTENCE = re.compile(rb"[A-Z][^ ]* .*[.!?]", re.DOTALL)
 _STANDS_FOR_ONE = re.compile(rb"[*x.\xe2\x80\xa2\xa6-]+|\$?\{.*\}|<.*>|\[.*\]|%\(?[\w]*\)?s", re.IGNORECASE | re.DOTALL)
 # As in a list of packages: {"express-session": "^1.17.3"}.
 _VERSION = re.compile(rb"(?:[~^=v]|[<>]=?)?[0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}(?:[.+-][0-9A-Za-z.+-]{1,40})?")
+# Of a package, whose name may be that of a secret (W3C Subresource Integrity): {"csrf": {"integrity": ...}}.
+_INTEGRITY = re.compile(rb"sha(?:1|256|384|512)-[A-Za-z0-9+/]{27,}={0,2}")
 # What a program calls a field in front of people: "Password", "Confirm new password", "API key".
 _THING = rb"(?:password|passphrase|token|key|secret|session|cookie|signature|credentials|authorization)s?"
 _LABEL = re.compile(
@@ -141,11 +143,13 @@ _LONGEST_SECRET = 1 << 16
 
 
 def is_secret_value(kind: NameKind, value: bytes, *, is_entered: bool = False) -> bool:
-    """Tell whether a value is one that its name may hide: no URL, and nothing that is masked.
+    """Tell whether a value is one that its name may hide: no URL, no digest, and nothing that is masked.
 
     Unless it is in the place of what is entered, it is no sentence, label or version either.
     """
     if not value.strip() or is_placeholder(value) or _STANDS_FOR_ONE.fullmatch(value) or len(value) > _LONGEST_SECRET:
+        return False
+    if _INTEGRITY.fullmatch(value):
         return False
     if kind is NameKind.WEAK:
         return looks_random(value.decode("latin-1"))

@@ -40,7 +40,7 @@ _LONGEST_MESSAGE = 1 << 16
 # Words of protocols and defaults that stand in fields and cookies for secrets.
 _NO_SECRETS = frozenset(
     {b"", b"0", b"1", b"true", b"false", b"yes", b"no", b"on", b"off", b"null", b"nil", b"none", b"undefined"}
-    | {b"deleted", b"expired", b"anonymous", b"required", b"fetch"}
+    | {b"deleted", b"expired", b"anonymous", b"required", b"fetch", b"read", b"write"}
 )
 _MASKS = (b"***", b"...", b"\xe2\x80\xa6", b"\\u2026")
 _MASK = re.compile(rb"([A-Za-z0-9_-]{4,})(?:\*{3,}|\.{3}|\xe2\x80\xa6|\\u2026)([A-Za-z0-9]{0,8})")
