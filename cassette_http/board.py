@@ -398,6 +398,7 @@ class Board(Switch):
             matching=self._matching,
             mode_setting=self._mode_setting,
             is_missing=not candidates and not self._store.exists(),
+            believed=self._redactor.believe_names(request),
         )
         miss = Miss(request, caller(), explanation)
         self.cassette.misses.append(miss)

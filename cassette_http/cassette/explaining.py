@@ -253,6 +253,7 @@ def explain_miss(
     matching: Matching,
     mode_setting: str = MODE_SETTING,
     is_missing: bool = False,
+    believed: Request | None = None,
     most: int = 3,
 ) -> Explanation:
     """Explain an UnmatchedRequest.
@@ -260,7 +261,7 @@ def explain_miss(
     All requests come in redacted form, those of the candidates also stripped of what does not count. The first line
     says what was asked and why the nearest one does not answer: many a library passes on nothing else. The last lines
     say how to repair it, with `mode_setting`: how this user sets a record mode. `is_missing` says that the file of the
-    cassette does not exist.
+    cassette does not exist. `believed` is another form of the request that would have been answered, too.
     """
     asked = f"{sent.method} {_long(sent.url)}"
     short = f"{sent.method} {shortened(_target_text(sent))}"
@@ -272,7 +273,8 @@ def explain_miss(
     if not candidates:
         text = f"{cassette} has no interaction for {asked}: it is empty\n{_advice(mode, mode_setting)}"
         return Explanation(text, f"{short}: the cassette is empty")
-    nearest = _nearest(matching.strip(sent), candidates, matching, most)
+    forms = [matching.strip(sent)] if believed is None else [matching.strip(sent), matching.strip(believed)]
+    nearest = _nearest(forms, candidates, matching, most)
     first = nearest[0]
     if first.differences:
         start = f"no interaction for {asked}; nearest is interaction {first.number}, {first.differences[0]}"
@@ -290,16 +292,28 @@ def explain_miss(
     return Explanation("\n".join([*lines, _advice(mode, mode_setting)]), f"{short}: {reason}", nearest, hints)
 
 
-def _nearest(sent: Request, candidates: Sequence[Candidate], matching: Matching, most: int) -> tuple[Candidate, ...]:
-    """Choose those that differ least, and say how; of equally near ones, those that were not played, in order."""
-    key = matching.key(sent)
+def _nearest(
+    forms: Sequence[Request], candidates: Sequence[Candidate], matching: Matching, most: int
+) -> tuple[Candidate, ...]:
+    """Choose those that differ least from a form of the request, and say how.
+
+    Of equally near ones, those that were not played come first, in order.
+    """
+    keys = [matching.key(form) for form in forms]
     by_distance = sorted(
-        [(_distance(matching, key, each.request), each.was_played, each.number, each) for each in candidates],
+        [
+            (min([_distance(matching, key, each.request) for key in keys]), each.was_played, each.number, each)
+            for each in candidates
+        ],
         key=lambda each: each[:3],
     )
     least = by_distance[0][0]
     near = [each for distance, _, _, each in by_distance[:most] if distance < least + _NEAR]
-    return tuple([replace(each, differences=tuple(differences(matching, sent, each.request))) for each in near])
+    return tuple([replace(each, differences=_fewest_differences(matching, forms, each.request)) for each in near])
+
+
+def _fewest_differences(matching: Matching, forms: Sequence[Request], recorded: Request) -> tuple[Difference, ...]:
+    return min([tuple(differences(matching, form, recorded)) for form in forms], key=len)
 
 
 def _shown(found: Sequence[Difference]) -> Iterator[str]:
