@@ -6,7 +6,7 @@ import gzip
 import json
 import re
 import zlib
-from base64 import b64decode, b64encode, urlsafe_b64encode
+from base64 import b64decode, b64encode, encodebytes, urlsafe_b64encode
 from collections.abc import Sequence
 from http.cookies import SimpleCookie
 from itertools import pairwise
@@ -325,6 +325,26 @@ def test_a_secret_is_found_inside_base64(before: str, behind: str, encode: objec
     found = json.loads(sent.content)["data"].encode()
     decoded = b64decode(found.translate(bytes.maketrans(b"-_", b"+/")) + b"===")
     assert decoded == f"{before}{{{{secret:1}}}}{behind}\xff\xfe".encode("latin-1")
+
+
+@pytest.mark.parametrize("width", [60, 64, 76])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\\n", "\n    "])
+@pytest.mark.parametrize("before", [0, 7, 30, 57])
+def test_a_secret_is_found_in_base64_that_is_wrapped_in_lines(width: int, line_end: str, before: int) -> None:
+    def wrapped(text: str) -> bytes:
+        coded = b64encode(text.encode()).decode()
+        lines = [coded[at : at + width] for at in range(0, len(coded), width)]
+        return f'{{"content": "{line_end.join([*lines, ""])}"}}'.encode()
+
+    text = "#" * before + "\nDB_PASSWORD={}\n# and the one from before: {}\n" + "NAME=value\n" * 9
+    _, received = redacted(bearer(), response(body=wrapped(text.format("hunter22", TOKEN))))
+    assert received == response(body=wrapped(text.format("{{secret:2}}", "{{secret:1}}")))
+
+
+@pytest.mark.parametrize("text", [b"Lorem ipsum dolor sit amet. " * 20, bytes(range(256)) * 3])
+def test_base64_in_lines_without_a_secret_comes_back_unchanged(text: bytes) -> None:
+    for body in (encodebytes(text), encodebytes(text) + b"and something else"):
+        assert redacted(request(), response(body=body))[1] == response(body=body)
 
 
 def test_base64_that_lacks_its_beginning_is_redacted_too() -> None:

@@ -9,7 +9,7 @@ import random
 import re
 import string
 import zlib
-from base64 import b64decode, b64encode, urlsafe_b64encode
+from base64 import b64decode, b64encode, encodebytes, urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from urllib.parse import quote, quote_plus, unquote_to_bytes
 from xml.sax.saxutils import escape
@@ -149,6 +149,11 @@ def multipart(secret: str) -> Interaction:
     return interaction(request("Content-Type: multipart/form-data; boundary=b", body=body.encode()))
 
 
+def in_lines(secret: str) -> bytes:
+    """Base64 of JSON as mails wrap it, with the secret across the end of a line."""
+    return encodebytes(b" " * 40 + json.dumps({"token": secret, "of": "the server"}).encode())
+
+
 def coded(coding: str, compress: Callable[[bytes], bytes]) -> Callable[[str], Interaction]:
     def place(secret: str) -> Interaction:
         body = compress(json.dumps({"a": "b" * 99, "token": secret}).encode())
@@ -243,6 +248,11 @@ IN_ANY: dict[str, Callable[[str], Interaction]] = {
     ),
     "OAuth answer": lambda s: answer(json.dumps({"access_token": s, "token_type": "Bearer", "expires_in": 3600})),
     "base64 of JSON": lambda s: answer(json.dumps({"data": b64encode(json.dumps({"token": s}).encode()).decode()})),
+    "base64 in lines": lambda s: answer(in_lines(s).decode()),
+    "base64 in lines, in JSON": lambda s: answer(json.dumps({"content": in_lines(s).decode()})),
+    "base64 in lines, sent": lambda s: interaction(
+        request("Content-Type: message/rfc822", body=b"Subject: hi\r\n\r\n" + in_lines(s).replace(b"\n", b"\r\n"))
+    ),
     "base64 of base64": lambda s: answer(
         b64encode(b64encode(json.dumps({"token": s}).encode()) + b" is base64 too").decode()
     ),
@@ -280,7 +290,8 @@ CASES = [
 
 
 def decoded(text: bytes) -> Iterator[bytes]:
-    """All that is compressed, percent-encoded or written in base64 in a text."""
+    """All that is compressed, percent-encoded or written in base64 in a text, also in lines."""
+    yield re.sub(rb"(?<=[A-Za-z0-9+/]{56})(?:\\r|\\n|\s)+", b"", text)
     if re.search(b"%[0-9A-F]{2}", text):
         yield unquote_to_bytes(text.replace(b"+", b" "))
     for found in re.finditer(rb"[A-Za-z0-9+/_-]{16,}", text):

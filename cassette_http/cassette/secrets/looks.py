@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 
-from cassette_http.cassette.secrets.base64_text import base64_at, to_base64
+from cassette_http.cassette.secrets.base64_text import base64_at, to_base64, wrapped_texts
 from cassette_http.cassette.secrets.field_rules import redact_basic
 from cassette_http.cassette.secrets.hiding import Hiding, Inner
 from cassette_http.cassette.secrets.names import NameKind, looks_random
@@ -40,7 +41,7 @@ def find_by_look(text: bytes, hiding: Hiding, spans: list[tuple[int, int]], inne
     if b"uthorization: " in text and "authorization" not in off:
         found = merged(found, list(_quoted_authorization(text, hiding)))
     if inner is not None and "base64" not in off:
-        found = merged(found, list(_in_base64(text, hiding, spans, inner)))
+        found = merged(found, _in_base64(text, hiding, spans, inner))
     yield from found
 
 
@@ -58,10 +59,22 @@ def _quoted_authorization(text: bytes, hiding: Hiding) -> Iterator[Edit]:
             yield Edit(*found.span(1), hidden)
 
 
-def _in_base64(text: bytes, hiding: Hiding, spans: list[tuple[int, int]], inner: Inner) -> Iterator[Edit]:
+def _in_base64(text: bytes, hiding: Hiding, spans: list[tuple[int, int]], inner: Inner) -> list[Edit]:
+    blocks = list(wrapped_texts(text)) if spans else []
+    found: list[Edit] = []
+    for block in blocks:
+        if not is_binary(block.plain) and (edits := merged(inner(block.plain), hiding.vault.occurrences(block.plain))):
+            found.append(Edit(block.start, block.stop, block.encoded(splice(block.plain, edits))))
+    # A line of a block says but a part of something; behind an odd number of borders one is inside of a block.
+    borders = [border for block in blocks for border in (block.start, block.stop)]
+    outside = [start for start, _ in spans if bisect_right(borders, start) % 2 == 0]
+    return merged(found, list(_in_single_lines(text, hiding, outside, inner)))
+
+
+def _in_single_lines(text: bytes, hiding: Hiding, starts: Iterable[int], inner: Inner) -> Iterator[Edit]:
     behind = 0
-    for start, stop in spans:
-        if start < behind or not ASCII_IN_BASE64.match(text, start, stop):
+    for start in starts:
+        if start < behind or not ASCII_IN_BASE64.match(text, start):
             continue
         run = base64_at(text, start)
         if run is None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from urllib.parse import quote_plus
 
-from cassette_http.cassette.secrets.base64_text import base64_run, in_base64, to_base64
+from cassette_http.cassette.secrets.base64_text import base64_run, in_base64, to_base64, wrapped_texts
 from cassette_http.cassette.splicing import Edit, merged, splice
 
 __all__ = [
@@ -44,6 +44,7 @@ def is_placeholder(value: bytes) -> bool:
 def next_number(cassette: bytes) -> int:
     """Find the number behind the highest placeholder in the octets of a cassette file; 1 if there is none."""
     texts = [cassette, *(text for _, _, text in _placeholders_in_base64(cassette))]
+    texts += [block.plain for block in wrapped_texts(cassette)]
     names = [found[2] or b"" for text in texts for found in _PLACEHOLDER.finditer(text)]
     numbers = [int(name) for name in names if name.isdigit() and len(name) < 10]
     numbers += [int(found[1]) for found in _HIDDEN_NUMBER.finditer(cassette)]
@@ -52,37 +53,54 @@ def next_number(cassette: bytes) -> int:
 
 def has_placeholder(octets: bytes) -> bool:
     """Tell whether there could be a placeholder, in plain sight, in base64 or as a number; cheap."""
-    return b"secret" in octets or NINES in octets or any(core in octets for core in _START_IN_BASE64)
+    return (
+        b"secret" in octets
+        or NINES in octets
+        or any(core in octets for core in _START_IN_BASE64)
+        or any(has_placeholder(block.plain) for block in wrapped_texts(octets))
+    )
 
 
 def numbered_placeholders(octets: bytes) -> list[Edit]:
     """The edits that make all placeholders one."""
     whole = [Edit(*found.span(), b"{{secret}}") for found in _HIDDEN_JWT.finditer(octets)]
     whole += [Edit(*found.span(), NINES + b"000000") for found in _HIDDEN_NUMBER.finditer(octets)]
-    return merged(
-        sorted(whole, key=lambda edit: edit.start), placeholder_edits(octets, lambda name: b"{{secret}}", b"")
-    )
+    others = [Edit(*found.span(), b"{{secret}}") for found in _PLACEHOLDER.finditer(octets)]
+    return merged(whole, merged(_edits_in_base64(octets, numbered_placeholders), _changing(others, octets)))
 
 
 def unified(octets: bytes) -> bytes:
     return b"{{secret}}" if NUMBERED.fullmatch(octets) else splice(octets, numbered_placeholders(octets))
 
 
-def placeholder_edits(
-    octets: bytes, value: Callable[[bytes], bytes | None], percent: bytes | None = None
-) -> list[Edit]:
-    """Put a value in the place of each placeholder; one that is percent-encoded stays so, if `percent` is None."""
-    in_base64 = []
-    for start, stop, text in _placeholders_in_base64(octets):
-        if inside := placeholder_edits(text, value, percent):
-            in_base64.append(Edit(start, stop, to_base64(splice(text, inside), octets[start:stop])))
+def placeholder_edits(octets: bytes, value: Callable[[bytes], bytes | None]) -> list[Edit]:
+    """Put a value in the place of each placeholder that has one; what is percent-encoded stays so."""
     plain = []
     for found in _PLACEHOLDER.finditer(octets):
         new = value(found[2] or b"")
         if new is not None:
-            is_encoded = percent is None and found[1] != b"{{"
-            plain.append(Edit(found.start(), found.end(), quote_plus(new).encode() if is_encoded else new))
-    return merged(in_base64, [edit for edit in plain if edit.octets != octets[edit.start : edit.stop]])
+            plain.append(Edit(*found.span(), new if found[1] == b"{{" else quote_plus(new).encode()))
+    in_base64 = _edits_in_base64(octets, lambda text: placeholder_edits(text, value))
+    return merged(in_base64, _changing(plain, octets))
+
+
+def _changing(edits: list[Edit], octets: bytes) -> list[Edit]:
+    return [edit for edit in edits if edit.octets != octets[edit.start : edit.stop]]
+
+
+def _edits_in_base64(octets: bytes, edits_of: Callable[[bytes], list[Edit]]) -> list[Edit]:
+    """Edit what is written in base64 in a text."""
+    in_lines = [
+        Edit(block.start, block.stop, block.encoded(splice(block.plain, inside)))
+        for block in wrapped_texts(octets)
+        if (inside := edits_of(block.plain))
+    ]
+    in_one = [
+        Edit(start, stop, to_base64(splice(text, inside), octets[start:stop]))
+        for start, stop, text in _placeholders_in_base64(octets)
+        if (inside := edits_of(text))
+    ]
+    return merged(in_lines, in_one)
 
 
 def _placeholders_in_base64(octets: bytes) -> Iterator[tuple[int, int, bytes]]:

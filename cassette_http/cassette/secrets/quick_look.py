@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
-from cassette_http.cassette.secrets.base64_text import base64_at
+from cassette_http.cassette.secrets.base64_text import base64_at, wrapped_texts
 from cassette_http.cassette.secrets.hiding import STRONG, Hiding
 from cassette_http.cassette.secrets.json_members import NAMES_OF_VALUES, names_of_pairs, names_of_records
 from cassette_http.cassette.secrets.looks import ASCII_IN_BASE64, IS_BASIC, is_binary
@@ -102,6 +102,15 @@ class QuickLook:
             has_words_in_front(text)
             or (has_beginning(inside) and next(find_shapes(text, spans), None) is not None)
             or (may_be_base64(inside) and self._may_be_in_base64(text, spans, depth))
+            or (depth < DEEPEST and self._may_be_in_lines(text, depth))
+        )
+
+    def _may_be_in_lines(self, text: bytes, depth: int) -> bool:
+        """Tell whether base64 that is wrapped in lines could hold something; a secret may lie on two of them."""
+        return any(
+            not is_binary(block.plain)
+            and (self.may_find(block.plain, None, depth + 1) or self._hiding.vault.is_in(block.plain))
+            for block in wrapped_texts(text)
         )
 
     def _may_be_in_base64(self, text: bytes, spans: Iterable[tuple[int, int]], depth: int) -> bool:
