@@ -8,6 +8,8 @@ from binascii import Error as NotBase64
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from cassette_http.cassette.splicing import Edit, splice
+
 __all__ = ["WrappedText", "base64_at", "base64_run", "from_base64", "in_base64", "to_base64", "wrapped_texts"]
 
 _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
@@ -94,10 +96,11 @@ class WrappedText(NamedTuple):
     width: int
     line_end: bytes
 
-    def encoded(self, text: bytes) -> bytes:
-        """Write another text in its place."""
-        coded = b64encode(text)
-        return self.line_end.join([coded[at : at + self.width] for at in range(0, len(coded), self.width)])
+    def edited(self, edits: list[Edit]) -> Edit:
+        """Make edits in what it says, in one edit of the text around it."""
+        coded = b64encode(splice(self.plain, edits))
+        lines = [coded[at : at + self.width] for at in range(0, len(coded), self.width)]
+        return Edit(self.start, self.stop, self.line_end.join(lines))
 
 
 def wrapped_texts(octets: bytes) -> Iterator[WrappedText]:
@@ -111,5 +114,5 @@ def wrapped_texts(octets: bytes) -> Iterator[WrappedText]:
         plain = from_base64(block.replace(line_end, b""))
         if plain is not None:
             text = WrappedText(found.start(), found.start() + len(block), plain, len(line), line_end)
-            if text.encoded(plain) == block:
+            if text.edited([]).octets == block:
                 yield text

@@ -64,7 +64,7 @@ def _in_base64(text: bytes, hiding: Hiding, spans: list[tuple[int, int]], inner:
     found: list[Edit] = []
     for block in blocks:
         if not is_binary(block.plain) and (edits := merged(inner(block.plain), hiding.vault.occurrences(block.plain))):
-            found.append(Edit(block.start, block.stop, block.encoded(splice(block.plain, edits))))
+            found.append(block.edited(edits))
     # A line of a block says but a part of something; behind an odd number of borders one is inside of a block.
     borders = [border for block in blocks for border in (block.start, block.stop)]
     outside = [start for start, _ in spans if bisect_right(borders, start) % 2 == 0]

@@ -90,11 +90,7 @@ def _changing(edits: list[Edit], octets: bytes) -> list[Edit]:
 
 def _edits_in_base64(octets: bytes, edits_of: Callable[[bytes], list[Edit]]) -> list[Edit]:
     """Edit what is written in base64 in a text."""
-    in_lines = [
-        Edit(block.start, block.stop, block.encoded(splice(block.plain, inside)))
-        for block in wrapped_texts(octets)
-        if (inside := edits_of(block.plain))
-    ]
+    in_lines = [block.edited(inside) for block in wrapped_texts(octets) if (inside := edits_of(block.plain))]
     in_one = [
         Edit(start, stop, to_base64(splice(text, inside), octets[start:stop]))
         for start, stop, text in _placeholders_in_base64(octets)
