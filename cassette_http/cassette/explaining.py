@@ -261,7 +261,7 @@ def explain_miss(
     All requests come in redacted form, those of the candidates also stripped of what does not count. The first line
     says what was asked and why the nearest one does not answer: many a library passes on nothing else. The last lines
     say how to repair it, with `mode_setting`: how this user sets a record mode. `is_missing` says that the file of the
-    cassette does not exist. `believed` is another form of the request that would have been answered, too.
+    cassette does not exist. `believed` is a form of the request that would have been answered, too; perhaps the same.
     """
     asked = f"{sent.method} {_long(sent.url)}"
     short = f"{sent.method} {shortened(_target_text(sent))}"
@@ -273,7 +273,9 @@ def explain_miss(
     if not candidates:
         text = f"{cassette} has no interaction for {asked}: it is empty\n{_advice(mode, mode_setting)}"
         return Explanation(text, f"{short}: the cassette is empty")
-    forms = [matching.strip(sent)] if believed is None else [matching.strip(sent), matching.strip(believed)]
+    forms = [matching.strip(sent)]
+    if believed is not None and believed is not sent:
+        forms.append(matching.strip(believed))
     nearest = _nearest(forms, candidates, matching, most)
     first = nearest[0]
     if first.differences:
