@@ -86,14 +86,15 @@ def _demo(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     from cassette_http.checking import check_paths, find_orphans, find_with_foreign
 
-    findings = check_paths(options.paths)
+    cassettes = find_with_foreign(options.paths)
+    if not cassettes:
+        print(f"there are no cassettes in {', '.join(options.paths)}", file=sys.stderr)
+    findings = check_paths(cassettes)
     for finding in findings:
         print(finding)
     for orphan in find_orphans(options.paths):
         print(f"{orphan}: no cassette beside it needs this file; it may be deleted", file=sys.stderr)
     if not findings:
-        if not find_with_foreign(options.paths):
-            print(f"there are no cassettes in {', '.join(options.paths)}", file=sys.stderr)
         return 0
     print(
         f"secrets in {len(findings)} lines; to take them out: cassette-http redact PATH... "
