@@ -198,7 +198,7 @@ _MARK = re.compile(r'(?:[^"\[\]{},]++|"(?:[^"\\]++|\\.)*+")*+([\[\]{},])', re.DO
 def read_json(octets: bytes) -> Any:
     """Read a JSON text; mappings are Tables, of which no line is known (see `table_line`). Raises Unreadable."""
     try:
-        text = octets.decode("utf-8", "surrogatepass")
+        text = octets.decode(json.detect_encoding(octets), "surrogatepass")
         _refuse_unbounded(text)
         return json.loads(text, object_hook=Table)
     except json.JSONDecodeError as exc:
