@@ -394,8 +394,8 @@ def _library(documents: Documents, store: Store, options: _Options) -> Library:
     library = Library()
     library.add(documents, str(store.path), store.blobs.fetch)
     for other in map(Store, options.also):
-        documents, _ = _load(other, RecordMode.NONE, replace(options, allow_missing=False))
-        library.add(documents, str(other.path), other.blobs.fetch)
+        found, _ = _load(other, RecordMode.NONE, replace(options, allow_missing=False))
+        library.add(found, str(other.path), other.blobs.fetch)
     return library
 
 

@@ -16,11 +16,11 @@ from cassette_http.cassette.model import Failure, FailureKind, Origin
 from cassette_http.intercept.current import current_board
 from cassette_http.intercept.patches import Patches
 from cassette_http.transport import live
-from cassette_http.transport.channel import Channel
+from cassette_http.transport.channel import Channel, do_nothing
 from cassette_http.transport.failures import describe, rebuild
 from cassette_http.transport.host import Switchboard
 
-__all__ = ["PATCHES", "Lookup", "Target", "host_of", "is_invented", "nothing", "port_number", "target_of"]
+__all__ = ["PATCHES", "Lookup", "Target", "host_of", "is_invented", "port_number", "target_of"]
 
 PATCHES = Patches()
 
@@ -87,7 +87,7 @@ class Lookup:
 
     def _forget_pending(self) -> None:
         if self._pending is not None:
-            self._pending, self._channel.on_left = None, nothing
+            self._pending, self._channel.on_left = None, do_nothing
             del self._channel
 
     def failure_to_play(self, address: Address, claim: Callable[[], Failure | None]) -> Failure | None:
@@ -98,10 +98,6 @@ class Lookup:
         if self._played is not None:
             self._failed.add(address)
         return self._played
-
-
-def nothing() -> None:
-    """Nothing is to be done when the cassette is left."""
 
 
 class _Latest(threading.local):

@@ -22,9 +22,10 @@ from cassette_http.intercept.beginnings import authority_of_request, refuse_http
 from cassette_http.intercept.carriers import HANDSHAKE_RECORD, Above, expected_hellos
 from cassette_http.intercept.current import board_to_follow
 from cassette_http.intercept.lines import PlainLine, Pump, alive
-from cassette_http.intercept.names import Target, nothing
+from cassette_http.intercept.names import Target
 from cassette_http.intercept.running_loop import call_when_idle
 from cassette_http.intercept.stand_ins import CAN_MOVE_WATCHERS, StandIn, put_under
+from cassette_http.transport.channel import do_nothing
 from cassette_http.transport.host import Host, Line, Switchboard, octets_of
 
 __all__ = [
@@ -422,7 +423,7 @@ class Tap:
         if self._stand_in is not None:
             self._stand_in.close()
         if self.host.channel.on_left == self.leave:
-            self.host.channel.on_left = nothing  # nobody would see it, and it holds the cassette
+            self.host.channel.on_left = do_nothing  # nobody would see it, and it holds the cassette
 
     def _look_for_end(self) -> None:
         """See whether a client that has only polled, and now closes, did so because its peer had closed."""

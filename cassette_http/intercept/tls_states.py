@@ -34,7 +34,7 @@ __all__ = ["ObjectState", "SocketState", "connect_anew", "take_seeker"]
 _wrap_socket = ssl.SSLContext.wrap_socket
 
 # What a blocking handshake says of a peer that does not answer.
-SILENCE = TimeoutError("The handshake operation timed out")
+SILENCE = "The handshake operation timed out"
 
 # Usually a program reads the object each time it is woken, and is spared the system calls that hide what is due.
 MOST_UNREAD_WAKES = 2
@@ -153,7 +153,8 @@ class SocketState:
 
     def _give_up_handshake(self) -> None:
         """The program closes in the middle of a live handshake: the peer was silent for too long."""
-        keep_failure(self._tap.board, self._tap.host.channel, self._tap.host.channel.origin, FailureKind.TLS, SILENCE)
+        channel = self._tap.host.channel
+        keep_failure(self._tap.board, channel, channel.origin, FailureKind.TLS, TimeoutError(SILENCE))
 
 
 _seeking: ContextVar[ObjectState | None] = ContextVar("cassette_http_seeking", default=None)
@@ -367,7 +368,7 @@ class ObjectState:
     def _give_up_handshake(self) -> None:
         """The program closes in the middle of a live handshake: the peer has gone away, or was silent for too long."""
         if not self._is_closed_below:
-            self._carrier_failed(SILENCE, FailureKind.TIMEOUT)
+            self._carrier_failed(TimeoutError(SILENCE), FailureKind.TIMEOUT)
             return
         self._incoming.write_eof()
         with suppress(ssl.SSLError):

@@ -45,7 +45,7 @@ from cassette_http.wire.grammar import MAX_LINE_OCTETS
 from cassette_http.wire.messages import field_values
 from cassette_http.wire.reader import RequestReader, ResponseReader
 
-__all__ = ["Channel", "PlayedWriteFailure"]
+__all__ = ["Channel", "PlayedWriteFailure", "do_nothing"]
 
 VERSION = b" HTTP/1."
 
@@ -70,6 +70,10 @@ class PlayedWriteFailure(Exception):
         super().__init__(failure, surplus)
 
 
+def do_nothing() -> None:
+    """What `Channel.on_left` is where nobody needs to know that the cassette is left."""
+
+
 class Channel:
     """The decisions for one connection to `origin`; `via` is the proxy between, if any."""
 
@@ -84,7 +88,7 @@ class Channel:
         self.is_cut_short = False  # it was left in the middle of an exchange with a live peer
         self.has_line = False  # the host has dialled the peer
         self.is_held_up = False  # the peer, live or played, takes no more at present
-        self.on_left: Callable[[], None] = lambda: None
+        self.on_left: Callable[[], None] = do_nothing
         self.tunnel_request: bytes | None = None  # the CONNECT that a proxy was asked, once it has agreed
         self.can_play = tape.policy.can_play  # a request may be answered without the peer: there may be no need to dial
         self.can_record = tape.policy.can_record
