@@ -12,7 +12,7 @@ from cassette_http.intercept.current import current_board
 from cassette_http.intercept.lines import PlainLine
 from cassette_http.intercept.names import Lookup, Target
 from cassette_http.intercept.taps import Tap, put_tap, timeout_of
-from cassette_http.intercept.tls_states import take_seeker
+from cassette_http.intercept.tls_objects import take_seeker
 from cassette_http.transport import live
 from cassette_http.transport.host import Host, Line, Switchboard
 from cassette_http.transport.opening import keeping_failure

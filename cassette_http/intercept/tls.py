@@ -11,10 +11,12 @@ from cassette_http.cassette.model import Origin
 from cassette_http.intercept.adoption import lower_tap
 from cassette_http.intercept.beginnings import authority_of_request
 from cassette_http.intercept.current import current_board
+from cassette_http.intercept.handshakes import connect_anew
 from cassette_http.intercept.lines import TLSLine
 from cassette_http.intercept.patches import Patches
 from cassette_http.intercept.taps import Tap, put_tap, take_tap, tap_of, timeout_of
-from cassette_http.intercept.tls_states import ObjectState, SocketState, connect_anew
+from cassette_http.intercept.tls_objects import ObjectState
+from cassette_http.intercept.tls_sockets import SocketState
 from cassette_http.transport import live
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.host import Host, Line

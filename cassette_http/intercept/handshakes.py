@@ -1,0 +1,59 @@
+"""Handshakes of live TLS connections: made late for a program that believes it has one, and failed in ways of TLS."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable
+
+from cassette_http.cassette.model import FailureKind, Origin
+from cassette_http.intercept.names import Target
+from cassette_http.transport.channel import Channel
+from cassette_http.transport.host import Switchboard
+from cassette_http.transport.opening import keep_failure, keeping_failure, secure
+
+__all__ = ["connect_anew", "keep_late_refusal", "keep_silence", "silence", "want_read"]
+
+
+def connect_anew(
+    board: Switchboard,
+    channel: Channel,
+    target: Target,
+    tunnel: bytes | None,
+    wrap: Callable[[socket.socket], ssl.SSLSocket],
+    timeout_s: float | None = None,
+) -> ssl.SSLSocket:
+    """Dial `target`, and make the live TLS connection below `channel` for a program that believes it has one."""
+    board.note_connection(channel)
+    peer = Origin("tcp", target.host, target.port)
+    with keeping_failure(board, channel, peer, FailureKind.CONNECT):
+        fresh = target.dial(timeout_s)
+    try:
+        return secure(board, channel, fresh, tunnel, lambda: wrap(fresh))
+    except BaseException:
+        fresh.close()
+        raise
+
+
+def keep_late_refusal(board: Switchboard, channel: Channel, error: ssl.SSLError) -> None:
+    """Record a failed handshake if a live peer refuses with `error` before its client has sent a request.
+
+    To a client, the handshake of TLS 1.3 is over before its peer has seen the certificate (RFC 8446 section 2).
+    """
+    if not channel.has_spoken:
+        keep_failure(board, channel, channel.origin, FailureKind.TLS, error)
+
+
+def keep_silence(board: Switchboard, channel: Channel) -> None:
+    """Record that a live peer did not answer the handshake: the program has closed in the middle of it."""
+    keep_failure(board, channel, channel.origin, FailureKind.TLS, silence())
+
+
+def silence() -> TimeoutError:
+    """What a blocking handshake says of a peer that does not answer."""
+    return TimeoutError("The handshake operation timed out")
+
+
+def want_read() -> ssl.SSLWantReadError:
+    """What a TLS state says that needs more records."""
+    return ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "The operation did not complete (read)")

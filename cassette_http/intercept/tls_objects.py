@@ -1,0 +1,272 @@
+"""What stands in the place of the TLS state of an object: that of C to which `ssl.SSLObject` delegates."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import socket
+import ssl
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import Any
+
+from cassette_http.cassette.model import Origin
+from cassette_http.intercept.carriers import HANDSHAKE_RECORD, Carrier, expected_hellos
+from cassette_http.intercept.handshakes import connect_anew
+from cassette_http.intercept.lines import Pump
+from cassette_http.intercept.names import Target, target_of
+from cassette_http.intercept.taps import Tap
+from cassette_http.intercept.tls_records import Link, LiveRecords, PlayedRecords, Records
+from cassette_http.transport.host import Host, Switchboard, octets_of, put_into
+from cassette_http.transport.played_tls import PlayedTLS
+
+__all__ = ["ObjectState", "take_seeker"]
+
+# What the hooks replace.
+_wrap_socket = ssl.SSLContext.wrap_socket
+
+# The kinds of TLS records (RFC 8446 section 5.1): change_cipher_spec, alert, handshake, application_data.
+RECORD_TYPES = b"\x14\x15\x16\x17"
+
+_seeking: ContextVar[ObjectState | None] = ContextVar("cassette_http_seeking", default=None)
+
+
+def take_seeker(octets: bytes) -> ObjectState | None:
+    """The adopted TLS object whose first record inside the cassette these octets are; None if they are none."""
+    seeker = _seeking.get()
+    if seeker is None or octets[:1] not in RECORD_TYPES:
+        return None
+    _seeking.set(None)
+    return seeker
+
+
+class ObjectState:
+    """The TLS state of an intercepted `ssl.SSLObject` (`carriers.Above`); `real` is the one in C.
+
+    It is in one of three states, as its link and its records tell:
+
+        unlinked ──(its first record shows the carrier)──> live ──> played
+            │                                                ^        ^
+            ├──(the carrier is a stand-in)───────────────────┼────────┤
+            └──(it was there before the cassette: `adopt`)───┴────────┘
+
+    Unlinked, it does what the state in C does. An object may be the carrier (`carriers.Carrier`) of another one.
+    `incoming` and `outgoing` are unknown for an object that was there before the cassette.
+    """
+
+    def __init__(self, context: ssl.SSLContext, real: Any, incoming: Any = None, outgoing: Any = None) -> None:
+        self._context, self._incoming, self._outgoing, self._real = context, incoming, outgoing, real
+        self._records: Records | None = None  # none while unlinked
+        self._tunnel: bytes | None = None
+        self._rest: Any = real
+        self._has_told_hello = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._rest, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # What SSLObject sets: its own names go to the state in C.
+        if name in ("context", "session"):
+            setattr(self._real, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    # ------------------------------------------------------------------ which socket
+
+    def link(self, below: Carrier) -> ObjectState:
+        """`below` carries the records of this object."""
+        below.settle_name(self._real.server_hostname)
+        lower = below.host.channel
+        self._tunnel = lower.tunnel_request
+        host = Host(below.board.open_channel(lower.tls_origin, lower.via), self._dial, below.host.timeout_s)
+        host.channel.on_left = below.leave
+        link = Link(below.board, host, below)
+        if below.stands_in:
+            self._records = PlayedRecords(link, self._incoming, self._outgoing)
+            self._rest = PlayedTLS(below.board.tls_facts(lower.tls_origin), self._real.server_hostname, self._context)
+        else:
+            self._records = LiveRecords(link, self._real, self._incoming)
+        return self
+
+    def adopt(self, board: Switchboard, origin: Origin) -> None:
+        """Go on with a connection that was open before the cassette; its socket shows itself by the next record."""
+        link = Link(board, Host(board.open_channel(origin, None), self._dial, lambda: None))
+        self._records = LiveRecords(link, self._real, self._incoming, is_shaken=True)
+        _seeking.set(self)
+        if board.policy.can_play:
+            self._be_played()
+        else:
+            link.host.channel.has_line = True
+
+    def link_adopted(self, below: Tap) -> None:
+        """The socket of `below` carries the next record of this adopted object."""
+        self._linked.link.below, below.above = below, self
+        self.host.channel.on_left = below.leave
+        if self.stands_in:
+            below.break_off(below.host)
+
+    def _be_played(self) -> None:
+        """Be played from now on. The last record of the live connection goes nowhere."""
+        live = self._linked
+        self._records = PlayedRecords(live.link, self._incoming, self._outgoing, is_shaken=live.is_shaken)
+        with suppress(ssl.SSLError):
+            self._real.shutdown()
+
+    def _dial(self) -> Pump:
+        link, channel = self._linked.link, self.host.channel
+        if channel.via is not None and channel.via.scheme == "https":
+            raise ConnectionRefusedError(
+                errno.ECONNREFUSED,
+                f"the tunnel through {channel.via} is only played, and none can be opened for a request that is not in "
+                'the cassette; record all of it anew, in record mode "rewrite"',
+            )
+        below = link.below
+        target = below.target if below is not None else target_of((channel.origin.host, channel.origin.port))
+        connect = functools.partial(
+            connect_anew,
+            link.board,
+            channel,
+            target,
+            self._tunnel,
+            functools.partial(_wrap_socket, self._context, server_hostname=self._real.server_hostname),
+        )
+        if below is not None:
+            return below.pump(connect)
+        here = weakref.ref(self)
+
+        def wake() -> None:
+            state = here()
+            if state is not None:
+                state.show()
+
+        return Pump(connect, wake, lambda: 0.0)
+
+    # ------------------------------------------------------------------ what the library asks
+
+    def do_handshake(self) -> None:
+        if self._records is not None:
+            self._records.do_handshake()
+            return
+        try:
+            self._real.do_handshake()
+        except ssl.SSLWantReadError:
+            self._tell_hello()
+            raise
+
+    def _tell_hello(self) -> None:
+        """Write down the client hello that the state in C has just made, so that the socket that sends it is known."""
+        if not self._has_told_hello:
+            self._has_told_hello = True
+            hello = self._outgoing.read()
+            self._outgoing.write(hello)
+            expected_hellos[hello] = self.link
+
+    def read(self, size: int = 1024, buffer: Any = None, /) -> Any:
+        records = self._records
+        if records is None:
+            return self._real.read(size) if buffer is None else self._real.read(size, buffer)
+        above = records.link.above
+        octets = records.read(size) if above is None else records.read_for(above, size)
+        return octets if buffer is None else put_into(buffer, octets)
+
+    def write(self, data: Any, /) -> int:
+        if self._records is None:
+            return self._real.write(data)  # type: ignore[no-any-return]  # the state gives an int
+        link = self._records.link
+        octets = octets_of(data)
+        if link.below is not None and link.below.is_closed:
+            return len(octets)  # its records will not find their way, which the program meets when it sends them
+        if link.above is None and octets[:1] == HANDSHAKE_RECORD and octets in expected_hellos:
+            link.above = expected_hellos.pop(octets)(self)
+        if link.above is not None:
+            return link.above.send_records(octets)
+        self.begin(link.host, octets)
+        return self._records.write(octets)  # other ones, if it was live until now
+
+    def shutdown(self) -> Any:
+        """The program closes first: what the peer does after that is not part of the interaction."""
+        if self._records is None:
+            return self._real.shutdown()
+        self.host.channel.client_closed()
+        return self._records.shutdown()
+
+    # ------------------------------------------------------------------ what carries, and what is carried, ask
+
+    @property
+    def _linked(self) -> Records:
+        assert self._records is not None, "asked only once the object is linked"
+        return self._records
+
+    @property
+    def host(self) -> Host:
+        return self._linked.link.host
+
+    @property
+    def upper(self) -> Host:
+        return self._linked.link.upper
+
+    @property
+    def board(self) -> Switchboard:
+        return self._linked.link.board
+
+    @property
+    def target(self) -> Target:
+        return self._linked.link.carrier.target
+
+    @property
+    def stands_in(self) -> bool:
+        return self._linked.are_played
+
+    @property
+    def is_closed(self) -> bool:
+        return self._linked.link.carrier.is_closed
+
+    @property
+    def is_readable(self) -> bool:
+        above = self._linked.link.above
+        return self._linked.is_readable if above is None else above.is_readable
+
+    def leave(self) -> None:
+        """The cassette is left."""
+        self._linked.link.carrier.leave()
+
+    def settle_name(self, said: str | None) -> None:
+        """Behind a proxy the request for the tunnel has named the host."""
+
+    def begin(self, host: Host, octets: bytes) -> None:
+        """The program is about to send octets through `host`, which is this object's or one above it."""
+        link = self._linked.link
+        if link.below is not None:
+            link.below.begin(host, octets)
+            link.board = link.below.board
+            if link.below.stands_in and not self.stands_in:
+                self._be_played()
+
+    def pump(self, dial: Callable[[], socket.socket]) -> Pump:
+        return self._linked.link.carrier.pump(dial)
+
+    def show(self) -> None:
+        self._linked.link.show()
+
+    def break_off(self, host: Host) -> None:
+        self._linked.link.carrier.break_off(host)
+
+    def carry(self, records: bytes) -> int:
+        return self._real.write(records)  # type: ignore[no-any-return]  # the state gives an int
+
+    def bring(self, at_most: int) -> bytes:
+        return self._real.read(at_most)  # type: ignore[no-any-return]  # the state gives octets
+
+    def send_records(self, octets: bytes) -> int:
+        return self._linked.send(octets)
+
+    def receive_records(self, at_most: int) -> bytes:
+        return self._linked.receive(at_most)
+
+    def close(self) -> None:
+        if self._linked.link.above is not None:
+            self._linked.link.above.close()
+        self._linked.close()
+        self.host.close()

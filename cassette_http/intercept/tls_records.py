@@ -1,0 +1,370 @@
+"""Where the records of a TLS object (`ssl.SSLObject`) come from and go to: a live peer, or a played one.
+
+A loop reads what carries the records and feeds the object, so that the two must agree. When something is due of a
+played peer, the stand-in below is readable and gives an octet without meaning, which wakes the loop and is thrown away
+by the object.
+"""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from cassette_http.cassette.model import Failure, FailureKind
+from cassette_http.intercept.carriers import Above, Carrier
+from cassette_http.intercept.handshakes import keep_late_refusal, silence, want_read
+from cassette_http.intercept.lines import Pump
+from cassette_http.intercept.stand_ins import WAKE
+from cassette_http.transport.failures import incomplete_close, rebuild
+from cassette_http.transport.host import NOT_NOW, Host, Switchboard
+from cassette_http.transport.opening import keeping_tls
+
+__all__ = ["Link", "LiveRecords", "PlayedRecords", "Records"]
+
+# Usually a program reads the object each time it is woken, and is spared the system calls that hide what is due.
+MOST_UNREAD_WAKES = 2
+
+
+@dataclass
+class Link:
+    """What a TLS object knows of its connection: who serves it, what carries its records, and which object it carries.
+
+    `below` is not known until the next record if the connection was there before the cassette.
+    """
+
+    board: Switchboard
+    host: Host
+    below: Carrier | None = None
+    above: Above | None = None
+
+    @property
+    def carrier(self) -> Carrier:
+        assert self.below is not None, "records come by a carrier that is known"
+        return self.below
+
+    @property
+    def upper(self) -> Host:
+        """Serves the program: what is above all TLS."""
+        return self.host if self.above is None else self.above.upper
+
+    def show(self) -> None:
+        """Have the stand-in below be readable exactly if something is due."""
+        if self.below is not None:
+            self.below.show()
+
+
+class Records(Protocol):
+    """The records of one TLS object, as the object asks for them (content) and as its carrier does (octets)."""
+
+    are_played: bool
+    link: Link
+
+    @property
+    def is_shaken(self) -> bool:
+        """The handshake is over."""
+        ...
+
+    @property
+    def is_readable(self) -> bool:
+        """The program would get something if it read the carrier and asked the object now."""
+        ...
+
+    def do_handshake(self) -> None: ...
+    def read(self, at_most: int) -> bytes: ...
+    def read_for(self, above: Above, at_most: int) -> bytes:
+        """What the object above gets of its carrier, which is this one."""
+        ...
+
+    def write(self, octets: bytes) -> int: ...
+    def shutdown(self) -> Any: ...
+    def send(self, records: bytes) -> int: ...
+    def receive(self, at_most: int) -> bytes: ...
+    def close(self) -> None: ...
+
+
+class LiveRecords:
+    """Those of a live peer, made and read by the TLS state in C, `real`, which takes them from `incoming`."""
+
+    are_played = False
+
+    def __init__(self, link: Link, real: Any, incoming: Any, *, is_shaken: bool = False) -> None:
+        self.is_shaken = is_shaken
+        self.link, self._real, self._incoming = link, real, incoming
+        self._is_closed_below = False  # the peer closed the TCP connection
+
+    @property
+    def is_readable(self) -> bool:
+        channel = self.link.host.channel
+        return not self.is_shaken or channel.is_due or channel.has_only_end
+
+    def do_handshake(self) -> None:
+        try:
+            self._real.do_handshake()
+        except ssl.SSLWantReadError:
+            raise
+        except ssl.SSLError as error:
+            self._keep_handshake(error)
+            raise
+        self._keep_handshake(None)
+
+    def _keep_handshake(self, error: OSError | None) -> None:
+        if self.is_shaken:
+            return
+        self.is_shaken = True
+        with keeping_tls(self.link.board, self.link.host.channel) as keep:
+            if error is not None:
+                raise error
+            keep(self._real)
+
+    def read(self, at_most: int) -> bytes:
+        host = self.link.host
+        try:
+            octets: bytes = self._real.read(at_most)
+        except NOT_NOW:
+            if self._is_closed_below:
+                host.peer_ended(close_notify=False)
+            raise
+        except ssl.SSLEOFError:
+            host.peer_ended(close_notify=False)
+            raise
+        except ssl.SSLError as error:
+            keep_late_refusal(self.link.board, host.channel, error)
+            host.peer_failed(error)
+            raise
+        host.peer_did(octets)
+        return octets
+
+    def read_for(self, above: Above, at_most: int) -> bytes:
+        try:
+            return above.receive_records(at_most)
+        except NOT_NOW:
+            if self._is_closed_below:
+                above.upper.peer_ended(close_notify=False)
+            raise
+
+    def write(self, octets: bytes) -> int:
+        return self.link.host.send_some(self._real.write, octets)
+
+    def shutdown(self) -> Any:
+        return self._real.shutdown()
+
+    def send(self, records: bytes) -> int:
+        try:
+            return self.link.carrier.carry(records)
+        except NOT_NOW:
+            raise
+        except OSError as error:
+            self._carrier_failed(error, FailureKind.WRITE)
+            raise
+
+    def receive(self, at_most: int) -> bytes:
+        try:
+            records = self.link.carrier.bring(at_most)
+        except (*NOT_NOW, InterruptedError):
+            raise
+        except ssl.SSLEOFError:
+            self._is_closed_below = True
+            raise
+        except OSError as error:
+            self._carrier_failed(error, FailureKind.RESET)
+            raise
+        # What ends by this is known when all records were read.
+        self._is_closed_below = not records
+        return records
+
+    def close(self) -> None:
+        """In the middle of the handshake: the peer has gone away, or was silent for too long."""
+        if self.is_shaken:
+            return
+        if not self._is_closed_below:
+            self._carrier_failed(silence(), FailureKind.TIMEOUT)
+            return
+        self._incoming.write_eof()
+        with suppress(ssl.SSLError):
+            self.do_handshake()
+
+    def _carrier_failed(self, error: OSError, kind: FailureKind) -> None:
+        """The TCP connection broke with `error`."""
+        if self.is_shaken:
+            self.link.upper.peer_failed(error, kind)
+            return
+        with suppress(type(error)):
+            self._keep_handshake(error)
+
+
+class PlayedRecords:
+    """Those of a played peer: there are none, but octets without meaning that show when something is due.
+
+    The program puts what it gets of the carrier into `incoming`, and sends what it finds in `outgoing`; both are
+    unknown (None) for an object that was there before the cassette.
+    """
+
+    are_played = True
+
+    def __init__(self, link: Link, incoming: Any, outgoing: Any, *, is_shaken: bool = False) -> None:
+        self.is_shaken = is_shaken
+        self.link, self._incoming, self._outgoing = link, incoming, outgoing
+        self._broken_handshake: Failure | None = None  # as it was recorded
+        self._ahead = b""  # content that who read the carrier has waited for
+        self._has_given_end = False  # to who reads the carrier
+        self._rests = False  # the next read gets nothing: one read per readiness
+        self._unread_wakes = 0  # how often the carrier gave a waking octet that the object was not asked for
+
+    # ------------------------------------------------------------------ what the object asks
+
+    def do_handshake(self) -> None:
+        self._incoming.read()
+        if not self.is_shaken:
+            self.is_shaken = True
+            origin = self.link.host.channel.origin
+            self._broken_handshake = self.link.board.fail_connection(origin, FailureKind.TLS)
+        self.link.show()
+        failure = self._broken_handshake
+        if failure is None:
+            return
+        # What breaks the TCP connection, or ends it, is met by who reads the socket: the object only wants to read.
+        is_met_below = failure.details.get("class") in (None, ssl.SSLEOFError.__name__)
+        if is_met_below and not self._incoming.eof:
+            raise want_read()
+        raise rebuild(failure)
+
+    def read(self, at_most: int) -> bytes:
+        self._throw_wakes_away()
+        has_paused, self._unread_wakes = self._unread_wakes >= MOST_UNREAD_WAKES, 0
+        if has_paused:
+            self.link.show()
+        if self._ahead:
+            octets, self._ahead = self._ahead, b""
+            return octets
+        # What breaks the TCP connection is met by who reads the socket, not by who reads the object.
+        if self._rests or not self._is_due or self._lower_failure is not None:
+            self._rests = False
+            if (self._has_given_end or self._is_told_end) and not self._is_due:
+                return self._read_end()
+            raise want_read()
+        try:
+            return self.link.host.receive(at_most)
+        finally:
+            self.link.show()
+            # Who drains the object would else see two pieces as one.
+            channel = self.link.host.channel
+            self._rests = self._is_due and not (channel.is_left or channel.is_within_piece)
+
+    def _read_end(self) -> bytes:
+        """What the state in C does at the end, once all records were read."""
+        try:
+            self.link.host.receive(1)
+        except ssl.SSLEOFError:
+            if self._is_told_end:
+                raise
+            raise want_read() from None
+        if not self.link.host.channel.is_incompletely_closed:
+            return b""
+        # It looks for more records, unless it is told that there are none.
+        raise rebuild(incomplete_close()) if self._is_told_end else want_read()
+
+    def read_for(self, above: Above, at_most: int) -> bytes:
+        self._throw_wakes_away()
+        # Who reads until nothing is left is to come back by the socket, which is what shows that something is due.
+        if self._rests:
+            self._rests = False
+            raise want_read()
+        self._rests = True
+        return above.receive_records(at_most)
+
+    def write(self, octets: bytes) -> int:
+        host = self.link.host
+        self._has_given_end = False
+        try:
+            host.send(octets)
+        finally:
+            self.link.show()
+        if host.channel.is_held_up and self._outgoing is not None:
+            self._outgoing.write(octets)  # the program meets it when it sends the records
+        return len(octets)
+
+    def shutdown(self) -> Any:
+        return None
+
+    def _throw_wakes_away(self) -> None:
+        if self._incoming is not None:
+            self._incoming.read()
+
+    @property
+    def _is_told_end(self) -> bool:
+        """Who reads the carrier has met its end, and said so."""
+        return self._incoming is not None and bool(self._incoming.eof)
+
+    # ------------------------------------------------------------------ what the carrier asks
+
+    @property
+    def is_readable(self) -> bool:
+        # A program that is woken and does not read has paused: what is due waits for it.
+        return (self._is_due or self._is_ended) and self._unread_wakes < MOST_UNREAD_WAKES
+
+    def send(self, records: bytes) -> int:
+        self.link.show()
+        return len(records)
+
+    def receive(self, at_most: int) -> bytes:
+        if self.link.above is not None:
+            return self.link.above.receive_records(at_most)
+        broken = self._lower_failure
+        if broken is not None:
+            raise rebuild(broken)
+        if self._is_ended and not self._is_due:
+            self._has_given_end = True
+            return b""
+        if not self._is_due and self.link.host.timeout_s() != 0:
+            if self._broken_handshake is not None:
+                raise self.link.carrier.host.timed_out()
+            return self._wait()
+        self._unread_wakes += 1
+        if self._unread_wakes == MOST_UNREAD_WAKES:
+            self.link.show()
+        return WAKE
+
+    def _wait(self) -> bytes:
+        """Let a blocking read of the carrier wait as it would for records, where nothing is due."""
+        try:
+            self._ahead = self.link.host.receive(1)
+        except TimeoutError:
+            raise self.link.carrier.host.timed_out() from None
+        self._has_given_end = not self._ahead
+        return WAKE if self._ahead else b""
+
+    def close(self) -> None:
+        pass  # nobody is waiting
+
+    # ------------------------------------------------------------------ what is left of the recording
+
+    @property
+    def _is_due(self) -> bool:
+        if not self.is_shaken:
+            return True
+        if self._is_ended:
+            return False
+        if self._broken_handshake is not None:
+            return self._lower_failure is not None
+        host = self.link.host
+        return host.channel.is_due or (isinstance(host.line, Pump) and host.line.has_arrived)
+
+    @property
+    def _is_ended(self) -> bool:
+        """All that is left is that the peer closes."""
+        line = self.link.host.line
+        is_cut_off = isinstance(line, Pump) and line.is_cut_off
+        if self._broken_handshake is not None:
+            is_cut_off = self._broken_handshake.details.get("class") == ssl.SSLEOFError.__name__
+        return self.is_shaken and (is_cut_off or self.link.host.channel.has_only_end)
+
+    @property
+    def _lower_failure(self) -> Failure | None:
+        """The recorded TCP connection broke, and nothing else is left."""
+        failure = self._broken_handshake or (self.link.host.channel.next_failure if self.is_shaken else None)
+        # Failures of TLS itself are met by who reads the object, and silence is met by nobody.
+        if failure is None or "class" in failure.details or isinstance(rebuild(failure), TimeoutError):
+            return None
+        return failure

@@ -1,0 +1,105 @@
+"""What stands in the place of the TLS state of a socket: the object of C that `ssl.SSLSocket` delegates to.
+
+The class of Python only passes calls on to it, so a tap in its place lies above TLS, and whatever a library asks of a
+played connection (certificate, cipher, version, ALPN) is answered with what was recorded.
+"""
+
+from __future__ import annotations
+
+import ssl
+import weakref
+from typing import Any
+
+from cassette_http.cassette.model import Failure, FailureKind
+from cassette_http.intercept.handshakes import keep_late_refusal, keep_silence, want_read
+from cassette_http.intercept.taps import Tap, take_tap
+from cassette_http.transport.failures import incomplete_close, rebuild
+from cassette_http.transport.host import NOT_NOW, put_into
+from cassette_http.transport.opening import keeping_tls
+from cassette_http.transport.played_tls import PlayedTLS
+
+__all__ = ["SocketState"]
+
+
+class SocketState:
+    """The TLS state of an intercepted `ssl.SSLSocket`; `real` is the one in C, None if no handshake was made."""
+
+    def __init__(self, tap: Tap, real: Any, sock: ssl.SSLSocket, *, is_shaken: bool) -> None:
+        self._tap, self._real = tap, real
+        self._is_shaken = is_shaken  # nothing of the handshake is left to be done, or to be met
+        self._silence: Failure | None = None  # the peer of the played handshake never answers
+        self._sock = weakref.ref(sock)
+        facts = tap.board.tls_facts(tap.host.channel.origin)
+        self._rest = PlayedTLS(facts, sock.server_hostname) if real is None else real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._rest, name)
+
+    def become_live(self, real: Any) -> None:
+        """The handshake was made after all: from now on the connection answers for itself."""
+        self._real = self._rest = real
+
+    def read(self, size: int = 1024, buffer: Any = None, /) -> Any:
+        if self._real is None:
+            self._shake_played()
+        try:
+            octets = self._tap.receive(size)
+        except BlockingIOError:
+            raise want_read() from None
+        except (*NOT_NOW, ssl.SSLEOFError):
+            raise
+        except ssl.SSLError as error:
+            if not self._tap.stands_in:
+                keep_late_refusal(self._tap.board, self._tap.host.channel, error)
+            raise
+        if size and not octets and self._tap.host.channel.is_incompletely_closed:
+            raise rebuild(incomplete_close())
+        return octets if buffer is None else put_into(buffer, octets)
+
+    def write(self, data: Any, /) -> int:
+        if self._real is None:
+            self._shake_played()
+        return self._tap.send(data)
+
+    def shutdown(self) -> Any:
+        """The program closes first: what the peer does after that is not part of the interaction."""
+        self._tap.host.channel.client_closed()
+        sock = self._sock()
+        if self._tap.stands_in:
+            self._tap.host.channel.leave()
+            return sock
+        plain = self._rest.shutdown()
+        if sock is not None:
+            take_tap(sock)
+        return plain
+
+    def do_handshake(self) -> None:
+        if self._real is None:
+            self._shake_played()
+            return
+        self._tap.on_closed = self._give_up_handshake
+        with keeping_tls(self._tap.board, self._tap.host.channel) as keep:
+            try:
+                self._real.do_handshake()
+                keep(self._real)
+            except NOT_NOW:
+                raise
+            except OSError:
+                self._tap.on_closed = None
+                raise
+        self._tap.on_closed = None
+
+    def _shake_played(self) -> None:
+        if self._is_shaken:
+            return
+        failure = self._silence or self._tap.board.fail_connection(self._tap.host.channel.origin, FailureKind.TLS)
+        if failure is not None and isinstance(rebuild(failure), TimeoutError):
+            self._silence = failure
+            raise want_read() if self._tap.sock.gettimeout() == 0 else rebuild(failure)
+        self._is_shaken = True
+        if failure is not None:
+            raise rebuild(failure)
+
+    def _give_up_handshake(self) -> None:
+        """The program closes in the middle of a live handshake: the peer was silent for too long."""
+        keep_silence(self._tap.board, self._tap.host.channel)
