@@ -26,7 +26,7 @@ from cassette_http.cassette.secrets.redaction import Redactor
 from cassette_http.cassette.shortcuts import written_request
 from cassette_http.cassette.store import Store
 from cassette_http.errors import UnmatchedRequest
-from cassette_http.in_use import Cassette, Exchange, Kept, LiveConnection, Miss, briefly
+from cassette_http.in_use import Cassette, Kept, LiveConnection, Log, Miss, PastExchange
 from cassette_http.switch import Letters, Switch
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.early_answers import ends_within_request
@@ -63,6 +63,7 @@ class Board(Switch):
     def __init__(
         self,
         cassette: Cassette,
+        log: Log,
         may: Policy,
         index: Index,
         store: Store,
@@ -75,7 +76,7 @@ class Board(Switch):
         mode_setting: str = MODE_SETTING,
     ) -> None:
         super().__init__()
-        self.cassette = cassette
+        self.cassette, self._log = cassette, log
         self.policy = may
         self.decides_at_head = not (matching.needs_body or hooks.on_match)
         self.keeps_pace = keeps_pace
@@ -85,7 +86,6 @@ class Board(Switch):
         self.write_error: Exception | None = None
         self._index, self._store, self._matching = index, store, matching
         self._redactor, self._hooks = redactor, hooks
-        self._kept = cassette._kept
         self._amended: dict[Kept, Interaction] = {}
         # Where something may be recorded, secrets in the fields of a request must be known.
         self._passes_over_fields = matching.passes_over_fields and not may.can_record
@@ -126,7 +126,7 @@ class Board(Switch):
                 return None
             entry, track = found
             entry.plays += 1
-            self.cassette._history.append(entry)
+            self._log.history.append(entry)
             return track
 
     def admit(self, request: Request) -> Request | None:
@@ -201,7 +201,7 @@ class Board(Switch):
     def _play(self, entry: Entry, request: Request | None) -> Interaction | None:
         entry.plays += 1
         recorded = entry.interaction
-        self.cassette._history.append(entry)
+        self._log.history.append(entry)
         if self._index.answers_once:
             entry.release()
         if _witnesses:
@@ -236,8 +236,7 @@ class Board(Switch):
             interaction = self._redactor.redact(admitted)
             document = self._dump(interaction)
             kept = self._remembered(interaction, document, started_at_s)
-            self._kept.append(kept)
-            self.cassette._history.append(briefly(Exchange("recorded", interaction.request, interaction)))
+            self._log.keep(kept, interaction)
             self._append(*self._documents_of_facts(interaction.origin, interaction.via), document)
             tell_witnesses(interaction)
             return kept
@@ -309,11 +308,11 @@ class Board(Switch):
         Documents are appended when their interactions are complete, and in a secret's first ones it may be unknown.
         """
         with self._lock, self._deferring_errors():
-            if self._kept:
+            if self._log.kept:
                 self._arrange()
 
     def _arrange(self) -> None:
-        kept = self._kept
+        kept = self._log.kept
         known = self._redactor.learned
         order = list(range(len(kept)))
         if self._pid == os.getpid():  # a forked child leaves that to its parent
@@ -404,7 +403,7 @@ class Board(Switch):
         self.cassette.misses.append(miss)
         if self._letters is not None and self._pid != os.getpid():
             self._letters.write(miss)
-        self.cassette._history.append(Exchange("refused", request))
+        self._log.history.append(PastExchange("refused", request))
         return UnmatchedRequest(explanation.message)
 
 

@@ -16,7 +16,7 @@ from cassette_http.cassette.index import Entry, Index
 from cassette_http.cassette.model import Interaction, Origin, Request
 from cassette_http.cassette.modes import RecordMode
 
-__all__ = ["Cassette", "Exchange", "Kept", "LiveConnection", "Miss", "briefly"]
+__all__ = ["Cassette", "Kept", "LiveConnection", "Log", "Miss", "PastExchange"]
 
 # What a report of a failure can show is far less.
 MOST_EXCHANGES = 100
@@ -63,7 +63,7 @@ class LiveConnection:
         return f"{self.origin} at {self.at:%H:%M:%S}: {self.why}"
 
 
-class Exchange(NamedTuple):
+class PastExchange(NamedTuple):
     """A request, and what became of it: "played", "recorded" or "refused"; then there is no interaction.
 
     `number` is that of the interaction that was played. Request and interaction have no secrets, as in the file.
@@ -75,11 +75,11 @@ class Exchange(NamedTuple):
     number: int | None = None
 
 
-def _played(entry: Entry) -> Exchange:
-    return Exchange("played", entry.interaction.request, entry.interaction, entry.number)
+def _played(entry: Entry) -> PastExchange:
+    return PastExchange("played", entry.interaction.request, entry.interaction, entry.number)
 
 
-def briefly(exchange: Exchange) -> Exchange:
+def _briefly(exchange: PastExchange) -> PastExchange:
     """Leave out most of a large body: those of a history would fill the memory."""
     interaction = exchange.interaction
     if interaction is None or not interaction.is_large:
@@ -120,6 +120,20 @@ class Kept:
         return yaml_format.dump_interaction(self._interaction)
 
 
+class Log:
+    """What happens while a cassette is in use. Its board writes it, and `Cassette` shows it."""
+
+    def __init__(self) -> None:
+        self.kept: list[Kept] = []
+        # An entry was played, and nobody has looked at it.
+        self.history: deque[PastExchange | Entry] = deque(maxlen=MOST_EXCHANGES)
+
+    def keep(self, kept: Kept, interaction: Interaction) -> None:
+        """Note that an interaction was recorded."""
+        self.kept.append(kept)
+        self.history.append(_briefly(PastExchange("recorded", interaction.request, interaction)))
+
+
 class Cassette:
     """The cassette in use: what it holds, what was played and recorded, and what was missing.
 
@@ -127,23 +141,20 @@ class Cassette:
     made to real peers. `history` has the last exchanges, in the order in which they were decided.
     """
 
-    def __init__(self, path: Path, record_mode: RecordMode, index: Index) -> None:
+    def __init__(self, path: Path, record_mode: RecordMode, index: Index, log: Log) -> None:
         self.path, self.record_mode = path, record_mode
         self.misses: list[Miss] = []
         self.connections: list[LiveConnection] = []
-        # The board of the cassette fills these as well.
-        self._kept: list[Kept] = []
-        self._history: deque[Exchange | Entry] = deque(maxlen=MOST_EXCHANGES)  # an entry was played, and not looked at
-        self._index = index
+        self._index, self._log = index, log
 
     def __repr__(self) -> str:
         return (
             f"<Cassette {str(self.path)!r} {self.record_mode.value}: {len(self._index)} loaded, "
-            f"{self.play_count} played, {len(self._kept)} recorded, {len(self.misses)} missed>"
+            f"{self.play_count} played, {len(self._log.kept)} recorded, {len(self.misses)} missed>"
         )
 
     def __len__(self) -> int:
-        return len(self._index) + len(self._kept)
+        return len(self._index) + len(self._log.kept)
 
     @property
     def interactions(self) -> list[Interaction]:
@@ -153,11 +164,11 @@ class Cassette:
     @property
     def recorded(self) -> list[Interaction]:
         """Those that were recorded since; when the block has ended, in the order in which the requests were begun."""
-        return [kept.interaction for kept in self._kept]
+        return [kept.interaction for kept in self._log.kept]
 
     @property
-    def history(self) -> list[Exchange]:
-        return [briefly(_played(one) if isinstance(one, Entry) else one) for one in self._history]
+    def history(self) -> list[PastExchange]:
+        return [_briefly(_played(one) if isinstance(one, Entry) else one) for one in self._log.history]
 
     @property
     def played(self) -> list[Interaction]:

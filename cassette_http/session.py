@@ -34,7 +34,7 @@ from cassette_http.cassette.store import Store
 from cassette_http.cassette.volatile import moment_of
 from cassette_http.errors import CassetteFormatError, CassetteNotFound, InvalidOption, UnmatchedRequest
 from cassette_http.frozen_time import FrozenTime, require_time_machine
-from cassette_http.in_use import Cassette
+from cassette_http.in_use import Cassette, Log
 from cassette_http.intercept import intercepting
 from cassette_http.transport import base
 from cassette_http.transport.socket_face import CassetteTransport
@@ -276,8 +276,10 @@ class _Session:
         hooks = options.hooks
         if time is not None:
             hooks = replace(hooks, on_replay=(time.advance, *hooks.on_replay))
+        log = Log()
         self.board = Board(
-            Cassette(path, mode, index),
+            Cassette(path, mode, index, log),
+            log,
             may,
             index,
             self._store,

@@ -18,7 +18,7 @@ from typing import Any
 
 from cassette_http.cassette.format.scalars import resolve
 from cassette_http.convert.exchanges import (
-    Exchange,
+    ForeignExchange,
     encoded_text,
     field_pairs,
     status_code,
@@ -31,12 +31,12 @@ from cassette_http.wire.messages import Fields, field_values
 __all__ = ["read_exchange"]
 
 
-def read_exchange(entry: Table) -> Exchange:
+def read_exchange(entry: Table) -> ForeignExchange:
     """Read one entry of `interactions`. Raises Unreadable."""
     request, response = table_at(entry, "request"), table_at(entry, "response")
     request_fields = field_pairs(request.get("headers"), request.line)
     fields = field_pairs(response.get("headers"), response.line)
-    return Exchange(
+    return ForeignExchange(
         text_at(request, "method"),
         text_at(request, "uri"),
         request_fields,

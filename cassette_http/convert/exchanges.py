@@ -13,7 +13,7 @@ from cassette_http.convert.trees import Table, Unreadable
 from cassette_http.wire.messages import Fields
 
 __all__ = [
-    "Exchange",
+    "ForeignExchange",
     "LeftOut",
     "base64_octets",
     "encoded_text",
@@ -27,7 +27,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Exchange:
+class ForeignExchange:
     """A request and its answer, as another recorder kept them: bodies without framing, decoded or not.
 
     `reason` is None if it was not kept. `repeat` is what a request gets whose answers were all played.

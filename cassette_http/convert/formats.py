@@ -10,7 +10,7 @@ from typing import Any
 from cassette_http.cassette.model import Interaction
 from cassette_http.cassette.volatile import moment_of
 from cassette_http.convert import cassetter, har, responses, vcr
-from cassette_http.convert.exchanges import Exchange, LeftOut
+from cassette_http.convert.exchanges import ForeignExchange, LeftOut
 from cassette_http.convert.rebuilding import rebuild
 from cassette_http.convert.trees import Table, Unreadable, read_json, read_yaml, table_line
 from cassette_http.errors import CassetteFormatError, InvalidOption
@@ -24,7 +24,7 @@ class Format:
 
     title: str
     keys: tuple[str, ...]
-    read: Callable[[Table], Exchange]
+    read: Callable[[Table], ForeignExchange]
     lacks: str = ""
 
 

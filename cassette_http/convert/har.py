@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from cassette_http.convert.exchanges import (
-    Exchange,
+    ForeignExchange,
     LeftOut,
     base64_octets,
     encoded_text,
@@ -26,7 +26,7 @@ from cassette_http.wire.messages import Fields, field_values
 __all__ = ["read_exchange"]
 
 
-def read_exchange(entry: Table) -> Exchange:
+def read_exchange(entry: Table) -> ForeignExchange:
     """Read one entry of the log. Raises Unreadable, and LeftOut for what is no exchange over HTTP."""
     request, response = table_at(entry, "request"), table_at(entry, "response")
     url = text_at(request, "url")
@@ -35,7 +35,7 @@ def read_exchange(entry: Table) -> Exchange:
     if response.get("status") in (0, "0", None):
         raise LeftOut("a request that got no answer")
     fields = _pairs(response)
-    return Exchange(
+    return ForeignExchange(
         text_at(request, "method"),
         url,
         _pairs(request),

@@ -27,7 +27,7 @@ from urllib.parse import quote, urlsplit
 
 from cassette_http.cassette.decoding import codings_of, decoded, encoded
 from cassette_http.cassette.model import DEFAULT_PORTS, Interaction, Origin, Piece, Request, Track
-from cassette_http.convert.exchanges import Exchange, LeftOut
+from cassette_http.convert.exchanges import ForeignExchange, LeftOut
 from cassette_http.wire.chunking import Chunked, enchunk
 from cassette_http.wire.framing import NO_CONTENT, is_persistent, response_framing
 from cassette_http.wire.grammar import FIELD_NAME
@@ -45,7 +45,7 @@ class Rebuilt:
     changes: tuple[str, ...]
 
 
-def rebuild(exchange: Exchange) -> Rebuilt:
+def rebuild(exchange: ForeignExchange) -> Rebuilt:
     """Make an interaction of an exchange by the rules above. Raises LeftOut."""
     changes: list[str] = []
     if not TOKEN.fullmatch(exchange.method):
@@ -113,7 +113,7 @@ def rebuild_request(method: str, url: str, field_lines: Fields, body: bytes, cha
 # ---------------------------------------------------------------------- responses
 
 
-def _response(exchange: Exchange, method: str, changes: list[str]) -> tuple[bytes, bool]:
+def _response(exchange: ForeignExchange, method: str, changes: list[str]) -> tuple[bytes, bool]:
     """The octets, and whether the peer closes the connection behind them."""
     if exchange.version.upper() in ("HTTP/1.0", "HTTP/1.1"):
         version = exchange.version.upper()
@@ -135,7 +135,7 @@ def _response(exchange: Exchange, method: str, changes: list[str]) -> tuple[byte
     return serialise_response_head(head) + body, ended
 
 
-def _reason(exchange: Exchange) -> str:
+def _reason(exchange: ForeignExchange) -> str:
     if exchange.reason is not None:
         return LINE_END.sub(" ", exchange.reason.encode("utf-8", "replace").decode("latin-1")).strip(" \t")
     try:

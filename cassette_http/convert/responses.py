@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from cassette_http.convert.exchanges import Exchange, field_pairs, octets_of, status_code, table_at, text_at
+from cassette_http.convert.exchanges import ForeignExchange, field_pairs, octets_of, status_code, table_at, text_at
 from cassette_http.convert.trees import Table
 from cassette_http.wire.messages import Fields, field_values
 
 __all__ = ["read_exchange"]
 
 
-def read_exchange(entry: Table) -> Exchange:
+def read_exchange(entry: Table) -> ForeignExchange:
     """Read one entry of `responses`. Raises Unreadable."""
     response = table_at(entry, "response")
     fields = field_pairs(response.get("headers"), response.line)
@@ -30,7 +30,7 @@ def read_exchange(entry: Table) -> Exchange:
         fields, "content-length"
     ):
         fields = (*fields, ("Content-Length", str(len(body))))
-    return Exchange(
+    return ForeignExchange(
         text_at(response, "method"),
         text_at(response, "url"),
         (),

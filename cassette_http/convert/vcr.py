@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import Any
 
 from cassette_http.convert.exchanges import (
-    Exchange,
+    ForeignExchange,
     base64_octets,
     field_pairs,
     octets_of,
@@ -29,7 +29,7 @@ from cassette_http.convert.trees import Table, Unreadable
 __all__ = ["read_exchange"]
 
 
-def read_exchange(entry: Table) -> Exchange:
+def read_exchange(entry: Table) -> ForeignExchange:
     """Read one entry of `interactions`. Raises Unreadable."""
     request, response = table_at(entry, "request"), table_at(entry, "response")
     status: Any = response.get("status_code")
@@ -38,7 +38,7 @@ def read_exchange(entry: Table) -> Exchange:
         kept = response.get("status")
         status, reason = (kept.get("code"), kept.get("message")) if isinstance(kept, Table) else (kept, None)
     request_fields = field_pairs(request.get("headers"), request.line)
-    return Exchange(
+    return ForeignExchange(
         text_at(request, "method"),
         text_at(request, "uri", "url"),
         request_fields,

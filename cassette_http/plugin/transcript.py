@@ -10,7 +10,7 @@ from itertools import islice
 from cassette_http.cassette.messages import Message
 from cassette_http.cassette.model import Interaction
 from cassette_http.cassette.secrets.redaction import Redactor
-from cassette_http.in_use import Exchange
+from cassette_http.in_use import PastExchange
 from cassette_http.wire.errors import WireError
 
 __all__ = ["content_difference", "transcript"]
@@ -24,7 +24,7 @@ MOST_OCTETS = 1 << 18
 SAMPLE_CHARACTERS = 1000
 
 
-def transcript(history: Iterable[Exchange]) -> str:
+def transcript(history: Iterable[PastExchange]) -> str:
     """Write the last exchanges, in order: what was asked, what became of it, and the beginnings of both contents."""
     exchanges = list(history)
     redactor = Redactor()
@@ -37,7 +37,7 @@ def transcript(history: Iterable[Exchange]) -> str:
     return "\n".join(lines)
 
 
-def _redacted(exchange: Exchange, redactor: Redactor) -> Exchange:
+def _redacted(exchange: PastExchange, redactor: Redactor) -> PastExchange:
     """Take out what a cassette that was written by hand, or elsewhere, may hold."""
     if exchange.interaction is not None:
         interaction = redactor.redact(exchange.interaction)
@@ -47,7 +47,7 @@ def _redacted(exchange: Exchange, redactor: Redactor) -> Exchange:
     return exchange
 
 
-def _exchange_lines(exchange: Exchange) -> Iterator[str]:
+def _exchange_lines(exchange: PastExchange) -> Iterator[str]:
     interaction, request = exchange.interaction, exchange.request
     outcome = exchange.outcome if exchange.number is None else f"{exchange.outcome} ({exchange.number})"
     asked = f"{request.method} {_cut(request.url)}" if request is not None else f"connect to {_peer(interaction)}"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from cassette_http.cassette.model import DEFAULT_PORTS, Interaction, Request
-from cassette_http.convert.exchanges import Exchange, LeftOut, field_pairs, octets_of
+from cassette_http.convert.exchanges import ForeignExchange, LeftOut, field_pairs, octets_of
 from cassette_http.convert.rebuilding import rebuild, rebuild_request
 from cassette_http.convert.trees import Table, Unreadable
 from cassette_http.errors import InvalidOption
@@ -163,7 +163,7 @@ def with_response_dict(interaction: Interaction, changed: dict[str, Any]) -> Int
     request = interaction.request
     try:
         status, body = changed["status"], changed["body"]
-        exchange = Exchange(
+        exchange = ForeignExchange(
             request.method,
             request.url,
             request.fields,
