@@ -118,6 +118,7 @@ class Host:
 
         Raises what the peer's socket raises, what was recorded, or UnmatchedRequest.
         """
+        met: PlayedWriteFailure | None = None
         try:
             with self.channel.lock:
                 self._sender = threading.get_ident()
@@ -125,10 +126,12 @@ class Host:
                 if self._waiting:
                     self.channel.moved.notify_all()
         except PlayedWriteFailure as played:
-            if not (played.failure.is_timeout and self.timeout_s() == 0):
-                raise rebuild(played.failure) from None
+            met = played
+        if met is not None:  # raised out here, the error has no context, as the live one has none
+            if not (met.failure.is_timeout and self.timeout_s() == 0):
+                raise rebuild(met.failure)
             self.channel.is_held_up = True
-            return max(0, len(octets) - played.surplus)
+            return max(0, len(octets) - met.surplus)
         if forward:
             line = self.dial()
             try:

@@ -243,6 +243,24 @@ def test_flags_do_the_same_three_times(
     assert_same_three_times(ask, server, tmp_path / "one.yaml")
 
 
+def test_error_of_a_failed_send_has_no_context(peer: Callable[..., Peer], tmp_path: Path) -> None:
+    def script(connection: Connection) -> None:
+        connection.read_until(b"\r\n\r\n")
+        connection.reset()
+
+    def ask() -> object:
+        with socket.create_connection((server.host, server.port), timeout=5) as sock:
+            sock.sendall(b"POST /a HTTP/1.1\r\nHost: api.test\r\nContent-Length: 9\r\n\r\n")
+            assert select.select([sock], [], [], 5)[0]
+            with pytest.raises(OSError) as caught:  # noqa: PT011  # a reset or a broken pipe, as the system likes
+                sock.sendall(b"too late")
+        error = caught.value
+        return type(error), error.args, error.__cause__, error.__context__, error.__suppress_context__
+
+    server = peer(script)
+    assert_same_three_times(ask, server, tmp_path / "one.yaml")
+
+
 def test_sendfile_of_a_transport_does_the_same_three_times(peer: Callable[..., Peer], tmp_path: Path) -> None:
     server = peer(answers)
     (tmp_path / "request").write_bytes(REQUEST)
