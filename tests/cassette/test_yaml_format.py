@@ -632,6 +632,11 @@ def test_lengths_follow_when_a_coded_body_was_edited() -> None:
             assert b"Content-Length: %d" % len(rest) in head
 
 
+def test_lengths_that_differ_are_kept_beside_a_coded_body() -> None:
+    coded = gzip.compress(b"text", mtime=0)
+    check(response(coded, b"Content-Encoding: gzip\r\nContent-Length: %d\r\nContent-Length: 9\r\n" % len(coded)))
+
+
 def test_pieces_beyond_a_bound_become_one() -> None:
     count = body_forms.MOST_SIZES + 7
     head = b"HTTP/1.1 200 OK\r\n\r\n"

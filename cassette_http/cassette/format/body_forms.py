@@ -98,9 +98,9 @@ def take_apart(octets: bytes, fields: str, put_aside: PutAside = put_nothing_asi
         return BodyForm(octets, chunks, trailers=trailers, blob=blob)
     if "content-encoding" in fields:
         found = CONTENT_CODING.search(fields)
-        # The reader corrects a length that does not fit the coded octets (see `put_together`), so that one must fit.
-        length = CONTENT_LENGTH.search(fields)
-        if found is not None and (length is None or length[1] == str(len(octets))):
+        # The reader corrects each length that does not fit the coded octets (see `put_together`), so they must fit.
+        lengths = CONTENT_LENGTH.findall(fields)
+        if found is not None and all(length == str(len(octets)) for length in lengths):
             undone = codings.undo(found[1], octets)
             if undone is not None and (blob := put_aside(octets, len(undone[0]))) is not None:
                 return BodyForm(octets, chunks, trailers=trailers, blob=blob)
