@@ -618,7 +618,12 @@ class Channel:
             return
         last, self._last_kept = self._last_kept, None
         at = last.recording.last_at_s
-        if last.token is None or last.has_announced_end or self._clock() - last.sent_at - at > SOON_S:
+        if (
+            last.token is None
+            or last.recording.has_ended
+            or last.has_announced_end
+            or self._clock() - last.sent_at - at > SOON_S
+        ):
             return
         # It was met by the next read, whenever that was: to a player, it came with the response.
         pieces = (Piece(self._unasked, at),) if self._unasked else ()

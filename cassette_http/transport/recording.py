@@ -55,6 +55,11 @@ class Recording:
         return self._reader.until_close or self._reader.malformed is not None or self._is_doubtful
 
     @property
+    def has_ended(self) -> bool:
+        """The peer closed, or broke off, within this response or right with its end: nothing follows."""
+        return self._ended
+
+    @property
     def last_at_s(self) -> float:
         """When the last octets came."""
         return self._last_at

@@ -422,6 +422,16 @@ def test_what_a_peer_says_before_it_closes_unasked_is_noted_too() -> None:
     assert [ending for _, ending in tape.amended] == [Track((Piece(OK),), ended=True)]
 
 
+def test_end_that_is_read_behind_a_failure_does_not_replace_it() -> None:
+    channel, tape, _ = recording()
+    channel.client_sent(GET)
+    channel.peer_sent(OK[:-1])
+    channel.peer_failed(RESET)
+    channel.peer_ended()
+    assert [one.track.failure for one in tape.kept] == [replace(RESET, at=0.5)]
+    assert tape.amended == []
+
+
 def test_end_behind_the_next_request_belongs_to_that() -> None:
     channel, tape, _ = recording()
     channel.client_sent(GET)
