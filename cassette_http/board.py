@@ -264,6 +264,10 @@ class Board(Switch):
         with self._lock, self._remembering_errors():
             return self._index.knows_peer(host, port)
 
+    def knows_proxy(self, proxy: Origin) -> bool:
+        with self._lock, self._remembering_errors():
+            return self._index.knows_proxy(proxy)
+
     def keep_connection_failure(self, origin: Origin, failure: Failure, via: Origin | None) -> None:
         self.keep(Interaction(_without_userinfo(origin), None, Track(failure=failure), via), clock() - failure.at)
 

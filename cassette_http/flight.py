@@ -168,6 +168,9 @@ class _Board(Switch):
     def knows_peer(self, host: str, port: int) -> bool:
         return False
 
+    def knows_proxy(self, proxy: Origin) -> bool:
+        return False
+
     def tls_facts(self, origin: Origin) -> TLSFacts:
         return TLSFacts(origin)
 

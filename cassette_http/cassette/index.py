@@ -26,6 +26,8 @@ __all__ = ["Entry", "Index", "line_of", "request_with"]
 
 # Of so many interactions is looked closer which one explains best why a request has no answer.
 MOST_NEAREST = 100
+# What may be met of a host behind a proxy.
+BEHIND_PROXY = frozenset({FailureKind.PROXY, FailureKind.TLS})
 # So many are parsed in search of an answer before those with other URLs are left out.
 MOST_TRIED = 16
 
@@ -359,7 +361,7 @@ class Index:
     def find_connection_failure(self, origin: Origin, kinds: tuple[FailureKind, ...]) -> Entry | None:
         """The failure that the next connection to `origin` met, unless a request to it comes first.
 
-        TLS through a proxy is a connection of its own, while TCP is only between client and proxy.
+        What is met behind a proxy is met by a connection of its own, while TCP is only between client and proxy.
         """
         if not self.may_hold_connection_failures:
             return None
@@ -369,7 +371,9 @@ class Index:
                 continue
             interaction = entry.interaction
             failure, served = interaction.track.failure, interaction.origin
-            is_served = (served.host, served.port) == asked and (interaction.via is None or FailureKind.TLS in kinds)
+            is_served = (served.host, served.port) == asked and (
+                interaction.via is None or BEHIND_PROXY.intersection(kinds)
+            )
             if is_served and interaction.request is None and failure is not None and failure.kind in kinds:
                 return entry
             if is_served or peer_of(interaction) == asked:
@@ -387,6 +391,10 @@ class Index:
             elif line.partition(b" ")[2].startswith(beginnings):
                 return True
         return False
+
+    def knows_proxy(self, proxy: Origin) -> bool:
+        """Tell whether something was recorded of connections through it."""
+        return any(proxy in (entry.interaction.via, entry.interaction.origin) for entry in self.entries)
 
     def next_position(self, origin: Origin) -> int:
         """Where the first request to `origin` lies that was not played yet, by a quick look; else the end."""

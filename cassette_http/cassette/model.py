@@ -231,6 +231,7 @@ class FailureKind(Enum):
 
     LOOKUP = "lookup failed"  # socket.gaierror
     CONNECT = "connect failed"  # OSError of connect(), also its time-out
+    PROXY = "proxy failed"  # a SOCKS proxy refused, or broke off before it had agreed
     TLS = "tls failed"  # ssl.SSLError of the handshake
     END = "end"  # the peer closed before the message was complete
     RESET = "reset"  # OSError while reading, ECONNRESET as a rule

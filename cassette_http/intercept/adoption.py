@@ -14,8 +14,9 @@ from cassette_http.intercept.names import Lookup, Target
 from cassette_http.intercept.taps import Tap, put_tap, timeout_of
 from cassette_http.intercept.tls_objects import take_seeker
 from cassette_http.transport import live
-from cassette_http.transport.host import Host, Line, Switchboard
+from cassette_http.transport.host import Host, Switchboard
 from cassette_http.transport.opening import keeping_failure
+from cassette_http.transport.tunnels import Line
 
 __all__ = ["adopt", "dial_late", "is_tcp", "lower_tap"]
 
@@ -75,7 +76,15 @@ def dial_late(tap: Tap) -> Line:
     def connect(timeout_s: float | None = None) -> socket.socket:
         peer = Origin("tcp", target.host, target.port)
         with keeping_failure(tap.board, tap.host.channel, peer, FailureKind.CONNECT):
-            return target.dial(timeout_s)
+            fresh = target.dial(timeout_s)
+        tunnel = tap.host.channel.tunnel
+        if tunnel is not None:
+            try:
+                tunnel(fresh)
+            except BaseException:
+                fresh.close()
+                raise
+        return fresh
 
     tap.board.note_connection(tap.host.channel)
     if tap.must_not_wait:

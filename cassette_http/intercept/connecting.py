@@ -15,7 +15,8 @@ from cassette_http.intercept.names import is_invented, target_of
 from cassette_http.intercept.running_loop import running_loop
 from cassette_http.intercept.taps import Tap, put_tap, timeout_of
 from cassette_http.transport.failures import describe, rebuild
-from cassette_http.transport.host import Host, Line, Switchboard, clock
+from cassette_http.transport.host import Host, Switchboard, clock
+from cassette_http.transport.tunnels import Line
 
 __all__ = ["connect", "connect_again", "note_asked", "tell_connected"]
 

@@ -11,6 +11,7 @@ from cassette_http.intercept.names import Target
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.host import Switchboard
 from cassette_http.transport.opening import keep_failure, keeping_failure, secure
+from cassette_http.transport.tunnels import Tunnel
 
 __all__ = ["connect_anew", "keep_late_refusal", "keep_silence", "silence", "want_read"]
 
@@ -19,7 +20,7 @@ def connect_anew(
     board: Switchboard,
     channel: Channel,
     target: Target,
-    tunnel: bytes | None,
+    tunnel: Tunnel | None,
     wrap: Callable[[socket.socket], ssl.SSLSocket],
     timeout_s: float | None = None,
 ) -> ssl.SSLSocket:

@@ -249,26 +249,29 @@ def _tapped_recv(self: socket.socket, bufsize: int, flags: int = 0, *, original:
     return tap.receive(bufsize, flags)
 
 
-# On a connection, these say of the sender what recv() does: nothing.
+# On a connection, these say of the sender what recv() does: nothing. Subclasses make each of them of another one.
 
 
 @PATCHES.hook(socket.socket, "recvfrom")
 def _tapped_recvfrom(self: socket.socket, bufsize: int, flags: int = 0, *, original: Any) -> Any:
-    return original(self, bufsize, flags) if tap_of(self) is None else (self.recv(bufsize, flags), None)
+    tap = tap_of(self)
+    return original(self, bufsize, flags) if tap is None else (tap.receive(bufsize, flags), None)
 
 
 @PATCHES.hook(socket.socket, "recvfrom_into")
 def _tapped_recvfrom_into(self: socket.socket, buffer: Any, nbytes: int = 0, flags: int = 0, *, original: Any) -> Any:
-    if tap_of(self) is None:
+    tap = tap_of(self)
+    if tap is None:
         return original(self, buffer, nbytes, flags)
-    return self.recv_into(buffer, nbytes, flags), None
+    return put_into(buffer, tap.receive(nbytes or memoryview(buffer).nbytes, flags)), None
 
 
 @PATCHES.hook(socket.socket, "recvmsg")
 def _tapped_recvmsg(self: socket.socket, bufsize: int, ancbufsize: int = 0, flags: int = 0, *, original: Any) -> Any:
-    if tap_of(self) is None:
+    tap = tap_of(self)
+    if tap is None:
         return original(self, bufsize, ancbufsize, flags)
-    return self.recv(bufsize, flags), [], 0, None
+    return tap.receive(bufsize, flags), [], 0, None
 
 
 @PATCHES.hook(socket.socket, "recvmsg_into")

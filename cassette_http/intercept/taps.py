@@ -22,11 +22,13 @@ from cassette_http.intercept.beginnings import authority_of_request, refuse_http
 from cassette_http.intercept.carriers import HANDSHAKE_RECORD, Above, expected_hellos
 from cassette_http.intercept.current import board_to_follow
 from cassette_http.intercept.lines import PlainLine, Pump, alive
-from cassette_http.intercept.names import Target
+from cassette_http.intercept.names import Target, is_invented, target_of
 from cassette_http.intercept.running_loop import call_when_idle
 from cassette_http.intercept.stand_ins import CAN_MOVE_WATCHERS, StandIn, put_under
 from cassette_http.transport.channel import do_nothing
-from cassette_http.transport.host import Host, Line, Switchboard, octets_of
+from cassette_http.transport.host import Host, Switchboard, octets_of
+from cassette_http.transport.socks import as_it_is
+from cassette_http.transport.tunnels import Line
 
 __all__ = [
     "Tap",
@@ -108,6 +110,7 @@ class Tap:
         self, sock: socket.socket, board: Switchboard, host: Host, target: Target, peer: tuple[Any, ...]
     ) -> None:
         self.board, self.host, self.target, self.peer = board, host, target, peer
+        self._far_end = target  # another one behind a SOCKS proxy
         self.above: Above | None = None
         # Set before there was a connection to set them on.
         self.options: list[tuple[Any, ...]] = _early_options.pop(sock, [])
@@ -122,7 +125,7 @@ class Tap:
         self._peeked = b""
         self._shut: set[int] = set()
         self._awaits_first_word = False
-        host.channel.on_left = self.leave
+        host.channel.on_left, host.channel.naming = self.leave, self._name_far_end
 
     @property
     def stands_in(self) -> bool:
@@ -236,8 +239,8 @@ class Tap:
                 call_when_idle(PATIENCE_S, weakref.WeakMethod(self._await_first_word))
 
     def _may_speak_first(self) -> bool:
-        port = self.target.port
-        return port not in DEFAULT_PORTS.values() and not self.board.knows_peer(self.target.host, port)
+        origin = self.host.channel.origin
+        return origin.port not in DEFAULT_PORTS.values() and not self.board.knows_peer(origin.host, origin.port)
 
     def show(self) -> None:
         """Make the stand-in readable exactly if something is due. Called from any thread."""
@@ -261,7 +264,8 @@ class Tap:
     def _await_first_word(self) -> None:
         """The program waits, and no request was sent: where that is no HTTP, the peer must speak."""
         host = self._upper
-        if self.stands_in and not (host.channel.has_spoken or host.channel.is_left):
+        is_silent = self.stands_in and not (host.channel.has_spoken or host.channel.is_left)
+        if is_silent and self._may_speak_first():  # it may have asked for a tunnel meanwhile
             host.dial()
             self.show()  # what came before the host knew its line
 
@@ -307,7 +311,7 @@ class Tap:
         if self.above is not None:
             return self.above.send_records(octets)
         self.begin(self.host, octets)
-        if self.target.others:
+        if self._far_end.others:
             named = authority_of_request(octets)
             self.settle_name(named and named[0])
         line = self.host.line
@@ -424,6 +428,7 @@ class Tap:
             self._stand_in.close()
         if self.host.channel.on_left == self.leave:
             self.host.channel.on_left = do_nothing  # nobody would see it, and it holds the cassette
+        self.host.channel.naming = as_it_is  # so does this
 
     def _look_for_end(self) -> None:
         """See whether a client that has only polled, and now closes, did so because its peer had closed."""
@@ -497,8 +502,15 @@ class Tap:
 
     def settle_name(self, said: str | None) -> None:
         """Several hosts have the address; the client says by SNI or the Host field which one it means."""
-        if self.host.channel.via is None and self.target.settle(said and said.lower()):
-            self.host.channel.origin = replace(self.host.channel.origin, host=self.target.host)
+        channel, far_end = self.host.channel, self._far_end
+        is_known_by_address = channel.via is None or far_end is not self.target
+        if is_known_by_address and far_end.settle(said and said.lower()):
+            channel.origin = replace(channel.origin, host=far_end.host)
+
+    def _name_far_end(self, address: str, port: int) -> tuple[str, bool]:
+        """Say whom a client means that asks a SOCKS proxy for an address (transport.socks.Naming)."""
+        self._far_end = target_of((address, port), is_blocking=self.sock.gettimeout() != 0)
+        return self._far_end.host, is_invented(address)
 
     def go_on_in_child(self) -> None:
         """After a fork."""

@@ -19,8 +19,9 @@ from cassette_http.intercept.tls_objects import ObjectState
 from cassette_http.intercept.tls_sockets import SocketState
 from cassette_http.transport import live
 from cassette_http.transport.channel import Channel
-from cassette_http.transport.host import Host, Line
+from cassette_http.transport.host import Host
 from cassette_http.transport.opening import fail_handshake, keeping_tls
+from cassette_http.transport.tunnels import Line
 
 __all__ = ["PATCHES"]
 
@@ -100,7 +101,7 @@ def _put_state(secured: Any, below: Tap, channel: Channel, real: Any, *, is_shak
     `is_shaken`: the handshake is over.
     """
     wrap = functools.partial(_wrap_socket, secured.context, server_hostname=secured.server_hostname)
-    tunnel = below.host.channel.tunnel_request
+    tunnel = below.host.channel.tunnel
 
     def dial_anew(timeout_s: float | None = None) -> ssl.SSLSocket:
         fresh = connect_anew(tap.board, tap.host.channel, tap.target, tunnel, wrap, timeout_s)

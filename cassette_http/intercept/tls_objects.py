@@ -21,6 +21,7 @@ from cassette_http.intercept.taps import Tap
 from cassette_http.intercept.tls_records import Link, LiveRecords, PlayedRecords, Records
 from cassette_http.transport.host import Host, Switchboard, octets_of, put_into
 from cassette_http.transport.played_tls import PlayedTLS
+from cassette_http.transport.tunnels import Tunnel
 
 __all__ = ["ObjectState", "take_seeker"]
 
@@ -59,7 +60,7 @@ class ObjectState:
     def __init__(self, context: ssl.SSLContext, real: Any, incoming: Any = None, outgoing: Any = None) -> None:
         self._context, self._incoming, self._outgoing, self._real = context, incoming, outgoing, real
         self._records: Records | None = None  # none while unlinked
-        self._tunnel: bytes | None = None
+        self._tunnel: Tunnel | None = None
         self._rest: Any = real
         self._has_told_hello = False
 
@@ -79,7 +80,7 @@ class ObjectState:
         """`below` carries the records of this object."""
         below.settle_name(self._real.server_hostname)
         lower = below.host.channel
-        self._tunnel = lower.tunnel_request
+        self._tunnel = lower.tunnel
         host = Host(below.board.open_channel(lower.tls_origin, lower.via), self._dial, below.host.timeout_s)
         host.channel.on_left = below.leave
         link = Link(below.board, host, below)

@@ -38,7 +38,9 @@ from cassette_http.transport.exchanges import Exchange, FinishedExchange, State,
 from cassette_http.transport.persistence import is_closed_by, may_ask_to_close, may_close
 from cassette_http.transport.recording import Recording
 from cassette_http.transport.replaying import TLS_RECORD_OCTETS, Player, Signal
+from cassette_http.transport.socks import Greeting, Naming, as_it_is, socks_version
 from cassette_http.transport.tape import Tape, Undecided
+from cassette_http.transport.tunnels import Tunnel, chained, open_by_connect
 from cassette_http.transport.websocket_key import with_accepted_key
 from cassette_http.wire.framing import is_persistent
 from cassette_http.wire.grammar import MAX_LINE_OCTETS
@@ -89,7 +91,9 @@ class Channel:
         self.has_line = False  # the host has dialled the peer
         self.is_held_up = False  # the peer, live or played, takes no more at present
         self.on_left: Callable[[], None] = do_nothing
-        self.tunnel_request: bytes | None = None  # the CONNECT that a proxy was asked, once it has agreed
+        self.tunnel: Tunnel | None = None  # once a proxy has agreed to one
+        self.naming: Naming = as_it_is
+        self._greeting: Greeting | None = None  # of a SOCKS proxy, until its client knows the answer
         self.can_play = tape.policy.can_play  # a request may be answered without the peer: there may be no need to dial
         self.can_record = tape.policy.can_record
         self._tape, self._clock = tape, clock
@@ -144,7 +148,7 @@ class Channel:
     @property
     def is_between_requests(self) -> bool:
         """The next octet of the client begins a request."""
-        return not self.is_transparent and (not self._exchanges or self._exchanges[-1].is_over)
+        return not (self.is_transparent or self._greeting) and (not self._exchanges or self._exchanges[-1].is_over)
 
     @property
     def is_mid_response(self) -> bool:
@@ -160,6 +164,8 @@ class Channel:
     @property
     def needs_peer(self) -> bool:
         """The client is waiting for a live peer."""
+        if self._greeting is not None:
+            return not self._greeting.is_played
         return self.is_transparent or (bool(self._exchanges) and self._exchanges[0].state is State.RECORDING)
 
     @property
@@ -167,6 +173,8 @@ class Channel:
         """A played read would not have to wait; False while a live peer is asked."""
         if self._refusal is not None or self._ended or self._answer is not None:
             return True
+        if self._greeting is not None:
+            return self._greeting.is_due
         if not self._exchanges:
             return False
         exchange = self._exchanges[0]
@@ -236,6 +244,8 @@ class Channel:
         if octets and self.can_play and self._is_answered_at_once(octets):
             return b""
         forward = b""
+        if not self.has_spoken or self._greeting is not None:
+            forward, octets = self._greet(octets)
         while octets and not self.is_transparent:  # an empty write must not start a request: h11 ends messages with one
             exchange = self._open_exchange(octets)
             if exchange.is_upgraded:
@@ -262,6 +272,8 @@ class Channel:
             if len(octets) <= at_most and not (may_ask_to_close(request) or may_close(track)):
                 self._answer = None
                 return octets
+        if self._greeting is not None:
+            return self._read_greeting(self._greeting, at_most)
         while self._exchanges:
             exchange = self._exchanges[0]
             if exchange.state is State.RECORDING:
@@ -306,6 +318,7 @@ class Channel:
             self.is_cut_short = any(one.state is State.RECORDING for one in self._exchanges)
             self.client_closed()
             self.is_left = True
+            self._greeting = None
             if was_live and not is_mid_response:
                 self.is_transparent = True
             else:
@@ -334,6 +347,11 @@ class Channel:
 
     def peer_sent(self, octets: bytes) -> None:
         """The peer sent `octets`, which the client gets next."""
+        if self._greeting is not None:
+            octets = self._greeting.peer_sent(octets)
+            self._end_greeting(self._greeting)
+            if not octets or self.is_transparent:
+                return
         if not (self.has_spoken or self._unasked or octets.startswith(b"HTTP/")):
             self.is_transparent = True  # not HTTP, where the client speaks first
             return
@@ -355,6 +373,9 @@ class Channel:
 
     def peer_ended(self, *, close_notify: bool = True) -> None:
         """The peer closed the stream; `close_notify` is described by `Track`."""
+        if self._greeting is not None:
+            self._greeting.peer_failed(None)
+            self._end_greeting(self._greeting)
         self._end_idle(None, close_notify=close_notify)
         at = self._clock()
         while self._exchanges and self._exchanges[0].recording is not None:
@@ -365,6 +386,9 @@ class Channel:
 
     def peer_failed(self, failure: Failure) -> None:
         """The stream failed; `failure.at` is an absolute time of the channel's clock."""
+        if self._greeting is not None:
+            self._greeting.peer_failed(failure)
+            self._end_greeting(self._greeting)
         if not self._exchanges:
             if failure.kind is FailureKind.RESET:
                 self._end_idle(failure)
@@ -394,10 +418,52 @@ class Channel:
 
     # ------------------------------------------------------------------ inside
 
+    def _greet(self, octets: bytes) -> tuple[bytes, bytes]:
+        """Follow what a client says to a SOCKS proxy; returns what to forward, and what goes through the tunnel."""
+        greeting = self._greeting
+        if greeting is None:
+            version = socks_version(octets)
+            if version is None:
+                return b"", octets
+            proxy = Origin(f"socks{version}", self.origin.host, self.origin.port)
+            is_played = self.can_play and not (self.can_record and not self._tape.knows_proxy(proxy))
+            greeting = Greeting(version, proxy, self._tape, self._clock, self.naming, is_played=is_played)
+            self._greeting, self.has_spoken = greeting, True
+        if greeting.far_end is not None:
+            return b"", octets
+        forward, octets = greeting.client_sent(octets)
+        if greeting.far_end is not None:
+            self.via, self.origin = greeting.proxy, greeting.far_end
+            self.has_spoken = False
+            if greeting.is_played:
+                self.tunnel = chained(self.tunnel, greeting.tunnel)
+        self._end_greeting(greeting)
+        return forward, octets
+
+    def _end_greeting(self, greeting: Greeting) -> None:
+        """See whether that was all of it."""
+        if greeting.is_lost and greeting.is_played:
+            raise self._refuse(
+                "it uses a part of SOCKS that is not understood (a login of another kind, or a listener)"
+            )
+        self.is_transparent = self.is_transparent or greeting.is_lost
+        if greeting.is_lost or greeting.is_over:
+            self._greeting = None
+            if not greeting.is_played:
+                self.tunnel = chained(self.tunnel, greeting.tunnel)
+
+    def _read_greeting(self, greeting: Greeting, at_most: int) -> bytes | Failure | Signal:
+        if not greeting.is_played:
+            return Signal.LIVE
+        result = greeting.client_reads(at_most)
+        self._ended = result is Signal.END
+        self._end_greeting(greeting)
+        return result
+
     def _begins_late(self, octets: bytes) -> bool:
         """See whether a client speaks HTTP although its peer spoke first, in another protocol.
 
-        A request behind what the client has said in another protocol (SOCKS) is refused if it may not be recorded.
+        A request behind what the client has said in another protocol is refused if it may not be recorded.
         """
         if self.is_left or not octets or (self.has_spoken and self.can_record):
             return False
@@ -407,7 +473,7 @@ class Channel:
         if reader.head is not None:
             self.is_transparent = False
             if self.has_spoken:
-                raise self._refuse("it comes behind another protocol, such as SOCKS")
+                raise self._refuse("it comes behind another protocol")
         self.has_spoken = True
         return not self.is_transparent
 
@@ -634,7 +700,8 @@ class Channel:
 
     def _enter_tunnel(self, exchange: Exchange) -> None:
         """From here on the octets go to the host that CONNECT named; TLS may follow, then another channel serves."""
-        self.tunnel_request = bytes(exchange.octets)
         host, _, port = exchange.head.target.rpartition(":")
-        self.via = self.origin
-        self.origin = Origin("http", host.strip("[]").lower(), int(port) if port.isascii() and port.isdigit() else 80)
+        number = int(port) if port.isascii() and port.isdigit() else 80
+        far_end = Origin("http", host.strip("[]").lower(), number)
+        self.tunnel = chained(self.tunnel, open_by_connect(bytes(exchange.octets)))
+        self.via, self.origin = self.origin, far_end

@@ -15,22 +15,14 @@ from cassette_http.transport.channel import Channel, PlayedWriteFailure
 from cassette_http.transport.failures import describe, read_timed_out, rebuild
 from cassette_http.transport.replaying import Signal
 from cassette_http.transport.tape import Tape
+from cassette_http.transport.tunnels import Line
 
-__all__ = ["NOT_NOW", "Host", "Line", "Switchboard", "clock", "octets_of", "put_into"]
+__all__ = ["NOT_NOW", "Host", "Switchboard", "clock", "octets_of", "put_into"]
 
 clock = time.monotonic
 
 # Not failures: the call would have to wait.
 NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-
-
-class Line(Protocol):
-    """The live side of a host: an open, blocking connection to the peer."""
-
-    def send(self, data: bytes, /) -> int: ...
-    def sendall(self, data: Any, /) -> None: ...
-    def recv(self, at_most: int, /) -> bytes: ...
-    def close(self) -> None: ...
 
 
 class Switchboard(Tape, Protocol):
@@ -41,16 +33,8 @@ class Switchboard(Tape, Protocol):
     only_watches: bool
     """Nobody asked for its recording, which must not matter to the program: what cannot be recorded passes."""
 
-    def fail_connection(self, origin: Origin, *kinds: FailureKind) -> Failure | None:
-        """Claim the failure that the connection to `origin` met when it was recorded, if it is due."""
-        ...
-
     def knows_peer(self, host: str, port: int) -> bool:
         """The cassette has something that was recorded of connections to this host and port."""
-        ...
-
-    def keep_connection_failure(self, origin: Origin, failure: Failure, via: Origin | None) -> None:
-        """Record it, if the mode records."""
         ...
 
     def note_connection(self, channel: Channel) -> None:
@@ -98,6 +82,7 @@ class Host:
     def follow(self, channel: Channel) -> None:
         """Serve `channel` from now on: the client uses its connection with another cassette."""
         self.channel.client_closed()
+        channel.tunnel, channel.naming = self.channel.tunnel, self.channel.naming
         self.channel = channel
         channel.has_line = self.line is not None
 

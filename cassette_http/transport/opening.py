@@ -12,8 +12,8 @@ from cassette_http.cassette.model import FailureKind, Origin, TLSFacts
 from cassette_http.transport import live
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.failures import describe, rebuild
-from cassette_http.transport.host import NOT_NOW, Line, Switchboard, clock
-from cassette_http.wire.reader import ResponseReader
+from cassette_http.transport.host import NOT_NOW, Switchboard, clock
+from cassette_http.transport.tunnels import Line, Tunnel
 
 __all__ = ["fail_handshake", "keep_failure", "keeping_failure", "keeping_tls", "secure"]
 
@@ -78,28 +78,13 @@ def keeping_tls(board: Switchboard, channel: Channel) -> Iterator[Callable[[Any]
 
 
 def secure(
-    board: Switchboard, channel: Channel, line: Line, tunnel: bytes | None, wrap: Callable[[], ssl.SSLSocket]
+    board: Switchboard, channel: Channel, line: Line, tunnel: Tunnel | None, wrap: Callable[[], ssl.SSLSocket]
 ) -> ssl.SSLSocket:
     """Put live TLS over a connection of ours, for `channel`; first ask the proxy for a `tunnel`, if it needs one."""
     if tunnel is not None:
-        open_tunnel(line, tunnel)
+        tunnel(line)
     with keeping_tls(board, channel) as keep:
         secured = wrap()
         keep(secured)
     secured.suppress_ragged_eofs = False  # type: ignore[attr-defined]  # it is to tell how the connection ends
     return live.mark(secured)
-
-
-def open_tunnel(line: Line, request: bytes) -> None:
-    """Have the live proxy open the tunnel that its client believes to be open, as it was only played so far.
-
-    Raises OSError if the proxy refuses.
-    """
-    line.sendall(request)
-    answer = ResponseReader("CONNECT")
-    # Not one octet of what follows the head may be read.
-    while not answer.is_complete and answer.malformed is None and (octet := line.recv(1)):
-        answer.feed(octet)
-    if not answer.is_upgrade:
-        status = f"{answer.head.status} {answer.head.reason}" if answer.head else "no answer"
-        raise OSError(f"Tunnel connection failed: {status}")

@@ -16,9 +16,10 @@ from cassette_http.cassette.model import FailureKind, Origin
 from cassette_http.transport import live
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.failures import rebuild
-from cassette_http.transport.host import Host, Line, Switchboard, octets_of, put_into
+from cassette_http.transport.host import Host, Switchboard, octets_of, put_into
 from cassette_http.transport.opening import fail_handshake, keeping_failure, secure
 from cassette_http.transport.played_tls import PlayedTLS
+from cassette_http.transport.tunnels import Line
 
 __all__ = ["CassetteTransport", "SocketFace"]
 
@@ -125,7 +126,7 @@ class SocketFace:
         fail_handshake(self._board, lower.tls_origin)
 
         def dial() -> Any:
-            tunnel = lower.tunnel_request if below.line is None else None
+            tunnel = lower.tunnel if below.line is None else None
             try:
                 line: Any = below.dial()
             except OSError as error:

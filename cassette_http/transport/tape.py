@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Protocol
 
-from cassette_http.cassette.model import Interaction, Origin, Request, Track
+from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Request, Track
 from cassette_http.cassette.modes import Policy
 
 __all__ = ["Tape", "Undecided"]
@@ -67,6 +67,18 @@ class Tape(Protocol):
 
         Returns what `amend` wants; None if nothing was stored.
         """
+        ...
+
+    def fail_connection(self, origin: Origin, *kinds: FailureKind) -> Failure | None:
+        """Claim the failure that the connection to `origin` met when it was recorded, if it is due."""
+        ...
+
+    def keep_connection_failure(self, origin: Origin, failure: Failure, via: Origin | None) -> None:
+        """Record it, if the mode records."""
+        ...
+
+    def knows_proxy(self, proxy: Origin) -> bool:
+        """The cassette has something that was recorded of connections through this proxy."""
         ...
 
     def amend(self, kept: object, ending: Track) -> None:

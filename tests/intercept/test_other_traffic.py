@@ -268,13 +268,13 @@ def test_request_behind_another_protocol_is_refused_where_nothing_may_be_recorde
 ) -> None:
     asked: list[bytes] = []
 
-    def socks(connection: Connection) -> None:
-        assert connection.read(3) == b"\x05\x01\x00"
-        connection.send(b"\x05\x00")
+    def other(connection: Connection) -> None:
+        assert connection.read(3) == b"\x07\x01\x00"
+        connection.send(b"\x07\x00")
         asked.append(connection.read_request())
         connection.send(response(b"live"))
 
-    server = peer(socks)
+    server = peer(other)
     path = tmp_path / "empty.yaml"
     path.write_text("cassette: 1\n---\n")
     request = b"POST / HTTP/1.1\r\nHost: api.test\r\nContent-Length: 4\r\n\r\n"
@@ -282,8 +282,8 @@ def test_request_behind_another_protocol_is_refused_where_nothing_may_be_recorde
         if mode == "none":
             stack.enter_context(pytest.raises(UnmatchedRequest, match="behind another protocol"))
         with use_cassette(path, mode), socket.create_connection((server.host, server.port), timeout=5) as sock:
-            sock.sendall(b"\x05\x01\x00")
-            assert sock.recv(10) == b"\x05\x00"
+            sock.sendall(b"\x07\x01\x00")
+            assert sock.recv(10) == b"\x07\x00"
             for octets in (request, b"body"):
                 with suppress(UnmatchedRequest):
                     sock.sendall(octets)

@@ -85,6 +85,15 @@ class ListTape:
     def drop(self) -> None:
         self.dropped += 1
 
+    def fail_connection(self, origin: Origin, *kinds: FailureKind) -> Failure | None:
+        return None
+
+    def keep_connection_failure(self, origin: Origin, failure: Failure, via: Origin | None) -> None:
+        self.kept.append(Interaction(origin, None, Track(failure=failure), via))
+
+    def knows_proxy(self, proxy: Origin) -> bool:
+        return False
+
     def keep(self, interaction: Interaction, started_at_s: float) -> object:
         self.kept.append(interaction)
         self.started_at_s.append(started_at_s)
@@ -333,7 +342,7 @@ def test_tunnel_changes_the_origin() -> None:
     channel.client_sent(connect)
     channel.peer_sent(b"HTTP/1.1 200 Connection established\r\n\r\n")
     assert (channel.origin, channel.via) == (Origin("http", "far.test", 443), ORIGIN)
-    assert channel.tunnel_request == connect
+    assert channel.tunnel is not None
     assert [one.origin for one in tape.kept] == [ORIGIN]
 
 
