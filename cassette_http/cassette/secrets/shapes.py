@@ -104,17 +104,21 @@ SHAPES: dict[str, str] = {
     "adobe": r"p8e-[A-Za-z0-9]{32}(?![\w-])",
     "alibaba": r"LTAI[A-Za-z0-9]{20}(?!\w)",
     "anyscale": r"esecret_[a-z0-9]{26,}",
+    "apify": r"apify_api_[A-Za-z0-9]{36}(?!\w)",
     "artifactory": r"(?:AKCp[A-Za-z0-9]{69}|cmVmd[A-Za-z0-9]{59})(?!\w)",
     "aws-session": r"(?:IQoJb3JpZ2lu|FwoGZXIvYXdz|FQoGZXIvYXdz)[\w+/=%]{100,}",
+    "aws-mws": r"amzn\.mws\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    "azure-key": r"[A-Za-z0-9]{76}AZDO[A-Za-z0-9]{4}(?!\w)|[A-Za-z0-9]{52}JQQJ99[A-Za-z0-9]{26}(?!\w)",
     "aws-bedrock": r"ABSK[\w+/]{100,}={0,2}",
     "axiom": r"xa[ap]t-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    "brave": r"BSA(?=[\w-]*\d)(?=[\w-]*[a-z])[\w-]{27,28}(?![\w-])",
     "browserbase": r"bb_live_[\w-]{20,}",
     "canva": r"cnvca[\w-]{40,}",
     "cerebras": r"csk-[a-z0-9]{40,}",
     "checkly": r"cu_[0-9a-f]{32}(?!\w)",
     "clickhouse": r"4b1d[A-Za-z0-9]{38}(?!\w)",
     "clickup": r"pk_\d{5,}_[A-Z0-9]{32}(?!\w)",
-    "clojars": r"CLOJARS_[0-9a-f]{60}",
+    "clojars": r"CLOJARS_[0-9a-z]{60}",
     "cloudflare": r"(?:v1\.0-[0-9a-f]{24}-[0-9a-f]{146}|cf(?:ut|at|k)_[A-Za-z0-9]{40,})",
     "cockroachdb": r"CCDB1_[A-Za-z0-9]{22}_[A-Za-z0-9]{40}",
     "confluent": r"cflt[A-Za-z0-9+/]{60}(?!\w)",
@@ -129,8 +133,10 @@ SHAPES: dict[str, str] = {
     "firebase": r"APA91b[\w-]{100,}",
     "firecrawl": r"fc-[0-9a-f]{32}(?!\w)",
     "flutterwave": r"FLWSECK(?:_TEST)?-[0-9a-zA-Z]{12,32}-X",
+    "fireworks": r"fw_(?=[A-Za-z]*\d)(?=[a-z0-9]*[A-Z])[A-Za-z0-9]{24}(?!\w)",
     "fly": r"(?:fo1_[\w-]{43}|fm(?:1[ar]|2)_[\w+/]{100,}={0,2})",
     "frame-io": r"fio-u-[\w-]{64}",
+    "gocardless": r"live_(?=[\w-]*\d)(?=[\w-]*[A-Z])[\w-]{40}(?![\w-])",
     "harness": r"[ps]at\.[\w-]{22}\.[0-9a-f]{24}\.[A-Za-z0-9]{20}(?!\w)",
     "honeybadger": r"hbp_[A-Za-z0-9]{36}(?!\w)",
     "honeycomb": r"hc[a-z]{2,3}_[a-z0-9]{58}(?!\w)",
@@ -139,6 +145,7 @@ SHAPES: dict[str, str] = {
     "intercom": r"dG9rO[A-Za-z0-9+/]{50,}={0,2}",
     "intra42": r"s-s4t2(?:ud|af)-[0-9a-f]{64}",
     "ionic": r"ion_[A-Za-z0-9]{42}(?!\w)",
+    "jenkins": r"11[0-9a-f]{32}(?!\w)",
     "jina": r"jina_[\w-]{60}",
     "klaviyo": r"pk_[0-9a-f]{34}(?!\w)",
     "launchdarkly": r"(?:api|sdk)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![\w-])",
@@ -151,6 +158,7 @@ SHAPES: dict[str, str] = {
     "neon": r"napi_[a-z0-9]{60,}(?!\w)",
     "nuget": r"oy2[a-z0-9]{43}(?!\w)",
     "octopus": r"API-[A-Z0-9]{25,32}(?![\w-])",
+    "okta": r"00(?=[\w-]*[A-Z])(?=[\w-]*[a-z])[\w-]{40}(?![\w-])",
     "onfido": r"api_(?:live|sandbox)(?:_[a-z]{2})?\.[\w-]{11}\.[\w-]{32}",
     "packagist": r"packagist_[a-z]{2,4}_[0-9a-f]{60,}",
     "paddle": r"pdl_(?:live|sdbx)_apikey_\w{40,}",
@@ -165,19 +173,24 @@ SHAPES: dict[str, str] = {
     "samsara": r"samsara_api_[A-Za-z0-9]{30}",
     "scalingo": r"tk-us-[\w-]{48}",
     "segment": r"sgp_[A-Za-z0-9]{64}(?!\w)",
+    "settlemint": r"sm_[aps]at_[A-Za-z0-9]{16}(?!\w)",
     "shippo": r"shippo_(?:live|test)_[0-9a-f]{40}",
     "stytch": r"secret-(?:live|test)-[\w=-]{36}",
     "tavily": r"tvly-[\w-]{24,}",
     "telnyx": r"KEY[0-9A-F]{32}_[A-Za-z0-9]{22}(?!\w)",
+    "tencent": r"AKID[A-Za-z0-9]{32}(?!\w)",
     "together": r"tgp_v1_[\w-]{43}",
     "trello": r"ATTA[0-9a-fA-F]{72}(?!\w)",
     "trigger": r"tr_(?:dev|prod|stg)_[A-Za-z0-9]{20,}(?!\w)",
     "typeform": r"tfp_[\w.=-]{44,}",
     "ubidots": r"BBFF-[A-Za-z0-9]{30}(?!\w)",
-    "vercel": r"vercel_blob_rw_[A-Za-z0-9]{12,}_[A-Za-z0-9]{20,}",
+    "vault-of-old": r"s\.(?=[A-Za-z]*\d)(?=[a-z0-9]*[A-Z])[A-Za-z0-9]{24}(?![\w.(])",
+    "vercel": r"(?:vercel_blob_rw_[A-Za-z0-9]{12,}_[A-Za-z0-9]{20,}|vc[aikpr]_[A-Za-z0-9]{56}(?!\w))",
+    "voyage": r"pa-(?=[\w-]*\d)(?=[\w-]*[A-Z])[\w-]{43}(?![\w-])",
     "wakatime": r"waka_[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     "woocommerce": r"c[ks]_[0-9a-f]{40}(?!\w)",
-    "yandex": r"(?:AQVN[\w-]{35,38}(?![\w-])|YC[\w-]{38}(?![\w-]))",
+    "yandex": r"(?:AQVN[\w-]{35,38}(?![\w-])|YC[\w-]{38}(?![\w-])|t1\.[\w-]{20,}={0,2}\.[\w-]{86}={0,2})",
+    "zoho": r"1000\.[0-9a-f]{32}\.[0-9a-f]{32}(?!\w)",
     "zuplo": r"zpka_[0-9a-z]{32}_[0-9a-f]{8}(?!\w)",
 }
 
@@ -272,17 +285,18 @@ _PATH_NAMES = list(PATHS)
 # How a token may begin: at the run's start, or in it behind "_" or "-". Without one of these a run is no token:
 # identifiers, hashes and ids leave here.
 _BEGINNINGS = r"""
-    1// 4/0 4b1d A3T A3- ABIA ABSK ACCA AC[0-9a-f] AGE- AIza AKCp AKIA APA91b API- AQVN ASIA ATATT ATBB ATCTT ATTA
-    BBFF- CCDB1_ CCIPAT_ CFPAT CLOJARS_ EAA EZ[AT]K FLWSECK FQoGZXI FwoGZXI GOCSPX GR13 HRKU- IQoJb3 KEY[0-9A-F]
-    LTAI NR PMAK SG\. SK[0-9a-f] YC access- aio_ api[-_] bb_live_ bk[a-z]{2}_ cf(?:at|lt|k_|ut_) cio c[ksu]_ cmVmd
-    cnvca csk- dG9rO dapi dbt[cu]_ dckr_ dd[opw]_ dnkey- do[opr]_v1_ dp\. dt0 duffel_ e2b_ esecret_ eyJ fc- figd_
-    fio-u- fm[12] fo1_ gh[pousr]_ github_pat_ gl[a-z]{1,5}[-_] gsk_ hbp_ hc[a-z]{2,3}_ hf_ hv[sbr]\. ico- ion_ jina_
-    key- lin_ live_ llx- lsv2_ mdb_sa_ mfa\. mlsn\. napi_ nfp_ npm_ ntn_ nvapi- ops_ oy2 p8e- packagist_ pat pcsk_
-    pdl_ persona_ phx_ pk_ pn[bu]_ pplx- pscale_ pul pypi- r8_ rdme_ re_ [rs]k_ rnd_ rpa_ rubygems_ rzp_ s-s4
-    samsara_ sat\. sb[ps]_ sb_s sdk- secret[-_] sgp_ sha256~ shippo_ shp[a-z]{2,3}_ sk- sk\.eyJ sl\. sntry sq0
-    sq[pua]_ st\. syt_ test_ tfp_ tgp_ tk-us tr_ tskey- tvly- v1\.0- vercel_ waka_ whsec_ xa[ap]t- xai- xapp-
-    xkeysib- xox[a-z]- ya29 zpka_ [MNO][\w-]{22,27}\. [0-9a-f]{32}- [0-9]{6,12}:AA \w{14}\.atlas [\w~.-]{3}[0-9]Q~
-    [A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk
+    00 1// 1000\. 11[0-9a-f] 4/0 4b1d \w{14}\.atlas A3- A3T ABIA ABSK AC[0-9a-f] ACCA access- AGE- aio_ AIza AKCp
+    AKIA AKID amzn\.mws APA91b API- api[-_] apify_ AQVN ASIA ATATT ATBB ATCTT ATTA bb_live_ BBFF- bk[a-z]{2}_ BSA
+    c[ksu]_ CCDB1_ CCIPAT_ cf(?:at|lt|k_|ut_) CFPAT cio CLOJARS_ cmVmd cnvca csk- dapi dbt[cu]_ dckr_ dd[opw]_ dG9rO
+    dnkey- do[opr]_v1_ dp\. dt0 duffel_ e2b_ EAA esecret_ eyJ EZ[AT]K fc- figd_ fio-u- FLWSECK fm[12] fo1_ FQoGZXI
+    fw_ FwoGZXI gh[pousr]_ github_pat_ gl[a-z]{1,5}[-_] GOCSPX GR13 gsk_ hbp_ hc[a-z]{2,3}_ hf_ HRKU- hv[sbr]\. ico-
+    ion_ IQoJb3 jina_ key- KEY[0-9A-F] lin_ live_ llx- lsv2_ LTAI mdb_sa_ mfa\. mlsn\. napi_ nfp_ npm_ NR ntn_
+    nvapi- ops_ oy2 p8e- pa- packagist_ pat pcsk_ pdl_ persona_ phx_ pk_ PMAK pn[bu]_ pplx- pscale_ pul pypi- r8_
+    rdme_ re_ rnd_ rpa_ rubygems_ rzp_ s-s4 s\. samsara_ sat\. sb[ps]_ sb_s sdk- secret[-_] SG\. sgp_ sha256~
+    shippo_ shp[a-z]{2,3}_ sk- SK[0-9a-f] sk\.eyJ sl\. sm_ sntry sq0 sq[pua]_ st\. syt_ t1\. test_ tfp_ tgp_ tk-us
+    tr_ tskey- tvly- v1\.0- vc[aikpr]_ vercel_ waka_ whsec_ xa[ap]t- xai- xapp- xkeysib- xox[a-z]- ya29 YC zpka_
+    [rs]k_ [MNO][\w-]{22,27}\. [0-9a-f]{32}- [0-9]{6,12}:AA [\w~.-]{3}[0-9]Q~ [A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk
+    [A-Za-z0-9]{76}AZDO [A-Za-z0-9]{52}JQQJ99
 """
 
 
