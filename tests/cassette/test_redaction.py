@@ -224,6 +224,7 @@ def test_a_key_given_as_user_name_is_searched() -> None:
         ),
         *("PGPASSWORD", "mypassword", "appsecret", "identitytoken", "sharedaccesskey", "aspsessionid", "preSharedKey"),
         *("X-Authorization", "HTTP_AUTHORIZATION", "X-Forwarded-Authorization", "authHeader", "HTTP_COOKIE", "user_pw"),
+        *("X-JFrog-Art-Api", "X-Honeycomb-Team", "rspauth", "cnonce"),
     ],
 )
 def test_names_of_secrets(name: str) -> None:
@@ -362,6 +363,18 @@ def test_a_secret_is_found_in_targets_and_other_fields() -> None:
     placeholder = quote_plus("{{secret:1}}")
     assert sent.head.target == f"/{{{{secret:1}}}}?t={placeholder}"
     assert received == response(f"Location: /x?t={placeholder}", "X: {{secret:1}}")
+
+
+@pytest.mark.parametrize("names", ["token", "reset-password/token", "api/access_token"])
+def test_a_secret_is_found_in_a_path_behind_its_name(names: str) -> None:
+    sent, _ = redacted(request(target=f"/{names}/Zx8Qw3Rt7Yp2Lk9Mn4Vb6Cd1/form"))
+    assert sent.head.target == f"/{names}/{{{{secret:1}}}}/form"
+
+
+@pytest.mark.parametrize("name", ["session_token", "csrfToken", "X-XSRF-TOKEN"])
+def test_words_behind_the_name_of_a_token_are_one_in_a_line(name: str) -> None:
+    _, received = redacted(request(), response(body=f"user: ada\n{name}: correcthorse\n".encode()))
+    assert received == response(body=f"user: ada\n{name}: {{{{secret:1}}}}\n".encode())
 
 
 def test_a_secret_of_a_response_is_hidden_in_its_request() -> None:

@@ -334,6 +334,7 @@ ECHOES: dict[str, Callable[[str], str]] = {
     "JSON, every character, large": lambda s: "".join(f"\\u{ord(character):04X}" for character in s),
     "XML": lambda s: f"<a>{html.escape(s, quote=False)}</a>",
     "HTML": lambda s: f'<a b="{html.escape(s)}">',
+    "HTML in JSON": lambda s: json.dumps({"x": html.escape(s)}),
     "HTML, every character": lambda s: "".join(f"&#{ord(character)};" for character in s),
     "HTML, every character, hex": lambda s: "".join(f"&#x{ord(character):x};" for character in s),
     "hex": lambda s: s.encode().hex(),

@@ -28,6 +28,7 @@ from cassette_http.cassette.secrets.pairs import (
     find_pairs,
     hide_doubtful_pairs,
     leave_out_pairs,
+    names_in_path,
 )
 from cassette_http.cassette.secrets.placeholders import is_placeholder
 from cassette_http.cassette.secrets.quick_look import DEEPEST, QuickLook
@@ -51,6 +52,10 @@ class ContentRules:
     def __init__(self, rules: Rules, vault: Vault) -> None:
         self._rules, self._vault, self._hiding = rules, vault, Hiding(rules, vault)
         self.may_find = QuickLook(self._hiding).may_find
+
+    def may_find_in_path(self, head: bytes) -> bool:
+        """Tell whether a name stands in front of a value in the path of a request; cheap."""
+        return bool(self._hiding.tell(names_in_path(head)))
 
     # -- what is known from the start -------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from enum import Enum
 from functools import lru_cache
 from math import log2
 
-__all__ = ["STEMS", "NameKind", "is_secret_name", "kind_of", "looks_random"]
+__all__ = ["SHORTEST_RANDOM", "STEMS", "NameKind", "is_secret_name", "kind_of", "looks_random"]
 
 
 class NameKind(Enum):
@@ -36,6 +36,10 @@ _WHOLE = {
     "samlresponse": NameKind.SECRET,
     "bearer": NameKind.SECRET,
     "psk": NameKind.SECRET,
+    "xhoneycombteam": NameKind.SECRET,
+    "xjfrogartapi": NameKind.SECRET,
+    "rspauth": NameKind.SECRET,  # RFC 7616
+    "cnonce": NameKind.SECRET,
 }
 # As servers, gateways and programs pass fields on: HTTP_COOKIE, X-Forwarded-Authorization, authHeader.
 _PASSED_ON = re.compile(
@@ -85,7 +89,7 @@ _AFTER = frozenset(
 # One of these is in each name that says something, when it is written small and in letters and digits alone.
 STEMS = (
     rb"token|secret|pass|pwd|key|auth|sess|credential|sig|jwt|[cx]srf|cookie|code|state|nonce|assertion|appid|sid|otp"
-    rb"|verifier|samlres|bearer|psk|pw|hmac"
+    rb"|verifier|samlres|bearer|psk|pw|hmac|honeycomb|artapi"
 )
 
 

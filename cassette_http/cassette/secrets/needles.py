@@ -102,7 +102,8 @@ def _escaped(text: str) -> set[bytes]:
     every = {"".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))}
     every |= {_numbered(text, "&#x{:x};"), "".join(f"\\x{octet:02x}" for octet in text.encode())}
     every |= {each.upper().replace("\\U", "\\u").replace("\\X", "\\x").replace("&#X", "&#x") for each in every}
-    forms = once | twice | {json.dumps(each)[1:-1] for each in twice} | markup | every
+    in_json = {json.dumps(each)[1:-1] for each in twice | markup}
+    forms = once | twice | in_json | markup | every
     return {form.encode("utf-8", "surrogatepass") for form in forms - {text}}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import quote, quote_plus, unquote_to_bytes
 
 from cassette_http.cassette.secrets.hiding import STRONG, Hiding, Inner
-from cassette_http.cassette.secrets.names import NameKind, looks_random
+from cassette_http.cassette.secrets.names import SHORTEST_RANDOM, NameKind, looks_random
 from cassette_http.cassette.splicing import Edit, shift
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "find_pairs",
     "hide_doubtful_pairs",
     "leave_out_pairs",
+    "names_in_path",
 ]
 
 
@@ -88,6 +89,11 @@ def _is_of_url(text: bytes, at: int) -> bool:
     return text[max(0, at - 4) : at] == b"&amp" or _PATH_IN_FRONT.search(text, max(0, at - 200), at) is not None
 
 
+def names_in_path(head: bytes) -> list[bytes]:
+    """All names in the path of a request, in front of a segment of such a length that `find_in_path` may hide it."""
+    return _NAME_IN_PATH.findall(head, 0, head.find(b"\n"))
+
+
 def find_in_path(head: bytes, stop: int, hiding: Hiding, inner: Inner) -> Iterator[Edit]:
     """Find secrets in the path of a request target: behind their name, or in a URL that is percent-encoded there."""
     for pair in _PATH_PAIR.finditer(head, 0, stop):
@@ -152,7 +158,9 @@ _NAME_OF_FORM = rb"[\w.$@/:\[\]~%*+!-]{1,80}"
 _FORM_NAME = re.compile(rb"(?:^|&)(%b)=" % _NAME_OF_FORM)
 QUERY_PAIR = re.compile(rb"(?:[?&#;]|\\u0026)[ ]?(?P<name>%b+)=(?P<value>[^&\s\"'<>\\;#|^`]*+)" % _NAME)
 FORM_PAIR = re.compile(rb"(?:^|&)(?P<name>%b)=(?P<value>[^&]*+)" % _NAME_OF_FORM)
-_PATH_PAIR = re.compile(rb"[/;](?P<name>[\w.-]{3,60}+)(?P<sign>[/=])(?P<value>[^/?#;\s]+)")
+# The value of one may be the name of the next: "/password/token/abc".
+_PATH_PAIR = re.compile(rb"[/;](?P<name>[\w.-]{3,60}+)(?=(?P<sign>[/=])(?P<value>[^/?#;\s]+))")
+_NAME_IN_PATH = re.compile(rb"/([\w.-]{3,60}+)/(?=[^/?#;\s]{%d})" % SHORTEST_RANDOM)
 _PATH_IN_FRONT = re.compile(rb"(?:^|[\s\"'(=<>])(?:[A-Za-z][A-Za-z0-9+.-]{0,20}:/)?/[^\s\"'<>()=]*\Z")
 _PERCENT_TOKEN = re.compile(rb"%([0-9A-Fa-f]{2})|.", re.DOTALL)
 _PART = re.compile(

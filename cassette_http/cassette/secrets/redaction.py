@@ -190,10 +190,17 @@ class Redactor:
         return parts
 
     def _is_suspect(self, message: bytes, host: str = "", spans: list[tuple[int, int]] | None = None) -> bool:
-        """Tell whether a rule could find something in a message, or a coding hide it from the search; cheap."""
+        """Tell whether a rule could find something in a message, or a coding hide it from the search; cheap.
+
+        `host` is that of a request, and empty for a response.
+        """
         # The rules look at a long content in the same way, so it is not done twice.
         return (
-            len(message) > _LONG or host in HOST_PATHS or is_veiled(message) or self._content.may_find(message, spans)
+            len(message) > _LONG
+            or host in HOST_PATHS
+            or is_veiled(message)
+            or self._content.may_find(message, spans)
+            or (host != "" and self._content.may_find_in_path(message))
         )
 
     def redact_text(self, text: str) -> str:

@@ -114,7 +114,7 @@ _NO_VALUE = re.compile(
 _UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DATE = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}\b")
 # Such names are words of other matters, too: a plain word behind one is rather none of its values.
-_AMBIGUOUS = re.compile(rb"sess|sig|credential|csrf|xsrf|(?:self|this|cls)\.", re.IGNORECASE)
+_AMBIGUOUS = re.compile(rb"(?!.*token)(?:.*(?:sess|sig|credential|csrf|xsrf))|(?:self|this|cls)\.", re.IGNORECASE)
 
 
 def names_in_lines(text: bytes) -> list[bytes]:
@@ -215,6 +215,6 @@ def _is_meant(
         return True  # SECRET_KEY=...
     if value.isdigit():
         return len(value) >= 4 and not name.lower().endswith((b"id", b"session"))
-    if _AMBIGUOUS.search(name) or _NO_VALUE.fullmatch(value) or _CODE.match(value) or is_prose(value, kind):
+    if _AMBIGUOUS.match(name) or _NO_VALUE.fullmatch(value) or _CODE.match(value) or is_prose(value, kind):
         return False
     return hiding.kind("settings", value) is NameKind.ORDINARY
