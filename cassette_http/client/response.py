@@ -583,8 +583,8 @@ class HTTPResponse(io.BufferedIOBase):
             if self._source is None and type(self) is HTTPResponse:
                 # Most responses are read to the end, and there is nothing left to close.
                 return
-        except AttributeError:  # a response that was never made
-            pass
+        except AttributeError:  # a response that was never made has nothing to close
+            return
         super().__del__()
 
     def isclosed(self) -> bool:

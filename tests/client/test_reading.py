@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import io
+import sys
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
@@ -193,6 +195,20 @@ def test_before_the_head_nothing_is_known() -> None:
     answered.begin()
     answered.begin()
     assert (answered.read(), answered.geturl()) == (b"a", "http://example.com/")
+
+
+def test_a_response_that_was_never_made_goes_silently(monkeypatch: pytest.MonkeyPatch) -> None:
+    class NoStream:
+        def makefile(self, mode: str) -> Any:
+            raise OSError("no more descriptors")
+
+    unraisable: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+    with pytest.raises(OSError, match="no more descriptors") as caught:
+        client.HTTPResponse(NoStream())
+    caught.value.__traceback__ = None  # its frames hold the response
+    gc.collect()
+    assert unraisable == []
 
 
 def test_parse_headers_leaves_the_file_at_the_content() -> None:
