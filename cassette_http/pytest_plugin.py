@@ -19,7 +19,6 @@ import pytest
 
 from cassette_http.plugin import hooks, short_name, vcr_names
 from cassette_http.plugin.collection import collection_of
-from cassette_http.plugin.fixture_order import put_first
 from cassette_http.plugin.fixtures import (
     cassette_config,
     cassette_dir,
@@ -31,6 +30,7 @@ from cassette_http.plugin.fixtures import (
 from cassette_http.plugin.layers import are_used
 from cassette_http.plugin.ledger import ledger_of
 from cassette_http.plugin.options import Place, known_keys
+from cassette_http.plugin.pytest_internals import fixture_names, put_first
 from cassette_http.plugin.settings import add_options, complete_flags, settings
 from cassette_http.plugin.sharing import share_with_worker, sharing_of
 from cassette_http.plugin.uses import CassetteFailure, Use, declared_of, load_parts, use_of
@@ -90,7 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """A marker is enough: such a test uses the fixture without naming it, and unmarked ones pay nothing."""
-    names = getattr(item, "fixturenames", None)
+    names = fixture_names(item)
     if names is None:
         return
     has_short_name = "cassette" in names and short_name.is_meant(item)

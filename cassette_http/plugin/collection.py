@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from cassette_http.plugin.pytest_internals import fixture_names
+
 __all__ = ["Collection", "collection_of"]
 
 
@@ -67,9 +69,7 @@ class Collection:
     def summary(self) -> dict[str, Any]:
         """What the process that writes the reports must know, as JSON would have it: of modules with cassettes only."""
         with_cassettes = {
-            item.nodeid.partition("::")[0]
-            for item in self.items
-            if "http_cassette" in getattr(item, "fixturenames", ())
+            item.nodeid.partition("::")[0] for item in self.items if "http_cassette" in (fixture_names(item) or ())
         }
         folders = {(self._config.rootpath / module).parent for module in self.names}
         near = {folder for folder in folders if (folder / "cassettes").is_dir()}

@@ -13,6 +13,7 @@ from cassette_http.errors import CassetteError
 from cassette_http.plugin.layers import LayerFactory, layers_of
 from cassette_http.plugin.naming import is_path, name_of_test, path_beside, safe_name, with_paths_beside
 from cassette_http.plugin.options import Place, checked
+from cassette_http.plugin.pytest_internals import visible_definitions
 from cassette_http.plugin.settings import settings
 from cassette_http.plugin.uses import CassetteFailure, Use, marker_options, remember_use
 
@@ -97,8 +98,7 @@ def _overridden_for(item: pytest.Item) -> frozenset[str]:
     assert item.parent is not None, "a test is in a file"
     stash = item.parent.stash
     if _overridden not in stash:
-        find = item.session._fixturemanager.getfixturedefs
-        stash[_overridden] = frozenset(name for name in CONFIGURING if len(find(name, item) or ()) > 1)
+        stash[_overridden] = frozenset(name for name in CONFIGURING if len(visible_definitions(item, name)) > 1)
     parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
     return stash[_overridden].union(parameters.keys() & CONFIGURING)
 

@@ -22,10 +22,17 @@ import pytest
 
 from cassette_http.cassette.modes import RecordMode
 from cassette_http.errors import CassetteError
-from cassette_http.plugin.fixture_order import put_first
 from cassette_http.plugin.fixtures import close_for_test, open_for_test
 from cassette_http.plugin.layers import Layer
 from cassette_http.plugin.ledger import ledger_of
+from cassette_http.plugin.pytest_internals import (
+    declared_flags,
+    definitions_of,
+    fixture_names,
+    put_first,
+    replace_fixture,
+    visible_definitions,
+)
 from cassette_http.plugin.settings import settings
 from cassette_http.plugin.uses import CassetteFailure, Use, declared_of
 
@@ -91,9 +98,7 @@ def add_options(parser: pytest.Parser) -> None:
     """Declare the options of both plugins, but for those that a conftest.py of the suite declares itself."""
     group = parser.getgroup("vcr", "HTTP cassettes, by the names of pytest-recording and pytest-vcr")
     modes: dict[str, Any] = {"choices": MODES, "default": None}
-    # Before pytest 9 a conflict with another group is told by no error that could be caught here.
-    groups = (parser._anonymous, *parser._groups)
-    declared = {name for each in groups for option in each.options for name in option.names()}
+    declared = declared_flags(parser)
     for flag, options in (
         ("--record-mode", {**modes, "help": "record mode (pytest-recording); the default is none"}),
         ("--block-network", {"action": "store_true", "help": "let tests reach no other machine"}),
@@ -125,7 +130,7 @@ class Hooks:
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """A marker is enough: such a test uses the fixtures without naming them."""
-    if not hasattr(item, "fixturenames"):
+    if fixture_names(item) is None:
         return
     config = item.config
     _give_instance(item)
@@ -138,7 +143,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 def _fixture_with_cassette(item: pytest.Item) -> str:
     """Name the fixture that opens the cassette: where a suite has `vcr` for each test, that is its own affair."""
-    definitions = item.session._fixturemanager.getfixturedefs("vcr", item)
+    definitions = visible_definitions(item, "vcr")
     if definitions and definitions[-1].scope == "function" and not _is_ours(definitions[-1]):
         return "vcr"
     return "vcr_cassette"
@@ -150,14 +155,11 @@ def _is_ours(definition: pytest.FixtureDef[Any]) -> bool:
 
 def _give_instance(item: pytest.Item) -> None:
     """Let the fixture `vcr` be what pytest-vcr gives where a fixture of a wider scope asks for it, to configure it."""
-    definitions = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009  # not declared
+    definitions = definitions_of(item)
     askers = [one for several in definitions.values() for one in several if "vcr" in one.argnames]
     if any(one.scope != "function" for one in askers):
-        instance = item.session._fixturemanager.getfixturedefs("vcr_instance", item)
-        assert instance is not None, "it is below"
         others = [one for one in definitions.get("vcr", ()) if not _is_ours(one)]
-        definitions["vcr"] = [*instance, *others]
-        getattr(item, "_initrequest", lambda: None)()  # some releases of pytest have copied the definitions
+        replace_fixture(item, "vcr", [*visible_definitions(item, "vcr_instance"), *others])
 
 
 def pytest_cassette_summary(summary: Summary) -> None:
