@@ -133,12 +133,12 @@ class Board(Switch):
         if not self._hooks.on_match:
             return request
         with self._lock, self._deferring_errors():
-            return self._hooks.asked(request)
+            return self._admitted(request)
         return None  # the hook failed
 
     def choose(self, request: Request) -> Interaction | Request | None:
         with self._lock, self._remembering_errors():
-            admitted = self._hooks.asked(request)
+            admitted = self._admitted(request)
             if admitted is None:
                 return None
             return self._answer(admitted) or self._without_answer(admitted)
@@ -155,7 +155,7 @@ class Board(Switch):
                 return Undecided.YET
             if entry is None and not is_waiting:
                 return Undecided.YET
-            admitted = self._hooks.asked(request)
+            admitted = self._admitted(request)
             if admitted is None:
                 return None
             if admitted is not request:
@@ -163,6 +163,13 @@ class Board(Switch):
             if entry is not None:
                 return (self._play(entry, admitted) if fits(entry.interaction) else None) or Undecided.YET
             return self._without_answer(admitted) if is_waiting else Undecided.YET
+
+    def _admitted(self, request: Request) -> Request | None:
+        """What `on_match` makes of a request; secrets that it takes out may come again, in what is kept."""
+        admitted = self._hooks.asked(request)
+        if admitted is not request and self.policy.can_record:
+            self._redactor.redact_request(request)
+        return admitted
 
     def _without_answer(self, request: Request) -> Request:
         """Have it recorded. Raises UnmatchedRequest if it may not be."""

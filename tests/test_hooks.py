@@ -221,6 +221,28 @@ def test_failed_connection_goes_through_the_hooks_too(path: Path, closed_port: i
 # ---------------------------------------------------------------------- on_match
 
 
+@pytest.mark.parametrize("becomes", ["changed", "dropped"])
+@pytest.mark.parametrize("mode", ["once", "new_episodes", "all", "rewrite"])
+def test_secret_that_a_hook_takes_out_of_a_request_is_hidden_where_it_comes_again(
+    becomes: str, mode: str, peer: Callable[..., Peer], path: Path
+) -> None:
+    token = "c3b5e7d9f1a24c6e8b0d"
+    echo = peer(keep_alive(lambda request: response(b"it was " + token.encode())))
+
+    def without_token(request: Request) -> Request | None:
+        if becomes == "dropped" and "/login" in request.url:
+            return None
+        return request.with_field("Authorization", "DUMMY")
+
+    with use_cassette(path, mode, on_match=without_token):
+        for target in ("/login", "/echo"):
+            request = urllib.request.Request(f"{echo.url}{target}", headers={"Authorization": f"Bearer {token}"})
+            with urllib.request.urlopen(request) as answer:
+                assert token.encode() in answer.read()
+    assert b"it was {{secret:" in path.read_bytes()
+    assert token.encode() not in path.read_bytes()
+
+
 def without_number(request: Request) -> Request:
     return request.with_url(request.url.partition("?")[0])
 
