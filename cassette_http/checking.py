@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from cassette_http.cassette.blobs import BlobFolder, blob_names, blob_sizes, reference_to
+from cassette_http.cassette.blobs import BlobFolder, blob_names, blob_sizes, needed_by_none, reference_to
 from cassette_http.cassette.files import Files
 from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.format.body_forms import PutAside
 from cassette_http.cassette.format.yaml_format import BEGINNING, Document, Documents, looks_foreign
 from cassette_http.cassette.model import Interaction
 from cassette_http.cassette.secrets.redaction import Redactor, next_number
-from cassette_http.cassette.store import Store, needed_by_none
+from cassette_http.cassette.store import Store
 from cassette_http.convert.formats import read_foreign
 from cassette_http.converting import find_foreign
 from cassette_http.errors import CassetteFormatError, CassetteNotFound

@@ -56,7 +56,7 @@ INNER_ROOMS = {
 # programs with one copy.
 PURE_BUT_FOR: dict[str, set[str]] = {
     "wire": set(),
-    "cassette": {"blobs", "files", "store"},
+    "cassette": {"blobs", "files", "log_file", "store"},
     "convert": set(),
     "transport": {"base", "failures", "host", "live", "opening", "played_tls", "socket_face"},
 }

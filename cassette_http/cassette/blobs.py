@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from hashlib import sha256
 
 from cassette_http.cassette.files import CREATE, READ, Files
+from cassette_http.cassette.limits import LARGEST_CASSETTE_OCTETS
 
-__all__ = ["BlobFolder", "blob_names", "blob_sizes", "reference_to"]
+__all__ = ["BlobFolder", "blob_names", "blob_sizes", "needed_by_none", "reference_to"]
 
 FOLDER = "blobs"
 LARGEST_BLOB_OCTETS = 1 << 32
@@ -73,9 +74,7 @@ class BlobFolder:
         fd = self._files.open(new, CREATE)
         try:
             try:
-                view = memoryview(content)
-                while view:
-                    view = view[self._files.write(fd, view) :]
+                self._files.write_all(fd, content)
                 self._files.fsync(fd)
             finally:
                 self._files.close(fd)
@@ -120,3 +119,25 @@ class BlobFolder:
 
 
 _REPAIR = "it belongs to the cassette: restore it, or record again"
+
+
+def needed_by_none(names: set[str], folder: str, files: Files) -> set[str]:
+    """Those blobs that no file in a folder needs; none of them if a file there cannot be read.
+
+    A cassette may have any suffix, and one that another process is about to put into place counts as well.
+    """
+    unneeded = set(names)
+    try:
+        for name in os.listdir(folder) if unneeded else ():
+            path = os.path.join(folder, name)
+            with contextlib.suppress(FileNotFoundError):
+                status = files.stat(path)
+                if stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST_CASSETTE_OCTETS:
+                    fd = files.open(path, READ)
+                    try:
+                        unneeded -= blob_names(files.read_all(fd, status.st_size))
+                    finally:
+                        files.close(fd)
+    except OSError:
+        return set()
+    return unneeded

@@ -60,6 +60,12 @@ class Files:
     def write(self, fd: int, data: bytes | memoryview) -> int:
         return _again(os.write, fd, data)
 
+    def write_all(self, fd: int, data: bytes) -> None:
+        """Write in as many calls as it takes, usually one."""
+        view = memoryview(data)
+        while view:
+            view = view[self.write(fd, view) :]
+
     def truncate(self, fd: int, length: int) -> None:
         _again(os.ftruncate, fd, length)
 

@@ -1,8 +1,7 @@
-"""The file of a cassette: an append-only log that survives kills, full disks and other writers.
+"""The file of a cassette: it survives kills, full disks and other writers.
 
-A document is appended by one `write` under a file lock; what a killed writer left torn is cut off before. `rewrite`
-collects the new cassette in a file beside the old one, and only `commit` puts it in its place, or what `settle` makes
-of the two.
+Documents are appended to a log (`log_file`). `rewrite` collects the new cassette in a file beside the old one, and only
+`commit` puts it in its place, or what `settle` makes of the two.
 """
 
 from __future__ import annotations
@@ -15,20 +14,16 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from cassette_http.cassette.blobs import BlobFolder, blob_names
-from cassette_http.cassette.files import APPEND, CREATE, READ, Files
+from cassette_http.cassette.blobs import BlobFolder, blob_names, needed_by_none
+from cassette_http.cassette.files import APPEND, READ, Files
 from cassette_http.cassette.format import yaml_format
-from cassette_http.cassette.format.yaml_format import BEGINNING, MOST_DOCUMENTS, TERMINATOR, Documents
+from cassette_http.cassette.format.yaml_format import BEGINNING, TERMINATOR, Documents
+from cassette_http.cassette.limits import irregular, refuse_too_large, refuse_too_many, too_large
+from cassette_http.cassette.log_file import BOUNDARY, LogFile, length_at
 from cassette_http.cassette.model import Header
 from cassette_http.errors import CassetteFormatError, CassetteNotWritable
 
-__all__ = ["LARGEST_CASSETTE_OCTETS", "Store", "needed_by_none"]
-
-LARGEST_CASSETTE_OCTETS = 50 * 1024 * 1024
-
-# How a file ends that nobody left in the middle of a document.
-ENDING = b"\n" + TERMINATOR
-BOUNDARY = ENDING[:-1]
+__all__ = ["Store"]
 
 
 class Store:
@@ -54,7 +49,6 @@ class Store:
         self.path = Path(path)
         self.failure: CassetteNotWritable | None = None
         self._header = yaml_format.dump_header(header or Header()) + TERMINATOR
-        self._sync = sync
         self._files = files or Files()
         self._owner = os.getpid()
         if "\0" in str(self.path):
@@ -63,23 +57,15 @@ class Store:
         self._target = os.path.join(os.getcwd(), self.path)
         if os.path.islink(self._target):  # and a link stays a link: what it points to is written
             self._target = os.path.realpath(self._target)
-        self._written = self._target
+        written = self._target
         self.blobs = BlobFolder(self._target, blob_threshold, self._files)
         if rewrite:
             folder, name = os.path.split(self._target)
-            self._written = os.path.join(folder, f".{name}.{self._owner}-{secrets.token_hex(4)}.new")
+            written = os.path.join(folder, f".{name}.{self._owner}-{secrets.token_hex(4)}.new")
         self._is_rewrite, self._settle = rewrite, settle
-        self._has_begun = False
         self._convert: Callable[[bytes], Iterable[bytes]] | None = None
-        self._forget()
-
-    def _forget(self) -> None:
-        self._lock = threading.Lock()
-        self._pid = os.getpid()
-        self._fd: int | None = None
-        self._good_length = 0
-        self._counted_octets = self._counted_documents = 0  # from the beginning of the file
-        self._needs_sync = False
+        self._log = LogFile(written, str(self.path), self._header, self._files, sync=sync, is_new=rewrite)
+        self._lock, self._pid = threading.Lock(), os.getpid()
 
     # --- reading ---
 
@@ -123,14 +109,12 @@ class Store:
 
     def refuse_irregular(self) -> None:
         """Raise CassetteFormatError if something else than a file is in its place, which a rewrite must not replace."""
-        if self.exists() and (reason := _irregular(self._files.stat(self._target))) is not None:
+        if self.exists() and (reason := irregular(self._files.stat(self._target).st_mode)) is not None:
             raise CassetteFormatError(str(self.path), None, reason)
 
     def _refuse_unreadable(self, status: os.stat_result) -> None:
-        if (reason := _irregular(status)) is not None:
+        if (reason := irregular(status.st_mode) or too_large(status.st_size)) is not None:
             raise CassetteFormatError(str(self.path), None, reason)
-        if status.st_size > LARGEST_CASSETTE_OCTETS:
-            raise CassetteFormatError(str(self.path), None, _too_large(status.st_size))
 
     # --- writing ---
 
@@ -146,14 +130,12 @@ class Store:
             if self.failure is not None:
                 return
             try:
-                with self._locked() as (fd, length):
-                    foreign = self._foreign(fd, length)
+                with self._log.locked() as length:
+                    foreign = self._foreign(length)
                     if foreign is None:
-                        self._write(fd, length, yaml_format.whole_file(documents))
-                        return
-                    fd, length = self._put_in_place(yaml_format.whole_file([*foreign, *documents]))
-                self._close()
-                self._fd, self._good_length, self._needs_sync = fd, length, True
+                        self._log.write(length, yaml_format.whole_file(documents))
+                    else:
+                        self._log.put_in_place(yaml_format.whole_file([*foreign, *documents]))
             except OSError as exc:
                 raise self._failed(exc) from exc
 
@@ -175,11 +157,11 @@ class Store:
         """
         self._convert = convert
 
-    def _foreign(self, fd: int, length: int) -> Iterable[bytes] | None:
+    def _foreign(self, length: int) -> Iterable[bytes] | None:
         """The documents of the file if it is still to be converted: another process may have done so."""
         if self._convert is None or self._is_rewrite:
             return None
-        data = self._files.read_all(fd, length)
+        data = self._log.read(length)
         if data.startswith(BEGINNING) or not data:
             self._convert = None
             return None
@@ -187,106 +169,8 @@ class Store:
 
     def _leave_parent(self) -> None:
         """After a fork: the descriptor shares its lock with the parent's, and another thread may hold ours."""
-        inherited = self._fd
-        self._forget()
-        if inherited is not None:
-            with contextlib.suppress(OSError):
-                self._files.close(inherited)
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[tuple[int, int]]:
-        """Open the file if need be, and lock it; make sure that it is still the one at the path.
-
-        Gives its descriptor and its length.
-        """
-        while True:
-            fd = self._fd if self._fd is not None else self._open()
-            is_locked = self._files.lock(fd)
-            try:
-                length = self._length_at(self._written, fd)
-                if length is not None:
-                    yield fd, length
-                    return
-            finally:
-                if is_locked:
-                    self._files.unlock(fd)
-            # Somebody replaced or removed the file; what we wrote so far is gone by their will.
-            self._close()
-
-    def _open(self) -> int:
-        with contextlib.suppress(FileNotFoundError):
-            self._refuse_unreadable(self._files.stat(self._written))
-        # Once begun, the new file may have been replaced by a child of ours (see `replace`).
-        is_new = self._is_rewrite and not self._has_begun and self._owner == os.getpid()
-        flags = CREATE if is_new else APPEND
-        try:
-            fd = self._files.open(self._written, flags)
-        except FileExistsError:  # a forked child was the first to write
-            fd = self._files.open(self._written, APPEND)
-        except FileNotFoundError:
-            self._files.make_folders(os.path.dirname(self._written))
-            fd = self._files.open(self._written, flags)
-        self._fd, self._good_length, self._has_begun = fd, 0, True
-        return fd
-
-    def _length_at(self, path: str, fd: int) -> int | None:
-        """The length of an open file, if it is the one at the path."""
-        try:
-            there = self._files.stat(path)
-        except FileNotFoundError:
-            return None
-        here = self._files.fstat(fd)
-        return here.st_size if os.path.samestat(here, there) else None
-
-    def _write(self, fd: int, length: int, data: bytes) -> None:
-        if length != self._good_length or not length:
-            length, data = self._repair(fd, length, data)
-        if length + len(data) > LARGEST_CASSETTE_OCTETS:
-            raise OSError(_too_large(length + len(data)))
-        new_documents = (b"\n" + data).count(BOUNDARY)
-        if length + len(data) > MOST_DOCUMENTS * len(ENDING):  # small files need not be counted
-            self._count(fd, length)
-            _refuse_too_many(self._counted_documents + new_documents)
-        try:
-            self._write_all(fd, data)
-            if self._sync:
-                self._files.fsync(fd)
-        except BaseException:
-            # Also when a signal handler raises in the middle: no half document stays.
-            with contextlib.suppress(OSError):
-                self._files.truncate(fd, length)
-            raise
-        self._good_length = length + len(data)
-        self._needs_sync = True
-        if length == self._counted_octets:
-            self._counted_octets = self._good_length
-            self._counted_documents += new_documents
-
-    def _count(self, fd: int, length: int) -> None:
-        """Count the documents of the file, of which most were counted before."""
-        if length == self._counted_octets:
-            return
-        if length < self._counted_octets:
-            self._counted_octets = self._counted_documents = 0
-        start = max(self._counted_octets - 1, 0)  # the line end in front of a boundary
-        self._counted_documents += self._files.read(fd, length - start, start).count(BOUNDARY)
-        self._counted_octets = length
-
-    def _repair(self, fd: int, length: int, data: bytes) -> tuple[int, bytes]:
-        """Look at what others left: cut off a torn document, write a missing header or terminator."""
-        if length and not (
-            self._files.read(fd, len(BEGINNING), 0) == BEGINNING
-            and self._files.read(fd, len(ENDING), max(length - len(ENDING), 0)) == ENDING
-        ):
-            if length > LARGEST_CASSETTE_OCTETS:
-                raise CassetteFormatError(str(self.path), None, _too_large(length))
-            good, needs_terminator = yaml_format.intact_length(self._files.read_all(fd, length), str(self.path))
-            if good < length:
-                self._files.truncate(fd, good)
-                length = good
-            if needs_terminator:
-                data = TERMINATOR + data
-        return length, data if length else self._header + data
+        self._lock, self._pid = threading.Lock(), os.getpid()
+        self._log.close()
 
     def _failed(self, exc: OSError, consequence: str | None = None) -> CassetteNotWritable:
         reason = exc.strerror or str(exc)
@@ -315,11 +199,8 @@ class Store:
             if self.failure is not None:
                 return
             try:
-                with self._locked() as (fd, length):
-                    data = self._files.read_all(fd, length)
-                    fd, length = self._put_in_place(self._replaced(data, old, new, order))
-                self._close()
-                self._fd, self._good_length, self._needs_sync = fd, length, True
+                with self._log.locked() as length:
+                    self._log.put_in_place(self._replaced(self._log.read(length), old, new, order))
             except OSError as exc:
                 raise self._failed(exc, "its documents stay as they are") from exc
 
@@ -349,45 +230,22 @@ class Store:
         try:
             if not self.exists():
                 return False
-            with self._lock, self._locked() as (fd, length):
-                if self._files.read_all(fd, length) != after:
+            with self._lock, self._log.locked() as length:
+                if self._log.read(length) != after:
                     return False
                 if before is None:
-                    self._files.remove(self._written)
+                    self._files.remove(self._log.path)
                 elif after.startswith(before):
-                    self._files.truncate(fd, len(before))
+                    self._log.truncate(len(before))
                 else:
-                    self._files.close(self._put_in_place(before)[0])
+                    self._log.put_in_place(before)
             brought = blob_names(after) - blob_names(before or b"")
             self.blobs.remove(needed_by_none(brought, os.path.dirname(self._target), self._files))
             return True
         except OSError as exc:
             raise self._failed(exc, "it has what was recorded by the failed test") from exc
         finally:
-            self._close()
-
-    def _put_in_place(self, data: bytes) -> tuple[int, int]:
-        """Write another file, and let it take the place of the one at the path; give its descriptor and length."""
-        _refuse_too_many(data.count(BOUNDARY))
-        new = f"{self._written}.{secrets.token_hex(4)}"
-        fd = self._files.open(new, CREATE)
-        try:
-            self._write_all(fd, data)
-            self._files.fsync(fd)
-            self._files.chmod(new, stat.S_IMODE(self._files.stat(self._written).st_mode))
-            self._files.rename(new, self._written)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                self._files.close(fd)
-            with contextlib.suppress(OSError):
-                self._files.remove(new)
-            raise
-        return fd, len(data)
-
-    def _write_all(self, fd: int, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[self._files.write(fd, view) :]
+            self._log.close()
 
     # --- the end ---
 
@@ -405,13 +263,13 @@ class Store:
         with self._lock:
             try:
                 if self._is_rewrite and self._owner == self._pid:
-                    self._replace()
-                elif self._fd is not None and self._needs_sync:
-                    self._files.fsync(self._fd)
+                    self._finish_rewrite()
+                else:
+                    self._log.sync()
             except OSError as exc:
                 raise self._failed(exc) from exc
             finally:
-                self._close()
+                self._log.close()
                 if self._is_rewrite and self.failure is not None:
                     self._remove_new()
                 self._drop_blobs()
@@ -423,48 +281,46 @@ class Store:
         if self._pid != os.getpid():
             self._leave_parent()
         with self._lock:
-            if self._fd is not None and self._needs_sync and not self._is_rewrite:
+            if not self._is_rewrite:
                 with contextlib.suppress(OSError):
-                    self._files.fsync(self._fd)
-            self._close()
+                    self._log.sync()
+            self._log.close()
             if self._is_rewrite and self._owner == self._pid:
                 self._remove_new()
                 self._drop_blobs()
 
-    def _replace(self) -> None:
-        if self._fd is None:
+    def _finish_rewrite(self) -> None:
+        log = self._log
+        if not log.is_open:
             if not self.exists():
                 return
-            with self._locked() as (fd, length):
-                self._write(fd, length, b"")
-        assert self._fd is not None
+            with log.locked() as length:
+                log.write(length, b"")
         if self._settle is None:
-            self._take_place(self._fd)
+            self._take_place()
             return
-        new = self._files.read_all(self._fd, self._files.fstat(self._fd).st_size)
+        new = log.read()
         with self._old_locked() as old:
             result = self._settle(old, new)
             if result == old:
-                self._close()
+                log.close()
                 self._remove_new()
                 return
-            if len(result) > LARGEST_CASSETTE_OCTETS:
-                raise OSError(_too_large(len(result)))
-            _refuse_too_many(result.count(BOUNDARY))
+            refuse_too_large(len(result))
+            refuse_too_many(result.count(BOUNDARY))
             if result != new:
-                self._files.truncate(self._fd, 0)
-                self._write_all(self._fd, result)
-            self._take_place(self._fd)
+                log.overwrite(result)
+            self._take_place()
 
-    def _take_place(self, fd: int) -> None:
-        self._files.fsync(fd)
-        self._close()  # Windows renames closed files only
+    def _take_place(self) -> None:
+        self._log.sync()
+        self._log.close()  # Windows renames closed files only
         with contextlib.suppress(FileNotFoundError):
             old = self._files.stat(self._target)
-            if (reason := _irregular(old)) is not None:
+            if (reason := irregular(old.st_mode)) is not None:
                 raise OSError(reason)  # a rename would put a file in the place of a pipe, or of a device
-            self._files.chmod(self._written, stat.S_IMODE(old.st_mode))
-        self._files.rename(self._written, self._target)
+            self._files.chmod(self._log.path, stat.S_IMODE(old.st_mode))
+        self._files.rename(self._log.path, self._target)
         self._files.fsync_folder(os.path.dirname(self._target))
 
     @contextlib.contextmanager
@@ -476,7 +332,7 @@ class Store:
                 stack.callback(self._files.close, fd)
                 if self._files.lock(fd):
                     stack.callback(self._files.unlock, fd)
-                length = self._length_at(self._target, fd)
+                length = length_at(self._target, fd, self._files)
                 if length is not None:
                     old = self._files.read_all(fd, length)
                     if self._convert is not None and old and not old.startswith(BEGINNING):
@@ -493,54 +349,4 @@ class Store:
 
     def _remove_new(self) -> None:
         with contextlib.suppress(OSError):
-            self._files.remove(self._written)
-
-    def _close(self) -> None:
-        if self._fd is not None:
-            fd, self._fd = self._fd, None
-            self._good_length, self._needs_sync = 0, False
-            self._counted_octets = self._counted_documents = 0
-            with contextlib.suppress(OSError):
-                self._files.close(fd)
-
-
-def needed_by_none(names: set[str], folder: str, files: Files) -> set[str]:
-    """Those blobs that no file in a folder needs; none of them if a file there cannot be read.
-
-    A cassette may have any suffix, and one that another process is about to put into place counts as well.
-    """
-    unneeded = set(names)
-    try:
-        for name in os.listdir(folder) if unneeded else ():
-            path = os.path.join(folder, name)
-            with contextlib.suppress(FileNotFoundError):
-                status = files.stat(path)
-                if stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST_CASSETTE_OCTETS:
-                    fd = files.open(path, READ)
-                    try:
-                        unneeded -= blob_names(files.read_all(fd, status.st_size))
-                    finally:
-                        files.close(fd)
-    except OSError:
-        return set()
-    return unneeded
-
-
-def _irregular(status: os.stat_result) -> str | None:
-    """Why what is there is no file; None if it is one."""
-    kind = stat.S_IFMT(status.st_mode)
-    if kind == stat.S_IFDIR:
-        return "is a folder; name a file in it"
-    return None if kind == stat.S_IFREG else "is no regular file (but a pipe, a socket or a device)"
-
-
-def _too_large(octets: int) -> str:
-    return (
-        f"a cassette of {octets / 2**20:,.0f} MiB is too large, the limit is {LARGEST_CASSETTE_OCTETS / 2**20:.0f} MiB;"
-        " record less into one file"
-    )
-
-
-def _refuse_too_many(documents: int) -> None:
-    if documents > MOST_DOCUMENTS:
-        raise OSError(f"a cassette has at most {MOST_DOCUMENTS:,} documents; record less into one file")
+            self._files.remove(self._log.path)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from cassette_http import use_cassette
 from cassette_http.cassette.format.yaml_format import scan
-from cassette_http.cassette.store import LARGEST_CASSETTE_OCTETS
+from cassette_http.cassette.limits import LARGEST_CASSETTE_OCTETS
 from cassette_http.errors import CassetteFormatError, CassetteWarning
 
 # What is promised for anything up to the largest cassette.

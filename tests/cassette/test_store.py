@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from cassette_http import use_cassette
-from cassette_http.cassette import store as store_module
+from cassette_http.cassette import limits
 from cassette_http.cassette.files import READ, Files
 from cassette_http.cassette.format.yaml_format import (
     MOST_DOCUMENTS,
@@ -229,7 +229,7 @@ def test_a_path_that_no_file_can_have_is_refused(tmp_path: Path, kind: str, mode
 
 def test_a_file_that_is_too_large_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     filled(path, 3)
-    monkeypatch.setattr(store_module, "LARGEST_CASSETTE_OCTETS", 100)
+    monkeypatch.setattr(limits, "LARGEST_CASSETTE_OCTETS", 100)
     with pytest.raises(CassetteFormatError, match="too large"):
         Store(path).load()
     before = path.read_bytes()
@@ -239,7 +239,7 @@ def test_a_file_that_is_too_large_is_refused(path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_cassette_never_grows_beyond_what_can_be_loaded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "LARGEST_CASSETTE_OCTETS", 1000)
+    monkeypatch.setattr(limits, "LARGEST_CASSETTE_OCTETS", 1000)
     store = Store(path)
     with pytest.raises(CassetteNotWritable, match="too large"):
         _append_all(store, 100)
