@@ -53,7 +53,10 @@ class Miss:
 
 @dataclass(frozen=True)
 class LiveConnection:
-    """A connection to a real peer, or the attempt to make one; `why` says what it was needed for."""
+    """A connection to a real peer, or the attempt to make one; `why` says what it was needed for.
+
+    `origin` has the scheme "tcp", as that is what was connected; `at` is a time in UTC.
+    """
 
     origin: Origin
     at: datetime
@@ -137,8 +140,8 @@ class Log:
 class Cassette:
     """The cassette in use: what it holds, what was played and recorded, and what was missing.
 
-    Made by `use_cassette`; `misses` may be cleared by a test that expects a refusal. `connections` are those that were
-    made to real peers. `history` has the last exchanges, in the order in which they were decided.
+    Made by `use_cassette`. `path` and `record_mode` are what it was opened with. `misses` are the requests that were
+    refused; a test that expects a refusal clears it. `connections` are those that were made to real peers.
     """
 
     def __init__(self, path: Path, record_mode: RecordMode, index: Index, log: Log) -> None:
@@ -168,6 +171,7 @@ class Cassette:
 
     @property
     def history(self) -> list[PastExchange]:
+        """The last 100 exchanges, in the order in which they were decided; of a large body only the beginning."""
         return [_briefly(_played(one) if isinstance(one, Entry) else one) for one in self._log.history]
 
     @property

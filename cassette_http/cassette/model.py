@@ -96,6 +96,7 @@ class Request(Message):
 
     @property
     def method(self) -> str:
+        """As it was sent: methods are case-sensitive (RFC 9110 section 9.1). Raises MalformedMessage."""
         return self.head.method
 
     @property
@@ -112,11 +113,11 @@ class Request(Message):
         return target_uri(self.head.method, self.head.target, self.origin)
 
     def with_method(self, method: str) -> Request:
-        """The same request with another method."""
+        """The same request with another method. Raises ValueError for what no request line can hold."""
         return self._with_line(f"{method} {self.head.target} {self.head.version}")
 
     def with_target(self, target: str) -> Request:
-        """The same request with another request target (RFC 9112 section 3.2)."""
+        """The same request with another request target (RFC 9112 section 3.2); raises ValueError as `with_method`."""
         return self._with_line(f"{self.method} {target} {self.head.version}")
 
     def with_url(self, url: str) -> Request:
@@ -164,7 +165,7 @@ class Response(Message):
     def of(
         cls, status: int = 200, reason: str = "OK", fields: Iterable[tuple[str, str]] = (), content: bytes = b""
     ) -> Response:
-        """Make a response; its Content-Length follows the content."""
+        """Make a response; its Content-Length follows the content. Raises ValueError for what no head can hold."""
         lines = b"".join([fields_octets(name, value) for name, value in fields])
         head = _status_line("HTTP/1.1", status, reason) + lines + b"Content-Length: 0\r\n\r\n"
         return cls(head).with_content(content)
@@ -176,10 +177,12 @@ class Response(Message):
 
     @property
     def status(self) -> int:
+        """The status code. Raises MalformedMessage."""
         return self.head.status
 
     @property
     def reason(self) -> str:
+        """The reason phrase, which may be empty (RFC 9112 section 4). Raises MalformedMessage."""
         return self.head.reason
 
     @property
@@ -191,7 +194,10 @@ class Response(Message):
         return response_framing(self.head.status, self.head.fields, self.request_method)
 
     def with_status(self, status: int, reason: str = "") -> Response:
-        """The same response with another status; with one that has no content (204, 304), it loses its own."""
+        """The same response with another status; with one that has no content (204, 304), it loses its own.
+
+        Raises ValueError for what no status line can hold.
+        """
         rest = self.head_octets[self.head_octets.find(b"\n") + 1 :]
         changed = replace(self, head_octets=_status_line(self.head.version, status, reason) + rest)
         return replace(changed, body_octets=b"") if changed.framing is NO_CONTENT else changed
@@ -285,7 +291,11 @@ class Track:
 
 @dataclass(frozen=True)
 class Interaction:
-    """One request and its track. `request` is None when the connection failed before a request could be sent."""
+    """One request and its track. `request` is None when the connection failed before a request could be sent.
+
+    `origin` is what the connection led to, `via` the proxy between. `repeat` is what a request gets that comes again
+    ("fail", "last" or "cycle"); None leaves that to the cassette.
+    """
 
     origin: Origin
     request: Request | None

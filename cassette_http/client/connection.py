@@ -44,11 +44,13 @@ Headers = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
 
 class HTTPConnection:
-    """A connection to one server, for one request at a time.
+    """A connection to one server, for one request at a time. It is made when the first request is sent.
+
+    `host` may end with a port ("localhost:8080"); `timeout` is in seconds, for each operation of the socket.
 
     Beyond the documented arguments: `max_response_headers` limits the fields of a response (default: the
     package's `_MAXHEADERS`), `transport` opens the streams of this connection (default: the transport in use
-    at each connect).
+    at each connect). Raises InvalidURL for a host or port that is none.
     """
 
     # What is not among these a program has put there, and it may be there to replace something.
@@ -278,7 +280,14 @@ class HTTPConnection:
         *,
         encode_chunked: bool = False,
     ) -> None:
-        """Send a whole request; `headers` may also be pairs, to repeat a field."""
+        """Send a whole request; `headers` may also be pairs, to repeat a field.
+
+        `body` is text (sent as Latin-1), octets, a file, or an iterable of octets. One of unknown length is sent in
+        chunks, unless `headers` say how it is framed; with Transfer-Encoding among them, `encode_chunked` makes chunks.
+
+        Raises CannotSendRequest if the response to the request before was not fetched; ValueError (InvalidURL for the
+        URL) for what would break the request's lines, before an octet is sent; and what the socket raises.
+        """
         if not (type(headers) is dict and self._request_quickly(method, url, body, headers)):
             self._send_request(method, url, body, headers, encode_chunked)
 
