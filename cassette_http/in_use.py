@@ -208,9 +208,9 @@ class Cassette:
         """How many of the loaded interactions answered none; other than `unplayed`, it parses none of them."""
         return len(self._index) - sum(1 for entry in self._index.made if entry.plays)
 
-    def tell_unplayed(self, path: str, most: int = 3) -> str:
+    def tell_unplayed(self, path: str) -> str:
         """Say how many of the loaded interactions answered none, and which; `path` is how the reader calls the file."""
-        lines = self.unplayed_lines(most)
+        lines = self.unplayed_lines(3)
         more = ", ..." if self.unplayed_count > len(lines) else ""
         what = f"{self.unplayed_count} of {len(self)} interactions of {path}"
         return f"{what} were not played: {', '.join(lines.values())}{more}"

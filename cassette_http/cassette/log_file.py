@@ -27,13 +27,12 @@ BOUNDARY = ENDING[:-1]
 class LogFile:
     """The file at `path`, opened when it is first needed. Raises OSError; CassetteFormatError, which calls it `name`.
 
-    `header` begins a file, with its terminator. With `sync`, what was written is on the disk itself when `write`
-    returns. `is_new`: the file must be made, by this process or by a forked child of it.
+    `header` begins a file, with its terminator. `is_new`: the file must be made, by this process or by a forked child.
     """
 
-    def __init__(self, path: str, name: str, header: bytes, files: Files, *, sync: bool, is_new: bool) -> None:
+    def __init__(self, path: str, name: str, header: bytes, files: Files, *, is_new: bool) -> None:
         self.path = path
-        self._name, self._header, self._files, self._sync = name, header, files, sync
+        self._name, self._header, self._files = name, header, files
         self._maker = os.getpid() if is_new else None
         self._fd: int | None = None
         self._forget()
@@ -106,8 +105,6 @@ class LogFile:
             refuse_too_many(self._counted_documents + new_documents)
         try:
             self._files.write_all(fd, data)
-            if self._sync:
-                self._files.fsync(fd)
         except BaseException:
             # Also when a signal handler raises in the middle: no half document stays.
             with contextlib.suppress(OSError):

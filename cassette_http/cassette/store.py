@@ -29,10 +29,9 @@ __all__ = ["Store"]
 class Store:
     """The file at `path`. Safe for threads, processes and forks; make one per block that uses the cassette.
 
-    `header` opens a new file. Bodies of more than `blob_threshold` octets get files of their own (`put_aside`). With
-    `sync`, each document is on the disk itself, not only with the system, when `append` returns. `settle(old, new)`
-    gets the octets of both files (of the old one none, if it is missing) when a rewrite is committed, and returns those
-    that the file shall have.
+    `header` opens a new file. Bodies of more than `blob_threshold` octets get files of their own (`put_aside`).
+    `settle(old, new)` gets the octets of both files (of the old one none, if it is missing) when a rewrite is
+    committed, and returns those that the file shall have.
     """
 
     def __init__(
@@ -42,7 +41,6 @@ class Store:
         header: Header | None = None,
         rewrite: bool = False,
         settle: Callable[[bytes, bytes], bytes] | None = None,
-        sync: bool = False,
         blob_threshold: int | None = None,
         files: Files | None = None,
     ) -> None:
@@ -64,7 +62,7 @@ class Store:
             written = os.path.join(folder, f".{name}.{self._owner}-{secrets.token_hex(4)}.new")
         self._is_rewrite, self._settle = rewrite, settle
         self._convert: Callable[[bytes], Iterable[bytes]] | None = None
-        self._log = LogFile(written, str(self.path), self._header, self._files, sync=sync, is_new=rewrite)
+        self._log = LogFile(written, str(self.path), self._header, self._files, is_new=rewrite)
         self._lock, self._pid = threading.Lock(), os.getpid()
 
     # --- reading ---

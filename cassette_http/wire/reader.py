@@ -58,7 +58,7 @@ class RequestReader:
         "taken",
     )
 
-    def __init__(self, max_fields: int = MAX_WATCHED_FIELDS) -> None:
+    def __init__(self) -> None:
         self.head: RequestHead | None = None
         self.head_octets = 0
         self.taken = 0
@@ -66,7 +66,7 @@ class RequestReader:
         self.expects_continue = False
         self.malformed: str | None = None
         self.is_foreign = False
-        self._collector = _HeadCollector(parse_request_line, REQUEST_BEGINNING, max_fields)
+        self._collector = _HeadCollector(parse_request_line, REQUEST_BEGINNING)
         self._decoder: Decoder | None = None
 
     @property
@@ -134,7 +134,7 @@ class ResponseReader:
         "until_close",
     )
 
-    def __init__(self, method: str, max_fields: int = MAX_WATCHED_FIELDS) -> None:
+    def __init__(self, method: str) -> None:
         self._method = method
         self.interim: list[ResponseHead] = []
         self._head: bytes | None = None
@@ -148,7 +148,7 @@ class ResponseReader:
         self.until_close = False
         self.truncated = False
         self.malformed: str | None = None
-        self._collector = _HeadCollector(parse_status_line, RESPONSE_BEGINNING, max_fields)
+        self._collector = _HeadCollector(parse_status_line, RESPONSE_BEGINNING)
         self._decoder: Decoder | None = None
 
     @property
@@ -227,14 +227,11 @@ class ResponseReader:
 class _HeadCollector:
     """Collects octets up to the empty line, within bounds; finds out early that they cannot become a head."""
 
-    __slots__ = ("_beginning", "_kept", "_max_fields", "_parse_start_line", "_start_line_is_checked")
+    __slots__ = ("_beginning", "_kept", "_parse_start_line", "_start_line_is_checked")
 
-    def __init__(
-        self, parse_start_line: Callable[[bytes], object], beginning: re.Pattern[bytes], max_fields: int
-    ) -> None:
+    def __init__(self, parse_start_line: Callable[[bytes], object], beginning: re.Pattern[bytes]) -> None:
         self._parse_start_line = parse_start_line
         self._beginning = beginning
-        self._max_fields = max_fields
         self._kept = bytearray()
         self._start_line_is_checked = False
 
@@ -287,8 +284,8 @@ class _HeadCollector:
 
     def _checked(self, head: bytes) -> bytes:
         """The head itself. Raises LimitExceeded if it is too large."""
-        if head.count(b"\n") - 2 > self._max_fields:
-            raise LimitExceeded("fields", self._max_fields)
+        if head.count(b"\n") - 2 > MAX_WATCHED_FIELDS:
+            raise LimitExceeded("fields", MAX_WATCHED_FIELDS)
         if len(head) > MAX_LINE_OCTETS and max(map(len, head.split(b"\n"))) >= MAX_LINE_OCTETS:
             raise LimitExceeded("line", MAX_LINE_OCTETS)
         if len(head) > MAX_HEAD_OCTETS:

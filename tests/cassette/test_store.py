@@ -583,12 +583,9 @@ DISK_ERRORS = [pytest.param(errno.ENOSPC, id="ENOSPC"), pytest.param(errno.EIO, 
 
 @pytest.mark.parametrize("error", DISK_ERRORS)
 @pytest.mark.parametrize("operation", ["open", "write"])
-@pytest.mark.parametrize("sync", [False, True])
-def test_a_failing_append_raises_once_and_keeps_what_was_there(
-    path: Path, operation: str, error: int, sync: bool
-) -> None:
+def test_a_failing_append_raises_once_and_keeps_what_was_there(path: Path, operation: str, error: int) -> None:
     before = filled(path, 2).read_bytes()
-    store = Store(path, files=FailingFiles(operation, 1, error), sync=sync)
+    store = Store(path, files=FailingFiles(operation, 1, error))
     with pytest.raises(CassetteNotWritable, match=f"cassette.yaml.*{os.strerror(error)}") as caught:
         store.append(document(2))
     assert caught.value.errno == error
@@ -668,14 +665,6 @@ def test_a_failing_fsync_at_close_is_reported(path: Path) -> None:
     with pytest.raises(CassetteNotWritable, match="Input/output error"):
         store.close()
     assert lines(Store(path)) == ["1"]
-
-
-def test_a_failing_fsync_takes_back_the_document_when_sync_is_wanted(path: Path) -> None:
-    before = filled(path, 1).read_bytes()
-    store = Store(path, sync=True, files=FailingFiles("fsync", 1, errno.EIO))
-    with pytest.raises(CassetteNotWritable):
-        store.append(document(1))
-    assert path.read_bytes() == before
 
 
 def test_a_file_system_without_locks_serves_as_well(path: Path) -> None:
