@@ -56,16 +56,28 @@ def server_tls(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-@pytest.fixture(params=[False, True], ids=["tcp", "tls"])
-def serve(request: pytest.FixtureRequest, peer: Callable[..., Peer], server_tls: ssl.SSLContext) -> Serve:
-    """Start scripted servers as `peer` does: once over plain TCP, and once over TLS."""
-    return functools.partial(peer, tls=server_tls if request.param else None)
-
-
 @pytest.fixture
 def client_tls(authority: trustme.CA) -> ssl.SSLContext:
     """A client's context that trusts `authority`; one for each test, as some clients change what they are given."""
     return ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
+
+
+@pytest.fixture(params=[False, True], ids=["tcp", "tls"])
+def is_tls(request: pytest.FixtureRequest) -> bool:
+    """A test that uses this, or what builds on it, runs over plain TCP and over TLS."""
+    return bool(request.param)
+
+
+@pytest.fixture
+def serve(is_tls: bool, peer: Callable[..., Peer], server_tls: ssl.SSLContext) -> Serve:
+    """Start scripted servers as `peer` does: once over plain TCP, and once over TLS."""
+    return functools.partial(peer, tls=server_tls if is_tls else None)
+
+
+@pytest.fixture
+def trust(is_tls: bool, client_tls: ssl.SSLContext) -> ssl.SSLContext | None:
+    """What a client of `serve` needs: `client_tls` over TLS, nothing over plain TCP."""
+    return client_tls if is_tls else None
 
 
 @pytest.fixture(scope="session")

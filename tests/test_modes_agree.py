@@ -24,7 +24,7 @@ import cassette_http.client
 from cassette_http import use_cassette
 from tests.behaviours import GET_A, READ_TIMEOUT_S, Asked, assert_same_three_times
 from tests.intercept.nasty_peers import PEERS
-from tests.peer import Connection, Peer, Script, keep_alive, response
+from tests.peer import Connection, Peer, Script, Serve, keep_alive, response
 
 # What a program saw of one exchange: plain values that can be compared.
 Seen = Any
@@ -212,9 +212,8 @@ def test_untrusted_certificate_is_untrusted_in_replay(
     assert (recorded, replayed) == (live, live)
 
 
-@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
 def test_octets_that_nobody_asked_our_client_for_never_answer_its_next_request(
-    is_tls: bool, peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
+    serve: Serve, trust: ssl.SSLContext | None, tmp_path: Path
 ) -> None:
     goes_on = threading.Event()
 
@@ -226,12 +225,12 @@ def test_octets_that_nobody_asked_our_client_for_never_answer_its_next_request(
             connection.send(response(b"forged", status=b"408 Request Timeout"))
         connection.wait_closed()
 
-    server = peer(script, tls=server_tls if is_tls else None)
+    server = serve(script)
     path = tmp_path / "unasked.yaml"
 
     def ask(wait: Callable[[Any], object]) -> list[bytes]:
-        options: dict[str, Any] = {"context": client_tls} if is_tls else {}
-        kind = cassette_http.client.HTTPSConnection if is_tls else cassette_http.client.HTTPConnection
+        options: dict[str, Any] = {"context": trust} if trust else {}
+        kind = cassette_http.client.HTTPSConnection if trust else cassette_http.client.HTTPConnection
         connection = kind(server.host, server.port, timeout=5, **options)
         seen = []
         for path in ("/1", "/2"):

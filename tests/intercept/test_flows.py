@@ -28,7 +28,7 @@ import websockets.sync.server
 
 import cassette_http.client
 from cassette_http import Cassette, use_cassette
-from tests.peer import Connection, Peer, Script, keep_alive, response
+from tests.peer import Connection, Peer, Script, Serve, keep_alive, response
 
 Seen = Any
 
@@ -315,14 +315,11 @@ def test_body_from_a_generator_from_a_file_and_on_demand(
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:botocore")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:dateutil")
-@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
-def test_botocore_waits_for_the_word_to_go_on(
-    is_tls: bool, peer: Callable[..., Peer], server_tls: ssl.SSLContext, ca_file: Path, tmp_path: Path
-) -> None:
+def test_botocore_waits_for_the_word_to_go_on(is_tls: bool, serve: Serve, ca_file: Path, tmp_path: Path) -> None:
     import botocore.config
     import botocore.session
 
-    server = peer(takes_uploads, tls=server_tls if is_tls else None)
+    server = serve(takes_uploads)
 
     def ask() -> Seen:
         config = botocore.config.Config(retries={"max_attempts": 0}, read_timeout=5, s3={"addressing_style": "path"})
@@ -526,13 +523,12 @@ def websocket_with_aiohttp(url: str, trust: ssl.SSLContext | None) -> Seen:
 WEBSOCKETS = [websocket_in_threads, websocket_in_tasks, websocket_with_aiohttp]
 
 
-@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
 @pytest.mark.parametrize("talk", WEBSOCKETS, ids=lambda talk: talk.__name__)
 def test_websocket(
     talk: Callable[[str, ssl.SSLContext | None], Seen],
     is_tls: bool,
+    trust: ssl.SSLContext | None,
     server_tls: ssl.SSLContext,
-    client_tls: ssl.SSLContext,
     tmp_path: Path,
 ) -> None:
     def echo(socket: websockets.sync.server.ServerConnection) -> None:
@@ -545,7 +541,6 @@ def test_websocket(
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         url = f"{'wss' if is_tls else 'ws'}://127.0.0.1:{server.socket.getsockname()[1]}/chat"
-        trust = client_tls if is_tls else None
         live = talk(url, trust)
         with use_cassette(tmp_path / "chat.yaml", "all"):
             assert talk(url, trust) == live
@@ -620,25 +615,15 @@ def test_requests_over_unix_sockets_are_left_alone(mode: str, tmp_path: Path) ->
 # ---------------------------------------------------------------------- pipelining
 
 
-@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
-def test_pipelined_requests(
-    is_tls: bool,
-    peer: Callable[..., Peer],
-    server_tls: ssl.SSLContext,
-    client_tls: ssl.SSLContext,
-    tmp_path: Path,
-) -> None:
-    server = peer(
-        keep_alive(lambda request: response(b"answer to " + request.split(b" ")[1])),
-        tls=server_tls if is_tls else None,
-    )
+def test_pipelined_requests(serve: Serve, trust: ssl.SSLContext | None, tmp_path: Path) -> None:
+    server = serve(keep_alive(lambda request: response(b"answer to " + request.split(b" ")[1])))
     many = b"".join(b"GET /%d HTTP/1.1\r\nHost: api.test\r\n\r\n" % number for number in range(5))
     expected = b"".join(response(b"answer to /%d" % number) for number in range(5))
 
     def ask() -> bytes:
         sock = socket.create_connection((server.host, server.port), timeout=5)
-        if is_tls:
-            sock = client_tls.wrap_socket(sock, server_hostname=server.host)
+        if trust:
+            sock = trust.wrap_socket(sock, server_hostname=server.host)
         with sock:
             sock.sendall(many)
             octets = b""
@@ -761,24 +746,22 @@ def refused_by_httpx_async(host: str, port: int, context: ssl.SSLContext | None)
     return asyncio.run(ask())
 
 
-@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
 @pytest.mark.parametrize(
     "ask",
     [refused_by_client, refused_by_urllib3, refused_by_httpx, refused_by_httpx_async],
     ids=lambda ask: ask.__name__,
 )
 def test_refusal_that_came_late_for_a_missing_request_is_played_as_it_is_live(
-    ask: Callable[[str, int, ssl.SSLContext | None], Seen], is_tls: bool, client_tls: ssl.SSLContext, tmp_path: Path
+    ask: Callable[[str, int, ssl.SSLContext | None], Seen], trust: ssl.SSLContext | None, tmp_path: Path
 ) -> None:
     path = tmp_path / "empty.yaml"
     path.write_text("cassette: 1\n---\n")
-    context = client_tls if is_tls else None
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         host, port = nobody.getsockname()
-        live = ask(host, port, context)
+        live = ask(host, port, trust)
         with use_cassette(path, "new_episodes") as cassette:
-            ask(host, port, context)
+            ask(host, port, trust)
     assert [one.request for one in cassette.recorded] == [None]
     with use_cassette(path, "none"):
-        assert ask(host, port, context) == live
+        assert ask(host, port, trust) == live

@@ -26,7 +26,7 @@ import urllib3
 
 import cassette_http.client
 from cassette_http import use_cassette
-from tests.peer import Peer, keep_alive, response
+from tests.peer import Peer, Serve, keep_alive, response
 
 ROUNDS, TLS_ROUNDS = 200, 50
 WARM_UP = 5
@@ -127,19 +127,13 @@ def descriptors() -> int:
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts the open descriptors as Linux shows them")
-@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
 @pytest.mark.parametrize("ask", CLIENTS)
 def test_replays_leave_no_descriptor_and_no_thread_behind(
-    ask: Ask,
-    is_tls: bool,
-    peer: Callable[..., Peer],
-    server_tls: ssl.SSLContext,
-    client_tls: ssl.SSLContext,
-    tmp_path: Path,
+    ask: Ask, is_tls: bool, serve: Serve, client_tls: ssl.SSLContext, tmp_path: Path
 ) -> None:
     if is_tls and ask is with_requests:
         pytest.skip("urllib3, which makes the connection, is tested; requests loads all authorities anew each time")
-    server = peer(keep_alive(lambda request: response(b"hello")), tls=server_tls if is_tls else None)
+    server = serve(keep_alive(lambda request: response(b"hello")))
     path = tmp_path / "one.yaml"
     with use_cassette(path, "all"):
         assert ask(server.url, client_tls) == b"hello"

@@ -20,7 +20,7 @@ import trustme
 
 import cassette_http.client
 from cassette_http import Cassette, use_cassette
-from tests.peer import Peer, keep_alive, response
+from tests.peer import Peer, Serve, keep_alive, response
 
 NAMES = ("one.test", "two.test", "three.test")
 NOBODY = ["127.0.0.91", "127.0.0.92"]
@@ -328,22 +328,16 @@ def test_late_dial_leads_to_the_address_that_was_connected_to(said: str, once_ma
         assert len(cassette.recorded) == 2
 
 
-@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
 @pytest.mark.parametrize("is_blocking", [False, True], ids=["loop", "blocking"])
 def test_late_dial_of_a_connection_from_before_needs_no_name(
-    is_blocking: bool,
-    is_tls: bool,
-    peer: Callable[..., Peer],
-    server_tls: ssl.SSLContext,
-    client_tls: ssl.SSLContext,
-    tmp_path: Path,
+    is_blocking: bool, serve: Serve, trust: ssl.SSLContext | None, tmp_path: Path
 ) -> None:
     """The Host field says a name that nobody can look up."""
-    server = peer(keep_alive(lambda request: response(b"hello")), tls=server_tls if is_tls else None)
+    server = serve(keep_alive(lambda request: response(b"hello")))
     path = tmp_path / "later.yaml"
     path.write_text("cassette: 1\n---\n")
     request = b"GET /%%d HTTP/1.1\r\nHost: nowhere.invalid:%d\r\n\r\n" % server.port
-    tls: dict[str, Any] = {"ssl": client_tls, "server_hostname": "localhost"} if is_tls else {}
+    tls: dict[str, Any] = {"ssl": trust, "server_hostname": "localhost"} if trust else {}
 
     async def talk() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, **tls)
@@ -356,7 +350,7 @@ def test_late_dial_of_a_connection_from_before_needs_no_name(
 
     def talk_blocking() -> None:
         with socket.create_connection(("127.0.0.1", server.port), timeout=5) as plain:
-            sock = client_tls.wrap_socket(plain, server_hostname="localhost") if is_tls else plain
+            sock = trust.wrap_socket(plain, server_hostname="localhost") if trust else plain
             with sock, use_cassette(path, "new_episodes"):
                 sock.sendall(request % 1)
                 assert sock.recv(1000) == response(b"hello")

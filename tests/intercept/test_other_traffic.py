@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from cassette_http import UnmatchedRequest, UnsupportedLibrary, use_cassette
-from tests.peer import Connection, Peer, keep_alive, response
+from tests.peer import Connection, Peer, Serve, keep_alive, response
 
 MODES = ["none", "once", "new_episodes", "all", "rewrite"]
 
@@ -86,19 +86,13 @@ def test_protocol_of_an_event_loop_where_the_client_speaks_first(
     assert (cassette.misses, cassette.recorded) == ([], [])
 
 
-@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
 def test_protocol_of_an_event_loop_where_the_server_speaks_first(
-    is_tls: bool,
-    in_use: use_cassette,
-    peer: Callable[..., Peer],
-    server_tls: ssl.SSLContext,
-    client_tls: ssl.SSLContext,
+    in_use: use_cassette, serve: Serve, trust: ssl.SSLContext | None
 ) -> None:
-    server = peer(smtp, tls=server_tls if is_tls else None)
+    server = serve(smtp)
 
     async def talk() -> list[bytes]:
-        tls = client_tls if is_tls else None
-        reader, writer = await asyncio.open_connection(server.host, server.port, ssl=tls)
+        reader, writer = await asyncio.open_connection(server.host, server.port, ssl=trust)
         answers = [await asyncio.wait_for(reader.readline(), 5)]
         writer.write(b"EHLO me\r\n")
         answers.append(await asyncio.wait_for(reader.readline(), 5))
@@ -170,18 +164,15 @@ def test_failed_connections_of_other_traffic_are_not_written_where_nothing_is_re
 
 
 @pytest.mark.parametrize("greeting", [b"", response(status=b"408 Request Timeout"), b"220 mail.test ESMTP\r\n"])
-@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
 @pytest.mark.parametrize("is_blocking", [False, True], ids=["loop", "blocking"])
 @pytest.mark.parametrize(("mode", "is_live"), [("none", False), ("new_episodes", True), ("all", True)])
 def test_request_behind_a_silence_is_refused_or_recorded(
     mode: str,
     is_live: bool,
     is_blocking: bool,
-    is_tls: bool,
     greeting: bytes,
-    peer: Callable[..., Peer],
-    server_tls: ssl.SSLContext,
-    client_tls: ssl.SSLContext,
+    serve: Serve,
+    trust: ssl.SSLContext | None,
     tmp_path: Path,
 ) -> None:
     """A client that is slow to ask looks as one whose peer speaks first: it is dialled, and perhaps it does speak."""
@@ -195,12 +186,11 @@ def test_request_behind_a_silence_is_refused_or_recorded(
         connection.send(response(b"live"))
         connection.wait_closed()
 
-    server = peer(script, tls=server_tls if is_tls else None)
+    server = serve(script)
     request = f"GET / HTTP/1.1\r\nHost: {server.host}:{server.port}\r\n\r\n".encode()
 
     async def talk() -> None:
-        tls = client_tls if is_tls else None
-        reader, writer = await asyncio.open_connection(server.host, server.port, ssl=tls)
+        reader, writer = await asyncio.open_connection(server.host, server.port, ssl=trust)
         await asyncio.to_thread(begun.wait, 5)
         assert await asyncio.wait_for(reader.readexactly(len(greeting)), 5) == greeting
         writer.write(request)
@@ -209,7 +199,7 @@ def test_request_behind_a_silence_is_refused_or_recorded(
 
     def talk_blocking() -> None:
         with socket.create_connection((server.host, server.port), timeout=0.2) as plain:
-            sock = client_tls.wrap_socket(plain, server_hostname=server.host) if is_tls else plain
+            sock = trust.wrap_socket(plain, server_hostname=server.host) if trust else plain
             with sock:
                 if greeting:
                     assert sock.recv(1000) == greeting
@@ -335,19 +325,13 @@ def test_connections_of_multiprocessing_work_as_without_a_cassette(in_use: use_c
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 
 
-@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
 def test_http_2_is_refused_instead_of_getting_past_the_cassette(
-    is_tls: bool,
-    in_use: use_cassette,
-    peer: Callable[..., Peer],
-    server_tls: ssl.SSLContext,
-    client_tls: ssl.SSLContext,
+    in_use: use_cassette, serve: Serve, trust: ssl.SSLContext | None
 ) -> None:
-    server = peer(smtp, tls=server_tls if is_tls else None)
+    server = serve(smtp)
 
     async def talk() -> None:
-        tls = client_tls if is_tls else None
-        reader, writer = await asyncio.open_connection(server.host, server.port, ssl=tls)
+        reader, writer = await asyncio.open_connection(server.host, server.port, ssl=trust)
         writer.write(PREFACE)
         try:
             await asyncio.wait_for(reader.read(), 5)
@@ -357,7 +341,7 @@ def test_http_2_is_refused_instead_of_getting_past_the_cassette(
     with in_use, pytest.raises(UnsupportedLibrary, match=r"HTTP/1\.1"):
         asyncio.run(talk())
     with in_use, socket.create_connection((server.host, server.port), timeout=5) as sock:
-        secured = client_tls.wrap_socket(sock, server_hostname=server.host) if is_tls else sock
+        secured = trust.wrap_socket(sock, server_hostname=server.host) if trust else sock
         with secured, pytest.raises(UnsupportedLibrary, match=r"HTTP/1\.1"):
             secured.sendall(PREFACE)
 
