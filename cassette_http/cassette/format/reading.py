@@ -290,6 +290,7 @@ def _track(values: Values) -> Track:
             body, fields = _body(values, "response", tags, fields)
             line = f"{tags.get('version', USUAL_VERSION)} {status}"
             octets += _head(line, fields, "response headers") + body
+            del body
         elif "response headers" in values or "response body" in values or "response trailers" in values:
             raise Unfit("response", "is missing")
     failure = _failure(values) if "failure" in values else None
@@ -318,7 +319,7 @@ def _head(line: str, fields: str, key: str) -> bytes:
 def _body(values: Values, whose: str, tags: Values, fields: str) -> tuple[bytes, str]:
     """Put the body together; return it with the field lines, whose Content-Length follows a recoded body."""
     key = f"{whose} body"
-    value = values.get(key, "")
+    value = values.pop(key, "")  # a large one is not to be held any longer than it is needed
     if not isinstance(value, (str, bytes)):
         raise Unfit(key, "must be text or !!binary")
     trailers: Fields = ()
