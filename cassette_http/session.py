@@ -402,13 +402,14 @@ def _library(documents: Documents, store: Store, options: _Options) -> Library:
 
 
 def _index(library: Library, redactor: Redactor, options: _Options) -> Index:
+    matching = options.matching
     return Index(
         library.request_lines,
         # A large interaction is asked for several times in a row, and remembered by nobody else.
         lru_cache(maxsize=1)(library.parse),
-        options.matching,
+        matching,
         options.repeat,
-        lambda request: options.matching.strip(redactor.redact_request(request)),
+        lambda request: matching.strip(redactor.redact_request(request)),
         library.read_answer,
         library.read_url,
         library.find_doubtful,

@@ -69,7 +69,8 @@ class Use:
         options = {key: value for key, value in self.options.items() if key not in PARTS and key not in OWN}
         sharing = sharing_of(self.config)
         mode = sharing.mode(self.path, RecordMode.of(options.pop("mode")))
-        options.setdefault("keep_unrecorded", lambda: sharing.is_rewritten(self.path))
+        path = self.path  # nothing that the session keeps may lead back here, or only the garbage collector frees it
+        options.setdefault("keep_unrecorded", lambda: sharing.is_rewritten(path))
         self._session = use_cassette(
             self.path,
             mode,

@@ -204,6 +204,35 @@ def test_a(user, cassette):
     project.run("--cassette-mode=once").assert_outcomes(passed=1)
 
 
+def test_cassette_takes_no_memory_when_its_test_is_over(project: Project) -> None:
+    project.write(
+        """
+import gc
+import weakref
+import pytest
+
+left = []
+
+@pytest.fixture(scope="module", autouse=True)
+def no_collection():
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+def test_a(cassette):
+    get("/a")
+    left.append(weakref.ref(cassette))
+
+def test_b():
+    assert left[0]() is None
+"""
+    )
+    # In a process of its own: what runs pytest in this one remembers all that hooks were called with.
+    project.run_alone("--cassette-mode=once").assert_outcomes(passed=2)
+    project.run_alone().assert_outcomes(passed=2)
+
+
 def test_cassette_names_its_test(project: Project) -> None:
     project.write("import pytest\n@pytest.mark.cassette\ndef test_a():\n    get('/a')")
     project.record_then_stop()

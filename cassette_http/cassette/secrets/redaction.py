@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from cassette_http.cassette.model import Interaction, Request, Track
@@ -33,7 +33,7 @@ from cassette_http.cassette.secrets.message_parts import (
 )
 from cassette_http.cassette.secrets.names import is_secret_name
 from cassette_http.cassette.secrets.placeholders import has_placeholder, next_number
-from cassette_http.cassette.secrets.rules import ExtraRule, resolve_rules
+from cassette_http.cassette.secrets.rules import ExtraRule, Rules, resolve_rules
 from cassette_http.cassette.secrets.shapes import HOST_PATHS, runs
 from cassette_http.cassette.secrets.vault import Vault
 from cassette_http.cassette.splicing import shift, splice
@@ -64,7 +64,7 @@ class Redactor:
         netrc: Callable[[], str] = str,
     ) -> None:
         self._rules = resolve_rules(redact, keep)
-        self._vault = Vault(first, self._redact_claims)
+        self._vault = Vault(first, partial(_redact_claims, self._rules))
         self._familiar = FamiliarLines()
         for name, value in (secrets or {}).items():
             self._vault.declare(*_checked(name, value))
@@ -209,9 +209,6 @@ class Redactor:
         edits = self._content.all_edits(octets)
         return splice(octets, edits).decode("utf-8", "surrogateescape") if edits else text
 
-    def _redact_claims(self, claims: bytes) -> bytes:
-        return splice(claims, self._content.all_edits(claims))
-
     def _without_secrets_in_failure(self, track: Track) -> Track:
         failure = track.failure
         if failure is None:
@@ -232,6 +229,10 @@ class Redactor:
 
 _LONG = 1 << 14
 _TARGET = re.compile(rb"[^ \t\r\n]+[ \t]+[^ \t\r\n]+")
+
+
+def _redact_claims(rules: Rules, vault: Vault, claims: bytes) -> bytes:
+    return splice(claims, ContentRules(rules, vault).all_edits(claims))
 
 
 def _target_stop(request: Request) -> int:

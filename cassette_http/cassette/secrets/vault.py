@@ -49,10 +49,10 @@ _MASK = re.compile(rb"([A-Za-z0-9_-]{4,})(?:\*{3,}|\.{3}|\xe2\x80\xa6|\\u2026)([
 class Vault:
     """Numbers secrets, and finds them again.
 
-    `redact_claims` takes the claims of a JWT (JSON), and returns them without what is secret in them.
+    `redact_claims` takes the vault and the claims of a JWT (JSON), and returns these without what is secret in them.
     """
 
-    def __init__(self, first: int, redact_claims: Callable[[bytes], bytes] = lambda claims: claims) -> None:
+    def __init__(self, first: int, redact_claims: Callable[[Vault, bytes], bytes] = lambda _, claims: claims) -> None:
         self._placeholders: dict[bytes, bytes] = {}
         self._next = count(first)
         self._lock = RLock()
@@ -119,7 +119,7 @@ class Vault:
         claims = from_base64(others[0]) if len(others) == 2 else None
         if claims is None or not claims.startswith(b"{"):
             return b".".join([head] + [hidden] * len(others))
-        return b".".join([head, urlsafe_b64encode(self._redact_claims(claims)).rstrip(b"="), hidden])
+        return b".".join([head, urlsafe_b64encode(self._redact_claims(self, claims)).rstrip(b"="), hidden])
 
     def _search(self, secret: bytes) -> None:
         with self._lock:
