@@ -20,7 +20,7 @@ from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.hooks import Hooks
 from cassette_http.cassette.index import Entry, Index
 from cassette_http.cassette.matching import Matching
-from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Request, TLSFacts, Track
+from cassette_http.cassette.model import UNIX, Failure, FailureKind, Interaction, Origin, Request, TLSFacts, Track
 from cassette_http.cassette.modes import Policy
 from cassette_http.cassette.secrets.redaction import Redactor
 from cassette_http.cassette.shortcuts import written_request
@@ -289,7 +289,7 @@ class Board(Switch):
             elif self.policy.can_play:
                 why = "it does not speak HTTP" if channel.has_spoken else "its peer speaks first"
             peer = channel.via or channel.origin
-            origin = Origin("tcp", peer.host, peer.port)
+            origin = peer if peer.scheme == UNIX else Origin("tcp", peer.host, peer.port)
             self.cassette.connections.append(LiveConnection(origin, datetime.now(UTC), why))
 
     def tls_facts(self, origin: Origin) -> TLSFacts:

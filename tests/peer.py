@@ -96,7 +96,10 @@ Serve: TypeAlias = Callable[[Script], "Peer"]
 class Peer:
     """Runs `script` for every connection, each in a thread of its own, and closes the connection after it."""
 
-    def __init__(self, script: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, script: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", path: str | None = None
+    ) -> None:
+        """`path`: listen on a Unix socket there."""
         self.connections = 0
         self.is_running = True
         self.errors: list[BaseException] = []
@@ -104,11 +107,17 @@ class Peer:
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, 0), family=family, backlog=128)
         self.host: str
         self.port: int
-        self.host, self.port = self._listener.getsockname()[:2]
+        if path is not None:
+            self._listener = socket.socket(socket.AF_UNIX)
+            self._listener.bind(path)
+            self._listener.listen(128)
+            self.host, self.port = path, 0
+        else:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            self._listener = socket.create_server((host, 0), family=family, backlog=128)
+            self.host, self.port = self._listener.getsockname()[:2]
         self._start(self._accept)
 
     @property
@@ -150,7 +159,8 @@ class Peer:
 
     def _serve(self, sock: socket.socket, number: int) -> None:
         sock.settimeout(LIMIT_S)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = Connection(sock, number)
         try:
             if self._tls is not None:

@@ -15,7 +15,7 @@ from functools import cached_property
 from cassette_http.cassette.explaining import most_alike
 from cassette_http.cassette.format.reading import USUAL_VERSION, Unfit, resolve_target
 from cassette_http.cassette.matching import Matching
-from cassette_http.cassette.model import FailureKind, Interaction, Origin, Request, Track
+from cassette_http.cassette.model import DEFAULT_PORTS, UNIX, FailureKind, Interaction, Origin, Request, Track
 from cassette_http.cassette.modes import known_policy
 from cassette_http.cassette.secrets.placeholders import has_placeholder
 from cassette_http.cassette.shortcuts import written_beginning
@@ -382,7 +382,9 @@ class Index:
 
     def knows_peer(self, host: str, port: int) -> bool:
         """Tell whether something was recorded of connections to this host and port, as far as a quick look tells."""
-        beginnings = tuple(f"{Origin(scheme, host, port)}/".encode() for scheme in ("http", "https"))
+        beginnings = tuple(f"{Origin(scheme, host, port)}/".encode() for scheme in DEFAULT_PORTS)
+        if port == DEFAULT_PORTS[UNIX] and not self._matching.tells_hosts_apart:
+            beginnings = (f"{UNIX}://".encode(),)  # paths of sockets often differ from run to run
         for line, found in self._positions.items():
             if line is None or line.startswith(b"CONNECT "):
                 entries = self._entries(found if isinstance(found, list) else [found])

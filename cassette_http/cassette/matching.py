@@ -174,6 +174,13 @@ class Matching:
         """No matcher looks at the fields of a request that has no content."""
         return all(NAMED.get(name) is matcher and name != "headers" for name, matcher in self.keys)
 
+    @cached_property
+    def tells_hosts_apart(self) -> bool:
+        """A matcher looks at the host, or may do so."""
+        return bool(self.filters) or any(
+            name in ("host", "uri") or NAMED.get(name) is not matcher for name, matcher in self.keys
+        )
+
     def head_key(self, request: Request) -> tuple[Hashable, ...]:
         """The part of the key that does not need the content."""
         return tuple([matcher(request) for name, matcher in self.keys if not _looks_at_body(name, matcher)])

@@ -23,6 +23,7 @@ from cassette_http.wire.messages import Fields, RequestHead, ResponseHead
 
 __all__ = [
     "DEFAULT_PORTS",
+    "UNIX",
     "Failure",
     "FailureKind",
     "Header",
@@ -37,12 +38,14 @@ __all__ = [
 
 LARGE_OCTETS = 1 << 18
 
-DEFAULT_PORTS = {"http": 80, "https": 443}
+# HTTP over a Unix socket has the path of the socket, percent-encoded, in the place of the host, and no port.
+UNIX = "http+unix"
+DEFAULT_PORTS = {"http": 80, "https": 443, UNIX: 0}
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Scheme, host (lower-case, IPv6 without brackets) and port (RFC 9110 section 4.3.1)."""
+    """Scheme, host (lower-case, IPv6 without brackets) and port (RFC 9110 section 4.3.1); or a Unix socket (`UNIX`)."""
 
     scheme: str
     host: str
@@ -126,7 +129,8 @@ class Request(Message):
         size = min([at for mark in "/?" if (at := rest.find(mark)) >= 0], default=len(rest))
         authority, path = rest[:size].rpartition("@")[2], rest[size:]
         host, colon, port = authority.rpartition(":") if not authority.endswith("]") else (authority, "", "")
-        scheme, host = scheme.lower(), (host if colon else authority).strip("[]").lower()
+        scheme, host = scheme.lower(), (host if colon else authority).strip("[]")
+        host = host if scheme == UNIX else host.lower()
         if not separator or not host or (colon and not port.isdigit()) or not (colon or scheme in DEFAULT_PORTS):
             raise ValueError(f"no URL such as https://api.example.com/users: {url!r}")
         origin = Origin(scheme, host, int(port) if colon else DEFAULT_PORTS[scheme])

@@ -6,11 +6,11 @@ import _socket
 import socket
 from typing import Any
 
-from cassette_http.cassette.model import FailureKind, Origin
+from cassette_http.cassette.model import FailureKind
 from cassette_http.intercept.beginnings import authority_of_request
 from cassette_http.intercept.current import current_board
 from cassette_http.intercept.lines import PlainLine
-from cassette_http.intercept.names import Lookup, Target
+from cassette_http.intercept.names import Lookup, Target, UnixTarget
 from cassette_http.intercept.taps import Tap, put_tap, timeout_of
 from cassette_http.intercept.tls_objects import take_seeker
 from cassette_http.transport import live
@@ -18,7 +18,7 @@ from cassette_http.transport.host import Host, Switchboard
 from cassette_http.transport.opening import keeping_failure
 from cassette_http.transport.tunnels import Line
 
-__all__ = ["adopt", "dial_late", "is_tcp", "lower_tap"]
+__all__ = ["adopt", "dial_late", "is_tcp", "is_unix", "lower_tap"]
 
 _getpeername = socket.socket.getpeername
 
@@ -27,9 +27,22 @@ _family = _socket.socket.family.__get__
 _type = _socket.socket.type.__get__
 
 
+TCP = (socket.AF_INET, socket.AF_INET6)
+LOCAL = (socket.AF_UNIX,) if hasattr(socket, "AF_UNIX") else ()
+
+
 def is_tcp(sock: socket.socket) -> bool:
+    return _is_stream(sock, TCP)
+
+
+def is_unix(sock: socket.socket) -> bool:
+    """It is a stream between processes of this machine; also one end of a local pair."""
+    return _is_stream(sock, LOCAL)
+
+
+def _is_stream(sock: socket.socket, families: tuple[int, ...]) -> bool:
     try:
-        return _family(sock) in (socket.AF_INET, socket.AF_INET6) and _type(sock) == socket.SOCK_STREAM
+        return _family(sock) in families and _type(sock) == socket.SOCK_STREAM
     except TypeError:
         return False  # a class of another library (gevent) has taken the place of Python's
 
@@ -40,9 +53,11 @@ def adopt(sock: socket.socket, data: Any) -> Tap | None:
     Its host is known by the Host field: nobody saw the look-up. What begins as a record of a TLS object that was
     adopted just now is carried by this socket.
     """
-    if live.is_ours(sock) or (board := current_board()) is None or not is_tcp(sock):
+    if live.is_ours(sock) or (board := current_board()) is None or not (is_tcp(sock) or is_unix(sock)):
         return None
     named = authority_of_request(data)
+    if not is_tcp(sock) and (named is None or not _has_path(sock)):
+        return None
     if named is not None:
         tap = lower_tap(sock, board, named[0])
         tap.host.line, tap.host.channel.has_line = PlainLine(sock), True
@@ -58,13 +73,25 @@ def adopt(sock: socket.socket, data: Any) -> Tap | None:
     return tap
 
 
+def _has_path(sock: socket.socket) -> bool:
+    """It leads to a Unix socket with a name; ends of local pairs have none."""
+    try:
+        return bool(_getpeername(sock))
+    except OSError:
+        return False  # it is not connected
+
+
 def lower_tap(sock: socket.socket, board: Switchboard, host: str) -> Tap:
-    """A tap for the TCP connection of `sock`, which seems to lead to `host` ("" if nothing is known)."""
+    """A tap for the connection of `sock`, which seems to lead to `host` ("" if nothing is known)."""
     peer = _getpeername(sock)
-    name = (host or str(peer[0])).lower()
-    channel = board.open_channel(Origin("http", name, peer[1]), None)
-    address = str(peer[0])
-    target = Target(name, peer[1], address, Lookup(name, [(address, peer[1])]))
+    target: Target
+    if is_unix(sock):
+        target = UnixTarget(peer)
+    else:
+        address = str(peer[0])
+        name = (host or address).lower()
+        target = Target(name, peer[1], address, Lookup(name, [(address, peer[1])]))
+    channel = board.open_channel(target.origin, None)
     tap = Tap(sock, board, Host(channel, lambda: dial_late(tap), timeout_of(sock)), target, peer)
     return tap
 
@@ -74,8 +101,7 @@ def dial_late(tap: Tap) -> Line:
     target = tap.target
 
     def connect(timeout_s: float | None = None) -> socket.socket:
-        peer = Origin("tcp", target.host, target.port)
-        with keeping_failure(tap.board, tap.host.channel, peer, FailureKind.CONNECT):
+        with keeping_failure(tap.board, tap.host.channel, target.peer, FailureKind.CONNECT):
             fresh = target.dial(timeout_s)
         tunnel = tap.host.channel.tunnel
         if tunnel is not None:

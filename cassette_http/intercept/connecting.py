@@ -8,17 +8,17 @@ import socket
 import weakref
 from typing import Any
 
-from cassette_http.cassette.model import Failure, FailureKind, Origin
+from cassette_http.cassette.model import Failure, FailureKind
 from cassette_http.intercept.adoption import dial_late
 from cassette_http.intercept.lines import PlainLine
-from cassette_http.intercept.names import is_invented, target_of
+from cassette_http.intercept.names import Target, UnixTarget, is_invented, target_of
 from cassette_http.intercept.running_loop import running_loop
 from cassette_http.intercept.taps import Tap, put_tap, timeout_of
 from cassette_http.transport.failures import describe, rebuild
 from cassette_http.transport.host import Host, Switchboard, clock
 from cassette_http.transport.tunnels import Line
 
-__all__ = ["connect", "connect_again", "note_asked", "tell_connected"]
+__all__ = ["connect", "connect_again", "connect_unix", "note_asked", "tell_connected"]
 
 # What the hooks replace.
 _connect = socket.socket.connect
@@ -34,7 +34,27 @@ def note_asked(sock: socket.socket) -> None:
 
 def connect(sock: socket.socket, board: Switchboard, address: tuple[Any, ...]) -> None:
     """Connect `sock` as its own connect would, with a tap. Raises what that would, or what was recorded."""
-    _Attempt(sock, board, address).make()
+    _Attempt(sock, board, address, target_of(address, is_blocking=sock.gettimeout() != 0)).make()
+
+
+def connect_unix(sock: socket.socket, board: Switchboard, path: str | bytes) -> None:
+    """Connect a Unix socket as its own connect would. Raises what that would, or what was recorded.
+
+    Most of them have nothing to do with HTTP, and are left alone. So one that the cassette does not know is connected,
+    and taken over when a request begins (`adoption.adopt`).
+    """
+    target = UnixTarget(path)
+    if board.policy.can_play and board.knows_peer(target.host, target.port):
+        _Attempt(sock, board, path, target).make()
+        return
+    started = clock()
+    try:
+        _connect(sock, path)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        board.keep_connection_failure(target.peer, describe(FailureKind.CONNECT, error, clock() - started), None)
+        raise
 
 
 def connect_again(sock: socket.socket, tap: Tap, address: Any) -> None:
@@ -64,18 +84,16 @@ def tell_connected(tap: Tap, number: int) -> None:
 class _Attempt:
     """One connect to one address."""
 
-    def __init__(self, sock: socket.socket, board: Switchboard, address: tuple[Any, ...]) -> None:
-        self._board, self._address = board, address
-        self._target = target_of(address, is_blocking=sock.gettimeout() != 0)
-        self._lookup = self._target.lookup
-        self._origin = Origin("tcp", self._target.host, self._target.port)
-        self._channel = board.open_channel(Origin("http", self._target.host, self._target.port), None)
+    def __init__(self, sock: socket.socket, board: Switchboard, address: Any, target: Target) -> None:
+        self._board, self._address, self._target = board, address, target
+        self._lookup, self._origin = target.lookup, target.peer
+        self._channel = board.open_channel(target.origin, None)
         self._tap = Tap(sock, board, Host(self._channel, self._dial, timeout_of(sock)), self._target, address)
         self._started, self._successes_before = clock(), self._lookup.successes
 
     @property
     def _literal(self) -> tuple[str, int]:
-        return str(self._address[0]).lower(), int(self._address[1])
+        return self._target.address, self._target.port
 
     def make(self) -> None:
         tap, sock = self._tap, self._tap.sock
@@ -97,7 +115,7 @@ class _Attempt:
 
     def _fail_as_recorded(self, failure: Failure) -> None:
         error, sock = rebuild(failure), self._tap.sock
-        if sock.gettimeout() != 0 or error.errno is None:
+        if sock.gettimeout() != 0 or error.errno is None or isinstance(self._target, UnixTarget):
             raise error
         # Without waiting, a connect fails later: the loop asks for SO_ERROR when the descriptor is writable.
         self._tap.pending_error = error.errno
@@ -124,7 +142,7 @@ class _Attempt:
         self._lookup.connect_succeeded()
         return PlainLine(sock)
 
-    def _real_address(self, family: int) -> tuple[Any, ...]:
+    def _real_address(self, family: int) -> Any:
         if not is_invented(self._target.address):
             return self._address
         found = socket.getaddrinfo(self._target.host, self._target.port, family, socket.SOCK_STREAM)

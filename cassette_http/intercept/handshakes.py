@@ -6,7 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from cassette_http.cassette.model import FailureKind, Origin
+from cassette_http.cassette.model import FailureKind
 from cassette_http.intercept.names import Target
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.host import Switchboard
@@ -26,8 +26,7 @@ def connect_anew(
 ) -> ssl.SSLSocket:
     """Dial `target`, and make the live TLS connection below `channel` for a program that believes it has one."""
     board.note_connection(channel)
-    peer = Origin("tcp", target.host, target.port)
-    with keeping_failure(board, channel, peer, FailureKind.CONNECT):
+    with keeping_failure(board, channel, target.peer, FailureKind.CONNECT):
         fresh = target.dial(timeout_s)
     try:
         return secure(board, channel, fresh, tunnel, lambda: wrap(fresh))

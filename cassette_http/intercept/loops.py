@@ -69,6 +69,12 @@ def _uvloop(module: Any) -> Patches:
             return await original(self, factory, host, port, sock=sock, **options)
         return await selector_face(self).create_connection(factory, host, port, sock=sock, **options)
 
+    @patches.hook(loops, "create_unix_connection")
+    async def connect_unix(self: Any, *args: Any, original: Any, **options: Any) -> Any:
+        if not _is_asked_for() or options.get("sock") is not None:
+            return await original(self, *args, **options)
+        return await selector_face(self).create_unix_connection(*args, **options)
+
     @patches.hook(loops, "start_tls")
     async def start_tls(self: Any, transport: Any, *args: Any, original: Any, **options: Any) -> Any:
         if is_of_selector(transport):

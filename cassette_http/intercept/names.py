@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote
 
-from cassette_http.cassette.model import Failure, FailureKind, Origin
+from cassette_http.cassette.model import UNIX, Failure, FailureKind, Origin
 from cassette_http.intercept.current import current_board
 from cassette_http.intercept.patches import Patches
 from cassette_http.transport import live
@@ -20,7 +21,7 @@ from cassette_http.transport.channel import Channel, do_nothing
 from cassette_http.transport.failures import describe, rebuild
 from cassette_http.transport.host import Switchboard
 
-__all__ = ["PATCHES", "Lookup", "Target", "host_of", "is_invented", "port_number", "target_of"]
+__all__ = ["PATCHES", "Lookup", "Target", "UnixTarget", "host_of", "is_invented", "port_number", "target_of"]
 
 PATCHES = Patches()
 
@@ -125,6 +126,15 @@ class Target:
     lookup: Lookup
     others: frozenset[str] = frozenset()
 
+    @property
+    def origin(self) -> Origin:
+        return Origin("http", self.host, self.port)
+
+    @property
+    def peer(self) -> Origin:
+        """The origin that stands for the connection itself, whatever it is for."""
+        return Origin("tcp", self.host, self.port)
+
     def settle(self, said: str | None) -> bool:
         """Take the client's word for which host it is; tells whether that is another one than it seemed."""
         others, self.others = self.others, frozenset()
@@ -148,6 +158,24 @@ class Target:
             except OSError as error:
                 failure = error
         raise failure
+
+
+class UnixTarget(Target):
+    """A Unix socket; `path` is its address."""
+
+    def __init__(self, path: str | bytes) -> None:
+        host = quote(path, safe="")
+        super().__init__(host, 0, host, Lookup(host, [(host, 0)]))
+        self._path = path
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(UNIX, self.host, self.port)
+
+    peer = origin
+
+    def dial(self, timeout_s: float | None = None) -> socket.socket:
+        return live.connect_unix(self._path, timeout_s)
 
 
 def target_of(address: tuple[Any, ...], *, is_blocking: bool = False) -> Target:

@@ -9,8 +9,8 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from cassette_http.intercept.adoption import adopt, is_tcp
-from cassette_http.intercept.connecting import connect, connect_again, note_asked, tell_connected
+from cassette_http.intercept.adoption import adopt, is_tcp, is_unix
+from cassette_http.intercept.connecting import connect, connect_again, connect_unix, note_asked, tell_connected
 from cassette_http.intercept.current import current_board
 from cassette_http.intercept.patches import Patches
 from cassette_http.intercept.taps import Tap, note_option, put_tap, take_tap, tap_of, tap_of_descriptor
@@ -40,7 +40,11 @@ NETWORK_LEVELS = {socket.IPPROTO_TCP, socket.IPPROTO_IP, socket.IPPROTO_IPV6}
 @PATCHES.hook(socket.socket, "connect")
 def _tapped_connect(self: socket.socket, address: Any, *, original: Any) -> Any:
     board = current_board()
-    if board is None or not is_tcp(self) or live.is_dialling() or not _is_well_formed(address):
+    if board is None or live.is_dialling():
+        return original(self, address)
+    if is_unix(self) and isinstance(address, str | bytes):
+        return connect_unix(self, board, address)
+    if not is_tcp(self) or not _is_well_formed(address):
         return original(self, address)
     tap = tap_of(self)
     return connect(self, board, address) if tap is None else connect_again(self, tap, address)
@@ -48,7 +52,7 @@ def _tapped_connect(self: socket.socket, address: Any, *, original: Any) -> Any:
 
 @PATCHES.hook(socket.socket, "connect_ex")
 def _tapped_connect_ex(self: socket.socket, address: Any, *, original: Any) -> Any:
-    if current_board() is None or not is_tcp(self) or live.is_dialling():
+    if current_board() is None or not (is_tcp(self) or is_unix(self)) or live.is_dialling():
         return original(self, address)
     try:
         _tapped_connect(self, address, original=_connect)
@@ -141,7 +145,7 @@ def _tapped_fileno(self: socket.socket, *, original: Any) -> Any:
     tap = tap_of(self)
     if tap is not None:
         tap.watch()
-    elif is_tcp(self):
+    elif is_tcp(self) or is_unix(self):
         note_asked(self)
     return original(self)
 
@@ -155,7 +159,7 @@ def _tapped_getpeername(self: socket.socket, *, original: Any) -> Any:
 @PATCHES.hook(socket.socket, "getsockname")
 def _tapped_getsockname(self: socket.socket, *, original: Any) -> Any:
     tap = tap_of(self)
-    if tap is None or not tap.stands_in:
+    if tap is None or not tap.stands_in or is_unix(self):
         return original(self)
     return ("::1", 0, 0, 0) if self.family == socket.AF_INET6 else ("127.0.0.1", 0)
 
@@ -166,7 +170,7 @@ def _tapped_setsockopt(self: socket.socket, *args: Any, original: Any) -> Any:
     if tap is not None and tap.stands_in:
         tap.options.append(args)
         return None
-    if tap is None and is_tcp(self) and current_board() is not None:
+    if tap is None and (is_tcp(self) or is_unix(self)) and current_board() is not None:
         note_option(self, args)
     return original(self, *args)
 

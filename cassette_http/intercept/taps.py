@@ -106,9 +106,7 @@ def timeout_of(sock: socket.socket) -> Callable[[], float | None]:
 class Tap:
     """What stands behind one intercepted socket. `peer` is the address that it was connected to."""
 
-    def __init__(
-        self, sock: socket.socket, board: Switchboard, host: Host, target: Target, peer: tuple[Any, ...]
-    ) -> None:
+    def __init__(self, sock: socket.socket, board: Switchboard, host: Host, target: Target, peer: Any) -> None:
         self.board, self.host, self.target, self.peer = board, host, target, peer
         self._far_end = target  # another one behind a SOCKS proxy
         self.above: Above | None = None

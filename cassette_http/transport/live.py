@@ -1,4 +1,4 @@
-"""Plain TCP sockets: what the client uses when no cassette is in use, and what a recording dials."""
+"""Plain sockets: what the client uses when no cassette is in use, and what a recording dials."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-__all__ = ["DEFAULT_TIMEOUT", "connect", "dialling", "is_dialling", "is_ours", "mark"]
+__all__ = ["DEFAULT_TIMEOUT", "connect", "connect_unix", "dialling", "is_dialling", "is_ours", "mark"]
 
 Socket = TypeVar("Socket", bound=socket.socket)
 
@@ -43,6 +43,19 @@ def connect(
     with dialling():
         connection = socket.create_connection(address, timeout_s, source_address)  # type: ignore[arg-type]
     return mark(connection)
+
+
+def connect_unix(path: str | bytes, timeout_s: float | None = None) -> socket.socket:
+    """Open a connection to a Unix socket. Raises OSError if nobody answers."""
+    connection = mark(socket.socket(socket.AF_UNIX))
+    connection.settimeout(timeout_s)
+    try:
+        with dialling():
+            connection.connect(path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import base64
 import http.client
 import http.cookiejar
 import io
-import os
 import socket
 import ssl
 import threading
@@ -576,40 +575,6 @@ def test_addresses_of_version_6(peer: Callable[..., Peer], tmp_path: Path) -> No
     assert live == (b"/urllib", b"/requests", (b"/httpx", b"/aiohttp"))
     hosts = {one.request.url for one in cassette.interactions if one.request}
     assert all(url.startswith(f"http://[::1]:{server.port}/") for url in hosts)
-
-
-@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="there are no Unix sockets here")
-@pytest.mark.parametrize("mode", ["all", "new_episodes", "none"])
-def test_requests_over_unix_sockets_are_left_alone(mode: str, tmp_path: Path) -> None:
-    path = os.fspath(tmp_path / "socket")
-    (tmp_path / "any.yaml").write_text("cassette: 1\n---\n")
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(path)
-        listener.listen()
-
-        def serve() -> None:
-            for _ in range(2):
-                sock, _ = listener.accept()
-                with sock:
-                    sock.recv(10000)
-                    sock.sendall(response(b"local", b"Connection: close"))
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-
-        async def ask() -> bytes:
-            async with (
-                aiohttp.ClientSession(connector=aiohttp.UnixConnector(path)) as session,
-                session.get("http://local.test/") as answer,
-            ):
-                return await answer.read()
-
-        with use_cassette(tmp_path / "any.yaml", mode) as cassette:
-            with httpx.Client(transport=httpx.HTTPTransport(uds=path)) as client:
-                assert client.get("http://local.test/").content == b"local"
-            assert asyncio.run(ask()) == b"local"
-            assert (cassette.recorded, cassette.misses) == ([], [])
-        thread.join(10)
 
 
 # ---------------------------------------------------------------------- pipelining

@@ -20,6 +20,7 @@ import pytest
 from cassette_http import UnmatchedRequest, UnsupportedLibrary, use_cassette
 from tests.peer import Connection, Peer, Serve, keep_alive, response
 
+needs_unix_sockets = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="there are no Unix sockets here")
 MODES = ["none", "once", "new_episodes", "all", "rewrite"]
 
 
@@ -305,9 +306,10 @@ def test_tls_of_another_module_is_refused_where_nothing_may_be_recorded(
     assert server.connections == (mode == "all")
 
 
-def test_connections_of_multiprocessing_work_as_without_a_cassette(in_use: use_cassette) -> None:
+@pytest.mark.parametrize("family", ["AF_INET", pytest.param("AF_UNIX", marks=needs_unix_sockets)])
+def test_connections_of_multiprocessing_work_as_without_a_cassette(family: str, in_use: use_cassette) -> None:
     """Their descriptors are taken out of the sockets, to be read and written by system calls."""
-    with multiprocessing.connection.Listener(("127.0.0.1", 0), authkey=b"key") as listener:
+    with multiprocessing.connection.Listener(family=family, authkey=b"key") as listener:
 
         def answer() -> None:
             with listener.accept() as connection:
