@@ -6,8 +6,8 @@ import gzip
 import json
 import re
 import zlib
-from base64 import b64decode, b64encode, encodebytes, urlsafe_b64encode
-from collections.abc import Sequence
+from base64 import b32encode, b64decode, b64encode, encodebytes, urlsafe_b64encode
+from collections.abc import Callable, Sequence
 from http.cookies import SimpleCookie
 from itertools import pairwise
 from urllib.parse import quote, quote_plus, unquote_to_bytes
@@ -30,6 +30,7 @@ from cassette_http.wire.reader import ResponseReader
 
 ORIGIN = Origin("https", "api.test", 443)
 TOKEN = "tk_Live-0123/abc+XYZ=~9"
+GITHUB = "ghp_" + "a1B2c3D4e5" * 4
 CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
@@ -340,6 +341,40 @@ def test_a_secret_is_found_in_base64_that_is_wrapped_in_lines(width: int, line_e
     text = "#" * before + "\nDB_PASSWORD={}\n# and the one from before: {}\n" + "NAME=value\n" * 9
     _, received = redacted(bearer(), response(body=wrapped(text.format("hunter22", TOKEN))))
     assert received == response(body=wrapped(text.format("{{secret:2}}", "{{secret:1}}")))
+
+
+CODED: dict[str, Callable[[bytes], bytes]] = {
+    "percent": lambda text: b"".join(b"%%%02X" % octet for octet in text),
+    "escapes of JSON": lambda text: b"".join(b"\\u%04x" % octet for octet in text),
+    "escapes of JSON in JSON": lambda text: b"".join(b"\\\\u%04X" % octet for octet in text),
+    "escapes of C": lambda text: b"".join(b"\\x%02x" % octet for octet in text),
+    "octal escapes": lambda text: b"".join(b"\\%03o" % octet for octet in text),
+    "HTML": lambda text: b"".join(b"&#%d;" % octet for octet in text),
+    "HTML, hexadecimal": lambda text: b"".join(b"&#x%02x;" % octet for octet in text),
+    "a mail": lambda text: b"".join(b"=%02X" % octet for octet in text),
+    "hexadecimal digits": lambda text: text.hex().encode(),
+    "base32": b32encode,
+    "gzip in base64": lambda text: b64encode(zlib.compress(text, wbits=31)),
+    "zlib in base64 of URLs": lambda text: urlsafe_b64encode(zlib.compress(text)),
+}
+
+
+@pytest.mark.parametrize("code", CODED)
+@pytest.mark.parametrize("text", ["see {} for more", '{{"a": 1, "password": "{}"}}'])
+def test_a_secret_is_found_in_other_characters(code: str, text: str) -> None:
+    body = b'{"before": [1], "doc": "' + CODED[code](text.format(GITHUB).encode()) + b'", "behind": 2}'
+    sent, received = redacted(request(body=body), response(body=body))
+    hidden = text.format("{{secret:1}}").encode()
+    assert sent.content[24:-15] == CODED[code](hidden)
+    assert received == response(body=sent.content)
+    matched = [Redactor().redact_request(each) for each in (request(body=body), sent)]
+    assert matched[0].content == matched[1].content
+
+
+@pytest.mark.parametrize("code", CODED)
+def test_other_characters_without_a_secret_come_back_unchanged(code: str) -> None:
+    body = b'{"doc": "' + CODED[code](b"nothing that anybody would have to hide") + b'"}'
+    assert redacted(request(body=body), response(body=body)) == (request(body=body), response(body=body))
 
 
 @pytest.mark.parametrize("text", [b"Lorem ipsum dolor sit amet. " * 20, bytes(range(256)) * 3])
@@ -736,7 +771,7 @@ def test_heads_stay_heads() -> None:
 fragments = st.lists(
     st.sampled_from(
         ['"api_key": "', '{"name": "Password", "value": "', '"code":"', "token=", "; token=", "&secret=", "\\u0026sig="]
-        + ["a1B2c3D4e5F6g7H8i9J0", "ghp_" + "a1B2c3D4e5" * 4, "128b2f330c5c7fd0a6a3a4506513270e", "X-RateLimit-Left"]
+        + ["a1B2c3D4e5F6g7H8i9J0", GITHUB, "128b2f330c5c7fd0a6a3a4506513270e", "X-RateLimit-Left"]
         + [
             "https://hooks.slack.com/services/",
             "T0ABCDEF/B0ABCDEF/",

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["Charset", "may_be_recoded", "recoded"]
+__all__ = ["Charset", "is_binary", "may_be_recoded", "recoded"]
 
 _SAMPLE = 1 << 10
 (_LESS_THAN,) = b"<"  # as a number, which is found much quicker
@@ -31,6 +31,16 @@ _BEGINNINGS = (
 )
 # These are no character sets of texts, and some take a time that grows with the square of the length.
 _NONE_OF_TEXTS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"})
+
+
+# Texts in any set that ASCII is part of have hardly any of these.
+_CONTROLS = bytes({*range(0x20), 0x7F} - set(b"\t\n\r\f\b\x1b"))
+
+
+def is_binary(text: bytes) -> bool:
+    """Tell, by its beginning, whether something is no text: an image, an archive."""
+    sample = text[:_SAMPLE]
+    return len(sample.translate(None, _CONTROLS)) * 25 < len(sample) * 24
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 
+from cassette_http.cassette.secrets.charsets import is_binary
 from cassette_http.cassette.secrets.field_rules import field_edits
 from cassette_http.cassette.secrets.hiding import Hiding
 from cassette_http.cassette.secrets.json_members import find_by_path, find_literals, find_members
-from cassette_http.cassette.secrets.looks import find_by_look, find_by_pattern, is_binary
+from cassette_http.cassette.secrets.looks import find_by_look, find_by_pattern
 from cassette_http.cassette.secrets.markup import find_in_markup
 from cassette_http.cassette.secrets.pairs import (
     FORM_PAIR,

@@ -6,16 +6,16 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 
-from cassette_http.cassette.secrets.base64_text import base64_at, to_base64, wrapped_texts
+from cassette_http.cassette.secrets.base64_text import base64_at, to_base64
+from cassette_http.cassette.secrets.charsets import is_binary
+from cassette_http.cassette.secrets.coded_texts import coded_texts
 from cassette_http.cassette.secrets.field_rules import redact_basic
 from cassette_http.cassette.secrets.hiding import Hiding, Inner
 from cassette_http.cassette.secrets.names import NameKind, looks_random
 from cassette_http.cassette.secrets.shapes import find_shapes
 from cassette_http.cassette.splicing import Edit, merged, splice
 
-__all__ = ["ASCII_IN_BASE64", "IS_BASIC", "find_by_look", "find_by_pattern", "is_binary"]
-
-_SAMPLE = 1 << 10
+__all__ = ["ASCII_IN_BASE64", "IS_BASIC", "find_by_look", "find_by_pattern"]
 
 
 def find_by_pattern(text: bytes, hiding: Hiding) -> Iterator[Edit]:
@@ -41,7 +41,7 @@ def find_by_look(text: bytes, hiding: Hiding, spans: list[tuple[int, int]], inne
     if b"uthorization: " in text and "authorization" not in off:
         found = merged(found, list(_quoted_authorization(text, hiding)))
     if inner is not None and "base64" not in off:
-        found = merged(found, _in_base64(text, hiding, spans, inner))
+        found = merged(found, _in_codes(text, hiding, spans, inner))
     yield from found
 
 
@@ -59,19 +59,19 @@ def _quoted_authorization(text: bytes, hiding: Hiding) -> Iterator[Edit]:
             yield Edit(*found.span(1), hidden)
 
 
-def _in_base64(text: bytes, hiding: Hiding, spans: list[tuple[int, int]], inner: Inner) -> list[Edit]:
-    blocks = list(wrapped_texts(text)) if spans else []
+def _in_codes(text: bytes, hiding: Hiding, spans: list[tuple[int, int]], inner: Inner) -> list[Edit]:
+    blocks = coded_texts(text, spans)
     found: list[Edit] = []
     for block in blocks:
-        if not is_binary(block.plain) and (edits := merged(inner(block.plain), hiding.vault.occurrences(block.plain))):
+        if edits := merged(inner(block.plain), hiding.vault.occurrences(block.plain)):
             found.append(block.edited(edits))
-    # A line of a block says but a part of something; behind an odd number of borders one is inside of a block.
+    # A part of a block says but a part of something; behind an odd number of borders one is inside of a block.
     borders = [border for block in blocks for border in (block.start, block.stop)]
     outside = [start for start, _ in spans if bisect_right(borders, start) % 2 == 0]
-    return merged(found, list(_in_single_lines(text, hiding, outside, inner)))
+    return merged(found, list(_in_base64(text, hiding, outside, inner)))
 
 
-def _in_single_lines(text: bytes, hiding: Hiding, starts: Iterable[int], inner: Inner) -> Iterator[Edit]:
+def _in_base64(text: bytes, hiding: Hiding, starts: Iterable[int], inner: Inner) -> Iterator[Edit]:
     behind = 0
     for start in starts:
         if start < behind or not ASCII_IN_BASE64.match(text, start):
@@ -92,14 +92,6 @@ def _in_single_lines(text: bytes, hiding: Hiding, starts: Iterable[int], inner: 
             yield Edit(start, behind, to_base64(splice(plain, edits), text[start:behind]))
 
 
-def is_binary(text: bytes) -> bool:
-    """Tell, by its beginning, whether something is no text: an image, an archive."""
-    sample = text[:_SAMPLE]
-    return len(sample.translate(None, _CONTROLS)) * 25 < len(sample) * 24
-
-
-# Texts in any set that ASCII is part of have hardly any of these.
-_CONTROLS = bytes({*range(0x20), 0x7F} - set(b"\t\n\r\f\b\x1b"))
 _BEARER = re.compile(rb"[Bb]earer (?P<token>[\w.~+/-]{16,}=*)", re.ASCII)
 IS_BASIC = re.compile(rb"[Bb]asic ")
 # Within a line, as whole ones are settings; and no variable or example of one.

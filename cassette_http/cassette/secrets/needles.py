@@ -63,7 +63,9 @@ def _needles(secret: bytes) -> Iterator[Needle]:
     yield Needle(secret, secret, run=_run_of(secret))
     text = secret.decode("utf-8", "replace")
     percent = {quote_plus(secret), quote_from_bytes(secret, safe=""), quote_from_bytes(secret)}
-    percent |= {quote(each, safe="") for each in percent} | {"".join(f"%{octet:02X}" for octet in secret)}
+    percent |= {quote(each, safe="") for each in (*percent, json.dumps(text)[1:-1])} | {
+        "".join(f"%{octet:02X}" for octet in secret)
+    }
     for form in percent:
         for spelled in {form, _ESCAPE.sub(lambda found: found[0].lower(), form)} - {text}:
             yield Needle(spelled.encode(), secret, is_quoted=True, run=_run_of(spelled.encode()))
@@ -102,8 +104,11 @@ def _escaped(text: str) -> set[bytes]:
     every = {"".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))}
     every |= {_numbered(text, "&#x{:x};"), "".join(f"\\x{octet:02x}" for octet in text.encode())}
     every |= {each.upper().replace("\\U", "\\u").replace("\\X", "\\x").replace("&#X", "&#x") for each in every}
-    in_json = {json.dumps(each)[1:-1] for each in twice | markup}
-    forms = once | twice | in_json | markup | every
+    # As shells, databases and programs quote it.
+    quoted = {text.replace("'", each) for each in ("''", "\\'", "'\\''")} | {text.replace("/", "\\/")}
+    quoted |= {repr(text)[1:-1], repr(text.encode("utf-8", "surrogatepass"))[2:-1]}
+    in_json = {json.dumps(each)[1:-1] for each in twice | markup | quoted}
+    forms = once | twice | in_json | markup | quoted | every
     return {form.encode("utf-8", "surrogatepass") for form in forms - {text}}
 
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 from urllib.parse import quote_plus
 
-from cassette_http.cassette.secrets.base64_text import base64_run, in_base64, to_base64, wrapped_texts
+from cassette_http.cassette.secrets.base64_text import base64_run, in_base64, to_base64
+from cassette_http.cassette.secrets.coded_texts import coded_texts
 from cassette_http.cassette.splicing import Edit, merged, splice
 
 __all__ = [
@@ -44,7 +45,7 @@ def is_placeholder(value: bytes) -> bool:
 def next_number(cassette: bytes) -> int:
     """Find the number behind the highest placeholder in the octets of a cassette file; 1 if there is none."""
     texts = [cassette, *(text for _, _, text in _placeholders_in_base64(cassette))]
-    texts += [block.plain for block in wrapped_texts(cassette)]
+    texts += [text.plain for text in coded_texts(cassette)]
     names = [found[2] or b"" for text in texts for found in _PLACEHOLDER.finditer(text)]
     numbers = [int(name) for name in names if name.isdigit() and len(name) < 10]
     numbers += [int(found[1]) for found in _HIDDEN_NUMBER.finditer(cassette)]
@@ -57,7 +58,7 @@ def has_placeholder(octets: bytes) -> bool:
         b"secret" in octets
         or NINES in octets
         or any(core in octets for core in _START_IN_BASE64)
-        or any(has_placeholder(block.plain) for block in wrapped_texts(octets))
+        or any(has_placeholder(text.plain) for text in coded_texts(octets))
     )
 
 
@@ -66,7 +67,7 @@ def numbered_placeholders(octets: bytes) -> list[Edit]:
     whole = [Edit(*found.span(), b"{{secret}}") for found in _HIDDEN_JWT.finditer(octets)]
     whole += [Edit(*found.span(), NINES + b"000000") for found in _HIDDEN_NUMBER.finditer(octets)]
     others = [Edit(*found.span(), b"{{secret}}") for found in _PLACEHOLDER.finditer(octets)]
-    return merged(whole, merged(_edits_in_base64(octets, numbered_placeholders), _changing(others, octets)))
+    return merged(whole, merged(_edits_in_codes(octets, numbered_placeholders), _changing(others, octets)))
 
 
 def unified(octets: bytes) -> bytes:
@@ -80,7 +81,7 @@ def placeholder_edits(octets: bytes, value: Callable[[bytes], bytes | None]) -> 
         new = value(found[2] or b"")
         if new is not None:
             plain.append(Edit(*found.span(), new if found[1] == b"{{" else quote_plus(new).encode()))
-    in_base64 = _edits_in_base64(octets, lambda text: placeholder_edits(text, value))
+    in_base64 = _edits_in_codes(octets, lambda text: placeholder_edits(text, value))
     return merged(in_base64, _changing(plain, octets))
 
 
@@ -88,15 +89,15 @@ def _changing(edits: list[Edit], octets: bytes) -> list[Edit]:
     return [edit for edit in edits if edit.octets != octets[edit.start : edit.stop]]
 
 
-def _edits_in_base64(octets: bytes, edits_of: Callable[[bytes], list[Edit]]) -> list[Edit]:
-    """Edit what is written in base64 in a text."""
-    in_lines = [block.edited(inside) for block in wrapped_texts(octets) if (inside := edits_of(block.plain))]
+def _edits_in_codes(octets: bytes, edits_of: Callable[[bytes], list[Edit]]) -> list[Edit]:
+    """Edit what is written in base64, or in other characters, in a text."""
+    in_others = [text.edited(inside) for text in coded_texts(octets) if (inside := edits_of(text.plain))]
     in_one = [
         Edit(start, stop, to_base64(splice(text, inside), octets[start:stop]))
         for start, stop, text in _placeholders_in_base64(octets)
         if (inside := edits_of(text))
     ]
-    return merged(in_lines, in_one)
+    return merged(in_others, in_one)
 
 
 def _placeholders_in_base64(octets: bytes) -> Iterator[tuple[int, int, bytes]]:

@@ -12,10 +12,12 @@ from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
-from cassette_http.cassette.secrets.base64_text import base64_at, wrapped_texts
+from cassette_http.cassette.secrets.base64_text import base64_at
+from cassette_http.cassette.secrets.charsets import is_binary
+from cassette_http.cassette.secrets.coded_texts import coded_texts, may_be_coded
 from cassette_http.cassette.secrets.hiding import STRONG, Hiding
 from cassette_http.cassette.secrets.json_members import NAMES_OF_VALUES, names_of_pairs, names_of_records
-from cassette_http.cassette.secrets.looks import ASCII_IN_BASE64, IS_BASIC, is_binary
+from cassette_http.cassette.secrets.looks import ASCII_IN_BASE64, IS_BASIC
 from cassette_http.cassette.secrets.markup import names_in_markup
 from cassette_http.cassette.secrets.names import NameKind
 from cassette_http.cassette.secrets.pairs import USERINFO
@@ -95,22 +97,22 @@ class QuickLook:
         return any(kind in STRONG or b":" + name in text or _weak(name).search(text) for name, kind in told.items())
 
     def _may_have_token(self, text: bytes, spans: list[tuple[int, int]], depth: int) -> bool:
-        if not spans:
-            return SHORT_PATH in text
-        inside = joined(text, spans)
-        return (
-            has_words_in_front(text)
-            or (has_beginning(inside) and next(find_shapes(text, spans), None) is not None)
-            or (may_be_base64(inside) and self._may_be_in_base64(text, spans, depth))
-            or (depth < DEEPEST and self._may_be_in_lines(text, depth))
-        )
+        inside = joined(text, spans) if spans else b""
+        if inside:
+            is_one = (
+                has_words_in_front(text)
+                or (has_beginning(inside) and next(find_shapes(text, spans), None) is not None)
+                or (may_be_base64(inside) and self._may_be_in_base64(text, spans, depth))
+            )
+        else:
+            is_one = SHORT_PATH in text
+        return is_one or (may_be_coded(text, inside) and self._may_be_in_codes(text, spans, depth))
 
-    def _may_be_in_lines(self, text: bytes, depth: int) -> bool:
-        """Tell whether base64 that is wrapped in lines could hold something; a secret may lie on two of them."""
-        return any(
-            not is_binary(block.plain)
-            and (self.may_find(block.plain, None, depth + 1) or self._hiding.vault.is_in(block.plain))
-            for block in wrapped_texts(text)
+    def _may_be_in_codes(self, text: bytes, spans: list[tuple[int, int]], depth: int) -> bool:
+        """Tell whether a text in other characters could hold something, or a secret that is known."""
+        return depth < DEEPEST and any(
+            self.may_find(coded.plain, None, depth + 1) or self._hiding.vault.is_in(coded.plain)
+            for coded in coded_texts(text, spans)
         )
 
     def _may_be_in_base64(self, text: bytes, spans: Iterable[tuple[int, int]], depth: int) -> bool:

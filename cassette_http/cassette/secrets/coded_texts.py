@@ -1,0 +1,251 @@
+"""Texts that are written in other characters within a text, from end to end, and can be written so again (pure).
+
+They are written in escapes alone, in hexadecimal digits, in base32, in base64 on several lines, or are compressed
+and in base64. Base64 on one line is left to `base64_text`, as there a search finds parts of a text, too.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from base64 import b32decode, b32encode, b64encode
+from binascii import Error as NotBase32
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+from cassette_http.cassette.secrets.base64_text import base64_at, from_base64, to_base64
+from cassette_http.cassette.secrets.charsets import is_binary
+from cassette_http.cassette.secrets.shapes import joined, runs
+from cassette_http.cassette.splicing import Edit, splice
+
+__all__ = ["CodedText", "coded_texts", "may_be_coded"]
+
+
+class CodedText(NamedTuple):
+    """A text within a text: where it starts and stops, what it says, and how that is written there."""
+
+    start: int
+    stop: int
+    plain: bytes
+    written: Callable[[bytes], bytes]
+
+    def edited(self, edits: list[Edit]) -> Edit:
+        """Make edits in what it says, in one edit of the text around it."""
+        return Edit(self.start, self.stop, self.written(splice(self.plain, edits)))
+
+
+def may_be_coded(octets: bytes, inside: bytes) -> bool:
+    """Tell whether a text, whose joined runs are known, could hold such a text; cheap."""
+    if inside and (_CODED_RUN.search(inside) is not None or _has_lines(octets)):
+        return True
+    return octets.find(_GZIP) >= 0 or any(
+        mark in octets and beginning.search(octets) is not None for mark, beginning in _BEGINNINGS
+    )
+
+
+def coded_texts(octets: bytes, spans: list[tuple[int, int]] | None = None) -> list[CodedText]:
+    """Find such texts, in order; `spans` are the runs of the text, if they are known."""
+    spans = runs(octets) if spans is None else spans
+    inside = joined(octets, spans) if spans else b""
+    if not may_be_coded(octets, inside):
+        return []
+    found = [*_in_lines(octets), *_in_escapes(octets), *_in_gzip(octets)]
+    if _CODED_RUN.search(inside) is not None:
+        found += _in_runs(octets, spans)
+    behind, apart = 0, []
+    for text in sorted(found, key=lambda each: each.start):
+        if text.start >= behind and not is_binary(text.plain):
+            apart.append(text)
+            behind = text.stop
+    return apart
+
+
+# -- base64 on several lines --------------------------------------------------------------------------------------
+
+# Lines as mails (RFC 2045 section 6.8) and many a program break them; in JSON their ends are escaped, others are
+# indented.
+_LINE_END = rb"(?:\r?\n[ \t]*+|(?:\\r)?\\n)"
+_NEWLINE, _BACKSLASH = b"\n\\"
+_ENDS_LINE = re.compile(rb"[\r\n\\](?<=[A-Za-z0-9+/]{56}.)", re.DOTALL)
+_LINES = re.compile(
+    rb"(?:(?<![A-Za-z0-9+/])|(?<=\\n))([A-Za-z0-9+/]{56,76}+)(%b)"
+    rb"(?:[A-Za-z0-9+/]{56,76}+\2)*+(?:[A-Za-z0-9+/]{1,76}+={0,2})?" % _LINE_END
+)
+
+
+def _has_lines(octets: bytes) -> bool:
+    # One octet is found fastest as a number.
+    return (_NEWLINE in octets or _BACKSLASH in octets) and _ENDS_LINE.search(octets) is not None
+
+
+def _in_lines(octets: bytes) -> Iterator[CodedText]:
+    """Texts in base64 that are wrapped in lines of one width, of 56 characters or more, and padded."""
+    for found in _LINES.finditer(octets) if _has_lines(octets) else ():
+        line, line_end = found.groups()
+        block = found[0].removesuffix(line_end)
+        plain = from_base64(block.replace(line_end, b""))
+        written = partial(_wrapped, width=len(line), line_end=line_end)
+        if plain is not None and written(plain) == block:
+            yield CodedText(found.start(), found.start() + len(block), plain, written)
+
+
+def _wrapped(plain: bytes, width: int, line_end: bytes) -> bytes:
+    coded = b64encode(plain)
+    return line_end.join([coded[at : at + width] for at in range(0, len(coded), width)])
+
+
+# -- escapes alone ------------------------------------------------------------------------------------------------
+
+
+class _Escapes(NamedTuple):
+    """One kind of escapes: eight of them or more, the digits of one, and what they count."""
+
+    pattern: re.Pattern[bytes]
+    digits: re.Pattern[bytes]
+    base: int
+    charset: str  # whose units they are
+
+
+def _escapes(sign: bytes, first: bytes, digits: bytes, base: int, charset: str = "latin-1") -> _Escapes:
+    """The first one is of a character that is printed. A backslash is more than one in strings in strings."""
+    between = rb"(?P<sign>%b)" % sign.replace(rb"\\", rb"\\{1,8}")
+    pattern = rb"(?P<lead>%b)%b%b%b(?:(?P=sign)%b){6,}" % (sign, first, between, digits, digits)
+    unit = rb"%b(%b)" % (sign, digits.rstrip(b";"))
+    return _Escapes(re.compile(pattern), re.compile(unit), base, charset)
+
+
+_HEX = rb"[0-9A-Fa-f]"
+_KINDS = (
+    _escapes(rb"%", rb"[2-7]" + _HEX, _HEX + rb"{2}", 16),
+    _escapes(rb"=", rb"[2-7][0-9A-F]", rb"[0-9A-F]{2}", 16),  # of a mail (RFC 2045 section 6.7)
+    _escapes(rb"\\x", rb"[2-7]" + _HEX, _HEX + rb"{2}", 16),
+    _escapes(rb"\\u", rb"00[2-7]" + _HEX, _HEX + rb"{4}", 16, "utf-16-be"),
+    _escapes(rb"\\", rb"[01][0-7]{2}", rb"[0-3][0-7]{2}", 8),
+    _escapes(rb"&#", rb"[0-9]{2,3};", rb"[0-9]{2,6};", 10, "utf-32-be"),
+    _escapes(rb"&#x", rb"[2-7]" + _HEX + rb";", _HEX + rb"{2,5};", 16, "utf-32-be"),
+)
+# An octet that some kinds begin with, which is found at once, and the first two escapes of these kinds.
+_BEGINNINGS = (
+    (b"%"[0], re.compile(rb"%[2-7].%[2-7].%")),
+    (b"="[0], re.compile(rb"=[2-7].=[2-7].=")),
+    (_BACKSLASH, re.compile(rb"\\(?:x[2-7].|u00[2-7].|[01][0-7]{2})\\")),
+    (b"&"[0], re.compile(rb"&#x?[0-9a-fA-F]{2,3};&#")),
+)
+_WIDTHS = {"latin-1": 1, "utf-16-be": 2, "utf-32-be": 4}
+
+
+def _in_escapes(octets: bytes) -> Iterator[CodedText]:
+    for kind in _KINDS:
+        for found in kind.pattern.finditer(octets):
+            plain = _unescaped(found[0], kind)
+            if plain is not None:
+                yield CodedText(*found.span(), plain, partial(_escaped, like=found, kind=kind))
+
+
+def _unescaped(octets: bytes, kind: _Escapes) -> bytes | None:
+    width = _WIDTHS[kind.charset]
+    numbers = [int(digits, kind.base) for digits in kind.digits.findall(octets)]
+    units = b"".join([number.to_bytes(width, "big") for number in numbers])
+    if width == 1:
+        return units
+    try:
+        return units.decode(kind.charset, "surrogatepass").encode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return None  # there are no such characters
+
+
+def _escaped(plain: bytes, like: re.Match[bytes], kind: _Escapes) -> bytes:
+    width = _WIDTHS[kind.charset]
+    units = plain if width == 1 else plain.decode("utf-8", "surrogatepass").encode(kind.charset, "surrogatepass")
+    numbers = [int.from_bytes(units[at : at + width], "big") for at in range(0, len(units), width)]
+    end = ";" if like[0].endswith(b";") else ""
+    digits = kind.digits.findall(like[0])
+    least = 0 if end else len(digits[0])
+    letter = {8: "o", 10: "d", 16: "X" if b"".join(digits).isupper() else "x"}[kind.base]
+    written = [f"{number:0{least}{letter}}{end}".encode() for number in numbers]
+    return like["lead"] + like["sign"].join(written)
+
+
+# -- runs ---------------------------------------------------------------------------------------------------------
+
+_GZIP = b"H4sI"  # its header has a slash in base64, so it may begin with no run
+_ZLIB = rb"(?:eJ[w-z]|eN[o-r]|eF4|eAE)"
+_HEX_DIGITS = re.compile(rb"(?:[2-7]%b){16}(?:%b{2})*+" % (_HEX, _HEX))
+_BASE32 = re.compile(rb"[A-Z2-7]{20,}+")
+_BEGINS_ZLIB = re.compile(_ZLIB)
+_CODED_RUN = re.compile(
+    rb" .(?:%b|%b(?![A-Za-z0-9_+-])|%b(?![A-Za-z0-9_+-]))" % (_ZLIB, _HEX_DIGITS.pattern, _BASE32.pattern),
+    re.DOTALL,
+)
+_MOST_INFLATED = 1 << 20
+
+
+def _in_runs(octets: bytes, spans: list[tuple[int, int]]) -> Iterator[CodedText]:
+    for start, stop in spans:
+        if _HEX_DIGITS.fullmatch(octets, start, stop) is not None:
+            digits = octets[start:stop]
+            written = _in_small_digits if digits == digits.lower() else _in_large_digits
+            yield CodedText(start, stop, bytes.fromhex(digits.decode()), written)
+        elif _BASE32.fullmatch(octets, start, stop) is not None:
+            text = _base32(octets, start, stop)
+            if text is not None:
+                yield text
+        elif _BEGINS_ZLIB.match(octets, start, stop) is not None:
+            text = _compressed(octets, start)
+            if text is not None:
+                yield text
+
+
+def _in_gzip(octets: bytes) -> Iterator[CodedText]:
+    at = octets.find(_GZIP)
+    while at >= 0:
+        text = _compressed(octets, at)
+        if text is not None:
+            yield text
+        at = octets.find(_GZIP, at + len(_GZIP))
+
+
+def _in_small_digits(plain: bytes) -> bytes:
+    return plain.hex().encode()
+
+
+def _in_large_digits(plain: bytes) -> bytes:
+    return plain.hex().upper().encode()
+
+
+def _base32(octets: bytes, start: int, stop: int) -> CodedText | None:
+    padding = b"=" * (-(stop - start) % 8)
+    try:
+        plain = b32decode(octets[start:stop] + padding)
+    except NotBase32:
+        return None
+    is_padded = octets.startswith(padding, stop)
+    written = b32encode if is_padded else _unpadded_base32
+    return CodedText(start, stop + len(padding) if is_padded else stop, plain, written)
+
+
+def _unpadded_base32(plain: bytes) -> bytes:
+    return b32encode(plain).rstrip(b"=")
+
+
+def _compressed(octets: bytes, start: int) -> CodedText | None:
+    """What gzip or zlib wrote, in base64; nothing if it is cut off, or would be large."""
+    run = base64_at(octets, start)
+    if run is None:
+        return None
+    stop, coded = run
+    inflater = zlib.decompressobj(wbits=47)  # either of the two formats
+    try:
+        plain = inflater.decompress(coded, _MOST_INFLATED)
+    except zlib.error:
+        return None
+    if not inflater.eof or inflater.unused_data:
+        return None
+    wbits = 31 if coded.startswith(b"\x1f\x8b") else 15
+    return CodedText(start, stop, plain, partial(_deflated, wbits=wbits, like=octets[start:stop]))
+
+
+def _deflated(plain: bytes, wbits: int, like: bytes) -> bytes:
+    compressor = zlib.compressobj(wbits=wbits)
+    return to_base64(compressor.compress(plain) + compressor.flush(), like)
