@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from cassette_http.errors import CassetteError
 from cassette_http.version import __version__
+from cassette_http.wording import counted
 
 __all__ = ["main"]
 
@@ -97,7 +98,7 @@ def _check(options: argparse.Namespace) -> int:
     if not findings:
         return 0
     print(
-        f"secrets in {len(findings)} lines; to take them out: cassette-http redact PATH... "
+        f"secrets in {counted(len(findings), 'line')}; to take them out: cassette-http redact PATH... "
         "(of other recorders: cassette-http convert PATH...)",
         file=sys.stderr,
     )
@@ -108,7 +109,7 @@ def _redact(options: argparse.Namespace) -> int:
     from cassette_http.checking import redact_files
 
     for path, count in redact_files(options.paths).items():
-        print(f"{path}: {count} interactions redacted" if count else f"{path}: no secrets")
+        print(f"{path}: {counted(count, 'interaction')} redacted" if count else f"{path}: no secrets")
     return 0
 
 

@@ -16,6 +16,7 @@ from cassette_http.convert.exporting import Exported, export
 from cassette_http.convert.formats import Change, Foreign, is_another_file, read_foreign
 from cassette_http.errors import CassetteFormatError, CassetteNotFound, CassetteNotWritable
 from cassette_http.version import __version__
+from cassette_http.wording import counted, number_of
 
 __all__ = ["Converted", "convert_file", "export_file", "find_foreign", "total"]
 
@@ -42,7 +43,7 @@ class Converted:
         count = len(self.foreign.interactions)
         to = "" if self.target == self.source else f" -> {self.target}"
         redacted = f", {self.redacted} of them redacted" if self.redacted else ""
-        first = f"{self.source}{to}: {count} {_plural('interaction', count)} of {self.foreign.format.title}{redacted}"
+        first = f"{self.source}{to}: {counted(count, 'interaction')} of {self.foreign.format.title}{redacted}"
         return "\n".join([first, *_lines(self.foreign.changes)])
 
 
@@ -55,11 +56,7 @@ def _lines(changes: Iterable[Change]) -> Iterator[str]:
             yield f"  {text}"
             continue
         shown = ", ".join(map(str, those[:MOST_NUMBERS_SHOWN])) + (", ..." if len(those) > MOST_NUMBERS_SHOWN else "")
-        yield f"  {_plural('entry', len(those))} {shown}: {text}"
-
-
-def _plural(word: str, count: int) -> str:
-    return word if count == 1 else {"entry": "entries"}.get(word, word + "s")
+        yield f"  {number_of('entry', len(those))} {shown}: {text}"
 
 
 def total(converted: Iterable[Converted], failed: int) -> str:
@@ -67,10 +64,10 @@ def total(converted: Iterable[Converted], failed: int) -> str:
     files = list(converted)
     count = sum(len(one.foreign.interactions) for one in files)
     left_out = sum(one.left_out for one in files)
-    parts = f"{len(files)} {_plural('cassette', len(files))} converted: {count} {_plural('interaction', count)}"
+    parts = f"{counted(len(files), 'cassette')} converted: {counted(count, 'interaction')}"
     if left_out:
-        parts += f", {left_out} {_plural('entry', left_out)} left out"
-    return parts + (f"; {failed} {_plural('file', failed)} not converted" if failed else "")
+        parts += f", {counted(left_out, 'entry')} left out"
+    return parts + (f"; {counted(failed, 'file')} not converted" if failed else "")
 
 
 def find_foreign(path: str | os.PathLike[str], to: str | os.PathLike[str] | None = None) -> list[tuple[Path, Path]]:

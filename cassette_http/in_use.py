@@ -15,6 +15,7 @@ from cassette_http.cassette.format.reading import Fetch
 from cassette_http.cassette.index import Entry, Index
 from cassette_http.cassette.model import Interaction, Origin, Request
 from cassette_http.cassette.modes import RecordMode
+from cassette_http.wording import counted, number_of
 
 __all__ = ["Cassette", "Kept", "LiveConnection", "Log", "Miss", "PastExchange"]
 
@@ -212,5 +213,5 @@ class Cassette:
         """Say how many of the loaded interactions answered none, and which; `path` is how the reader calls the file."""
         lines = self.unplayed_lines(3)
         more = ", ..." if self.unplayed_count > len(lines) else ""
-        what = f"{self.unplayed_count} of {len(self)} interactions of {path}"
-        return f"{what} were not played: {', '.join(lines.values())}{more}"
+        what = f"{self.unplayed_count} of {counted(len(self), 'interaction')} of {path}"
+        return f"{what} {number_of('was', self.unplayed_count)} not played: {', '.join(lines.values())}{more}"

@@ -39,6 +39,7 @@ from cassette_http.intercept import intercepting
 from cassette_http.transport import base
 from cassette_http.transport.socket_face import CassetteTransport
 from cassette_http.version import __version__
+from cassette_http.wording import number_of
 
 __all__ = ["netrc_text", "new_header", "use_cassette"]
 
@@ -356,7 +357,7 @@ class _Session:
         if misses:
             swallowed = f"refused at {misses[0].where}, where the error was swallowed"
             if others := len(misses) - 1:
-                swallowed += f"; {others} more {'request was' if others == 1 else 'requests were'} refused"
+                swallowed += f"; {others} more {number_of('request', others)} {number_of('was', others)} refused"
             raise UnmatchedRequest(f"{misses[0].message}\n  ({swallowed})")
 
 

@@ -20,6 +20,7 @@ FLOORS = {
     "errors": 0,
     "caller": 0,
     "version": 0,
+    "wording": 0,
     "wire": 0,
     "cassette": 1,
     "convert": 2,

@@ -261,8 +261,9 @@ def test_broken_old_cassette_is_replaced(server: Peer, path: Path) -> None:
     path.write_text("no cassette\n")
     with use_cassette(path, "rewrite", keep_volatile=True):
         get(f"{server.url}/a")
-    with use_cassette(path, RecordMode.NONE):
+    with use_cassette(path, RecordMode.NONE) as cassette:
         get(f"{server.url}/a")
+    assert cassette.play_count == 1
 
 
 def test_refused_request_is_no_success(server: Peer, path: Path) -> None:

@@ -17,6 +17,7 @@ from cassette_http.plugin.naming import name_of_test, safe_name
 from cassette_http.plugin.paths import shown_path
 from cassette_http.plugin.report import add_section
 from cassette_http.plugin.settings import settings
+from cassette_http.wording import counted
 
 if TYPE_CHECKING:
     from cassette_http.plugin.summary import Summary
@@ -109,7 +110,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def _text(flight: _Flight) -> str:
     path = shown_path(flight.item.config, flight.path)
     count, dropped = len(flight.recorder), flight.recorder.dropped
-    text = f"{count} {'exchange' if count == 1 else 'exchanges'} in {path}"
+    text = f"{counted(count, 'exchange')} in {path}"
     if dropped:
         text += f" (the {dropped} before them did not fit)"
     return f'{text}\nto replay: use_cassette("{path}", record_mode="none")'
@@ -119,4 +120,4 @@ def pytest_cassette_summary(summary: Summary) -> None:
     count: Any = summary.ledger.counts[WRITTEN]
     if count:
         folder = shown_path(summary.config, _folder(summary.config))
-        summary.add("traffic", [f"of {count} failed {'test' if count == 1 else 'tests'} in {folder}"])
+        summary.add("traffic", [f"of {counted(count, 'failed test')} in {folder}"])

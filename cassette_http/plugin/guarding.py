@@ -15,6 +15,7 @@ from cassette_http.plugin.paths import shown_path
 from cassette_http.plugin.report import add_section, hide_our_frames, set_reason, with_own_reason
 from cassette_http.plugin.settings import settings
 from cassette_http.plugin.uses import CassetteFailure
+from cassette_http.wording import counted
 
 if TYPE_CHECKING:
     from cassette_http.plugin.summary import Summary
@@ -178,7 +179,7 @@ def pytest_cassette_summary(summary: Summary) -> None:
 def _numbers(numbers: list[Any]) -> str:
     """Name how many look-ups, connects and datagrams there were; datagrams only if there were some."""
     named = [
-        f"{number} {kind.value}{'' if number == 1 else 's'}"
+        counted(number, kind.value)
         for kind, number in zip(Kind, numbers, strict=True)
         if number or kind is not Kind.DATAGRAM
     ]

@@ -20,6 +20,7 @@ from cassette_http.plugin.ledger import Ledger, ledger_of
 from cassette_http.plugin.leftovers import ORPHANED, Leftover, test_in_head
 from cassette_http.plugin.paths import shown_path, shown_test
 from cassette_http.plugin.settings import settings
+from cassette_http.wording import counted
 
 
 @dataclass
@@ -117,7 +118,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def _lines(config: pytest.Config, plan: _Plan) -> Generator[str, None, None]:
     for unplayed, numbers, count in plan.interactions:
-        yield f"{shown_path(config, unplayed.path)}: {len(numbers)} of {count} interactions, which no test asks for"
+        share = f"{len(numbers)} of {counted(count, 'interaction')}"
+        yield f"{shown_path(config, unplayed.path)}: {share}, which no test asks for"
         yield from (f"  {line}" for line in unplayed.lines)
         if len(numbers) > len(unplayed.lines):
             yield f"  and {len(numbers) - len(unplayed.lines)} more"

@@ -13,6 +13,7 @@ from cassette_http.plugin.leftovers import ORPHANED, STALE
 from cassette_http.plugin.pages import write_page
 from cassette_http.plugin.paths import shown_path, shown_test
 from cassette_http.plugin.settings import settings
+from cassette_http.wording import counted
 
 __all__ = ["Summary", "end_run", "write_summary"]
 
@@ -80,18 +81,14 @@ def write_summary(terminal: pytest.TerminalReporter, config: pytest.Config) -> N
 
 def _numbers(digest: Digest) -> str:
     parts = [
-        _count(digest.cassettes, "cassette"),
-        f"{_count(digest.total('plays'), 'interaction')} played",
+        counted(digest.cassettes, "cassette"),
+        f"{counted(digest.total('plays'), 'interaction')} played",
         f"{digest.unplayed_count} unplayed",
         f"{digest.total('recorded')} recorded",
-        _count(digest.total("miss_count"), "miss", "misses"),
-        _count(digest.total("connects"), "live connection"),
+        counted(digest.total("miss_count"), "miss"),
+        counted(digest.total("connects"), "live connection"),
     ]
     return ", ".join(parts)
-
-
-def _count(number: int, what: str, several: str = "") -> str:
-    return f"{number:,} {what if number == 1 else several or what + 's'}"
 
 
 def _add_lines(summary: Summary) -> None:
