@@ -489,6 +489,13 @@ def test_a_secret_is_hidden_in_the_text_of_a_failure() -> None:
     assert result.track.failure == Failure(FailureKind.TLS, 0.5, text="no route to {{secret:1}}", details={"a": 1})
 
 
+@pytest.mark.parametrize("password", ["パスワード", "密码密码密码12", "contraseña—12", "✓✓✓a✓✓✓"])
+def test_a_secret_in_any_letters_is_hidden_and_nothing_else(password: str) -> None:
+    body = json.dumps({"password": password, "count": 12, "text": "a b 1"}, ensure_ascii=False)
+    _, received = redacted(request(), response(body=body.encode()))
+    assert received == response(body=body.replace(password, "{{secret:1}}").encode())
+
+
 def test_many_secrets_are_still_found() -> None:
     redactor = Redactor()
     tokens = [f"{number:x}-token-{number * 7919:x}" for number in range(300)]

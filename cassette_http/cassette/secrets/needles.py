@@ -121,9 +121,11 @@ def _in_other_sets(secret: bytes) -> set[bytes]:
     if secret.isascii():
         return set()
     try:
-        return {secret.decode().encode(name, "ignore") for name in ("latin-1", "cp1252")} if len(secret) >= 8 else set()
+        text = secret.decode()
     except UnicodeDecodeError:
         return {secret.decode("cp1252", "replace").encode()}
+    # One character that a set lacks, and the secret cannot stand in it.
+    return {text.encode(name) for name in ("latin-1", "cp1252") if text.encode(name, "ignore").decode(name) == text}
 
 
 def _run_of(octets: bytes) -> bytes:
