@@ -1,6 +1,7 @@
 """The transport put under other libraries, at Python's sockets and TLS; the only room that patches anything.
 
-The hooks are in place while at least one cassette is in use, and look up which one is in use here and now.
+The hooks are in place while at least one cassette is in use, and look up which one is in use here and now. Tests with
+cassettes that follow each other leave them in place.
 """
 
 from __future__ import annotations
@@ -13,32 +14,61 @@ from contextlib import contextmanager
 from cassette_http.intercept import loops, names, sockets, tls
 from cassette_http.intercept.carriers import expected_hellos
 
-__all__ = ["intercepting"]
+__all__ = ["hooked", "intercepting"]
 
 _lock = threading.Lock()
-_users = 0
+_holders = _cassettes = 0
 
 
 @contextmanager
 def intercepting() -> Iterator[None]:
-    """Keep the hooks in place; the last user takes them out."""
-    global _users
+    """Keep the hooks in place for a cassette."""
+    global _cassettes
     with _lock:
-        _users += 1
-        if _users == 1:
-            for room in (names, sockets, tls):
-                room.PATCHES.install()
-        loops.HOOKS.install()
+        _cassettes += 1
+        _hook()
     try:
         yield
     finally:
         with _lock:
-            _users -= 1
-            if _users == 0:
-                loops.HOOKS.remove()
+            _cassettes -= 1
+            if _cassettes == 0:
                 expected_hellos.clear()
-                for room in (tls, sockets, names):
-                    room.PATCHES.remove()
+            _unhook()
+
+
+@contextmanager
+def hooked() -> Iterator[None]:
+    """Leave the hooks in place from one cassette to the next, if nothing but that lies between them.
+
+    All that Python knows of a class is lost when one of its methods is replaced.
+    """
+    with _lock:
+        _hook()
+    try:
+        yield
+    finally:
+        with _lock:
+            _unhook()
+
+
+def _hook() -> None:
+    global _holders
+    _holders += 1
+    if _holders == 1:
+        for room in (names, sockets, tls):
+            room.PATCHES.install()
+    loops.HOOKS.install()
+
+
+def _unhook() -> None:
+    """The last one takes the hooks out."""
+    global _holders
+    _holders -= 1
+    if _holders == 0:
+        loops.HOOKS.remove()
+        for room in (tls, sockets, names):
+            room.PATCHES.remove()
 
 
 if hasattr(os, "register_at_fork"):  # a child must not begin with hooks that are half in place

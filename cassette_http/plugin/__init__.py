@@ -5,6 +5,7 @@ settings     what was said on the command line and in the ini file
 naming       where the cassette of a test lies
 uses         a cassette in use by a test: opened, watched, left
 layers       cassettes of fixtures of a wider scope, below those of tests
+lasting_hooks  what is patched, from one test to the next
 sharing      one cassette for several tests of a run
 fixtures     the fixtures, thin over these
 collection   which tests there are

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cassette_http.errors import CassetteError
+from cassette_http.plugin.lasting_hooks import LastingHooks
 from cassette_http.plugin.naming import is_path, path_beside, safe_name, with_paths_beside
 from cassette_http.plugin.options import Place, checked
 from cassette_http.plugin.settings import settings
@@ -58,6 +59,7 @@ def layers_of(config: pytest.Config) -> Layers:
     if _layers not in config.stash:
         config.stash[_layers] = Layers()
         config.pluginmanager.register(config.stash[_layers], "cassette_http.layers")
+        config.pluginmanager.register(LastingHooks(), "cassette_http.lasting_hooks")
     return config.stash[_layers]
 
 
