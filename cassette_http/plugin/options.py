@@ -151,7 +151,8 @@ OPTIONS = (
     Option(
         "mode",
         ANYWHERE,
-        "what may be done with a request (docs/record-modes.md); by default nothing is recorded",
+        "none: replay, never connect (the default); once: record where there is no cassette yet; new_episodes: record "
+        "also what no cassette answers; all: record everything and append it; rewrite: record everything anew",
         "|".join(one.value for one in RecordMode),
         read=mode,
         check=mode,
@@ -212,7 +213,7 @@ OPTIONS = (
     Option(
         "keep_volatile",
         TEST,
-        "let a rewrite keep the old form of what differs in dates, request ids and their like alone (docs/updating.md)",
+        "let a rewrite keep the old form of what differs in dates, request ids and their like alone",
         check=switch,
         is_switch=True,
     ),
@@ -245,7 +246,7 @@ OPTIONS = (
     Option(
         "block_network",
         ANYWHERE,
-        "let look-ups and connects to hosts that are not allowed fail (docs/network-guard.md)",
+        "let look-ups and connects to hosts that are not allowed fail",
         check=switch,
         is_switch=True,
         part="cassette_http.plugin.guarding",
