@@ -122,9 +122,7 @@ class Store:
         The first failure raises CassetteNotWritable; after it nothing is written any more, as a cassette with a gap
         would replay something else. CassetteFormatError if the file is no cassette; it is left as it is.
         """
-        if self._pid != os.getpid():
-            self._leave_parent()
-        with self._lock:
+        with self._turn():
             if self.failure is not None:
                 return
             try:
@@ -165,10 +163,16 @@ class Store:
             return None
         return self._convert(data)
 
-    def _leave_parent(self) -> None:
-        """After a fork: the descriptor shares its lock with the parent's, and another thread may hold ours."""
-        self._lock, self._pid = threading.Lock(), os.getpid()
-        self._log.close()
+    def _turn(self) -> threading.Lock:
+        """The lock of this process's threads.
+
+        A forked child gets one of its own, as a thread that it does not have may hold this one; and a descriptor of its
+        own, as one that it shares with its parent would share the lock of the file.
+        """
+        if self._pid != os.getpid():
+            self._lock, self._pid = threading.Lock(), os.getpid()
+            self._log.close()
+        return self._lock
 
     def _failed(self, exc: OSError, consequence: str | None = None) -> CassetteNotWritable:
         reason = exc.strerror or str(exc)
@@ -191,9 +195,7 @@ class Store:
         only after a document with them was written, and for requests that were not answered in turn. Raises
         CassetteNotWritable.
         """
-        if self._pid != os.getpid():
-            self._leave_parent()
-        with self._lock:
+        with self._turn():
             if self.failure is not None:
                 return
             try:
@@ -228,7 +230,7 @@ class Store:
         try:
             if not self.exists():
                 return False
-            with self._lock, self._log.locked() as length:
+            with self._turn(), self._log.locked() as length:
                 if self._log.read(length) != after:
                     return False
                 if before is None:
@@ -253,12 +255,10 @@ class Store:
         A rewrite that recorded nothing leaves an empty cassette if there was one before. Raises CassetteNotWritable,
         unless `append` did so already: then a rewrite is discarded.
         """
-        if self._pid != os.getpid():
-            self._leave_parent()
         if self.failure is not None:
             self.discard()
             return
-        with self._lock:
+        with self._turn():
             try:
                 if self._is_rewrite and self._owner == self._pid:
                     self._finish_rewrite()
@@ -276,9 +276,7 @@ class Store:
 
     def discard(self) -> None:
         """Finish badly: drop what a rewrite recorded. What was appended to a cassette stays."""
-        if self._pid != os.getpid():
-            self._leave_parent()
-        with self._lock:
+        with self._turn():
             if not self._is_rewrite:
                 with contextlib.suppress(OSError):
                     self._log.sync()
