@@ -31,7 +31,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
-from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Piece, Request, Track
+from cassette_http.cassette.model import BEHIND_NEXT, Failure, FailureKind, Interaction, Origin, Piece, Request, Track
 from cassette_http.cassette.shortcuts import is_ordinary_request
 from cassette_http.transport.early_answers import answers_early
 from cassette_http.transport.exchanges import Exchange, FinishedExchange, State, WholeRequest
@@ -100,6 +100,7 @@ class Channel:
         self._begun: deque[Exchange] = deque()
         self._answer: tuple[bytes, Track] | None = None  # of one piece, and the request that it answers; not read yet
         self.has_spoken = False  # the client has sent something
+        self._is_out_of_step = False  # the client has not waited for a response, as it took another one for it
         self._refusal: Exception | None = None
         self._ended = False
         self._last_kept: FinishedExchange | None = None  # as long as no further request was begun
@@ -361,7 +362,8 @@ class Channel:
             recording = exchange.recording
             if recording is None:
                 return
-            taken = recording.add(octets, at - exchange.sent_at, exchange.sent)
+            sent = BEHIND_NEXT if self._is_out_of_step and len(self._exchanges) > 1 else exchange.sent
+            taken = recording.add(octets, at - exchange.sent_at, sent)
             octets = octets[taken:]
             if octets and recording.is_complete and not exchange.is_kept and len(self._exchanges) == 1:
                 recording.add_surplus(octets, at - exchange.sent_at)
@@ -542,9 +544,13 @@ class Channel:
             self._exchanges.remove(exchange)
             self._keep(exchange)
         elif recording is not None:
-            recording.begin_piece()  # a client that takes an interim response for the final one has read no further
-        elif exchange.player is not None and exchange.player.is_drained:
-            self._exchanges.remove(exchange)
+            # A client that takes an interim response for the final one has read no further.
+            self._is_out_of_step = self._is_out_of_step or recording.has_answer
+            recording.begin_piece()
+        elif exchange.player is not None:
+            if exchange.player.is_drained:
+                self._exchanges.remove(exchange)
+            exchange.player.is_passed_over = True
 
     def _advance(self, exchange: Exchange, octets: bytes) -> bytes:
         """Decide if it can be decided; returns what to forward of `octets`, the newest of the request."""

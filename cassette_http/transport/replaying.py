@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
 
-from cassette_http.cassette.model import Failure, FailureKind, Piece, Track
+from cassette_http.cassette.model import BEHIND_NEXT, Failure, FailureKind, Piece, Track
 from cassette_http.transport.recording import SAME_PIECE_S
 
 __all__ = ["TLS_RECORD_OCTETS", "Player", "Signal"]
@@ -39,6 +39,7 @@ class Player:
     _next = 0
     _offset = 0
     _is_broken = False
+    is_passed_over = False  # the client has begun its next request, and may be as far as it was when this came
 
     def __init__(
         self,
@@ -115,7 +116,9 @@ class Player:
         `sent` counts the octets after the request's head, `is_complete` says that the request was sent completely.
         """
         if is_complete and not self.is_upgrade:
-            return self._next < len(self._pieces) or self.has_ending
+            if self._next == len(self._pieces):
+                return self.has_ending
+            return self._pieces[self._next].sent != BEHIND_NEXT or self.is_passed_over
         if self.is_drained:
             return self.has_ending
         needed = self._pieces[self._next].sent

@@ -92,6 +92,17 @@ def counts_tries(connection: Connection) -> None:
 
 STORM = b"".join(b"HTTP/1.1 102 Processing\r\nX-N: %d\r\n\r\n" % number for number in range(20))
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
+
+
+def answers_late(connection: Connection) -> None:
+    """The answer that a hint announces comes when the next request has come, if it does."""
+    connection.read_request()
+    connection.send(HINTS)
+    while True:
+        connection.read_request()
+        connection.send(response(b"late"))
+
+
 CHUNKS = b"".join(b"%x\r\n%s\r\n" % (size, b"c" * size) for size in (1, 15, 16, 255, 256, 4095, 4096))
 TORN = [CHUNKED[:-20], CHUNKED[-20:] + b"5", b"\r\nab", b"cde\r\n0\r", b"\n\r\n"]
 TRAILERS = b"0\r\nX-Sum: 1\r\nX-Sum: 2\r\nExpires: never\r\n\r\n"
@@ -100,6 +111,7 @@ TRAILERS = b"0\r\nX-Sum: 1\r\nX-Sum: 2\r\nExpires: never\r\n\r\n"
 ODD_MESSAGES = [
     pytest.param(answers(STORM + response(b"after the storm")), GETS, id="storm of interim responses"),
     pytest.param(once(HINTS, response(b"hinted"), pause_s=0.02), GET_A, id="early hints in a piece of their own"),
+    pytest.param(answers_late, GETS, id="early hints, and the answer late"),
     pytest.param(once(CHUNKED, CHUNKS, TRAILERS, pause_s=0.02), GET_A, id="chunks of odd sizes and trailers"),
     pytest.param(
         once(*TORN, pause_s=0.02),

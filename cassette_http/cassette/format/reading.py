@@ -22,6 +22,7 @@ from cassette_http.cassette.format.canonical import (
     read_canonical,
 )
 from cassette_http.cassette.model import (
+    BEHIND_NEXT,
     DEFAULT_PORTS,
     Failure,
     FailureKind,
@@ -438,7 +439,7 @@ def _is_time(value: Any) -> bool:
 
 
 def _is_count_or_none(value: Any) -> bool:
-    return value is None or (type(value) is int and value >= 0)
+    return value is None or (type(value) is int and value >= BEHIND_NEXT)
 
 
 def _with_tuples(value: Any) -> Any:
