@@ -291,7 +291,9 @@ class Channel:
         return Signal.END if self._ended else Signal.IDLE
 
     def client_closed(self) -> None:
-        """The connection is over: keep what an abandoned exchange has got so far."""
+        """The connection is over: keep what an abandoned exchange has got so far, and what nobody had asked for."""
+        if self._unasked:
+            self._end_idle(None, ended=False)  # pools close a connection on which they find something
         if self.is_held_up and self._exchanges:
             self._give_up_sending(self._exchanges[-1])
         while self._exchanges:
@@ -378,7 +380,7 @@ class Channel:
         if self._greeting is not None:
             self._greeting.peer_failed(None)
             self._end_greeting(self._greeting)
-        self._end_idle(None, close_notify=close_notify)
+        self._end_idle(None, ended=True, close_notify=close_notify)
         at = self._clock()
         while self._exchanges and self._exchanges[0].recording is not None:
             exchange = self._exchanges.popleft()
@@ -393,7 +395,7 @@ class Channel:
             self._end_greeting(self._greeting)
         if not self._exchanges:
             if failure.kind is FailureKind.RESET:
-                self._end_idle(failure)
+                self._end_idle(failure, ended=False)
             return
         # A reset breaks all that is under way: the client may have taken something else for the answer to the first.
         open_ones = list(self._exchanges)
@@ -681,8 +683,8 @@ class Channel:
             kept = self._tape.keep(interaction, exchange.started_at)
             self._last_kept = FinishedExchange(exchange.reader, exchange.recording, exchange.sent_at, kept)
 
-    def _end_idle(self, failure: Failure | None, *, close_notify: bool = True) -> None:
-        """The peer has closed, or broken off, a connection that it had promised to keep open.
+    def _end_idle(self, failure: Failure | None, *, ended: bool, close_notify: bool = True) -> None:
+        """The peer was to keep the idle connection, and has `ended` it, broken it off, or said what nobody asked for.
 
         Who reads an idle connection meets that before the next request, which then may never be sent.
         """
@@ -702,7 +704,7 @@ class Channel:
         self._unasked = b""
         if failure is not None:
             failure = replace(failure, at=at)
-        self._tape.amend(last.token, Track(pieces, failure, failure is None, close_notify))
+        self._tape.amend(last.token, Track(pieces, failure, ended, close_notify))
 
     def _enter_tunnel(self, exchange: Exchange) -> None:
         """From here on the octets go to the host that CONNECT named; TLS may follow, then another channel serves."""

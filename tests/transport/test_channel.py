@@ -431,6 +431,15 @@ def test_what_a_peer_says_before_it_closes_unasked_is_noted_too() -> None:
     assert [ending for _, ending in tape.amended] == [Track((Piece(OK),), ended=True)]
 
 
+def test_what_a_peer_says_unasked_is_noted_when_the_client_closes() -> None:
+    channel, tape, _ = recording()
+    channel.client_sent(GET)
+    channel.peer_sent(OK)
+    channel.peer_sent(b"x")
+    channel.client_closed()
+    assert [ending for _, ending in tape.amended] == [Track((Piece(b"x"),))]
+
+
 def test_end_that_is_read_behind_a_failure_does_not_replace_it() -> None:
     channel, tape, _ = recording()
     channel.client_sent(GET)
