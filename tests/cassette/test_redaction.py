@@ -489,7 +489,14 @@ def test_a_secret_is_hidden_in_the_text_of_a_failure() -> None:
     assert result.track.failure == Failure(FailureKind.TLS, 0.5, text="no route to {{secret:1}}", details={"a": 1})
 
 
-@pytest.mark.parametrize("password", ["パスワード", "密码密码密码12", "contraseña—12", "✓✓✓a✓✓✓"])
+@pytest.mark.parametrize("label", ["Contraseña", "Passwort bestätigen", "パスワード", "密码", "Mot de passe oublié ?"])
+def test_the_label_of_a_password_stays_in_any_language(label: str) -> None:
+    for is_ascii in (True, False):
+        labels = json.dumps({"login": {"password": label, "token": label}}, ensure_ascii=is_ascii)
+        assert redacted(request(), response(body=labels.encode()))[1] == response(body=labels.encode())
+
+
+@pytest.mark.parametrize("password", ["ひみつのことば", "密码密码密码12", "contraseña—12", "✓✓✓a✓✓✓"])
 def test_a_secret_in_any_letters_is_hidden_and_nothing_else(password: str) -> None:
     body = json.dumps({"password": password, "count": 12, "text": "a b 1"}, ensure_ascii=False)
     _, received = redacted(request(), response(body=body.encode()))

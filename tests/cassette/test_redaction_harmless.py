@@ -165,6 +165,26 @@ JSON = {
             "tarball": "https://registry.test/keyv/-/keyv-4.5.4.tgz",
         },
     },
+    "npm, signatures": {
+        "dist": {
+            "shasum": SHA1,
+            "signatures": [
+                {
+                    "keyid": "SHA256:jl3bwswu80PjjokCgh0o2w5c2U4LhQAE57gj9cz1kzA",
+                    "sig": f"MEUCIQ{SHA512[:86]}w=",
+                }
+            ],
+        }
+    },
+    "labels in other languages": {
+        "de": {"password": "Passwort", "passwordConfirm": "Passwort wiederholen", "newPassword": "Neues Passwort"},
+        "fr": {"password": "Mot de passe", "login.password": "Mot de passe perdu ?"},
+        "it": {"password": "Parola d'ordine"},
+    },
+    "pages of an AWS service": {
+        "ListThings": {"input_token": "nextToken", "output_token": "nextToken", "limit_key": "maxResults"},
+        "ListOthers": {"input_token": "Marker", "output_token": "NextMarker", "result_key": "Others"},
+    },
     "npm, packages": {
         "dependencies": {
             "jsonwebtoken": "^9.0.2",
@@ -223,6 +243,14 @@ JSON = {
 }
 
 TEXTS = {
+    "page with keys to press": """<a accesskey="n" href="b.html">Next</a> <a href="a.html" accesskey="p">Previous</a>
+<ul><li><a accesskey='2' href="#x">X</a></li></ul>
+""",
+    "signatures of functions": """Password = c_uint32
+_new.__text_signature__ = '($cls, _typename, /, **kwargs)'
+nox --session "tests(httpx)"
+token: sha256
+""",
     "login page": """<!DOCTYPE html>
 <html><head><title>Log in: token or password</title><meta name="description" content="Log in">
 <meta name="viewport" content="width=device-width, initial-scale=1"></head>

@@ -121,12 +121,21 @@ _STANDS_FOR_ONE = re.compile(rb"[*x.\xe2\x80\xa2\xa6-]+|\$?\{.*\}|<.*>|\[.*\]|%\
 _VERSION = re.compile(rb"(?:[~^=v]|[<>]=?)?[0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}(?:[.+-][0-9A-Za-z.+-]{1,40})?")
 # Of a package, whose name may be that of a secret (W3C Subresource Integrity): {"csrf": {"integrity": ...}}.
 _INTEGRITY = re.compile(rb"sha(?:1|256|384|512)-[A-Za-z0-9+/]{27,}={0,2}")
+# Made with ECDSA (RFC 3279 section 2.2.3), as that of a package: it vouches for something, and opens nothing.
+_SIGNATURE = re.compile(rb"ME[QUY]CI[A-Za-z0-9+/]{84,96}={0,2}")
 # What a program calls a field in front of people: "Password", "Confirm new password", "API key".
 _THING = rb"(?:password|passphrase|token|key|secret|session|cookie|signature|credentials|authorization)s?"
 _LABEL = re.compile(
     rb"(?:[A-Z][a-z]+ |API |CSRF |ID )?"
     rb"(?:(?:your|an?|new|old|current|my|api|access|secret|private|refresh|session|csrf|client|user|account|login) )*"
     rb"(?i:%b)(?: (?:id|again|confirmation|name|value))?[ :*.?]*" % _THING
+)
+# The same in the languages of many a page, whatever stands around it.
+_LABEL_IN_OTHER_LANGUAGES = re.compile(
+    "[^0-9]{,30}(?:passwort|kennwort|geheimnis|mot de passe|jeton|clé |contraseña|clave|ficha de acceso|senha|chave"
+    "|parola|wachtwoord|lösenord|hasło|heslo|adgangskode|şifre|пароль|токен|ключ|密码|密碼|令牌|密钥|パスワード|トークン|비밀번호|토큰"
+    "|[a-z]token$)[^0-9]{,30}",
+    re.IGNORECASE,
 )
 # What is said about a value, not words that one may be made of.
 _PROSE = re.compile(
@@ -149,8 +158,10 @@ def is_secret_value(kind: NameKind, value: bytes, *, is_entered: bool = False) -
     """
     if not value.strip() or is_placeholder(value) or _STANDS_FOR_ONE.fullmatch(value) or len(value) > _LONGEST_SECRET:
         return False
-    if _INTEGRITY.fullmatch(value):
+    if _INTEGRITY.fullmatch(value) or _SIGNATURE.fullmatch(value):
         return False
+    if len(value) == 1 and kind is not NameKind.PASSWORD:
+        return False  # as in <a accesskey="n">
     if kind is NameKind.WEAK:
         return looks_random(value.decode("latin-1"))
     if not is_entered and _is_text_about_one(value):
@@ -160,6 +171,8 @@ def is_secret_value(kind: NameKind, value: bytes, *, is_entered: bool = False) -
 
 def _is_text_about_one(value: bytes) -> bool:
     if _VERSION.fullmatch(value) or (value[:1].isupper() and _LABEL.fullmatch(value)):
+        return True
+    if not value[:1].islower() and _LABEL_IN_OTHER_LANGUAGES.fullmatch(value.decode("utf-8", "replace")):
         return True
     is_sentence = _SENTENCE.fullmatch(value) is not None
     return is_sentence and bool(_PROSE.search(value) or (_OF_SENTENCES.search(value) and not _DIGIT.search(value)))

@@ -72,7 +72,7 @@ _NO_KEYS = frozenset({"idempotency", "cache", "surrogate", "partition", "public"
 # What is counted, described or only says where to go on is none.
 _BEFORE_TOKEN = (
     *("page", "continuation", "next", "cancel", "max", "min", "total", "prev", "previous", "sync", "skip", "resume"),
-    *("start", "pagination", "cursor", "paging", "num", "stop", "eos", "bos", "pad"),
+    *("start", "pagination", "cursor", "paging", "num", "stop", "eos", "bos", "pad", "input", "output"),
 )
 # Language models count tokens, too.
 _BEFORE_TOKENS = frozenset({"access", "refresh", "auth", "id", "api", "session", "bearer", "device", "csrf", "bot"})

@@ -108,7 +108,8 @@ _CODE = re.compile(
 _NO_VALUE = re.compile(
     rb"(?:required|optional|absent|present|valid|string|str|text|bytes|int|integer|number|bool|boolean|any|object|array|uuid|invalid|missing"
     rb"|expired|hidden|unknown|empty|unset|changed?|forgot|reset|true|false|null|none|nil|undefined|yes|no|on|off"
-    rb"|enabled|disabled)[!?]?|[|>][+-]?",
+    rb"|enabled|disabled|(?:c_)?u?int(?:8|16|32|64)(?:_t)?|float(?:32|64)|sha-?(?:1|256|384|512)|md5|base64|oauth-?2"
+    rb"|utf-?(?:8|16))[!?]?|[|>][+-]?",
     re.IGNORECASE,
 )
 _UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -209,12 +210,16 @@ def _is_meant(
         return kind in STRONG and _UUID.fullmatch(value) is not None  # in programs such values are variables
     if kind not in STRONG or _DATE.match(value):
         return False
-    if MIXED.fullmatch(value) or (is_quoted and not is_prose(value, kind)):
+    if _NO_VALUE.fullmatch(value):
+        return False
+    if MIXED.fullmatch(value):
+        return True
+    if is_quoted and not is_prose(value, kind) and not (_AMBIGUOUS.match(name) and _CODE.match(value)):
         return True
     if name.isupper() and found.string[found.end(1) : found.end(1) + 1] == b"=":
         return True  # SECRET_KEY=...
     if value.isdigit():
         return len(value) >= 4 and not name.lower().endswith((b"id", b"session"))
-    if _AMBIGUOUS.match(name) or _NO_VALUE.fullmatch(value) or _CODE.match(value) or is_prose(value, kind):
+    if _AMBIGUOUS.match(name) or _CODE.match(value) or is_prose(value, kind):
         return False
     return hiding.kind("settings", value) is NameKind.ORDINARY
