@@ -8,14 +8,8 @@ It is there only if no plugin is that owns these names. Tests find their cassett
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from copy import deepcopy
-from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,8 +17,6 @@ import pytest
 from cassette_http.cassette.modes import RecordMode
 from cassette_http.errors import CassetteError
 from cassette_http.plugin.fixtures import close_for_test, open_for_test
-from cassette_http.plugin.layers import Layer
-from cassette_http.plugin.ledger import ledger_of
 from cassette_http.plugin.pytest_internals import (
     declared_flags,
     definitions_of,
@@ -33,8 +25,16 @@ from cassette_http.plugin.pytest_internals import (
     replace_fixture,
     visible_definitions,
 )
-from cassette_http.plugin.settings import settings
-from cassette_http.plugin.uses import CassetteFailure, Use, declared_of
+from cassette_http.plugin.uses import CassetteFailure, declared_of
+from cassette_http.plugin.vcr_uses import (
+    REMARK,
+    VcrInstance,
+    line_of_pytest_vcr,
+    make_instance,
+    merged_options,
+    mode_of,
+    use_of_test,
+)
 
 if TYPE_CHECKING:
     from cassette_http.plugin.summary import Summary
@@ -72,7 +72,6 @@ MARKERS = (
 
 # What pytest-recording replaces in file names.
 UNSAFE = re.compile(r"[<>?%*:|\"'/\\]")
-MAX_NAME_CHARACTERS = 255
 
 
 # ---------------------------------------------------------------------- configuration
@@ -168,9 +167,6 @@ def pytest_cassette_summary(summary: Summary) -> None:
     summary.lines += sorted(name.removeprefix(REMARK) for name in counts if name.startswith(REMARK))
 
 
-REMARK = "remark of vcr: "
-
-
 # ---------------------------------------------------------------------- fixtures
 
 
@@ -186,7 +182,7 @@ def vcr_cassette_dir(request: pytest.FixtureRequest) -> str:
     folder = request.path.parent / "cassettes"
     own = folder / request.path.stem
     is_flat = not own.is_dir() and any(folder.glob("*.yaml"))
-    return str(folder if is_flat or _line_of_pytest_vcr(request.config) else own)
+    return str(folder if is_flat or line_of_pytest_vcr(request.config) else own)
 
 
 @pytest.fixture
@@ -216,7 +212,7 @@ def vcr_markers(request: pytest.FixtureRequest) -> list[pytest.Mark]:
 @pytest.fixture(scope="session")
 def record_mode(request: pytest.FixtureRequest) -> str:
     """The record mode of the command line, or "none"."""
-    return _line_of_pytest_vcr(request.config) or request.config.getoption("--record-mode", None) or "none"
+    return line_of_pytest_vcr(request.config) or request.config.getoption("--record-mode", None) or "none"
 
 
 @pytest.fixture(scope="session")
@@ -245,7 +241,7 @@ def block_network(request: pytest.FixtureRequest, vcr_markers: list[pytest.Mark]
     if marker is not None and (marker.args or marker.kwargs.keys() - {"allowed_hosts"}):
         raise CassetteFailure("@pytest.mark.block_network takes allowed_hosts=[...], and nothing else")
     is_wanted = marker is not None or request.config.getoption("--block-network", False)
-    is_recording = bool(vcr_markers) and _mode(request, _merged(request, vcr_markers)) != "none"
+    is_recording = bool(vcr_markers) and mode_of(request, merged_options(request, vcr_markers)) != "none"
     if not is_wanted or is_recording:
         yield
         return
@@ -271,7 +267,7 @@ def vcr_cassette(
         yield VcrCassette(request.getfixturevalue("http_cassette"))
         return
     try:
-        use = _use(request, vcr_markers, vcr_cassette_dir)
+        use = use_of_test(request, vcr_markers, vcr_cassette_dir)
     except CassetteError as error:
         raise CassetteFailure(str(error)) from None
     yield VcrCassette(open_for_test(use))
@@ -285,157 +281,6 @@ def vcr(vcr_cassette: VcrCassette | None) -> VcrCassette | None:
 
 
 @pytest.fixture(scope="module")
-def vcr_instance(request: pytest.FixtureRequest, vcr_config: dict[str, Any], vcr_cassette_dir: str) -> _Instance:
+def vcr_instance(request: pytest.FixtureRequest, vcr_config: dict[str, Any], vcr_cassette_dir: str) -> VcrInstance:
     """What pytest-vcr calls `vcr`: it can be configured, for all tests of a module."""
-    instance = _Instance(request, vcr_config, vcr_cassette_dir)
-    request.node.stash[_recorder] = instance
-    return instance
-
-
-# ---------------------------------------------------------------------- inside
-
-
-def _line_of_pytest_vcr(config: pytest.Config) -> str | None:
-    mode: str | None = config.getoption("--vcr-record", None) or config.getoption("--vcr-record-mode", None)
-    return mode
-
-
-def _merged(request: pytest.FixtureRequest, markers: list[pytest.Mark]) -> dict[str, Any]:
-    """What the fixture and the markers say, the closest marker last."""
-    merged: dict[str, Any] = deepcopy(dict(request.getfixturevalue("vcr_config")))
-    for marker in reversed(markers):
-        merged.update(marker.kwargs)
-    return merged
-
-
-def _mode(request: pytest.FixtureRequest, merged: dict[str, Any]) -> str:
-    """The record mode: that of the command line, or of the suite. On a build server the suite alone records nothing."""
-    config = request.config
-    line = settings(config).line.get("mode") or _line_of_pytest_vcr(config) or config.getoption("--record-mode", None)
-    given = merged.get("record_mode")
-    if line is not None or given is None:
-        return str(line or "none")
-    chosen = settings(config).for_test({"mode": RecordMode.of(given).value}, {})
-    return str(chosen["mode"])
-
-
-class _Recorder(SimpleNamespace):
-    """Stands for the object `VCR`, which suites configure: its attributes are options."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._matchers: dict[str, Any] = {}
-        self._serializers: dict[str, Any] = {}
-        self._persister: Any = None
-
-    def register_matcher(self, name: str, matcher: Any) -> None:
-        self._matchers[name] = matcher
-
-    def register_serializer(self, name: str, serializer: Any) -> None:
-        self._serializers[name] = serializer
-
-    def register_persister(self, persister: Any) -> None:
-        self._persister = persister
-
-    def _settings(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
-
-
-class _Instance(_Recorder):
-    """Stands for the object `VCR` of a module, which can put a cassette into use as well."""
-
-    def __init__(self, request: pytest.FixtureRequest, config: dict[str, Any], folder: str) -> None:
-        super().__init__()
-        self._request, self._config, self._folder = request, config, folder
-
-    @contextmanager
-    def use_cassette(self, path: str | os.PathLike[str], **options: Any) -> Iterator[VcrCassette]:
-        from cassette_http.plugin.vcr_objects import VcrCassette  # late: pytest starts without them
-
-        merged = {**self._config, **self._settings(), **options}
-        place = Path(merged.get("cassette_library_dir") or self._folder, _file_name(os.fspath(path), merged))
-        owner = os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0]
-        with Layer(_configured(self._request, self, merged, place, [], owner)) as cassette:
-            yield VcrCassette(cassette)
-
-
-_recorder = pytest.StashKey[_Recorder]()
-
-
-def _use(request: pytest.FixtureRequest, markers: list[pytest.Mark], folder: str) -> Use:
-    item, config = request.node, request.config
-    module = item.getparent(pytest.Module)
-    recorder = _Recorder() if module is None else module.stash.get(_recorder, _Recorder())
-    config.hook.pytest_recording_configure(config=config, vcr=recorder)
-    merged = {**recorder._settings(), **_merged(request, markers)}
-    folder = os.fspath(merged.get("cassette_library_dir") or folder)
-    others = [Path(folder, name) for marker in markers for name in marker.args]
-    return _configured(request, recorder, merged, _path(request, merged, folder), others, item.nodeid, item)
-
-
-def _configured(
-    request: pytest.FixtureRequest,
-    recorder: _Recorder,
-    merged: dict[str, Any],
-    path: Path,
-    others: list[Path],
-    owner: str,
-    item: pytest.Item | None = None,
-) -> Use:
-    """Make the use of a cassette of what was said by the names of VCR.py."""
-    from cassette_http.plugin.vcr_config import translate  # late: pytest starts without it
-    from cassette_http.plugin.vcr_files import decoder
-
-    config, suffix = request.config, _suffix(merged)
-    translated = translate(merged, recorder._matchers)
-    for remark in translated.remarks:
-        ledger_of(config).counts[REMARK + remark] += 1
-    options = settings(config).for_test(translated.options, {})
-    options["mode"] = _mode(request, merged)
-    serializer = recorder._serializers.get(merged.get("serializer", "yaml"))
-    if serializer is not None or recorder._persister is not None:
-        options["decode"] = decoder(serializer, recorder._persister)
-        if suffix not in OUR_SUFFIXES:
-            # What is recorded anew is a text of ours, whatever the old file is; that is still read.
-            others.insert(0, path)
-            path = path.with_name(path.name.removesuffix(suffix) + OUR_SUFFIXES[0])
-    options["also"] = [other for other in dict.fromkeys(others) if other.is_file()]
-    if config.getoption("--disable-vcr", False):
-        options["no_cassette"] = True
-    return Use(config, owner, path, options, item)
-
-
-OUR_SUFFIXES = (".yaml", ".yml", ".json")
-
-
-def _suffix(merged: dict[str, Any]) -> str:
-    return f".{merged.get('serializer', 'yaml')}"
-
-
-def _file_name(name: str, merged: dict[str, Any]) -> str:
-    if transform := merged.get("path_transformer"):
-        return str(transform(name))
-    suffix = _suffix(merged)
-    return name if name.endswith(suffix) else name + suffix
-
-
-def _path(request: pytest.FixtureRequest, merged: dict[str, Any], folder: str) -> Path:
-    """Where the cassette is: the first of the places of both plugins that has one; a new one gets the first."""
-    suffix = _suffix(merged)
-    given = (request.getfixturevalue("default_cassette_name"), request.getfixturevalue("vcr_cassette_name"))
-    names = [shortened(name, suffix) for name in given]
-    if _line_of_pytest_vcr(request.config):
-        names.reverse()
-    places = [Path(folder, _file_name(name, merged)) for name in names]
-    beside = request.path.parent / "cassettes"
-    if Path(folder) == beside / request.path.stem:
-        places += [beside / _file_name(name, merged) for name in names]
-    return next((place for place in places if place.is_file()), places[0])
-
-
-def shortened(name: str, suffix: str) -> str:
-    """Make a name fit into a file system as pytest-recording does."""
-    if len(name) + len(suffix) <= MAX_NAME_CHARACTERS:
-        return name
-    digest = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
-    return f"{name[: MAX_NAME_CHARACTERS - len(suffix) - len(digest) - 3]}...{digest}"
+    return make_instance(request, vcr_config, vcr_cassette_dir)
