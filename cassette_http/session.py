@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
@@ -130,7 +129,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
         if freeze_time:
             require_time_machine()
         self._options = _Options(
-            path=Path(path),
+            path=path if isinstance(path, Path) else Path(path),  # one that has made its text is not made anew
             mode=mode,
             matching=resolve(_several(match), _several(ignore)) if match != DEFAULT_MATCH or ignore else USUAL_MATCHING,
             repeat=known_policy(repeat),
@@ -406,8 +405,7 @@ def _index(library: Library, redactor: Redactor, options: _Options) -> Index:
     matching = options.matching
     return Index(
         library.request_lines,
-        # A large interaction is asked for several times in a row, and remembered by nobody else.
-        lru_cache(maxsize=1)(library.parse),
+        library.parse,
         matching,
         options.repeat,
         lambda request: matching.strip(redactor.redact_request(request)),

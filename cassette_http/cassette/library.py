@@ -24,6 +24,7 @@ class Library:
         self.request_lines: list[bytes | None] = []
         self.facts: list[tuple[int, TLSFacts]] = []
         self._files: list[tuple[Documents, Sequence[int], str, Fetch]] = []
+        self._newest: tuple[int, Interaction] | None = None
 
     def __len__(self) -> int:
         return len(self.request_lines)
@@ -33,6 +34,9 @@ class Library:
         lines = documents.request_lines
         others: set[int] = set()
         for position in [position for position, line in enumerate(lines) if line is None]:
+            if position == 0 and shortcuts.is_plain_header(documents[0].octets):
+                others.add(0)
+                continue
             value = documents[position].load(path, fetch)
             if isinstance(value, TLSFacts):
                 self.facts.append((len(self) + position - len(others), value))
@@ -66,11 +70,17 @@ class Library:
         return doubtful
 
     def parse(self, position: int) -> Interaction:
-        """Parse an interaction. Raises CassetteFormatError."""
-        document, path, fetch = self._document(position)
-        value = document.load(path, fetch)
-        assert isinstance(value, Interaction), "a document that begins with a request is an interaction"
-        return value
+        """Parse an interaction. Raises CassetteFormatError.
+
+        A large one is asked for several times in a row, and remembered by nobody else.
+        """
+        newest = self._newest
+        if newest is None or newest[0] != position:
+            document, path, fetch = self._document(position)
+            value = document.load(path, fetch)
+            assert isinstance(value, Interaction), "a document that begins with a request is an interaction"
+            self._newest = newest = position, value
+        return newest[1]
 
     def read_answer(self, position: int, beginning: bytes) -> Track | None:
         """The answer of an interaction whose document begins like this, see `shortcuts`."""

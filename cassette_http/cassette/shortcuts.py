@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from cassette_http.cassette.format import json_layout
+from cassette_http.cassette.format.canonical import TIMESTAMP
 from cassette_http.cassette.format.reading import load_track
 from cassette_http.cassette.format.scalars import SAFE_ASCII
 from cassette_http.cassette.format.writing import dump_request, fields_block, origin_text
@@ -20,7 +21,14 @@ from cassette_http.cassette.model import Origin, Piece, Request, Track
 from cassette_http.wire.head import parse_fields
 from cassette_http.wire.messages import field_values
 
-__all__ = ["WrittenRequest", "is_ordinary_request", "read_answer", "written_beginning", "written_request"]
+__all__ = [
+    "WrittenRequest",
+    "is_ordinary_request",
+    "is_plain_header",
+    "read_answer",
+    "written_beginning",
+    "written_request",
+]
 
 # A target that says origin, path and query in the canonical way (`REQUEST` in `yaml_format`).
 REQUEST_LINE = re.compile(rb"((?:GET|HEAD|DELETE|OPTIONS) )(/[!->@-~]*)((?:\?[!-~]*)?) HTTP/1\.1\r\n")
@@ -40,12 +48,24 @@ NOT_INDENTED = re.compile(rb"\n(?!  )")
 LINE_END = ord("\n")  # Python finds numbers faster than octets
 
 
+# As we write them, if nothing needs quotes: a colon or a blank is followed by something else, and a blank not by "#".
+_WORDS = rb"[A-Za-z](?:[!-9;-~]|:(?=[!-~])| (?=[!\"$-~]))*+"
+PLAIN_HEADER = re.compile(
+    rb"cassette: 1\n(?:recorded: %b\n)?(?:by: %b\n)?(?:test: %b\n)?" % (TIMESTAMP.pattern.encode(), _WORDS, _WORDS)
+)
+
+
 class WrittenRequest(NamedTuple):
     """What the document of a request begins with; `first_line` has its end, `line` is `Document.request_line`."""
 
     line: bytes
     first_line: bytes
     beginning: bytes
+
+
+def is_plain_header(octets: bytes) -> bool:
+    """Tell whether a document is a header, and nothing is wrong with it."""
+    return PLAIN_HEADER.fullmatch(octets) is not None
 
 
 def is_ordinary_request(octets: bytes) -> bool:

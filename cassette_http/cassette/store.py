@@ -24,6 +24,7 @@ from cassette_http.cassette.model import Header
 from cassette_http.errors import CassetteFormatError, CassetteNotWritable
 
 __all__ = ["Store"]
+SHORTEST_HEADER = yaml_format.dump_header(Header()) + TERMINATOR
 
 
 class Store:
@@ -44,9 +45,9 @@ class Store:
         blob_threshold: int | None = None,
         files: Files | None = None,
     ) -> None:
-        self.path = Path(path)
+        self.path = path if isinstance(path, Path) else Path(path)
         self.failure: CassetteNotWritable | None = None
-        self._header = yaml_format.dump_header(header or Header()) + TERMINATOR
+        self._header = yaml_format.dump_header(header) + TERMINATOR if header is not None else SHORTEST_HEADER
         self._files = files or Files()
         self._owner = os.getpid()
         if "\0" in str(self.path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ def name_of_test(nodeid: str) -> str:
     return before.replace("::", ".") + bracket + parameters
 
 
+@lru_cache(maxsize=64)
 def safe_name(name: str) -> str:
     """Make a file name for any file system; a name that had to change gets a hash, so that two never meet."""
     safe = UNSAFE.sub("_", _without_tokens(name))[:MAX_NAME_CHARACTERS] or "_"

@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from cassette_http.cassette.format.yaml_format import Document, dump_header, dump_interaction, load_document, scan
 from cassette_http.cassette.index import line_of
 from cassette_http.cassette.model import Failure, FailureKind, Header, Interaction, Origin, Piece, Request, Track
-from cassette_http.cassette.shortcuts import _ordinary_answer, read_answer, written_beginning, written_request
+from cassette_http.cassette.shortcuts import (
+    _ordinary_answer,
+    is_plain_header,
+    read_answer,
+    written_beginning,
+    written_request,
+)
 from cassette_http.errors import CassetteFormatError
 from cassette_http.wire.reader import RequestReader
 
@@ -34,6 +40,30 @@ def answered(track: Track, octets: bytes = GET, origin: Origin = ORIGIN) -> Trac
     written = written_request(origin, octets)
     assert written is not None
     return read_answer(document_of(Interaction(origin, Request(origin, octets), track)), written.beginning)
+
+
+# ---------------------------------------------------------------------- headers
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        Header(),
+        Header(1, "2026-11-22T17:57:05Z", "cassette-http 0.1.0, CPython 3.12.1, linux", "tests/t.py::T::test_a[x-1]"),
+        Header(1, None, None, "test: a"),
+        Header(1, None, None, "test #a"),
+    ],
+)
+def test_a_header_without_quotes_is_plain(header: Header) -> None:
+    written = dump_header(header)
+    assert is_plain_header(written) == (b'"' not in written)
+
+
+@given(st.lists(st.text("ab1:#-'\"[]{} \n", max_size=6), min_size=3, max_size=3))
+def test_a_plain_header_can_be_read(texts: list[str]) -> None:
+    octets = "cassette: 1\nrecorded: 2026-11-22T17:57:05Z\nby: {}\ntest: {}\n{}".format(*texts).encode()
+    if is_plain_header(octets):
+        assert load_document(octets, "x", 1) == Header(1, "2026-11-22T17:57:05Z", *texts[:2])
 
 
 # ---------------------------------------------------------------------- requests
