@@ -343,6 +343,22 @@ def test_a_secret_is_found_in_base64_that_is_wrapped_in_lines(width: int, line_e
     assert received == response(body=wrapped(text.format("{{secret:2}}", "{{secret:1}}")))
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<tr><td>SECRET_KEY</td>\n <td class=code><pre>{}</pre></td></tr>",
+        "<dl><dt>API key:</dt><dd><code>{}</code></dd></dl>",
+        "<li><strong>Access token</strong>: {}</li>",
+        "<label for=x>Password</label> <span id=x>{}</span>",
+    ],
+)
+def test_a_secret_is_found_behind_its_caption(page: str) -> None:
+    _, received = redacted(request(), response(body=page.format("Zx8Qw3Rt7Yp2Lk9Mn4Vb6Cd1").encode()))
+    assert received == response(body=page.format("{{secret:1}}").encode())
+    of_it = response(body=page.format("required").encode() + b"<th>Token</th><th>Password</th><td>v1beta2</td>")
+    assert redacted(request(), of_it)[1] == of_it
+
+
 CODED: dict[str, Callable[[bytes], bytes]] = {
     "percent": lambda text: b"".join(b"%%%02X" % octet for octet in text),
     "escapes of JSON": lambda text: b"".join(b"\\u%04x" % octet for octet in text),

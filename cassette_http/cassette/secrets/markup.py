@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from cassette_http.cassette.secrets.hiding import Hiding, Inner
-from cassette_http.cassette.secrets.names import NameKind
+from cassette_http.cassette.secrets.hiding import MIXED, STRONG, Hiding, Inner
+from cassette_http.cassette.secrets.names import NameKind, looks_random
 from cassette_http.cassette.splicing import Edit
 
 __all__ = ["find_in_markup", "names_in_markup"]
@@ -15,7 +15,7 @@ __all__ = ["find_in_markup", "names_in_markup"]
 
 def names_in_markup(text: bytes) -> list[bytes]:
     """All names that `find_in_markup` would look at, but those of attributes."""
-    names = _XML_END.findall(text) if b"</" in text else []
+    names = _XML_END.findall(text) + _CAPTION_NAME.findall(text) if b"</" in text else []
     for called in (*_CALLING, *_CALLED) if b"=" in text else _CALLING:
         names += called.findall(text)
     if b"&quot;" in text or b"&#34;" in text:
@@ -44,6 +44,8 @@ def find_in_markup(text: bytes, hiding: Hiding, inner: Inner, is_escaped: bool =
                 yield from _hidden_value(hiding, hiding.kind("xml", name), element)
         for pair in _ELEMENTS.finditer(text):
             yield from _hidden_value(hiding, hiding.kind("xml", pair["name"]), pair)
+        for caption in _CAPTION.finditer(text):
+            yield from _captioned(hiding, caption)
         for node in _JSON_NODE.finditer(text):
             yield from _in_escaped(text, *node.span("value"), inner)
         for node in _XML_NODE.finditer(text) if not is_escaped else ():
@@ -65,6 +67,16 @@ def find_in_markup(text: bytes, hiding: Hiding, inner: Inner, is_escaped: bool =
                 yield from _hidden_value(hiding, hiding.kind("form", b"password"), value)
         for attribute in _QUOTED.finditer(text):
             yield from _in_escaped(text, *attribute.span("value"), inner)
+
+
+def _captioned(hiding: Hiding, found: re.Match[bytes]) -> Iterator[Edit]:
+    """Hide what stands in the element behind a caption, if it looks like a secret: most tables are about something."""
+    kind, value = hiding.kind("xml", found["name"]), found["value"]
+    is_password = kind is NameKind.PASSWORD and MIXED.fullmatch(value) is not None
+    if is_password or (kind in STRONG and looks_random(value.decode("latin-1"))):
+        hidden = hiding.hidden(kind, value)
+        if hidden is not None:
+            yield Edit(*found.span("value"), hidden)
 
 
 def _hidden_value(hiding: Hiding, kind: NameKind, found: re.Match[bytes]) -> Iterator[Edit]:
@@ -92,6 +104,13 @@ def _in_escaped(text: bytes, start: int, stop: int, inner: Inner) -> Iterator[Ed
 
 
 _XML_END = re.compile(rb"</(?:[\w.-]{1,40}:)?([\w.-]{1,80}+)\s*>")
+# <td>Password</td> <td>x</td>, <dt>API key</dt> <dd><code>x</code></dd>, <b>Token:</b> x
+_CAPTION_END = rb"\s*:?\s*</(?:t[dh]|dt|b|strong|em|i|label|span|div|p|code)>"
+_CAPTION_NAME = re.compile(rb">\s*([A-Za-z_][\w.-]{1,40}(?: [\w.-]{1,40}){0,2})" + _CAPTION_END)
+_CAPTION = re.compile(
+    rb">\s*(?P<name>[A-Za-z_][\w.-]{1,40}(?: [\w.-]{1,40}){0,2})%b\s*:?\s*(?:<[A-Za-z][^<>]{0,200}>\s*){0,3}"
+    rb"(?P<value>[^\s<>&]{6,500}+)(?=\s*<)" % _CAPTION_END
+)
 _XML_ATTRIBUTE = re.compile(rb"[\s:]([\w.-]{1,80}+)\s?=\s?[\"']")
 # Literals in front make these searches quick.
 _CALLED = [
