@@ -13,7 +13,7 @@ from cassette_http.transport.host import Switchboard
 from cassette_http.transport.opening import keep_failure, keeping_failure, secure
 from cassette_http.transport.tunnels import Tunnel
 
-__all__ = ["connect_anew", "keep_late_refusal", "keep_silence", "silence", "want_read"]
+__all__ = ["connect_anew", "keep_late_refusal", "keep_silence", "silence"]
 
 
 def connect_anew(
@@ -52,8 +52,3 @@ def keep_silence(board: Switchboard, channel: Channel) -> None:
 def silence() -> TimeoutError:
     """What a blocking handshake says of a peer that does not answer."""
     return TimeoutError("The handshake operation timed out")
-
-
-def want_read() -> ssl.SSLWantReadError:
-    """What a TLS state says that needs more records."""
-    return ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "The operation did not complete (read)")

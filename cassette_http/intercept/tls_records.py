@@ -14,10 +14,10 @@ from typing import Any, Protocol
 
 from cassette_http.cassette.model import Failure, FailureKind
 from cassette_http.intercept.carriers import Above, Carrier
-from cassette_http.intercept.handshakes import keep_late_refusal, silence, want_read
+from cassette_http.intercept.handshakes import keep_late_refusal, silence
 from cassette_http.intercept.lines import Pump
 from cassette_http.intercept.stand_ins import WAKE
-from cassette_http.transport.failures import incomplete_close, rebuild
+from cassette_http.transport.failures import incomplete_close, rebuild, want_read
 from cassette_http.transport.host import NOT_NOW, Host, Switchboard
 from cassette_http.transport.opening import keeping_tls
 

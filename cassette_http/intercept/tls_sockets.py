@@ -11,9 +11,9 @@ import weakref
 from typing import Any
 
 from cassette_http.cassette.model import Failure, FailureKind
-from cassette_http.intercept.handshakes import keep_late_refusal, keep_silence, want_read
+from cassette_http.intercept.handshakes import keep_late_refusal, keep_silence
 from cassette_http.intercept.taps import Tap, take_tap
-from cassette_http.transport.failures import incomplete_close, rebuild
+from cassette_http.transport.failures import incomplete_close, rebuild, want_read
 from cassette_http.transport.host import NOT_NOW, put_into
 from cassette_http.transport.opening import keeping_tls
 from cassette_http.transport.played_tls import PlayedTLS

@@ -10,7 +10,7 @@ from typing import Any
 
 from cassette_http.cassette.model import Failure, FailureKind
 
-__all__ = ["describe", "incomplete_close", "read_timed_out", "rebuild"]
+__all__ = ["describe", "incomplete_close", "read_timed_out", "rebuild", "want_read"]
 
 _LOOKUP_NAMES = {getattr(socket, name): name for name in dir(socket) if name.startswith("EAI_")}
 _TLS_CLASSES = {
@@ -63,15 +63,31 @@ def rebuild(failure: Failure) -> OSError:
 
 @functools.cache
 def incomplete_close() -> Failure:
-    """What OpenSSL says of a TLS connection that ends without close_notify; with the words of this release of it."""
+    """What OpenSSL says of a TLS connection that ends without close_notify."""
+    return describe(FailureKind.END, _error_of_empty_read(is_ended=True))
+
+
+def want_read() -> ssl.SSLWantReadError:
+    """What a TLS state says that needs more records."""
+    return ssl.SSLWantReadError(*_arguments_of_want_read())
+
+
+@functools.cache
+def _arguments_of_want_read() -> tuple[object, ...]:
+    return _error_of_empty_read(is_ended=False).args
+
+
+def _error_of_empty_read(*, is_ended: bool) -> ssl.SSLError:
+    """Read where there are no records, to have the words of this release of OpenSSL and of Python."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     nothing = ssl.MemoryBIO()
-    nothing.write_eof()
+    if is_ended:
+        nothing.write_eof()
     try:
         context.wrap_bio(nothing, ssl.MemoryBIO()).read(1)
-    except ssl.SSLEOFError as error:
-        return describe(FailureKind.END, error)
+    except ssl.SSLError as error:
+        return error
     raise AssertionError("nothing can be read of nothing")
 
 

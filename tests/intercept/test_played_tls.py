@@ -86,6 +86,28 @@ def test_no_read_gives_more_than_a_record(
     assert_same_three_times(ask, server, tmp_path / "records.yaml")
 
 
+def test_a_read_that_would_wait_says_so_in_the_same_words(
+    peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    server = peer(answers(response(b"hello")), tls=server_tls)
+
+    def ask() -> object:
+        with (
+            socket.create_connection(("localhost", server.port), timeout=5) as sock,
+            client_tls.wrap_socket(sock, server_hostname="localhost") as secured,
+        ):
+            secured.sendall(REQUEST.replace(b"Connection: close\r\n", b""))
+            secured.recv(65536)
+            secured.setblocking(False)
+            # The first read takes what else the live handshake has brought, such as tickets.
+            for _ in range(2):
+                with pytest.raises(ssl.SSLWantReadError) as caught:
+                    secured.recv(1)
+            return caught.value.args, str(caught.value)
+
+    assert_same_three_times(ask, server, tmp_path / "waiting.yaml")
+
+
 def test_each_connection_tells_what_its_own_agreed_on(
     peer: Callable[..., Peer], authority: trustme.CA, tmp_path: Path
 ) -> None:
