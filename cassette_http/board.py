@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 
 from cassette_http.caller import caller
 from cassette_http.cassette.blobs import blob_names
+from cassette_http.cassette.buckets import Entry
 from cassette_http.cassette.explaining import MODE_SETTING, Candidate, explain_miss
 from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.hooks import Hooks
-from cassette_http.cassette.index import Entry, Index
+from cassette_http.cassette.index import Index
 from cassette_http.cassette.matching import Matching
 from cassette_http.cassette.model import UNIX, Failure, FailureKind, Interaction, Origin, Request, TLSFacts, Track
 from cassette_http.cassette.modes import Policy

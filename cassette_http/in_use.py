@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cassette_http.cassette.blobs import blob_names
+from cassette_http.cassette.buckets import Entry
 from cassette_http.cassette.explaining import Candidate, Difference, Explanation
 from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.format.reading import Fetch
-from cassette_http.cassette.index import Entry, Index
+from cassette_http.cassette.index import Index
 from cassette_http.cassette.model import Interaction, Origin, Request
 from cassette_http.cassette.modes import RecordMode
 from cassette_http.wording import counted, number_of

@@ -1,17 +1,17 @@
 """Finds the interaction that answers a request: a dictionary look-up at any size, parsing as little as possible (pure).
 
-The documents of a cassette are put into buckets by their request line, which is readable without parsing. Within a
-bucket they are parsed in order until one answers, and filed by what the matchers see of them; of many, only those that
-could answer by their URLs. A request whose line is spelled in another way (percent-encoding, matchers that ignore the
-host) is found in larger buckets, by what the matchers see of the lines.
+The documents of a cassette are put into buckets by their request line, which is readable without parsing. A request
+whose line is spelled in another way (percent-encoding, matchers that ignore the host) is found in larger buckets, by
+what the matchers see of the lines.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Sequence
 from functools import cached_property
 
+from cassette_http.cassette.buckets import Bucket, Entry, Queue
 from cassette_http.cassette.explaining import most_alike
 from cassette_http.cassette.format.reading import USUAL_VERSION, Unfit, resolve_target
 from cassette_http.cassette.matching import Matching
@@ -19,186 +19,14 @@ from cassette_http.cassette.model import DEFAULT_PORTS, UNIX, FailureKind, Inter
 from cassette_http.cassette.modes import known_policy
 from cassette_http.cassette.secrets.placeholders import has_placeholder
 from cassette_http.cassette.shortcuts import written_beginning
-from cassette_http.wire.errors import MalformedMessage
 from cassette_http.wire.messages import RequestHead
 
-__all__ = ["Entry", "Index", "line_of", "request_with"]
+__all__ = ["Index", "line_of", "request_with"]
 
 # Of so many interactions is looked closer which one explains best why a request has no answer.
 MOST_NEAREST = 100
 # What may be met of a host behind a proxy.
 BEHIND_PROXY = frozenset({FailureKind.PROXY, FailureKind.TLS})
-# So many are parsed in search of an answer before those with other URLs are left out.
-MOST_TRIED = 16
-
-
-class Entry:
-    """One interaction of the cassette, parsed when it is first needed; `plays` counts how often it answered.
-
-    `redact` gives the form in which requests are matched.
-    """
-
-    __slots__ = ("_interaction", "_parse", "_redact", "_request", "number", "plays")
-
-    def __init__(self, number: int, parse: Callable[[int], Interaction], redact: Callable[[Request], Request]) -> None:
-        self.number = number  # 1-based, as shown to users
-        self.plays = 0
-        self._parse, self._redact = parse, redact
-        self._interaction: Interaction | None = None
-        self._request: Request | None = None
-
-    @property
-    def interaction(self) -> Interaction:
-        """A large one is parsed each time. Raises CassetteFormatError if the document is broken."""
-        interaction = self._interaction
-        if interaction is None:
-            interaction = self._parse(self.number - 1)
-            if not interaction.is_large:
-                self._interaction = interaction
-        return interaction
-
-    @property
-    def is_parsed(self) -> bool:
-        return self._interaction is not None
-
-    def remember(self, interaction: Interaction) -> None:
-        """Be told what its document says."""
-        self._interaction = interaction
-
-    def release(self) -> None:
-        """Forget what was parsed; it is parsed again if somebody asks."""
-        self._interaction = self._request = None
-
-    @property
-    def request(self) -> Request | None:
-        """The request in the form in which it is matched; None if there is none, or one that matches no other.
-
-        The connection may have failed before there was one. A file that was edited may have what is no request.
-        """
-        request = self._request
-        if request is None and _is_request((interaction := self.interaction).request):
-            assert interaction.request is not None  # as was just asked
-            request = self._redact(interaction.request)
-            if not interaction.is_large:
-                self._request = request
-        return request
-
-
-def _is_request(request: Request | None) -> bool:
-    """Tell whether there is a request of which all can be told that matchers look at."""
-    if request is None:
-        return False
-    try:
-        return request.framing is not None
-    except MalformedMessage:
-        return False
-
-
-class _Queue:
-    """Entries in recorded order; passes over those that were played already without looking at each again."""
-
-    __slots__ = ("_played_up_to", "_turn", "entries")
-
-    def __init__(self, entries: list[Entry]) -> None:
-        self.entries = entries
-        self._played_up_to = self._turn = 0
-
-    @property
-    def first_unplayed(self) -> Entry | None:
-        return next(self.unplayed(), None)
-
-    def unplayed(self) -> Iterator[Entry]:
-        entries = self.entries
-        while self._played_up_to < len(entries) and entries[self._played_up_to].plays:
-            self._played_up_to += 1
-        return (entries[i] for i in range(self._played_up_to, len(entries)) if not entries[i].plays)
-
-    def repeated(self, repeat: str) -> Entry | None:
-        """What a repeat policy says when all were played, unless the last entry has one of its own."""
-        if not self.entries:
-            return None
-        last = self.entries[-1]
-        policy = last.interaction.repeat or repeat
-        if policy == "last":
-            return last
-        return self._next_in_turn() if policy == "cycle" else None
-
-    def _next_in_turn(self) -> Entry:
-        """The one that was played least, the first of them; all were played, in this order."""
-        entries = self.entries
-        least = entries[-1].plays
-        if entries[0].plays == least:
-            self._turn = 0
-        while entries[self._turn].plays > least:
-            self._turn += 1
-        return entries[self._turn]
-
-
-class _Bucket:
-    """Entries in recorded order, filed by their matching key up to the point that was needed.
-
-    `told` gives what can be told of the request of an entry by its first line, None if it has no request.
-    """
-
-    def __init__(
-        self, matching: Matching, entries: list[Entry], told: Callable[[Entry], Request | None] | None = None
-    ) -> None:
-        self.queue = _Queue(entries)
-        self._matching, self._told = matching, told
-        self._filed = 0
-        self._by_key: defaultdict[Hashable, _Queue] = defaultdict(lambda: _Queue([]))
-        # By the hash of what the matchers see of the URL.
-        self._smaller: dict[int, _Bucket | list[Entry]] | None = None
-
-    def find(self, request: Request, key: Hashable, repeat: str) -> Entry | None:
-        """The first entry that was not played yet and answers `request`; else what `repeat` says."""
-        if key in self._by_key:
-            for entry in self._by_key[key].unplayed():
-                if self._accepts(entry, request):
-                    return entry
-        entries = self.queue.entries
-        tried_up_to = self._filed + (MOST_TRIED if self._smaller is None else 0)
-        while self._filed < len(entries):
-            if self._filed == tried_up_to and (smaller := self._smaller_bucket(request)) is not None:
-                return smaller.find(request, key, repeat)
-            entry = entries[self._filed]
-            self._filed += 1
-            if entry.request is None:
-                continue
-            entry_key = self._matching.key(entry.request)
-            self._by_key[entry_key].entries.append(entry)
-            if entry_key == key and not entry.plays and self._accepts(entry, request):
-                return entry
-            entry.release()  # most of a large cassette is looked at, and answers something else
-        return self._repeated(request, key, repeat)
-
-    def _smaller_bucket(self, request: Request) -> _Bucket | None:
-        """The entries that could answer by their URLs; None if these do not tell."""
-        if self._told is None or has_placeholder(request.url.encode()):
-            return None  # redaction could make the same of other URLs
-        if self._smaller is None:
-            self._smaller = {}
-            for entry in self.queue.entries:
-                if (told := self._told(entry)) is not None:
-                    group = self._smaller.setdefault(hash(self._matching.url_key(told)), [])
-                    assert isinstance(group, list), "no bucket was asked for yet"
-                    group.append(entry)
-        url = hash(self._matching.url_key(request))
-        found = self._smaller.get(url, [])
-        if isinstance(found, list):
-            found = self._smaller[url] = _Bucket(self._matching, found)
-        return found
-
-    def _repeated(self, request: Request, key: Hashable, repeat: str) -> Entry | None:
-        queue = self._by_key[key]
-        if self._matching.filters:
-            queue = _Queue([entry for entry in queue.entries if self._accepts(entry, request)])
-        return queue.repeated(repeat)
-
-    def _accepts(self, entry: Entry, request: Request) -> bool:
-        if not self._matching.filters:
-            return True  # without a look at the entry, which was filed because it has the right key
-        return entry.request is not None and self._matching.accepts(request, entry.request)
 
 
 class Index:
@@ -237,8 +65,8 @@ class Index:
                     known.append(position)
                 elif known != position:
                     self._positions[line] = [known, position]
-        self._buckets: dict[bytes, _Bucket] = {}
-        self._larger_buckets: dict[tuple[Hashable, ...], _Bucket] = {}
+        self._buckets: dict[bytes, Bucket] = {}
+        self._larger_buckets: dict[tuple[Hashable, ...], Bucket] = {}
 
     def __len__(self) -> int:
         return self._count
@@ -260,7 +88,7 @@ class Index:
         entry = self._made[position] = Entry(position + 1, self._parse, self._redact)
         return entry
 
-    def _bucket(self, line: bytes) -> _Bucket | None:
+    def _bucket(self, line: bytes) -> Bucket | None:
         """The interactions with this request line."""
         bucket = self._buckets.get(line)
         if bucket is None and line in self._positions:
@@ -269,8 +97,8 @@ class Index:
             bucket = self._buckets[line] = self._bucket_of(entries)
         return bucket
 
-    def _bucket_of(self, entries: list[Entry]) -> _Bucket:
-        return _Bucket(self._matching, entries, None if self._matching.ignores else self._told)
+    def _bucket_of(self, entries: list[Entry]) -> Bucket:
+        return Bucket(self._matching, entries, None if self._matching.ignores else self._told)
 
     def _told(self, entry: Entry) -> Request | None:
         position = entry.number - 1
@@ -350,7 +178,7 @@ class Index:
         )
         if not repeats:
             return next(fitting, None)
-        found = _Queue(list(fitting))
+        found = Queue(list(fitting))
         return found.first_unplayed or found.repeated(self._repeat)
 
     @cached_property
@@ -434,7 +262,7 @@ class Index:
         shown = [(position + 1, lines[position]) for position in sorted(lines)[:most]]
         return {number: line.decode() if line is not None else f"interaction {number}" for number, line in shown}
 
-    def _larger_bucket(self, request: Request) -> _Bucket:
+    def _larger_bucket(self, request: Request) -> Bucket:
         """The interactions whose request line, in any spelling, is that of `request` for the matchers."""
         line = line_of(request)
         if has_placeholder(line):
@@ -450,7 +278,7 @@ class Index:
         return bucket
 
     @cached_property
-    def _everything(self) -> _Bucket:
+    def _everything(self) -> Bucket:
         return self._bucket_of(self.entries)
 
     @cached_property

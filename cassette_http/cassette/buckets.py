@@ -1,0 +1,189 @@
+"""The interactions of a cassette in recorded order: parsed late, and filed by what the matchers see of them (pure).
+
+A bucket parses its entries in order until one answers, and files them by their matching keys; of many, only those are
+parsed that could answer by their URLs.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator
+
+from cassette_http.cassette.matching import Matching
+from cassette_http.cassette.model import Interaction, Request
+from cassette_http.cassette.secrets.placeholders import has_placeholder
+from cassette_http.wire.errors import MalformedMessage
+
+__all__ = ["Bucket", "Entry", "Queue"]
+
+# So many are parsed in search of an answer before those with other URLs are left out.
+MOST_TRIED = 16
+
+
+class Entry:
+    """One interaction of the cassette, parsed when it is first needed; `plays` counts how often it answered.
+
+    `redact` gives the form in which requests are matched.
+    """
+
+    __slots__ = ("_interaction", "_parse", "_redact", "_request", "number", "plays")
+
+    def __init__(self, number: int, parse: Callable[[int], Interaction], redact: Callable[[Request], Request]) -> None:
+        self.number = number  # 1-based, as shown to users
+        self.plays = 0
+        self._parse, self._redact = parse, redact
+        self._interaction: Interaction | None = None
+        self._request: Request | None = None
+
+    @property
+    def interaction(self) -> Interaction:
+        """A large one is parsed each time. Raises CassetteFormatError if the document is broken."""
+        interaction = self._interaction
+        if interaction is None:
+            interaction = self._parse(self.number - 1)
+            if not interaction.is_large:
+                self._interaction = interaction
+        return interaction
+
+    @property
+    def is_parsed(self) -> bool:
+        return self._interaction is not None
+
+    def remember(self, interaction: Interaction) -> None:
+        """Be told what its document says."""
+        self._interaction = interaction
+
+    def release(self) -> None:
+        """Forget what was parsed; it is parsed again if somebody asks."""
+        self._interaction = self._request = None
+
+    @property
+    def request(self) -> Request | None:
+        """The request in the form in which it is matched; None if there is none, or one that matches no other.
+
+        The connection may have failed before there was one. A file that was edited may have what is no request.
+        """
+        request = self._request
+        if request is None and _is_request((interaction := self.interaction).request):
+            assert interaction.request is not None  # as was just asked
+            request = self._redact(interaction.request)
+            if not interaction.is_large:
+                self._request = request
+        return request
+
+
+def _is_request(request: Request | None) -> bool:
+    """Tell whether there is a request of which all can be told that matchers look at."""
+    if request is None:
+        return False
+    try:
+        return request.framing is not None
+    except MalformedMessage:
+        return False
+
+
+class Queue:
+    """Entries in recorded order; passes over those that were played already without looking at each again."""
+
+    __slots__ = ("_played_up_to", "_turn", "entries")
+
+    def __init__(self, entries: list[Entry]) -> None:
+        self.entries = entries
+        self._played_up_to = self._turn = 0
+
+    @property
+    def first_unplayed(self) -> Entry | None:
+        return next(self.unplayed(), None)
+
+    def unplayed(self) -> Iterator[Entry]:
+        entries = self.entries
+        while self._played_up_to < len(entries) and entries[self._played_up_to].plays:
+            self._played_up_to += 1
+        return (entries[i] for i in range(self._played_up_to, len(entries)) if not entries[i].plays)
+
+    def repeated(self, repeat: str) -> Entry | None:
+        """What a repeat policy says when all were played, unless the last entry has one of its own."""
+        if not self.entries:
+            return None
+        last = self.entries[-1]
+        policy = last.interaction.repeat or repeat
+        if policy == "last":
+            return last
+        return self._next_in_turn() if policy == "cycle" else None
+
+    def _next_in_turn(self) -> Entry:
+        """The one that was played least, the first of them; all were played, in this order."""
+        entries = self.entries
+        least = entries[-1].plays
+        if entries[0].plays == least:
+            self._turn = 0
+        while entries[self._turn].plays > least:
+            self._turn += 1
+        return entries[self._turn]
+
+
+class Bucket:
+    """Entries in recorded order, filed by their matching key up to the point that was needed.
+
+    `told` gives what can be told of the request of an entry by its first line, None if it has no request.
+    """
+
+    def __init__(
+        self, matching: Matching, entries: list[Entry], told: Callable[[Entry], Request | None] | None = None
+    ) -> None:
+        self.queue = Queue(entries)
+        self._matching, self._told = matching, told
+        self._filed = 0
+        self._by_key: defaultdict[Hashable, Queue] = defaultdict(lambda: Queue([]))
+        # By the hash of what the matchers see of the URL.
+        self._smaller: dict[int, Bucket | list[Entry]] | None = None
+
+    def find(self, request: Request, key: Hashable, repeat: str) -> Entry | None:
+        """The first entry that was not played yet and answers `request`; else what `repeat` says."""
+        if key in self._by_key:
+            for entry in self._by_key[key].unplayed():
+                if self._accepts(entry, request):
+                    return entry
+        entries = self.queue.entries
+        tried_up_to = self._filed + (MOST_TRIED if self._smaller is None else 0)
+        while self._filed < len(entries):
+            if self._filed == tried_up_to and (smaller := self._smaller_bucket(request)) is not None:
+                return smaller.find(request, key, repeat)
+            entry = entries[self._filed]
+            self._filed += 1
+            if entry.request is None:
+                continue
+            entry_key = self._matching.key(entry.request)
+            self._by_key[entry_key].entries.append(entry)
+            if entry_key == key and not entry.plays and self._accepts(entry, request):
+                return entry
+            entry.release()  # most of a large cassette is looked at, and answers something else
+        return self._repeated(request, key, repeat)
+
+    def _smaller_bucket(self, request: Request) -> Bucket | None:
+        """The entries that could answer by their URLs; None if these do not tell."""
+        if self._told is None or has_placeholder(request.url.encode()):
+            return None  # redaction could make the same of other URLs
+        if self._smaller is None:
+            self._smaller = {}
+            for entry in self.queue.entries:
+                if (told := self._told(entry)) is not None:
+                    group = self._smaller.setdefault(hash(self._matching.url_key(told)), [])
+                    assert isinstance(group, list), "no bucket was asked for yet"
+                    group.append(entry)
+        url = hash(self._matching.url_key(request))
+        found = self._smaller.get(url, [])
+        if isinstance(found, list):
+            found = self._smaller[url] = Bucket(self._matching, found)
+        return found
+
+    def _repeated(self, request: Request, key: Hashable, repeat: str) -> Entry | None:
+        queue = self._by_key[key]
+        if self._matching.filters:
+            queue = Queue([entry for entry in queue.entries if self._accepts(entry, request)])
+        return queue.repeated(repeat)
+
+    def _accepts(self, entry: Entry, request: Request) -> bool:
+        if not self._matching.filters:
+            return True  # without a look at the entry, which was filed because it has the right key
+        return entry.request is not None and self._matching.accepts(request, entry.request)
