@@ -116,6 +116,12 @@ class Board(Switch):
 
     # ------------------------------------------------------------------ requests
 
+    def may_answer(self, host: str, port: int) -> bool:
+        if not (self.policy.can_play and self.policy.can_record) or self._hooks.on_match:
+            return self.policy.can_play  # what is asked for is refused else; or a hook may make another request of it
+        with self._lock, self._remembering_errors():
+            return self._index.may_answer(host, port)
+
     def answer_at_once(self, origin: Origin, octets: bytes) -> Track | None:
         written = written_request(origin, octets) if self._answers_at_once and not _witnesses else None
         if written is None:
@@ -272,10 +278,6 @@ class Board(Switch):
         with self._lock, self._remembering_errors():
             return self._index.knows_peer(host, port)
 
-    def knows_proxy(self, proxy: Origin) -> bool:
-        with self._lock, self._remembering_errors():
-            return self._index.knows_proxy(proxy)
-
     def keep_connection_failure(self, origin: Origin, failure: Failure, via: Origin | None) -> None:
         self.keep(Interaction(_without_userinfo(origin), None, Track(failure=failure), via), clock() - failure.at)
 
@@ -287,6 +289,8 @@ class Board(Switch):
                 request = self._redactor.redact_request(channel.newest_request)
                 asked = f"{request.method} {request.url}"
                 why = f"on_match lets {asked} pass" if channel.is_passing else f"no interaction for {asked}"
+            elif self.policy.can_play and not channel.can_play:
+                why = "nothing of it was recorded"
             elif self.policy.can_play:
                 why = "it does not speak HTTP" if channel.has_spoken else "its peer speaks first"
             peer = channel.via or channel.origin

@@ -147,6 +147,9 @@ class _Board(Switch):
 
     # ------------------------------------------------------------------ what is asked
 
+    def may_answer(self, host: str, port: int) -> bool:
+        return False
+
     def answer_at_once(self, origin: Origin, octets: bytes) -> Track | None:
         return None
 
@@ -166,9 +169,6 @@ class _Board(Switch):
         return None
 
     def knows_peer(self, host: str, port: int) -> bool:
-        return False
-
-    def knows_proxy(self, proxy: Origin) -> bool:
         return False
 
     def tls_facts(self, origin: Origin) -> TLSFacts:

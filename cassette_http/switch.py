@@ -40,6 +40,11 @@ class Switch:
             channel.leave()
         return channel
 
+    def open_tls_channel(self, lower: Channel) -> Channel:
+        channel = self.open_channel(lower.tls_origin, lower.via)
+        channel.can_play = channel.can_play and lower.can_play  # over a live connection there is no place for a player
+        return channel
+
     def leave(self) -> None:
         """The block ends: finish what is open."""
         with self._lock:

@@ -7,6 +7,7 @@ what the matchers see of the lines.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Container, Hashable, Iterable, Sequence
 from functools import cached_property
@@ -25,6 +26,7 @@ __all__ = ["Index", "line_of", "request_with"]
 
 # Of so many interactions is looked closer which one explains best why a request has no answer.
 MOST_NEAREST = 100
+URL_BEGINNING = re.compile(rb"(?!CONNECT )[^ ]+ ([^:/]+://[^/]+)/")
 # What may be met of a host behind a proxy.
 BEHIND_PROXY = frozenset({FailureKind.PROXY, FailureKind.TLS})
 
@@ -209,22 +211,34 @@ class Index:
         return None
 
     def knows_peer(self, host: str, port: int) -> bool:
-        """Tell whether something was recorded of connections to this host and port, as far as a quick look tells."""
-        beginnings = tuple(f"{Origin(scheme, host, port)}/".encode() for scheme in DEFAULT_PORTS)
+        """Tell whether something was recorded of this host and port, or of connections to them (a proxy)."""
         if port == DEFAULT_PORTS[UNIX] and not self._matching.tells_hosts_apart:
-            beginnings = (f"{UNIX}://".encode(),)  # paths of sockets often differ from run to run
-        for line, found in self._positions.items():
-            if line is None or line.startswith(b"CONNECT "):
-                entries = self._entries(found if isinstance(found, list) else [found])
-                if any(peer_of(entry.interaction) == (host, port) for entry in entries):
-                    return True
-            elif line.partition(b" ")[2].startswith(beginnings):
-                return True
-        return False
+            return any(known == port for _, known in self._peers)  # paths of sockets often differ from run to run
+        return (host, port) in self._peers
 
-    def knows_proxy(self, proxy: Origin) -> bool:
-        """Tell whether something was recorded of connections through it."""
-        return any(proxy in (entry.interaction.via, entry.interaction.origin) for entry in self.entries)
+    def may_answer(self, host: str, port: int) -> bool:
+        """Tell whether requests to this host and port could have an answer; False only if none can."""
+        return not self._matching.tells_hosts_apart or self.knows_peer(host, port)
+
+    @cached_property
+    def _peers(self) -> set[tuple[str, int]]:
+        """Hosts and ports of all requests and connections. Raises CassetteFormatError if a document is broken."""
+        beginnings: dict[bytes, list[int]] = {}  # lines up to the path
+        for line, found in self._positions.items():
+            beginning = URL_BEGINNING.match(line) if line is not None else None
+            positions = beginnings.setdefault(beginning[1] if beginning is not None else b"", [])
+            positions += found if isinstance(found, list) else [found]
+        peers: set[tuple[str, int]] = set()
+        doubtful = self._doubtful
+        for url, positions in beginnings.items():
+            told = request_with(b"GET " + url + b"/")
+            if told is not None:
+                peers.add((told.origin.host, told.origin.port))
+                positions = [position for position in positions if position in doubtful]
+            for entry in self._entries(positions):
+                origin = entry.interaction.origin
+                peers |= {(origin.host, origin.port), peer_of(entry.interaction)}
+        return peers
 
     def next_position(self, origin: Origin) -> int:
         """Where the first request to `origin` lies that was not played yet, by a quick look; else the end."""

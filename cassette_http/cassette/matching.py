@@ -176,10 +176,8 @@ class Matching:
 
     @cached_property
     def tells_hosts_apart(self) -> bool:
-        """A matcher looks at the host, or may do so."""
-        return bool(self.filters) or any(
-            name in ("host", "uri") or NAMED.get(name) is not matcher for name, matcher in self.keys
-        )
+        """No request to one host is answered by what was recorded of another one."""
+        return any(name in ("host", "uri") and NAMED[name] is matcher for name, matcher in self.keys)
 
     def head_key(self, request: Request) -> tuple[Hashable, ...]:
         """The part of the key that does not need the content."""

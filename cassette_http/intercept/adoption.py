@@ -61,7 +61,7 @@ def adopt(sock: socket.socket, data: Any) -> Tap | None:
     if named is not None:
         tap = lower_tap(sock, board, named[0])
         tap.host.line, tap.host.channel.has_line = PlainLine(sock), True
-        if board.policy.can_play and tap.is_watched:
+        if tap.host.channel.can_play and tap.is_watched:
             tap.break_off(tap.host)
     else:
         seeker = take_seeker(bytes(memoryview(data).cast("B")[:1]))

@@ -219,7 +219,9 @@ def _getaddrinfo(host: Any, port: Any, *args: Any, original: Any, **kwargs: Any)
     failure = board.fail_connection(origin, FailureKind.LOOKUP)
     if failure is not None:
         raise rebuild(failure)
-    if board.policy.can_play and not _is_local(name.lower()):
+    # Who is asked without a port may ask anybody.
+    may_be_played = board.policy.can_play and (not number or board.may_answer(name.lower(), number))
+    if may_be_played and not _is_local(name.lower()):
         found = _invent(name, number, *args, **kwargs)
     else:
         try:

@@ -312,8 +312,9 @@ class Tap:
         if self._far_end.others:
             named = authority_of_request(octets)
             self.settle_name(named and named[0])
-        line = self.host.line
-        if line is not None and self.sock.gettimeout() == 0 and not self.host.channel.can_play:
+        line, channel = self.host.line, self.host.channel
+        can_only_record = line is not None and not (channel.can_play or channel.is_greeting(octets))
+        if line is not None and can_only_record and self.sock.gettimeout() == 0:
             return self.host.send_some(functools.partial(self._send_some, line), octets)
         try:
             return self.host.send(octets)
@@ -476,7 +477,7 @@ class Tap:
         if board is None:
             return
         if self._stand_in is None:
-            if board.policy.can_play and self.must_not_wait:
+            if board.may_answer(channel.origin.host, channel.origin.port) and self.must_not_wait:
                 self.break_off(host)
         elif not self.stands_in:
             self.stand_in(was_watched=self.is_watched)

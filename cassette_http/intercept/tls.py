@@ -57,7 +57,7 @@ def _tapped_wrap_socket(
         except OSError:
             sock.close()  # as wrap_socket does when a handshake fails
             raise
-    channel = board.open_channel(lower.tls_origin, lower.via)
+    channel = board.open_tls_channel(lower)
     secured: Any
     if below.stands_in:
         secured = _without_handshake(self, sock, server_hostname, suppress_ragged_eofs)
@@ -185,7 +185,7 @@ def _secure_late(sock: ssl.SSLSocket) -> None:
         return
     below.settle_name(sock.server_hostname)
     lower = below.host.channel
-    channel = below.board.open_channel(lower.tls_origin, lower.via)
+    channel = below.board.open_tls_channel(lower)
     _put_state(sock, below, channel, None if below.stands_in else hidden._sslobj, is_shaken=False)
 
 
@@ -198,7 +198,7 @@ def _adopt(sock: ssl.SSLSocket, data: Any) -> None:
     if named is None or live.is_ours(sock):
         return
     below = lower_tap(sock, board, sock.server_hostname or named[0])
-    channel = board.open_channel(below.host.channel.tls_origin, None)
+    channel = board.open_tls_channel(below.host.channel)
     tap = _put_state(sock, below, channel, hidden._sslobj, is_shaken=True)
-    if board.policy.can_play and tap.is_watched:
+    if channel.can_play and tap.is_watched:
         tap.break_off(tap.host)

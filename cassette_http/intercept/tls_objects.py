@@ -81,7 +81,7 @@ class ObjectState:
         below.settle_name(self._real.server_hostname)
         lower = below.host.channel
         self._tunnel = lower.tunnel
-        host = Host(below.board.open_channel(lower.tls_origin, lower.via), self._dial, below.host.timeout_s)
+        host = Host(below.board.open_tls_channel(lower), self._dial, below.host.timeout_s)
         host.channel.on_left = below.leave
         link = Link(below.board, host, below)
         if below.stands_in:
@@ -96,7 +96,7 @@ class ObjectState:
         link = Link(board, Host(board.open_channel(origin, None), self._dial, lambda: None))
         self._records = LiveRecords(link, self._real, self._incoming, is_shaken=True)
         _seeking.set(self)
-        if board.policy.can_play:
+        if link.host.channel.can_play:
             self._be_played()
         else:
             link.host.channel.has_line = True

@@ -94,7 +94,8 @@ class Channel:
         self.tunnel: Tunnel | None = None  # once a proxy has agreed to one
         self.naming: Naming = as_it_is
         self._greeting: Greeting | None = None  # of a SOCKS proxy, until its client knows the answer
-        self.can_play = tape.policy.can_play  # a request may be answered without the peer: there may be no need to dial
+        # A request may be answered without the peer: there may be no need to dial.
+        self.can_play = tape.may_answer(origin.host, origin.port)
         self.can_record = tape.policy.can_record
         self._tape, self._clock = tape, clock
         self._begun: deque[Exchange] = deque()
@@ -150,6 +151,10 @@ class Channel:
     def is_between_requests(self) -> bool:
         """The next octet of the client begins a request."""
         return not (self.is_transparent or self._greeting) and (not self._exchanges or self._exchanges[-1].is_over)
+
+    def is_greeting(self, octets: bytes) -> bool:
+        """These octets of the client are for a SOCKS proxy, which may get other ones."""
+        return self._greeting is not None or not (self.has_spoken or socks_version(octets) is None)
 
     @property
     def is_mid_response(self) -> bool:
@@ -429,9 +434,7 @@ class Channel:
             version = socks_version(octets)
             if version is None:
                 return b"", octets
-            proxy = Origin(f"socks{version}", self.origin.host, self.origin.port)
-            is_played = self.can_play and not (self.can_record and not self._tape.knows_proxy(proxy))
-            greeting = Greeting(version, proxy, self._tape, self._clock, self.naming, is_played=is_played)
+            greeting = Greeting(version, self.origin, self._tape, self._clock, self.naming, is_played=self.can_play)
             self._greeting, self.has_spoken = greeting, True
         if greeting.far_end is not None:
             return b"", octets

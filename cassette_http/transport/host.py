@@ -49,6 +49,10 @@ class Switchboard(Tape, Protocol):
 
     def open_channel(self, origin: Origin, via: Origin | None) -> Channel: ...
 
+    def open_tls_channel(self, lower: Channel) -> Channel:
+        """Open the one for TLS over the connection of `lower`."""
+        ...
+
 
 def refuse_to_dial() -> Line:
     """What a connection does that is closed."""

@@ -135,7 +135,7 @@ class SocketFace:
             wrap = functools.partial(context.wrap_socket, line, server_hostname=server_hostname)
             return secure(self._board, channel, line, tunnel, wrap)
 
-        channel = self._board.open_channel(lower.tls_origin, lower.via)
+        channel = self._board.open_tls_channel(lower)
         face = SocketFace(self._board, channel, dial, self._timeout_s, below)
         if lower.can_record and below.line is not None:
             face.host.dial()

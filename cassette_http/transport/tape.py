@@ -28,6 +28,10 @@ class Tape(Protocol):
     most_octets: int | None
     """A longer response is not kept, but dropped; None: whatever comes is kept."""
 
+    def may_answer(self, host: str, port: int) -> bool:
+        """Tell whether a request to this host and port could be played; False only if none can."""
+        ...
+
     def answer_at_once(self, origin: Origin, octets: bytes) -> Track | None:
         """Claim the answer to a whole request to `origin` without looking closely; None says nothing: `choose`."""
         ...
@@ -75,10 +79,6 @@ class Tape(Protocol):
 
     def keep_connection_failure(self, origin: Origin, failure: Failure, via: Origin | None) -> None:
         """Record it, if the mode records."""
-        ...
-
-    def knows_proxy(self, proxy: Origin) -> bool:
-        """The cassette has something that was recorded of connections through this proxy."""
         ...
 
     def amend(self, kept: object, ending: Track) -> None:

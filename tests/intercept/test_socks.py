@@ -325,8 +325,11 @@ def test_tunnel_that_was_played_is_opened_for_a_new_request(
         assert client(via, urls, client_tls, ca_file) == [first, second]
 
 
-def test_address_that_nobody_has_is_not_asked_of_a_live_proxy(peer: Callable[..., Peer], tmp_path: Path) -> None:
-    """Where something may be played, look-ups are answered with such addresses: the proxy is to look the name up."""
+@pytest.mark.parametrize("client", [with_requests, with_aiohttp])
+def test_address_that_nobody_has_is_not_asked_of_a_live_proxy(
+    client: Callable[..., Any], peer: Callable[..., Peer], client_tls: ssl.SSLContext, ca_file: Path, tmp_path: Path
+) -> None:
+    """Look-ups of hosts that are known are answered with such addresses: the proxy is to look the name up."""
     asked: list[bytes] = []
 
     def script(connection: Connection) -> None:
@@ -338,10 +341,10 @@ def test_address_that_nobody_has_is_not_asked_of_a_live_proxy(peer: Callable[...
 
     server = peer(script)
     path = tmp_path / "new.yaml"
-    path.write_text("cassette: 1\n---\n")
-    with use_cassette(path, "new_episodes") as cassette, requests.Session() as session:
-        session.proxies = {"http": f"socks5://127.0.0.1:{server.port}"}
-        assert session.get("http://api.test/a", timeout=5).content == b"through: /a"
+    path.write_text("cassette: 1\n---\nrequest: GET http://api.test/b\nresponse: 200 OK\n---\n")
+    with use_cassette(path, "new_episodes") as cassette:
+        via = f"socks5://127.0.0.1:{server.port}"
+        assert client(via, ["http://api.test/a"], client_tls, ca_file) == [b"through: /a"]
     assert asked == [b"\x05\x01\x00\x03\x08api.test\x00\x50"]
     assert [one.request and one.request.url for one in cassette.recorded] == ["http://api.test/a"]
 

@@ -53,6 +53,9 @@ class ListTape:
         self.started_at_s: list[float] = []
         self._index = Index([None] * len(recorded), recorded.__getitem__, matching)
 
+    def may_answer(self, host: str, port: int) -> bool:
+        return self.policy.can_play
+
     def answer_at_once(self, origin: Origin, octets: bytes) -> Track | None:
         return None
 
@@ -90,9 +93,6 @@ class ListTape:
 
     def keep_connection_failure(self, origin: Origin, failure: Failure, via: Origin | None) -> None:
         self.kept.append(Interaction(origin, None, Track(failure=failure), via))
-
-    def knows_proxy(self, proxy: Origin) -> bool:
-        return False
 
     def keep(self, interaction: Interaction, started_at_s: float) -> object:
         self.kept.append(interaction)

@@ -128,8 +128,8 @@ class Documents(Sequence[Document]):
         return {border // 2 for border in found if border % 2}
 
 
-# Keys that say more of a request: `origin`, `target`, and any that is not plainly another one.
-DOUBTFUL_LINE = re.compile(rb"\n[^a-np-su-z0-9 \n#-]")
+# Keys that say more of a request: `origin`, `target`, `via`, and any that is not plainly another one.
+DOUBTFUL_LINE = re.compile(rb"\n[^a-np-suw-z0-9 \n#-]")
 ODD_LINE_END = re.compile(rb"\r(?!\n)|\xc2\x85|\xe2\x80[\xa8\xa9]")
 
 UTF8_BOM = b"\xef\xbb\xbf"
