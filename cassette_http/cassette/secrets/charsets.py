@@ -19,10 +19,9 @@ _UTF_8 = rb"(?i:utf-?8|us-ascii)\b"
 _LABEL = re.compile(
     rb"(?:charset|encoding)\s*=\s*[\"']?(?!%b)([A-Za-z0-9][A-Za-z0-9_.:+-]{1,40})" % _UTF_8, re.IGNORECASE
 )
-# Literals in front make these searches quick.
-_IN_FIELD, _IN_LARGE_LETTERS, _IN_XML = (
-    re.compile(rb"%b\s*+=\s*+[\"']?+(?!%b)\w" % (each, _UTF_8)) for each in (b"arset", b"ARSET", b"ncoding")
-)
+_LABELS = [
+    (word, re.compile(rb"%b\s*+=\s*+[\"']?+(?!%b)\w" % (word, _UTF_8))) for word in (b"arset", b"ARSET", b"ncoding")
+]
 _BEGINNINGS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -58,9 +57,14 @@ class Charset:
 
 def may_be_recoded(message: bytes) -> bool:
     """Tell whether the content of a message may be in another set; cheap, and rather too often than too seldom."""
-    if 0 in message or _IN_FIELD.search(message) or _IN_LARGE_LETTERS.search(message):
+    if 0 in message:
         return True
-    return _LESS_THAN in message and b"<?" in message and _IN_XML.search(message) is not None
+    is_xml = _LESS_THAN in message and message.find(b"<?") >= 0
+    # To find a word is quicker than to search for a pattern, and few messages have one.
+    for word, label in _LABELS if is_xml else _LABELS[:2]:
+        if (at := message.find(word)) >= 0 and label.search(message, at) is not None:
+            return True
+    return False
 
 
 def recoded(octets: bytes, media_type: str) -> tuple[bytes, Charset] | None:

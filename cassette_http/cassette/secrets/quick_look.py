@@ -76,7 +76,7 @@ class QuickLook:
             or (_LESS_THAN in text and self._hiding.tell(names_in_markup(text)))
             or (_EQUALS in text and b"form-data" in text and self._hiding.tell(_PART_NAME.findall(text)))
             or self._tells(names_of_columns(text))
-            or (_AT in text and USERINFO.search(text))
+            or (_AT in text and (at := text.find(b"://")) >= 0 and USERINFO.search(text, at))
             or (
                 _PERCENT in text
                 and depth < DEEPEST

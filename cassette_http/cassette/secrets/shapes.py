@@ -15,6 +15,7 @@ __all__ = [
     "PATHS",
     "SHAPES",
     "SHORT_PATH",
+    "Runs",
     "find_shapes",
     "has_beginning",
     "has_words_in_front",
@@ -226,7 +227,7 @@ _PRIVATE_JWK = re.compile(rb"\"(?:d|p|q|dp|dq|qi|k)\\*+\"\s*+:\s*+\\*+\"([\w-]{1
 _BLOCK = 1 << 20
 
 
-class _Runs:
+class Runs:
     """Finds runs of some characters, those of a least length."""
 
     def __init__(self, characters: bytes, shortest: int) -> None:
@@ -259,11 +260,11 @@ class _Runs:
         return spans
 
 
-runs = _Runs(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+", SHORTEST_RUN).spans
+runs = Runs(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+", SHORTEST_RUN).spans
 
 _LEGIBLE = bytes([*b"\t\n\r", *range(0x20, 0x7F)])
 SHORTEST_LEGIBLE = 8
-_legible_spans = _Runs(_LEGIBLE, SHORTEST_LEGIBLE).spans
+_legible_spans = Runs(_LEGIBLE, SHORTEST_LEGIBLE).spans
 
 
 def is_legible(octets: bytes) -> bool:
@@ -322,7 +323,11 @@ _RUN_BEGINS = re.compile(
 _BEGINS_WITHIN = re.compile(rb"[_+-]" + _BEGINS, re.ASCII)
 # Text in ASCII begins each group of four characters with one of these.
 _BASE64_BEGINS = re.compile(rb" .(?:[A-Za-f][A-Za-z0-9+_-]{3}){5}", re.DOTALL)
-_WORDS_IN_FRONT = (b"earer ", b"PRIVATE KEY", b"Private-Lines", b"IncomingWebhook", SHORT_PATH, b"kty")
+# Each with an octet of it that few texts have, if there is one.
+_WORDS_IN_FRONT = [
+    (next((octet for octet in word if octet in b"VLW"), word[0]), word)
+    for word in (b"earer ", b"PRIVATE KEY", b"Private-Lines", b"IncomingWebhook", SHORT_PATH, b"kty")
+]
 
 
 @cache
@@ -346,7 +351,7 @@ def joined(text: bytes, spans: list[tuple[int, int]]) -> bytes:
 
 def has_words_in_front(text: bytes) -> bool:
     """Tell whether a text has the words in front of a key, or of a token behind its scheme."""
-    return any(text.find(word) >= 0 for word in _WORDS_IN_FRONT)
+    return bool([word for octet, word in _WORDS_IN_FRONT if octet in text and text.find(word) >= 0])
 
 
 def has_beginning(inside: bytes) -> bool:

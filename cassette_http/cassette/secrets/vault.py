@@ -33,7 +33,7 @@ __all__ = ["Vault"]
 _SHORTEST_DECLARED = 4
 _GRAM = _SHORTEST_DECLARED
 _MANY_NEEDLES = 1000
-_MARKS = b"%\\&=QXZJqzjVWYU"
+_MARKS = frozenset(b"%\\&=QXZJqzjVWYU")
 _BLOCK = 1 << 16
 _LONGEST_MESSAGE = 1 << 16
 
@@ -59,7 +59,7 @@ class Vault:
         self._needles: dict[bytes, Needle] = {}
         self._by_beginning: dict[bytes, list[bytes]] = {}
         self._long: list[tuple[bytes, bytes]] = []  # needles that need a run, behind that
-        self._short: dict[int | None, list[bytes]] = {}  # others, by an octet that few texts have
+        self._short: dict[frozenset[int], list[bytes]] = {}  # others, by those of their octets that few texts have
         self._by_name: dict[str, bytes] = {}
         self._redact_claims = redact_claims
 
@@ -129,8 +129,7 @@ class Vault:
                     if needle.run:
                         self._long.append((needle.run, needle.octets))
                     else:
-                        mark = next((mark for mark in _MARKS if mark in needle.octets), None)
-                        self._short.setdefault(mark, []).append(needle.octets)
+                        self._short.setdefault(_MARKS.intersection(needle.octets), []).append(needle.octets)
                     self._by_beginning.setdefault(needle.octets[:_GRAM], []).append(needle.octets)
 
     @property
@@ -200,10 +199,11 @@ class Vault:
         # response has thousands: then each position is looked up among the beginnings of all needles.
         if len(self._needles) <= _MANY_NEEDLES:
             # Few texts have runs, percent signs or backslashes, so most forms of most secrets need no look.
+            there = {mark for mark in _MARKS if mark in octets}
             found = [
                 needle
-                for mark, needles in list(self._short.items())
-                if mark is None or mark in octets
+                for marks, needles in list(self._short.items())
+                if marks <= there
                 for needle in list(needles)
                 if octets.find(needle) >= 0  # `in` would try to make a number of it first
             ]
