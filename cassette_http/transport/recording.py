@@ -8,7 +8,7 @@ from itertools import pairwise
 from cassette_http.cassette.model import Failure, FailureKind, Piece, Track
 from cassette_http.wire.framing import is_persistent
 from cassette_http.wire.grammar import CONTENT_LENGTH
-from cassette_http.wire.reader import ResponseReader
+from cassette_http.wire.reader import ResponseReader, WholeResponse
 
 __all__ = ["SAME_PIECE_S", "Recording", "is_doubtful"]
 
@@ -26,7 +26,8 @@ class Recording:
     def __init__(self, method: str, most_octets: int | None = None) -> None:
         self.is_too_long = self.has_surplus = False
         self._most_octets = most_octets
-        self._reader = ResponseReader(method)
+        self._method = method
+        self._reader: ResponseReader | WholeResponse = ResponseReader(method)
         self._octets: bytes | bytearray = b""
         self._pieces: list[tuple[int, float, int | None]] = []  # where each starts, and what `Piece` says of it
         self._last_at = 0.0
@@ -72,6 +73,10 @@ class Recording:
 
     def add(self, octets: bytes, at_s: float, sent: int | None) -> int:
         """Take the octets that belong to this response; returns how many."""
+        if not self._pieces and (whole := WholeResponse.find(octets, self._method)) is not None:
+            self._reader = whole
+            self._append(octets, at_s, sent)
+            return len(octets)
         is_open = self.is_upgrade or (self._reader.is_complete and self._is_doubtful)
         taken = len(octets) if is_open else self._reader.feed(octets)
         if taken:
@@ -117,7 +122,7 @@ class Recording:
 
     @property
     def _is_doubtful(self) -> bool:
-        return is_doubtful(self._reader)
+        return isinstance(self._reader, ResponseReader) and is_doubtful(self._reader)
 
     def _append(self, octets: bytes, at_s: float, sent: int | None) -> None:
         self._drop_timeout()

@@ -26,6 +26,7 @@ __all__ = [
     "MAX_READ_OCTETS",
     "MAX_TRAILERS",
     "MAX_WATCHED_FIELDS",
+    "ORDINARY_RESPONSE_HEAD",
     "ORDINARY_SECTION",
     "OWS",
     "REQUEST_BEGINNING",
@@ -80,6 +81,12 @@ FIELD_NAME = re.compile(r"[!-9;-~]++")
 # A section of nothing but ordinary lines, with its empty line; and those lines in it that say where a message ends.
 ORDINARY_SECTION = re.compile(r"(?:[!-9;-~]++:[^\r\n\0]*+\r\n)*+\r\n")
 FRAMING_LINE = re.compile(r"^(content-length|transfer-encoding):[ \t]*+([^\r]*+)", re.MULTILINE | re.IGNORECASE)
+# A final head with one field that frames, which is a number: all clients agree about where such a response ends.
+_OTHER_LINES = rb"(?:(?!(?i:content-length|transfer-encoding):)[!-9;-~]++:[^\r\n\0]*+\r\n)*+"
+ORDINARY_RESPONSE_HEAD = re.compile(
+    rb"HTTP/1\.[01] (?!204|304)[2-5][0-9][0-9](?: [^\r\n\0]*+)?+\r\n"
+    rb"%b(?i:content-length):[ \t]*+([0-9]{1,15})\r\n%b\r\n" % (_OTHER_LINES, _OTHER_LINES)
+)
 
 # The empty line that ends a field section, from the end of the line before; LF alone will do (section 2.2).
 EMPTY_LINE = re.compile(rb"\n\r?\n")

@@ -20,6 +20,7 @@ from cassette_http.wire.grammar import (
     MAX_INTERIM_RESPONSES,
     MAX_LINE_OCTETS,
     MAX_WATCHED_FIELDS,
+    ORDINARY_RESPONSE_HEAD,
     REQUEST_BEGINNING,
     RESPONSE_BEGINNING,
 )
@@ -32,10 +33,12 @@ from cassette_http.wire.head import (
 )
 from cassette_http.wire.messages import Fields, RequestHead, ResponseHead, field_values
 
-__all__ = ["RequestReader", "ResponseReader"]
+__all__ = ["RequestReader", "ResponseReader", "WholeResponse"]
 
 # No more of a start line is looked at before its end has come: enough to know other protocols.
 BEGINNING_OCTETS = 32
+# Within it there is room for fewer fields than MAX_WATCHED_FIELDS, so that no limit needs a look.
+LONGEST_ORDINARY_HEAD_OCTETS = 1 << 13
 
 
 class RequestReader:
@@ -222,6 +225,36 @@ class ResponseReader:
         self.is_upgrade = status == 101 or (self._method == "CONNECT" and 200 <= status < 300)
         self.until_close = framing.kind is FramingKind.CLOSE
         self._decoder = decoder_for(framing)
+
+
+class WholeResponse:
+    """What a `ResponseReader` says of an ordinary response that came in one piece; parsed only if somebody asks."""
+
+    __slots__ = ("_head",)
+    has_head = is_complete = True
+    is_upgrade = until_close = truncated = False
+    malformed = None
+
+    def __init__(self, head: bytes) -> None:
+        self._head = head
+
+    @classmethod
+    def find(cls, data: bytes, method: str) -> WholeResponse | None:
+        """Take `data` for the whole response to `method` if it plainly is: a final head, and as much as that says."""
+        found = ORDINARY_RESPONSE_HEAD.match(data, 0, LONGEST_ORDINARY_HEAD_OCTETS)
+        if found is None or len(data) - found.end() != int(found[1]) or method in ("HEAD", "CONNECT"):
+            return None
+        return cls(found[0])
+
+    @property
+    def head(self) -> ResponseHead:
+        return parse_response_head(self._head)
+
+    def feed(self, data: bytes) -> int:
+        return 0
+
+    def end(self) -> None:
+        """The peer has closed, which changes nothing."""
 
 
 class _HeadCollector:

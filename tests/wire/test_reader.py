@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cassette_http.wire.chunking import chunk, last_chunk
 from cassette_http.wire.head import serialise_request_head, serialise_response_head
 from cassette_http.wire.messages import RequestHead, ResponseHead
-from cassette_http.wire.reader import RequestReader, ResponseReader
+from cassette_http.wire.reader import RequestReader, ResponseReader, WholeResponse
 
 BEHIND = b"HTTP/1.1 200 Next Message Here\r\n\r\n"
 
@@ -317,6 +317,49 @@ def test_fields_are_limited_far_beyond_what_clients_take(
     endless.feed(start_line + b"A: 1\r\n" * 5001 + b"\r\n")
     assert watched.is_complete
     assert endless.malformed == "a head has more than 5000 field lines"
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", id="length"),
+        pytest.param(b"HTTP/1.1 404 \r\nA: b\r\ncontent-length:0\r\nC: \xe9\r\n\r\n", id="no content, other fields"),
+        pytest.param(b"HTTP/1.0 500\r\nCONTENT-LENGTH: \t1\r\n\r\n\n", id="no reason"),
+    ],
+)
+def test_an_ordinary_response_is_known_as_a_whole(octets: bytes) -> None:
+    whole, reader = WholeResponse.find(octets, "GET"), ResponseReader("GET")
+    reader.feed(octets)
+    assert whole is not None
+    assert (whole.head, whole.is_complete, whole.feed(b"more")) == (reader.head, reader.is_complete, 0)
+
+
+@given(
+    st.sampled_from([b"HTTP/1.1 200 OK", b"HTTP/1.0 404", b"HTTP/1.1 204 N", b"HTTP/1.1 100 C", b"HTTP/1.1 99 X"]),
+    st.lists(
+        st.sampled_from(
+            [b"A: b", b"content-length:3", b"Content-Length: 3 ", b"Content-Length: 3, 3", b"Content-Length: +3"]
+            + [b"Transfer-Encoding: chunked", b" folded", b"no colon", b"B: \0", b"C: a\rb", b"Content-Length : 3"]
+        ),
+        max_size=4,
+    ),
+    st.sampled_from([b"\r\n", b"\r\n", b"\n"]),
+    st.sampled_from([b"", b"ab", b"abc", b"abcd"]),
+    st.sampled_from(["GET", "HEAD", "CONNECT"]),
+)
+def test_a_response_that_is_known_as_a_whole_has_nothing_unusual(
+    status: bytes, fields: list[bytes], line_end: bytes, content: bytes, method: str
+) -> None:
+    octets = line_end.join([status, *fields, b"", content])
+    whole = WholeResponse.find(octets, method)
+    if whole is None:
+        return
+    reader = ResponseReader(method)
+    assert reader.feed(octets) == len(octets)
+    assert (reader.is_complete, reader.malformed, reader.interim) == (True, None, [])
+    assert (reader.is_upgrade, reader.until_close, reader.has_defects) == (False, False, False)
+    assert [value for _, value in reader.framing_fields] == ["3"]
+    assert whole.head == reader.head
 
 
 # Streams of many messages: whatever the cuts, the messages are the same.
