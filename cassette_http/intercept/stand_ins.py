@@ -6,6 +6,7 @@ would not have to wait.
 
 from __future__ import annotations
 
+import _socket
 import itertools
 import os
 import re
@@ -15,7 +16,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 __all__ = ["CAN_MOVE_WATCHERS", "WAKE", "StandIn", "put_under"]
 
@@ -23,6 +24,9 @@ __all__ = ["CAN_MOVE_WATCHERS", "WAKE", "StandIn", "put_under"]
 _fileno = socket.socket.fileno
 _send = socket.socket.send
 _sendall = socket.socket.sendall
+
+# Without the methods in Python and our hooks on them: a played connection is made for most tests.
+_pair: Callable[[], tuple[_socket.socket, _socket.socket]] = getattr(_socket, "socketpair", socket.socketpair)
 
 # What makes a stand-in readable; it is nobody's octet.
 WAKE = b"\0"
@@ -47,7 +51,7 @@ class StandIn:
         self._sock = weakref.ref(sock)
         self._lock = threading.Lock()
         self._is_marked = False
-        self._far_end: socket.socket | None = None
+        self._far_end: _socket.socket | None = None
         self._put_under(sock, is_watched)
 
     @property
@@ -118,7 +122,7 @@ class StandIn:
             self._put_under(sock, is_watched=False)
 
     def _put_under(self, sock: socket.socket, is_watched: bool) -> None:
-        near, self._far_end = socket.socketpair()
+        near, self._far_end = _pair()
         _give_name(self._far_end)
         self._is_marked = False
         near.setblocking(sock.gettimeout() is None)
@@ -131,7 +135,7 @@ class StandIn:
             self._far_end = None
 
 
-def _send_now(far_end: socket.socket, octets: bytes) -> int:
+def _send_now(far_end: _socket.socket, octets: bytes) -> int:
     """Send what there is room for; returns how much."""
     far_end.setblocking(False)
     sent = 0
@@ -141,14 +145,14 @@ def _send_now(far_end: socket.socket, octets: bytes) -> int:
     return sent
 
 
-def _send_rest(far_end: socket.socket, octets: bytes) -> None:
+def _send_rest(far_end: _socket.socket, octets: bytes) -> None:
     """Send it as the program reads, and close."""
-    with far_end, suppress(OSError):  # the program has closed
+    with closing(far_end), suppress(OSError):  # the program has closed
         far_end.setblocking(True)
         _sendall(far_end, octets)
 
 
-def put_under(sock: socket.socket, fresh: socket.socket, *, is_watched: bool = False) -> None:
+def put_under(sock: socket.socket, fresh: _socket.socket, *, is_watched: bool = False) -> None:
     """Put a copy of the descriptor of `fresh` under `sock`, whose own connection is closed by that."""
     if is_watched and CAN_MOVE_WATCHERS:
         with _watching_anew(_fileno(sock)):
@@ -187,7 +191,7 @@ def _watchers_of(descriptor: int) -> Iterator[tuple[int, int]]:
                 yield int(name), int(events, 16)
 
 
-def _give_name(far_end: socket.socket) -> None:
+def _give_name(far_end: _socket.socket) -> None:
     """A peer without a name is "", which libraries that expect an address stumble over once the hooks are gone."""
     if sys.platform == "linux":  # elsewhere the name would be a file
         far_end.bind(f"\0cassette-http-{os.getpid()}-{next(_numbers)}")
