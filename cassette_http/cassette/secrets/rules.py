@@ -100,6 +100,8 @@ def resolve_rules(redact: Iterable[ExtraRule] = (), keep: Iterable[str] = ()) ->
     group, or all of it), or a function that gets the interaction and returns what is secret in it.
     `keep` turns off: a rule by its name, or the name of a value.
     """
+    if redact == () == keep:
+        return _USUAL
     names: set[str] = set()
     placed: set[tuple[str, str]] = set()
     paths: list[tuple[str, ...]] = []
