@@ -37,6 +37,7 @@ __all__ = [
     "Track",
 ]
 
+# An interaction with more octets is let go of as soon as it was used.
 LARGE_OCTETS = 1 << 18
 
 # HTTP over a Unix socket has the path of the socket, percent-encoded, in the place of the host, and no port.

@@ -10,6 +10,7 @@ from typing import Any
 
 __all__ = ["call_when_idle", "running_loop"]
 
+# So many turns of the loop bring nothing else before it counts as idle.
 IDLE_TICKS = 10
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 __all__ = ["Charset", "is_binary", "may_be_recoded", "recoded"]
 
+# So many octets tell the character set, and whether it is text at all.
 _SAMPLE = 1 << 10
 (_LESS_THAN,) = b"<"  # as a number, which is found much quicker
 _UTF_8 = rb"(?i:utf-?8|us-ascii)\b"

@@ -227,6 +227,7 @@ class Redactor:
         return value
 
 
+# Longer messages are looked at by the rules alone, which are as quick with them.
 _LONG = 1 << 14
 _TARGET = re.compile(rb"[^ \t\r\n]+[ \t]+[^ \t\r\n]+")
 

@@ -28,6 +28,7 @@ __all__ = [
     "without_tokens",
 ]
 
+# Fewer characters in a row are hardly a token.
 SHORTEST_RUN = 20
 # What follows here may be too short for a run.
 SHORT_PATH = b"/hooks/catch/"
@@ -224,6 +225,7 @@ _PUTTY_KEY = re.compile(rb"Private-Lines: \d+%b(.*?)%b(?:Private-MAC|\Z)" % (_BL
 # Members that only private keys have (RFC 7518 section 6); their names say nothing elsewhere.
 _PRIVATE_JWK = re.compile(rb"\"(?:d|p|q|dp|dq|qi|k)\\*+\"\s*+:\s*+\\*+\"([\w-]{16,})\\*+\"")
 
+# How much is translated in one go.
 _BLOCK = 1 << 20
 
 

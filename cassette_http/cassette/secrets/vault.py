@@ -31,10 +31,15 @@ from cassette_http.cassette.splicing import Edit, merged, splice
 __all__ = ["Vault"]
 
 _SHORTEST_DECLARED = 4
+# Of so many octets are the beginnings by which needles are found; none is shorter.
 _GRAM = _SHORTEST_DECLARED
+# Beyond this, a look at each position of a text is quicker than a look for each needle.
 _MANY_NEEDLES = 1000
+# Octets that few texts have: a needle with one of them is not looked for where that is missing.
 _MARKS = frozenset(b"%\\&=QXZJqzjVWYU")
+# How much is looked at in one go.
 _BLOCK = 1 << 16
+# Messages that show the beginning of a secret ("sk-ab****") are short.
 _LONGEST_MESSAGE = 1 << 16
 
 # Words of protocols and defaults that stand in fields and cookies for secrets.
