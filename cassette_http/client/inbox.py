@@ -252,6 +252,11 @@ class Inbox:
         self._octets, self._at = self._octets[self._at :] + octets, 0
         return octets
 
+    @property
+    def is_closed_by_peer(self) -> bool:
+        """`look` has met the end of the stream, in good order as far as anybody can tell."""
+        return self.is_at_end and self._failure is None
+
     def _take(self, count: int) -> bytes:
         start = self._at
         self._at += count

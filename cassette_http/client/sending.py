@@ -271,8 +271,9 @@ class AnswerWatch:
                 if not self._is_first or len(view) > SLICE_OCTETS:
                     self._wait_for_room(stream)
                     self._look(0)
-                    # With success, the server may well read on.
-                    if self._reader.status >= 300:
+                    # With success, the server may well read on. One that has closed its side will answer no more, and
+                    # TLS that has met an end without close_notify sends no more.
+                    if self._reader.status >= 300 or self._inbox.is_closed_by_peer:
                         self.is_cut_short = True
                 if self.is_cut_short:
                     return

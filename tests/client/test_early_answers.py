@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import select
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from cassette_http import client
 from tests.client.conftest import LIMIT_S
-from tests.peer import Connection, Gone, response
+from tests.peer import Connection, Gone, Peer, response
 
 EXPECT = {"Expect": "100-continue"}
 LARGE = bytes(4 << 20)
@@ -51,6 +53,25 @@ def test_the_body_is_sent_when_nothing_comes(connect: Any, monkeypatch: pytest.M
     connection = connect(script)
     connection.request("PUT", "/", b"body", EXPECT)
     assert connection.getresponse().read() == b"thanks"
+
+
+def test_a_body_is_not_sent_on_to_a_peer_that_closed_its_side_of_tls_without_a_word(
+    peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    def script(server: Connection) -> None:
+        server.read_until(b"\r\n\r\n")
+        with socket.socket(fileno=os.dup(server.sock.fileno())) as below:
+            below.shutdown(socket.SHUT_WR)
+            below.settimeout(LIMIT_S)
+            while below.recv(65536):
+                pass
+
+    server = peer(script, tls=server_tls)
+    connection = client.HTTPSConnection(server.host, server.port, timeout=LIMIT_S, context=client_tls)
+    connection.request("PUT", "/", LARGE)
+    with pytest.raises(client.RemoteDisconnected):
+        connection.getresponse()
+    connection.close()
 
 
 def test_a_final_answer_instead_of_100_stops_the_body(connect: Any) -> None:
