@@ -44,7 +44,6 @@ from cassette_http.transport.tunnels import Tunnel, chained, open_by_connect
 from cassette_http.transport.websocket_key import with_accepted_key
 from cassette_http.wire.framing import is_persistent
 from cassette_http.wire.grammar import MAX_LINE_OCTETS
-from cassette_http.wire.messages import field_values
 from cassette_http.wire.reader import RequestReader, ResponseReader
 
 __all__ = ["Channel", "PlayedWriteFailure", "do_nothing"]
@@ -582,7 +581,7 @@ class Channel:
             return b""
         exchange.sent_at = self._clock()
         if exchange.recording is None and (method := exchange.reader.method) is not None:
-            exchange.recording = Recording(method, self._tape.most_octets)
+            exchange.recording = Recording(method, self._tape.most_octets, may_upgrade=exchange.may_upgrade)
         self._keep_if_complete(exchange)
         if self._unasked and exchange.reader.is_complete:
             unasked, self._unasked = self._unasked, b""
@@ -621,7 +620,7 @@ class Channel:
     def _play(self, exchange: Exchange, interaction: Interaction) -> None:
         head = exchange.head
         is_upgrade = False
-        if head.method == "CONNECT" or field_values(head.fields, "upgrade"):
+        if exchange.may_upgrade:
             response = ResponseReader(head.method)
             response.feed(interaction.track.octets)
             exchange.is_tunnel = response.is_upgrade and head.method == "CONNECT"

@@ -10,7 +10,7 @@ from cassette_http.transport.recording import Recording
 from cassette_http.transport.replaying import Player
 from cassette_http.wire.framing import is_persistent
 from cassette_http.wire.head import parse_request_head
-from cassette_http.wire.messages import RequestHead
+from cassette_http.wire.messages import RequestHead, field_values
 from cassette_http.wire.reader import RequestReader
 
 __all__ = ["Exchange", "FinishedExchange", "State", "WholeRequest"]
@@ -75,6 +75,13 @@ class Exchange:
         head = self.reader.head
         assert head is not None, "nothing is decided before"
         return head
+
+    @property
+    def may_upgrade(self) -> bool:
+        """The client asks for a tunnel, or offers another protocol. To be asked once the head is there."""
+        if isinstance(self.reader, WholeRequest):
+            return False
+        return self.head.method == "CONNECT" or bool(field_values(self.head.fields, "upgrade"))
 
     @property
     def sent_after_head(self) -> int:

@@ -20,12 +20,13 @@ SAME_PIECE_S = 0.002
 class Recording:
     """What the peer did since the request; `is_complete` when its response is.
 
+    Only to a request that `may_upgrade` is 101 the end of HTTP; to another, clients take it for this or for that.
     Of more than `most_octets` nothing is kept: then it `is_too_long`, and only follows the response.
     """
 
-    def __init__(self, method: str, most_octets: int | None = None) -> None:
+    def __init__(self, method: str, most_octets: int | None = None, *, may_upgrade: bool = True) -> None:
         self.is_too_long = self.has_surplus = False
-        self._most_octets = most_octets
+        self._most_octets, self._may_upgrade = most_octets, may_upgrade
         self._method = method
         self._reader: ResponseReader | WholeResponse = ResponseReader(method)
         self._octets: bytes | bytearray = b""
@@ -43,7 +44,7 @@ class Recording:
     @property
     def is_upgrade(self) -> bool:
         """The stream left HTTP (101), or is a tunnel (2xx to CONNECT)."""
-        return self._reader.is_upgrade
+        return self._reader.is_upgrade and self._may_upgrade
 
     @property
     def has_answer(self) -> bool:
@@ -122,7 +123,10 @@ class Recording:
 
     @property
     def _is_doubtful(self) -> bool:
-        return isinstance(self._reader, ResponseReader) and is_doubtful(self._reader)
+        reader = self._reader
+        if not isinstance(reader, ResponseReader):
+            return False
+        return is_doubtful(reader) or (reader.is_upgrade and not self._may_upgrade)
 
     def _append(self, octets: bytes, at_s: float, sent: int | None) -> None:
         self._drop_timeout()

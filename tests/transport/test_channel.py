@@ -440,6 +440,15 @@ def test_what_a_peer_says_unasked_is_noted_when_the_client_closes() -> None:
     assert [ending for _, ending in tape.amended] == [Track((Piece(b"x"),))]
 
 
+def test_a_new_protocol_that_nobody_offered_is_no_end_of_http() -> None:
+    channel, tape, _ = recording()
+    for _ in range(2):
+        channel.client_sent(GET)
+        channel.peer_sent(SWITCH)
+    channel.client_closed()
+    assert [(one.request.head_octets, one.track.octets) for one in tape.kept if one.request] == [(GET, SWITCH)] * 2
+
+
 def test_end_that_is_read_behind_a_failure_does_not_replace_it() -> None:
     channel, tape, _ = recording()
     channel.client_sent(GET)
