@@ -26,6 +26,7 @@ def intercepting() -> Iterator[None]:
     global _cassettes
     with _lock:
         _cassettes += 1
+        names.PATCHES.install()
         _hook()
     try:
         yield
@@ -35,13 +36,15 @@ def intercepting() -> Iterator[None]:
             if _cassettes == 0:
                 expected_hellos.clear()
             _unhook()
+            names.PATCHES.remove()
 
 
 @contextmanager
 def hooked() -> Iterator[None]:
-    """Leave the hooks in place from one cassette to the next, if nothing but that lies between them.
+    """Leave the hooks on sockets and TLS in place from one cassette to the next.
 
-    All that Python knows of a class is lost when one of its methods is replaced.
+    All that Python knows of a class is lost when one of its methods is replaced. Those on look-ups are put in place by
+    each cassette: it must not know of names that were looked up before it.
     """
     with _lock:
         _hook()
@@ -56,7 +59,7 @@ def _hook() -> None:
     global _holders
     _holders += 1
     if _holders == 1:
-        for room in (names, sockets, tls):
+        for room in (sockets, tls):
             room.PATCHES.install()
     loops.HOOKS.install()
 
@@ -67,7 +70,7 @@ def _unhook() -> None:
     _holders -= 1
     if _holders == 0:
         loops.HOOKS.remove()
-        for room in (tls, sockets, names):
+        for room in (tls, sockets):
             room.PATCHES.remove()
 
 

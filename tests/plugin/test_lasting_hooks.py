@@ -13,10 +13,11 @@ import json
 import pathlib
 import socket
 
-plain = socket.socket.connect
+plain, plain_look_up = socket.socket.connect, socket.getaddrinfo
 found = []
 
 def pytest_runtest_logfinish():
+    assert socket.getaddrinfo is plain_look_up
     found.append(socket.socket.connect is plain)
 
 def pytest_unconfigure():
