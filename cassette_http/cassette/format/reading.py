@@ -402,7 +402,7 @@ def _tag(key: str, tag: str, value: Any) -> Any:
                 return list(map(float, value))
             raise Unfit(key, "has 'at' that is no list of numbers")
         case "sent":
-            if isinstance(value, list) and all(map(_is_count_or_none, value)):
+            if isinstance(value, list) and all(each == BEHIND_NEXT or _is_count_or_none(each) for each in value):
                 return value
             raise Unfit(key, "has 'sent' that is no list of numbers")
         case "ends" | "close_notify":
@@ -439,7 +439,7 @@ def _is_time(value: Any) -> bool:
 
 
 def _is_count_or_none(value: Any) -> bool:
-    return value is None or (type(value) is int and value >= BEHIND_NEXT)
+    return value is None or (type(value) is int and value >= 0)
 
 
 def _with_tuples(value: Any) -> Any:
