@@ -9,7 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from cassette_http.cassette.blobs import BlobFolder, blob_names, blob_sizes, needed_by_none, reference_to
-from cassette_http.cassette.files import Files
+from cassette_http.cassette.files import Files, find_unfinished
 from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.format.body_forms import PutAside
 from cassette_http.cassette.format.yaml_format import BEGINNING, Document, Documents, looks_foreign
@@ -20,7 +20,15 @@ from cassette_http.convert.formats import read_foreign
 from cassette_http.converting import find_foreign
 from cassette_http.errors import CassetteFormatError, CassetteNotFound
 
-__all__ = ["Finding", "check_paths", "find_cassettes", "find_orphans", "find_with_foreign", "redact_files"]
+__all__ = [
+    "Finding",
+    "check_paths",
+    "find_cassettes",
+    "find_left_behind",
+    "find_orphans",
+    "find_with_foreign",
+    "redact_files",
+]
 
 SUFFIXES = frozenset({".yaml", ".yml"})
 LONGEST_SHOWN = 100
@@ -128,6 +136,16 @@ def find_orphans(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
         unneeded = needed_by_none(set(blobs), str(folder), Files())
         orphans += [Path(blobs.path) / name for name in sorted(unneeded)]
     return orphans
+
+
+def find_left_behind(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """List what lies beside cassettes, and beside their blobs, of processes that were killed while they wrote it.
+
+    Or of some that write it at this moment.
+    """
+    folders = [path if os.path.isdir(path) else path.parent for path in map(Path, paths)]
+    inner = [Path(root) for folder in folders for root, _, _ in os.walk(folder)]
+    return [folder / name for folder in dict.fromkeys(inner) for name in find_unfinished(str(folder))]
 
 
 def _load(store: Store) -> Documents:

@@ -85,7 +85,7 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from cassette_http.checking import check_paths, find_orphans, find_with_foreign
+    from cassette_http.checking import check_paths, find_left_behind, find_orphans, find_with_foreign
 
     cassettes = find_with_foreign(options.paths)
     if not cassettes:
@@ -95,6 +95,8 @@ def _check(options: argparse.Namespace) -> int:
         print(finding)
     for orphan in find_orphans(options.paths):
         print(f"{orphan}: no cassette beside it needs this file; it may be deleted", file=sys.stderr)
+    for left in find_left_behind(options.paths):
+        print(f"{left}: written by a process that did not end; if none is at work, delete it", file=sys.stderr)
     if not findings:
         return 0
     print(

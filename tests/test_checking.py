@@ -128,6 +128,23 @@ def test_redact_cleans_and_check_then_ends_with_0(cassette: Path, capsys: pytest
     assert capsys.readouterr() == ("", "")
 
 
+def test_check_names_what_a_killed_process_left_behind(cassette: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["redact", str(cassette)]) == 0
+    rewrite = Store(cassette, rewrite=True, blob_threshold=1)  # which is never committed
+    content = b"a content of some length"
+    reference = rewrite.blobs.put(content, len(content))
+    assert reference is not None
+    rewrite.append(b"request: GET http://a.test/\nresponse: 200 OK\n")
+    (new,) = cassette.parent.glob(".*.new")
+    blob = cassette.parent / reference
+    unfinished_blob = blob.rename(blob.with_name(f".{blob.name}.17-0123abcd.new"))
+    capsys.readouterr()
+    for path in (cassette, cassette.parent):
+        assert main(["check", str(path)]) == 0
+        left = [line.partition(": ")[0] for line in capsys.readouterr().err.splitlines() if "did not end" in line]
+        assert left == [str(new), str(unfinished_blob)]
+
+
 def test_check_of_a_folder_without_cassettes_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(tmp_path)]) == 0
     assert capsys.readouterr().err == f"there are no cassettes in {tmp_path}\n"

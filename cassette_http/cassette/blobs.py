@@ -8,12 +8,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import stat
 from collections.abc import Iterator
 from hashlib import sha256
 
-from cassette_http.cassette.files import CREATE, READ, Files
+from cassette_http.cassette.files import CREATE, READ, Files, unfinished
 from cassette_http.cassette.limits import LARGEST_CASSETTE_OCTETS
 
 __all__ = ["BlobFolder", "blob_names", "blob_sizes", "needed_by_none", "reference_to"]
@@ -70,7 +69,7 @@ class BlobFolder:
 
     def _write(self, name: str, content: bytes) -> None:
         self._files.make_folders(self.path)
-        new = os.path.join(self.path, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.new")
+        new = unfinished(os.path.join(self.path, name), os.getpid())
         fd = self._files.open(new, CREATE)
         try:
             try:

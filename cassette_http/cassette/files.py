@@ -6,6 +6,8 @@ Errors are OSError, as the system gives them. Interrupted calls are made again.
 from __future__ import annotations
 
 import os
+import re
+import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +18,7 @@ try:
 except ImportError:  # Windows; O_APPEND keeps documents apart there, without protection from torn ones of others.
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["Files"]
+__all__ = ["Files", "find_unfinished", "unfinished"]
 
 _Result = TypeVar("_Result")
 
@@ -29,6 +31,22 @@ CREATE = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | _COMMON_FLAGS
 
 LOCK_TIMEOUT_S = 10.0
 LOCK_INTERVAL_S = 0.002
+
+
+_UNFINISHED = re.compile(r"\..+\.[0-9]+-[0-9a-f]{8}\.new")
+
+
+def unfinished(path: str, process: int) -> str:
+    """A new name beside `path`, for what takes its place when it is whole; a process that is killed leaves it there."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{name}.{process}-{secrets.token_hex(4)}.new")
+
+
+def find_unfinished(folder: str) -> list[str]:
+    """List the names in a folder that `unfinished` made."""
+    with suppress(OSError):
+        return sorted(filter(_UNFINISHED.fullmatch, os.listdir(folder)))
+    return []
 
 
 class Files:

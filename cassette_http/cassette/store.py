@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from cassette_http.cassette.blobs import BlobFolder, blob_names, needed_by_none
-from cassette_http.cassette.files import APPEND, READ, Files
+from cassette_http.cassette.files import APPEND, READ, Files, unfinished
 from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.format.yaml_format import BEGINNING, TERMINATOR, Documents
 from cassette_http.cassette.limits import irregular, refuse_too_large, refuse_too_many, too_large
@@ -59,8 +58,7 @@ class Store:
         written = self._target
         self.blobs = BlobFolder(self._target, blob_threshold, self._files)
         if rewrite:
-            folder, name = os.path.split(self._target)
-            written = os.path.join(folder, f".{name}.{self._owner}-{secrets.token_hex(4)}.new")
+            written = unfinished(self._target, self._owner)
         self._is_rewrite, self._settle = rewrite, settle
         self._convert: Callable[[bytes], Iterable[bytes]] | None = None
         self._log = LogFile(written, str(self.path), self._header, self._files, is_new=rewrite)
