@@ -60,10 +60,17 @@ def as_it_is(host: str, port: int) -> tuple[str, bool]:
 
 
 def socks_version(octets: bytes) -> int | None:
-    """The version of SOCKS that a client speaks, if it begins with the first message of one."""
-    if octets[:1] == b"\x05" and len(octets) >= 3 and 0 < octets[1] <= len(octets) - 2:
-        return 5
-    return 4 if octets[:2] == b"\x04\x01" and len(octets) >= 9 else None
+    """The version of SOCKS that a client speaks, if it begins with the first message of one.
+
+    Looks at all of it: what MongoDB's clients say begins with its length, which may be 04 01 or 05 01 as well.
+    """
+    if octets[:1] == b"\x05" and len(octets) >= 3 and octets[1]:
+        behind = octets[2 + octets[1] :]
+        is_whole = len(octets) >= 2 + octets[1] and (not behind or behind[0] in (1, 5))
+        return 5 if is_whole else None
+    if octets[:2] != b"\x04\x01" or octets[2:4] == bytes(2):
+        return None
+    return 4 if _length(_message_octets, 4, Stage.REQUEST, octets) == len(octets) else None
 
 
 class Greeting:

@@ -8,6 +8,7 @@ import multiprocessing.connection
 import selectors
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -55,6 +56,24 @@ def test_protocol_where_the_client_speaks_first(in_use: use_cassette, peer: Call
         for _ in range(3):
             sock.sendall(b"*1\r\n$4\r\nPING\r\n")
             assert sock.recv(100) == b"+PONG\r\n"
+    assert (cassette.misses, cassette.recorded) == ([], [])
+
+
+@pytest.mark.parametrize("length", [260, 261])
+def test_protocol_that_begins_with_a_length_is_not_taken_for_socks(
+    length: int, in_use: use_cassette, peer: Callable[..., Peer]
+) -> None:
+    """As that of MongoDB: length, number, number of the request that is answered, kind of message."""
+    message = struct.pack("<iiii", length, 1, 0, 2013).ljust(length, b"m")
+
+    def mongo(connection: Connection) -> None:
+        assert connection.read(length) == message
+        connection.send(b"answer")
+
+    server = peer(mongo)
+    with in_use as cassette, socket.create_connection((server.host, server.port), timeout=5) as sock:
+        sock.sendall(message)
+        assert sock.recv(100) == b"answer"
     assert (cassette.misses, cassette.recorded) == ([], [])
 
 
