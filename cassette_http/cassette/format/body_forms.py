@@ -177,8 +177,10 @@ def put_together(form: BodyForm) -> bytes:
             if len(value) > LONGEST_LAID_OUT:
                 raise ValueError(f"JSON of more than {LONGEST_LAID_OUT:,} characters is shown as it is")
             value = json_layout.undo(value.encode(), form.form).decode()
-        if form.charset is not None and CHARSETS.fullmatch(form.charset) is None:
-            raise ValueError(f"the character set {form.charset!r} is not supported here")
+        if form.charset not in (None, "utf-8") and CHARSETS.fullmatch(str(form.charset)) is None:
+            raise ValueError(
+                f"the character set {form.charset!r} is not supported here; write the text in UTF-8, or !!binary"
+            )
         value = value.encode(form.charset or "utf-8")
     if form.coding is not None:
         value = codings.redo(form.coding, value)
