@@ -38,6 +38,7 @@ _WHOLE = {
     "psk": NameKind.SECRET,
     "xhoneycombteam": NameKind.SECRET,
     "xjfrogartapi": NameKind.SECRET,
+    "fastlykey": NameKind.SECRET,
     "rspauth": NameKind.SECRET,  # RFC 7616
     "cnonce": NameKind.SECRET,
 }
