@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Piece, Request, Track
+from cassette_http.cassette.secrets.coded_texts import coded_texts
 from cassette_http.cassette.secrets.content_rules import ContentRules
 from cassette_http.cassette.secrets.redaction import Redactor, is_secret_name, next_number
 from cassette_http.cassette.secrets.rules import resolve_rules
@@ -468,6 +469,25 @@ def test_a_secret_is_found_behind_a_field_line_that_was_seen_before() -> None:
 def test_short_values_and_common_words_are_not_searched(value: str) -> None:
     sent, _ = redacted(request(f"X-Api-Key: {value}", body=f'{{"a": "{value}"}}'.encode()))
     assert sent.content == f'{{"a": "{value}"}}'.encode()
+
+
+def bombs(text: bytes, number: int) -> bytes:
+    return (b64encode(gzip.compress(text)) + b" ") * number
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"H4sI" * 100_000, id="beginnings of gzip"),
+        pytest.param(b"/eJwabcdefghijklmnopqrstuvwxyz" * 10_000, id="beginnings of zlib"),
+        pytest.param(bombs(b"a" * 1_000_000, 1_000), id="bombs"),
+        pytest.param(bombs(bombs(b"a" * 1_000_000, 700), 100), id="bombs in bombs"),
+    ],
+)
+def test_little_that_is_sent_is_no_great_work(body: bytes) -> None:
+    """What is decoded is not much longer than what was sent, and no octet of that is decoded again and again."""
+    assert redacted(bearer(), response(body=body))[1] == response(body=body)
+    assert sum(len(each.plain) for each in coded_texts(body)) <= max(1 << 20, 4 * len(body))
 
 
 @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "deflate", "deflate, gzip"])

@@ -10,7 +10,7 @@ import re
 import zlib
 from base64 import b32decode, b32encode, b64encode
 from binascii import Error as NotBase32
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -29,6 +29,7 @@ class CodedText(NamedTuple):
     stop: int
     plain: bytes
     written: Callable[[bytes], bytes]
+    is_inflated: bool = False  # it may be much longer than what was sent
 
     def edited(self, edits: list[Edit]) -> Edit:
         """Make edits in what it says, in one edit of the text around it."""
@@ -50,9 +51,12 @@ def coded_texts(octets: bytes, spans: list[tuple[int, int]] | None = None) -> li
     inside = joined(octets, spans) if spans else b""
     if not may_be_coded(octets, inside):
         return []
-    found = [*_in_lines(octets), *_in_escapes(octets), *_in_gzip(octets)]
+    found = [*_in_lines(octets), *_in_escapes(octets)]
+    starts = [each.start() for each in re.finditer(_GZIP, octets)]
     if _CODED_RUN.search(inside) is not None:
         found += _in_runs(octets, spans)
+        starts += [start for start, stop in spans if _BEGINS_ZLIB.match(octets, start, stop) is not None]
+    found += _compressed(octets, sorted(starts))
     behind, apart = 0, []
     for text in sorted(found, key=lambda each: each.start):
         if text.start >= behind and not is_binary(text.plain):
@@ -180,7 +184,7 @@ _CODED_RUN = re.compile(
     rb" .(?:%b|%b(?![A-Za-z0-9_+-])|%b(?![A-Za-z0-9_+-]))" % (_ZLIB, _HEX_DIGITS.pattern, _BASE32.pattern),
     re.DOTALL,
 )
-_MOST_INFLATED = 1 << 20
+_MOST_INFLATED = 1 << 20  # of one text
 
 
 def _in_runs(octets: bytes, spans: list[tuple[int, int]]) -> Iterator[CodedText]:
@@ -193,19 +197,6 @@ def _in_runs(octets: bytes, spans: list[tuple[int, int]]) -> Iterator[CodedText]
             text = _base32(octets, start, stop)
             if text is not None:
                 yield text
-        elif _BEGINS_ZLIB.match(octets, start, stop) is not None:
-            text = _compressed(octets, start)
-            if text is not None:
-                yield text
-
-
-def _in_gzip(octets: bytes) -> Iterator[CodedText]:
-    at = octets.find(_GZIP)
-    while at >= 0:
-        text = _compressed(octets, at)
-        if text is not None:
-            yield text
-        at = octets.find(_GZIP, at + len(_GZIP))
 
 
 def _in_small_digits(plain: bytes) -> bytes:
@@ -231,21 +222,27 @@ def _unpadded_base32(plain: bytes) -> bytes:
     return b32encode(plain).rstrip(b"=")
 
 
-def _compressed(octets: bytes, start: int) -> CodedText | None:
-    """What gzip or zlib wrote, in base64; nothing if it is cut off, or would be large."""
-    run = base64_at(octets, start)
-    if run is None:
-        return None
-    stop, coded = run
-    inflater = zlib.decompressobj(wbits=47)  # either of the two formats
-    try:
-        plain = inflater.decompress(coded, _MOST_INFLATED)
-    except zlib.error:
-        return None
-    if not inflater.eof or inflater.unused_data:
-        return None
-    wbits = 31 if coded.startswith(b"\x1f\x8b") else 15
-    return CodedText(start, stop, plain, partial(_deflated, wbits=wbits, like=octets[start:stop]))
+def _compressed(octets: bytes, starts: Iterable[int]) -> Iterator[CodedText]:
+    """What gzip or zlib wrote, in base64, if it begins at one of these places; not if it is cut off, or large.
+
+    However little was sent can be inflated to very much, so all of them together are limited, too.
+    """
+    behind, most = 0, max(_MOST_INFLATED, 4 * len(octets))
+    for start in starts:
+        run = base64_at(octets, start) if start >= behind and most > 0 else None
+        if run is None:
+            continue
+        behind, coded = run
+        inflater = zlib.decompressobj(wbits=47)  # either of the two formats
+        try:
+            plain = inflater.decompress(coded, min(_MOST_INFLATED, most))
+        except zlib.error:
+            continue
+        most -= len(plain)
+        if inflater.eof and not inflater.unused_data:
+            wbits = 31 if coded.startswith(b"\x1f\x8b") else 15
+            written = partial(_deflated, wbits=wbits, like=octets[start:behind])
+            yield CodedText(start, behind, plain, written, is_inflated=True)
 
 
 def _deflated(plain: bytes, wbits: int, like: bytes) -> bytes:

@@ -88,13 +88,15 @@ class ContentRules:
     def _found(self, text: bytes, is_head: bool, is_form: bool, is_matching: bool, depth: int) -> list[Edit]:
         """Ask all rules."""
 
-        def inner(text: bytes) -> list[Edit]:
-            return self.edits(text, is_matching=is_matching, depth=depth + 1) if depth < DEEPEST else []
+        def inner(text: bytes, *, is_last: bool = False) -> list[Edit]:
+            deeper = DEEPEST if is_last else depth + 1
+            return self.edits(text, is_matching=is_matching, depth=deeper) if depth < DEEPEST else []
 
+        in_codes = inner if depth < DEEPEST else None
         hiding = self._hiding
         found = _merged([], find_by_pattern(text, hiding))
         if is_binary(text):
-            return _merged(found, find_by_look(text, hiding, runs(text), inner))
+            return _merged(found, find_by_look(text, hiding, runs(text), in_codes))
         found = _merged(found, find_by_path(text, hiding))
         found = _merged(found, find_members(text, hiding, is_matching))
         if is_form and is_matching:
@@ -112,7 +114,7 @@ class ContentRules:
             found = _merged(found, find_literals(text, hiding))
         found = _merged(found, find_in_markup(text, hiding, inner))
         found = _merged(found, find_in_userinfo(text, hiding))
-        return _merged(found, find_by_look(text, hiding, runs(text), inner))
+        return _merged(found, find_by_look(text, hiding, runs(text), in_codes))
 
     def _lines_to_search(self, text: bytes) -> Iterator[tuple[int, int]]:
         """The parts of a text, in whole lines, that a rule could find something in."""
@@ -144,8 +146,8 @@ class ContentRules:
     def target_edits(self, head: bytes, stop: int, is_matching: bool) -> list[Edit]:
         """Find secrets in the request target, which ends at `stop`; for matching, leave out pairs that are secret."""
 
-        def inner(text: bytes) -> list[Edit]:
-            return self.edits(text, is_matching=is_matching, depth=1)
+        def inner(text: bytes, *, is_last: bool = False) -> list[Edit]:
+            return self.edits(text, is_matching=is_matching, depth=DEEPEST if is_last else 1)
 
         start = head.find(b"?", 0, stop) + 1
         in_path = _merged([], find_in_path(head, start or stop, self._hiding, inner))

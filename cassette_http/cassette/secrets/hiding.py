@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeAlias
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
 from cassette_http.cassette.secrets.field_rules import COOKIE_RULES, redact_credentials
@@ -21,8 +21,14 @@ STRONG = frozenset(NameKind) - {NameKind.ORDINARY, NameKind.WEAK}
 
 _MOST_NAMES = 10_000
 
-Inner: TypeAlias = Callable[[bytes], list[Edit]]
-"""Finds secrets in a text that was decoded from a part of another; nothing if that is too deep."""
+
+class Inner(Protocol):
+    """Finds secrets in a text that was decoded from a part of another; nothing if that is too deep.
+
+    `is_last`: nothing that is coded in the text is looked for.
+    """
+
+    def __call__(self, text: bytes, /, *, is_last: bool = False) -> list[Edit]: ...
 
 
 class Hiding:

@@ -63,7 +63,7 @@ def _in_codes(text: bytes, hiding: Hiding, spans: list[tuple[int, int]], inner: 
     blocks = coded_texts(text, spans)
     found: list[Edit] = []
     for block in blocks:
-        if edits := merged(inner(block.plain), hiding.vault.occurrences(block.plain)):
+        if edits := merged(inner(block.plain, is_last=block.is_inflated), hiding.vault.occurrences(block.plain)):
             found.append(block.edited(edits))
     # A part of a block says but a part of something; behind an odd number of borders one is inside of a block.
     borders = [border for block in blocks for border in (block.start, block.stop)]

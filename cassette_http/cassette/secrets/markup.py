@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from cassette_http.cassette.secrets.hiding import MIXED, STRONG, Hiding, Inner
@@ -90,7 +90,7 @@ def _hidden_value(hiding: Hiding, kind: NameKind, found: re.Match[bytes]) -> Ite
         yield Edit(start, start + len(raw.strip()), hidden)
 
 
-def _in_escaped(text: bytes, start: int, stop: int, inner: Inner) -> Iterator[Edit]:
+def _in_escaped(text: bytes, start: int, stop: int, inner: Callable[[bytes], list[Edit]]) -> Iterator[Edit]:
     """Find secrets in a part of a text that is JSON or XML itself, whose quotes and brackets are escaped."""
     positions: list[int] = []
     plain: list[bytes] = []

@@ -111,7 +111,8 @@ class QuickLook:
     def _may_be_in_codes(self, text: bytes, spans: list[tuple[int, int]], depth: int) -> bool:
         """Tell whether a text in other characters could hold something, or a secret that is known."""
         return depth < DEEPEST and any(
-            self.may_find(coded.plain, None, depth + 1) or self._hiding.vault.is_in(coded.plain)
+            self.may_find(coded.plain, None, DEEPEST if coded.is_inflated else depth + 1)
+            or self._hiding.vault.is_in(coded.plain)
             for coded in coded_texts(text, spans)
         )
 
