@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
+import os
 import socket
 import threading
 import weakref
@@ -164,7 +165,7 @@ class UnixTarget(Target):
     """A Unix socket; `path` is its address."""
 
     def __init__(self, path: str | bytes) -> None:
-        host = quote(path, safe="")
+        host = quote(os.fsencode(path) if isinstance(path, str) else path, safe="")  # it need not be UTF-8
         super().__init__(host, 0, host, Lookup(host, [(host, 0)]))
         self._path = path
 

@@ -7,6 +7,7 @@ import asyncio
 import http.client
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -184,6 +185,16 @@ def test_requests_are_the_same_three_times(client: Client, unix_peer: Callable[[
     os.unlink(server.host)
     with use_cassette(path, "none"):
         assert client(server.host, ["/a", "/b"]) == [b"local: /a", b"local: /b"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are no text, or no file, are Linux's")
+@pytest.mark.parametrize("name", ["{}/caf\udce9 %.sock", "\0{}"], ids=["not UTF-8", "abstract"])
+def test_socket_may_have_any_name(name: str, peer: Callable[..., Peer], tmp_path: Path) -> None:
+    server = peer(ECHO, path=name.format(tmp_path))
+    path = tmp_path / "unix.yaml"
+    assert_same_three_times(lambda: with_http_client(server.host, ["/a"]), server, path)
+    with use_cassette(path, "none"):
+        assert with_http_client(os.fsencode(server.host), ["/a"]) == [b"local: /a"]  # type: ignore[arg-type]
 
 
 def cut_off(connection: Connection) -> None:
