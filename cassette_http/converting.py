@@ -118,15 +118,18 @@ def convert_file(source: Path, target: Path, name: str | None = None) -> Convert
     header = Header(recorded=foreign.recorded, by=by)
     documents = redacted_documents(foreign, redactor, header)
     redacted = sum(redactor.redact(interaction) is not interaction for interaction in foreign.interactions)
-    store = Store(target, header=header)
-    if source == target:
+    is_in_place = source == target
+    store = Store(target, header=header, rewrite=not is_in_place)  # a kill leaves no part of a file
+    if is_in_place:
         store.adopt(lambda _: documents)
-        store.append()
-    elif not store.exists():
-        store.append(*documents[1:])
-    else:
+    elif store.exists():
         raise CassetteNotWritable(f"{str(source)!r} is not converted: there is a file {str(target)!r} already")
-    store.commit()
+    try:
+        store.append(*([] if is_in_place else documents[1:]))
+        store.commit()
+    except BaseException:
+        store.discard()
+        raise
     return Converted(source, target, foreign, redacted)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -12,6 +15,7 @@ from typing import Any
 import pytest
 
 from cassette_http import CassetteFormatError, use_cassette
+from cassette_http.cassette.files import Files
 from cassette_http.cassette.store import Store
 from cassette_http.cli import main
 from cassette_http.convert.formats import read_foreign
@@ -252,6 +256,43 @@ def test_command_refuses_what_it_would_spoil(
     source.write_bytes(data)
     assert main(["convert", str(source)]) == 1
     assert (source.read_bytes(), path.read_bytes()) == (data, OLD)
+
+
+KILLED_WHILE_IT_WRITES = """
+import os, sys
+from cassette_http.cassette.files import Files
+from cassette_http.cli import main
+
+def write(self, fd, data):
+    os.write(fd, bytes(data)[:-100])
+    os.kill(os.getpid(), 9)
+
+Files.write = write
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal")
+@pytest.mark.parametrize("to", [[], ["--to", "new"]], ids=["in place", "to a folder"])
+def test_killed_command_leaves_no_part_of_a_cassette(to: list[str], path: Path) -> None:
+    command = [sys.executable, "-c", KILLED_WHILE_IT_WRITES, "convert", path.name, *to]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    killed = subprocess.run(command, check=False, cwd=path.parent, env=environment, timeout=60)
+    assert killed.returncode == -9
+    assert path.read_bytes() == OLD
+    assert not (path.parent / "new" / path.name).exists()
+
+
+def test_command_on_a_full_disk_says_so_and_leaves_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def write(self: Files, fd: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Files, "write", write)
+    assert main(["convert", str(path), "--to", str(path.parent / "new")]) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert list((path.parent / "new").iterdir()) == []
 
 
 def test_command_names_a_source_that_does_not_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
