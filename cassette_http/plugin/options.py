@@ -126,6 +126,30 @@ def words(value: str) -> list[str]:
     return value.replace(",", " ").split()
 
 
+def matchers(value: str) -> list[str]:
+    """Read the names of matchers."""
+    from cassette_http.cassette.matching import resolve  # late, as are those below: pytest starts without them
+
+    resolve(words(value))
+    return words(value)
+
+
+def ignored(value: str) -> list[str]:
+    """Read rules for what does not count."""
+    from cassette_http.cassette.ignoring import Ignored
+
+    Ignored.of(words(value))
+    return words(value)
+
+
+def kept(value: str) -> list[str]:
+    """Read the names of rules for secrets."""
+    from cassette_http.cassette.secrets.rules import resolve_rules
+
+    resolve_rules(keep=words(value))
+    return words(value)
+
+
 def reports(value: str) -> list[str]:
     """Check where reports shall go: one or several of "term", "json:FILE", "html:FILE"."""
     for word in words(value):
@@ -157,8 +181,10 @@ OPTIONS = (
         read=mode,
         check=mode,
     ),
-    Option("match", TEST, "what must be equal for an interaction to answer a request", "matchers", words, is_list=True),
-    Option("ignore", TEST, "what of a request does not count for that", "rules", words, is_list=True),
+    Option(
+        "match", TEST, "what must be equal for an interaction to answer a request", "matchers", matchers, is_list=True
+    ),
+    Option("ignore", TEST, "what of a request does not count for that", "rules", ignored, is_list=True),
     Option(
         "repeat",
         TEST,
@@ -176,7 +202,7 @@ OPTIONS = (
     Option("also", CODE, "other cassettes, beside the test, that answer too and are only read", "paths", check=paths),
     Option("decode", CODE, "a function that reads cassettes which a suite has written in its own way", "function"),
     Option("redact", CODE, "more rules for secrets", "rules"),
-    Option("keep", TEST, "rules for secrets to turn off, by name", "rules", words, is_list=True),
+    Option("keep", TEST, "rules for secrets to turn off, by name", "rules", kept, is_list=True),
     Option("secrets", CODE, "values that are restored in replay, by name", "names and values"),
     Option("on_record", CODE, "functions that change or drop interactions before they are written", "functions"),
     Option("on_match", CODE, "functions that change what of a request is matched", "functions"),

@@ -236,6 +236,10 @@ def test_pyproject_file_may_say_it_too(project: Project) -> None:
             "cassette_on_unplayed = warm",
             "*cassette_on_unplayed: there is no policy for unplayed interactions 'warm'; did you*",
         ),
+        ("cassette_match = method, hots", "*cassette_match: there is no matcher 'hots'; did you mean \"host\"?*"),
+        ("cassette_ignore = qurey:ts", "*cassette_ignore: ignore='qurey:ts': there is no place 'qurey'; did you*"),
+        ("cassette_ignore = $.", "*cassette_ignore: ignore='$.': a path into JSON looks like \"$.users*"),
+        ("cassette_keep = cokie", "*cassette_keep: there is no rule 'cokie' to turn off; did you mean \"cookie\"?*"),
     ],
 )
 def test_wrong_word_in_the_ini_file_is_told_once(project: Project, line: str, message: str) -> None:
