@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from cassette_http.cassette.files import Files
 from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.model import Header, Interaction, Origin, Piece, Request, TLSFacts, Track
 from cassette_http.cassette.secrets.redaction import Redactor
 from cassette_http.cassette.store import Store
 from cassette_http.checking import check_paths, redact_files
 from cassette_http.cli import main
-from cassette_http.errors import CassetteFormatError, CassetteNotFound
+from cassette_http.errors import CassetteFormatError, CassetteNotFound, CassetteNotWritable
 
 ORIGIN = Origin("https", "api.test", 443)
 TOKEN = "a1B2c3D4e5F6g7H8"
@@ -143,6 +144,29 @@ def test_check_names_what_a_killed_process_left_behind(cassette: Path, capsys: p
         assert main(["check", str(path)]) == 0
         left = [line.partition(": ")[0] for line in capsys.readouterr().err.splitlines() if "did not end" in line]
         assert left == [str(new), str(unfinished_blob)]
+
+
+class Stopped(Files):
+    """The disk of a process that is stopped when a new file is complete, before it takes the place of the old one."""
+
+    def rename(self, source: str, target: str) -> None:
+        raise OSError
+
+    def remove(self, path: str) -> None:
+        raise OSError
+
+
+def test_check_names_what_was_to_take_the_place_of_a_cassette(
+    cassette: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["redact", str(cassette)]) == 0
+    (old,) = [one.octets for one in Store(cassette).load() if one.octets.startswith(b"request: ")][:1]
+    with pytest.raises(CassetteNotWritable):
+        Store(cassette, files=Stopped()).replace([old], [old.replace(b"GET", b"PUT", 1)])
+    (new,) = set(cassette.parent.iterdir()) - {cassette}
+    capsys.readouterr()
+    assert main(["check", str(cassette)]) == 0
+    assert capsys.readouterr().err.startswith(f"{new}: written by a process that did not end")
 
 
 def test_check_of_a_folder_without_cassettes_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

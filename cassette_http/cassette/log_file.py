@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 
-from cassette_http.cassette.files import APPEND, CREATE, Files
+from cassette_http.cassette.files import APPEND, CREATE, Files, unfinished
 from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.format.yaml_format import BEGINNING, MOST_DOCUMENTS, TERMINATOR
 from cassette_http.cassette.limits import irregular, refuse_too_large, refuse_too_many, too_large
@@ -148,7 +147,7 @@ class LogFile:
         Whoever goes on to write appends to the new one.
         """
         refuse_too_many(data.count(BOUNDARY))
-        new = f"{self.path}.{secrets.token_hex(4)}"
+        new = unfinished(self.path, os.getpid())
         fd = self._files.open(new, CREATE)
         try:
             self._files.write_all(fd, data)
