@@ -92,6 +92,15 @@ def proxy(
     return script
 
 
+def start_proxy(peer: Callable[..., Peer], version: str, tls: ssl.SSLContext | None) -> tuple[Peer, str]:
+    """Start one, and give its URL for clients that speak this version; "login" is SOCKS 5 with a password."""
+    if version != "login":
+        server = peer(proxy(tls))
+        return server, f"{version}://127.0.0.1:{server.port}"
+    server = peer(proxy(tls, method=b"\x05\x02"))
+    return server, f"socks5://{USER}:{PASSWORD}@127.0.0.1:{server.port}"
+
+
 def in_words(error: BaseException) -> list[str]:
     """An error and what it came of, without what differs from run to run."""
     words: list[str] = []
@@ -216,10 +225,7 @@ def test_requests_through_a_proxy_are_the_same_three_times(
     ca_file: Path,
     tmp_path: Path,
 ) -> None:
-    tls = server_tls if scheme == "https" else None
-    server = peer(proxy(tls, method=b"\x05\x02" if version == "login" else b"\x05\x00"))
-    login = f"{USER}:{PASSWORD}@" if version == "login" else ""
-    via = f"{'socks5' if version == 'login' else version}://{login}127.0.0.1:{server.port}"
+    server, via = start_proxy(peer, version, server_tls if scheme == "https" else None)
     urls = [f"{scheme}://localhost/{name}" for name in ("a", "b")]
 
     def ask() -> Any:
@@ -308,10 +314,7 @@ def test_tunnel_that_was_played_is_opened_for_a_new_request(
     ca_file: Path,
     tmp_path: Path,
 ) -> None:
-    tls = server_tls if scheme == "https" else None
-    server = peer(proxy(tls, method=b"\x05\x02" if version == "login" else b"\x05\x00"))
-    login = f"{USER}:{PASSWORD}@" if version == "login" else ""
-    via = f"{'socks5' if version == 'login' else version}://{login}127.0.0.1:{server.port}"
+    server, via = start_proxy(peer, version, server_tls if scheme == "https" else None)
     urls = [f"{scheme}://localhost/{name}" for name in ("a", "b")]
     path = tmp_path / "some.yaml"
     with use_cassette(path, "new_episodes"):
