@@ -24,7 +24,7 @@ class Recording:
     Of more than `most_octets` nothing is kept: then it `is_too_long`, and only follows the response.
     """
 
-    def __init__(self, method: str, most_octets: int | None = None, *, may_upgrade: bool = True) -> None:
+    def __init__(self, method: str, most_octets: int | None, *, may_upgrade: bool) -> None:
         self.is_too_long = self.has_surplus = False
         self._most_octets, self._may_upgrade = most_octets, may_upgrade
         self._method = method

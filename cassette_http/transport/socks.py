@@ -315,13 +315,11 @@ def _named_by(version: int, message: bytes) -> tuple[str, int]:
             return message[8:-1].partition(b"\0")[2].decode("latin-1"), port
         return str(IPv4Address(message[4:8])), port
     address, port = message[4:-2], int.from_bytes(message[-2:])
-    match message[3]:
-        case 1:
-            return str(IPv4Address(address)), port
-        case 4:
-            return str(IPv6Address(address)), port
-        case _:
-            return address[1:].decode("latin-1"), port
+    if message[3] == IPV4:
+        return str(IPv4Address(address)), port
+    if message[3] == IPV6:
+        return str(IPv6Address(address)), port
+    return address[1:].decode("latin-1"), port  # "" for an address of a kind that is not known
 
 
 def _request_by_name(version: int, message: bytes, name: str) -> bytes:
