@@ -5,15 +5,19 @@ settings     what was said on the command line and in the ini file
 naming       where the cassette of a test lies
 uses         a cassette in use by a test: opened, watched, left
 layers       cassettes of fixtures of a wider scope, below those of tests
-lasting_hooks  what is patched, from one test to the next
+             lasting_hooks: what is patched, from one test to the next
 sharing      one cassette for several tests of a run
-fixtures     the fixtures, thin over these
+fixtures     the fixtures, thin over these; short_name: the one called `cassette`
+declared     what classes and methods of unittest say about their cassettes
 collection   which tests there are
 ledger       what each use left behind, from all processes
 report       what a failed test's report says; transcript: what went over the wire
 digest       what the ledger comes down to; leftovers: cassettes that nothing used
-summary      what is told at the end: on the terminal, and in pages
+summary      what is told at the end: on the terminal, and in pages; paths: as they are shown there
 hooks        what the plugin calls; parts that not every run needs hang on these
+vcr_names    suites of other plugins, by the names that those have; the modules vcr_... beside it serve them
+
+All that is asked of pytest beyond its public API is in `pytest_internals`.
 
 A part that not every run needs is a module of its own, named by the `part` of the options that it serves. It is
 imported and registered as a plugin when such an option is first given, and does its work in hooks:
