@@ -69,7 +69,7 @@ class BlobFolder:
 
     def _write(self, name: str, content: bytes) -> None:
         self._files.make_folders(self.path)
-        new = unfinished(os.path.join(self.path, name), os.getpid())
+        new = unfinished(os.path.join(self.path, name))
         fd = self._files.open(new, CREATE)
         try:
             try:

@@ -36,10 +36,10 @@ LOCK_INTERVAL_S = 0.002
 _UNFINISHED = re.compile(r"\..+\.[0-9]+-[0-9a-f]{8}\.new")
 
 
-def unfinished(path: str, process: int) -> str:
+def unfinished(path: str) -> str:
     """A new name beside `path`, for what takes its place when it is whole; a process that is killed leaves it there."""
     folder, name = os.path.split(path)
-    return os.path.join(folder, f".{name}.{process}-{secrets.token_hex(4)}.new")
+    return os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.new")
 
 
 def find_unfinished(folder: str) -> list[str]:

@@ -147,7 +147,7 @@ class LogFile:
         Whoever goes on to write appends to the new one.
         """
         refuse_too_many(data.count(BOUNDARY))
-        new = unfinished(self.path, os.getpid())
+        new = unfinished(self.path)
         fd = self._files.open(new, CREATE)
         try:
             self._files.write_all(fd, data)

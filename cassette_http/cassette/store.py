@@ -58,7 +58,7 @@ class Store:
         written = self._target
         self.blobs = BlobFolder(self._target, blob_threshold, self._files)
         if rewrite:
-            written = unfinished(self._target, self._owner)
+            written = unfinished(self._target)
         self._is_rewrite, self._settle = rewrite, settle
         self._convert: Callable[[bytes], Iterable[bytes]] | None = None
         self._log = LogFile(written, str(self.path), self._header, self._files, is_new=rewrite)
