@@ -18,7 +18,7 @@ from cassette_http.transport.host import Host, Switchboard
 from cassette_http.transport.opening import keeping_failure
 from cassette_http.transport.tunnels import Line
 
-__all__ = ["adopt", "dial_late", "is_tcp", "is_unix", "lower_tap"]
+__all__ = ["adopt", "dial_late", "is_stream", "is_tcp", "is_unix", "lower_tap"]
 
 _getpeername = socket.socket.getpeername
 
@@ -29,18 +29,24 @@ _type = _socket.socket.type.__get__
 
 TCP = (socket.AF_INET, socket.AF_INET6)
 LOCAL = (socket.AF_UNIX,) if hasattr(socket, "AF_UNIX") else ()
+STREAMS = TCP + LOCAL
+
+
+def is_stream(sock: socket.socket) -> bool:
+    """It is what HTTP may go over: TCP, or a stream between processes of this machine."""
+    return _is_stream_of(sock, STREAMS)
 
 
 def is_tcp(sock: socket.socket) -> bool:
-    return _is_stream(sock, TCP)
+    return _is_stream_of(sock, TCP)
 
 
 def is_unix(sock: socket.socket) -> bool:
     """It is a stream between processes of this machine; also one end of a local pair."""
-    return _is_stream(sock, LOCAL)
+    return _is_stream_of(sock, LOCAL)
 
 
-def _is_stream(sock: socket.socket, families: tuple[int, ...]) -> bool:
+def _is_stream_of(sock: socket.socket, families: tuple[int, ...]) -> bool:
     try:
         return _family(sock) in families and _type(sock) == socket.SOCK_STREAM
     except TypeError:
@@ -53,10 +59,10 @@ def adopt(sock: socket.socket, data: Any) -> Tap | None:
     Its host is known by the Host field: nobody saw the look-up. What begins as a record of a TLS object that was
     adopted just now is carried by this socket.
     """
-    if live.is_ours(sock) or (board := current_board()) is None or not (is_tcp(sock) or is_unix(sock)):
+    if live.is_ours(sock) or (board := current_board()) is None or not is_stream(sock):
         return None
     named = authority_of_request(data)
-    if not is_tcp(sock) and (named is None or not _has_path(sock)):
+    if is_unix(sock) and (named is None or not _has_path(sock)):
         return None
     if named is not None:
         tap = lower_tap(sock, board, named[0])

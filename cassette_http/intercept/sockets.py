@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from cassette_http.intercept.adoption import adopt, is_tcp, is_unix
+from cassette_http.intercept.adoption import adopt, is_stream, is_tcp, is_unix
 from cassette_http.intercept.connecting import connect, connect_again, connect_unix, note_asked, tell_connected
 from cassette_http.intercept.current import current_board
 from cassette_http.intercept.patches import Patches
@@ -52,7 +52,7 @@ def _tapped_connect(self: socket.socket, address: Any, *, original: Any) -> Any:
 
 @PATCHES.hook(socket.socket, "connect_ex")
 def _tapped_connect_ex(self: socket.socket, address: Any, *, original: Any) -> Any:
-    if current_board() is None or not (is_tcp(self) or is_unix(self)) or live.is_dialling():
+    if current_board() is None or not is_stream(self) or live.is_dialling():
         return original(self, address)
     try:
         _tapped_connect(self, address, original=_connect)
@@ -145,7 +145,7 @@ def _tapped_fileno(self: socket.socket, *, original: Any) -> Any:
     tap = tap_of(self)
     if tap is not None:
         tap.watch()
-    elif is_tcp(self) or is_unix(self):
+    elif is_stream(self):
         note_asked(self)
     return original(self)
 
@@ -170,7 +170,7 @@ def _tapped_setsockopt(self: socket.socket, *args: Any, original: Any) -> Any:
     if tap is not None and tap.stands_in:
         tap.options.append(args)
         return None
-    if tap is None and (is_tcp(self) or is_unix(self)) and current_board() is not None:
+    if tap is None and is_stream(self) and current_board() is not None:
         note_option(self, args)
     return original(self, *args)
 
