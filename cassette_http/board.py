@@ -118,7 +118,9 @@ class Board(Switch):
 
     def may_answer(self, host: str, port: int) -> bool:
         if not (self.policy.can_play and self.policy.can_record) or self._hooks.on_match:
-            return self.policy.can_play  # what is asked for is refused else; or a hook may make another request of it
+            # Where nothing is recorded, a request without an answer is to come here and be refused. A hook may make of
+            # any request one to another host.
+            return self.policy.can_play
         with self._lock, self._remembering_errors():
             return self._index.may_answer(host, port)
 
