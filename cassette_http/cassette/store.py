@@ -282,7 +282,7 @@ class Store:
             self._log.close()
             if self._is_rewrite and self._owner == self._pid:
                 self._remove_new()
-                self._drop_blobs()
+            self._drop_blobs()
 
     def _finish_rewrite(self) -> None:
         log = self._log
@@ -338,8 +338,10 @@ class Store:
                     return
 
     def _drop_blobs(self) -> None:
-        """Remove blobs that a rewrite made in vain: for documents that were discarded, or that keep their old form."""
-        if self._is_rewrite:
+        """Remove blobs that were made in vain: for documents that were discarded, could not be written, or keep their
+        old form.
+        """
+        if self.failure is not None or (self._is_rewrite and self._owner == self._pid):
             self.blobs.remove(needed_by_none(self.blobs.made, os.path.dirname(self._target), self._files))
 
     def _remove_new(self) -> None:
