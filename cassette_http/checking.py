@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 
@@ -15,10 +16,10 @@ from cassette_http.cassette.format.body_forms import PutAside
 from cassette_http.cassette.format.yaml_format import BEGINNING, Document, Documents, looks_foreign
 from cassette_http.cassette.model import Interaction
 from cassette_http.cassette.secrets.redaction import Redactor, next_number
-from cassette_http.cassette.store import Store
+from cassette_http.cassette.store import UNCHANGED, Store
 from cassette_http.convert.formats import read_foreign
 from cassette_http.converting import find_foreign
-from cassette_http.errors import CassetteFormatError, CassetteNotFound
+from cassette_http.errors import CassetteFormatError, CassetteNotFound, CassetteNotWritable
 
 __all__ = [
     "Finding",
@@ -116,14 +117,17 @@ def redact_files(paths: Iterable[str | os.PathLike[str]], redactor: Redactor | N
     changed: dict[Path, int] = {}
     for path in find_cassettes(paths):
         store = Store(path, blob_threshold=0)
-        texts = [
-            (document.octets, new) for document, old, new in _redacted(store, redactor, store.blobs.put) if new != old
-        ]
-        if texts:
-            old, new = zip(*texts, strict=True)
-            store.replace(old, new)
-            store.commit()
-            store.blobs.remove(needed_by_none(blob_names(b"".join(old)), str(path.parent), Files()))
+        put = partial(store.put_aside, consequence=UNCHANGED)
+        try:
+            texts = [(document.octets, new) for document, old, new in _redacted(store, redactor, put) if new != old]
+            if texts:
+                old, new = zip(*texts, strict=True)
+                store.replace(old, new)
+                store.commit()
+                store.blobs.remove(needed_by_none(blob_names(b"".join(old)), str(path.parent), Files()))
+        except CassetteNotWritable:
+            store.discard()
+            raise
         changed[path] = len(texts)
     return changed
 

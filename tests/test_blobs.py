@@ -6,6 +6,7 @@ import gzip
 import http.client
 import os
 import random
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -19,6 +20,7 @@ from cassette_http import CassetteFormatError, CassetteNotWritable, use_cassette
 from cassette_http.cassette.blobs import BlobFolder
 from cassette_http.cassette.files import Files
 from cassette_http.checking import check_paths, find_orphans, redact_files
+from cassette_http.cli import main
 from tests.peer import LIMIT_S, Peer, keep_alive, response
 
 LARGE = random.Random(7).randbytes(3000)
@@ -313,3 +315,30 @@ def test_secret_in_a_blob_is_found_and_taken_out_by_the_commands(peer: Callable[
     assert secret not in b"".join(blobs(path).values())
     assert len(blobs(path)) == 1
     assert check_paths([path]) == []
+
+
+@pytest.mark.parametrize("failing", ["the new blob", "the cassette"])
+def test_redaction_on_a_full_disk_says_so_and_changes_nothing(
+    failing: str,
+    peer: Callable[..., Peer],
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server = peer(keep_alive(lambda request: response(TEXT + b'{"api_key": "kR8vQ2mZx7LpT4wN"}')))
+    with use_cassette(path, blob_threshold=1000, keep=["api_key"]):
+        ask(server)
+    before = path.read_bytes(), blobs(path)
+
+    def write(self: Files, fd: int, data: memoryview) -> int:
+        if bytes(data).startswith(b"cassette: ") == (failing == "the cassette"):
+            raise OSError(28, "No space left on device")
+        return os.write(fd, data)
+
+    monkeypatch.setattr(Files, "write", write)
+    assert main(["redact", str(path)]) == 1
+    assert re.fullmatch(
+        r"cassette-http: .*large.yaml'? cannot be written: No space left on device; its documents stay as they are\n",
+        capsys.readouterr().err,
+    )
+    assert (path.read_bytes(), blobs(path)) == before

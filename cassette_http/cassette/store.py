@@ -22,7 +22,8 @@ from cassette_http.cassette.log_file import BOUNDARY, LogFile, length_at
 from cassette_http.cassette.model import Header
 from cassette_http.errors import CassetteFormatError, CassetteNotWritable
 
-__all__ = ["Store"]
+__all__ = ["UNCHANGED", "Store"]
+UNCHANGED = "its documents stay as they are"
 SHORTEST_HEADER = yaml_format.dump_header(Header()) + TERMINATOR
 
 
@@ -134,15 +135,15 @@ class Store:
             except OSError as exc:
                 raise self._failed(exc) from exc
 
-    def put_aside(self, content: bytes, shown: int) -> str | None:
+    def put_aside(self, content: bytes, shown: int, consequence: str | None = None) -> str | None:
         """Give a content a file of its own if there are many octets to show, and the reference to write instead.
 
-        Raises CassetteNotWritable.
+        Raises CassetteNotWritable, which tells the `consequence` if it is not that of a recording.
         """
         try:
             return self.blobs.put(content, shown) if self.failure is None else None
         except OSError as exc:
-            raise self._failed(exc) from exc
+            raise self._failed(exc, consequence) from exc
 
     def adopt(self, convert: Callable[[bytes], Iterable[bytes]]) -> None:
         """Take the file for a cassette of another recorder; the first append makes one of ours of it.
@@ -201,7 +202,7 @@ class Store:
                 with self._log.locked() as length:
                     self._log.put_in_place(self._replaced(self._log.read(length), old, new, order))
             except OSError as exc:
-                raise self._failed(exc, "its documents stay as they are") from exc
+                raise self._failed(exc, UNCHANGED) from exc
 
     def _replaced(self, data: bytes, old: Sequence[bytes], new: Sequence[bytes], order: Sequence[int] | None) -> bytes:
         places: list[tuple[int, int, int]] = []  # start, stop, position in `old`
