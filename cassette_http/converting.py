@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cassette_http.cassette.files import Files
 from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.model import Header, Interaction
 from cassette_http.cassette.secrets.redaction import Redactor, next_number
@@ -156,8 +158,9 @@ def export_file(source: str | os.PathLike[str], name: str, output: str | os.Path
     exported = export(header, map(redactor.redact, interactions), name)
     if output is not None:
         try:
-            with open(output, "x", encoding="utf-8", newline="") as file:
-                file.write(exported.text)
+            if os.path.lexists(output):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+            Files().write_whole(os.path.abspath(output), exported.text.encode())
         except OSError as error:
             raise CassetteNotWritable(f"{os.fspath(output)!r} cannot be written: {error.strerror}") from error
     return exported

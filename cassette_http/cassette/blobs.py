@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator
 from hashlib import sha256
 
-from cassette_http.cassette.files import CREATE, READ, Files, unfinished
+from cassette_http.cassette.files import READ, Files
 from cassette_http.cassette.limits import LARGEST_CASSETTE_OCTETS
 
 __all__ = ["BlobFolder", "blob_names", "blob_sizes", "needed_by_none", "reference_to"]
@@ -64,25 +64,10 @@ class BlobFolder:
         with contextlib.suppress(FileNotFoundError):
             if self._files.stat(os.path.join(self.path, name)).st_size == len(content):
                 return reference
-        self._write(name, content)
-        return reference
-
-    def _write(self, name: str, content: bytes) -> None:
         self._files.make_folders(self.path)
-        new = unfinished(os.path.join(self.path, name))
-        fd = self._files.open(new, CREATE)
-        try:
-            try:
-                self._files.write_all(fd, content)
-                self._files.fsync(fd)
-            finally:
-                self._files.close(fd)
-            self._files.rename(new, os.path.join(self.path, name))
-        except BaseException:
-            with contextlib.suppress(OSError):
-                self._files.remove(new)
-            raise
+        self._files.write_whole(os.path.join(self.path, name), content)
         self.made.add(name)
+        return reference
 
     def fetch(self, reference: str, octets: int) -> bytes:
         """Read the content of a blob, which must have so many octets. Raises ValueError, which says what is wrong."""

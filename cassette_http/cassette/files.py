@@ -84,6 +84,22 @@ class Files:
         while view:
             view = view[self.write(fd, view) :]
 
+    def write_whole(self, path: str, data: bytes) -> None:
+        """Write a file beside its place, and put it there; a kill or a failure leaves no part of it there."""
+        new = unfinished(path)
+        fd = self.open(new, CREATE)
+        try:
+            try:
+                self.write_all(fd, data)
+                self.fsync(fd)
+            finally:
+                self.close(fd)
+            self.rename(new, path)
+        except BaseException:
+            with suppress(OSError):
+                self.remove(new)
+            raise
+
     def truncate(self, fd: int, length: int) -> None:
         _again(os.ftruncate, fd, length)
 

@@ -125,6 +125,26 @@ def test_file_that_is_there_is_not_overwritten(ours: Path, capsys: pytest.Captur
     assert ours.read_bytes() == before
 
 
+WITH_LITTLE_ROOM = """
+import resource, sys
+from cassette_http.cli import main
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits")
+def test_export_that_finds_no_room_leaves_no_part_of_a_file(ours: Path, tmp_path: Path) -> None:
+    before = set(tmp_path.iterdir())
+    command = ["export", str(ours), "--to", "har", "-o", str(tmp_path / "new.har")]
+    program = [sys.executable, "-c", WITH_LITTLE_ROOM, *command]
+    ended = subprocess.run(program, capture_output=True, cwd=Path(__file__).parents[2], timeout=60, check=False)
+    assert ended.returncode == 1
+    assert b"new.har' cannot be written: File too large" in ended.stderr
+    assert set(tmp_path.iterdir()) == before
+
+
 @pytest.mark.parametrize("arguments", [["nothing.yaml", "--to", "har"], [sys.executable, "--to", "vcr"]])
 def test_what_is_no_cassette_is_not_exported(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", *arguments]) == 1
