@@ -15,7 +15,7 @@ from hashlib import sha256
 from cassette_http.cassette.files import READ, Files
 from cassette_http.cassette.limits import LARGEST_CASSETTE_OCTETS
 
-__all__ = ["BlobFolder", "blob_names", "blob_sizes", "needed_by_none", "reference_to"]
+__all__ = ["BlobFolder", "blob_names", "blob_sizes", "needed_by", "needed_by_none", "reference_to"]
 
 FOLDER = "blobs"
 LARGEST_BLOB_OCTETS = 1 << 32
@@ -113,15 +113,20 @@ def needed_by_none(names: set[str], folder: str, files: Files) -> set[str]:
     unneeded = set(names)
     try:
         for name in os.listdir(folder) if unneeded else ():
-            path = os.path.join(folder, name)
             with contextlib.suppress(FileNotFoundError):
-                status = files.stat(path)
-                if stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST_CASSETTE_OCTETS:
-                    fd = files.open(path, READ)
-                    try:
-                        unneeded -= blob_names(files.read_all(fd, status.st_size))
-                    finally:
-                        files.close(fd)
+                unneeded -= needed_by(os.path.join(folder, name), files)
     except OSError:
         return set()
     return unneeded
+
+
+def needed_by(path: str, files: Files) -> set[str]:
+    """The blobs that a file needs; none if it cannot be a cassette. Raises OSError."""
+    status = files.stat(path)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_CASSETTE_OCTETS:
+        return set()
+    fd = files.open(path, READ)
+    try:
+        return blob_names(files.read_all(fd, status.st_size))
+    finally:
+        files.close(fd)

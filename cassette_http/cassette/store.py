@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from cassette_http.cassette.blobs import BlobFolder, blob_names, needed_by_none
+from cassette_http.cassette.blobs import BlobFolder, blob_names, needed_by, needed_by_none
 from cassette_http.cassette.files import APPEND, READ, Files, unfinished
 from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.format.yaml_format import BEGINNING, TERMINATOR, Documents
@@ -346,5 +346,7 @@ class Store:
             self.blobs.remove(needed_by_none(self.blobs.made, os.path.dirname(self._target), self._files))
 
     def _remove_new(self) -> None:
+        with contextlib.suppress(OSError):
+            self.blobs.made |= needed_by(self._log.path, self._files)  # also those that forked children made
         with contextlib.suppress(OSError):
             self._files.remove(self._log.path)

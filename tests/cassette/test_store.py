@@ -461,6 +461,23 @@ def test_a_forked_child_appends_through_a_descriptor_of_its_own(path: Path) -> N
     assert lines(store) == ["0", "1", "2"]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_discarded_rewrite_drops_the_blobs_of_forked_children_too(tmp_path: Path, path: Path) -> None:
+    store = Store(path, rewrite=True, blob_threshold=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # other tests may have left threads
+        child = os.fork()
+    if child == 0:
+        try:
+            store.append(b"a: {blob: %b, octets: 5}\n" % (store.put_aside(b"large", 5) or "").encode())
+        finally:
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert len(list((tmp_path / "blobs").iterdir())) == 1
+    store.discard()
+    assert list((tmp_path / "blobs").iterdir()) == []
+
+
 def test_a_file_that_was_replaced_meanwhile_is_opened_anew(tmp_path: Path, path: Path) -> None:
     store = Store(path, header=HEADER)
     store.append(document(0))
