@@ -12,7 +12,7 @@ import pytest
 from cassette_http import Cassette, use_cassette
 from tests.peer import Connection, Peer, Script, response
 
-__all__ = ["BEHAVIOURS", "GET_A", "READ_TIMEOUT_S", "Asked", "assert_same_three_times"]
+__all__ = ["BEHAVIOURS", "GET_A", "READ_TIMEOUT_S", "Asked", "assert_same_three_times", "with_causes"]
 
 READ_TIMEOUT_S = 0.3
 
@@ -124,3 +124,11 @@ def assert_same_three_times(ask: Callable[[], object], server: Peer, path: Path)
     assert replayed == live, path.read_text()
     assert server.connections == connections
     return cassette
+
+
+def with_causes(error: BaseException) -> list[BaseException]:
+    """An error of a library, and what it came of, down to that of the socket."""
+    errors = [error]
+    while (cause := errors[-1].__cause__ or errors[-1].__context__) is not None:
+        errors.append(cause)
+    return errors

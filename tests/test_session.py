@@ -34,6 +34,7 @@ from cassette_http import (
     use_cassette,
 )
 from tests.asking import get, get_or_none, get_with_our_client
+from tests.behaviours import with_causes
 from tests.peer import LIMIT_S, Connection, Peer, keep_alive, response
 
 
@@ -399,18 +400,11 @@ def test_played_failure_has_a_note_that_says_so(ask: Callable[[str], str], path:
         for mode in ("once", "none"):
             with use_cassette(path, mode), pytest.raises(OSError, match="Connection refused") as raised:
                 ask(url)
-            errors.append(innermost(raised.value))
+            errors.append(with_causes(raised.value)[-1])
     live, played = errors
     assert not hasattr(live, "__notes__")
     assert (type(played), played.args) == (type(live), live.args)
     assert "played from the cassette" in "\n".join(played.__notes__)
-
-
-def innermost(error: BaseException) -> BaseException:
-    """The error that a library has put into its own."""
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
-    return error
 
 
 def test_unmatched_request_says_what_is_nearest_and_what_to_do(counter: Peer, path: Path) -> None:

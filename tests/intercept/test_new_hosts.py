@@ -18,6 +18,7 @@ import urllib3
 
 import cassette_http.client
 from cassette_http import use_cassette
+from tests.behaviours import with_causes
 from tests.peer import Peer, keep_alive, response
 
 pytestmark = [
@@ -92,15 +93,11 @@ CLIENTS = (
 
 def chain(client: Callable[[str], Any], url: str) -> list[str]:
     """The classes of the error that a client meets, and of what it came of."""
-    classes: list[str] = []
     try:
         client(url)
     except Exception as error:  # of another class for each library
-        cause: BaseException | None = error
-        while cause is not None:
-            classes.append(type(cause).__name__)
-            cause = cause.__cause__ or cause.__context__
-    return classes
+        return [type(each).__name__ for each in with_causes(error)]
+    return []
 
 
 @pytest.fixture

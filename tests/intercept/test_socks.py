@@ -20,7 +20,7 @@ import trio
 import urllib3.contrib.socks
 
 from cassette_http import UnmatchedRequest, use_cassette
-from tests.behaviours import assert_same_three_times
+from tests.behaviours import assert_same_three_times, with_causes
 from tests.peer import Connection, Peer, Script, keep_alive, response
 
 pytestmark = [
@@ -103,13 +103,7 @@ def start_proxy(peer: Callable[..., Peer], version: str, tls: ssl.SSLContext | N
 
 def in_words(error: BaseException) -> list[str]:
     """An error and what it came of, without what differs from run to run."""
-    words: list[str] = []
-    cause: BaseException | None = error
-    while cause is not None:
-        text = str(cause)
-        words.append(f"{type(cause).__name__}: {text if '0x' not in text else ''}")
-        cause = cause.__cause__ or cause.__context__
-    return words
+    return [f"{type(each).__name__}: {each if '0x' not in str(each) else ''}" for each in with_causes(error)]
 
 
 def with_requests(via: str, urls: list[str], trust: ssl.SSLContext, ca_file: Path) -> Any:
