@@ -12,7 +12,15 @@ import pytest
 from cassette_http import Cassette, use_cassette
 from tests.peer import Connection, Peer, Script, response
 
-__all__ = ["BEHAVIOURS", "GET_A", "READ_TIMEOUT_S", "Asked", "assert_same_three_times", "with_causes"]
+__all__ = [
+    "BEHAVIOURS",
+    "GET_A",
+    "READ_TIMEOUT_S",
+    "Asked",
+    "assert_same_three_times",
+    "with_causes",
+    "write_cassette_of",
+]
 
 READ_TIMEOUT_S = 0.3
 
@@ -132,3 +140,9 @@ def with_causes(error: BaseException) -> list[BaseException]:
     while (cause := errors[-1].__cause__ or errors[-1].__context__) is not None:
         errors.append(cause)
     return errors
+
+
+def write_cassette_of(path: Path, port: int, *hosts: str) -> None:
+    """Write one that knows these hosts: in `new_episodes` they are dialled late, when a request has no answer."""
+    known = [f"request: GET http://{host}:{port}/known\nresponse: 200 OK\n---\n" for host in hosts]
+    path.write_text("".join(["cassette: 1\n---\n", *known]))

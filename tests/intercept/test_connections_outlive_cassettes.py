@@ -20,6 +20,7 @@ import requests
 import cassette_http.client
 from cassette_http import UnmatchedRequest, use_cassette
 from cassette_http.transport import base
+from tests.behaviours import write_cassette_of
 from tests.peer import Peer, Serve, keep_alive, response
 
 MODULES = [pytest.param(http.client, id="http.client"), pytest.param(cassette_http.client, id="cassette_http.client")]
@@ -251,13 +252,12 @@ def test_connection_of_a_loop_that_was_opened_before_is_taken_over(
     tmp_path: Path,
 ) -> None:
     run = in_asyncio(client)
-    path = tmp_path / "one.yaml"
+    path, known = tmp_path / "one.yaml", tmp_path / "known.yaml"
+    write_cassette_of(known, server.port, server.host)
     expected = [b"live /outside", b"live /insidelive /inside%20again", b"live /outside"]
     if mode == "none":
         assert run(server, client_tls, use_cassette(path, "all")) == expected
-    else:
-        path.write_text("cassette: 1\n---\n")
-    assert run(server, client_tls, use_cassette(path, mode)) == expected
+    assert run(server, client_tls, use_cassette(path, mode, also=[known])) == expected
     with use_cassette(path, "none") as cassette:
         urls = [one.request.url for one in cassette.interactions if one.request]
     assert urls == [f"{server.url}/inside", f"{server.url}/inside%20again"]

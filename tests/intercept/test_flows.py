@@ -27,6 +27,7 @@ import websockets.sync.server
 
 import cassette_http.client
 from cassette_http import Cassette, use_cassette
+from tests.behaviours import write_cassette_of
 from tests.peer import Connection, Peer, Script, Serve, keep_alive, response
 
 Seen = Any
@@ -719,13 +720,13 @@ def refused_by_httpx_async(host: str, port: int, context: ssl.SSLContext | None)
 def test_refusal_that_came_late_for_a_missing_request_is_played_as_it_is_live(
     ask: Callable[[str, int, ssl.SSLContext | None], Seen], trust: ssl.SSLContext | None, tmp_path: Path
 ) -> None:
-    path = tmp_path / "empty.yaml"
-    path.write_text("cassette: 1\n---\n")
+    path, known = tmp_path / "refused.yaml", tmp_path / "known.yaml"
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         host, port = nobody.getsockname()
+        write_cassette_of(known, port, host)
         live = ask(host, port, trust)
-        with use_cassette(path, "new_episodes") as cassette:
+        with use_cassette(path, "new_episodes", also=[known]) as cassette:
             ask(host, port, trust)
     assert [one.request for one in cassette.recorded] == [None]
     with use_cassette(path, "none"):

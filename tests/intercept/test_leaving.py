@@ -26,6 +26,7 @@ import urllib3
 
 import cassette_http.client
 from cassette_http import use_cassette
+from tests.behaviours import write_cassette_of
 from tests.peer import Peer, Serve, keep_alive, response
 
 ROUNDS, TLS_ROUNDS = 200, 50
@@ -156,7 +157,7 @@ def test_replays_leave_no_descriptor_and_no_thread_behind(
 def test_connections_that_are_never_closed_leave_no_thread_behind(peer: Callable[..., Peer], tmp_path: Path) -> None:
     server = peer(keep_alive(lambda request: response(b"hello")))
     path = tmp_path / "one.yaml"
-    path.write_text("cassette: 1\n---\n")
+    write_cassette_of(path, server.port, server.host)
 
     def ask(number: int) -> None:
         sock = socket.create_connection((server.host, server.port), timeout=5)

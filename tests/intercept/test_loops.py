@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from cassette_http import UnsupportedLibrary, use_cassette
+from tests.behaviours import write_cassette_of
 from tests.peer import Peer, Serve, keep_alive, response
 
 Seen = TypeVar("Seen")
@@ -92,7 +93,7 @@ def test_uvloop_sees_the_same_three_times(
     with use_cassette(tmp_path / "one.yaml", "all") as cassette:
         assert run() == live
         assert len(cassette.recorded) == len(live)
-    (tmp_path / "new.yaml").write_text("cassette: 1\n---\n")
+    write_cassette_of(tmp_path / "new.yaml", server.port, "127.0.0.1", "localhost")
     with use_cassette(tmp_path / "new.yaml", "new_episodes"):
         assert run() == live
     assert run() == live  # without a cassette again

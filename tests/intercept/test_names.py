@@ -20,6 +20,7 @@ import trustme
 
 import cassette_http.client
 from cassette_http import Cassette, use_cassette
+from tests.behaviours import write_cassette_of
 from tests.peer import Peer, Serve, keep_alive, response
 
 NAMES = ("one.test", "two.test", "three.test")
@@ -318,7 +319,7 @@ def test_name_of_an_earlier_cassette_counts_only_if_the_client_says_it(
 @pytest.mark.parametrize("said", ["other.test", "127.0.0.1", "many.test"])
 def test_late_dial_leads_to_the_address_that_was_connected_to(said: str, once_many: Peer, tmp_path: Path) -> None:
     path = tmp_path / "later.yaml"
-    path.write_text("cassette: 1\n---\n")
+    write_cassette_of(path, once_many.port, "127.0.0.1", "many.test")
     with use_cassette(path, "new_episodes") as cassette:
         assert asyncio.run(over_streams("127.0.0.1", once_many.port, said)) == said.encode()
         with socket.socket() as sock:
@@ -335,7 +336,7 @@ def test_late_dial_of_a_connection_from_before_needs_no_name(
     """The Host field says a name that nobody can look up."""
     server = serve(keep_alive(lambda request: response(b"hello")))
     path = tmp_path / "later.yaml"
-    path.write_text("cassette: 1\n---\n")
+    write_cassette_of(path, server.port, "127.0.0.1", "localhost", "nowhere.invalid")
     request = b"GET /%%d HTTP/1.1\r\nHost: nowhere.invalid:%d\r\n\r\n" % server.port
     tls: dict[str, Any] = {"ssl": trust, "server_hostname": "localhost"} if trust else {}
 
@@ -364,11 +365,11 @@ def test_late_dial_of_a_connection_from_before_needs_no_name(
 def test_late_dial_tries_the_other_addresses_of_the_look_up(zone: Zone, server: Peer, tmp_path: Path) -> None:
     zone["localhost"] = [*NOBODY, "127.0.0.1"]
     path = tmp_path / "later.yaml"
-    path.write_text("cassette: 1\n---\n")
+    write_cassette_of(path, server.port, "localhost")
     with use_cassette(path, "new_episodes") as cassette:
         for client in (with_module(http.client), in_tasks(one_with_streams)):
             client([f"localhost:{server.port}", f"localhost:{server.port}"])
-    assert recorded_hosts(cassette) == ["localhost"] * 4
+    assert [one.origin.host for one in cassette.recorded] == ["localhost"] * 4
 
 
 def test_password_in_a_name_that_is_looked_up_is_not_recorded(tmp_path: Path) -> None:

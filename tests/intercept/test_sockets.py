@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from cassette_http import use_cassette
-from tests.behaviours import assert_same_three_times
+from tests.behaviours import assert_same_three_times, write_cassette_of
 from tests.peer import Connection, Peer, response
 
 REQUEST = b"GET /a HTTP/1.1\r\nHost: api.test\r\nContent-Length: 0\r\n\r\n"
@@ -346,6 +346,7 @@ def test_tls_socket_does_the_same_three_times(
     with use_cassette(tmp_path / "one.yaml", "all") as cassette:
         assert talk(server, client_tls) == live
     assert [one.request.url for one in cassette.recorded if one.request] == [f"{server.url}/a"]
+    write_cassette_of(tmp_path / "new.yaml", server.port, "127.0.0.1", "localhost")
     with use_cassette(tmp_path / "new.yaml", "new_episodes"):
         assert talk(server, client_tls) == live
     server.stop()
@@ -406,7 +407,7 @@ def test_loop_goes_on_while_a_missing_request_dials(
 
     server = peer(shakes_late)
     path = tmp_path / "new.yaml"
-    path.write_text("cassette: 1\n---\n")
+    write_cassette_of(path, server.port, server.host)
 
     async def ask() -> bytes:
         reader, writer = await asyncio.open_connection(
@@ -432,8 +433,8 @@ def test_loop_goes_on_while_a_missing_request_dials(
 def test_late_dial_of_a_loop_that_fails_is_seen_as_the_failure(peer: Callable[..., Peer], tmp_path: Path) -> None:
     server = peer(answers)
     server.stop()
-    path = tmp_path / "new.yaml"
-    path.write_text("cassette: 1\n---\n")
+    path, known = tmp_path / "new.yaml", tmp_path / "known.yaml"
+    write_cassette_of(known, server.port, server.host)
 
     async def ask() -> bytes:
         reader, writer = await asyncio.open_connection(server.host, server.port)
@@ -443,7 +444,7 @@ def test_late_dial_of_a_loop_that_fails_is_seen_as_the_failure(peer: Callable[..
         finally:
             writer.close()
 
-    with use_cassette(path, "new_episodes"), pytest.raises(ConnectionRefusedError):
+    with use_cassette(path, "new_episodes", also=[known]), pytest.raises(ConnectionRefusedError):
         asyncio.run(ask())
     with use_cassette(path, "none"), pytest.raises(ConnectionRefusedError):
         asyncio.run(ask())

@@ -20,7 +20,7 @@ import trio
 
 import cassette_http.client
 from cassette_http import use_cassette
-from tests.behaviours import assert_same_three_times
+from tests.behaviours import assert_same_three_times, write_cassette_of
 from tests.peer import Connection, Peer, Script
 
 TIMEOUT_S = 5.0
@@ -221,7 +221,7 @@ def test_end_is_the_same_when_the_peer_is_dialled_late(
 ) -> None:
     server = peer(script, tls=server_tls)
     path = tmp_path / "end.yaml"
-    path.write_text("cassette: 1\n---\n")
+    write_cassette_of(path, server.port, "127.0.0.1", "localhost")
     live = client(server.port, client_tls)
     strictly = strict_socket(server.port, client_tls)
     with use_cassette(path, "new_episodes"):
