@@ -164,9 +164,13 @@ class Peer:
         connection = Connection(sock, number)
         try:
             if self._tls is not None:
-                connection.sock = self._tls.wrap_socket(sock, server_side=True)
+                secured = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+                connection.sock = secured
                 with self._lock:
-                    self._open.add(connection.sock)
+                    if not self.is_running:
+                        raise Gone
+                    self._open.add(secured)  # which `stop` can shut down in the middle of the handshake, too
+                secured.do_handshake()
             self._script(connection)
         except (Gone, OSError):
             pass  # the client went away, or the test stopped the peer
