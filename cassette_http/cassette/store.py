@@ -133,7 +133,9 @@ class Store:
                     else:
                         self._log.put_in_place(yaml_format.whole_file([*foreign, *documents]))
             except OSError as exc:
-                raise self._failed(exc) from exc
+                failed = self._failed(exc)
+                self._drop_blobs()  # now, as a forked child may end without leaving the block
+                raise failed from exc
 
     def put_aside(self, content: bytes, shown: int, consequence: str | None = None) -> str | None:
         """Give a content a file of its own if there are many octets to show, and the reference to write instead.

@@ -478,6 +478,15 @@ def test_a_discarded_rewrite_drops_the_blobs_of_forked_children_too(tmp_path: Pa
     assert list((tmp_path / "blobs").iterdir()) == []
 
 
+def test_a_document_that_cannot_be_written_leaves_no_blob(tmp_path: Path, path: Path) -> None:
+    store = Store(path, blob_threshold=0, files=FailingFiles("write", 2, errno.ENOSPC))
+    reference = store.put_aside(b"large", 5) or ""
+    assert (tmp_path / reference).read_bytes() == b"large"
+    with pytest.raises(CassetteNotWritable):
+        store.append(b"a: {blob: %b, octets: 5}\n" % reference.encode())
+    assert list((tmp_path / "blobs").iterdir()) == []  # before the store is closed, which a forked child may never do
+
+
 def test_a_file_that_was_replaced_meanwhile_is_opened_anew(tmp_path: Path, path: Path) -> None:
     store = Store(path, header=HEADER)
     store.append(document(0))
