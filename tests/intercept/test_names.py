@@ -166,6 +166,7 @@ def test_names_of_one_address_are_told_apart_by_tls(
         writer.write(b"GET / HTTP/1.1\r\nHost: other.test\r\n\r\n")
         octets = await reader.readuntil(b"secured")
         writer.close()
+        await writer.wait_closed()
         return octets
 
     async def ask_all() -> list[bytes]:

@@ -118,6 +118,7 @@ def test_protocol_of_an_event_loop_where_the_server_speaks_first(
         answers.append(await asyncio.wait_for(reader.readline(), 5))
         answers.append(await asyncio.wait_for(reader.read(), 5))
         writer.close()
+        await writer.wait_closed()
         return answers
 
     with in_use as cassette:
@@ -216,6 +217,7 @@ def test_request_behind_a_silence_is_refused_or_recorded(
         writer.write(request)
         await asyncio.wait_for(reader.readuntil(b"live"), 5)
         writer.close()
+        await writer.wait_closed()
 
     def talk_blocking() -> None:
         with socket.create_connection((server.host, server.port), timeout=0.2) as plain:

@@ -416,6 +416,7 @@ def test_loop_goes_on_while_a_missing_request_dials(
         writer.write(REQUEST)
         octets = await asyncio.wait_for(reader.readexactly(len(ANSWER)), 15)
         writer.close()
+        await writer.wait_closed()
         return octets
 
     async def run() -> bytes:
