@@ -124,13 +124,13 @@ class Board(Switch):
         with self._lock, self._remembering_errors():
             return self._index.may_answer(host, port)
 
-    def answer_at_once(self, origin: Origin, octets: bytes) -> Track | None:
+    def answer_at_once(self, origin: Origin, octets: bytes, *, may_be_stale: bool) -> Track | None:
         written = written_request(origin, octets) if self._answers_at_once and not _witnesses else None
         if written is None:
             return None
         with self._lock:
             beginning = written.first_line if self._passes_over_fields else written.beginning
-            found = self._index.find_written(written.line, beginning)
+            found = self._index.find_written(written.line, beginning, may_be_stale=may_be_stale)
             if found is None:
                 return None
             entry, track = found
@@ -145,12 +145,12 @@ class Board(Switch):
             return self._admitted(request)
         return None  # the hook failed
 
-    def choose(self, request: Request) -> Interaction | Request | None:
+    def choose(self, request: Request, *, may_be_stale: bool) -> Interaction | Request | None:
         with self._lock, self._remembering_errors():
             admitted = self._admitted(request)
             if admitted is None:
                 return None
-            return self._answer(admitted) or self._without_answer(admitted)
+            return self._answer(admitted, may_be_stale=may_be_stale) or self._without_answer(admitted)
 
     def expect(
         self, request: Request, fits: Callable[[Interaction], bool], is_waiting: bool
@@ -186,23 +186,24 @@ class Board(Switch):
             return request
         raise self._refuse(self._redactor.redact_request(request))
 
-    def _answer(self, request: Request) -> Interaction | None:
+    def _answer(self, request: Request, *, may_be_stale: bool) -> Interaction | None:
         """Claim what answers `request`, passing over what a hook drops."""
-        entry = self._index.find_same(request) or self._find(self._compared(request))
+        entry = self._index.find_same(request, may_be_stale=may_be_stale)
+        entry = entry or self._find(self._compared(request), may_be_stale=may_be_stale)
         dropped: list[Entry] = []
         while entry is not None and entry not in dropped:
             interaction = self._play(entry, request)
             if interaction is not None:
                 return interaction
             dropped.append(entry)
-            entry = self._find(self._compared(request))
+            entry = self._find(self._compared(request), may_be_stale=may_be_stale)
         return None
 
-    def _find(self, compared: Request) -> Entry | None:
-        entry = self._index.find(compared)
+    def _find(self, compared: Request, *, may_be_stale: bool) -> Entry | None:
+        entry = self._index.find(compared, may_be_stale=may_be_stale)
         if entry is None and not self.policy.can_record:
             believed = self._redactor.believe_names(compared)
-            entry = self._index.find(believed) if believed is not compared else None
+            entry = self._index.find(believed, may_be_stale=may_be_stale) if believed is not compared else None
         if entry is None and compared.body_octets:
             # Where the peer broke off before it had all of the body, the rest of that was not recorded.
             begun = self._index.find_by_head(compared)

@@ -150,13 +150,13 @@ class _Board(Switch):
     def may_answer(self, host: str, port: int) -> bool:
         return False
 
-    def answer_at_once(self, origin: Origin, octets: bytes) -> Track | None:
+    def answer_at_once(self, origin: Origin, octets: bytes, *, may_be_stale: bool) -> Track | None:
         return None
 
     def admit(self, request: Request) -> Request | None:
         return request
 
-    def choose(self, request: Request) -> Interaction | Request | None:
+    def choose(self, request: Request, *, may_be_stale: bool) -> Interaction | Request | None:
         return request
 
     def expect(self, request: Request, fits: Callable[[Interaction], bool], is_waiting: bool) -> Undecided:

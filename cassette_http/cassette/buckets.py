@@ -138,17 +138,23 @@ class Bucket:
         # By the hash of what the matchers see of the URL.
         self._smaller: dict[int, Bucket | list[Entry]] | None = None
 
-    def find(self, request: Request, key: Hashable, repeat: str) -> Entry | None:
-        """The first entry that was not played yet and answers `request`; else what `repeat` says."""
+    def find(self, request: Request, key: Hashable, repeat: str, *, may_be_stale: bool = True) -> Entry | None:
+        """The first entry that was not played yet and answers `request`; else what `repeat` says.
+
+        `may_be_stale` is described by `Index.find`.
+        """
+        passed_over: Entry | None = None
         if key in self._by_key:
             for entry in self._by_key[key].unplayed():
                 if self._accepts(entry, request):
-                    return entry
+                    if may_be_stale or not entry.interaction.track.is_stale:
+                        return entry
+                    passed_over = passed_over or entry
         entries = self.queue.entries
         tried_up_to = self._filed + (MOST_TRIED if self._smaller is None else 0)
         while self._filed < len(entries):
             if self._filed == tried_up_to and (smaller := self._smaller_bucket(request)) is not None:
-                return smaller.find(request, key, repeat)
+                return smaller.find(request, key, repeat, may_be_stale=may_be_stale)
             entry = entries[self._filed]
             self._filed += 1
             if entry.request is None:
@@ -156,9 +162,11 @@ class Bucket:
             entry_key = self._matching.key(entry.request)
             self._by_key[entry_key].entries.append(entry)
             if entry_key == key and not entry.plays and self._accepts(entry, request):
-                return entry
+                if may_be_stale or not entry.interaction.track.is_stale:
+                    return entry
+                passed_over = passed_over or entry
             entry.release()  # most of a large cassette is looked at, and answers something else
-        return self._repeated(request, key, repeat)
+        return passed_over or self._repeated(request, key, repeat)
 
     def _smaller_bucket(self, request: Request) -> Bucket | None:
         """The entries that could answer by their URLs; None if these do not tell."""

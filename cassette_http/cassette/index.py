@@ -120,16 +120,18 @@ class Index:
         bucket = self._bucket(line)
         return bucket.queue.first_unplayed if bucket is not None else None
 
-    def find_written(self, line: bytes, beginning: bytes) -> tuple[Entry, Track] | None:
+    def find_written(self, line: bytes, beginning: bytes, *, may_be_stale: bool = True) -> tuple[Entry, Track] | None:
         """What `find_same` finds, and its track, if its document begins with these octets; nothing is parsed.
 
         `line` is what `line_of` says of the request. None does not mean that there is no entry.
         """
         entry = self._first_unplayed(line) if not self._matching.filters else None
         track = self._read_answer(entry.number - 1, beginning) if entry is not None else None
-        return (entry, track) if entry is not None and track is not None else None
+        if entry is None or track is None or (track.is_stale and not may_be_stale):
+            return None
+        return entry, track
 
-    def find_same(self, request: Request) -> Entry | None:
+    def find_same(self, request: Request, *, may_be_stale: bool = True) -> Entry | None:
         """The entry that answers `request` now, if it was recorded with the very same octets: no need to look closer.
 
         `request` is the one that was sent, not its redacted form. None does not mean that there is no entry.
@@ -139,20 +141,24 @@ class Index:
             return None
         if not entry.is_parsed and (beginning := written_beginning(request)) is not None:
             track = self._read_answer(entry.number - 1, beginning)
-            if track is not None:
+            if track is not None and (may_be_stale or not track.is_stale):
                 interaction = Interaction(request.origin, request, track, request.via)
                 if self.answers_once or not interaction.is_large:
                     entry.remember(interaction)
                 return entry
-        return entry if entry.interaction.request == request else None
+        is_same = entry.interaction.request == request and (may_be_stale or not entry.interaction.track.is_stale)
+        return entry if is_same else None
 
-    def find(self, request: Request) -> Entry | None:
-        """The entry that answers `request` now, which is in its redacted form. Does not mark it as played."""
+    def find(self, request: Request, *, may_be_stale: bool = True) -> Entry | None:
+        """The entry that answers `request` now, which is in its redacted form. Does not mark it as played.
+
+        If its connection may not be stale, what only those meet is left to others, unless there is nothing else.
+        """
         key = self._matching.key(request)
         bucket = self._bucket(line_of(request))
-        entry = bucket.find(request, key, self._repeat) if bucket is not None else None
+        entry = bucket.find(request, key, self._repeat, may_be_stale=may_be_stale) if bucket is not None else None
         if entry is None and (larger := self._larger_bucket(request)) is not bucket:
-            entry = larger.find(request, key, self._repeat)
+            entry = larger.find(request, key, self._repeat, may_be_stale=may_be_stale)
         return entry
 
     def find_same_head(self, request: Request) -> Entry | None:

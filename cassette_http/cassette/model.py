@@ -261,6 +261,7 @@ class Failure:
 
     `errno` is a symbolic name such as "ECONNRESET" (numbers differ between systems; EAI_... for look-ups), `text` the
     error's own text. `details` keeps what else the exception carried (of a TLS failure: args, reason, verify_code).
+    `is_stale`: it met no new connection, but one that had served before, and not who had just lost a request like that.
     """
 
     kind: FailureKind
@@ -268,6 +269,7 @@ class Failure:
     errno: str | None = None
     text: str | None = None
     details: dict[str, Any] = field(default_factory=dict)
+    is_stale: bool = False
 
     @property
     def is_timeout(self) -> bool:
@@ -291,6 +293,20 @@ class Track:
     @property
     def octets(self) -> bytes:
         return b"".join(piece.octets for piece in self.pieces)
+
+    @property
+    def is_lost(self) -> bool:
+        """The connection broke before a word of the response."""
+        return self.failure is not None and not (self.pieces or self.failure.is_timeout)
+
+    @property
+    def is_stale(self) -> bool:
+        """Its connection was closed, perhaps while nobody used it: who meets that may ask again on another."""
+        return self.failure is not None and self.failure.is_stale
+
+    def of_stale(self) -> Track:
+        """The same, as what a stale connection has met."""
+        return replace(self, failure=self.failure and replace(self.failure, is_stale=True))
 
     def edited(self, edits: Sequence[Edit]) -> Track:
         """Make the edits in its octets; a piece of which nothing is left is dropped."""

@@ -34,7 +34,7 @@ from dataclasses import replace
 from cassette_http.cassette.model import BEHIND_NEXT, Failure, FailureKind, Interaction, Origin, Piece, Request, Track
 from cassette_http.cassette.shortcuts import is_ordinary_request
 from cassette_http.transport.early_answers import answers_early
-from cassette_http.transport.exchanges import Exchange, FinishedExchange, State, WholeRequest
+from cassette_http.transport.exchanges import NOT_LOST, Exchange, FinishedExchange, State, WholeRequest, newest_fate
 from cassette_http.transport.persistence import is_closed_by, may_ask_to_close, may_close
 from cassette_http.transport.recording import Recording
 from cassette_http.transport.replaying import TLS_RECORD_OCTETS, Player, Signal
@@ -493,7 +493,7 @@ class Channel:
             self._settle(self._exchanges[-1])
         if self._exchanges or self.via is not None:
             return False
-        track = self._tape.answer_at_once(self.origin, octets)
+        track = self._tape.answer_at_once(self.origin, octets, may_be_stale=self._may_be_stale)
         if track is None:
             return False
         self.has_spoken = True
@@ -501,6 +501,7 @@ class Channel:
         is_one_read = len(track.pieces) == 1 and track.failure is None and not track.ended
         if is_one_read and (self.origin.scheme != "https" or len(track.pieces[0].octets) <= TLS_RECORD_OCTETS):
             self._answer = octets, track
+            newest_fate.set(NOT_LOST)
         else:
             self._play_whole(octets, track)
         return True
@@ -508,8 +509,14 @@ class Channel:
     def _play_whole(self, request: bytes, track: Track) -> None:
         exchange = Exchange(WholeRequest(request), request)
         exchange.may_ask_to_close = may_ask_to_close(request)
+        newest_fate.set(exchange.fate)
         self._begun.append(exchange)
         self._play_track(exchange, track)
+
+    @property
+    def _may_be_stale(self) -> bool:
+        """The next request may meet what `Failure.is_stale` means."""
+        return self.has_spoken and not (self._exchanges or newest_fate.get().is_lost)
 
     def _open_exchange(self, octets: bytes) -> Exchange:
         """The exchange that the next octets of the client belong to, or the first of them."""
@@ -518,6 +525,7 @@ class Channel:
             if not last.is_over:
                 return last
             self._settle(last)
+        may_be_stale = self._may_be_stale
         self.has_spoken = True
         self._ended = False
         self._last_kept = None
@@ -525,6 +533,8 @@ class Channel:
             exchange = Exchange(WholeRequest(octets), b"", self._clock())
         else:
             exchange = Exchange(RequestReader(), bytearray(), self._clock())
+        exchange.may_be_stale = may_be_stale
+        newest_fate.set(exchange.fate)
         self._exchanges.append(exchange)
         return exchange
 
@@ -602,7 +612,7 @@ class Channel:
             if is_early:
                 answer = self._tape.expect(request, answers_early, reader.expects_continue)
             else:
-                answer = self._tape.choose(request)
+                answer = self._tape.choose(request, may_be_stale=exchange.may_be_stale)
         except Exception as refusal:
             self._refusal = refusal
             raise
@@ -632,6 +642,7 @@ class Channel:
 
     def _play_track(self, exchange: Exchange, track: Track, is_upgrade: bool = False) -> None:
         exchange.state = State.PLAYING
+        exchange.fate.is_lost = track.is_lost
         clock = self._clock if self._tape.keeps_pace else None
         exchange.player = Player(track, is_upgrade=is_upgrade, in_records=self.origin.scheme == "https", clock=clock)
         exchange.player.client_sent()
@@ -681,7 +692,11 @@ class Channel:
             request = replace(request, body_octets=self._request(exchange).body_octets)
         admitted = request if exchange.is_admitted else self._tape.admit(request)
         if admitted is not None and not exchange.is_passed:
-            interaction = Interaction(admitted.origin, admitted, exchange.recording.hand_over(), admitted.via)
+            track = exchange.recording.hand_over()
+            exchange.fate.is_lost = track.is_lost
+            if track.is_lost and exchange.may_be_stale:
+                track = track.of_stale()
+            interaction = Interaction(admitted.origin, admitted, track, admitted.via)
             kept = self._tape.keep(interaction, exchange.started_at)
             self._last_kept = FinishedExchange(exchange.reader, exchange.recording, exchange.sent_at, kept)
 

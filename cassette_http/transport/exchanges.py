@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -13,13 +15,26 @@ from cassette_http.wire.head import parse_request_head
 from cassette_http.wire.messages import RequestHead, field_values
 from cassette_http.wire.reader import RequestReader
 
-__all__ = ["Exchange", "FinishedExchange", "State", "WholeRequest"]
+__all__ = ["NOT_LOST", "Exchange", "Fate", "FinishedExchange", "State", "WholeRequest", "newest_fate"]
 
 
 class State(Enum):
     OPEN = auto()
     RECORDING = auto()
     PLAYING = auto()
+
+
+@dataclass
+class Fate:
+    """Whether a request was lost: its sender, who may ask again, is to know that then."""
+
+    is_lost: bool = False
+
+
+NOT_LOST = Fate()
+
+# Of the request that this thread or task has sent last.
+newest_fate: ContextVar[Fate] = ContextVar("newest_fate", default=NOT_LOST)
 
 
 class WholeRequest:
@@ -55,6 +70,7 @@ class Exchange:
     recording: Recording | None = None
     player: Player | None = None
     sent_at = 0.0
+    may_be_stale = False  # it may meet what `Failure.is_stale` means
     is_admitted = False  # the cassette was asked in which form it is recorded
     admitted: Request | None = None  # that form, if it is another one
     lacks_body = False  # it was asked before the body was there
@@ -68,6 +84,7 @@ class Exchange:
         self, reader: RequestReader | WholeRequest, octets: bytearray | bytes, started_at: float = 0.0
     ) -> None:
         self.reader, self.octets, self.started_at = reader, octets, started_at
+        self.fate = Fate()
 
     @property
     def head(self) -> RequestHead:

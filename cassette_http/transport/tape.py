@@ -32,7 +32,7 @@ class Tape(Protocol):
         """Tell whether a request to this host and port could be played; False only if none can."""
         ...
 
-    def answer_at_once(self, origin: Origin, octets: bytes) -> Track | None:
+    def answer_at_once(self, origin: Origin, octets: bytes, *, may_be_stale: bool) -> Track | None:
         """Claim the answer to a whole request to `origin` without looking closely; None says nothing: `choose`."""
         ...
 
@@ -40,11 +40,11 @@ class Tape(Protocol):
         """Give the form in which `request` is recorded; None: not at all. Asked once for each request."""
         ...
 
-    def choose(self, request: Request) -> Interaction | Request | None:
+    def choose(self, request: Request, *, may_be_stale: bool) -> Interaction | Request | None:
         """Admit `request`, and claim the interaction that answers it.
 
         A request: record it, in this form. None: pass it on to the peer, and do not record it. Raises UnmatchedRequest
-        if none answers, and it may not be recorded.
+        if none answers, and it may not be recorded. `may_be_stale`: see `Index.find`.
         """
         ...
 

@@ -354,6 +354,8 @@ def test_failures_are_one_line() -> None:
         "response octets: |-\n  HTTP/1.1 200\n"
         "failure: {kind: reset, errno: ECONNRESET, text: Connection reset by peer, at: 0.15}\n"
     )
+    stale = Failure(FailureKind.END, is_stale=True)
+    assert text_of(interaction(failure=stale)).endswith("\nfailure: {kind: end, stale: true}\n")
     refused = Failure(FailureKind.CONNECT, 0.0, "ECONNREFUSED", "Connection refused")
     via = Origin("http", "proxy", 3128)
     recorded = Interaction(Origin("http", "::1", 8080), None, Track(failure=refused), via)
@@ -790,6 +792,9 @@ def _nested(count: int) -> str:
         pytest.param("failed: http://a\n", 1, "needs 'failure'", id="failed without failure"),
         pytest.param("failed: http://a\nresponse: 200 OK\n", 2, "beside 'failed'", id="failed with response"),
         pytest.param("request: GET http://a/\nfailure: {kind: sulking}\n", 2, "kinds are lookup failed", id="kind"),
+        pytest.param(
+            "request: GET http://a/\nfailure: {kind: end, stale: 1}\n", 2, "neither true nor false", id="stale"
+        ),
         pytest.param(
             "request: GET http://a/\nfailure: {kind: reset, errno: 104}\n", 2, "ECONNRESET", id="errno is a number"
         ),

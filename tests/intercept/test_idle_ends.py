@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import http.client
 import ssl
 from collections.abc import Awaitable, Callable
@@ -194,6 +195,70 @@ def test_replay_of_tls_ends_as_the_recording_did(
     server.stop()
     with use_cassette(path, "none"):
         assert client() == recorded
+
+
+def is_stale_after_one(connection: Connection) -> None:
+    """The first two do not answer their second request."""
+    for number in range(4):
+        connection.read_request()
+        if number and connection.number <= 2:
+            return
+        connection.send(response(b"ok"))
+
+
+def ask_in_tasks(url: str, steps: list[tuple[str, int]]) -> dict[str, list[object]]:
+    """Two connections are there when tasks send requests, each by the connection with this number."""
+    pool = [http.client.HTTPConnection(url.partition("//")[2], timeout=5) for _ in range(4)]
+    tasks = {task: contextvars.copy_context() for task, _ in steps}
+    seen: dict[str, list[object]] = {task: [] for task in tasks}
+
+    def ask(connection: http.client.HTTPConnection) -> object:
+        try:
+            connection.request("GET", "/")
+            return connection.getresponse().read()
+        except http.client.RemoteDisconnected as error:
+            connection.close()
+            return type(error)
+
+    for connection in pool[:2]:
+        assert ask(connection) == b"ok"
+    for task, number in steps:
+        seen[task].append(tasks[task].run(ask, pool[number - 1]))
+    for connection in pool:
+        connection.close()
+    return seen
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param([("a", 1), ("a", 3), ("b", 2), ("b", 4)], id="on a new connection"),
+        pytest.param([("a", 1), ("a", 2), ("b", 2), ("b", 3)], id="on another old connection"),
+    ],
+)
+def test_who_asks_again_after_a_loss_does_not_get_that_of_another_task(
+    steps: list[tuple[str, int]], peer: Callable[..., Peer], tmp_path: Path
+) -> None:
+    server = peer(is_stale_after_one)
+    path = tmp_path / "stale.yaml"
+    with use_cassette(path, "all"):
+        recorded = ask_in_tasks(server.url, [("a", 1), ("b", 2), ("a", 3), ("b", 4)])
+    server.stop()
+    assert recorded["a"] == recorded["b"] == [http.client.RemoteDisconnected, b"ok"]
+    with use_cassette(path, "none"):
+        assert ask_in_tasks(server.url, steps) == recorded
+
+
+def test_losses_that_one_task_meets_in_a_row_are_played_in_a_row(peer: Callable[..., Peer], tmp_path: Path) -> None:
+    server = peer(is_stale_after_one)
+    path = tmp_path / "stale.yaml"
+    steps = [("a", 1), ("a", 2), ("a", 3)]
+    with use_cassette(path, "all"):
+        recorded = ask_in_tasks(server.url, steps)
+    server.stop()
+    assert recorded["a"] == [http.client.RemoteDisconnected, http.client.RemoteDisconnected, b"ok"]
+    with use_cassette(path, "none"):
+        assert ask_in_tasks(server.url, steps) == recorded
 
 
 def test_end_is_added_when_the_recording_ends(peer: Callable[..., Peer], tmp_path: Path) -> None:

@@ -56,16 +56,16 @@ class ListTape:
     def may_answer(self, host: str, port: int) -> bool:
         return self.policy.can_play
 
-    def answer_at_once(self, origin: Origin, octets: bytes) -> Track | None:
+    def answer_at_once(self, origin: Origin, octets: bytes, *, may_be_stale: bool) -> Track | None:
         return None
 
     def admit(self, request: Request) -> Request | None:
         return request if "private" not in request.url else None
 
-    def choose(self, request: Request) -> Interaction | Request | None:
+    def choose(self, request: Request, *, may_be_stale: bool) -> Interaction | Request | None:
         if self.admit(request) is None:
             return None
-        entry = self._index.find(request)
+        entry = self._index.find(request, may_be_stale=may_be_stale)
         if entry is not None:
             entry.plays += 1
             return entry.interaction
@@ -106,8 +106,8 @@ class ListTape:
 class TapeThatKnowsAtOnce(ListTape):
     """One that finds each answer at first sight."""
 
-    def answer_at_once(self, origin: Origin, octets: bytes) -> Track | None:
-        found = self.choose(Request(origin, octets))
+    def answer_at_once(self, origin: Origin, octets: bytes, *, may_be_stale: bool) -> Track | None:
+        found = self.choose(Request(origin, octets), may_be_stale=may_be_stale)
         assert isinstance(found, Interaction)
         return found.track
 

@@ -60,7 +60,7 @@ TRACK_KEYS = frozenset(INTERACTION_KEYS[INTERACTION_KEYS.index("interim") :]) - 
 BODY_TAGS = ("chunks", "coding", "charset", "body")
 REQUEST_TAGS = ("version", *BODY_TAGS)
 TRACK_TAGS = ("version", *BODY_TAGS, "pieces", "at", "sent", "ends", "close_notify")
-FAILURE_KEYS = ("kind", "errno", "text", "at", "details")
+FAILURE_KEYS = ("kind", "errno", "text", "at", "details", "stale")
 BLOB_KEYS = ("blob", "octets")
 REPEATS = ("fail", "last", "cycle")
 
@@ -375,14 +375,16 @@ def _failure(values: Values) -> Failure:
     _refuse_unknown(failure, FAILURE_KEYS, "failure")
     kinds = {kind.value: kind for kind in FailureKind}
     kind, errno, text = failure.get("kind"), failure.get("errno"), failure.get("text")
-    at, details = failure.get("at", 0.0), failure.get("details", {})
+    at, details, is_stale = failure.get("at", 0.0), failure.get("details", {}), failure.get("stale", False)
     if not isinstance(kind, str) or kind not in kinds:
         raise Unfit("failure", f"is of the kind {kind!r}; the kinds are {', '.join(kinds)}")
     if not (isinstance(errno, (str, type(None))) and isinstance(text, (str, type(None)))):
         raise Unfit("failure", "has an errno or a text that is no text; errno is a name such as ECONNRESET")
     if not _is_time(at) or not isinstance(details, dict):
         raise Unfit("failure", "needs a number of seconds as 'at', and a mapping as 'details'")
-    return Failure(kinds[kind], float(at), errno, text, _with_tuples(details))
+    if not isinstance(is_stale, bool):
+        raise Unfit("failure", "has a 'stale' that is neither true nor false")
+    return Failure(kinds[kind], float(at), errno, text, _with_tuples(details), is_stale)
 
 
 def _tags(values: Values, key: str, known: tuple[str, ...]) -> Values:

@@ -249,6 +249,8 @@ def _failure_text(failure: Failure) -> str:
         values["at"] = at
     if failure.details:
         values["details"] = failure.details
+    if failure.is_stale:
+        values["stale"] = True
     return flow(values)
 
 
