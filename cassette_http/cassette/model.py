@@ -295,6 +295,21 @@ class Track:
         return b"".join(piece.octets for piece in self.pieces)
 
     @property
+    def count_octets(self) -> int:
+        return sum([len(piece.octets) for piece in self.pieces])
+
+    def cut(self, at: int) -> tuple[bytes, bytes]:
+        """Give its octets in two parts; never all of them at once, as they may take much of the memory."""
+        before, behind = [], []
+        for piece in self.pieces:
+            if at:
+                before.append(piece.octets[:at])
+            if at < len(piece.octets):
+                behind.append(memoryview(piece.octets)[at:] if at else piece.octets)
+            at -= min(at, len(piece.octets))
+        return b"".join(before), b"".join(behind)
+
+    @property
     def is_lost(self) -> bool:
         """The connection broke before a word of the response."""
         return self.failure is not None and not (self.pieces or self.failure.is_timeout)
@@ -333,7 +348,7 @@ class Interaction:
     def is_large(self) -> bool:
         """It holds more octets than should stay in memory for long."""
         sent = len(self.request.body_octets) if self.request is not None else 0
-        return sent + sum([len(piece.octets) for piece in self.track.pieces]) > LARGE_OCTETS
+        return sent + self.track.count_octets > LARGE_OCTETS
 
     def beginning(self) -> Interaction:
         """The same with the first octets of each body only, to be shown."""
@@ -348,12 +363,12 @@ class Interaction:
     @cached_property
     def response(self) -> Response | None:
         """The final response of the track; None if its head did not come, or is no HTTP."""
-        octets = self.track.octets
-        span = _final_head(octets)
+        span = _final_head(self.track.octets)
         if span is None:
             return None
         method = self.request.method if self.request is not None else "GET"
-        return Response(octets[span[0] : span[1]], octets[span[1] :], method)
+        head, body = self.track.cut(span[1])
+        return Response(head[span[0] :], body, method)
 
     def with_request(self, request: Request) -> Interaction:
         """The same interaction with another request."""

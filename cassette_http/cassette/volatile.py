@@ -79,9 +79,8 @@ def form_of(interaction: Interaction) -> Form:
     shape: list[Hashable] = [interaction.origin, interaction.via]
     if request is not None:
         shape.append(_message(request_parts(request), form.sent, flow, is_request=True))
-    octets = track.octets
-    if octets:
-        parts = response_parts(octets, request)
+    if track.count_octets:
+        parts = response_parts(track, request)
         shape.append(_message(parts, form.received, flow, is_request=False))
         date = _DATE_FIELD.search(parts.head)
         form.date_s = moment_of(date[1]) if date is not None else None

@@ -70,7 +70,7 @@ def _answer(interaction: Interaction) -> str:
         words.append(f"{response.status} {response.reason}".strip())
     if failure is not None:
         words.append(failure.kind.value)
-    return ", then ".join(words) or f"{len(interaction.track.octets):,} octets that are no response"
+    return ", then ".join(words) or f"{interaction.track.count_octets:,} octets that are no response"
 
 
 def content_lines(message: Message) -> list[str]:

@@ -659,8 +659,9 @@ class Channel:
             raise PlayedWriteFailure(failure, exchange.sent_after_head - failure.details.get("sent", 0))
 
     def _request(self, exchange: Exchange) -> Request:
-        reader, octets = exchange.reader, bytes(exchange.octets)
-        request = Request(self.origin, octets[: reader.head_octets], octets[reader.head_octets :], self.via)
+        reader, octets = exchange.reader, memoryview(exchange.octets)
+        head, body = bytes(octets[: reader.head_octets]), bytes(octets[reader.head_octets :])
+        request = Request(self.origin, head, body, self.via)
         if isinstance(reader, WholeRequest):
             return request
         return request.with_head(exchange.head)

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from cassette_http.cassette.format import body_forms
-from cassette_http.cassette.format.body_forms import PutAside, put_nothing_aside
+from cassette_http.cassette.format.body_forms import BodyForm, PutAside, put_nothing_aside
 from cassette_http.cassette.format.canonical import HEADER_KEYS, TIMESTAMP
 from cassette_http.cassette.format.reading import (
     REQUEST_LINE,
@@ -82,14 +82,13 @@ def dump_interaction(interaction: Interaction, put_aside: PutAside = put_nothing
         _write_request(request, parts, put_aside)
     wire: list[str] = []
     track = interaction.track
-    octets = track.octets
-    if octets:
-        _write_response(octets, parts, wire, put_aside)
+    if track.count_octets:
+        _write_response(track, parts, wire, put_aside)
     if track.failure is not None:
         parts.append(f"failure: {_failure_text(track.failure)}\n")
     if interaction.repeat is not None:
         parts.append(f"repeat: {plain(interaction.repeat)}\n")
-    _tag_pieces(track, len(octets), wire)
+    _tag_pieces(track, wire)
     if wire:
         parts.append("wire: {" + ", ".join(wire) + "}\n")
     return "".join(parts).encode()
@@ -130,7 +129,8 @@ def _write_request(request: Request, parts: list[str], put_aside: PutAside) -> N
         if version != USUAL_VERSION:
             wire.append(f"version: {version}")
     if request.body_octets:
-        _write_body("request", request.body_octets, lower, parts, wire, put_aside)
+        form = body_forms.take_apart(request.body_octets, lower, put_aside)
+        _write_body("request", form, lower, parts, wire)
     if wire:
         parts.append("request wire: {" + ", ".join(wire) + "}\n")
 
@@ -164,8 +164,8 @@ def _keys_to_show(method: str, url: str, target: str, origin: Origin) -> tuple[b
     return True, True
 
 
-def _write_response(octets: bytes, parts: list[str], wire: list[str], put_aside: PutAside) -> None:
-    start = 0
+def _write_response(track: Track, parts: list[str], wire: list[str], put_aside: PutAside) -> None:
+    octets, start = track.octets, 0
     interim: list[str] = []
     while True:
         end = octets.find(b"\r\n\r\n", start)
@@ -190,7 +190,10 @@ def _write_response(octets: bytes, parts: list[str], wire: list[str], put_aside:
         if version != USUAL_VERSION:
             wire.append(f"version: {version}")
         if start < len(octets):
-            _write_body("response", octets[start:], fields.lower(), parts, wire, put_aside)
+            del octets  # the body is a copy, and another large one could be too much
+            lower = fields.lower()
+            form = body_forms.take_apart(track.cut(start)[1], lower, put_aside)
+            _write_body("response", form, lower, parts, wire)
         return
     if interim and start == len(octets):
         # A failure came before the final response.
@@ -210,8 +213,7 @@ def _with_lf(section: str) -> str | None:
     return fields if len(fields) + fields.count("\n") + 2 == len(section) else None
 
 
-def _write_body(whose: str, octets: bytes, fields: str, parts: list[str], wire: list[str], put_aside: PutAside) -> None:
-    form = body_forms.take_apart(octets, fields, put_aside)
+def _write_body(whose: str, form: BodyForm, fields: str, parts: list[str], wire: list[str]) -> None:
     if form.blob is not None:
         parts.append(f"{whose} body: {{blob: {form.blob}, octets: {len(form.value)}}}\n")
     elif form.value:
@@ -254,10 +256,10 @@ def _failure_text(failure: Failure) -> str:
     return flow(values)
 
 
-def _tag_pieces(track: Track, count_octets: int, wire: list[str]) -> None:
+def _tag_pieces(track: Track, wire: list[str]) -> None:
     # The reader makes one last piece of whatever is beyond.
     pieces = track.pieces[: body_forms.MOST_SIZES]
-    if len(pieces) != (1 if count_octets else 0):
+    if len(pieces) != (1 if track.count_octets else 0):
         wire.append(f"pieces: [{_counts([len(piece.octets) for piece in pieces])}]")
     times = [_rounded(piece.at) for piece in pieces]
     # Whether a failure came with the last octets is told by both times.

@@ -200,16 +200,19 @@ def _method(request: Request | None) -> str:
         return "GET"
 
 
-def response_parts(octets: bytes, request: Request | None) -> Parts:
+def response_parts(track: Track, request: Request | None) -> Parts:
     """Take the answer to a request apart; interim responses belong to its head."""
     method = _method(request)
     reader = ResponseReader(method)
-    reader.feed(octets)
+    for piece in track.pieces:
+        reader.feed(piece.octets)
+        if reader.head is not None:
+            break
     received = reader.head
     if received is None:
         # Cut off in the middle of the head, or not HTTP: fields may be there all the same.
-        return Parts(octets, b"", NO_CONTENT, ())
-    head, body = octets[: reader.head_octets], octets[reader.head_octets :]
+        return Parts(track.octets, b"", NO_CONTENT, ())
+    head, body = track.cut(reader.head_octets)
     fields = received.fields
     try:
         framing = response_framing(received.status, fields, method)

@@ -97,12 +97,13 @@ class Redactor:
         if not self._knows_surroundings:
             self._learn_surroundings()
         request, track, vault = interaction.request, interaction.track, self._vault
-        octets = track.octets
         for function in self._rules.functions:
             vault.learn(function(interaction))
         head, body = (request.head_octets, request.body_octets) if request is not None else (b"", b"")
         host = request.origin.host if request is not None else ""
-        if len(octets) <= _LONG and not body and track.failure is None:
+        is_long = track.count_octets > _LONG
+        octets = track.octets if not is_long else b""
+        if not is_long and not body and track.failure is None:
             # As most exchanges hold nothing, one look at all that is new in it is cheaper than one at each message.
             learned = vault.searched
             sent_new, sent_lines = self._familiar.leave_out(head, learned)
@@ -114,17 +115,17 @@ class Redactor:
                 return interaction
         # All rules come before any search: a secret of the response may stand in the request too.
         sent = received = None
-        if request is not None and self._is_suspect(head + body, host):
+        # Another copy of a large body could be too much, and a long message is suspect in any case.
+        if request is not None and (len(body) > _LONG or self._is_suspect(head + body, host)):
             sent = self._ruled_request(request)
-        if self._is_suspect(octets):
-            received = response_parts(octets, request)
-            octets = b""  # the parts are a copy, and another large one could be too much
+        if is_long or self._is_suspect(octets):
+            received = response_parts(track, request)
             received.apply_rules(self._content)
         track = self._without_secrets_in_failure(track)
         if sent is None and request is not None and (vault.is_in(head) or vault.is_in(body)):
             sent = request_parts(request)
         if received is None and vault.is_in(octets):
-            received = response_parts(octets, request)
+            received = response_parts(track, request)
         if received is not None and (edits := received.edits(vault.occurrences)):
             track = track.edited(edits)
         if request is not None and sent is not None and (edits := sent.edits(vault.occurrences)):
@@ -145,8 +146,7 @@ class Redactor:
         for function in self._rules.functions:
             vault.learn(function(Interaction(request.origin, request, Track())))
         head, body = request.head_octets, request.body_octets
-        is_suspect = self._is_suspect(head + body, request.origin.host)
-        if is_suspect:
+        if len(body) > _LONG or self._is_suspect(head + body, request.origin.host):
             parts = self._ruled_request(request, is_matching=True)
         elif vault.is_in(head) or vault.is_in(body) or has_placeholder(head) or has_placeholder(body):
             parts = request_parts(request)
@@ -175,7 +175,7 @@ class Redactor:
         octets = interaction.track.octets
         if not (has_placeholder(octets) or is_veiled(octets)):
             return interaction
-        edits = response_parts(octets, interaction.request).edits(self._vault.declared)
+        edits = response_parts(interaction.track, interaction.request).edits(self._vault.declared)
         if not edits:
             return interaction
         return replace(interaction, track=interaction.track.edited(edits))
