@@ -85,6 +85,8 @@ class Board(Switch):
         self.hidden_error: Exception | None = None
         """Was raised inside a client, which may have swallowed it."""
         self.write_error: Exception | None = None
+        self.let_past: list[str] = []
+        """What could not be recorded, and why."""
         self._index, self._store, self._matching = index, store, matching
         self._redactor, self._hooks = redactor, hooks
         self._amended: dict[Kept, Interaction] = {}
@@ -236,6 +238,10 @@ class Board(Switch):
             )
             self.hidden_error = self.hidden_error or error
             return error
+
+    def let_pass(self, origin: Origin, reason: str) -> None:
+        with self._lock:
+            self.let_past.append(f"a request to {origin} was not recorded, as {self._redactor.redact_text(reason)}")
 
     def drop(self) -> None:
         pass  # nothing is too long

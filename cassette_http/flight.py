@@ -176,6 +176,9 @@ class _Board(Switch):
 
     # ------------------------------------------------------------------ what is told
 
+    def let_pass(self, origin: Origin, reason: str) -> None:
+        pass  # nobody asked for its recording
+
     def drop(self) -> None:
         with self._lock:
             self.dropped += 1

@@ -8,6 +8,7 @@ import os
 import platform
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
@@ -31,7 +32,13 @@ from cassette_http.cassette.secrets.rules import ExtraRule
 from cassette_http.cassette.secrets.shapes import without_tokens
 from cassette_http.cassette.store import Store
 from cassette_http.cassette.volatile import moment_of
-from cassette_http.errors import CassetteFormatError, CassetteNotFound, InvalidOption, UnmatchedRequest
+from cassette_http.errors import (
+    CassetteFormatError,
+    CassetteNotFound,
+    CassetteWarning,
+    InvalidOption,
+    UnmatchedRequest,
+)
 from cassette_http.frozen_time import FrozenTime, require_time_machine
 from cassette_http.in_use import Cassette, Log
 from cassette_http.intercept import intercepting
@@ -358,6 +365,8 @@ class _Session:
             if others := len(misses) - 1:
                 swallowed += f"; {others} more {number_of('request', others)} {number_of('was', others)} refused"
             raise UnmatchedRequest(f"{misses[0].message}\n  ({swallowed})")
+        for told in self.board.let_past:
+            warnings.warn(f"{self._store.path}: {told}; a replay will refuse it", CassetteWarning, stacklevel=3)
 
 
 def _load(store: Store, mode: RecordMode, options: _Options) -> tuple[Documents, bool]:

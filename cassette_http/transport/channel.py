@@ -15,7 +15,7 @@ Each request opens an exchange, which takes one of these ways:
       ├── an interaction answers ────────────> PLAYING
       ├── not for the cassette ──────────────> as RECORDING, but not kept
       ├── none answers, may not record ──────> refused: UnmatchedRequest, for this and each later call
-      ├── malformed HTTP ────────────────────> refused, or transparent where something may be recorded
+      ├── malformed HTTP ────────────────────> refused; transparent and told where something may be recorded
       └── not HTTP ──────────────────────────> the channel is transparent from then on
 
 The decision falls as early as the matchers allow: with the head if none of them needs the body, else when the request
@@ -569,9 +569,12 @@ class Channel:
     def _advance(self, exchange: Exchange, octets: bytes) -> bytes:
         """Decide if it can be decided; returns what to forward of `octets`, the newest of the request."""
         if exchange.reader.malformed is not None:
-            if not (self.can_record or exchange.reader.is_foreign):
-                raise self._refuse(f"nobody can tell its end, {exchange.reader.malformed}")
-            if not self.can_record and exchange.octets.startswith(TLS_HANDSHAKE):
+            if not exchange.is_foreign:
+                reason = f"nobody can tell its end, {exchange.reader.malformed}"
+                if not self.can_record:
+                    raise self._refuse(reason)
+                self._tape.let_pass(self.origin, reason)
+            elif not self.can_record and exchange.octets.startswith(TLS_HANDSHAKE):
                 raise self._refuse("its TLS is made by another module than Python's ssl, such as pyOpenSSL")
             self.is_transparent = True
             self._exchanges.remove(exchange)

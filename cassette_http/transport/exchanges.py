@@ -11,6 +11,7 @@ from cassette_http.cassette.model import Request
 from cassette_http.transport.recording import Recording
 from cassette_http.transport.replaying import Player
 from cassette_http.wire.framing import is_persistent
+from cassette_http.wire.grammar import MEANT_FOR_REQUEST
 from cassette_http.wire.head import parse_request_head
 from cassette_http.wire.messages import RequestHead, field_values
 from cassette_http.wire.reader import RequestReader
@@ -99,6 +100,11 @@ class Exchange:
         if isinstance(self.reader, WholeRequest):
             return False
         return self.head.method == "CONNECT" or bool(field_values(self.head.fields, "upgrade"))
+
+    @property
+    def is_foreign(self) -> bool:
+        """It is no request, and not meant for one either."""
+        return self.reader.is_foreign and MEANT_FOR_REQUEST.match(self.octets) is None
 
     @property
     def sent_after_head(self) -> int:

@@ -62,6 +62,10 @@ class Tape(Protocol):
         """Give the error for a request to `origin` that cannot be followed, for this `reason`, and not be recorded."""
         ...
 
+    def let_pass(self, origin: Origin, reason: str) -> None:
+        """Be told that a request to `origin` cannot be followed, for this `reason`, and goes to the peer unrecorded."""
+        ...
+
     def drop(self) -> None:
         """Be told that a response was too long to be kept."""
         ...

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from cassette_http import UnmatchedRequest, UnsupportedLibrary, use_cassette
+from cassette_http import CassetteWarning, UnmatchedRequest, UnsupportedLibrary, use_cassette
 from tests.peer import Connection, Peer, Serve, keep_alive, response
 
 needs_unix_sockets = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="there are no Unix sockets here")
@@ -248,16 +248,22 @@ def test_request_behind_a_silence_is_refused_or_recorded(
 POST = b"POST /a HTTP/1.1\r\nHost: api.test\r\n"
 
 
-@pytest.mark.parametrize(
-    "octets",
-    [
-        pytest.param(POST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", id="lengths that differ"),
-        pytest.param(POST + b"Content-Length: two\r\n\r\nab", id="unreadable length"),
-        pytest.param(POST + b"Transfer-Encoding: gzip\r\n\r\nab", id="unknown coding"),
-        pytest.param(POST + b"Transfer-Encoding: chunked\r\n\r\nnone\r\n", id="unreadable chunk"),
-        pytest.param(b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: api.test\r\n\r\n", id="long target"),
-    ],
-)
+MALFORMED = [
+    pytest.param(POST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", id="lengths that differ"),
+    pytest.param(POST + b"Content-Length: two\r\n\r\nab", id="unreadable length"),
+    pytest.param(POST + b"Transfer-Encoding: gzip\r\n\r\nab", id="unknown coding"),
+    pytest.param(POST + b"Transfer-Encoding: chunked\r\n\r\nnone\r\n", id="unreadable chunk"),
+    pytest.param(b"GET /a http/1.1\r\nHost: api.test\r\n\r\n", id="version in small letters"),
+    pytest.param(b"GET /a HTTP/1\r\nHost: api.test\r\n\r\n", id="version without a dot"),
+    pytest.param(b"GET HTTP/1.1\r\nHost: api.test\r\n\r\n", id="no target"),
+    pytest.param(b" GET / HTTP/1.1\r\nHost: api.test\r\n\r\n", id="blank in front"),
+    pytest.param(b"G@T / HTTP/1.1\r\nHost: api.test\r\n\r\n", id="method that is no token"),
+    pytest.param(b"GET /a\r\n", id="HTTP/0.9"),
+]
+LONG = pytest.param(b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: api.test\r\n\r\n", id="long target")
+
+
+@pytest.mark.parametrize("octets", [*MALFORMED, LONG])
 def test_request_that_cannot_be_followed_is_refused_where_nothing_may_be_recorded(
     octets: bytes, peer: Callable[..., Peer], tmp_path: Path
 ) -> None:
@@ -272,6 +278,26 @@ def test_request_that_cannot_be_followed_is_refused_where_nothing_may_be_recorde
     ):
         sock.sendall(octets)
     assert cassette.connections == []
+
+
+@pytest.mark.parametrize("octets", MALFORMED)
+def test_request_that_cannot_be_followed_reaches_its_server_and_is_told_where_all_is_recorded(
+    octets: bytes, peer: Callable[..., Peer], tmp_path: Path
+) -> None:
+    def script(connection: Connection) -> None:
+        assert connection.read(len(octets)) == octets
+        connection.send(response(b"bad", b"Connection: close", status=b"400 Bad Request"))
+
+    server = peer(script)
+
+    @use_cassette(tmp_path / "malformed.yaml", "all")
+    def ask() -> bytes:
+        with socket.create_connection((server.host, server.port), timeout=5) as sock:
+            sock.sendall(octets)
+            return sock.recv(1000)
+
+    with pytest.warns(CassetteWarning, match=f"request to {server.url} was not recorded, as nobody can tell its end"):
+        assert ask().startswith(b"HTTP/1.1 400")
 
 
 @pytest.mark.parametrize("mode", ["none", "all"])

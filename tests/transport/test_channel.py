@@ -46,6 +46,7 @@ class ListTape:
         self.keeps_pace = False
         self.most_octets: int | None = None
         self.dropped = 0
+        self.let_past: list[str] = []
         matching = resolve(match)
         self.decides_at_head = not matching.needs_body
         self.kept: list[Interaction] = []
@@ -84,6 +85,9 @@ class ListTape:
 
     def refuse(self, origin: Origin, reason: str) -> Exception:
         return UnmatchedRequest(f"a request to {origin}: {reason}")
+
+    def let_pass(self, origin: Origin, reason: str) -> None:
+        self.let_past.append(reason)
 
     def drop(self) -> None:
         self.dropped += 1
