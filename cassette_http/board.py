@@ -303,7 +303,7 @@ class Board(Switch):
             elif self.policy.can_play:
                 why = "it does not speak HTTP" if channel.has_spoken else "its peer speaks first"
             peer = channel.via or channel.origin
-            origin = peer if peer.scheme == UNIX else Origin("tcp", peer.host, peer.port)
+            origin = Origin(UNIX if peer.is_unix else "tcp", peer.host, peer.port)
             self.cassette.connections.append(LiveConnection(origin, datetime.now(UTC), why))
 
     def tls_facts(self, origin: Origin) -> TLSFacts:

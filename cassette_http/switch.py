@@ -41,7 +41,7 @@ class Switch:
         return channel
 
     def open_tls_channel(self, lower: Channel) -> Channel:
-        channel = self.open_channel(lower.tls_origin, lower.via)
+        channel = self.open_channel(lower.origin.over_tls, lower.via)
         channel.can_play = channel.can_play and lower.can_play  # over a live connection there is no place for a player
         return channel
 

@@ -41,13 +41,13 @@ __all__ = [
 LARGE_OCTETS = 1 << 18
 
 # HTTP over a Unix socket has the path of the socket, percent-encoded, in the place of the host, and no port.
-UNIX = "http+unix"
-DEFAULT_PORTS = {"http": 80, "https": 443, UNIX: 0}
+UNIX, UNIX_TLS = "http+unix", "https+unix"
+DEFAULT_PORTS = {"http": 80, "https": 443, UNIX: 0, UNIX_TLS: 0}
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Scheme, host (lower-case, IPv6 without brackets) and port (RFC 9110 section 4.3.1); or a Unix socket (`UNIX`)."""
+    """Scheme, host (lower-case, IPv6 without brackets) and port (RFC 9110 section 4.3.1); or a Unix socket."""
 
     scheme: str
     host: str
@@ -56,6 +56,19 @@ class Origin:
     def __str__(self) -> str:
         """Show as a URL prefix, such as "https://api.example.com" or "http://[::1]:8080"."""
         return f"{self.scheme}://{self.authority}"
+
+    @property
+    def is_unix(self) -> bool:
+        return self.scheme in (UNIX, UNIX_TLS)
+
+    @property
+    def is_tls(self) -> bool:
+        return self.scheme in ("https", UNIX_TLS)
+
+    @property
+    def over_tls(self) -> Origin:
+        """The origin that TLS over a connection to this one leads to."""
+        return Origin(UNIX_TLS if self.is_unix else "https", self.host, self.port)
 
     @property
     def authority(self) -> str:
@@ -132,7 +145,7 @@ class Request(Message):
         authority, path = rest[:size].rpartition("@")[2], rest[size:]
         host, colon, port = authority.rpartition(":") if not authority.endswith("]") else (authority, "", "")
         scheme, host = scheme.lower(), (host if colon else authority).strip("[]")
-        host = host if scheme == UNIX else host.lower()
+        host = host if scheme in (UNIX, UNIX_TLS) else host.lower()
         if not separator or not host or (colon and not port.isdigit()) or not (colon or scheme in DEFAULT_PORTS):
             raise ValueError(f"no URL such as https://api.example.com/users: {url!r}")
         origin = Origin(scheme, host, int(port) if colon else DEFAULT_PORTS[scheme])

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import _socket
 import socket
+import weakref
 from typing import Any
 
 from cassette_http.cassette.model import FailureKind
-from cassette_http.intercept.beginnings import authority_of_request
+from cassette_http.intercept.beginnings import authority_of_request, is_begun_request
+from cassette_http.intercept.carriers import expected_hellos
 from cassette_http.intercept.current import current_board
 from cassette_http.intercept.lines import PlainLine
 from cassette_http.intercept.names import Lookup, Target, UnixTarget
 from cassette_http.intercept.taps import Tap, put_tap, timeout_of
 from cassette_http.intercept.tls_objects import take_seeker
 from cassette_http.transport import live
-from cassette_http.transport.host import Host, Switchboard
+from cassette_http.transport.host import Host, Switchboard, octets_of
 from cassette_http.transport.opening import keeping_failure
 from cassette_http.transport.tunnels import Line
 
-__all__ = ["adopt", "dial_late", "is_stream", "is_tcp", "is_unix", "lower_tap"]
+__all__ = ["adopt", "dial_late", "is_stream", "is_tcp", "is_unix", "leave_alone", "lower_tap"]
 
 _getpeername = socket.socket.getpeername
 
@@ -30,6 +32,10 @@ _type = _socket.socket.type.__get__
 TCP = (socket.AF_INET, socket.AF_INET6)
 LOCAL = (socket.AF_UNIX,) if hasattr(socket, "AF_UNIX") else ()
 STREAMS = TCP + LOCAL
+
+
+# Unix sockets that nothing was sent by since they were connected inside a cassette.
+_left_alone: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
 
 def is_stream(sock: socket.socket) -> bool:
@@ -62,8 +68,12 @@ def adopt(sock: socket.socket, data: Any) -> Tap | None:
     if live.is_ours(sock) or (board := current_board()) is None or not is_stream(sock):
         return None
     named = authority_of_request(data)
-    if is_unix(sock) and (named is None or not _has_path(sock)):
-        return None
+    if is_unix(sock):
+        if named is None and sock in _left_alone and _may_begin_http(octets_of(data)):
+            named = "", None
+        _left_alone.discard(sock)
+        if named is None or not _has_path(sock):
+            return None
     if named is not None:
         tap = lower_tap(sock, board, named[0])
         tap.host.line, tap.host.channel.has_line = PlainLine(sock), True
@@ -77,6 +87,16 @@ def adopt(sock: socket.socket, data: Any) -> Tap | None:
         seeker.link_adopted(tap)
     put_tap(sock, tap)
     return tap
+
+
+def leave_alone(sock: socket.socket) -> None:
+    """`sock` was connected, and what it is for shows when something is sent."""
+    _left_alone.add(sock)
+
+
+def _may_begin_http(octets: bytes) -> bool:
+    """The first octets of a connection begin a request, or the handshake of a TLS object."""
+    return octets in expected_hellos or is_begun_request(octets)
 
 
 def _has_path(sock: socket.socket) -> bool:

@@ -7,12 +7,14 @@ from typing import Any
 
 from cassette_http.errors import UnsupportedLibrary
 
-__all__ = ["authority_of_request", "refuse_http2"]
+__all__ = ["authority_of_request", "is_begun_request", "refuse_http2"]
 
 # How a client begins HTTP/2 (RFC 9113 section 3.4).
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 REQUEST_BEGINNING = re.compile(rb"[A-Z]+ [!-~]+ HTTP/1\.[01]\r\n")
+# A request line as far as it has come, if that is further than its method.
+BEGUN_REQUEST_LINE = re.compile(rb"[A-Z]+ /[!-~]*(?: H?T?T?P?/?1?\.?[01]?\r?)?")
 LONGEST_HEAD_SEEN = 65536
 HOST_FIELD = re.compile(rb"\nHost:[ \t]*(\[[^\]\r\n]*\]|[^:\r\n]*)(?::([0-9]{1,5})(?![0-9]))?", re.IGNORECASE)
 
@@ -32,6 +34,11 @@ def authority_of_request(data: Any) -> tuple[str, int | None] | None:
     if named is None:
         return "", None
     return named[1].decode("latin-1").strip("[] \t").lower(), int(named[2]) if named[2] else None
+
+
+def is_begun_request(octets: bytes) -> bool:
+    """Tell whether these may be the first octets of a request line that is not complete."""
+    return BEGUN_REQUEST_LINE.fullmatch(octets) is not None
 
 
 def refuse_http2(octets: bytes) -> None:

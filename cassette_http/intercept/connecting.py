@@ -9,7 +9,7 @@ import weakref
 from typing import Any
 
 from cassette_http.cassette.model import Failure, FailureKind
-from cassette_http.intercept.adoption import dial_late
+from cassette_http.intercept.adoption import dial_late, leave_alone
 from cassette_http.intercept.lines import PlainLine
 from cassette_http.intercept.names import Target, UnixTarget, is_invented, target_of
 from cassette_http.intercept.running_loop import running_loop
@@ -55,6 +55,7 @@ def connect_unix(sock: socket.socket, board: Switchboard, path: str | bytes) -> 
     except OSError as error:
         board.keep_connection_failure(target.peer, describe(FailureKind.CONNECT, error, clock() - started), None)
         raise
+    leave_alone(sock)
 
 
 def connect_again(sock: socket.socket, tap: Tap, address: Any) -> None:

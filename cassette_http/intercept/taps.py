@@ -211,7 +211,7 @@ class Tap:
             self.stand_in(was_watched=self.is_watched)
         if self._stand_in is None:
             return
-        if sock is None or channel.origin.scheme == "https":
+        if sock is None or channel.origin.is_tls:
             # What stands in the place of the TLS state is there without the hooks, and plays on.
             self._stand_in.leave(is_cut_short=channel.is_cut_short)
             return
@@ -238,7 +238,8 @@ class Tap:
 
     def _may_speak_first(self) -> bool:
         origin = self.host.channel.origin
-        return origin.port not in DEFAULT_PORTS.values() and not self.board.knows_peer(origin.host, origin.port)
+        is_web = not origin.is_unix and origin.port in DEFAULT_PORTS.values()
+        return not (is_web or self.board.knows_peer(origin.host, origin.port))
 
     def show(self) -> None:
         """Make the stand-in readable exactly if something is due. Called from any thread."""

@@ -53,7 +53,7 @@ def _tapped_wrap_socket(
     board, lower = below.board, below.host.channel
     if do_handshake_on_connect:
         try:
-            fail_handshake(board, lower.tls_origin)
+            fail_handshake(board, lower.origin.over_tls)
         except OSError:
             sock.close()  # as wrap_socket does when a handshake fails
             raise

@@ -86,7 +86,9 @@ class ObjectState:
         link = Link(below.board, host, below)
         if below.stands_in:
             self._records = PlayedRecords(link, self._incoming, self._outgoing)
-            self._rest = PlayedTLS(below.board.tls_facts(lower.tls_origin), self._real.server_hostname, self._context)
+            self._rest = PlayedTLS(
+                below.board.tls_facts(lower.origin.over_tls), self._real.server_hostname, self._context
+            )
         else:
             self._records = LiveRecords(link, self._real, self._incoming)
         return self
@@ -117,7 +119,7 @@ class ObjectState:
 
     def _dial(self) -> Pump:
         link, channel = self._linked.link, self.host.channel
-        if channel.via is not None and channel.via.scheme == "https":
+        if channel.via is not None and channel.via.is_tls:
             raise ConnectionRefusedError(
                 errno.ECONNREFUSED,
                 f"the tunnel through {channel.via} is only played, and none can be opened for a request that is not in "

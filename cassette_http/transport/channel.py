@@ -142,11 +142,6 @@ class Channel:
         return self._request(self._exchanges[-1])
 
     @property
-    def tls_origin(self) -> Origin:
-        """The origin that TLS put over this connection leads to."""
-        return Origin("https", self.origin.host, self.origin.port)
-
-    @property
     def is_between_requests(self) -> bool:
         """The next octet of the client begins a request."""
         return not (self.is_transparent or self._greeting) and (not self._exchanges or self._exchanges[-1].is_over)
@@ -499,7 +494,7 @@ class Channel:
         self.has_spoken = True
         self._ended = False
         is_one_read = len(track.pieces) == 1 and track.failure is None and not track.ended
-        if is_one_read and (self.origin.scheme != "https" or len(track.pieces[0].octets) <= TLS_RECORD_OCTETS):
+        if is_one_read and (not self.origin.is_tls or len(track.pieces[0].octets) <= TLS_RECORD_OCTETS):
             self._answer = octets, track
             newest_fate.set(NOT_LOST)
         else:
@@ -647,7 +642,7 @@ class Channel:
         exchange.state = State.PLAYING
         exchange.fate.is_lost = track.is_lost
         clock = self._clock if self._tape.keeps_pace else None
-        exchange.player = Player(track, is_upgrade=is_upgrade, in_records=self.origin.scheme == "https", clock=clock)
+        exchange.player = Player(track, is_upgrade=is_upgrade, in_records=self.origin.is_tls, clock=clock)
         exchange.player.client_sent()
         if exchange.is_tunnel:
             self._enter_tunnel(exchange)

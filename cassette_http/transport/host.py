@@ -212,7 +212,7 @@ class Host:
         """What a read raises when the client's patience is over."""
         if self.timeout_s() == 0:
             return BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-        return read_timed_out(is_tls=self.channel.origin.scheme == "https")
+        return read_timed_out(is_tls=self.channel.origin.is_tls)
 
     def close(self) -> None:
         """Close the connection to the peer, if there is one."""

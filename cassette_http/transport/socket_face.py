@@ -123,7 +123,7 @@ class SocketFace:
     def start_tls(self, context: ssl.SSLContext, server_hostname: str | None) -> SocketFace:
         """Put TLS over this stream, which is used up. A played stream needs no handshake."""
         below, lower = self.host, self.host.channel
-        fail_handshake(self._board, lower.tls_origin)
+        fail_handshake(self._board, lower.origin.over_tls)
 
         def dial() -> Any:
             tunnel = lower.tunnel if below.line is None else None

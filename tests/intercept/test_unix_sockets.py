@@ -7,12 +7,14 @@ import asyncio
 import http.client
 import os
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import httpx
@@ -283,6 +285,108 @@ def test_another_path_answers_where_hosts_do_not_count(
         assert client(os.fspath(tmp_path / "Other.sock"), ["/a"]) == [b"local: /a"]
 
 
+def with_httpx_tls(path: str, trust: ssl.SSLContext) -> Any:
+    with httpx.Client(transport=httpx.HTTPTransport(uds=path, verify=trust)) as client:
+        return [client.get(f"https://localhost{target}").content for target in ("/a", "/b")]
+
+
+async def with_async_httpx_tls(path: str, trust: ssl.SSLContext) -> Any:
+    async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=path, verify=trust)) as client:
+        return [(await client.get(f"https://localhost{target}")).content for target in ("/a", "/b")]
+
+
+async def with_streams_over_tls(path: str, trust: ssl.SSLContext) -> Any:
+    contents = []
+    for target in (b"/a", b"/b"):
+        reader, writer = await asyncio.open_unix_connection(path, ssl=trust, server_hostname="localhost")
+        try:
+            writer.write(b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % target)
+            contents.append(await asyncio.wait_for(reader.readuntil(target), 5))
+        finally:
+            writer.transport.abort()
+    return contents
+
+
+each_client_of_tls = pytest.mark.parametrize(
+    "client",
+    [
+        pytest.param(with_httpx_tls, id="httpx"),
+        pytest.param(lambda *args: asyncio.run(with_async_httpx_tls(*args)), id="httpx-asyncio"),
+        pytest.param(lambda *args: trio.run(with_async_httpx_tls, *args), id="httpx-trio"),
+        pytest.param(lambda *args: asyncio.run(with_streams_over_tls(*args)), id="asyncio"),
+        pytest.param(lambda *args: uvloop.run(with_streams_over_tls(*args)), id="uvloop"),
+    ],
+)
+
+
+@each_client_of_tls
+def test_requests_over_tls_are_the_same_three_times(
+    client: Callable[[str, ssl.SSLContext], Any],
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    tmp_path: Path,
+) -> None:
+    server = peer(ECHO, path=os.fspath(tmp_path / "Some.sock"), tls=server_tls)
+    path = tmp_path / "unix.yaml"
+    cassette = assert_same_three_times(lambda: client(server.host, client_tls), server, path)
+    urls = [one.request.url for one in cassette.interactions if one.request]
+    assert urls == [f"https+unix://{quote(server.host, safe='')}/{name}" for name in ("a", "b")]
+    assert cassette.unplayed == []
+
+
+@each_client_of_tls
+@pytest.mark.parametrize("knows_path", [True, False])
+def test_request_over_tls_that_nothing_answers_is_not_sent(
+    client: Callable[[str, ssl.SSLContext], Any],
+    knows_path: bool,
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    tmp_path: Path,
+) -> None:
+    server = peer(lambda connection: connection.wait_closed(), path=os.fspath(tmp_path / "Some.sock"), tls=server_tls)
+    path = tmp_path / "other.yaml"
+    known = quote(server.host if knows_path else "/other", safe="")
+    path.write_text(f"cassette: 1\n---\nrequest: GET https+unix://{known}/known\nresponse: 200 OK\n---\n")
+    with (
+        pytest.raises(UnmatchedRequest, match=r"GET https\+unix://.*%2FSome\.sock/a"),
+        use_cassette(path, "none"),
+        suppress(Exception),  # of another class for each library
+    ):
+        client(server.host, client_tls)
+
+
+def test_request_line_may_come_in_pieces(unix_peer: Callable[[Script], Peer], tmp_path: Path) -> None:
+    server = unix_peer(ECHO)
+    path = tmp_path / "unix.yaml"
+
+    def ask() -> bytes:
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(5)
+            sock.connect(server.host)
+            for piece in (b"GET /a HT", b"TP/1.1\r\nHost: localhost\r\n", b"\r\n"):
+                sock.sendall(piece)
+            return sock.recv(1000)
+
+    cassette = assert_same_three_times(ask, server, path)
+    assert cassette.unplayed == []
+
+
+def test_request_line_in_pieces_that_nothing_answers_is_not_sent(
+    unix_peer: Callable[[Script], Peer], tmp_path: Path
+) -> None:
+    server = unix_peer(lambda connection: connection.wait_closed())
+    path = tmp_path / "empty.yaml"
+    path.write_text("cassette: 1\n---\n")
+    with use_cassette(path, "none") as cassette, socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(server.host)
+        sock.sendall(b"GET /a")
+        with pytest.raises(UnmatchedRequest):
+            sock.sendall(b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        cassette.misses.clear()
+
+
 def test_hook_may_change_the_url(unix_peer: Callable[[Script], Peer], tmp_path: Path) -> None:
     server = unix_peer(ECHO)
     with use_cassette(
@@ -361,3 +465,34 @@ def test_descriptors_are_passed_as_without_a_cassette(
         assert arrived.wait(5)
     assert len(received) == 1
     os.close(received[0])
+
+
+@pytest.mark.parametrize("is_greeted", [True, False], ids=["server first", "client first"])
+def test_other_protocols_over_tls_are_left_alone(
+    is_greeted: bool,
+    in_use: use_cassette,
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    tmp_path: Path,
+) -> None:
+    def mysql(connection: Connection) -> None:
+        if is_greeted:
+            connection.send(b"5.7.1 greeting\n")
+        assert connection.read_until(b"\n") == b"login\n"
+        connection.send(b"welcome\n")
+        connection.wait_closed()
+
+    server = peer(mysql, path=os.fspath(tmp_path / "Some.sock"), tls=server_tls)
+
+    async def talk() -> list[bytes]:
+        reader, writer = await asyncio.open_unix_connection(server.host, ssl=client_tls, server_hostname="localhost")
+        greeting = await asyncio.wait_for(reader.readline(), 5) if is_greeted else b""
+        writer.write(b"login\n")
+        answers = [greeting, await asyncio.wait_for(reader.readline(), 5)]
+        writer.transport.abort()
+        return answers
+
+    with in_use as cassette:
+        assert asyncio.run(talk()) == [b"5.7.1 greeting\n" * is_greeted, b"welcome\n"]
+    assert (cassette.misses, cassette.recorded) == ([], [])
