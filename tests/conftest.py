@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import ssl
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,6 +26,14 @@ settings.load_profile("project")
 
 # On a CI server the default is to record nothing; the tests that are about that say so.
 os.environ.pop("CI", None)
+
+# Or each Python that a test starts, and each pytest run in this process, would compile the package again.
+sys.dont_write_bytecode = False
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from looking at all collected tests, each time that a test calls it."""
+    gc.freeze()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +15,12 @@ from tests.plugin.project import Project
 def _without_other_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plugins that happen to be installed take longer to import than a run takes."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+
+@pytest.fixture(autouse=True)
+def _without_stale_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compiled module is not told from a source that a test has changed within the same second."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
 
 @pytest.fixture
