@@ -225,6 +225,9 @@ class Board(Switch):
             entry.release()
         if _witnesses:
             tell_witnesses(self._redactor.redact(replace(recorded, request=request)))
+        if request is not None:
+            self._redactor.note_sent(recorded.request, request)
+            self._answers_at_once = self._answers_at_once and not self._redactor.restores
         interaction = self._redactor.restore(recorded)
         if not self._hooks.on_replay:
             return interaction

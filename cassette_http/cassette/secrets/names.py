@@ -33,7 +33,11 @@ _WHOLE = {
     "codeverifier": NameKind.SECRET,  # RFC 7636
     "codechallenge": NameKind.SECRET,  # which is made of it, and another one with each log-in
     "oauthverifier": NameKind.SECRET,  # RFC 5849
+    "oauthnonce": NameKind.SECRET,  # which is signed with the rest, as the next is
+    "oauthtimestamp": NameKind.SECRET,
     "samlresponse": NameKind.SECRET,
+    "samlrequest": NameKind.SECRET,  # another one with each log-in
+    "relaystate": NameKind.SECRET,
     "bearer": NameKind.SECRET,
     "psk": NameKind.SECRET,
     "xhoneycombteam": NameKind.SECRET,
@@ -41,6 +45,11 @@ _WHOLE = {
     "fastlykey": NameKind.SECRET,
     "rspauth": NameKind.SECRET,  # RFC 7616
     "cnonce": NameKind.SECRET,
+    # These vouch for a document, or name a key, and open nothing.
+    "signaturevalue": NameKind.ORDINARY,  # of XML; who checks it needs each octet
+    "privatekeyid": NameKind.ORDINARY,
+    "encryptionkeyid": NameKind.ORDINARY,
+    "signingkeyid": NameKind.ORDINARY,
 }
 # As servers, gateways and programs pass fields on: HTTP_COOKIE, X-Forwarded-Authorization, authHeader.
 _PASSED_ON = re.compile(
@@ -62,7 +71,17 @@ _FEW = frozenset({"session", "signature", "sig", "sess"})  # the plural of which
 _WEAK = frozenset(
     {"key", "code", "auth", "state", "tokens", "keys", "nonce", "appid", "appkey", "authcode", "usercode", "pw"}
     | {"authorizationcode", "licensekey", "oauthstate", "oauthcode", "serialkey", "sid", "otp", "assertion"}
-    | {"consumerkey", "clientkey", "servicekey", "storagekey", "webhookkey", "signatures", "sessions", "tokenid"}
+    | {
+        "consumerkey",
+        "clientkey",
+        "servicekey",
+        "storagekey",
+        "webhookkey",
+        "signatures",
+        "sessions",
+        "tokenid",
+        "sign",
+    }
 )
 # Words that make a secret of a key; whatever an "x-...-key" is, it counts too.
 _KEYS = frozenset(
@@ -73,7 +92,7 @@ _NO_KEYS = frozenset({"idempotency", "cache", "surrogate", "partition", "public"
 # What is counted, described or only says where to go on is none.
 _BEFORE_TOKEN = (
     *("page", "continuation", "next", "cancel", "max", "min", "total", "prev", "previous", "sync", "skip", "resume"),
-    *("start", "pagination", "cursor", "paging", "num", "stop", "eos", "bos", "pad", "input", "output"),
+    *("start", "starting", "pagination", "cursor", "paging", "num", "stop", "eos", "bos", "pad", "input", "output"),
 )
 # Language models count tokens, too.
 _BEFORE_TOKENS = frozenset({"access", "refresh", "auth", "id", "api", "session", "bearer", "device", "csrf", "bot"})
@@ -84,13 +103,35 @@ _AFTER = frozenset(
     | {"details", "duration", "timeout", "lifetime", "time", "date", "start", "end", "rotation", "supported", "valid"}
     | {"param", "parameter", "header", "reset", "hint", "label", "placeholder", "strength", "rules", "requirements"}
     | {"file", "path", "help", "error", "errors", "message", "description", "title", "changed", "updated", "created"}
+    | {"versions", "domains", "hosts", "prompt", "regex", "pattern", "placement", "location", "attribute", "attributes"}
+    | {
+        "arn",
+        "ref",
+        "affinity",
+        "number",
+        "index",
+        "offset",
+        "position",
+        "params",
+        "compatibility",
+        "namespace",
+        "schema",
+        "class",
+        "store",
+        "storage",
+        "provider",
+        "service",
+        "source",
+        "template",
+    }
 )
+_LAST = _AFTER - {"state", "start", "end", "service"}
 
 
 # One of these is in each name that says something, when it is written small and in letters and digits alone.
 STEMS = (
     rb"token|secret|pass|pwd|key|auth|sess|credential|sig|jwt|[cx]srf|cookie|code|state|nonce|assertion|appid|sid|otp"
-    rb"|verifier|samlres|bearer|psk|pw|hmac|honeycomb|artapi"
+    rb"|verifier|samlre|bearer|psk|pw|hmac|honeycomb|artapi"
 )
 
 
@@ -103,10 +144,14 @@ def kind_of(name: str) -> NameKind:
         return _WHOLE[whole]
     if (field := _PASSED_ON.fullmatch(whole)) is not None:
         return NameKind.COOKIE if field[2] else NameKind.CREDENTIALS
-    if words[-1:] == ["supported"]:
-        return NameKind.ORDINARY  # what a server offers
+    if words[-1:] == ["supported"] or (len(words) > 2 and words[-1] in _LAST):
+        return NameKind.ORDINARY  # what a server offers, or what belongs to a secret: "session_cookie_name"
     for before, word, after in zip(["", *words], words, [*words[1:], ""], strict=False):
-        kind = NameKind.ORDINARY if after in _AFTER else _kind_of_word(before, word, words[0] == "x" and not after)
+        kind = (
+            NameKind.ORDINARY
+            if after in _AFTER or after.removesuffix("s") in _AFTER
+            else _kind_of_word(before, word, words[0] == "x" and not after)
+        )
         if kind is not NameKind.ORDINARY and not (word == "token" and after == "id"):
             return kind
     if words[-1:] in (["pass"], ["pw"]) and (whole == "pass" or _WHOSE_PASS.issuperset(words[-2:-1] or ["?"])):
@@ -148,12 +193,15 @@ SHORTEST_RANDOM = 16
 _LEAST_BITS = 2.9  # of entropy per character; English words in a row have about as much, but few digits
 _TOKEN = re.compile(r"[A-Za-z0-9_+/=.~:-]{16,}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_ADDRESS = re.compile(r"arn:|(?:[a-z0-9-]+\.)+[a-z]{2,10}(?::[0-9]{1,5})?\Z")  # of a resource at AWS, or a host
 # A folder in small letters, or the suffix of a file: "uploads/5d41402abc4b2a76.png".
 _PATH = re.compile(r"(?:^|/)[a-z_-]{3,}/|/[^/]*\.[a-z][a-z0-9]{1,4}$")
 _PIECES = re.compile(r"[A-Za-z0-9]+")
 _CLASSES = (re.compile("[0-9]"), re.compile("[a-z]"), re.compile("[A-Z]"))
 _CHANGES = re.compile("[0-9][A-Za-z]|[A-Za-z][0-9]|[a-z][A-Z]")
+_CAPITALISED = re.compile("[A-Z][a-z]{2,}|^[a-z]{3,}")
 _LONGEST_WORD = 20
+_LONGEST_CODE = 32  # of an error, in capitals: "WSAEPROVIDERFAILEDINIT"
 
 
 def looks_random(value: str) -> bool:
@@ -161,7 +209,7 @@ def looks_random(value: str) -> bool:
 
     UUIDs and numbers are ids, and do not count.
     """
-    if not _TOKEN.fullmatch(value) or _UUID.fullmatch(value) or _PATH.search(value):
+    if not _TOKEN.fullmatch(value) or _UUID.fullmatch(value) or _PATH.search(value) or _ADDRESS.match(value):
         return False
     # Words and dates are put together from short pieces; what is random has a long one.
     longest = max(_PIECES.findall(value), key=len, default="")
@@ -170,11 +218,20 @@ def looks_random(value: str) -> bool:
     if _entropy(longest) < _LEAST_BITS:
         return False
     if longest.isalpha() and (longest.islower() or longest.isupper()):
-        return len(longest) >= _LONGEST_WORD
+        return len(longest) >= (_LONGEST_WORD if longest.islower() else _LONGEST_CODE)
+    if _is_camel_case(longest):
+        return False
     if sum(bool(each.search(longest)) for each in _CLASSES) == 2 and longest.isalpha():
         # CamelCase: words have few capitals.
         return len(_CHANGES.findall(longest)) * 4 > len(longest)
     return len(_CHANGES.findall(longest)) >= 3 or len(longest) >= SHORTEST_RANDOM
+
+
+def _is_camel_case(text: str) -> bool:
+    """Tell whether hardly anything is left of a text without capitalised words, and one or two numbers."""
+    words, rest = len(_CAPITALISED.findall(text)), _CAPITALISED.sub("", text)
+    letters, numbers = re.subn("[0-9]+", "", rest)
+    return words >= 2 and numbers <= 2 and len(letters) * 7 <= len(text)
 
 
 def _entropy(text: str) -> float:

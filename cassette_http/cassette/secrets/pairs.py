@@ -8,6 +8,7 @@ from urllib.parse import quote, quote_plus, unquote_to_bytes
 
 from cassette_http.cassette.secrets.hiding import STRONG, Hiding, Inner
 from cassette_http.cassette.secrets.names import SHORTEST_RANDOM, NameKind, looks_random
+from cassette_http.cassette.secrets.placeholders import is_placeholder
 from cassette_http.cassette.splicing import Edit, shift
 
 __all__ = [
@@ -21,15 +22,22 @@ __all__ = [
     "hide_doubtful_pairs",
     "leave_out_pairs",
     "names_in_path",
+    "sent_in_place_of",
 ]
 
 
 def leave_out_pairs(text: bytes, place: str, hiding: Hiding) -> list[Edit]:
-    """Leave out the pairs whose names say that they are secret, so that a request without them is the same."""
+    """Leave out the pairs whose names say that they are secret, so that a request without them is the same.
+
+    With a signature go the time of signing and a nonce, as other ones make another signature.
+    """
     spans: list[tuple[int, int, bool]] = []
     at = 0
+    is_signed = _SIGNATURE.search(text) is not None
     for pair in text.split(b"&"):
-        spans.append((at, at + len(pair), hiding.kind(place, pair.partition(b"=")[0]) in STRONG))
+        is_secret = hiding.kind(place, pair.partition(b"=")[0]) in STRONG
+        is_secret = is_secret or (is_signed and _OF_SIGNATURE.fullmatch(pair) is not None)
+        spans.append((at, at + len(pair), is_secret))
         at += len(pair) + 1
     kept = [start for start, _, is_secret in spans if not is_secret]
     # One "&" goes with each: the one behind, but in front where only such pairs follow.
@@ -47,6 +55,16 @@ def hide_doubtful_pairs(query: bytes, hiding: Hiding) -> Iterator[Edit]:
             yield Edit(pair.start("value") - 1, pair.end(), b"={{secret}}")  # the value may be empty
 
 
+def sent_in_place_of(recorded: bytes, sent: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """What is sent now in the pairs of a query or form whose values were recorded as placeholders."""
+    values = {pair["name"]: pair["value"] for pair in reversed([*FORM_PAIR.finditer(sent)])}
+    for pair in FORM_PAIR.finditer(recorded):
+        placeholder = unquote_to_bytes(pair["value"])
+        value = unquote_to_bytes(values.get(pair["name"], b"").replace(b"+", b" "))
+        if value and is_placeholder(placeholder) and not is_placeholder(value):
+            yield placeholder, value
+
+
 def find_pairs(
     text: bytes, hiding: Hiding, place: str, pattern: re.Pattern[bytes], is_matching: bool, inner: Inner
 ) -> Iterator[Edit]:
@@ -60,10 +78,15 @@ def find_pairs(
     names = _FORM_NAME.findall(text) if is_whole else _query_names(text)
     if not (b"%" in text or (is_whole and b"?" in text) or hiding.secrets(place, names)):
         return
+    is_oauth = is_whole and _is_oauth(text)
     for pair in pattern.finditer(text):
         kind = hiding.kind(place, pair["name"])
         raw = pair["value"] if is_whole else _without_end(pair["value"])
         start = pair.start("value")
+        is_one_time = kind is NameKind.WEAK and _ONE_TIME.fullmatch(pair["name"]) is not None
+        if is_one_time and (is_oauth if is_whole else _is_oauth(_query_around(text, pair.start()))):
+            yield from _hidden_one_time(raw, start, hiding)
+            continue
         if kind is NameKind.ORDINARY:
             if b"%" in raw:
                 yield from _percent_encoded(raw, start, is_whole, inner)
@@ -82,6 +105,30 @@ def find_pairs(
                 hiding.vault.know(unquote_to_bytes(raw.replace(b"+", b" ")))  # a query may mean blanks, too
             is_encoded = value != raw
             yield Edit(start, start + len(raw), quote_plus(hidden).encode() if is_encoded else hidden)
+
+
+def _hidden_one_time(raw: bytes, start: int, hiding: Hiding) -> Iterator[Edit]:
+    """Hide a value that is another one with each run, whatever it looks like."""
+    value = unquote_to_bytes(raw.replace(b"+", b" "))
+    hidden = hiding.vault.hide(value) if value.strip() else value
+    if hidden != value:
+        yield Edit(start, start + len(raw), hidden if value == raw else quote_plus(hidden).encode())
+
+
+def _is_oauth(query: bytes) -> bool:
+    """Tell whether a query asks for an authorization of OAuth 2.0, or answers that (RFC 6749 section 4.1)."""
+    names = {pair["name"]: pair["value"] for pair in FORM_PAIR.finditer(query)}
+    if not names.keys().isdisjoint((b"response_type", b"oauth_token", b"id_token", b"error_description")):
+        return True
+    code = names.get(b"code", b"")
+    return looks_random(unquote_to_bytes(code).decode("latin-1")) or is_placeholder(unquote_to_bytes(code))
+
+
+def _query_around(text: bytes, at: int) -> bytes:
+    """The query of the URL that a pair stands in, which begins with its sign."""
+    start = max(text.rfind(b"?", 0, at + 1), text.rfind(b"#", 0, at + 1), at - _LONGEST_QUERY)
+    end = _QUERY_END.search(text, at + 1, at + _LONGEST_QUERY)
+    return text[start + 1 : end.start() if end is not None else at + _LONGEST_QUERY].replace(b"&amp;", b"&")
 
 
 def _is_of_url(text: bytes, at: int) -> bool:
@@ -151,6 +198,16 @@ def find_in_userinfo(text: bytes, hiding: Hiding) -> Iterator[Edit]:
             yield Edit(*found.span("user"), hiding.vault.hide(user))
 
 
+# Made anew for each request, and given back by the server.
+_ONE_TIME = re.compile(rb"state|nonce")
+_SIGNATURE = re.compile(rb"(?:^|&)(?:[\w.-]{0,40}signature|sign?|hmac)=", re.IGNORECASE)
+_OF_SIGNATURE = re.compile(
+    rb"_?(?:time_?stamp|ts|nonce|recv_?window|expires?)=(?:[0-9]{9,20}(?:\.[0-9]{1,9})?|[0-9]{4}-?[0-9]{2}-?[0-9]{2}T[0-9:%A-F.Z+-]{4,30}"
+    rb"|(?<=nonce=)[\w-]{8,64})",
+    re.IGNORECASE,
+)
+_LONGEST_QUERY = 4000
+_QUERY_END = re.compile(rb"[\s\"'<>\\^`{|}]")
 _NAME = rb"[\w.~%$\[\]*:-]{1,80}"
 # "6" ends the "\\u0026" of some JSON. Backwards a name begins with what is certain, and rare.
 _EMAN_YREUQ = re.compile(rb"=(%b)[ ]?[?&#;6]" % _NAME)

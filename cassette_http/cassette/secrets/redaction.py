@@ -32,6 +32,7 @@ from cassette_http.cassette.secrets.message_parts import (
     response_parts,
 )
 from cassette_http.cassette.secrets.names import is_secret_name
+from cassette_http.cassette.secrets.pairs import sent_in_place_of
 from cassette_http.cassette.secrets.placeholders import has_placeholder, next_number
 from cassette_http.cassette.secrets.rules import ExtraRule, Rules, resolve_rules
 from cassette_http.cassette.secrets.shapes import HOST_PATHS, runs
@@ -163,13 +164,25 @@ class Redactor:
         edits = self._content.doubtful_edits(request.head_octets, _target_stop(request))
         return edit_request(request, edits)
 
+    def note_sent(self, recorded: Request | None, sent: Request) -> None:
+        """Note what the program sends in a pair of its query or form where a placeholder was recorded.
+
+        `restore` puts that in the place of the placeholder from now on: who sends a state or a nonce, another one with
+        each run, looks for it in the answers (RFC 6749 section 10.12).
+        """
+        if recorded is None or not (recorded.body_octets or b"?" in recorded.head_octets):
+            return
+        for then, now in zip(_texts_of_pairs(recorded), _texts_of_pairs(sent), strict=True):
+            if b"secret" in then or b"eyJ" in then:
+                self._vault.note_sent(sent_in_place_of(then, now))
+
     @property
     def restores(self) -> bool:
         """`restore` may change something."""
         return self._vault.has_declared
 
     def restore(self, interaction: Interaction) -> Interaction:
-        """Put declared secrets back in the place of their placeholders, in what the peer sends."""
+        """Put declared secrets, and what was sent, back in the place of their placeholders, in what the peer sends."""
         if not self.restores:
             return interaction
         octets = interaction.track.octets
@@ -234,6 +247,14 @@ _TARGET = re.compile(rb"[^ \t\r\n]+[ \t]+[^ \t\r\n]+")
 
 def _redact_claims(rules: Rules, vault: Vault, claims: bytes) -> bytes:
     return splice(claims, ContentRules(rules, vault).all_edits(claims))
+
+
+def _texts_of_pairs(request: Request) -> tuple[bytes, bytes]:
+    """The query, and the content if it may be a form."""
+    target = _TARGET.match(request.head_octets)
+    query = target[0].partition(b"?")[2] if target is not None else b""
+    is_form = request.body_octets and "urlencoded" in (request.value("Content-Type") or "")
+    return query.split(b" ")[0], request.content if is_form else b""
 
 
 def _target_stop(request: Request) -> int:

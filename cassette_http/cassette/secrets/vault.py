@@ -46,6 +46,7 @@ _LONGEST_MESSAGE = 1 << 16
 _NO_SECRETS = frozenset(
     {b"", b"0", b"1", b"true", b"false", b"yes", b"no", b"on", b"off", b"null", b"nil", b"none", b"undefined"}
     | {b"deleted", b"expired", b"anonymous", b"required", b"fetch", b"read", b"write"}
+    | {b"include", b"same-origin", b"omit"}  # of fetch() in a browser
 )
 _MASKS = (b"***", b"...", b"\xe2\x80\xa6", b"\\u2026")
 _MASK = re.compile(rb"([A-Za-z0-9_-]{4,})(?:\*{3,}|\.{3}|\xe2\x80\xa6|\\u2026)([A-Za-z0-9]{0,8})")
@@ -65,7 +66,8 @@ class Vault:
         self._by_beginning: dict[bytes, list[bytes]] = {}
         self._long: list[tuple[bytes, bytes]] = []  # needles that need a run, behind that
         self._short: dict[frozenset[int], list[bytes]] = {}  # others, by those of their octets that few texts have
-        self._by_name: dict[str, bytes] = {}
+        self._by_name: dict[bytes, bytes] = {}
+        self._sent_for: dict[bytes, bytes] = {}  # by placeholders that are JWTs
         self._redact_claims = redact_claims
 
     def hide(self, secret: bytes, is_searched: bool = True) -> bytes:
@@ -101,9 +103,18 @@ class Vault:
     def declare(self, name: str, secret: bytes) -> None:
         """Search a secret, however short, whose placeholder is `{{secret:name}}`."""
         with self._lock:
-            self._by_name[name] = secret
+            self._by_name[name.encode()] = secret
             self._placeholders[secret] = b"{{secret:%b}}" % name.encode()
         self.learn([secret])
+
+    def note_sent(self, values: Iterable[tuple[bytes, bytes]]) -> None:
+        """Let `declared` put a value in the place of a placeholder, each with its own; the newest counts."""
+        for placeholder, value in values:
+            numbered = NUMBERED.fullmatch(placeholder)
+            if numbered is not None:
+                self._by_name[numbered[1]] = value
+            elif placeholder.startswith(b"eyJ"):
+                self._sent_for[placeholder] = value
 
     def _placeholder(self, secret: bytes) -> bytes:
         placeholder = self._placeholders.get(secret)
@@ -229,11 +240,15 @@ class Vault:
     @property
     def has_declared(self) -> bool:
         """Some placeholder stands for a secret whose value is known here."""
-        return bool(self._by_name)
+        return bool(self._by_name or self._sent_for)
 
     def declared(self, octets: bytes) -> list[Edit]:
         """The edits that put declared secrets in the place of their placeholders."""
-        return placeholder_edits(octets, lambda name: self._by_name.get(name.decode("latin-1")))
+        found = placeholder_edits(octets, self._by_name.get)
+        for placeholder, value in self._sent_for.items():
+            whole = re.compile(re.escape(placeholder)).finditer(octets)
+            found = merged([Edit(*each.span(), value) for each in whole], found)
+        return found
 
 
 def _is_masked(octets: bytes) -> bool:
