@@ -239,6 +239,20 @@ JSON = {
         "columns": ["password", "created_at"],
         "tags": ["secret", "agent"],
     },
+    "schemas of an API": {
+        "secret": {"shape": "PrivateKeyAttributesV2"},
+        "secret_ref": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf",
+        "client_secret": "projects/p-1/secrets/db-password/versions/2",
+        "service_account_token": "bool",
+        "image_pull_secrets": "list[V1LocalObjectReference]",
+        "refresh_token": "refreshToken",
+        "tokenDomains": ["a2.test", "b2.test"],
+        "signatureVersions": ["v2", "v4"],
+        "state": "InvalidS3ConfigurationException",
+        "code": "WSAEPROVIDERFAILEDINIT",
+        "tokenColor": "#d0d0d0",
+        "PWD": "/home/nodeuser2/project/node",
+    },
     "translations": {"messages": {"invalid": "This token: not valid", "hint": "Password: at least 8 characters"}},
 }
 
@@ -379,6 +393,28 @@ token: >-
     "arrows": "xs.map(token=>token.value).filter((password) => check(password)); const f={password=>ok};",
     "destructuring": "const {password: hidden, token: bearerTokenOfTheUser} = props; f({secret: e});",
     "commands with users": "curl -u user:password https://a.test/\ncurl --user $USER:$PASSWORD -u ${A}:${B} https://a.test/\n",
+    "names of secrets": """_CLIENT_SECRET = 'CLIENT_SECRET'
+proxied = set(('refresh_token', 'response_types'))
+SESSION_COOKIE_NAME = 'sid17' if token == END_ELEMENT2 else 'sid18'
+replaced = line.replace("AWSAccessKeyId", "aws_access_key_id").replace("token", "secret_key")
+""",
+    "expressions": """import os
+def send(url, password=b'', token: str | None = None, secret=None):
+    authorization = b"Basic " + credentials2
+    headers['Authorization'] = ', '.join(header)
+    client_secret = self.oauth2_parameters.client_secret
+    encryption_key = TEST_ENCRYPTION_KEY1
+    print("shlex: token=" + repr(raw2))
+    if token == 'def1' or (secret != r'[A-Z]\\w*' and raw2):
+        log.info('token', 'getting list 2')
+""",
+    "options in sentences": "Adds --password and --token flags to the parser; --password is only given if needed.",
+    "lines around a key": """PKCS1 = ("-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----")
+START = b"-----BEGIN OPENSSH PRIVATE KEY-----"
+""",
+    "reStructuredText": "A :token:`bracket_open_2` begins it; see :secret:`bracket_close_2`.\n",
+    "names in elements": "<p><code>AWSCloudTrailAclCheck20131101</code>, <code>vpce-01234d5aff67890e1</code></p>",
+    "fetch": "fetch('/session', {method: 'POST', credentials: 'include', passwordPattern: /^[a-z0-9]+$/});",
     "robots": "User-agent: *\nDisallow: /token/\nSitemap: https://a.test/sitemap.xml\n",
     "certificate": "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUJ8mSsLkvbrIjBhTc3Tj\n-----END CERTIFICATE-----\n",
 }

@@ -15,7 +15,7 @@ from cassette_http.cassette.secrets.shapes import key_span
 from cassette_http.cassette.secrets.vault import Vault
 from cassette_http.cassette.splicing import Edit
 
-__all__ = ["MIXED", "SIMPLE_WORD", "STRONG", "Hiding", "Inner", "is_prose", "is_secret_value"]
+__all__ = ["MIXED", "SIMPLE_WORD", "STRONG", "Hiding", "Inner", "is_own_name", "is_prose", "is_secret_value"]
 
 STRONG = frozenset(NameKind) - {NameKind.ORDINARY, NameKind.WEAK}
 
@@ -89,6 +89,8 @@ class Hiding:
         if is_matching and kind in STRONG and _says_nothing(value):
             return b"{{secret}}"
         if kind is NameKind.CREDENTIALS:
+            if _STANDS_FOR_ONE.fullmatch(value):
+                return None
             hidden = redact_credentials(value, self.vault)
         elif kind in COOKIE_RULES:
             hidden = COOKIE_RULES[kind](value, self.vault)
@@ -114,21 +116,35 @@ def _readings(name: bytes) -> Iterator[bytes]:
         yield _ESCAPE.sub(b"", each)
 
 
+_IDENTIFIER = re.compile(rb"[A-Za-z_]+(?:-[A-Za-z_]+)*")
 _ESCAPE = re.compile(rb"^(?:u[0-9a-fA-F]{4}|[nrt])")
 _FOLDED = bytes(octet + 0x20 if 0x41 <= octet <= 0x5A else octet for octet in range(256))
 _NO_LETTERS = bytes(octet for octet in range(128) if not chr(octet).isalnum() and octet != 0x0A)
 
 _NOTHING = frozenset({b"", b"none", b"null", b"undefined"})
 # A path begins with a word in small letters; what is random may begin with a slash as well.
-_URL = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://|\.{0,2}/(?:[a-z{:][a-z0-9._~{}:-]{0,40})?(?:[/?#]|\Z)")
+_URL = re.compile(
+    rb"[A-Za-z][A-Za-z0-9+.-]*://|\.{0,2}/(?:[a-z{:][a-z0-9._~{}:-]{0,40})?(?:[/?#]|\Z)|urn:|arn:"
+    rb"|[a-z]{3,20}(?:/[a-z0-9._{}-]{1,40}|/[A-Z_{}-]{1,40}){2,20}\Z"  # a name at some clouds: projects/p/secrets/s
+)
+_FOLDER = re.compile(rb"(?:/[A-Za-z][\w.-]{0,40}){2,20}/?")  # whose variable is called PWD, too
 _SENTENCE = re.compile(rb"[A-Z][^ ]* .*[.!?]", re.DOTALL)
-_STANDS_FOR_ONE = re.compile(rb"[*x.\xe2\x80\xa2\xa6-]+|\$?\{.*\}|<.*>|\[.*\]|%\(?[\w]*\)?s", re.IGNORECASE | re.DOTALL)
+_STANDS_FOR_ONE = re.compile(
+    rb"[*x.\xe2\x80\xa2\xa6-]+|\$?\{.*\}|<.*>|\[.*\]|(?:%\(?[\w]*\)?s[:@/ ]?)+", re.IGNORECASE | re.DOTALL
+)
 # As in a list of packages: {"express-session": "^1.17.3"}.
 _VERSION = re.compile(rb"(?:[~^=v]|[<>]=?)?[0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}(?:[.+-][0-9A-Za-z.+-]{1,40})?")
 # Of a package, whose name may be that of a secret (W3C Subresource Integrity): {"csrf": {"integrity": ...}}.
 _INTEGRITY = re.compile(rb"sha(?:1|256|384|512)-[A-Za-z0-9+/]{27,}={0,2}")
 # Made with ECDSA (RFC 3279 section 2.2.3), as that of a package: it vouches for something, and opens nothing.
-_SIGNATURE = re.compile(rb"ME[QUY]CI[A-Za-z0-9+/]{84,96}={0,2}")
+_SIGNATURE = re.compile(rb"ME[QUY]CI[A-Za-z0-9+/]{84,96}={0,2}|304[4-6]022[01][0-9a-f]{128,136}")
+# What a program says about a value: its type, a colour, an option, an expression that finds it.
+_OF_A_PROGRAM = re.compile(
+    rb"(?:string|str|bytes|bool(?:ean)?|int(?:eger)?|float|number|object|array|list|dict|uuid|date(?:time)?|any)"
+    rb"(?:\[[^\[\]]*\]|<[^<>]*>|\([^()]*\))?[?!]?|#[0-9a-f]{3,8}|--[a-z]+(?:-[a-z]+)*|/(?:\^|\[)\S*/[a-z]{0,4}"
+    rb"|\S*(?:\[\^?[\w\\-]+\]|\\[wds])[*+]\S*",
+    re.IGNORECASE,
+)
 # What a program calls a field in front of people: "Password", "Confirm new password", "API key".
 _THING = rb"(?:password|passphrase|token|key|secret|session|cookie|signature|credentials|authorization)s?"
 _LABEL = re.compile(
@@ -146,7 +162,7 @@ _LABEL_IN_OTHER_LANGUAGES = re.compile(
 # What is said about a value, not words that one may be made of.
 _PROSE = re.compile(
     rb"\b(?:must|should|shall|cannot|can't|can|may|is|are|was|were|be|been|has|have|does|do|not|your|please|enter|choose"
-    rb"|click|see|use|required|optional|invalid|missing|incorrect|wrong|expired|changed|reset|characters?|least|field|if|when|too)\b",
+    rb"|click|see|use|required|optional|invalid|missing|incorrect|wrong|expired|changed|reset|characters?|least|field|if|when|too|expected)\b",
     re.IGNORECASE,
 )
 _DIGIT = re.compile(rb"[0-9]")
@@ -172,16 +188,25 @@ def is_secret_value(kind: NameKind, value: bytes, *, is_entered: bool = False) -
         return looks_random(value.decode("latin-1"))
     if not is_entered and _is_text_about_one(value):
         return False
-    return kind is NameKind.PASSWORD or not _URL.match(value)
+    return not (_FOLDER.fullmatch(value) if kind is NameKind.PASSWORD else _URL.match(value))
 
 
 def _is_text_about_one(value: bytes) -> bool:
-    if _VERSION.fullmatch(value) or (value[:1].isupper() and _LABEL.fullmatch(value)):
+    if _VERSION.fullmatch(value) or _OF_A_PROGRAM.fullmatch(value):
+        return True
+    if value[:1].isupper() and _LABEL.fullmatch(value):
         return True
     if not value[:1].islower() and _LABEL_IN_OTHER_LANGUAGES.fullmatch(value.decode("utf-8", "replace")):
         return True
     is_sentence = _SENTENCE.fullmatch(value) is not None
     return is_sentence and bool(_PROSE.search(value) or (_OF_SENTENCES.search(value) and not _DIGIT.search(value)))
+
+
+def is_own_name(name: bytes, value: bytes) -> bool:
+    """Tell whether a value is but its name, perhaps in another spelling: {"refresh_token": "refreshToken"}."""
+    letters = value.translate(_FOLDED, _NO_LETTERS)
+    is_name = len(letters) > 2 and _IDENTIFIER.fullmatch(value) is not None
+    return is_name and name.translate(_FOLDED, _NO_LETTERS).endswith(letters)
 
 
 def is_prose(value: bytes, kind: NameKind = NameKind.PASSWORD) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from cassette_http.cassette.secrets.field_rules import COOKIE_RULES
-from cassette_http.cassette.secrets.hiding import MIXED, STRONG, Hiding, is_prose
+from cassette_http.cassette.secrets.hiding import MIXED, STRONG, Hiding, is_own_name, is_prose
 from cassette_http.cassette.secrets.names import NameKind, looks_random
 from cassette_http.cassette.secrets.placeholders import is_placeholder
 from cassette_http.cassette.splicing import Edit
@@ -97,10 +97,14 @@ def find_literals(text: bytes, hiding: Hiding) -> Iterator[Edit]:
     # From the colon back to the name: a search that began with names would begin at each word.
     for colon in _LITERAL_COLON.finditer(text):
         name = _LITERAL_NAME.search(text[max(0, colon.start() - _LONGEST_LITERAL_NAME) : colon.start()])
-        kind = hiding.kind("json", name[1]) if name is not None else NameKind.ORDINARY
-        value = _LITERAL_VALUES[colon[0][-1:]].match(text, colon.end()) if kind in STRONG else None
-        if value is None or not text.startswith(colon[0][-1:], value.end()):
+        if name is None or name[0].startswith(b":"):
+            continue  # or it is a role of reStructuredText: ":token:`x`"
+        kind, quote = hiding.kind("json", name[1]), colon[0][-1:]
+        value = _LITERAL_VALUES[quote].match(text, colon.end()) if kind in STRONG else None
+        if value is None or not text.startswith(quote, value.end()) or is_own_name(name[1], value[0]):
             continue
+        if quote == b"`" and b"${" in value[0]:
+            continue  # a program fills it in
         if (hidden := hiding.hidden(kind, value[0])) is not None:
             yield Edit(*value.span(), hidden)
 
@@ -135,6 +139,8 @@ def _hidden_value(
     value = inner
     for _ in range(levels):
         value = _unescaped(value)
+    if not is_matching and is_own_name(name, value):
+        return None
     hidden = hiding.hidden(kind, value, is_matching)
     if hidden is None:
         return None

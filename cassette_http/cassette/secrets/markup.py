@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 
-from cassette_http.cassette.secrets.hiding import MIXED, STRONG, Hiding, Inner
+from cassette_http.cassette.secrets.hiding import MIXED, STRONG, Hiding, Inner, is_own_name
 from cassette_http.cassette.secrets.names import NameKind, looks_random
 from cassette_http.cassette.splicing import Edit
 
@@ -40,6 +40,8 @@ def find_in_markup(text: bytes, hiding: Hiding, inner: Inner, is_escaped: bool =
     names = names_in_markup(text)
     if b"</" in text:
         for name in hiding.secrets("xml", names):
+            if name == b"code":
+                continue  # of HTML
             for element in _element(name).finditer(text):
                 yield from _hidden_value(hiding, hiding.kind("xml", name), element)
         for pair in _ELEMENTS.finditer(text):
@@ -54,7 +56,8 @@ def find_in_markup(text: bytes, hiding: Hiding, inner: Inner, is_escaped: bool =
         return
     for name in hiding.secrets("xml", _XML_ATTRIBUTE.findall(text)):
         for attribute in _attribute(name).finditer(text):
-            yield from _hidden_value(hiding, hiding.kind("xml", name), attribute)
+            if not is_own_name(name, attribute["value"]):
+                yield from _hidden_value(hiding, hiding.kind("xml", name), attribute)
     if hiding.tell(names):
         for tag in _CALLED_TAG.finditer(text):
             kind = hiding.kind("form", tag["name"])

@@ -14,15 +14,18 @@ from typing import TypeAlias
 from urllib.parse import quote_plus, unquote_to_bytes
 
 from cassette_http.cassette.secrets.field_rules import COOKIE_RULES
-from cassette_http.cassette.secrets.hiding import MIXED, STRONG, Hiding, is_prose
+from cassette_http.cassette.secrets.hiding import MIXED, SIMPLE_WORD, STRONG, Hiding, is_own_name, is_prose
 from cassette_http.cassette.secrets.names import NameKind, looks_random
 from cassette_http.cassette.splicing import Edit
 
 __all__ = ["find_in_head", "find_in_lines", "names_in_lines", "with_narrow_signs"]
 
 _WIDE_SIGNS = ((b"\xef\xbc\x9a", b":"), (b"\xef\xbc\x9d", b"="))  # as wide as a letter of Chinese, in UTF-8
-_SIGN = rb"[ \t]*+(?:=>|:=|[:=]|%b)[ \t]*+" % b"|".join([wide for wide, _ in _WIDE_SIGNS])
-_QUOTED = rb"(?P<quote>\\*+[\"'`])(?P<quoted>(?:(?!(?P=quote))(?:\\++.|[^\\\r\n])){1,500}+)(?P=quote)"
+_SIGN = rb"[ \t]*+(?:=>|:=|[:=](?!=)|%b)[ \t]*+" % b"|".join([wide for wide, _ in _WIDE_SIGNS])
+_QUOTED = (
+    rb"(?:[bBrRuUfF]{1,2}(?=[\"']))?(?P<quote>\\*+[\"'`])"
+    rb"(?P<quoted>(?:(?!(?P=quote))(?:\\++.|[^\\\r\n])){1,500}+)(?P=quote)"
+)
 _WORDS = rb"(?P<name>[\w.-]{1,80}+(?:[ ][\w.-]{1,40}+){0,2})"
 _LINE = re.compile(
     rb"(?:^|(?<=<!--))[ \t]*+(?:(?:[-*#>$;]|//|data:|export|set|ENV|ARG)[ \t]++)?"
@@ -36,10 +39,10 @@ _LINE_OF_STRING = re.compile(
 _OPTION = rb"--(?P<option>[A-Za-z][\w-]{1,60}+)(?:[ =]|[\"'][ ]*+,[ ]*+(?=[\"']))"
 _OPTION_NAME = re.compile(rb"--([A-Za-z][\w-]{1,60}+)[ =\"']")
 _WITHIN = re.compile(
-    rb"(?:(?<=[\s,|({\[\"'`:])|\A)(?:%b|(?P<name>[\w.-]{2,80}+)=)"
+    rb"(?:(?<=[\s,|({\[\"'`:])|\A)(?:%b|(?P<name>[\w.-]{2,80}+)=(?!=))"
     rb"(?:%b|(?P<plain>(?:[^\s\"'`<>\\&;]|&(?![\w.\[\]-]{1,80}+=))++))(?P<behind>[;(]?)" % (_OPTION, _QUOTED)
 )
-_SUBSCRIPT = re.compile(rb"\[\\*+[\"'](?P<name>[\w.-]{1,80}+)\\*+[\"']\][ \t]*+=[ \t]*+%b" % _QUOTED)
+_SUBSCRIPT = re.compile(rb"\[\\*+[\"'](?P<name>[\w.-]{1,80}+)\\*+[\"']\][ \t]*+=[ \t]*+%b(?![ \t]*[.%%+])" % _QUOTED)
 _LISTED = re.compile(
     rb"[,;|][ \t]++(?P<name>[\w.-]{1,80}+)[ \t]*+:[ \t]*+"
     rb"(?P<plain>(?:[^,;|\"'`\\\r\n{}()\[\]]|[\"'](?=\w)){1,200}+)(?=[,;|\r\n\"]|\Z)"
@@ -77,7 +80,9 @@ _OTHERS = (
         rb"(?:^|\\n)[ -]*+(?i:name|key):[ ]*+[\"']?%(name)b[\"']?[ ]*+%(break)b"
         rb"[ ]*+(?i:value):[ ]*+(?:%(quoted)b|(?P<plain>[^\r\n\\\"]++))",
     ),
-    _form(b"(", rb"\((?P<mark>\\*+[\"'`])%(name)b(?P=mark)[ ]?,[ ]?%(quoted)b[ ]?\)"),  # setItem("token", "x")
+    _form(
+        b"(", rb"(?P<call>\w{0,40})\((?P<mark>\\*+[\"'`])%(name)b(?P=mark)[ ]?,[ ]?%(quoted)b[ ]?\)"
+    ),  # setItem("token", "x")
     _form(b"\t0\t", rb"\t0\t%(name)b\t(?P<plain>[^\s]++)"),  # a file of cookies, by curl
     _form(b"TRUE\t", rb"\tTRUE\t[1-9]\d*\t%(name)b\t(?P<plain>[^\s]++)"),
     _form(
@@ -98,6 +103,31 @@ _CONNECTION = re.compile(
 )
 _CONNECTION_PART = re.compile(rb";(?P<name>[\w .-]{2,60}+)=(?P<plain>(?:[^;\"\r\n]|\"(?=[\w])){1,500}+)")
 
+# Lines that only programs have, in which a value without quotes is none, but in a comment.
+_OF_A_PROGRAM = re.compile(
+    rb"(?:^|\\n)[ \t]*(?:(?:async )?def \w+\(|class \w+[(:{ ]|from [\w.]+ import \w|import [\w.]+(?: as \w+)?;?\r?$"
+    rb"|#include [<\"]|using [\w.]+;|func \w*\(|(?:export |async )*function\b[ \w*]*\(|(?:const|let|var) [\w{])",
+    re.MULTILINE,
+)
+_IS_MARKUP = re.compile(rb"\s*+<[!?A-Za-z]")  # which has programs in it, and other texts
+_EXPRESSION = re.compile(rb"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*[,;:)\]}]*")
+_IN_COMMENT = re.compile(rb"[ \t]*(?:#|//|\*|--|;|\"\"\")")
+_JOINED = re.compile(rb"[bBrRuUfF]{0,2}([\"'`]).*?\1[ \t]*(?:[+%.]|if\b)")
+_ATTRIBUTE = re.compile(rb"(?:[A-Za-z_]\w*\.)+([A-Za-z_]\w*)[,;:)\]}]*")
+# Of these nobody tells a secret.
+_ASKING_CALL = re.compile(
+    rb"(?:log|info|debug|warn|warning|error|fatal|assert\w*|delete|remove|get|has|is|t|tr|translate|label|replace)\Z",
+    re.IGNORECASE,
+)
+_MORE_WORDS = re.compile(rb"(?: [a-z]+){2}")
+_DIGIT = re.compile(rb"[0-9]")
+_CALL = re.compile(rb"[\w.$]+\(")
+# What closes a text that was opened before the name, and markup in other characters.
+_BEHIND_TEXT = re.compile(rb"[ \t]*(?:[+,%.)\]};]+[ \t]|[)\]};,]+\Z)|&(?:lt|#x3c|#60)\b|\W\Z", re.IGNORECASE)
+_JOINING_WORDS = frozenset(
+    {b"and", b"or", b"is", b"was", b"to", b"with", b"for", b"in", b"of", b"flag", b"option", b"arg"}
+)
+_NEXT_PAIR = re.compile(rb"&[\w.\[\]-]{1,80}=")
 _COMMENT = re.compile(rb"[ \t]+(?:#|//|-->)|-->")
 _PATH = rb"(?:(?:\?\.|\.|::|->)[$A-Za-z_][\w$]*+)"
 _CODE = re.compile(
@@ -109,7 +139,7 @@ _NO_VALUE = re.compile(
     rb"(?:required|optional|absent|present|valid|string|str|text|bytes|int|integer|number|bool|boolean|any|object|array|uuid|invalid|missing"
     rb"|expired|hidden|unknown|empty|unset|changed?|forgot|reset|true|false|null|none|nil|undefined|yes|no|on|off"
     rb"|enabled|disabled|(?:c_)?u?int(?:8|16|32|64)(?:_t)?|float(?:32|64)|sha-?(?:1|256|384|512)|md5|base64|oauth-?2"
-    rb"|utf-?(?:8|16))[!?]?|[|>][+-]?",
+    rb"|utf-?(?:8|16))[!?]?(?:[ ]?[|=,;)\]}].*)?|[|>][+-]?|\"\"|''|\W",
     re.IGNORECASE,
 )
 _UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -149,9 +179,14 @@ def find_in_lines(text: bytes, hiding: Hiding, start: int, stop: int) -> Iterato
         for pattern in (_LINE, _LINE_OF_STRING, _SUBSCRIPT, _LISTED, _WITHIN)
         for found in pattern.finditer(text, start, stop)
     )
+    is_program: bool | None = None
     for name, found in chain(usual, _in_forms(_SELDOM, text, start, stop), _in_forms(_OTHERS, text, start, stop)):
         kind = hiding.kind("settings", name)
-        if kind is not NameKind.ORDINARY and (edit := _setting(hiding, kind, name, found)) is not None:
+        if kind is NameKind.ORDINARY:
+            continue
+        if is_program is None:
+            is_program = not _IS_MARKUP.match(text) and _OF_A_PROGRAM.search(text, start, stop) is not None
+        if (edit := _setting(hiding, kind, name, found, is_program)) is not None:
             yield edit
     if text.find(b";", start, stop) >= 0 and _CONNECTION.search(text, start, stop):
         for part in _CONNECTION_PART.finditer(text, start, stop):
@@ -170,7 +205,9 @@ def find_in_head(head: bytes, hiding: Hiding) -> Iterator[Edit]:
                 yield edit
 
 
-def _setting(hiding: Hiding, kind: NameKind, name: bytes, found: re.Match[bytes]) -> Edit | None:
+def _setting(
+    hiding: Hiding, kind: NameKind, name: bytes, found: re.Match[bytes], is_program: bool = False
+) -> Edit | None:
     """Hide the value of a setting, if it is one."""
     is_field = kind in COOKIE_RULES or kind is NameKind.CREDENTIALS
     if is_field and found.re is _WITHIN:
@@ -181,12 +218,16 @@ def _setting(hiding: Hiding, kind: NameKind, name: bytes, found: re.Match[bytes]
     if found.re is _LINE and not is_quoted and (comment := _COMMENT.search(found.string, start, stop)) is not None:
         stop = comment.start()
     raw = found.string[start:stop].rstrip(b" \t" if found.re is not _WITHIN or is_quoted else b".,:)]}")
+    if b"&" in raw and found.string[start - 1 : start] == b"=" and (pair := _NEXT_PAIR.search(raw)) is not None:
+        raw = raw[: pair.start()]
     value = raw
     if b"%" in raw and found.string[start - 1 : start] == b"=":
         value = unquote_to_bytes(raw)
     elif b"\\" in raw and found.re is not _LINE:
         value = _BACKSLASHES.sub(b"", raw)
-    if is_field and _EXAMPLE.match(value):
+    if is_field and (_is_no_field(value) or (b" " in value and is_prose(value, kind))):
+        return None
+    if is_program and not is_quoted and _EXPRESSION.fullmatch(value) and not _is_in_comment(found):
         return None
     if not (is_field or _is_meant(hiding, kind, name, value + groups.get("behind", b""), is_quoted, found)):
         return None
@@ -200,6 +241,31 @@ _EXAMPLE = re.compile(rb"[\w-]+ (?:[$<{%\[]|\.\.\.)")
 _BACKSLASHES = re.compile(rb"\\+(?=[\"'/])")
 
 
+def _is_no_field(value: bytes) -> bool:
+    """Tell whether what stands behind the name of a field is an example of one, or a program."""
+    return any(pattern.match(value) for pattern in (_EXAMPLE, _JOINED, _CALL, _BEHIND_TEXT))
+
+
+def _is_in_comment(found: re.Match[bytes]) -> bool:
+    line = found.string.rfind(b"\n", 0, found.start(found.lastindex or 0)) + 1
+    return _IN_COMMENT.match(found.string, line) is not None
+
+
+def _is_of_sentence(value: bytes, option: re.Match[bytes]) -> bool:
+    """Tell whether what follows an option is the rest of a sentence about it: "adds --password to the parser"."""
+    if not SIMPLE_WORD.fullmatch(value):
+        return False
+    return value in _JOINING_WORDS or _MORE_WORDS.match(option.string, option.end("plain")) is not None
+
+
+def _is_said_in_call(hiding: Hiding, name: bytes, value: bytes, found: re.Match[bytes]) -> bool:
+    """Tell whether two texts in brackets are rather names of something, or something that is said."""
+    if _ASKING_CALL.match(found["call"]) or hiding.kind("settings", value) is not NameKind.ORDINARY:
+        return True
+    is_said = b" " in value or (b"_" in value and value.islower()) or (not found["call"] and _AMBIGUOUS.match(name))
+    return bool(is_said) and _DIGIT.search(value) is None
+
+
 def _is_meant(
     hiding: Hiding, kind: NameKind, name: bytes, value: bytes, is_quoted: bool, found: re.Match[bytes]
 ) -> bool:
@@ -208,14 +274,26 @@ def _is_meant(
         return True
     if "flow" in found.re.groupindex:
         return kind in STRONG and _UUID.fullmatch(value) is not None  # in programs such values are variables
-    if kind not in STRONG or _DATE.match(value):
+    if (
+        kind not in STRONG
+        or _DATE.match(value)
+        or _BEHIND_TEXT.match(value)
+        or _NO_VALUE.fullmatch(value)
+        or is_own_name(name, value)
+    ):
         return False
-    if _NO_VALUE.fullmatch(value):
+    if "call" in found.re.groupindex and _is_said_in_call(hiding, name, value, found):
         return False
+    if (attribute := _ATTRIBUTE.fullmatch(value)) is not None and hiding.kind("settings", attribute[1]) in STRONG:
+        return False  # of some object
     if MIXED.fullmatch(value):
         return True
+    if _AMBIGUOUS.match(name) and (value.count(b" ") > 1 or value.startswith(b"0x")):
+        return False
     if is_quoted and not is_prose(value, kind) and not (_AMBIGUOUS.match(name) and _CODE.match(value)):
         return True
+    if found.re is _WITHIN and found["option"] and not is_quoted and _is_of_sentence(value, found):
+        return False
     if name.isupper() and found.string[found.end(1) : found.end(1) + 1] == b"=":
         return True  # SECRET_KEY=...
     if value.isdigit():

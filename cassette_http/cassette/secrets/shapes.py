@@ -41,7 +41,7 @@ SHAPES: dict[str, str] = {
     "slack": r"xox[abceoprs]-(?:\d-)?[\w-]{10,}|xapp-\d-[\w-]{10,}",
     "stripe": r"(?:[sr]k_(?:live|test|prod)_\w{16,}|whsec_[\w+/=]{24,})",
     "anthropic": r"sk-ant-[\w-]{20,}",
-    "openai": r"sk-(?=[\w-]*\d)[\w-]{20,}",
+    "openai": r"sk-(?!ssh-|ecdsa-)(?=[\w-]*\d)[\w-]{20,}",
     "google-api-key": r"AIza[\w-]{35}",
     "google-oauth": r"(?:ya29\.[\w.-]{20,}|1//0[\w-]{30,}|4/0A[\w-]{30,})",
     "google-client-secret": r"GOCSPX-[\w-]{20,}",
@@ -72,7 +72,7 @@ SHAPES: dict[str, str] = {
     "1password": r"(?:ops_eyJ[\w+/=-]{50,}|A3-[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})(?:-[A-Z0-9]{5}){3})",
     "planetscale": r"pscale_(?:tkn|pw|oauth)_[\w.=-]{32,}",
     "rubygems": r"rubygems_[0-9a-f]{48}",
-    "facebook": r"EAA[A-Z][A-Za-z0-9]{60,}",
+    "facebook": r"(?<![A-Za-z0-9+/]{20}/)(?<!\+)EAA[A-Z][A-Za-z0-9]{60,}",
     "dropbox": r"sl\.(?:u\.)?[\w-]{100,}",
     "atlassian": r"(?:ATATT3|ATCTT3)[\w=-]{100,}|ATBB[A-Za-z0-9]{32}(?!\w)",
     "newrelic": r"NR(?:AK|II|JS|RA)-[\w-]{20,}",
@@ -220,6 +220,7 @@ _KEY_BLOCK = re.compile(
     rb"----[ -]BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?[ -]----%b(.*?)%b(?:----[ -]END|\Z)" % (_BLANKS, _BLANKS),
     re.DOTALL,
 )
+_KEY_MATERIAL = re.compile(rb"[A-Za-z0-9+/=]{16}|\{\{secret")
 _PUTTY_KEY = re.compile(rb"Private-Lines: \d+%b(.*?)%b(?:Private-MAC|\Z)" % (_BLANKS, _BLANKS), re.DOTALL)
 
 # Members that only private keys have (RFC 7518 section 6); their names say nothing elsewhere.
@@ -377,7 +378,7 @@ def find_shapes(text: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[int
     if b"kty" in text:
         found += [(*member.span(1), "private-key") for member in _PRIVATE_JWK.finditer(text)]
     if b"PRIVATE KEY" in text:
-        found += [(*key.span(1), "private-key") for key in _KEY_BLOCK.finditer(text)]
+        found += [(*span, "private-key") for span in _key_blocks(text)]
     if b"Private-Lines" in text:
         found += [(*key.span(1), "private-key") for key in _PUTTY_KEY.finditer(text)]
     behind = 0
@@ -408,8 +409,14 @@ def find_shapes(text: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[int
 
 def key_span(text: bytes) -> tuple[int, int] | None:
     """Where the key is in a text that has the lines around a private key."""
-    found = _KEY_BLOCK.search(text) if b"PRIVATE KEY" in text else None
-    return found.span(1) if found is not None else None
+    return next(_key_blocks(text), None) if b"PRIVATE KEY" in text else None
+
+
+def _key_blocks(text: bytes) -> Iterator[tuple[int, int]]:
+    """Where keys are between their first and last line, or up to where the text is cut off; programs name the lines."""
+    for found in _KEY_BLOCK.finditer(text):
+        if _KEY_MATERIAL.search(found[1]) is not None:
+            yield found.span(1)
 
 
 def without_tokens(text: str, instead: str) -> str:
