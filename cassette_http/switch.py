@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, cast
 
-from cassette_http.cassette.model import Origin
+from cassette_http.cassette.model import FailureKind, Origin
 from cassette_http.transport import base
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.host import clock
@@ -43,6 +43,8 @@ class Switch:
     def open_tls_channel(self, lower: Channel) -> Channel:
         channel = self.open_channel(lower.origin.over_tls, lower.via)
         channel.can_play = channel.can_play and lower.can_play  # over a live connection there is no place for a player
+        if channel.can_play:
+            channel.late_refusal = cast(Tape, self).fail_connection(channel.origin, FailureKind.TLS_REFUSAL)
         return channel
 
     def leave(self) -> None:

@@ -28,7 +28,7 @@ __all__ = ["Index", "line_of", "request_with"]
 MOST_NEAREST = 100
 URL_BEGINNING = re.compile(rb"(?!CONNECT )[^ ]+ ([^:/]+://[^/]+)/")
 # What may be met of a host behind a proxy.
-BEHIND_PROXY = frozenset({FailureKind.PROXY, FailureKind.TLS})
+BEHIND_PROXY = frozenset({FailureKind.PROXY, FailureKind.TLS, FailureKind.TLS_REFUSAL})
 
 
 class Index:

@@ -262,6 +262,7 @@ class FailureKind(Enum):
     CONNECT = "connect failed"  # OSError of connect(), also its time-out
     PROXY = "proxy failed"  # a SOCKS proxy refused, or broke off before it had agreed
     TLS = "tls failed"  # ssl.SSLError of the handshake
+    TLS_REFUSAL = "tls refused"  # ssl.SSLError behind the handshake, before the first request
     END = "end"  # the peer closed before the message was complete
     RESET = "reset"  # OSError while reading, ECONNRESET as a rule
     TIMEOUT = "read timeout"

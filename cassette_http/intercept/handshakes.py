@@ -36,12 +36,12 @@ def connect_anew(
 
 
 def keep_late_refusal(board: Switchboard, channel: Channel, error: ssl.SSLError) -> None:
-    """Record a failed handshake if a live peer refuses with `error` before its client has sent a request.
+    """Record it if a live peer refuses with `error` before its client has sent a request.
 
     To a client, the handshake of TLS 1.3 is over before its peer has seen the certificate (RFC 8446 section 2).
     """
     if not channel.has_spoken:
-        keep_failure(board, channel, channel.origin, FailureKind.TLS, error)
+        keep_failure(board, channel, channel.origin, FailureKind.TLS_REFUSAL, error)
 
 
 def keep_silence(board: Switchboard, channel: Channel) -> None:

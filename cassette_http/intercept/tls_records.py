@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from cassette_http.cassette.model import Failure, FailureKind
+from cassette_http.errors import UnmatchedRequest
 from cassette_http.intercept.carriers import Above, Carrier
 from cassette_http.intercept.handshakes import keep_late_refusal, silence
 from cassette_http.intercept.lines import Pump
@@ -210,6 +211,7 @@ class PlayedRecords:
         self._ahead = b""  # content that who read the carrier has waited for
         self._has_given_end = False  # to who reads the carrier
         self._rests = False  # the next read gets nothing: one read per readiness
+        self._broken_write: OSError | None = None  # the TCP connection took no more: met by who sends records
         self._unread_wakes = 0  # how often the carrier gave a waking octet that the object was not asked for
 
     # ------------------------------------------------------------------ what the object asks
@@ -279,9 +281,15 @@ class PlayedRecords:
         self._has_given_end = False
         try:
             host.send(octets)
+        except (UnmatchedRequest, ssl.SSLError):
+            raise
+        except OSError as error:
+            if self._outgoing is None:
+                raise
+            self._broken_write = error
         finally:
             self.link.show()
-        if host.channel.is_held_up and self._outgoing is not None:
+        if self._outgoing is not None and (host.channel.is_held_up or self._broken_write is not None):
             self._outgoing.write(octets)  # the program meets it when it sends the records
         return len(octets)
 
@@ -306,6 +314,8 @@ class PlayedRecords:
 
     def send(self, records: bytes) -> int:
         self.link.show()
+        if self._broken_write is not None:
+            raise self._broken_write
         return len(records)
 
     def receive(self, at_most: int) -> bytes:

@@ -90,6 +90,9 @@ class Channel:
         self.has_line = False  # the host has dialled the peer
         self.is_held_up = False  # the peer, live or played, takes no more at present
         self.on_left: Callable[[], None] = do_nothing
+        self.late_refusal: Failure | None = (
+            None  # by a recorded peer, which had made the handshake, but took no request
+        )
         self.tunnel: Tunnel | None = None  # once a proxy has agreed to one
         self.naming: Naming = as_it_is
         self._greeting: Greeting | None = None  # of a SOCKS proxy, until its client knows the answer
@@ -171,7 +174,7 @@ class Channel:
     @property
     def is_due(self) -> bool:
         """A played read would not have to wait; False while a live peer is asked."""
-        if self._refusal is not None or self._ended or self._answer is not None:
+        if self._refusal is not None or self._ended or self._answer is not None or self.late_refusal is not None:
             return True
         if self._greeting is not None:
             return self._greeting.is_due
@@ -226,7 +229,7 @@ class Channel:
     def next_failure(self) -> Failure | None:
         """The failure that the next read would raise, if nothing comes before it."""
         player = self._player if self._refusal is None else None
-        return player.next_failure if player is not None else None
+        return player.next_failure if player is not None else self.late_refusal
 
     # ------------------------------------------------------------------ what the client does
 
@@ -241,6 +244,8 @@ class Channel:
             raise self._refusal
         if self.is_left:
             raise BrokenPipeError(errno.EPIPE, "the cassette that played this connection is not in use any more")
+        if self.late_refusal is not None:
+            return b""
         if octets and self.can_play and self._is_answered_at_once(octets):
             return b""
         forward = b""
@@ -266,6 +271,8 @@ class Channel:
             return Signal.LIVE
         if self._refusal is not None:
             raise self._refusal
+        if self.late_refusal is not None and not self.is_left:
+            return self.late_refusal
         if self._answer is not None:
             request, track = self._answer
             octets = track.pieces[0].octets

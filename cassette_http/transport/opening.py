@@ -41,7 +41,7 @@ def keep_failure(
     if isinstance(error, socket.gaierror):
         kind = FailureKind.LOOKUP
     if not channel.is_passing:
-        via = channel.via if kind is FailureKind.TLS else None
+        via = channel.via if kind in (FailureKind.TLS, FailureKind.TLS_REFUSAL) else None
         board.keep_connection_failure(peer, describe(kind, error, at_s), via)
     channel.peer_was_not_reached(error)
 

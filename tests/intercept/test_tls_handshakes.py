@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import selectors
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -16,6 +18,8 @@ import trio
 import trustme
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
+import cassette_http.client
+from cassette_http import use_cassette
 from tests.behaviours import assert_same_three_times
 from tests.intercept.test_tls_ends import CLIENTS, Client
 from tests.peer import Connection, Peer, Script
@@ -122,40 +126,112 @@ def silent_socket(port: int, trust: ssl.SSLContext) -> Any:
         socket.create_connection(("localhost", port), timeout=5) as sock,
         trust.wrap_socket(sock, server_hostname="localhost") as secured,
     ):
-        secured.recv(1)
+        return ["shaken", seen_of(lambda: secured.recv(1))]
 
 
 def silent_streams(port: int, trust: ssl.SSLContext) -> Any:
-    async def ask() -> None:
+    async def ask() -> Any:
         reader, writer = await asyncio.open_connection("localhost", port, ssl=trust)
         with closing(writer):
-            await reader.read(1)
+            try:
+                return await reader.read(1)
+            except ssl.SSLError as error:
+                return ["shaken", str(error)]
 
-    asyncio.run(ask())
+    return asyncio.run(ask())
 
 
 def silent_trio(port: int, trust: ssl.SSLContext) -> Any:
-    async def ask() -> None:
+    async def ask() -> Any:
         stream = await trio.open_ssl_over_tcp_stream("localhost", port, ssl_context=trust)
         async with stream:
-            await stream.receive_some(1)
+            await stream.do_handshake()
+            try:
+                return await stream.receive_some(1)
+            except trio.BrokenResourceError as error:
+                return ["shaken", str(error.__cause__)]
 
-    trio.run(ask)
+    return trio.run(ask)
+
+
+@pytest.fixture
+def demanding(peer: Callable[..., Peer], authority: trustme.CA) -> Peer:
+    """A server that wants a certificate of its clients."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+
+    def wants_certificate(connection: Connection) -> None:
+        with suppress(ssl.SSLError):
+            context.wrap_socket(connection.sock, server_side=True)
+
+    return peer(wants_certificate)
 
 
 @pytest.mark.parametrize("client", [silent_socket, silent_streams, silent_trio])
 def test_refusal_before_the_first_request_is_the_same_three_times(
-    client: Client, peer: Callable[..., Peer], authority: trustme.CA, client_tls: ssl.SSLContext, tmp_path: Path
+    client: Client, demanding: Peer, client_tls: ssl.SSLContext, tmp_path: Path
 ) -> None:
-    demanding = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(demanding)
-    authority.configure_trust(demanding)
-    demanding.verify_mode = ssl.CERT_REQUIRED
+    seen: list[Any] = []
 
-    def wants_certificate(connection: Connection) -> None:
-        with suppress(ssl.SSLError):
-            demanding.wrap_socket(connection.sock, server_side=True)
+    def ask() -> Any:
+        seen.append(client(demanding.port, client_tls))
+        return seen[-1]
 
-    server = peer(wants_certificate)
+    assert_same_three_times(ask, demanding, tmp_path / "refused.yaml")
+    assert "CERTIFICATE_REQUIRED" in str(seen[0])
+    assert seen[0][0] == "shaken"
+
+
+def test_refusal_is_met_by_who_sends_before_it_comes(
+    demanding: Peer, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
     path = tmp_path / "refused.yaml"
-    assert_same_three_times(lambda: seen_of(lambda: client(server.port, client_tls)), server, path)
+    with use_cassette(path, "all"):
+        silent_socket(demanding.port, client_tls)
+    demanding.stop()
+
+    def ask(connection: Any) -> None:
+        with closing(connection):
+            connection.request("GET", "/")
+            with pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"):
+                connection.getresponse()
+
+    async def ask_in_loop() -> None:
+        reader, writer = await asyncio.open_connection("localhost", demanding.port, ssl=client_tls)
+        with closing(writer):
+            writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            with pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"):
+                await reader.read()
+
+    with use_cassette(path, "none"):
+        ask(http.client.HTTPSConnection("localhost", demanding.port, timeout=5, context=client_tls))
+    with use_cassette(path, "none"):
+        ask(cassette_http.client.HTTPSConnection("localhost", demanding.port, timeout=5, context=client_tls))
+    with use_cassette(path, "none"):
+        asyncio.run(ask_in_loop())
+
+
+def test_request_that_a_reset_connection_does_not_take_is_the_same_three_times(
+    peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    """The object of TLS takes it; it is the socket below that breaks."""
+    was_reset = threading.Semaphore(0)
+
+    def breaks_off(connection: Connection) -> None:
+        connection.reset()
+        was_reset.release()
+
+    server = peer(breaks_off, tls=server_tls)
+
+    async def ask() -> Any:
+        stream = await trio.open_ssl_over_tcp_stream("localhost", server.port, ssl_context=client_tls)
+        async with stream:
+            await stream.do_handshake()
+            assert not server.is_running or was_reset.acquire(timeout=5)
+            with pytest.raises(trio.BrokenResourceError) as raised:
+                await stream.send_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            return str(raised.value.__cause__)
+
+    assert_same_three_times(lambda: trio.run(ask), server, tmp_path / "reset.yaml")
