@@ -24,7 +24,7 @@ from cassette_http.cassette.matching import Matching
 from cassette_http.cassette.model import UNIX, Failure, FailureKind, Interaction, Origin, Request, TLSFacts, Track
 from cassette_http.cassette.modes import Policy
 from cassette_http.cassette.secrets.redaction import Redactor
-from cassette_http.cassette.shortcuts import written_request
+from cassette_http.cassette.shortcuts import Answer, written_request
 from cassette_http.cassette.store import Store
 from cassette_http.errors import UnmatchedRequest
 from cassette_http.in_use import Cassette, Kept, LiveConnection, Log, Miss, PastExchange
@@ -126,7 +126,7 @@ class Board(Switch):
         with self._lock, self._remembering_errors():
             return self._index.may_answer(host, port)
 
-    def answer_at_once(self, origin: Origin, octets: bytes, *, may_be_stale: bool) -> Track | None:
+    def answer_at_once(self, origin: Origin, octets: bytes, *, may_be_stale: bool) -> Answer | None:
         written = written_request(origin, octets) if self._answers_at_once and not _witnesses else None
         if written is None:
             return None
@@ -135,10 +135,10 @@ class Board(Switch):
             found = self._index.find_written(written.line, beginning, may_be_stale=may_be_stale)
             if found is None:
                 return None
-            entry, track = found
+            entry, answer = found
             entry.plays += 1
             self._log.history.append(entry)
-            return track
+            return answer
 
     def admit(self, request: Request) -> Request | None:
         if not self._hooks.on_match:

@@ -150,7 +150,7 @@ class _Board(Switch):
     def may_answer(self, host: str, port: int) -> bool:
         return False
 
-    def answer_at_once(self, origin: Origin, octets: bytes, *, may_be_stale: bool) -> Track | None:
+    def answer_at_once(self, origin: Origin, octets: bytes, *, may_be_stale: bool) -> None:
         return None
 
     def admit(self, request: Request) -> Request | None:

@@ -16,10 +16,10 @@ from cassette_http.cassette.buckets import Bucket, Entry, Queue
 from cassette_http.cassette.explaining import most_alike
 from cassette_http.cassette.format.reading import USUAL_VERSION, Unfit, resolve_target
 from cassette_http.cassette.matching import Matching
-from cassette_http.cassette.model import DEFAULT_PORTS, UNIX, FailureKind, Interaction, Origin, Request, Track
+from cassette_http.cassette.model import DEFAULT_PORTS, UNIX, FailureKind, Interaction, Origin, Request
 from cassette_http.cassette.modes import known_policy
 from cassette_http.cassette.secrets.placeholders import has_placeholder
-from cassette_http.cassette.shortcuts import written_beginning
+from cassette_http.cassette.shortcuts import Answer, track_of, written_beginning
 from cassette_http.wire.messages import RequestHead
 
 __all__ = ["Index", "line_of", "request_with"]
@@ -41,13 +41,13 @@ class Index:
         matching: Matching,
         repeat: str = "fail",
         redact: Callable[[Request], Request] = lambda request: request,
-        read_answer: Callable[[int, bytes], Track | None] = lambda position, beginning: None,
+        read_answer: Callable[[int, bytes], Answer | None] = lambda position, beginning: None,
         read_url: Callable[[int], bytes | None] = lambda position: None,
         find_doubtful: Callable[[], Container[int]] = frozenset,
     ) -> None:
         """`lines` holds what `line_of` says of each request, in order, None where that is not known without parsing.
 
-        `parse` gets a position. `read_answer` gets a position and octets, and gives the track of the interaction
+        `parse` gets a position. `read_answer` gets a position and octets, and gives the answer of the interaction
         there if its document begins with them and has nothing unusual behind. `read_url` gets a position, and gives the
         line with the query. `find_doubtful` gives the positions where something behind may say otherwise than the line.
         """
@@ -120,16 +120,17 @@ class Index:
         bucket = self._bucket(line)
         return bucket.queue.first_unplayed if bucket is not None else None
 
-    def find_written(self, line: bytes, beginning: bytes, *, may_be_stale: bool = True) -> tuple[Entry, Track] | None:
-        """What `find_same` finds, and its track, if its document begins with these octets; nothing is parsed.
+    def find_written(self, line: bytes, beginning: bytes, *, may_be_stale: bool = True) -> tuple[Entry, Answer] | None:
+        """What `find_same` finds, and its answer, if its document begins with these octets; nothing is parsed.
 
         `line` is what `line_of` says of the request. None does not mean that there is no entry.
         """
         entry = self._first_unplayed(line) if not self._matching.filters else None
-        track = self._read_answer(entry.number - 1, beginning) if entry is not None else None
-        if entry is None or track is None or (track.is_stale and not may_be_stale):
+        answer = self._read_answer(entry.number - 1, beginning) if entry is not None else None
+        if entry is None or answer is None:
             return None
-        return entry, track
+        is_stale = not isinstance(answer, bytes) and answer.is_stale
+        return None if is_stale and not may_be_stale else (entry, answer)
 
     def find_same(self, request: Request, *, may_be_stale: bool = True) -> Entry | None:
         """The entry that answers `request` now, if it was recorded with the very same octets: no need to look closer.
@@ -140,7 +141,8 @@ class Index:
         if entry is None:
             return None
         if not entry.is_parsed and (beginning := written_beginning(request)) is not None:
-            track = self._read_answer(entry.number - 1, beginning)
+            answer = self._read_answer(entry.number - 1, beginning)
+            track = track_of(answer) if answer is not None else None
             if track is not None and (may_be_stale or not track.is_stale):
                 interaction = Interaction(request.origin, request, track, request.via)
                 if self.answers_once or not interaction.is_large:

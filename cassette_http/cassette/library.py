@@ -9,7 +9,8 @@ from itertools import filterfalse
 from cassette_http.cassette import shortcuts
 from cassette_http.cassette.format.reading import Fetch
 from cassette_http.cassette.format.yaml_format import Document, Documents
-from cassette_http.cassette.model import Interaction, TLSFacts, Track
+from cassette_http.cassette.model import Interaction, TLSFacts
+from cassette_http.cassette.shortcuts import Answer
 
 __all__ = ["Library"]
 
@@ -82,7 +83,7 @@ class Library:
             self._newest = newest = position, value
         return newest[1]
 
-    def read_answer(self, position: int, beginning: bytes) -> Track | None:
+    def read_answer(self, position: int, beginning: bytes) -> Answer | None:
         """The answer of an interaction whose document begins like this, see `shortcuts`."""
         return shortcuts.read_answer(self._document(position)[0], beginning)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from cassette_http.cassette.format import json_layout
 from cassette_http.cassette.format.canonical import TIMESTAMP
@@ -22,10 +22,12 @@ from cassette_http.wire.head import parse_fields
 from cassette_http.wire.messages import field_values
 
 __all__ = [
+    "Answer",
     "WrittenRequest",
     "is_ordinary_request",
     "is_plain_header",
     "read_answer",
+    "track_of",
     "written_beginning",
     "written_request",
 ]
@@ -38,13 +40,16 @@ UNUSUAL_FIELDS = frozenset({"content-length", "expect", "transfer-encoding", "up
 LONGEST_FIELDS_OCTETS = 4096
 LONGEST_BODY_OCTETS = 1 << 16
 
-REQUEST_FIELDS = re.compile(rb"request headers: \|\n  (?=[!-~])")
+# A literal block behind its first indentation, each line of which has something to show of its own at the end.
+_BLOCK = rb"[!-~][^\n]*+(?:\n  [^\n]*+)*+(?<! )"
+REQUEST_FIELDS = re.compile(rb"request headers: \|\n  %b\n" % _BLOCK)
+JSON_FORMS = {form.encode(): form for form in (json_layout.COMPACT, json_layout.SPACED)}
 # Status and fields, then perhaps a body, then perhaps that the body is JSON that was on one line.
-STATUS = re.compile(rb"response: ([0-9]{3}(?: [A-Z][A-Za-z]*)+)\nresponse headers: \|\n  (?=[!-~])")
-BODY = re.compile(rb"\nresponse body: \|(-?)\n  (?=[!-~])")
-JSON_FORMS = {b"wire: {body: %b}\n" % form.encode(): form for form in (json_layout.COMPACT, json_layout.SPACED)}
-LONGEST_WIRE_LINE = max(map(len, JSON_FORMS))
-NOT_INDENTED = re.compile(rb"\n(?!  )")
+ANSWER = re.compile(
+    rb"response: ([0-9]{3}(?: [A-Z][A-Za-z]*+)++)\n"
+    rb"response headers: \|\n  (%b)\n"
+    rb"(?:response body: \|(-?)\n  (%b)\n(?:wire: \{body: (%b)\}\n)?)?\Z" % (_BLOCK, _BLOCK, b"|".join(JSON_FORMS))
+)
 LINE_END = ord("\n")  # Python finds numbers faster than octets
 
 
@@ -53,6 +58,10 @@ _WORDS = rb"[A-Za-z](?:[!-9;-~]|:(?=[!-~])| (?=[!\"$-~]))*+"
 PLAIN_HEADER = re.compile(
     rb"cassette: 1\n(?:recorded: %b\n)?(?:by: %b\n)?(?:test: %b\n)?" % (TIMESTAMP.pattern.encode(), _WORDS, _WORDS)
 )
+
+
+# What a peer sent in one piece, and then waited for the next request; or whatever else it did.
+Answer: TypeAlias = bytes | Track
 
 
 class WrittenRequest(NamedTuple):
@@ -116,8 +125,8 @@ def written_beginning(request: Request) -> bytes | None:
     return beginning if beginning.count(b"\n") > 1 else None
 
 
-def read_answer(document: Document, beginning: bytes) -> Track | None:
-    """Read the track of an interaction whose request was written as `beginning`; None if it is another one.
+def read_answer(document: Document, beginning: bytes) -> Answer | None:
+    """Read the answer of an interaction whose request was written as `beginning`; None if it is another one.
 
     If that is a `first_line`, the request may have any fields, and has no body.
     """
@@ -126,53 +135,29 @@ def read_answer(document: Document, beginning: bytes) -> Track | None:
         return None
     at = start + len(beginning)
     if beginning.count(b"\n") == 1 and (fields := REQUEST_FIELDS.match(data, at, end)) is not None:
-        at = data.find(b"\nresponse", at, end) + 1
-        if not _is_ordinary_block(data[fields.end() : at]):
+        if fields[0].translate(None, SAFE_ASCII):
             return None
+        at = fields.end()
     octets = data[at:end]
     return _ordinary_answer(octets) or load_track(octets)
 
 
-def _ordinary_answer(octets: bytes) -> Track | None:
+def track_of(answer: Answer) -> Track:
+    """The track that says the same."""
+    return Track((Piece(answer),)) if isinstance(answer, bytes) else answer
+
+
+def _ordinary_answer(octets: bytes) -> bytes | None:
     """Read an answer of one piece, whose body is text that was sent as it is, or JSON."""
-    status = STATUS.match(octets)
-    if status is None or octets.translate(None, SAFE_ASCII) or octets[-1] != LINE_END:
+    found = ANSWER.match(octets)
+    if found is None or octets.translate(None, SAFE_ASCII):
         return None
-    found = BODY.search(octets, status.end())
-    fields = _unindented(octets[status.end() : -1 if found is None else found.start()], b"\r\n")
-    body = b"" if found is None else _ordinary_body(octets, found)
-    if fields is None or body is None:
-        return None
-    return Track((Piece(b"HTTP/1.1 %b\r\n%b\r\n\r\n%b" % (status[1], fields, body)),))
-
-
-def _ordinary_body(octets: bytes, beginning: re.Match[bytes]) -> bytes | None:
-    last_line = octets.rfind(b"\n", -LONGEST_WIRE_LINE - 1, -1)
-    form = JSON_FORMS.get(octets[last_line + 1 :])
-    block = octets[beginning.end() : -1 if form is None else last_line]
-    body = _unindented(block, b"\n") if form is None else _unindented_json(block, form)
-    return body if body is None or beginning[1] else body + b"\n"
-
-
-def _unindented(block: bytes, line_end: bytes) -> bytes | None:
-    """The lines of a literal block without their indentation; None if one has none, or if they end with empty ones.
-
-    The block is given without its first indentation and its last line end.
-    """
-    if NOT_INDENTED.search(block) or block[-1] in b" \n":
-        return None
-    return block.replace(b"\n  ", line_end)
-
-
-def _unindented_json(block: bytes, form: str) -> bytes | None:
-    """The same of a block of JSON that was on one line; its indentation goes with the rest of the layout."""
-    if NOT_INDENTED.search(block) or block[-1] in b" \n":
-        return None
-    json = json_layout.undo(block, form)
-    return None if LINE_END in json else json  # a line end in a string was followed by indentation
-
-
-@lru_cache(maxsize=256)
-def _is_ordinary_block(block: bytes) -> bool:
-    """Tell whether this is a literal block; most requests of a session have the same fields."""
-    return block[-1:] == b"\n" and not block.translate(None, SAFE_ASCII) and _unindented(block[:-1], b"\n") is not None
+    status, fields, chomping, body, form = found.groups(b"")
+    if form:
+        body = json_layout.undo(body, JSON_FORMS[form])
+        if LINE_END in body:
+            return None  # one in a string was followed by indentation
+    else:
+        body = body.replace(b"\n  ", b"\n")
+    line_end = b"" if chomping or not body else b"\n"
+    return b"HTTP/1.1 %b\r\n%b\r\n\r\n%b%b" % (status, fields.replace(b"\n  ", b"\r\n"), body, line_end)

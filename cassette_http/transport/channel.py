@@ -32,7 +32,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from cassette_http.cassette.model import BEHIND_NEXT, Failure, FailureKind, Interaction, Origin, Piece, Request, Track
-from cassette_http.cassette.shortcuts import is_ordinary_request
+from cassette_http.cassette.shortcuts import Answer, is_ordinary_request, track_of
 from cassette_http.transport.early_answers import answers_early
 from cassette_http.transport.exchanges import NOT_LOST, Exchange, FinishedExchange, State, WholeRequest, newest_fate
 from cassette_http.transport.persistence import is_closed_by, may_ask_to_close, may_close
@@ -75,6 +75,13 @@ def do_nothing() -> None:
     """What `Channel.on_left` is where nobody needs to know that the cassette is left."""
 
 
+def only_piece(track: Track) -> bytes | None:
+    """All that the peer did, if it has sent one piece, and then waited for the next request."""
+    if len(track.pieces) != 1 or track.failure is not None or track.ended or track.pieces[0].sent is not None:
+        return None
+    return track.pieces[0].octets
+
+
 class Channel:
     """The decisions for one connection to `origin`; `via` is the proxy between, if any."""
 
@@ -101,7 +108,9 @@ class Channel:
         self.can_record = tape.policy.can_record
         self._tape, self._clock = tape, clock
         self._begun: deque[Exchange] = deque()
-        self._answer: tuple[bytes, Track] | None = None  # of one piece, and the request that it answers; not read yet
+        self._answer: tuple[bytes, bytes] | None = (
+            None  # of one piece, behind the request that it answers; not read yet
+        )
         self.has_spoken = False  # the client has sent something
         self._is_out_of_step = False  # the client has not waited for a response, as it took another one for it
         self._refusal: Exception | None = None
@@ -274,9 +283,8 @@ class Channel:
         if self.late_refusal is not None and not self.is_left:
             return self.late_refusal
         if self._answer is not None:
-            request, track = self._answer
-            octets = track.pieces[0].octets
-            if len(octets) <= at_most and not (may_ask_to_close(request) or may_close(track)):
+            request, octets = self._answer
+            if len(octets) <= at_most and not (may_ask_to_close(request) or may_close(octets)):
                 self._answer = None
                 return octets
         if self._greeting is not None:
@@ -491,29 +499,34 @@ class Channel:
 
     def _is_answered_at_once(self, octets: bytes) -> bool:
         """Play what answers an ordinary request that came whole, if the cassette finds it at first sight."""
-        if self._exchanges and self._exchanges[-1].is_over:
-            self._settle(self._exchanges[-1])
-        if self._exchanges or self.via is not None:
+        if self._answer is not None or self._begun:
+            exchanges = self._exchanges
+            if exchanges[-1].is_over:
+                self._settle(exchanges[-1])
+            if exchanges:
+                return False
+        if self.via is not None:
             return False
-        track = self._tape.answer_at_once(self.origin, octets, may_be_stale=self._may_be_stale)
-        if track is None:
+        answer = self._tape.answer_at_once(self.origin, octets, may_be_stale=self._may_be_stale)
+        if answer is None:
             return False
         self.has_spoken = True
         self._ended = False
-        is_one_read = len(track.pieces) == 1 and track.failure is None and not track.ended
-        if is_one_read and (not self.origin.is_tls or len(track.pieces[0].octets) <= TLS_RECORD_OCTETS):
-            self._answer = octets, track
-            newest_fate.set(NOT_LOST)
+        piece = answer if isinstance(answer, bytes) else only_piece(answer)
+        if piece is not None and (len(piece) <= TLS_RECORD_OCTETS or not self.origin.is_tls):
+            self._answer = octets, piece
+            if newest_fate.get() is not NOT_LOST:
+                newest_fate.set(NOT_LOST)
         else:
-            self._play_whole(octets, track)
+            self._play_whole(octets, answer)
         return True
 
-    def _play_whole(self, request: bytes, track: Track) -> None:
+    def _play_whole(self, request: bytes, answer: Answer) -> None:
         exchange = Exchange(WholeRequest(request), request)
         exchange.may_ask_to_close = may_ask_to_close(request)
         newest_fate.set(exchange.fate)
         self._begun.append(exchange)
-        self._play_track(exchange, track)
+        self._play_track(exchange, track_of(answer))
 
     @property
     def _may_be_stale(self) -> bool:
@@ -547,7 +560,7 @@ class Channel:
         if not isinstance(result, bytes):
             self._ended = self._ended or result is Signal.END or isinstance(result, Failure)
         elif player.is_drained and not (player.has_ending or exchange.is_tunnel) and exchange.is_over:
-            may_end = exchange.may_ask_to_close or may_close(player.track)
+            may_end = exchange.may_ask_to_close or may_close(player.track.pieces[0].octets)
             self._ended = may_end and is_closed_by(exchange.head, player.track)
             if not self._ended:
                 self._exchanges.popleft()  # nothing can come of it any more

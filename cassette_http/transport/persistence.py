@@ -16,9 +16,8 @@ def may_ask_to_close(request: bytes) -> bool:
     return request.lower().find(b"close") >= 0
 
 
-def may_close(track: Track) -> bool:
+def may_close(octets: bytes) -> bool:
     """Tell whether a response could announce the end of its connection; spares most a parse."""
-    octets = track.pieces[0].octets
     head = octets[: octets.find(b"\r\n\r\n") + 1].lower()
     # An interim response says nothing about the final one.
     return not head.startswith(b"http/1.1 ") or head[9:10] == b"1" or head.find(b"close") >= 0

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Request, Track
 from cassette_http.cassette.modes import Policy
+from cassette_http.cassette.shortcuts import Answer
 
 __all__ = ["Tape", "Undecided"]
 
@@ -32,7 +33,7 @@ class Tape(Protocol):
         """Tell whether a request to this host and port could be played; False only if none can."""
         ...
 
-    def answer_at_once(self, origin: Origin, octets: bytes, *, may_be_stale: bool) -> Track | None:
+    def answer_at_once(self, origin: Origin, octets: bytes, *, may_be_stale: bool) -> Answer | None:
         """Claim the answer to a whole request to `origin` without looking closely; None says nothing: `choose`."""
         ...
 
