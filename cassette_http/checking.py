@@ -78,27 +78,27 @@ def _is_cassette(path: Path) -> bool:
         return False
 
 
-def check_paths(paths: Iterable[str | os.PathLike[str]], redactor: Redactor | None = None) -> list[Finding]:
+def check_paths(paths: Iterable[str | os.PathLike[str]]) -> list[Finding]:
     """Find what would be redacted today in cassettes, and folders of them; nothing is written.
 
-    `redactor` brings rules of the user. Raises CassetteNotFound, CassetteFormatError.
+    Raises CassetteNotFound, CassetteFormatError.
     """
     findings: list[Finding] = []
     for path in find_with_foreign(paths):
         store = Store(path)
         if looks_foreign(store.read()):
-            findings += _findings_of_others(store, redactor)
+            findings += _findings_of_others(store)
             continue
-        for document, old, new in _redacted(store, redactor, _named):
+        for document, old, new in _redacted(store, _named):
             if new != old:
                 findings += _findings(document, old, new, str(path))
     return findings
 
 
-def _findings_of_others(store: Store, redactor: Redactor | None) -> Iterator[Finding]:
+def _findings_of_others(store: Store) -> Iterator[Finding]:
     """Find secrets in a cassette of another recorder; the lines are those in which its interactions begin."""
     foreign = read_foreign(store.read(), str(store.path))
-    redactor = redactor or Redactor()
+    redactor = Redactor()
     for interaction in foreign.interactions:
         redactor.redact(interaction)
     for interaction, line in zip(foreign.interactions, foreign.lines, strict=True):
@@ -109,7 +109,7 @@ def _findings_of_others(store: Store, redactor: Redactor | None) -> Iterator[Fin
                 yield Finding(str(store.path), line or 1, _shown(text))
 
 
-def redact_files(paths: Iterable[str | os.PathLike[str]], redactor: Redactor | None = None) -> dict[Path, int]:
+def redact_files(paths: Iterable[str | os.PathLike[str]]) -> dict[Path, int]:
     """Redact cassettes in place, and say how many documents of each were changed; others keep their octets.
 
     Raises CassetteNotFound, CassetteFormatError, CassetteNotWritable.
@@ -119,7 +119,7 @@ def redact_files(paths: Iterable[str | os.PathLike[str]], redactor: Redactor | N
         store = Store(path, blob_threshold=0)
         put = partial(store.put_aside, consequence=UNCHANGED)
         try:
-            texts = [(document.octets, new) for document, old, new in _redacted(store, redactor, put) if new != old]
+            texts = [(document.octets, new) for document, old, new in _redacted(store, put) if new != old]
             if texts:
                 old, new = zip(*texts, strict=True)
                 store.replace(old, new)
@@ -159,14 +159,13 @@ def _load(store: Store) -> Documents:
         raise CassetteFormatError(str(store.path), None, f"cannot be read: {error.strerror}") from error
 
 
-def _redacted(store: Store, redactor: Redactor | None, put: PutAside) -> Iterator[tuple[Document, bytes, bytes]]:
+def _redacted(store: Store, put: PutAside) -> Iterator[tuple[Document, bytes, bytes]]:
     """Give each interaction's document, how it is written, and how it is written without secrets.
 
     `put` gives the reference for a body that lies in a blob.
     """
     documents, path = _load(store), str(store.path)
-    if redactor is None:
-        redactor = Redactor(next_number(documents[0].data) if documents else 1)
+    redactor = Redactor(next_number(documents[0].data) if documents else 1)
 
     def interactions() -> Iterator[tuple[Document, Interaction]]:
         for document in documents:
@@ -180,12 +179,10 @@ def _redacted(store: Store, redactor: Redactor | None, put: PutAside) -> Iterato
     for document, interaction in interactions():
         redacted = redactor.redact(interaction)
         least = min(blob_sizes(document.octets), default=None)
-        old = yaml_format.dump_interaction(interaction, _putting(_named, least))
-        yield (
-            document,
-            old,
-            old if redacted is interaction else yaml_format.dump_interaction(redacted, _putting(put, least)),
-        )
+        old = new = yaml_format.dump_interaction(interaction, _putting(_named, least))
+        if redacted is not interaction:
+            new = yaml_format.dump_interaction(redacted, _putting(put, least))
+        yield document, old, new
 
 
 def _named(content: bytes, shown: int) -> str:

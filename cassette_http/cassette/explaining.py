@@ -240,6 +240,7 @@ class Explanation:
 # How a program that calls `use_cassette` sets a record mode.
 MODE_SETTING = 'record_mode="{}"'
 
+_MOST_SHOWN = 3  # interactions
 # What is farther from the request than the nearest one, by so much, would only distract from that.
 _NEAR = 3.0
 
@@ -254,7 +255,6 @@ def explain_miss(
     mode_setting: str = MODE_SETTING,
     is_missing: bool = False,
     believed: Request | None = None,
-    most: int = 3,
 ) -> Explanation:
     """Explain an UnmatchedRequest.
 
@@ -276,7 +276,7 @@ def explain_miss(
     forms = [matching.strip(sent)]
     if believed is not None and believed is not sent:
         forms.append(matching.strip(believed))
-    nearest = _nearest(forms, candidates, matching, most)
+    nearest = _nearest(forms, candidates, matching)
     first = nearest[0]
     if first.differences:
         start = f"no interaction for {asked}; nearest is interaction {first.number}, {first.differences[0]}"
@@ -294,9 +294,7 @@ def explain_miss(
     return Explanation("\n".join([*lines, _advice(mode, mode_setting)]), f"{short}: {reason}", nearest, hints)
 
 
-def _nearest(
-    forms: Sequence[Request], candidates: Sequence[Candidate], matching: Matching, most: int
-) -> tuple[Candidate, ...]:
+def _nearest(forms: Sequence[Request], candidates: Sequence[Candidate], matching: Matching) -> tuple[Candidate, ...]:
     """Choose those that differ least from a form of the request, and say how.
 
     Of equally near ones, those that were not played come first, in order.
@@ -310,7 +308,7 @@ def _nearest(
         key=lambda each: each[:3],
     )
     least = by_distance[0][0]
-    near = [each for distance, _, _, each in by_distance[:most] if distance < least + _NEAR]
+    near = [each for distance, _, _, each in by_distance[:_MOST_SHOWN] if distance < least + _NEAR]
     return tuple([replace(each, differences=_fewest_differences(matching, forms, each.request)) for each in near])
 
 

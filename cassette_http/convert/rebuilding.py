@@ -29,7 +29,7 @@ from cassette_http.cassette.decoding import codings_of, decoded, encoded
 from cassette_http.cassette.model import DEFAULT_PORTS, Interaction, Origin, Piece, Request, Track
 from cassette_http.convert.exchanges import ForeignExchange, LeftOut
 from cassette_http.wire.chunking import Chunked, enchunk
-from cassette_http.wire.framing import NO_CONTENT, is_persistent, response_framing
+from cassette_http.wire.framing import NO_CONTENT, FramingKind, is_persistent, response_framing
 from cassette_http.wire.grammar import FIELD_NAME
 from cassette_http.wire.head import serialise_request_head, serialise_response_head
 from cassette_http.wire.messages import Fields, RequestHead, ResponseHead, field_values
@@ -131,7 +131,7 @@ def _response(exchange: ForeignExchange, method: str, changes: list[str]) -> tup
         fields, body = _framed(fields, body, changes)
     head = ResponseHead(version, exchange.status, _reason(exchange), tuple(fields))
     framing = response_framing(exchange.status, fields, method)
-    ended = framing.kind.name == "CLOSE" or not is_persistent(version, fields)
+    ended = framing.kind is FramingKind.CLOSE or not is_persistent(version, fields)
     return serialise_response_head(head) + body, ended
 
 

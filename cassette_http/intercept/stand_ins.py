@@ -47,7 +47,7 @@ class StandIn:
     `is_watched`: an event loop may know the descriptor already.
     """
 
-    def __init__(self, sock: socket.socket, *, is_watched: bool = False) -> None:
+    def __init__(self, sock: socket.socket, *, is_watched: bool) -> None:
         self._sock = weakref.ref(sock)
         self._lock = threading.Lock()
         self._is_marked = False

@@ -144,7 +144,7 @@ class Tap:
 
     # ------------------------------------------------------------------ the descriptor
 
-    def stand_in(self, *, was_watched: bool = False) -> None:
+    def stand_in(self, *, was_watched: bool) -> None:
         """Put an end of a local pair under the socket's descriptor, as nobody was dialled.
 
         `was_watched`: a loop knew the descriptor before.

@@ -569,16 +569,16 @@ def test_differences_are_explained(match: str, recorded: Request, sent: Request,
 MATCHING: Matching = resolve(DEFAULT_MATCH)
 
 
-def report(sent: Request, *candidates: tuple[int, Request, bool], mode: str = "none", most: int = 3) -> list[str]:
+def report(sent: Request, *candidates: tuple[int, Request, bool], mode: str = "none") -> list[str]:
     given = [Candidate(*each) for each in candidates]
-    explanation = explain_miss(sent, given, cassette="login.yaml", mode=mode, matching=MATCHING, most=most)
+    explanation = explain_miss(sent, given, cassette="login.yaml", mode=mode, matching=MATCHING)
     return explanation.message.split("\n")
 
 
 def test_a_miss_names_the_nearest_interaction_and_the_reason_in_its_first_line() -> None:
     recorded = request("/token", FORM, method="POST", body=b"grant=refresh")
     sent = request("/token", FORM, method="POST", body=b"grant=password")
-    assert report(sent, (1, request(), True), (2, request("/users"), False), (3, recorded, True), most=2) == [
+    assert report(sent, (1, request(), True), (2, request("/users"), False), (3, recorded, True)) == [
         "login.yaml has no interaction for POST https://api.test/token; "
         "nearest is interaction 3, body: recorded grant=refresh != sent grant=password",
         "  interaction 3, already played: POST https://api.test/token",
