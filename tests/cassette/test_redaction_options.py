@@ -161,11 +161,12 @@ def test_values_of_the_environment_are_found_and_numbered_when_they_are() -> Non
         "SSH_AUTH_SOCK": "/tmp/ssh-abcdefgh/agent.123",
         "DESKTOP_SESSION": "gnome-classic-7",
         "TOKEN_FILE": "/run/secrets/token-of-this",
+        "PWD": "/home/bob/shop",
+        "OLDPWD": "/home/bob/other",
     }
     redactor = Redactor(environment=environment)
-    assert answer(redactor, "postgres gnome-classic-7 /run/secrets/token-of-this") == (
-        "postgres gnome-classic-7 /run/secrets/token-of-this"
-    )
+    harmless = "postgres gnome-classic-7 /run/secrets/token-of-this /home/bob/shop /home/bob/other"
+    assert answer(redactor, harmless) == harmless
     assert answer(redactor, "a p@ss-w0rd b") == "a {{secret:1}} b"
     assert answer(redactor, "?q=correct+horse+battery tok-1234567890") == "?q=%7B%7Bsecret%3A2%7D%7D {{secret:3}}"
     body = "tok-1234567890"

@@ -15,6 +15,7 @@ from cassette_http.cassette.secrets.rules import Rules
 __all__ = ["netrc_passwords", "secrets_of_variable"]
 
 _IS_SESSION = re.compile("session", re.IGNORECASE)  # of a desktop
+_FOLDERS = frozenset({"PWD", "OLDPWD"})  # each shell has them: the working directory, and the one before
 _NETRC_PASSWORD = re.compile(r'\bpassword\s+(?:"((?:[^"\\]|\\.)*)"|(\S+))')
 
 
@@ -26,7 +27,8 @@ def secrets_of_variable(rules: Rules, name: str, value: str) -> tuple[bytes, ...
     kind = rules.kind("environment", name.encode("utf-8", "surrogateescape"))
     found = [unquote_to_bytes(url["password"] or b"") for url in USERINFO.finditer(octets)]
     # A database called "postgres" with this password would vanish from every text, so no simple words.
-    if kind is not NameKind.ORDINARY and not _IS_SESSION.search(name) and is_secret_value(kind, octets):
+    is_other = _IS_SESSION.search(name) is not None or (name in _FOLDERS and value.startswith("/"))
+    if kind is not NameKind.ORDINARY and not is_other and is_secret_value(kind, octets):
         found.insert(0, octets)
     return tuple([secret for secret in found if not SIMPLE_WORD.fullmatch(secret)])
 
