@@ -285,6 +285,8 @@ def legible(octets: bytes) -> bytes:
 _GROUPS = {"s_" + name.replace("-", "_").replace("1", "one"): name for name in SHAPES}
 _ANY_PATH = re.compile("|".join(PATHS.values()).encode(), re.ASCII)
 _PATH_NAMES = list(PATHS)
+# Each path has one of them.
+_WORDS_OF_PATHS = (b"hook", b"/bot", b"/services/", b"/workflows/", b"/triggers/", b"/with/key/")
 
 # How a token may begin: at the run's start, or in it behind "_" or "-". Without one of these a run is no token:
 # identifiers, hashes and ids leave here.
@@ -334,11 +336,24 @@ _WORDS_IN_FRONT = [
 
 
 @cache
-def _beginning() -> re.Pattern[bytes]:
-    """Where a token may begin in a run; compiled as late as the shapes are."""
-    return re.compile(
-        rb"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u[0-9a-fA-F]{4}))" + _BEGINS, re.ASCII
-    )
+def _beginnings() -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+    """Where a token may begin: behind another octet, in the group, and behind an escape; compiled as late as shapes."""
+    escape = rb"(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u[0-9a-fA-F]{4})"
+    return re.compile(rb"[^A-Za-z0-9](%b)" % _BEGINS, re.ASCII), re.compile(rb"(?:%b)%b" % (escape, _BEGINS), re.ASCII)
+
+
+def _next_beginning(text: bytes, at: int, stop: int) -> int:
+    """Where the next token in a part of a text may begin; `stop` if nowhere."""
+    behind_other, behind_escape = _beginnings()
+    if not at and behind_other.match(b" " + text[:stop]):
+        return 0
+    found = behind_other.search(text, max(at - 1, 0), stop)
+    next_one = found.start(1) if found is not None else stop
+    # Few texts have escapes, and a look at what is behind each octet takes ten times as long.
+    if any(text.find(sign, max(at - 6, 0), next_one) >= 0 for sign in (b"\\", b"%")):
+        found = behind_escape.search(text, at, stop)
+        next_one = min(next_one, found.start()) if found is not None else next_one
+    return next_one
 
 
 @cache
@@ -381,20 +396,22 @@ def find_shapes(text: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[int
         found += [(*span, "private-key") for span in _key_blocks(text)]
     if b"Private-Lines" in text:
         found += [(*key.span(1), "private-key") for key in _PUTTY_KEY.finditer(text)]
+    may_have_paths = any(text.find(word) >= 0 for word in _WORDS_OF_PATHS)
     behind = 0
     for start, stop in spans:
         at = max(behind, start)
         if start and text[start - 1] in _OPEN:
             # Parts in front of a dot, a colon or a slash may belong to it.
             at = max(behind, start - _TO_THE_LEFT)
-            found += _find_paths(text, at, min(len(text), stop + _TO_THE_LEFT))
+            if may_have_paths:
+                found += _find_paths(text, at, min(len(text), stop + _TO_THE_LEFT))
         if stop <= behind or (_ID.fullmatch(text, start, stop) and text[start - 1 : start] != b"."):
             continue
         failed = 0
         # A run of nothing but beginnings, each of which may be looked at up to its end, is no token.
-        while failed < _MOST_ATTEMPTS and (begins := _beginning().search(text, at, stop)) is not None:
-            token = _combined().match(text, begins.start())
-            at = begins.start() + 1
+        while failed < _MOST_ATTEMPTS and (begins := _next_beginning(text, at, stop)) < stop:
+            token = _combined().match(text, begins)
+            at = begins + 1
             failed += 1
             if token is not None:
                 failed = 0
