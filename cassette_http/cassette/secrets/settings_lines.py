@@ -37,6 +37,9 @@ _LINE_OF_STRING = re.compile(
     rb"(?P<plain>(?:(?(open)(?!(?P=open))|(?!\"))(?:[^\\\r\n]|\\++[\"'/u]))++)(?=[\"'`\\])" % (_WORDS, _SIGN)
 )
 _OPTION = rb"--(?P<option>[A-Za-z][\w-]{1,60}+)(?:[ =]|[\"'][ ]*+,[ ]*+(?=[\"']))"
+# Backwards a name begins with what is certain, and a search for one octet is the quickest.
+_EMAN = rb"[ \t]*+(?:\][\"'`]\\*+|\]?)([\w.$@ /\[\]~%*+!-]{1,80}+)"
+_BEFORE_COLON, _BEFORE_EQUALS = re.compile(rb":" + _EMAN), re.compile(rb"=:?" + _EMAN)
 _OPTION_NAME = re.compile(rb"--([A-Za-z][\w-]{1,60}+)[ =\"']")
 _WITHIN = re.compile(
     rb"(?:(?<=[\s,|({\[\"'`:])|\A)(?:%b|(?P<name>[\w.-]{2,80}+)=(?!=))"
@@ -172,12 +175,23 @@ def _in_forms(forms: _Forms, text: bytes, start: int, stop: int) -> Iterator[tup
                 yield b"password", found
 
 
+def _names_at_signs(text: bytes) -> set[bytes]:
+    """All names that stand right in front of a colon or an equals sign, or behind two dashes, backwards.
+
+    Members of JSON do not: there are quotes between. To look for all names is quicker than to look for all lines.
+    """
+    backwards = with_narrow_signs(text)[::-1]
+    names = {*_BEFORE_COLON.findall(backwards), *_BEFORE_EQUALS.findall(backwards)}
+    return names.union([name[::-1] for name in _OPTION_NAME.findall(text)]) if text.find(b"--") >= 0 else names
+
+
 def find_in_lines(text: bytes, hiding: Hiding, start: int, stop: int) -> Iterator[Edit]:
     """Find a name and its value in a line of their own, and within a line, in some lines of a text."""
+    has_names = bool(hiding.tell(_names_at_signs(text[start:stop]), backwards=True))
     usual = (
         (found["name"] or found["option"], found)
         for pattern in (_LINE, _LINE_OF_STRING, _SUBSCRIPT, _LISTED, _WITHIN)
-        for found in pattern.finditer(text, start, stop)
+        for found in (pattern.finditer(text, start, stop) if has_names else ())
     )
     is_program: bool | None = None
     for name, found in chain(usual, _in_forms(_SELDOM, text, start, stop), _in_forms(_OTHERS, text, start, stop)):
