@@ -37,7 +37,8 @@ def find_members(text: bytes, hiding: Hiding, is_matching: bool = False) -> Iter
     names = {name[::-1] for name in _member_names(text)}
     if len(text) <= LONGEST_UNQUOTED and b'\\"' in text and b'"query"' in text:
         names.update(name for name in _UNQUOTED_NAME.findall(text))
-    for name, start, stop in [*_in_records(text), *_in_lists_of_two(text, hiding)]:
+    records = () if NAMES_OF_VALUES.isdisjoint(names) else _in_records(text)
+    for name, start, stop in [*records, *_in_lists_of_two(text, hiding)]:
         kind = hiding.kind("json", name)
         if kind is not NameKind.ORDINARY:
             edit = _hidden_value(hiding, text, start, stop, name, kind, is_matching)

@@ -65,9 +65,9 @@ class QuickLook:
             return True
         if len(text) > _LONG and is_binary(text):
             return self._may_have_token(text, runs(text), depth)
-        names = _names_in_front(with_narrow_signs(text))
-        has_records = not _VALUES_BACKWARDS.isdisjoint(names)
-        told = self._hiding.tell(names, backwards=True)
+        before_colons, before_signs = _names_in_front(with_narrow_signs(text))
+        has_records = not _VALUES_BACKWARDS.isdisjoint(before_colons)
+        told = self._hiding.tell(before_colons | before_signs, backwards=True)
         return bool(
             (told and self._has_value(text, told))
             or self._tells(names_in_lines(text))
@@ -117,25 +117,30 @@ class QuickLook:
         )
 
     def _may_be_in_base64(self, text: bytes, spans: Iterable[tuple[int, int]], depth: int) -> bool:
+        if depth >= DEEPEST:
+            return False
+        plain: list[bytes] = []
         behind = 0
         for start, stop in spans:
-            if depth < DEEPEST and start >= behind and ASCII_IN_BASE64.match(text, start, stop):
+            if start >= behind and ASCII_IN_BASE64.match(text, start, stop):
                 run = base64_at(text, start)
                 if run is not None and not is_binary(run[1]):
                     behind = run[0]
-                    if IS_BASIC.search(text, max(0, start - 6), start) or self.may_find(run[1], None, depth + 1):
+                    if IS_BASIC.search(text, max(0, start - 6), start):
                         return True
-        return False
+                    plain.append(run[1])
+        # One look at all is cheaper than one at each.
+        return bool(plain) and self.may_find(b"\n\n".join(plain), None, depth + 1)
 
 
-def _names_in_front(text: bytes) -> set[bytes]:
-    """All names in front of a colon or an equals sign, backwards."""
-    if len(text) > _BLOCK:  # no copy of a large text is made
-        starts = range(0, len(text), _NEXT)
-        return set().union(*[_names_in_front(text[max(0, at - _LONGEST_NAME) : at + _NEXT]) for at in starts])
-    backwards = text[::-1]
-    names = set(_BEFORE_COLON.findall(backwards))
-    return names.union(_BEFORE_SIGN.findall(backwards)) if b"=" in text else names
+def _names_in_front(text: bytes) -> tuple[set[bytes], set[bytes]]:
+    """All names in front of a colon, and those in front of an equals sign, backwards."""
+    before_colons, before_signs = set[bytes](), set[bytes]()
+    for at in range(0, len(text), _NEXT):  # no copy of a large text is made
+        backwards = text[max(0, at - _LONGEST_NAME) : at + _NEXT][::-1]
+        before_colons.update(_BEFORE_COLON.findall(backwards))
+        before_signs.update(_BEFORE_SIGN.findall(backwards))
+    return before_colons, before_signs
 
 
 @lru_cache(maxsize=256)

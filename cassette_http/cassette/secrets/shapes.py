@@ -326,8 +326,8 @@ _RUN_BEGINS = re.compile(
     re.ASCII | re.DOTALL,
 )
 _BEGINS_WITHIN = re.compile(rb"[_+-]" + _BEGINS, re.ASCII)
-# Text in ASCII begins each group of four characters with one of these.
-_BASE64_BEGINS = re.compile(rb" .(?:[A-Za-f][A-Za-z0-9+_-]{3}){5}", re.DOTALL)
+# Text in ASCII begins each group of four characters with one of these. An id says nothing, though it may have them.
+_BASE64_BEGINS = re.compile(rb" .(?!(?:%b) )(?:[A-Za-f][A-Za-z0-9+_-]{3}){5}" % _ID.pattern, re.DOTALL)
 # Each with an octet of it that few texts have, if there is one.
 _WORDS_IN_FRONT = [
     (next((octet for octet in word if octet in b"VLW"), word[0]), word)
