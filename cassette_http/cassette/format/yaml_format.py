@@ -23,6 +23,7 @@ import warnings
 from array import array
 from bisect import bisect
 from collections.abc import Container, Iterable, Sequence
+from itertools import compress, islice
 from typing import NamedTuple, overload
 
 from cassette_http.cassette.format.canonical import is_canonical_beginning
@@ -176,22 +177,19 @@ def _split(data: bytes, path: str) -> Documents:
     start = len(UTF8_BOM) if data.startswith(UTF8_BOM) else 0
     if (boundary := BOUNDARY.match(data, start)) is not None:
         start = boundary.end()
-    line: bytes | None = None
-    borders: list[int] = []
-    lines: list[bytes | None] = []
-    for count, boundary in enumerate(NEXT_BOUNDARIES.finditer(data, start), 1):
-        end, behind = boundary.span()
-        if line is not None or not NOTHING.match(data, start, end + 1):
-            borders += (start, end + 1)
-            lines.append(line)
-        start, line = behind, boundary[1]
-        if count > MOST_DOCUMENTS:
-            reason = f"has more than {MOST_DOCUMENTS:,} documents; record less into one file"
-            raise CassetteFormatError(path, None, reason)
-    if line is not None or not NOTHING.match(data, start):
-        borders += (start, len(data))
-        lines.append(line)
-    return Documents(data, borders, lines)
+    starts, ends, lines = [start], list[int](), list[bytes | None]([None])
+    for boundary in islice(NEXT_BOUNDARIES.finditer(data, start), MOST_DOCUMENTS + 1):
+        ends.append(boundary.start() + 1)
+        starts.append(boundary.end())
+        lines.append(boundary[1])
+    if len(ends) > MOST_DOCUMENTS:
+        reason = f"has more than {MOST_DOCUMENTS:,} documents; record less into one file"
+        raise CassetteFormatError(path, None, reason)
+    ends.append(len(data))
+    holds = [line is not None or not NOTHING.match(data, starts[at], ends[at]) for at, line in enumerate(lines)]
+    borders = [0] * 2 * sum(holds)
+    borders[::2], borders[1::2] = compress(starts, holds), compress(ends, holds)
+    return Documents(data, borders, list(compress(lines, holds)))
 
 
 def _ends_with_boundary(data: bytes) -> bool:
