@@ -59,18 +59,24 @@ DONTWAIT = getattr(socket, "MSG_DONTWAIT", 0)
 WAITALL = getattr(socket, "MSG_WAITALL", 0)
 
 
-_taps: weakref.WeakKeyDictionary[socket.socket, Tap] = weakref.WeakKeyDictionary()
+# A dictionary with weak keys, asked for each octet of a program, so without the method in Python of weakref's own.
+_taps: dict[weakref.ref[socket.socket], Tap] = {}
 _early_options: weakref.WeakKeyDictionary[socket.socket, list[tuple[Any, ...]]] = weakref.WeakKeyDictionary()
 
 
 def tap_of(sock: socket.socket) -> Tap | None:
     """The tap of `sock`, None if the socket is none of ours."""
-    return _taps.get(sock)
+    return _taps.get(weakref.ref(sock))
 
 
 def tap_of_descriptor(descriptor: int) -> Tap | None:
     """The tap of the socket with this descriptor."""
-    return next((tap for sock, tap in tuple(_taps.items()) if _fileno(sock) == descriptor), None)
+    return next((tap for sock, tap in _tapped() if _fileno(sock) == descriptor), None)
+
+
+def _tapped() -> list[tuple[socket.socket, Tap]]:
+    """The sockets that have taps, with them."""
+    return [(sock, tap) for there, tap in tuple(_taps.items()) if (sock := there()) is not None]
 
 
 def note_option(sock: socket.socket, option: tuple[Any, ...]) -> None:
@@ -80,12 +86,16 @@ def note_option(sock: socket.socket, option: tuple[Any, ...]) -> None:
 
 def put_tap(sock: socket.socket, tap: Tap) -> None:
     """Let `tap` serve `sock` from now on."""
-    _taps[sock] = tap
+    _taps[weakref.ref(sock, _forget)] = tap
+
+
+def _forget(gone: weakref.ref[socket.socket]) -> None:
+    _taps.pop(gone, None)
 
 
 def take_tap(sock: socket.socket) -> Tap | None:
     """Part `sock` and its tap."""
-    return _taps.pop(sock, None)
+    return _taps.pop(weakref.ref(sock), None)
 
 
 def _go_on_in_child() -> None:
@@ -325,7 +335,8 @@ class Tap:
 
     def _is_held_up(self) -> bool:
         """The recorded peer takes no more; then the descriptor does not look writable."""
-        if self._stand_in is None or not self._upper.channel.is_held_up:
+        host = self.host if self.above is None else self.above.upper
+        if self._stand_in is None or not host.channel.is_held_up:
             return False
         self._stand_in.hold_up()
         return True
@@ -347,7 +358,9 @@ class Tap:
         if self._shut and self._is_shut:
             return b""
         # One read per readiness: who drains a descriptor would else see two pieces as one.
-        if self.sock.gettimeout() == 0 and self.stands_in and (self._rests or not self.is_due):
+        sock = self._sock()
+        never_waits = sock is not None and sock.gettimeout() == 0
+        if never_waits and self.stands_in and (self._rests or not self.is_due):
             self._rests = False
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         if self.above is not None:
@@ -413,7 +426,7 @@ class Tap:
 
     def close(self) -> None:
         """A socket of this tap was closed; with the last one, the connection is."""
-        others = [sock for sock, tap in tuple(_taps.items()) if tap is self] if self.is_shared else []
+        others = [sock for sock, tap in _tapped() if tap is self] if self.is_shared else []
         if others:
             self.move(others[0])
             return
@@ -471,11 +484,8 @@ class Tap:
 
     def follow(self, host: Host) -> None:
         """Change to the cassette of whoever sends the next request through `host` (connections outlive cassettes)."""
-        channel = host.channel
-        if not (channel.is_between_requests or channel.is_left):
-            return
-        board = board_to_follow(self.board)
-        if board is None:
+        channel, board = host.channel, board_to_follow(self.board)
+        if board is None or not (channel.is_between_requests or channel.is_left):
             return
         if self._stand_in is None:
             if board.may_answer(channel.origin.host, channel.origin.port) and self.must_not_wait:

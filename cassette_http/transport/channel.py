@@ -531,7 +531,8 @@ class Channel:
     @property
     def _may_be_stale(self) -> bool:
         """The next request may meet what `Failure.is_stale` means."""
-        return self.has_spoken and not (self._exchanges or newest_fate.get().is_lost)
+        is_idle = self._answer is None and not self._begun
+        return self.has_spoken and is_idle and not newest_fate.get().is_lost
 
     def _open_exchange(self, octets: bytes) -> Exchange:
         """The exchange that the next octets of the client belong to, or the first of them."""

@@ -149,7 +149,10 @@ class Host:
         """Receive at most so many octets; none mean that the peer closed."""
         if not at_most:
             return b""
-        result = self._next(at_most)
+        with self.channel.lock:
+            result = self.channel.client_reads(at_most)
+        if result is Signal.WAIT or result is Signal.IDLE:
+            result = self._after_waits(at_most)
         if isinstance(result, bytes):
             return result
         # Who reads before anything was sent does not speak HTTP; the channel becomes transparent when the peer speaks.
@@ -163,8 +166,8 @@ class Host:
         # The recorded peer says nothing here: without us, this read would run into its time-out.
         raise self.timed_out()
 
-    def _next(self, at_most: int) -> bytes | Failure | Signal:
-        """What the client gets now, after the waits that the recorded pace or another sending thread asks for."""
+    def _after_waits(self, at_most: int) -> bytes | Failure | Signal:
+        """What the client gets after the waits that the recorded pace or another sending thread asks for."""
         waits_until_s: float | None = None
         while True:
             with self.channel.lock:
