@@ -182,11 +182,25 @@ class Board(Switch):
             self._redactor.redact_request(request)
         return admitted
 
-    def _without_answer(self, request: Request) -> Request:
-        """Have it recorded. Raises UnmatchedRequest if it may not be."""
+    def _without_answer(self, request: Request) -> Interaction | Request:
+        """Have it recorded, or meet silence. Raises UnmatchedRequest if neither may be."""
         if self.policy.can_record:
             return request
-        raise self._refuse(self._redactor.redact_request(request))
+        silence = self._silence(request.origin)
+        if silence is None:
+            raise self._refuse(self._redactor.redact_request(request))
+        return replace(silence, request=request)
+
+    def _silence(self, origin: Origin) -> Interaction | None:
+        """Claim a handshake with `origin` that had no answer, as one that a request met.
+
+        Of several connections that are opened at once nobody can tell which one met it, before the others are used.
+        """
+        entry = self._index.find_silent_handshake(_without_userinfo(origin))
+        met = self._play(entry, None) if entry is not None else None
+        if met is None or met.track.failure is None:
+            return None
+        return replace(met, track=Track(failure=replace(met.track.failure, kind=FailureKind.TIMEOUT)))
 
     def _answer(self, request: Request, *, may_be_stale: bool) -> Interaction | None:
         """Claim what answers `request`, passing over what a hook drops."""
@@ -291,7 +305,9 @@ class Board(Switch):
             return self._index.knows_peer(host, port)
 
     def keep_connection_failure(self, origin: Origin, failure: Failure, via: Origin | None) -> None:
-        self.keep(Interaction(_without_userinfo(origin), None, Track(failure=failure), via), clock() - failure.at)
+        # What was begun while it was waited for in vain has its place before it.
+        started_at_s = clock() - (0.0 if failure.is_timeout else failure.at)
+        self.keep(Interaction(_without_userinfo(origin), None, Track(failure=failure), via), started_at_s)
 
     def note_connection(self, channel: Channel) -> None:
         """Somebody is about to connect to a real peer for `channel`."""

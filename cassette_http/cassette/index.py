@@ -218,6 +218,16 @@ class Index:
                 return None
         return None
 
+    def find_silent_handshake(self, origin: Origin) -> Entry | None:
+        """A TLS handshake with `origin` that had no answer in time, and that no connection has met yet."""
+        positions = self._positions.get(None, [])
+        for entry in self._entries(positions if isinstance(positions, list) else [positions]):
+            failure = entry.interaction.track.failure
+            is_silence = failure is not None and failure.kind is FailureKind.TLS and failure.is_timeout
+            if is_silence and not entry.plays and entry.interaction.origin == origin:
+                return entry
+        return None
+
     def knows_peer(self, host: str, port: int) -> bool:
         """Tell whether something was recorded of this host and port, or of connections to them (a proxy)."""
         if port == DEFAULT_PORTS[UNIX] and not self._matching.tells_hosts_apart:

@@ -22,7 +22,7 @@ import cassette_http.client
 from cassette_http import use_cassette
 from tests.behaviours import assert_same_three_times
 from tests.intercept.test_tls_ends import CLIENTS, Client
-from tests.peer import Connection, Peer, Script
+from tests.peer import Connection, Peer, Script, response
 
 # Fatal alerts (RFC 8446 section 6): handshake_failure and protocol_version.
 REFUSES_HANDSHAKE, REFUSES_VERSION = bytes.fromhex("15030300020228"), bytes.fromhex("15030100020246")
@@ -119,6 +119,41 @@ def test_silence_in_the_handshake_is_the_same_three_times(
 ) -> None:
     server = peer(is_silent)
     assert_same_three_times(lambda: seen_of(lambda: client(server.port, client_tls)), server, tmp_path / "silent.yaml")
+
+
+def test_silent_handshake_among_others_is_met_by_the_same_request(
+    peer: Callable[..., Peer], authority: trustme.CA, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(serving)
+
+    def answers_the_others(connection: Connection) -> None:
+        if connection.number == 2:
+            is_silent(connection)
+        with suppress(OSError):
+            connection.sock = serving.wrap_socket(connection.sock, server_side=True)
+            connection.send(response(connection.read_request().split()[1], b"Connection: close"))
+
+    server = peer(answers_the_others)
+
+    async def ask(path: str) -> object:
+        reader, writer = await asyncio.open_connection("localhost", server.port, ssl=client_tls)
+        with closing(writer):
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            return await reader.read()
+
+    async def ask_at_once() -> list[object]:
+        asked = [asyncio.wait_for(ask(path), 0.5) for path in ("/1", "/2", "/3")]
+        return [repr(seen) for seen in await asyncio.gather(*asked, return_exceptions=True)]
+
+    with use_cassette(tmp_path / "among.yaml"):
+        recorded = asyncio.run(ask_at_once())
+    server.stop()
+    with use_cassette(tmp_path / "among.yaml", record_mode="none") as cassette:
+        played = asyncio.run(ask_at_once())
+    assert played == recorded
+    assert recorded.count("TimeoutError()") == 1
+    assert cassette.unplayed == []
 
 
 def silent_socket(port: int, trust: ssl.SSLContext) -> Any:
