@@ -180,7 +180,9 @@ class ObjectState:
         link = self._records.link
         octets = octets_of(data)
         if link.below is not None and link.below.is_closed:
-            return len(octets)  # its records will not find their way, which the program meets when it sends them
+            if self._outgoing is not None:
+                self._outgoing.write(octets)  # this will not find its way, which the program meets when it sends it
+            return len(octets)
         if link.above is None and octets[:1] == HANDSHAKE_RECORD and octets in expected_hellos:
             link.above = expected_hellos.pop(octets)(self)
         if link.above is not None:

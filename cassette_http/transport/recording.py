@@ -102,6 +102,9 @@ class Recording:
 
     def fail(self, failure: Failure) -> None:
         """The stream failed. A time-out is not the end: the client may read on, and then it is forgotten."""
+        has_failed_to_send = self._failure is not None and self._failure.kind is FailureKind.WRITE
+        if has_failed_to_send and failure.kind is FailureKind.WRITE:
+            return  # the client has gone on sending: what it met first shows how far it came
         self._failure = failure
         self._ended = failure.kind not in (FailureKind.TIMEOUT, FailureKind.WRITE)
 

@@ -232,6 +232,69 @@ def test_end_is_the_same_when_the_peer_is_dialled_late(
         assert strict_socket(server.port, client_tls) == strictly
 
 
+BEGINNING_OF_UPLOAD = b"PUT / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n"
+# More than buffers hold, of a body whose rest will not be sent.
+UPLOAD_PIECES = 1000
+
+
+def object_upload(port: int, trust: ssl.SSLContext) -> Any:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    secured = trust.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with socket.create_connection(("localhost", port), timeout=TIMEOUT_S) as sock:
+        while True:
+            try:
+                secured.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                sock.sendall(outgoing.read())
+                incoming.write(sock.recv(65536))
+        secured.write(BEGINNING_OF_UPLOAD)
+        broken: list[int] = []
+        for number in range(UPLOAD_PIECES):
+            secured.write(bytes(1 << 14))
+            try:
+                sock.sendall(outgoing.read())
+            except ConnectionError:
+                broken.append(number)
+            if len(broken) == 2:
+                break
+    return broken
+
+
+def anyio_upload(port: int, trust: ssl.SSLContext) -> Any:
+    async def send() -> None:
+        stream = await anyio.connect_tcp("localhost", port, tls=True, ssl_context=trust)
+        try:
+            await stream.send(BEGINNING_OF_UPLOAD)
+            for _ in range(UPLOAD_PIECES):
+                await stream.send(bytes(1 << 14))
+        finally:
+            await anyio.aclose_forcefully(stream)
+
+    with pytest.raises(anyio.BrokenResourceError):
+        anyio.run(send)
+
+
+@pytest.mark.parametrize("client", [object_upload, anyio_upload])
+def test_broken_upload_is_met_by_who_sends_the_records(
+    client: Client,
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    tmp_path: Path,
+) -> None:
+    def breaks_off(connection: Connection) -> None:
+        connection.read_until(b"\r\n\r\n")
+        connection.reset()
+
+    server = peer(breaks_off, tls=server_tls)
+    with use_cassette(tmp_path / "upload.yaml"):
+        recorded = client(server.port, client_tls)
+    server.stop()
+    with use_cassette(tmp_path / "upload.yaml", "none"):
+        assert client(server.port, client_tls) == recorded
+
+
 @pytest.mark.parametrize("client", [lenient_socket, tls_object])
 def test_read_of_an_idle_connection_times_out_three_times(
     client: Client,
