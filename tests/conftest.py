@@ -22,6 +22,7 @@ pytest_plugins = ["pytester"]
 
 # No test is about time: a busy machine must not fail one.
 settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", settings.get_profile("project"), max_examples=2000)
 settings.load_profile("project")
 
 # On a CI server the default is to record nothing; the tests that are about that say so.

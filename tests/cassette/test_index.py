@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cassette_http.cassette.index import Index, line_of
@@ -159,7 +159,6 @@ spellings = st.sampled_from(
 )
 
 
-@settings(max_examples=300)
 @given(
     st.lists(spellings, max_size=8) | st.lists(spellings, min_size=20, max_size=40),
     st.lists(spellings, max_size=8),

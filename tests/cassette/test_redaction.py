@@ -13,7 +13,7 @@ from itertools import pairwise
 from urllib.parse import quote, quote_plus, unquote_to_bytes
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
@@ -859,7 +859,6 @@ fragments = st.lists(
 )
 
 
-@settings(max_examples=500, deadline=None)
 @given(fragments)
 def test_what_is_not_worth_a_look_has_no_secret(parts: list[str]) -> None:
     text = "".join(parts).encode()

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cassette_http.cassette.format.yaml_format import Document, dump_header, dump_interaction, load_document, scan
@@ -146,7 +146,6 @@ heads = st.builds(
 )
 
 
-@settings(max_examples=500)
 @given(heads, st.sampled_from([ORIGIN, Origin("http", "::1", 8080), Origin("http", "a b", 80)]))
 def test_what_is_written_of_any_request_is_what_its_document_begins_with(octets: bytes, origin: Origin) -> None:
     written = written_request(origin, octets)
@@ -259,7 +258,6 @@ insertions = st.sampled_from(
 )
 
 
-@settings(max_examples=600, suppress_health_check=[HealthCheck.too_slow])
 @given(bodies, st.data())
 def test_edited_documents_give_the_same_by_both_ways(body: bytes, data: st.DataObject) -> None:
     recorded = document_of(Interaction(ORIGIN, Request(ORIGIN, GET), Track((Piece(OK + body),))))
@@ -304,7 +302,6 @@ requests = st.one_of(
 )
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 @given(requests, bodies, st.data())
 def test_documents_that_begin_as_a_request_is_written_are_of_that_request(
     request: Request, body: bytes, data: st.DataObject

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cassette_http.cassette.format import body_forms, codings
@@ -218,7 +218,6 @@ def interactions(draw: st.DrawFn) -> Interaction:
     return Interaction(origin, Request(origin, head, draw(bodies()), via), track, via, repeat)
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 @given(interactions())
 @example(
     Interaction(
@@ -231,7 +230,6 @@ def test_any_interaction_comes_back_octet_for_octet(recorded: Interaction) -> No
     check(recorded)
 
 
-@settings(max_examples=1000, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.sampled_from(["{", "}", "[", "]", ",", ":", '"', "\\", " ", "\n", "1", '"a"', '"b":', "null"])),
     json_bodies,
@@ -244,13 +242,11 @@ def test_layout_of_anything_can_be_undone(parts: list[str], body: bytes) -> None
         assert laid_out is None or undo(laid_out[0].encode(), laid_out[1]) == candidate.encode()
 
 
-@settings(max_examples=300)
 @given(texts, st.sampled_from([b"", b"Content-Type: application/json\r\n"]))
 def test_any_text_comes_back_as_body(text: str, fields: bytes) -> None:
     check(response(text.encode(), fields))
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 @given(interactions(), st.data())
 def test_the_strict_reader_takes_nothing_that_pyyaml_reads_in_another_way(
     recorded: Interaction, data: st.DataObject
@@ -268,7 +264,6 @@ def test_the_strict_reader_takes_nothing_that_pyyaml_reads_in_another_way(
         assert list(mapping.values) == list(strict)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(interactions(), st.data())
 def test_a_damaged_document_loads_or_gives_one_clear_error(recorded: Interaction, data: st.DataObject) -> None:
     written = bytearray(dump_interaction(recorded))
@@ -651,7 +646,9 @@ def test_pieces_beyond_a_bound_become_one() -> None:
     assert loaded.track.octets == head + b"x" * count
     assert len(loaded.track.pieces) == body_forms.MOST_SIZES
     body = b"1\r\nx\r\n" * count + b"0\r\n\r\n"
-    assert "chunks:" not in check(response(body, b"Transfer-Encoding: chunked\r\n"))
+    written = dump_interaction(response(body, b"Transfer-Encoding: chunked\r\n"))
+    assert b"chunks:" not in written
+    assert load_document(written, "x", 1) == response(body, b"Transfer-Encoding: chunked\r\n")
 
 
 def test_a_lone_surrogate_in_the_text_of_an_error_is_kept_readable() -> None:
@@ -662,9 +659,9 @@ def test_a_lone_surrogate_in_the_text_of_an_error_is_kept_readable() -> None:
 
 
 def test_runs_of_equal_sizes_are_short() -> None:
-    body = b"".join([chunk(b"x" * 8192)] * 1200) + chunk(b"y") + last_chunk()
+    body = b"".join([chunk(b"x" * 64)] * 1200) + chunk(b"y") + last_chunk()
     written = check(response(body, b"Transfer-Encoding: chunked\r\n"))
-    assert written.endswith("wire: {chunks: [8192*1200, 1]}\n")
+    assert written.endswith("wire: {chunks: [64*1200, 1]}\n")
 
 
 # --- header, TLS ---
@@ -929,7 +926,6 @@ def test_documents_may_say_more_of_a_request_than_their_line(lines: str, is_doub
     assert (2 in documents.find_doubtful()) is is_doubtful
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(interactions(), st.data())
 def test_a_line_tells_the_request_unless_its_document_is_doubtful(recorded: Interaction, data: st.DataObject) -> None:
     text = dump_interaction(recorded).decode()
@@ -988,7 +984,6 @@ lines_of_files = st.sampled_from(
 )
 
 
-@settings(max_examples=500)
 @given(st.lists(lines_of_files, max_size=12), st.sampled_from(["", "\ufeff", "---\n", "# c\n---\n"]))
 def test_any_lines_are_split_as_they_are_one_by_one(lines: list[str], beginning: str) -> None:
     data = "\n".join([beginning + "cassette: 1", "---", *lines, "---", ""]).encode()

@@ -6,7 +6,7 @@ import io
 from http import client as standard
 from typing import Any
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cassette_http import client
@@ -124,7 +124,6 @@ def answers(draw: st.DrawFn) -> bytes:
     return head + draw(st.sampled_from([b"\r\n", b"\r\n", b"\n", b""])) + draw(CONTENTS)
 
 
-@settings(deadline=None)
 @given(answers(), st.sampled_from(["GET", "HEAD", "POST"]))
 @example(b"HTTP/1.1 200 OK\nContent-Length: 4\n\n\r\n\r\nabc", "GET")
 @example(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 101 + b"\r\n", "GET")
