@@ -281,7 +281,7 @@ OPTIONS = (
         "allow_hosts",
         ANYWHERE,
         "hosts that may be asked all the same: example.org, *.internal, 10.0.0.0/8, ...",
-        "hosts",
+        "HOSTS",
         words,
         is_list=True,
         part="cassette_http.plugin.guarding",
