@@ -627,9 +627,14 @@ class Channel:
             return False
         exchange.is_expected = True
         request = self._request(exchange)
+        takes_stale = exchange.may_be_stale or reader.expects_continue
+
+        def fits(interaction: Interaction) -> bool:
+            return answers_early(interaction) and (takes_stale or not interaction.track.is_stale)
+
         try:
             if is_early:
-                answer = self._tape.expect(request, answers_early, reader.expects_continue)
+                answer = self._tape.expect(request, fits, reader.expects_continue)
             else:
                 answer = self._tape.choose(request, may_be_stale=exchange.may_be_stale)
         except Exception as refusal:

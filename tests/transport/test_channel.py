@@ -604,6 +604,20 @@ def test_continue_is_played_before_the_body_is_there() -> None:
     assert channel.client_reads(1000) == OK
 
 
+def test_body_that_a_stale_connection_did_not_take_is_taken_by_a_new_one() -> None:
+    failure = Failure(FailureKind.WRITE, 0.0, "EPIPE", details={"sent": 1}, is_stale=True)
+    recorded = [interaction(GET, OK), interaction(POST + b"a", failure=failure), interaction(POST + b"abcd", OK)]
+    reused, new = replaying(*recorded), replaying(*recorded[1:])
+    reused.client_sent(GET)
+    assert reused.client_reads(100) == OK
+    reused.client_sent(POST)
+    with pytest.raises(PlayedWriteFailure):
+        reused.client_sent(b"abcd")
+    new.client_sent(POST)
+    new.client_sent(b"abcd")
+    assert new.client_reads(100) == OK
+
+
 def test_early_answer_is_played_when_the_client_is_as_far() -> None:
     channel = replaying(interaction(POST + b"bo", Piece(OK, 0.0, 2)))
     channel.client_sent(POST)
