@@ -22,7 +22,7 @@ import requests
 
 import cassette_http.client
 from cassette_http import use_cassette
-from tests.behaviours import GET_A, READ_TIMEOUT_S, Asked, assert_same_three_times
+from tests.behaviours import GET_A, Asked, assert_same_three_times, patience_s
 from tests.intercept.nasty_peers import PEERS
 from tests.peer import Connection, Peer, Script, Serve, keep_alive, response
 
@@ -40,12 +40,12 @@ def seen_error(error: BaseException) -> Seen:
 
 
 def _with_http_client(module: Any) -> Callable[..., list[Seen]]:
-    def ask_all(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
+    def ask_all(url: str, asked: Asked, trust: ssl.SSLContext, timeout_s: float) -> list[Seen]:
         scheme, _, authority = url.partition("://")
         if scheme == "https":
-            connection = module.HTTPSConnection(authority, timeout=READ_TIMEOUT_S, context=trust)
+            connection = module.HTTPSConnection(authority, timeout=timeout_s, context=trust)
         else:
-            connection = module.HTTPConnection(authority, timeout=READ_TIMEOUT_S)
+            connection = module.HTTPConnection(authority, timeout=timeout_s)
         seen: list[Seen] = []
         for method, path, body in asked:
             try:
@@ -65,12 +65,12 @@ def _with_http_client(module: Any) -> Callable[..., list[Seen]]:
     return ask_all
 
 
-def with_urllib(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
+def with_urllib(url: str, asked: Asked, trust: ssl.SSLContext, timeout_s: float) -> list[Seen]:
     seen: list[Seen] = []
     for method, path, body in asked:
         request = urllib.request.Request(url + path, body, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=READ_TIMEOUT_S, context=trust) as answer:
+            with urllib.request.urlopen(request, timeout=timeout_s, context=trust) as answer:
                 seen.append((answer.status, answer.reason, answer.headers.items(), answer.url, answer.read()))
         except urllib.error.HTTPError as error:
             with error:
@@ -80,7 +80,7 @@ def with_urllib(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
     return seen
 
 
-def with_requests(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
+def with_requests(url: str, asked: Asked, trust: ssl.SSLContext, timeout_s: float) -> list[Seen]:
     seen: list[Seen] = []
 
     class Trusting(requests.adapters.HTTPAdapter):
@@ -91,7 +91,7 @@ def with_requests(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
         session.mount("https://", Trusting())
         for method, path, body in asked:
             try:
-                answer = session.request(method, url + path, data=body, timeout=READ_TIMEOUT_S)
+                answer = session.request(method, url + path, data=body, timeout=timeout_s)
                 history = [(one.status_code, one.headers.get("Location")) for one in answer.history]
                 head = (answer.status_code, answer.reason, list(answer.raw.headers.items()), answer.url)
                 seen.append((head, history, answer.content))
@@ -101,7 +101,7 @@ def with_requests(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
     return seen
 
 
-def with_sockets(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
+def with_sockets(url: str, asked: Asked, trust: ssl.SSLContext, timeout_s: float) -> list[Seen]:
     """A library nobody has heard of: one connection per request, read to the end."""
     seen: list[Seen] = []
     scheme, _, authority = url.partition("://")
@@ -109,7 +109,7 @@ def with_sockets(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
     for method, path, body in asked:
         octets = b""
         try:
-            sock = socket.create_connection((host, int(port)), timeout=READ_TIMEOUT_S)
+            sock = socket.create_connection((host, int(port)), timeout=timeout_s)
             if scheme == "https":
                 sock = trust.wrap_socket(sock, server_hostname=host)
             with sock:
@@ -124,7 +124,7 @@ def with_sockets(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
     return seen
 
 
-def with_asyncio(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
+def with_asyncio(url: str, asked: Asked, trust: ssl.SSLContext, timeout_s: float) -> list[Seen]:
     """The same over the streams of asyncio."""
     scheme, _, authority = url.partition("://")
     host, _, port = authority.rpartition(":")
@@ -138,7 +138,7 @@ def with_asyncio(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
             head = f"{method} {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n{length}\r\n"
             try:
                 writer.write(head.encode() + (body or b""))
-                while piece := await asyncio.wait_for(reader.read(65536), READ_TIMEOUT_S):
+                while piece := await asyncio.wait_for(reader.read(65536), timeout_s):
                     octets += piece
             finally:
                 writer.transport.abort()
@@ -175,7 +175,8 @@ def test_live_recording_and_replay_agree(
     tmp_path: Path,
 ) -> None:
     server = peer(script, tls=server_tls if is_tls else None)
-    cassette = assert_same_three_times(lambda: client(server.url, asked, client_tls), server, tmp_path / "agree.yaml")
+    arguments = server.url, asked, client_tls, patience_s(script)
+    cassette = assert_same_three_times(lambda: client(*arguments), server, tmp_path / "agree.yaml")
     assert cassette.unplayed == []
 
 
@@ -186,12 +187,12 @@ def test_refused_connection_is_refused_in_replay(
     server = peer(keep_alive(lambda request: response(b"never")))
     server.stop()
     path = tmp_path / "refused.yaml"
-    live = client(server.url, GET_A, client_tls)
+    live = client(server.url, GET_A, client_tls, 5)
     with use_cassette(path, "all"):
-        recorded = client(server.url, GET_A, client_tls)
+        recorded = client(server.url, GET_A, client_tls, 5)
     # Somebody listens there now, who would be asked if the replay connected.
     with socket.create_server((server.host, server.port)), use_cassette(path, "none"):
-        replayed = client(server.url, GET_A, client_tls)
+        replayed = client(server.url, GET_A, client_tls, 5)
     assert (recorded, replayed) == (live, live)
 
 
@@ -202,12 +203,12 @@ def test_untrusted_certificate_is_untrusted_in_replay(
     server = peer(keep_alive(lambda request: response(b"never")), tls=server_tls)
     distrust = ssl.create_default_context()
     path = tmp_path / "untrusted.yaml"
-    live = client(server.url, GET_A, distrust)
+    live = client(server.url, GET_A, distrust, 5)
     with use_cassette(path, "all"):
-        recorded = client(server.url, GET_A, distrust)
+        recorded = client(server.url, GET_A, distrust, 5)
     server.stop()
     with use_cassette(path, "none"):
-        replayed = client(server.url, GET_A, distrust)
+        replayed = client(server.url, GET_A, distrust, 5)
     assert "CERTIFICATE_VERIFY_FAILED" in str(live)
     assert (recorded, replayed) == (live, live)
 

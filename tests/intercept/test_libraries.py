@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.behaviours import READ_TIMEOUT_S, Asked, assert_same_three_times
+from tests.behaviours import Asked, assert_same_three_times, patience_s
 from tests.intercept.nasty_peers import PEERS
 from tests.peer import Peer, Script
 
@@ -30,12 +30,12 @@ def seen_error(error: BaseException) -> Seen:
     return type(error).__qualname__, re.sub(r"0x[0-9a-f]+|port=[0-9]+", "", str(error))
 
 
-def with_urllib3(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
+def with_urllib3(url: str, asked: Asked, trust: ssl.SSLContext, timeout_s: float) -> list[Seen]:
     import urllib3
 
     seen: list[Seen] = []
     tls: dict[str, Any] = {"ssl_context": trust} if url.startswith("https") else {}
-    with urllib3.PoolManager(retries=False, timeout=READ_TIMEOUT_S, **tls) as pool:
+    with urllib3.PoolManager(retries=False, timeout=timeout_s, **tls) as pool:
         for method, path, body in asked:
             try:
                 answer = pool.request(method, url + path, body=body, redirect=True)
@@ -45,11 +45,11 @@ def with_urllib3(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
     return seen
 
 
-def with_httpx(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
+def with_httpx(url: str, asked: Asked, trust: ssl.SSLContext, timeout_s: float) -> list[Seen]:
     import httpx
 
     seen: list[Seen] = []
-    with httpx.Client(verify=trust, timeout=READ_TIMEOUT_S, trust_env=False, follow_redirects=True) as client:
+    with httpx.Client(verify=trust, timeout=timeout_s, trust_env=False, follow_redirects=True) as client:
         for method, path, body in asked:
             try:
                 with client.stream(method, url + path, content=body) as answer:
@@ -61,12 +61,12 @@ def with_httpx(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
 
 
 def with_async_httpx(run: Callable[[Asking], list[Seen]]) -> Callable[..., list[Seen]]:
-    def ask_all(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
+    def ask_all(url: str, asked: Asked, trust: ssl.SSLContext, timeout_s: float) -> list[Seen]:
         import httpx
 
         async def ask() -> list[Seen]:
             seen: list[Seen] = []
-            options: Any = {"timeout": READ_TIMEOUT_S, "trust_env": False, "follow_redirects": True}
+            options: Any = {"timeout": timeout_s, "trust_env": False, "follow_redirects": True}
             async with httpx.AsyncClient(verify=trust, **options) as client:
                 for method, path, body in asked:
                     try:
@@ -82,12 +82,13 @@ def with_async_httpx(run: Callable[[Asking], list[Seen]]) -> Callable[..., list[
     return ask_all
 
 
-def with_aiohttp(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
+def with_aiohttp(url: str, asked: Asked, trust: ssl.SSLContext, timeout_s: float) -> list[Seen]:
     import aiohttp
 
     async def ask() -> list[Seen]:
         seen: list[Seen] = []
-        timeout = aiohttp.ClientTimeout(total=None, sock_read=READ_TIMEOUT_S)
+        # Behind an interim response it has no patience of this kind any more, but waits for ever.
+        timeout = aiohttp.ClientTimeout(total=2 * timeout_s, sock_read=timeout_s)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             for method, path, body in asked:
                 try:
@@ -101,11 +102,11 @@ def with_aiohttp(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
     return asyncio.run(ask())
 
 
-def with_httplib2(url: str, asked: Asked, trust: ssl.SSLContext, ca_file: Path) -> list[Seen]:
+def with_httplib2(url: str, asked: Asked, trust: ssl.SSLContext, timeout_s: float, ca_file: Path) -> list[Seen]:
     import httplib2
 
     seen: list[Seen] = []
-    http = httplib2.Http(timeout=READ_TIMEOUT_S, ca_certs=str(ca_file))
+    http = httplib2.Http(timeout=timeout_s, ca_certs=str(ca_file))
     for method, path, body in asked:
         try:
             answer, content = http.request(url + path, method, body)
@@ -116,7 +117,7 @@ def with_httplib2(url: str, asked: Asked, trust: ssl.SSLContext, ca_file: Path) 
     return seen
 
 
-def with_tornado(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
+def with_tornado(url: str, asked: Asked, trust: ssl.SSLContext, timeout_s: float) -> list[Seen]:
     import tornado.httpclient
 
     async def ask() -> list[Seen]:
@@ -126,7 +127,7 @@ def with_tornado(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
             try:
                 options: Any = {"ssl_options": trust} if url.startswith("https") else {}
                 answer = await client.fetch(
-                    url + path, method=method, body=body, request_timeout=READ_TIMEOUT_S, raise_error=False, **options
+                    url + path, method=method, body=body, request_timeout=timeout_s, raise_error=False, **options
                 )
                 error = answer.error and seen_error(answer.error)
                 seen.append((answer.code, answer.reason, sorted(answer.headers.get_all()), answer.body, error))
@@ -138,7 +139,7 @@ def with_tornado(url: str, asked: Asked, trust: ssl.SSLContext) -> list[Seen]:
     return asyncio.run(ask())
 
 
-def with_niquests(url: str, asked: Asked, trust: ssl.SSLContext, ca_file: Path) -> list[Seen]:
+def with_niquests(url: str, asked: Asked, trust: ssl.SSLContext, timeout_s: float, ca_file: Path) -> list[Seen]:
     """Brings an HTTP stack of its own, a relative of urllib3."""
     import niquests
 
@@ -148,7 +149,7 @@ def with_niquests(url: str, asked: Asked, trust: ssl.SSLContext, ca_file: Path) 
         session.verify = str(ca_file)
         for method, path, body in asked:
             try:
-                answer = session.request(method, url + path, data=body, timeout=READ_TIMEOUT_S)
+                answer = session.request(method, url + path, data=body, timeout=timeout_s)
                 seen.append((answer.status_code, answer.reason, list(answer.headers.items()), answer.content))
             except (niquests.RequestException, niquests.packages.urllib3.exceptions.HTTPError) as error:
                 seen.append(type(error).__qualname__)
@@ -195,5 +196,7 @@ def test_library_sees_the_same_three_times(
     tmp_path: Path,
 ) -> None:
     server = peer(script, tls=server_tls if is_tls else None)
-    arguments = (server.url, asked, client_tls, *([ca_file] if library in (with_httplib2, with_niquests) else []))
+    arguments: list[Any] = [server.url, asked, client_tls, patience_s(script)]
+    if library in (with_httplib2, with_niquests):
+        arguments.append(ca_file)
     assert_same_three_times(lambda: library(*arguments), server, tmp_path / "agree.yaml")
