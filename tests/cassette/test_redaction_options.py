@@ -255,6 +255,53 @@ def test_an_encrypted_jwt_keeps_five_parts() -> None:
     assert parts_of(played)[1:] == [b"{{secret:1}}"] * 4
 
 
+AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+
+@pytest.mark.parametrize(
+    ("before", "secret", "behind"),
+    [
+        pytest.param('{"keys": [{"keyName": "key1", "value": "', AZURE_KEY, '", "permissions": "FULL"}]}', id="Azure"),
+        pytest.param("AccountName=a;AccountKey=", AZURE_KEY, ";EndpointSuffix=core.test", id="Azure, connection"),
+        pytest.param(
+            '{"name": "projects/7/secrets/x/versions/1", "payload": {"data": "',
+            "c2VjcmV0LW9mLWFsbC1zZWNyZXRz",
+            '", "dataCrc32c": "17"}}',
+            id="Google",
+        ),
+        pytest.param("db.test:5432:shop:ada:", "a-Password-of-16", "\n", id="file of passwords for PostgreSQL"),
+    ],
+)
+def test_values_that_only_their_place_tells_are_found(before: str, secret: str, behind: str) -> None:
+    assert answer(Redactor(), before + secret + behind) == before + "{{secret:1}}" + behind
+
+
+@pytest.mark.parametrize(
+    ("packed", "text"),
+    [
+        pytest.param(b"\x83\xa4user\xa3ada\xa5token\xa8a1b2c3d4\xa1n\x07", "application/msgpack", id="MessagePack"),
+        pytest.param(b"\xa3\x64user\x63ada\x65token\x68a1b2c3d4\x61n\x07", "application/cbor", id="CBOR"),
+    ],
+)
+def test_a_packed_string_says_how_long_its_placeholder_is(packed: bytes, text: str) -> None:
+    lengths = {"application/msgpack": (b"\xa8", b"\xac"), "application/cbor": (b"\x68", b"\x6c")}[text]
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {text}\r\nContent-Length: {len(packed)}\r\n\r\n".encode()
+    request = Request(ORIGIN, b"GET / HTTP/1.1\r\nHost: api.test\r\n\r\n")
+    redacted = Redactor().redact(Interaction(ORIGIN, request, Track((Piece(head + packed),))))
+    content = redacted.track.octets.partition(b"\r\n\r\n")[2]
+    assert content == packed.replace(lengths[0] + b"a1b2c3d4", lengths[1] + b"{{secret:1}}")
+
+
+def test_a_packed_request_is_answered_with_another_secret() -> None:
+    def packed(secret: bytes) -> Request:
+        body = b"\x81\xa8password" + bytes([0xA0 | len(secret)]) + secret
+        head = b"POST / HTTP/1.1\r\nContent-Type: application/msgpack\r\nContent-Length: %d\r\n\r\n" % len(body)
+        return Request(ORIGIN, head, body)
+
+    forms = {Redactor().redact_request(packed(each)).body_octets for each in (b"hunter22", b"{{secret:17}}", b"other")}
+    assert len(forms) == 1
+
+
 @pytest.mark.parametrize("kind", ["RSA PRIVATE KEY", "PRIVATE KEY", "OPENSSH PRIVATE KEY", "PGP PRIVATE KEY BLOCK"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 def test_private_keys_keep_their_frame(kind: str, line_end: str) -> None:

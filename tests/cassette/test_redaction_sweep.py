@@ -236,6 +236,32 @@ PLACES: dict[str, Callable[[str], Interaction]] = {
         js({"run": f"curl -X POST -u 'ada:{s.replace(' ', '')}' https://a.test/"}), JSON
     ),
     "print_r of PHP": lambda s: got(f"Array\n(\n    [password] => {s}\n)\n".encode(), "Content-Type: text/plain"),
+    "JSON of AWS Secrets Manager": lambda s: got(js({"SecretString": js({"password": s}).decode()}), JSON),
+    "log with times": lambda s: got(f"2026-11-26T10:00:00.12Z API_TOKEN: {s}\n".encode(), "Content-Type: text/plain"),
+    "Markdown": lambda s: got(f"- **Password**: `{s}`\n".encode(), "Content-Type: text/markdown"),
+    "script in a page": lambda s: got(
+        f"<script>window.apiKey = '{s}';</script>".encode(), "Content-Type: text/html; charset=utf-8"
+    ),
+    "name of a part, with its character set": lambda s: sent(
+        "/a",
+        MULTIPART,
+        body=f"--B\r\nContent-Disposition: form-data; name*=UTF-8''pass%77ord\r\n\r\n{s}\r\n--B--\r\n".encode(),
+    ),
+    "part under gzip": lambda s: sent(
+        "/a",
+        MULTIPART,
+        body=b'--B\r\nContent-Disposition: form-data; name="f"; filename="a.gz"\r\n\r\n'
+        + gzip.compress(js({"token": s}))
+        + b"\r\n--B--\r\n",
+    ),
+    "MessagePack": lambda s: got(
+        b"\x82\xa4user\xa3bob\xa8password\xda" + len(s.encode()).to_bytes(2, "big") + s.encode(),
+        "Content-Type: application/msgpack",
+    ),
+    "CBOR": lambda s: got(
+        b"\xa2\x64user\x63bob\x68password\x78" + bytes([len(s.encode())]) + s.encode(),
+        "Content-Type: application/cbor",
+    ),
     "hash of Ruby": lambda s: got(f'{{:user=>"a", :password=>"{s}"}}'.encode(), "Content-Type: text/plain"),
     "variable of PowerShell": lambda s: got(f'$env:API_KEY = "{s}"\n'.encode(), "Content-Type: text/plain"),
     "variables of a script": lambda s: got(f"const apiKey = '{s}', b = 2;\n".encode(), "Content-Type: text/javascript"),

@@ -1,7 +1,8 @@
 """Texts that are written in other characters within a text, from end to end, and can be written so again (pure).
 
-They are written in escapes alone, in hexadecimal digits, in base32, in base64 on several lines, or are compressed
-and in base64. Base64 on one line is left to `base64_text`, as there a search finds parts of a text, too.
+They are written in escapes alone, in hexadecimal digits, in base32, in base64 on several lines, are compressed and in
+base64, or are the compressed part of a multipart. Base64 on one line is left to `base64_text`, as there a search finds
+parts of a text, too.
 """
 
 from __future__ import annotations
@@ -40,8 +41,10 @@ def may_be_coded(octets: bytes, inside: bytes) -> bool:
     """Tell whether a text, whose joined runs are known, could hold such a text; cheap."""
     if inside and (_CODED_RUN.search(inside) is not None or _has_lines(octets)):
         return True
-    return octets.find(_GZIP) >= 0 or any(
-        mark in octets and beginning.search(octets) is not None for mark, beginning in _BEGINNINGS
+    return (
+        octets.find(_GZIP) >= 0
+        or octets.find(_GZIP_PART) >= 0
+        or any(mark in octets and beginning.search(octets) is not None for mark, beginning in _BEGINNINGS)
     )
 
 
@@ -51,7 +54,7 @@ def coded_texts(octets: bytes, spans: list[tuple[int, int]] | None = None) -> li
     inside = joined(octets, spans) if spans else b""
     if not may_be_coded(octets, inside):
         return []
-    found = [*_in_lines(octets), *_in_escapes(octets)]
+    found = [*_in_lines(octets), *_in_escapes(octets), *_compressed_parts(octets)]
     starts = [each.start() for each in re.finditer(_GZIP, octets)]
     if _CODED_RUN.search(inside) is not None:
         found += _in_runs(octets, spans)
@@ -243,6 +246,44 @@ def _compressed(octets: bytes, starts: Iterable[int]) -> Iterator[CodedText]:
             wbits = 31 if coded.startswith(b"\x1f\x8b") else 15
             written = partial(_deflated, wbits=wbits, like=octets[start:behind])
             yield CodedText(start, behind, plain, written, is_inflated=True)
+
+
+_GZIP_PART = b"\r\n\r\n\x1f\x8b\x08"  # behind the head of a part (RFC 2046 section 5.1)
+_MOST_PARTS = 100
+_BLOCK = 1 << 16
+
+
+def _compressed_parts(octets: bytes) -> Iterator[CodedText]:
+    """Parts of a multipart that gzip wrote; not if they are cut off, or large."""
+    start = octets.find(_GZIP_PART)
+    for _ in range(_MOST_PARTS):
+        if start < 0:
+            return
+        start += 4
+        plain, stop = _inflated(octets, start)
+        if plain is not None:
+            yield CodedText(start, stop, plain, _gzipped, is_inflated=True)
+        start = octets.find(_GZIP_PART, stop)
+
+
+def _inflated(octets: bytes, start: int) -> tuple[bytes | None, int]:
+    """What gzip wrote, and where that stops."""
+    inflater, plain, at = zlib.decompressobj(wbits=31), b"", start
+    try:
+        while not inflater.eof and at < len(octets) and len(plain) < _MOST_INFLATED:
+            block = octets[at : at + _BLOCK]
+            plain += inflater.decompress(block, _MOST_INFLATED - len(plain))
+            at += len(block) - len(inflater.unused_data)
+            if inflater.unconsumed_tail:
+                break
+    except zlib.error:
+        return None, start
+    return (plain, at) if inflater.eof else (None, start)
+
+
+def _gzipped(plain: bytes) -> bytes:
+    compressor = zlib.compressobj(wbits=31)
+    return compressor.compress(plain) + compressor.flush()
 
 
 def _deflated(plain: bytes, wbits: int, like: bytes) -> bytes:

@@ -20,6 +20,7 @@ from cassette_http.cassette.secrets.hiding import Hiding
 from cassette_http.cassette.secrets.json_members import find_by_path, find_literals, find_members
 from cassette_http.cassette.secrets.looks import find_by_look, find_by_pattern
 from cassette_http.cassette.secrets.markup import find_in_markup
+from cassette_http.cassette.secrets.packed import find_in_packed
 from cassette_http.cassette.secrets.pairs import (
     FORM_PAIR,
     QUERY_PAIR,
@@ -84,6 +85,10 @@ class ContentRules:
         empty one or none.
         """
         return self._found(text, is_head, is_form, is_matching, depth) if self.may_find(text) else []
+
+    def packed_edits(self, text: bytes, media_type: str, is_matching: bool = False) -> list[Edit]:
+        """Find secrets in MessagePack or CBOR, learn them, and return the edits that hide them."""
+        return _merged([], find_in_packed(text, "cbor" in media_type, self._hiding, self.all_edits, is_matching))
 
     def _found(self, text: bytes, is_head: bool, is_form: bool, is_matching: bool, depth: int) -> list[Edit]:
         """Ask all rules."""

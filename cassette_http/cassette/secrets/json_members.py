@@ -58,9 +58,9 @@ def find_members(text: bytes, hiding: Hiding, is_matching: bool = False) -> Iter
         for start, stop, kind in _values(text, found.end(), kinds[name]):
             if name == b"token" and _OF_LANGUAGE.match(text, stop):
                 continue
-            if text[found.end()] != _BRACE:
-                behind = stop  # but members of an object have names of their own
             edit = _hidden_value(hiding, text, start, stop, name, kind, is_matching)
+            if text[found.end()] != _BRACE and (edit is not None or not _IS_OBJECT.match(text, start)):
+                behind = stop  # but members of an object, which may be in a string, have names of their own
             if edit is not None:
                 yield edit
 
@@ -212,6 +212,7 @@ _OBJECT_VALUE = re.compile(
 _IN_NAME = re.compile(rb"[\w$.-]")
 _UNQUOTED_NAME = re.compile(rb"\b([A-Za-z_]\w{1,60})\s*+:\s*+\\")
 _BACKSLASH, _BRACE = b"\\{"
+_IS_OBJECT = re.compile(rb"\\*+\"\s*+[{\[]")
 # No line ends: else a quote of one field's value would find its fellow in another's.
 _STRING_END = re.compile(rb'(?:[^"\\\r\n]|\\.)*+')
 _SCALAR = re.compile(rb"-?[0-9][0-9.eE+-]*+|null|true|false")

@@ -10,6 +10,7 @@ from cassette_http.cassette.decoding import codings_of, decoded, encoded
 from cassette_http.cassette.model import Request, Track
 from cassette_http.cassette.secrets.charsets import Charset, may_be_recoded, recoded
 from cassette_http.cassette.secrets.content_rules import ContentRules
+from cassette_http.cassette.secrets.packed import IS_PACKED
 from cassette_http.cassette.secrets.websocket_frames import Frame, frames, is_websocket, messages
 from cassette_http.cassette.splicing import (
     Edit,
@@ -49,7 +50,11 @@ def is_veiled(message: bytes) -> bool:
     return is_gzip or _CODED.search(message) is not None or may_be_recoded(message)
 
 
-_CODED = re.compile(rb"\n(?:transfer-encoding|content-encoding|upgrade)[ \t]*:", re.IGNORECASE)
+_CODED = re.compile(
+    rb"\n(?:(?:transfer-encoding|content-encoding|upgrade)[ \t]*:|content-type[ \t]*:[^\r\n]*(?:%b))"
+    % IS_PACKED.pattern.encode(),
+    re.IGNORECASE,
+)
 
 
 @dataclass(slots=True)
@@ -100,8 +105,11 @@ class Parts:
             self.frames = [(message, rules.edits(_payload(message))) for message, _ in self.frames]
         elif self.text:
             media_type = ",".join(field_values(self.fields, "content-type")).lower()
-            is_form = "x-www-form-urlencoded" in media_type
-            self.in_text = rules.edits(self.text, is_form=is_form, is_matching=is_matching)
+            if IS_PACKED.search(media_type):
+                self.in_text = rules.packed_edits(self.text, media_type, is_matching)
+            else:
+                is_form = "x-www-form-urlencoded" in media_type
+                self.in_text = rules.edits(self.text, is_form=is_form, is_matching=is_matching)
         *extensions, rest = self._around_content()
         # Together, as a body may have as many as octets.
         text = b"\n".join([self.body[start:stop] for start, stop in extensions])

@@ -221,7 +221,8 @@ _NAME_IN_PATH = re.compile(rb"/([\w.-]{3,60}+)/(?=[^/?#;\s]{%d})" % SHORTEST_RAN
 _PATH_IN_FRONT = re.compile(rb"(?:^|[\s\"'(=<>])(?:[A-Za-z][A-Za-z0-9+.-]{0,20}:/)?/[^\s\"'<>()=]*\Z")
 _PERCENT_TOKEN = re.compile(rb"%([0-9A-Fa-f]{2})|.", re.DOTALL)
 _PART = re.compile(
-    rb"content-disposition:[^\r\n]{0,1000}?[ ;]name\s?=\s?\"?(?P<name>[^\";\r\n]+)\"?[^\r\n]{0,1000}+\r?\n"
+    rb"content-disposition:[^\r\n]{0,1000}?[ ;]name\*?\s?=\s?(?:[\w-]*'[\w-]*'|\"?)"
+    rb"(?P<name>[^\";\r\n]+)\"?[^\r\n]{0,1000}+\r?\n"
     rb"(?:[^\r\n]{1,1000}+\r?\n){0,20}+\r?\n",
     re.IGNORECASE,
 )

@@ -23,7 +23,6 @@ from cassette_http.cassette.secrets.names import NameKind
 from cassette_http.cassette.secrets.pairs import USERINFO
 from cassette_http.cassette.secrets.settings_lines import names_in_lines, with_narrow_signs
 from cassette_http.cassette.secrets.shapes import (
-    SHORT_PATH,
     find_shapes,
     has_beginning,
     has_words_in_front,
@@ -48,7 +47,7 @@ _NAME = rb"([\w.$@ /\[\]~%*+!-]{1,80}+)"
 _BEFORE_COLON = re.compile(rb":\s*+[\"'`]?\\*+" + _NAME.replace(b"~", b"#~"))
 _BEFORE_SIGN = re.compile(rb"=:?\s*+\]?[\"'`]?\\*+" + _NAME)
 _VALUES_BACKWARDS = frozenset(name[::-1] for name in NAMES_OF_VALUES)
-_PART_NAME = re.compile(rb"ame\s?=\s?\"?([^\";\r\n]{1,200})")
+_PART_NAME = re.compile(rb"ame\*?\s?=\s?(?:[\w-]*'[\w-]*'|\"?)([^\";\r\n]{1,200})")
 _ENCODED = re.compile(rb"%(?:25)*(?:2[0-9A-Fa-f]|3|5|7)")
 
 
@@ -105,7 +104,7 @@ class QuickLook:
                 or (may_be_base64(inside) and self._may_be_in_base64(text, spans, depth))
             )
         else:
-            is_one = SHORT_PATH in text
+            is_one = has_words_in_front(text)
         return is_one or (may_be_coded(text, inside) and self._may_be_in_codes(text, spans, depth))
 
     def _may_be_in_codes(self, text: bytes, spans: list[tuple[int, int]], depth: int) -> bool:

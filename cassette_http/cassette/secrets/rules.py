@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 from cassette_http.cassette.model import Interaction
 from cassette_http.cassette.rule_notation import did_you_mean, json_path, place_of
 from cassette_http.cassette.secrets.names import NameKind, is_secret_name, kind_of
-from cassette_http.cassette.secrets.shapes import PATHS, SHAPES
+from cassette_http.cassette.secrets.shapes import IN_PLACE, PATHS, SHAPES
 from cassette_http.errors import InvalidOption
 
 __all__ = ["PLACES", "RULES", "ExtraRule", "Rules", "resolve_rules"]
@@ -26,6 +26,7 @@ RULES = (
     "private-key",
     *SHAPES,
     *PATHS,
+    *IN_PLACE,
 )
 
 

@@ -28,8 +28,10 @@ _QUOTED = (
 )
 _WORDS = rb"(?P<name>[\w.-]{1,80}+(?:[ ][\w.-]{1,40}+){0,2})"
 _LINE = re.compile(
-    rb"(?:^|(?<=<!--))[ \t]*+(?:(?:[-*#>$;]|//|data:|export|set|ENV|ARG)[ \t]++)?"
-    rb"(?:\$env:|\[)?%b\]?%b(?:%b(?=[ \t]*+(?:[,;)}\]#]|//|\r?$))|(?P<plain>[^\r\n]++))" % (_WORDS, _SIGN, _QUOTED),
+    rb"(?:^|(?<=<!--))[ \t]*+(?:[0-9][0-9T:.,Z+-]{9,40}[ \t]++)?"
+    rb"(?:(?:[-*#>$;]|//|data:|export|set|ENV|ARG)[ \t]++)?"
+    rb"(?:\$env:|\[|\*\*)?%b(?:\]|\*\*)?%b(?:\*\*[ \t]*+)?"
+    rb"(?:%b(?=[ \t]*+(?:[,;)}\]#]|//|\r?$))|(?P<plain>[^\r\n]++))" % (_WORDS, _SIGN, _QUOTED),
     re.MULTILINE,
 )
 _LINE_OF_STRING = re.compile(
@@ -46,6 +48,11 @@ _WITHIN = re.compile(
     rb"(?:%b|(?P<plain>(?:[^\s\"'`<>\\&;]|&(?![\w.\[\]-]{1,80}+=))++))(?P<behind>[;(]?)" % (_OPTION, _QUOTED)
 )
 _SUBSCRIPT = re.compile(rb"\[\\*+[\"'](?P<name>[\w.-]{1,80}+)\\*+[\"']\][ \t]*+=[ \t]*+%b(?![ \t]*[.%%+])" % _QUOTED)
+# In a script that is written on one line.
+_ASSIGNED = re.compile(
+    rb"(?:\b(?:const|let|var)[ \t]++|(?:window|self|globalThis|this|document)\.)(?P<name>[\w$]{2,80}+)[ \t]*+=[ \t]*+%b"
+    rb"(?=[ \t]*+[;,)}]|\s*+</)" % _QUOTED
+)
 _LISTED = re.compile(
     rb"[,;|][ \t]++(?P<name>[\w.-]{1,80}+)[ \t]*+:[ \t]*+"
     rb"(?P<plain>(?:[^,;|\"'`\\\r\n{}()\[\]]|[\"'](?=\w)){1,200}+)(?=[,;|\r\n\"]|\Z)"
@@ -190,7 +197,7 @@ def find_in_lines(text: bytes, hiding: Hiding, start: int, stop: int) -> Iterato
     has_names = bool(hiding.tell(_names_at_signs(text[start:stop]), backwards=True))
     usual = (
         (found["name"] or found["option"], found)
-        for pattern in (_LINE, _LINE_OF_STRING, _SUBSCRIPT, _LISTED, _WITHIN)
+        for pattern in (_LINE, _LINE_OF_STRING, _SUBSCRIPT, _ASSIGNED, _LISTED, _WITHIN)
         for found in (pattern.finditer(text, start, stop) if has_names else ())
     )
     is_program: bool | None = None

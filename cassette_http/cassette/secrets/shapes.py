@@ -12,6 +12,7 @@ from functools import cache
 
 __all__ = [
     "HOST_PATHS",
+    "IN_PLACE",
     "PATHS",
     "SHAPES",
     "SHORT_PATH",
@@ -215,6 +216,17 @@ HOST_PATHS: dict[str, re.Pattern[bytes]] = {
     "discord.com": re.compile(rb"/webhooks/[^/?\s]+/([^/?\s]+)"),
 }
 
+# Values of some services whose names say nothing, each with what is in all texts that have them.
+_VALUE = rb"\\*\"\s*:\s*\\*\""
+IN_PLACE: dict[str, tuple[bytes, re.Pattern[bytes]]] = {
+    "azure-storage": (b"keyName", re.compile(rb"\"value%b([A-Za-z0-9+/]{86}==)" % _VALUE)),
+    "google-secret": (
+        b"/secrets/",
+        re.compile(rb"\"payload\\*\"\s*:\s*\{[^{}\"]{0,20}\"data%b([A-Za-z0-9+/=_-]{4,90000})\\*\"" % _VALUE),
+    ),
+    "pgpass": (b":543", re.compile(rb"^[\w.*-]+:543[0-9]:[^:\s/]+:[^:\s/]+:([^\s\"<>]{3,200})\r?$", re.MULTILINE)),
+}
+
 _BLANKS = rb"(?:\s|\\[nr])*+"  # a line end may be escaped, as in JSON
 _KEY_BLOCK = re.compile(
     rb"----[ -]BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?[ -]----%b(.*?)%b(?:----[ -]END|\Z)" % (_BLANKS, _BLANKS),
@@ -331,7 +343,15 @@ _BASE64_BEGINS = re.compile(rb" .(?!(?:%b) )(?:[A-Za-f][A-Za-z0-9+_-]{3}){5}" % 
 # Each with an octet of it that few texts have, if there is one.
 _WORDS_IN_FRONT = [
     (next((octet for octet in word if octet in b"VLW"), word[0]), word)
-    for word in (b"earer ", b"PRIVATE KEY", b"Private-Lines", b"IncomingWebhook", SHORT_PATH, b"kty")
+    for word in (
+        b"earer ",
+        b"PRIVATE KEY",
+        b"Private-Lines",
+        b"IncomingWebhook",
+        SHORT_PATH,
+        b"kty",
+        *[mark for mark, _ in IN_PLACE.values()],
+    )
 ]
 
 
@@ -388,6 +408,8 @@ def find_shapes(text: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[int
     They come in order, and do not overlap.
     """
     found = list(_find_paths(text, 0, len(text))) if SHORT_PATH in text else []
+    for name, (mark, form) in IN_PLACE.items():
+        found += [(*value.span(1), name) for value in form.finditer(text)] if mark in text else []
     if not (spans or found):
         return
     if b"kty" in text:
