@@ -90,8 +90,7 @@ def check_paths(paths: Iterable[str | os.PathLike[str]]) -> list[Finding]:
             findings += _findings_of_others(store)
             continue
         for document, old, new in _redacted(store, _named):
-            if new != old:
-                findings += _findings(document, old, new, str(path))
+            findings += _findings(document, old, new, str(path))
     return findings
 
 
@@ -99,14 +98,32 @@ def _findings_of_others(store: Store) -> Iterator[Finding]:
     """Find secrets in a cassette of another recorder; the lines are those in which its interactions begin."""
     foreign = read_foreign(store.read(), str(store.path))
     redactor = Redactor()
-    for interaction in foreign.interactions:
-        redactor.redact(interaction)
-    for interaction, line in zip(foreign.interactions, foreign.lines, strict=True):
-        old, new = map(yaml_format.dump_interaction, (interaction, redactor.redact(interaction)))
+    looked = _Looked(redactor)
+    for number, interaction in enumerate(foreign.interactions):
+        looked.at(number, interaction)
+    for number, (interaction, line) in enumerate(zip(foreign.interactions, foreign.lines, strict=True)):
+        if looked.is_clean(number) or (redacted := redactor.redact(interaction)) is interaction:
+            continue
+        old, new = map(yaml_format.dump_interaction, (interaction, redacted))
         before = set(old.decode().splitlines())
         for text in new.decode().splitlines():
             if text not in before and not text.lstrip().startswith("Content-Length:"):
                 yield Finding(str(store.path), line or 1, _shown(text))
+
+
+class _Looked:
+    """Remembers in which interactions nothing was found, with all that is known of secrets by now."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._clean: dict[int, int] = {}
+
+    def at(self, number: int, interaction: Interaction) -> None:
+        if self._redactor.redact(interaction) is interaction:
+            self._clean[number] = self._redactor.learned
+
+    def is_clean(self, number: int) -> bool:
+        return self._clean.get(number) == self._redactor.learned
 
 
 def redact_files(paths: Iterable[str | os.PathLike[str]]) -> dict[Path, int]:
@@ -119,7 +136,7 @@ def redact_files(paths: Iterable[str | os.PathLike[str]]) -> dict[Path, int]:
         store = Store(path, blob_threshold=0)
         put = partial(store.put_aside, consequence=UNCHANGED)
         try:
-            texts = [(document.octets, new) for document, old, new in _redacted(store, put) if new != old]
+            texts = [(document.octets, new) for document, _, new in _redacted(store, put)]
             if texts:
                 old, new = zip(*texts, strict=True)
                 store.replace(old, new)
@@ -160,29 +177,34 @@ def _load(store: Store) -> Documents:
 
 
 def _redacted(store: Store, put: PutAside) -> Iterator[tuple[Document, bytes, bytes]]:
-    """Give each interaction's document, how it is written, and how it is written without secrets.
+    """Give the document of each interaction with secrets, how it is written, and how it is written without them.
 
     `put` gives the reference for a body that lies in a blob.
     """
     documents, path = _load(store), str(store.path)
     redactor = Redactor(next_number(documents[0].data) if documents else 1)
 
-    def interactions() -> Iterator[tuple[Document, Interaction]]:
-        for document in documents:
-            value = document.load(path, store.blobs.fetch)
-            if isinstance(value, Interaction):
-                yield document, value
+    looked = _Looked(redactor)
+
+    def interactions() -> Iterator[tuple[int, Document, Interaction]]:
+        for number, document in enumerate(documents):
+            if not looked.is_clean(number):
+                value = document.load(path, store.blobs.fetch)
+                if isinstance(value, Interaction):
+                    yield number, document, value
 
     # A secret that is recognised in a later interaction may stand in an earlier one.
-    for _, interaction in interactions():
-        redactor.redact(interaction)
-    for document, interaction in interactions():
+    for number, _, interaction in interactions():
+        looked.at(number, interaction)
+    for _, document, interaction in interactions():
         redacted = redactor.redact(interaction)
+        if redacted is interaction:
+            continue
         least = min(blob_sizes(document.octets), default=None)
-        old = new = yaml_format.dump_interaction(interaction, _putting(_named, least))
-        if redacted is not interaction:
-            new = yaml_format.dump_interaction(redacted, _putting(put, least))
-        yield document, old, new
+        old = yaml_format.dump_interaction(interaction, _putting(_named, least))
+        new = yaml_format.dump_interaction(redacted, _putting(put, least))
+        if new != old:
+            yield document, old, new
 
 
 def _named(content: bytes, shown: int) -> str:
