@@ -14,7 +14,7 @@ from urllib.parse import quote, quote_from_bytes, quote_plus
 from cassette_http.cassette.secrets.base64_text import in_base64
 from cassette_http.cassette.secrets.names import looks_random
 
-__all__ = ["JWT", "Needle", "all_needles", "is_searchable"]
+__all__ = ["JWT", "Needle", "all_needles", "is_searchable", "plain_needles"]
 
 _SHORTEST_SEARCHED = 8  # shorter ones would be found where they are not meant
 _SHORTEST_BEGINNING = 16
@@ -56,6 +56,16 @@ class Needle:
 @lru_cache(maxsize=128)
 def all_needles(secret: bytes) -> tuple[Needle, ...]:
     return tuple(_needles(secret))
+
+
+def plain_needles(secret: bytes) -> Iterator[Needle]:
+    """The forms that most secrets have in most places: as it is, percent-encoded, and in JSON."""
+    yield Needle(secret, secret, run=_run_of(secret))
+    forms = {quote_plus(secret).encode(): True, quote_from_bytes(secret, safe="").encode(): True}
+    forms[json.dumps(secret.decode("utf-8", "replace"))[1:-1].encode()] = False
+    for octets, is_quoted in forms.items():
+        if octets != secret:
+            yield Needle(octets, secret, is_quoted=is_quoted, run=_run_of(octets))
 
 
 def _needles(secret: bytes) -> Iterator[Needle]:

@@ -14,7 +14,7 @@ from threading import RLock
 from urllib.parse import quote_plus
 
 from cassette_http.cassette.secrets.base64_text import base64_run, from_base64, to_base64
-from cassette_http.cassette.secrets.needles import JWT, Needle, all_needles, is_searchable
+from cassette_http.cassette.secrets.needles import JWT, Needle, all_needles, is_searchable, plain_needles
 from cassette_http.cassette.secrets.placeholders import (
     IS_NUMBER,
     NINES,
@@ -35,6 +35,9 @@ _SHORTEST_DECLARED = 4
 _GRAM = _SHORTEST_DECLARED
 # Beyond this, a look at each position of a text is quicker than a look for each needle.
 _MANY_NEEDLES = 1000
+# Beyond that, secrets are searched in few forms, and then not at all: a file may have a million of them.
+_MANY_SECRETS = 2000
+_MOST_SECRETS = 50_000
 # Octets that few texts have: a needle with one of them is not looked for where that is missing.
 _MARKS = frozenset(b"%\\&=QXZJqzjVWYU")
 # How much is looked at in one go.
@@ -63,7 +66,9 @@ class Vault:
         self._next = count(first)
         self._lock = RLock()
         self._needles: dict[bytes, Needle] = {}
-        self._by_beginning: dict[bytes, list[bytes]] = {}
+        self._searched = 0
+        self._lengths: dict[bytes, list[int]] = {}  # of needles, by their beginning; the longest first
+        self._secrets: dict[bytes, list[bytes]] = {}  # by their beginning
         self._long: list[tuple[bytes, bytes]] = []  # needles that need a run, behind that
         self._short: dict[frozenset[int], list[bytes]] = {}  # others, by those of their octets that few texts have
         self._by_name: dict[bytes, bytes] = {}
@@ -139,14 +144,21 @@ class Vault:
 
     def _search(self, secret: bytes) -> None:
         with self._lock:
-            for needle in all_needles(secret):
+            self._searched += 1
+            if self._searched > _MOST_SECRETS:
+                return
+            self._secrets.setdefault(secret[:_GRAM], []).append(secret)
+            for needle in all_needles(secret) if self._searched <= _MANY_SECRETS else plain_needles(secret):
                 # The first use of an octet string wins; so does the plain form, which comes first.
                 if self._needles.setdefault(needle.octets, needle) is needle:
                     if needle.run:
                         self._long.append((needle.run, needle.octets))
                     else:
                         self._short.setdefault(_MARKS.intersection(needle.octets), []).append(needle.octets)
-                    self._by_beginning.setdefault(needle.octets[:_GRAM], []).append(needle.octets)
+                    lengths = self._lengths.setdefault(needle.octets[:_GRAM], [])
+                    if len(needle.octets) not in lengths:
+                        lengths.append(len(needle.octets))
+                        lengths.sort(reverse=True)
 
     @property
     def searched(self) -> int:
@@ -155,20 +167,20 @@ class Vault:
 
     def is_in(self, octets: bytes, spans: list[tuple[int, int]] | None = None) -> bool:
         """Tell whether a secret is in some octets; quicker than to find where. `spans` are their runs, if known."""
+        if len(self._needles) > _MANY_NEEDLES:
+            return next(self._looked_up(octets), None) is not None or _is_masked(octets)
         return bool(self._needles) and (bool(self._present(octets, spans)) or _is_masked(octets))
 
     def occurrences(self, octets: bytes) -> list[Edit]:
         """Find all secrets in some octets, in any of their forms; return the edits that hide them."""
-        if not self._needles:
+        if not self._needles or NUMBERED.fullmatch(octets):
             return []
         edits: list[Edit] = []
-        present = sorted(self._present(octets), key=len, reverse=True)
         behind = 0
-        for found in re.compile(b"|".join(map(re.escape, present))).finditer(octets) if present else ():
-            if found.start() < behind:
-                continue
-            edits.append(self._edit(self._needles[found[0]], octets, found.start(), found.end(), behind))
-            behind = edits[-1].stop
+        for start, needle in self._positions(octets):
+            if start >= behind:
+                edits.append(self._edit(needle, octets, start, start + len(needle.octets), behind))
+                behind = edits[-1].stop
         if _is_masked(octets):
             edits = merged(edits, list(self._masked(octets)))
         return edits
@@ -198,11 +210,29 @@ class Vault:
         """Find secrets of which only the beginning and perhaps the end are shown, as in "sk-ab****yz"."""
         for found in _MASK.finditer(octets):
             beginning, end = found[1], found[2]
-            for needle in list(self._needles.values()):
-                secret = needle.secret
-                if needle.octets == secret and secret.startswith(beginning) and secret.endswith(end):
+            for secret in list(self._secrets.get(beginning[:_GRAM], ())):
+                if secret.startswith(beginning) and secret.endswith(end):
                     yield Edit(found.start(), found.end(), self._placeholder(secret))
                     break
+
+    def _positions(self, octets: bytes) -> Iterator[tuple[int, Needle]]:
+        """Where needles are, in order; of those that begin at one place the longest."""
+        if len(self._needles) > _MANY_NEEDLES:
+            yield from self._looked_up(octets)
+            return
+        present = sorted(self._present(octets), key=len, reverse=True)
+        for found in re.compile(b"|".join(map(re.escape, present))).finditer(octets) if present else ():
+            yield found.start(), self._needles[found[0]]
+
+    def _looked_up(self, octets: bytes) -> Iterator[tuple[int, Needle]]:
+        """Look up what begins at each position: a session whose cookie changes with every response has thousands."""
+        for block in range(0, len(octets), _BLOCK):
+            stop = min(block + _BLOCK, len(octets) - _GRAM + 1)
+            for at in [at for at in range(block, stop) if octets[at : at + _GRAM] in self._lengths]:
+                for length in self._lengths[octets[at : at + _GRAM]]:
+                    if (needle := self._needles.get(octets[at : at + length])) is not None:
+                        yield at, needle
+                        break
 
     def _present(self, octets: bytes, spans: list[tuple[int, int]] | None = None) -> list[bytes]:
         if len(octets) > _BLOCK and 0 in octets[:_BLOCK]:
@@ -211,31 +241,20 @@ class Vault:
             return [
                 needle for needle in list(self._needles) if (texts if is_legible(needle) else octets).find(needle) >= 0
             ]
-        # A look for each needle is quick while they are few. A session whose cookie changes with every
-        # response has thousands: then each position is looked up among the beginnings of all needles.
-        if len(self._needles) <= _MANY_NEEDLES:
-            # Few texts have runs, percent signs or backslashes, so most forms of most secrets need no look.
-            there = {mark for mark in _MARKS if mark in octets}
-            found = [
-                needle
-                for marks, needles in list(self._short.items())
-                if marks <= there
-                for needle in list(needles)
-                if octets.find(needle) >= 0  # `in` would try to make a number of it first
-            ]
-            spans = (runs(octets) if spans is None else spans) if self._long else []
-            if spans:
-                inside = b" ".join([octets[start:stop] for start, stop in spans])
-                found += [
-                    needle for run, needle in list(self._long) if inside.find(run) >= 0 and octets.find(needle) >= 0
-                ]
-            return found
-        beginnings = self._by_beginning.keys()
-        begun: set[bytes] = set()
-        for start in range(0, len(octets), _BLOCK):
-            stop = min(start + _BLOCK, len(octets) - _GRAM + 1)
-            begun |= beginnings & {octets[at : at + _GRAM] for at in range(start, stop)}
-        return [needle for beginning in begun for needle in self._by_beginning[beginning] if needle in octets]
+        # Few texts have runs, percent signs or backslashes, so most forms of most secrets need no look.
+        there = {mark for mark in _MARKS if mark in octets}
+        found = [
+            needle
+            for marks, needles in list(self._short.items())
+            if marks <= there
+            for needle in list(needles)
+            if octets.find(needle) >= 0  # `in` would try to make a number of it first
+        ]
+        spans = (runs(octets) if spans is None else spans) if self._long else []
+        if spans:
+            inside = b" ".join([octets[start:stop] for start, stop in spans])
+            found += [needle for run, needle in list(self._long) if inside.find(run) >= 0 and octets.find(needle) >= 0]
+        return found
 
     @property
     def has_declared(self) -> bool:
