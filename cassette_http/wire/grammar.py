@@ -71,7 +71,7 @@ STATUS_LINE = re.compile(rf"({_HTTP_VERSION})[ \t]++([1-9][0-9][0-9])(?:[ \t]++(
 # What the first octets of a message look like, as far as they have arrived: tells other protocols early.
 REQUEST_BEGINNING = re.compile(rb"%b*+(?:[ \t]|\Z)" % _TCHAR.encode())
 # A first line that is none of HTTP/1.x, but whose sender means HTTP; also the request of HTTP/0.9.
-MEANT_FOR_REQUEST = re.compile(rb"[^\n]*[ \t]HTTP/[0-9.]*[ \t]*\r?\n|GET /[^\n]*\n", re.IGNORECASE)
+MEANT_FOR_REQUEST = re.compile(rb"[^\n]*[ \t](?i:HTTP)/[0-9.]*[ \t]*\r?\n|GET /[^\n]*\n")
 RESPONSE_BEGINNING = re.compile(rb"H(?:\Z|T(?:\Z|T(?:\Z|P(?:\Z|/))))")
 
 # field-line = field-name ":" OWS field-value OWS                                      RFC 9112 section 5

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from cassette_http import CassetteWarning, UnmatchedRequest, UnsupportedLibrary, use_cassette
-from tests.peer import Connection, Peer, Serve, keep_alive, response
+from tests.peer import Connection, Peer, Script, Serve, keep_alive, response
 
 needs_unix_sockets = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="there are no Unix sockets here")
 MODES = ["none", "once", "new_episodes", "all", "rewrite"]
@@ -50,12 +50,27 @@ def smtp(connection: Connection) -> None:
     connection.send(b"250 mail.test\r\n")
 
 
-def test_protocol_where_the_client_speaks_first(in_use: use_cassette, peer: Callable[..., Peer]) -> None:
-    server = peer(redis)
+def memcached(connection: Connection) -> None:
+    while True:
+        assert connection.read_until(b"\r\n") == b"get /key\r\n"
+        connection.send(b"END\r\n")
+
+
+@pytest.mark.parametrize(
+    ("script", "question", "answer"),
+    [
+        pytest.param(redis, b"*1\r\n$4\r\nPING\r\n", b"+PONG\r\n", id="Redis"),
+        pytest.param(memcached, b"get /key\r\n", b"END\r\n", id="memcached"),
+    ],
+)
+def test_protocol_where_the_client_speaks_first(
+    script: Script, question: bytes, answer: bytes, in_use: use_cassette, peer: Callable[..., Peer]
+) -> None:
+    server = peer(script)
     with in_use as cassette, socket.create_connection((server.host, server.port), timeout=5) as sock:
         for _ in range(3):
-            sock.sendall(b"*1\r\n$4\r\nPING\r\n")
-            assert sock.recv(100) == b"+PONG\r\n"
+            sock.sendall(question)
+            assert sock.recv(100) == answer
     assert (cassette.misses, cassette.recorded) == ([], [])
 
 
