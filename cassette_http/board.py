@@ -192,11 +192,11 @@ class Board(Switch):
         return replace(silence, request=request)
 
     def _silence(self, origin: Origin) -> Interaction | None:
-        """Claim a handshake with `origin` that had no answer, as one that a request met.
+        """Claim a connect to `origin`, or a handshake, that had no answer, as one that a request met.
 
         Of several connections that are opened at once nobody can tell which one met it, before the others are used.
         """
-        entry = self._index.find_silent_handshake(_without_userinfo(origin))
+        entry = self._index.find_silence(_without_userinfo(origin))
         met = self._play(entry, None) if entry is not None else None
         if met is None or met.track.failure is None:
             return None

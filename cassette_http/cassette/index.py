@@ -29,6 +29,7 @@ MOST_NEAREST = 100
 URL_BEGINNING = re.compile(rb"(?!CONNECT )[^ ]+ ([^:/]+://[^/]+)/")
 # What may be met of a host behind a proxy.
 BEHIND_PROXY = frozenset({FailureKind.PROXY, FailureKind.TLS, FailureKind.TLS_REFUSAL})
+OF_CONNECTIONS = frozenset({FailureKind.CONNECT, FailureKind.TLS})
 
 
 class Index:
@@ -218,13 +219,14 @@ class Index:
                 return None
         return None
 
-    def find_silent_handshake(self, origin: Origin) -> Entry | None:
-        """A TLS handshake with `origin` that had no answer in time, and that no connection has met yet."""
+    def find_silence(self, origin: Origin) -> Entry | None:
+        """A connect or TLS handshake with `origin` that had no answer in time, and that no connection has met yet."""
         positions = self._positions.get(None, [])
         for entry in self._entries(positions if isinstance(positions, list) else [positions]):
             failure = entry.interaction.track.failure
-            is_silence = failure is not None and failure.kind is FailureKind.TLS and failure.is_timeout
-            if is_silence and not entry.plays and entry.interaction.origin == origin:
+            is_silence = failure is not None and failure.kind in OF_CONNECTIONS and failure.is_timeout
+            served = entry.interaction.origin
+            if is_silence and not entry.plays and (served.host, served.port) == (origin.host, origin.port):
                 return entry
         return None
 

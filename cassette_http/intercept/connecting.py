@@ -22,6 +22,7 @@ __all__ = ["connect", "connect_again", "connect_unix", "note_asked", "tell_conne
 
 # What the hooks replace.
 _connect = socket.socket.connect
+_getpeername = socket.socket.getpeername
 
 # Sockets whose descriptor somebody asked for before they were connected: it may be known to a selector.
 _asked: weakref.WeakSet[socket.socket] = weakref.WeakSet()
@@ -64,7 +65,8 @@ def connect_again(sock: socket.socket, tap: Tap, address: Any) -> None:
         number, tap.pending_error = tap.pending_error, 0
         raise OSError(number, os.strerror(number))
     if tap.stands_in:
-        raise OSError(errno.EISCONN, os.strerror(errno.EISCONN))
+        number = errno.EALREADY if tap.never_connects else errno.EISCONN
+        raise OSError(number, os.strerror(number))
     try:
         _connect(sock, address)
     except BlockingIOError:
@@ -107,7 +109,7 @@ class _Attempt:
             tap.host.open()
         except BlockingIOError:
             tap.host.line = PlainLine(sock)
-            tap.connecting = self._ended
+            tap.connecting, tap.on_closed = self._ended, self._given_up
             put_tap(sock, tap)
             raise
         if tap.host.line is None:
@@ -115,13 +117,15 @@ class _Attempt:
         put_tap(sock, tap)
 
     def _fail_as_recorded(self, failure: Failure) -> None:
-        error, sock = rebuild(failure), self._tap.sock
-        if sock.gettimeout() != 0 or error.errno is None or isinstance(self._target, UnixTarget):
+        error, tap, sock = rebuild(failure), self._tap, self._tap.sock
+        if sock.gettimeout() != 0 or isinstance(self._target, UnixTarget):
             raise error
         # Without waiting, a connect fails later: the loop asks for SO_ERROR when the descriptor is writable.
-        self._tap.pending_error = error.errno
+        tap.pending_error = error.errno or 0
         self._stand_in()
-        put_tap(sock, self._tap)
+        if failure.is_timeout:
+            tap.never_connect()
+        put_tap(sock, tap)
         raise BlockingIOError(errno.EINPROGRESS, os.strerror(errno.EINPROGRESS))
 
     def _stand_in(self) -> None:
@@ -151,10 +155,18 @@ class _Attempt:
 
     def _ended(self, number: int) -> None:
         """A connect that was under way has ended, well if `number` is 0."""
+        self._tap.on_closed = None
         if number:
             self._failed(OSError(number, os.strerror(number)))
         else:
             self._lookup.connect_succeeded()
+
+    def _given_up(self) -> None:
+        """The program closes while a connect is under way."""
+        try:
+            _getpeername(self._tap.sock)
+        except OSError:
+            self._failed(TimeoutError("timed out"))  # as a connect that waits says it
 
     def _failed(self, error: OSError) -> None:
         if self._channel.is_passing:

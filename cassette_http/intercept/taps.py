@@ -125,6 +125,7 @@ class Tap:
         self.connecting: Callable[[int], None] | None = None  # to be told how a non-blocking connect ended
         self.on_closed: Callable[[], None] | None = None  # to be told that the program closes
         self.pending_error = 0  # of a played non-blocking connect, for SO_ERROR
+        self.never_connects = False  # a played connect is under way, and stays so
         self.is_watched = sock.gettimeout() == 0  # somebody may wait for the descriptor
         self.is_shared = False  # by copies of the socket
         self._sock = weakref.ref(sock)
@@ -162,6 +163,12 @@ class Tap:
         self._stand_in = StandIn(self.sock, is_watched=was_watched)
         if self.is_watched or was_watched:
             self._be_watched()
+
+    def never_connect(self) -> None:
+        """Have the stand-in look like a connection that is being made: it is not writable."""
+        assert self._stand_in is not None, "a connect that is played"
+        self.never_connects = True
+        self._stand_in.hold_up()
 
     def hand_over(self, sock: socket.socket, host: Host) -> Tap:
         """The tap for the connection that was put over this one (TLS), on the same descriptor."""
