@@ -19,9 +19,9 @@ from pathlib import Path
 import pytest
 
 from cassette_http import CassetteWarning, UnmatchedRequest, UnsupportedLibrary, use_cassette
+from tests.intercept.conftest import needs_unix_sockets
 from tests.peer import Connection, Peer, Script, Serve, keep_alive, response
 
-needs_unix_sockets = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="there are no Unix sockets here")
 MODES = ["none", "once", "new_episodes", "all", "rewrite"]
 
 

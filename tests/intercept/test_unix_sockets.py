@@ -28,10 +28,11 @@ import uvloop
 
 from cassette_http import UnmatchedRequest, use_cassette
 from tests.behaviours import assert_same_three_times
+from tests.intercept.conftest import needs_unix_sockets
 from tests.peer import Connection, Peer, Script, keep_alive, response
 
 pytestmark = [
-    pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="there are no Unix sockets here"),
+    needs_unix_sockets,
     pytest.mark.usefixtures("litter"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # clients that fail leave their sockets to the collector
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -55,15 +56,19 @@ def origin_of(path: str) -> str:
     return "http+unix://" + path.replace("/", "%2F")
 
 
+def connected(path: str) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(5)
+    sock.connect(path)
+    return sock
+
+
 # What docker and requests-unixsocket do.
 
 
 class UnixConnection(urllib3.connection.HTTPConnection):
     def connect(self) -> None:
-        sock = socket.socket(socket.AF_UNIX)
-        sock.settimeout(5)
-        sock.connect(self.host_of_pool)  # type: ignore[attr-defined]  # put there below
-        self.sock = sock
+        self.sock = connected(self.host_of_pool)  # type: ignore[attr-defined]  # put there below
 
 
 class UnixPool(urllib3.connectionpool.HTTPConnectionPool):
@@ -99,9 +104,7 @@ def with_requests(path: str, targets: list[str]) -> Any:
 def with_http_client(path: str, targets: list[str]) -> Any:
     class Connection(http.client.HTTPConnection):
         def connect(self) -> None:
-            self.sock = socket.socket(socket.AF_UNIX)
-            self.sock.settimeout(5)
-            self.sock.connect(path)
+            self.sock = connected(path)
 
     connection = Connection("localhost")
     try:
@@ -362,9 +365,7 @@ def test_request_line_may_come_in_pieces(unix_peer: Callable[[Script], Peer], tm
     path = tmp_path / "unix.yaml"
 
     def ask() -> bytes:
-        with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(5)
-            sock.connect(server.host)
+        with connected(server.host) as sock:
             for piece in (b"GET /a HT", b"TP/1.1\r\nHost: localhost\r\n", b"\r\n"):
                 sock.sendall(piece)
             return sock.recv(1000)
@@ -379,8 +380,7 @@ def test_request_line_in_pieces_that_nothing_answers_is_not_sent(
     server = unix_peer(lambda connection: connection.wait_closed())
     path = tmp_path / "empty.yaml"
     path.write_text("cassette: 1\n---\n")
-    with use_cassette(path, "none") as cassette, socket.socket(socket.AF_UNIX) as sock:
-        sock.connect(server.host)
+    with use_cassette(path, "none") as cassette, connected(server.host) as sock:
         sock.sendall(b"GET /a")
         with pytest.raises(UnmatchedRequest):
             sock.sendall(b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -422,9 +422,7 @@ def test_other_protocols_are_left_alone(in_use: use_cassette, unix_peer: Callabl
         return answers
 
     with in_use as cassette:
-        with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(5)
-            sock.connect(server.host)
+        with connected(server.host) as sock:
             assert sock.recv(100) == b"5.7.1 greeting\n"
             sock.sendall(b"login\n")
             assert sock.recv(100) == b"welcome\n"
@@ -459,8 +457,7 @@ def test_descriptors_are_passed_as_without_a_cassette(
         arrived.set()
 
     server = unix_peer(script)
-    with in_use, socket.socket(socket.AF_UNIX) as sock, open(os.devnull) as file:
-        sock.connect(server.host)
+    with in_use, connected(server.host) as sock, open(os.devnull) as file:
         socket.send_fds(sock, [b"here"], [file.fileno()])
         assert arrived.wait(5)
     assert len(received) == 1
