@@ -176,14 +176,17 @@ class Board(Switch):
             return self._without_answer(admitted) if is_waiting else Undecided.YET
 
     def _admitted(self, request: Request) -> Request | None:
-        """What `on_match` makes of a request; secrets that it takes out may come again, in what is kept."""
+        """Return what `on_match` makes of a request; learn the secrets it takes out, as responses may repeat them."""
         admitted = self._hooks.asked(request)
         if admitted is not request and self.policy.can_record:
             self._redactor.redact_request(request)
         return admitted
 
     def _without_answer(self, request: Request) -> Interaction | Request:
-        """Have it recorded, or meet silence. Raises UnmatchedRequest if neither may be."""
+        """Return the request if it may be recorded, else a recorded connect without an answer, as its interaction.
+
+        Raises UnmatchedRequest if there is neither.
+        """
         if self.policy.can_record:
             return request
         silence = self._silence(request.origin)
@@ -192,9 +195,9 @@ class Board(Switch):
         return replace(silence, request=request)
 
     def _silence(self, origin: Origin) -> Interaction | None:
-        """Claim a connect to `origin`, or a handshake, that had no answer, as one that a request met.
+        """Claim a recorded connect to `origin`, or a handshake, that had no answer; None if there is none.
 
-        Of several connections that are opened at once nobody can tell which one met it, before the others are used.
+        Which of several connections that were opened at once met it is clear only when the others are used.
         """
         entry = self._index.find_silence(_without_userinfo(origin))
         met = self._play(entry, None) if entry is not None else None
@@ -283,7 +286,7 @@ class Board(Switch):
         return None  # it could not be written
 
     def amend(self, kept: object, ending: Track) -> None:
-        """Have it in the file when the block ends; until then the interaction stands there without it."""
+        """Add `ending` to the track of an interaction that was kept; the file gets it when the block ends."""
         assert isinstance(kept, Kept)
         with self._lock, self._deferring_errors():
             track = kept.interaction.track
@@ -347,9 +350,9 @@ class Board(Switch):
                     self._append(yaml_format.dump_tls(facts))
 
     def arrange(self) -> None:
-        """Arrange what was recorded by the time its requests were begun; say what came behind it, without late secrets.
+        """Bring what was recorded into the order in which requests began, amended and without secrets learned late.
 
-        Documents are appended when their interactions are complete, and in a secret's first ones it may be unknown.
+        Documents are appended as interactions complete, and the first ones may hold a secret that was unknown then.
         """
         with self._lock, self._deferring_errors():
             if self._log.kept:

@@ -160,9 +160,9 @@ def find_orphans(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
 
 
 def find_left_behind(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """List what lies beside cassettes, and beside their blobs, of processes that were killed while they wrote it.
+    """List the unfinished files beside cassettes and their blobs.
 
-    Or of some that write it at this moment.
+    They were left by processes that were killed while they wrote, or are being written at this moment.
     """
     folders = [path if os.path.isdir(path) else path.parent for path in map(Path, paths)]
     inner = [Path(root) for folder in folders for root, _, _ in os.walk(folder)]

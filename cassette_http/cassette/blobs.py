@@ -106,9 +106,9 @@ _REPAIR = "it belongs to the cassette: restore it, or record again"
 
 
 def needed_by_none(names: set[str], folder: str, files: Files) -> set[str]:
-    """Those blobs that no file in a folder needs; none of them if a file there cannot be read.
+    """Return the blobs that no file in a folder needs; an empty set if a file there cannot be read.
 
-    A cassette may have any suffix, and one that another process is about to put into place counts as well.
+    Files of any suffix are looked at, as cassettes may have any, and so do those that another process is writing.
     """
     unneeded = set(names)
     try:

@@ -37,7 +37,7 @@ class Entry:
 
     @property
     def interaction(self) -> Interaction:
-        """A large one is parsed each time. Raises CassetteFormatError if the document is broken."""
+        """What the document says; a large one is parsed each time. Raises CassetteFormatError if it is broken."""
         interaction = self._interaction
         if interaction is None:
             interaction = self._parse(self.number - 1)
@@ -50,7 +50,7 @@ class Entry:
         return self._interaction is not None
 
     def remember(self, interaction: Interaction) -> None:
-        """Be told what its document says."""
+        """Take `interaction` for what the document says, which then need not be parsed."""
         self._interaction = interaction
 
     def release(self) -> None:
@@ -59,9 +59,9 @@ class Entry:
 
     @property
     def request(self) -> Request | None:
-        """The request in the form in which it is matched; None if there is none, or one that matches no other.
+        """The request in the form in which it is matched; None if there is none that could be matched.
 
-        The connection may have failed before there was one. A file that was edited may have what is no request.
+        The connection may have failed before there was one, or the file was edited and what it has is no request.
         """
         request = self._request
         if request is None and _is_request((interaction := self.interaction).request):
@@ -112,7 +112,7 @@ class Queue:
         return self._next_in_turn() if policy == "cycle" else None
 
     def _next_in_turn(self) -> Entry:
-        """The one that was played least, the first of them; all were played, in this order."""
+        """The first of those that were played least; all were played before, in this order."""
         entries = self.entries
         least = entries[-1].plays
         if entries[0].plays == least:

@@ -153,9 +153,9 @@ class Index:
         return entry if is_same else None
 
     def find(self, request: Request, *, may_be_stale: bool = True) -> Entry | None:
-        """The entry that answers `request` now, which is in its redacted form. Does not mark it as played.
+        """The entry that answers `request`, which is in its redacted form. Does not mark it as played.
 
-        If its connection may not be stale, what only those meet is left to others, unless there is nothing else.
+        Without `may_be_stale`, failures that only a stale connection meets come last (see `Failure.is_stale`).
         """
         key = self._matching.key(request)
         bucket = self._bucket(line_of(request))

@@ -31,7 +31,7 @@ class Library:
         return len(self.request_lines)
 
     def add(self, documents: Documents, path: str, fetch: Fetch) -> None:
-        """Tell interactions and facts apart, parsing only what does not show by its first line what it is."""
+        """Add the documents of a file; only those are parsed whose first line does not tell what they are."""
         lines = documents.request_lines
         others: set[int] = set()
         for position in [position for position, line in enumerate(lines) if line is None]:
@@ -73,7 +73,7 @@ class Library:
     def parse(self, position: int) -> Interaction:
         """Parse an interaction. Raises CassetteFormatError.
 
-        A large one is asked for several times in a row, and remembered by nobody else.
+        The last one is remembered: entries do not keep large interactions, and ask several times in a row.
         """
         newest = self._newest
         if newest is None or newest[0] != position:

@@ -213,10 +213,10 @@ class Tap:
         return pump
 
     def leave(self) -> None:
-        """The cassette is left: a connection that was only played now looks closed, also when the hooks are gone.
+        """Leave the cassette: a connection that was only played looks closed from now on, also without the hooks.
 
-        It has what is left of a response before that. Where a live peer is broken off it looks broken, as its client
-        must not take the part for the whole.
+        Before the end, its client gets the rest of a response that is under way. If that has to break off, the
+        connection looks broken, so that the client does not take the part for the whole.
         """
         host, channel, sock = self._upper, self._upper.channel, self._sock()
         if not channel.is_left:

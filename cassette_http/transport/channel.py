@@ -316,16 +316,16 @@ class Channel:
                 self._keep(exchange)
 
     def peer_was_not_reached(self, error: OSError) -> None:
-        """What the client has just sent has gone nowhere: the failed connection, kept by itself, is all there was."""
+        """Forget the newest request, which reached nobody: all there was is the failed connection, kept by itself."""
         with self.lock:
             if self._exchanges and self._exchanges[-1].recording is not None:
                 self._exchanges.pop()
                 self._refusal = error
 
     def leave(self) -> None:
-        """The cassette is left while the connection is open: to its client it now looks closed.
+        """Leave the cassette while the connection is open: to its client it looks closed from now on.
 
-        What it was promised inside, the rest of a response that is played, still comes before that.
+        Before that, the client still gets the rest of a response that is being played.
         A connection to a live peer becomes transparent instead.
         """
         with self.lock:
@@ -347,9 +347,9 @@ class Channel:
         self.on_left()
 
     def hand_out(self) -> tuple[bytes, bool]:
-        """Hand out all that a client which is left was promised; False: a response breaks off there.
+        """Return what the client still gets after the cassette was left; False if a response breaks off there.
 
-        From then on the client is on its own.
+        From then on the channel decides nothing.
         """
         pieces: list[bytes] = []
         with self.lock:

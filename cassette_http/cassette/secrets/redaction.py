@@ -156,10 +156,9 @@ class Redactor:
         return edit_request(request, parts.edits(vault.unified_occurrences))
 
     def believe_names(self, request: Request) -> Request:
-        """Return the form of a redacted request in which the names of its query count, whatever the values look like.
+        """Return a redacted request in which also values behind weak names of the query are hidden, however they look.
 
-        A program that has no key sends "key=test", in the place of one that was recorded as a secret. Itself if there
-        is no such name.
+        A program that has no key sends "key=test" where one was recorded as a secret. Itself if there is no such name.
         """
         edits = self._content.doubtful_edits(request.head_octets, _target_stop(request))
         return edit_request(request, edits)
@@ -193,6 +192,12 @@ class Redactor:
             return interaction
         return replace(interaction, track=interaction.track.edited(edits))
 
+    def redact_text(self, text: str) -> str:
+        """Take secrets out of what is shown to people."""
+        octets = text.encode("utf-8", "surrogateescape")
+        edits = self._content.all_edits(octets)
+        return splice(octets, edits).decode("utf-8", "surrogateescape") if edits else text
+
     # -- inside ----------------------------------------------------------------------------------------------
 
     def _ruled_request(self, request: Request, is_matching: bool = False) -> Parts:
@@ -215,12 +220,6 @@ class Redactor:
             or self._content.may_find(message, spans)
             or (host != "" and self._content.may_find_in_path(message))
         )
-
-    def redact_text(self, text: str) -> str:
-        """Take secrets out of what is shown to people."""
-        octets = text.encode("utf-8", "surrogateescape")
-        edits = self._content.all_edits(octets)
-        return splice(octets, edits).decode("utf-8", "surrogateescape") if edits else text
 
     def _without_secrets_in_failure(self, track: Track) -> Track:
         failure = track.failure
