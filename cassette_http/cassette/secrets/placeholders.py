@@ -30,6 +30,7 @@ _PLACEHOLDER = re.compile(
     rb"(\{\{|(?:%(?:25){0,3}7b){2})secret(?:(?::|%(?:25){0,3}3a)([A-Za-z0-9_.-]{1,64}))?(?:\}\}|(?:%(?:25){0,3}7d){2})",
     re.IGNORECASE,
 )
+_DEEPEST = 5  # a placeholder is written no deeper than a secret is found
 _START = b"{{secret"
 _START_IN_BASE64 = in_base64(_START)
 # A JWT whose signature is a placeholder; nine octets of it are twelve characters.
@@ -52,36 +53,36 @@ def next_number(cassette: bytes) -> int:
     return 1 + max(numbers, default=0)
 
 
-def has_placeholder(octets: bytes) -> bool:
+def has_placeholder(octets: bytes, depth: int = 0) -> bool:
     """Tell whether there could be a placeholder, in plain sight, in base64 or as a number; cheap."""
     return (
         b"secret" in octets
         or NINES in octets
         or any(core in octets for core in _START_IN_BASE64)
-        or any(has_placeholder(text.plain) for text in coded_texts(octets))
+        or (depth < _DEEPEST and any(has_placeholder(text.plain, depth + 1) for text in coded_texts(octets)))
     )
 
 
-def numbered_placeholders(octets: bytes) -> list[Edit]:
+def numbered_placeholders(octets: bytes, depth: int = 0) -> list[Edit]:
     """The edits that make all placeholders one."""
     whole = [Edit(*found.span(), b"{{secret}}") for found in _HIDDEN_JWT.finditer(octets)]
     whole += [Edit(*found.span(), NINES + b"000000") for found in _HIDDEN_NUMBER.finditer(octets)]
     others = [Edit(*found.span(), b"{{secret}}") for found in _PLACEHOLDER.finditer(octets)]
-    return merged(whole, merged(_edits_in_codes(octets, numbered_placeholders), _changing(others, octets)))
+    return merged(whole, merged(_edits_in_codes(octets, numbered_placeholders, depth), _changing(others, octets)))
 
 
 def unified(octets: bytes) -> bytes:
     return b"{{secret}}" if NUMBERED.fullmatch(octets) else splice(octets, numbered_placeholders(octets))
 
 
-def placeholder_edits(octets: bytes, value: Callable[[bytes], bytes | None]) -> list[Edit]:
+def placeholder_edits(octets: bytes, value: Callable[[bytes], bytes | None], depth: int = 0) -> list[Edit]:
     """Put a value in the place of each placeholder that has one; what is percent-encoded stays so."""
     plain = []
     for found in _PLACEHOLDER.finditer(octets):
         new = value(found[2] or b"")
         if new is not None:
             plain.append(Edit(*found.span(), new if found[1] == b"{{" else quote_plus(new).encode()))
-    in_base64 = _edits_in_codes(octets, lambda text: placeholder_edits(text, value))
+    in_base64 = _edits_in_codes(octets, lambda text, deeper: placeholder_edits(text, value, deeper), depth)
     return merged(in_base64, _changing(plain, octets))
 
 
@@ -89,13 +90,15 @@ def _changing(edits: list[Edit], octets: bytes) -> list[Edit]:
     return [edit for edit in edits if edit.octets != octets[edit.start : edit.stop]]
 
 
-def _edits_in_codes(octets: bytes, edits_of: Callable[[bytes], list[Edit]]) -> list[Edit]:
-    """Edit what is written in base64, or in other characters, in a text."""
-    in_others = [text.edited(inside) for text in coded_texts(octets) if (inside := edits_of(text.plain))]
+def _edits_in_codes(octets: bytes, edits_of: Callable[[bytes, int], list[Edit]], depth: int) -> list[Edit]:
+    """Edit what is written in base64, or in other characters, in a text; not in too many of them."""
+    if depth >= _DEEPEST:
+        return []
+    in_others = [text.edited(inside) for text in coded_texts(octets) if (inside := edits_of(text.plain, depth + 1))]
     in_one = [
         Edit(start, stop, to_base64(splice(text, inside), octets[start:stop]))
         for start, stop, text in _placeholders_in_base64(octets)
-        if (inside := edits_of(text))
+        if (inside := edits_of(text, depth + 1))
     ]
     return merged(in_others, in_one)
 
