@@ -18,7 +18,7 @@ try:
 except ImportError:  # Windows; O_APPEND keeps documents apart there, without protection from torn ones of others.
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["Files", "find_unfinished", "unfinished"]
+__all__ = ["Files", "drop_left_behind", "find_unfinished", "unfinished"]
 
 _Result = TypeVar("_Result")
 
@@ -33,7 +33,8 @@ LOCK_TIMEOUT_S = 10.0
 LOCK_INTERVAL_S = 0.002
 
 
-_UNFINISHED = re.compile(r"\..+\.[0-9]+-[0-9a-f]{8}\.new")
+_UNFINISHED = re.compile(r"\.(.+)\.[0-9]+-[0-9a-f]{8}\.new")
+A_DAY_S = 86_400.0
 
 
 def unfinished(path: str) -> str:
@@ -47,6 +48,20 @@ def find_unfinished(folder: str) -> list[str]:
     with suppress(OSError):
         return sorted(filter(_UNFINISHED.fullmatch, os.listdir(folder)))
     return []
+
+
+def drop_left_behind(path: str, files: Files) -> None:
+    """Remove what processes that were killed left beside `path` a day ago or longer, so that none of them is at work.
+
+    That a process has ended is not asked: on another machine, or in another container, its number says nothing.
+    """
+    folder, name = os.path.split(path)
+    for left in find_unfinished(folder):
+        found = _UNFINISHED.fullmatch(left)
+        if found is not None and found[1] == name:
+            with suppress(OSError):
+                if time.time() - files.stat(os.path.join(folder, left)).st_mtime > A_DAY_S:
+                    files.remove(os.path.join(folder, left))
 
 
 class Files:

@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from cassette_http.cassette.files import APPEND, CREATE, Files, unfinished
+from cassette_http.cassette.files import APPEND, CREATE, Files, drop_left_behind, unfinished
 from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.format.yaml_format import BEGINNING, MOST_DOCUMENTS, TERMINATOR
 from cassette_http.cassette.limits import irregular, refuse_too_large, refuse_too_many, too_large
@@ -161,6 +161,7 @@ class LogFile:
                 self._files.remove(new)
             raise
         self._successor = fd, len(data)
+        drop_left_behind(self.path, self._files)
 
     def _follow(self, fd: int, length: int) -> None:
         self.close()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from cassette_http.cassette.blobs import BlobFolder, blob_names, needed_by, needed_by_none
-from cassette_http.cassette.files import APPEND, READ, Files, unfinished
+from cassette_http.cassette.files import APPEND, READ, Files, drop_left_behind, unfinished
 from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.format.yaml_format import BEGINNING, TERMINATOR, Documents
 from cassette_http.cassette.limits import irregular, refuse_too_large, refuse_too_many, too_large
@@ -320,6 +320,7 @@ class Store:
             self._files.chmod(self._log.path, stat.S_IMODE(old.st_mode))
         self._files.rename(self._log.path, self._target)
         self._files.fsync_folder(os.path.dirname(self._target))
+        drop_left_behind(self._target, self._files)
 
     @contextlib.contextmanager
     def _old_locked(self) -> Iterator[bytes]:

@@ -330,6 +330,23 @@ def test_a_writer_killed_at_any_octet_costs_only_its_last_document(path: Path, a
         assert path.read_bytes() == good + document(3) + b"---\n"
 
 
+@pytest.mark.parametrize("is_rewrite", [True, False], ids=["a rewrite", "a redaction"])
+def test_what_a_killed_process_left_a_day_ago_is_removed(path: Path, is_rewrite: bool) -> None:
+    filled(path, 2)
+    left = [path.with_name(f".{name}.{at}-0a1b2c3d.new") for at, name in enumerate([path.name, path.name, "a.yaml"])]
+    for each in left:
+        each.write_bytes(b"cassette: 1\n---\n")
+    for old in (left[0], left[2]):  # of this cassette, and of another; the second may be of a process at work
+        os.utime(old, (1.0, 1.0))
+    if is_rewrite:
+        _append_all(Store(path, rewrite=True), 2)
+    else:
+        store = Store(path)
+        store.replace([document(0)], [document(7)])
+        store.commit()
+    assert [each.exists() for each in left] == [False, True, True]
+
+
 def test_a_terminator_without_its_line_end_is_completed(path: Path) -> None:
     good = filled(path, 2).read_bytes()
     path.write_bytes(good[:-1])
