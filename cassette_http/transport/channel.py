@@ -170,8 +170,11 @@ class Channel:
 
     @property
     def has_surplus(self) -> bool:
-        """More has come with the last response than it, so that it matters whether the peer has closed behind it."""
-        return self._last_kept is not None and self._last_kept.recording.has_surplus
+        """More may have come with the last response than it, so that it matters if the peer has closed behind it."""
+        if not self._exchanges:
+            return self._last_kept is not None and self._last_kept.recording.has_surplus
+        recording = self._exchanges[0].recording
+        return recording is not None and recording.may_be_complete
 
     @property
     def needs_peer(self) -> bool:

@@ -42,6 +42,11 @@ class Recording:
         return self._ended or (self._reader.is_complete and not self.is_upgrade and not self._is_doubtful)
 
     @property
+    def may_be_complete(self) -> bool:
+        """Some clients take the response for complete, and others read on."""
+        return not self._ended and self._reader.is_complete and self._is_doubtful
+
+    @property
     def is_upgrade(self) -> bool:
         """The stream left HTTP (101), or is a tunnel (2xx to CONNECT)."""
         return self._reader.is_upgrade and self._may_upgrade

@@ -43,6 +43,11 @@ def says_more_and_closes(connection: Connection) -> None:
     connection.send(response(b"ok"), SURPLUS)
 
 
+def says_what_may_be_content_and_closes(connection: Connection) -> None:
+    connection.read_request()
+    connection.send(b"HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+
+
 def seen_by(ask: Ask, method: str, url: str) -> list[object]:
     seen: list[object] = []
     for path in PATHS:
@@ -146,7 +151,7 @@ CLIENTS = [
 @pytest.mark.filterwarnings("ignore:Async generator 'httpx:ResourceWarning")
 @pytest.mark.usefixtures("litter")
 @pytest.mark.parametrize("method", ["GET", "POST"])
-@pytest.mark.parametrize("script", [closes, resets, says_more_and_closes])
+@pytest.mark.parametrize("script", [closes, resets, says_more_and_closes, says_what_may_be_content_and_closes])
 @pytest.mark.parametrize("client", CLIENTS)
 def test_replay_ends_as_the_recording_did(
     client: Callable[[str, str], list[object]],
