@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.answers import item_target
-from benchmarks.libraries import LIVE, MEMORY, NEEDS, Library
+from benchmarks.libraries import CANNED, LIVE, MEMORY, NEEDS, Library
 from benchmarks.recorders import PREPARE, RECORDERS, cassette_path
 from benchmarks.tables import Contestant, Job, Skipped, Table, cpu_seconds
 
@@ -115,6 +115,11 @@ def _recorder(recorder: str, library: str) -> Contestant:
 
 def _table_of_library(library: str, goal: str) -> Table:
     own_stack = "own stack over memory"
+    canned = [
+        Contestant("canned sockets", partial(from_memory, over_sockets), needs=NEEDS[library])
+        for name, over_sockets in CANNED.items()
+        if name == library
+    ]
     others = [recorder for recorder in ("vcrpy", "cassetter") if library in KNOWS[recorder]]
     title = "cassette_http.client" if library == "own" else library
     return Table(
@@ -123,6 +128,7 @@ def _table_of_library(library: str, goal: str) -> Table:
         "us",
         (
             Contestant(own_stack, partial(from_memory, MEMORY[library]), needs=NEEDS[library]),
+            *canned,
             *(_recorder(recorder, library) for recorder in ("cassette_http", *others)),
         ),
         reference=own_stack,
