@@ -8,7 +8,7 @@ looks like code, or says something about the value, is left alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import TypeAlias
 from urllib.parse import quote_plus, unquote_to_bytes
@@ -192,13 +192,26 @@ def _names_at_signs(text: bytes) -> set[bytes]:
     return names.union([name[::-1] for name in _OPTION_NAME.findall(text)]) if text.find(b"--") >= 0 else names
 
 
+def _lines_with(names: Iterable[bytes], text: bytes, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Where those lines start and stop that have one of some names."""
+    any_name = re.compile(b"|".join(map(re.escape, names)))
+    while (found := any_name.search(text, start, stop)) is not None:
+        line_start = text.rfind(b"\n", start, found.start()) + 1
+        line_end = text.find(b"\n", found.end(), stop) + 1
+        yield max(start, line_start), line_end or stop
+        start = line_end or stop
+
+
 def find_in_lines(text: bytes, hiding: Hiding, start: int, stop: int) -> Iterator[Edit]:
     """Find a name and its value in a line of their own, and within a line, in some lines of a text."""
-    has_names = bool(hiding.tell(_names_at_signs(text[start:stop]), backwards=True))
+    told = hiding.tell(_names_at_signs(text[start:stop]), backwards=True)
+    lines = [*_lines_with(told, text, start, stop)] if told else []
     usual = (
         (found["name"] or found["option"], found)
         for pattern in (_LINE, _LINE_OF_STRING, _SUBSCRIPT, _ASSIGNED, _LISTED, _WITHIN)
-        for found in (pattern.finditer(text, start, stop) if has_names else ())
+        # What is assigned may end with the next line.
+        for span in ([(start, stop)] if lines and pattern is _ASSIGNED else lines)
+        for found in pattern.finditer(text, *span)
     )
     is_program: bool | None = None
     for name, found in chain(usual, _in_forms(_SELDOM, text, start, stop), _in_forms(_OTHERS, text, start, stop)):

@@ -340,6 +340,7 @@ _RUN_BEGINS = re.compile(
 _BEGINS_WITHIN = re.compile(rb"[_+-]" + _BEGINS, re.ASCII)
 # Text in ASCII begins each group of four characters with one of these. An id says nothing, though it may have them.
 _BASE64_BEGINS = re.compile(rb" .(?!(?:%b) )(?:[A-Za-f][A-Za-z0-9+_-]{3}){5}" % _ID.pattern, re.DOTALL)
+_NAMES_OF_JWK = (b'kty"', b"kty\\")  # the quote may be escaped
 # Each with an octet of it that few texts have, if there is one.
 _WORDS_IN_FRONT = [
     (next((octet for octet in word if octet in b"VLW"), word[0]), word)
@@ -349,7 +350,7 @@ _WORDS_IN_FRONT = [
         b"Private-Lines",
         b"IncomingWebhook",
         SHORT_PATH,
-        b"kty",
+        *_NAMES_OF_JWK,
         *[mark for mark, _ in IN_PLACE.values()],
     )
 ]
@@ -362,15 +363,14 @@ def _beginnings() -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
     return re.compile(rb"[^A-Za-z0-9](%b)" % _BEGINS, re.ASCII), re.compile(rb"(?:%b)%b" % (escape, _BEGINS), re.ASCII)
 
 
-def _next_beginning(text: bytes, at: int, stop: int) -> int:
+def _next_beginning(text: bytes, at: int, stop: int, has_escapes: bool) -> int:
     """Where the next token in a part of a text may begin; `stop` if nowhere."""
     behind_other, behind_escape = _beginnings()
     if not at and behind_other.match(b" " + text[:stop]):
         return 0
     found = behind_other.search(text, max(at - 1, 0), stop)
     next_one = found.start(1) if found is not None else stop
-    # Few texts have escapes, and a look at what is behind each octet takes ten times as long.
-    if any(text.find(sign, max(at - 6, 0), next_one) >= 0 for sign in (b"\\", b"%")):
+    if has_escapes:  # few texts have them, and a look at what is behind each octet takes ten times as long
         found = behind_escape.search(text, at, stop)
         next_one = min(next_one, found.start()) if found is not None else next_one
     return next_one
@@ -412,26 +412,28 @@ def find_shapes(text: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[int
         found += [(*value.span(1), name) for value in form.finditer(text)] if mark in text else []
     if not (spans or found):
         return
-    if b"kty" in text:
+    if any(name in text for name in _NAMES_OF_JWK):
         found += [(*member.span(1), "private-key") for member in _PRIVATE_JWK.finditer(text)]
     if b"PRIVATE KEY" in text:
         found += [(*span, "private-key") for span in _key_blocks(text)]
     if b"Private-Lines" in text:
         found += [(*key.span(1), "private-key") for key in _PUTTY_KEY.finditer(text)]
     may_have_paths = any(text.find(word) >= 0 for word in _WORDS_OF_PATHS)
+    has_escapes = b"\\" in text or b"%" in text
     behind = 0
     for start, stop in spans:
         at = max(behind, start)
         if start and text[start - 1] in _OPEN:
-            # Parts in front of a dot, a colon or a slash may belong to it.
+            # Parts in front of a dot, a colon or a slash may belong to it, but no quote and no blank.
             at = max(behind, start - _TO_THE_LEFT)
+            at = max(at, text.rfind(b'"', at, start) + 1, text.rfind(b" ", at, start) + 1)
             if may_have_paths:
                 found += _find_paths(text, at, min(len(text), stop + _TO_THE_LEFT))
         if stop <= behind or (_ID.fullmatch(text, start, stop) and text[start - 1 : start] != b"."):
             continue
         failed = 0
         # A run of nothing but beginnings, each of which may be looked at up to its end, is no token.
-        while failed < _MOST_ATTEMPTS and (begins := _next_beginning(text, at, stop)) < stop:
+        while failed < _MOST_ATTEMPTS and (begins := _next_beginning(text, at, stop, has_escapes)) < stop:
             token = _combined().match(text, begins)
             at = begins + 1
             failed += 1
