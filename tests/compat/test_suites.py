@@ -59,6 +59,7 @@ def test_suite_runs_unchanged_after_its_cassettes_were_converted(suite: Path) ->
     assert run(suite, "-p", "cassette_http.pytest_plugin") == EXPECTED[suite.name]
 
 
+@pytest.mark.parametrize("suite", ["issues", "weather"], indirect=True)  # one for each plugin
 def test_suite_runs_unchanged_in_two_workers(suite: Path) -> None:
     arguments = ("-p", "xdist", "-n", "2", "-p", "cassette_http.pytest_plugin")
     assert run(suite, *arguments) == EXPECTED[suite.name]
