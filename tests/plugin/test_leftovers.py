@@ -203,8 +203,10 @@ def test_run_that_ended_early_says_nothing(deleted: Project, option: str) -> Non
     (deleted.path / "test_api.py").write_text(
         (deleted.path / "test_api.py").read_text().partition("import pytest")[0] + broken
     )
-    deleted.run_alone("-p", "cacheprovider", "test_api.py")
-    assert ORPHAN not in summary(deleted.run_alone("-p", "cacheprovider", option, "test_api.py"))
+    deleted.run("-p", "cacheprovider", "test_api.py")
+    result = deleted.run("-p", "cacheprovider", option, "test_api.py")
+    result.assert_outcomes(failed=1)
+    assert ORPHAN not in summary(result)
 
 
 def test_cassette_of_a_test_that_passes_without_it_is_stale(project: Project) -> None:

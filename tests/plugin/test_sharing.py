@@ -47,6 +47,12 @@ def test_workers_that_record_one_cassette_lose_nothing(project: Project, mode: s
     assert {"/same", *(f"/{number}" for number in range(12))} == set(recorded)
     project.server.stop()
     project.run().assert_outcomes(passed=12)
+
+
+def test_workers_replay_one_cassette(project: Project) -> None:
+    pytest.importorskip("xdist")
+    project.write(SHARED.format(tests=12))
+    project.record_then_stop(passed=12)
     project.run_alone("-p", "xdist", "-n4").assert_outcomes(passed=12)
 
 
