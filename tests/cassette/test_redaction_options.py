@@ -8,6 +8,7 @@ import re
 import string
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Iterable
+from urllib.parse import quote
 
 import pytest
 
@@ -253,6 +254,18 @@ def test_an_encrypted_jwt_keeps_five_parts() -> None:
     assert len(token.split(".")) == 5
     played = answer(Redactor(), token)
     assert parts_of(played)[1:] == [b"{{secret:1}}"] * 4
+
+
+def test_each_of_many_secrets_is_found_wherever_it_stands_again() -> None:
+    secrets = [f"{number:x}-Pa55&w0rd" for number in range(100, 200)]
+    redactor = Redactor()
+    answer(redactor, json.dumps([{"password": each} for each in secrets]))
+    for number, each in enumerate(secrets, 1):
+        placeholder = f"{{{{secret:{number}}}}}"
+        in_base64 = b64encode(f"it is {each}".encode()).decode()
+        *found, last = answer(redactor, f"{each} {quote(each)} {each.encode().hex()} {in_base64}").split(" ")
+        assert found == [placeholder, quote(placeholder), placeholder]
+        assert b64decode(last).decode() == f"it is {placeholder}"
 
 
 AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="

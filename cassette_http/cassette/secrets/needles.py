@@ -23,6 +23,7 @@ JWT = re.compile(rb"eyJ[A-Za-z0-9_-]{7,}(?:\.[A-Za-z0-9_-]*){2,4}")
 _QUOTED_IN_PART = re.compile(rb"[A-Za-z0-9_-]+")
 _LONG_RUN = re.compile(rb"[A-Za-z0-9_+-]{20,}")
 _ESCAPE = re.compile("%[0-9A-F]{2}")
+_UNRESERVED = re.compile(rb"[A-Za-z0-9_.-]+")  # spelled in the same way there (RFC 3986 section 2.3)
 
 # Secrets they may be, but to replace them everywhere would take the names out of JSON and forms.
 _NOT_SEARCHED = frozenset({b"password", b"username", b"x-oauth-basic", b"disabled", b"authorization"})
@@ -61,6 +62,8 @@ def all_needles(secret: bytes) -> tuple[Needle, ...]:
 def plain_needles(secret: bytes) -> Iterator[Needle]:
     """The forms that most secrets have in most places: as it is, percent-encoded, and in JSON."""
     yield Needle(secret, secret, run=_run_of(secret))
+    if _UNRESERVED.fullmatch(secret):
+        return
     forms = {quote_plus(secret).encode(): True, quote_from_bytes(secret, safe="").encode(): True}
     forms[json.dumps(secret.decode("utf-8", "replace"))[1:-1].encode()] = False
     for octets, is_quoted in forms.items():

@@ -148,7 +148,7 @@ SHAPES: dict[str, str] = {
     "intercom": r"dG9rO[A-Za-z0-9+/]{50,}={0,2}",
     "intra42": r"s-s4t2(?:ud|af)-[0-9a-f]{64}",
     "ionic": r"ion_[A-Za-z0-9]{42}(?!\w)",
-    "jenkins": r"11[0-9a-f]{32}(?!\w)",
+    "jenkins": r"11(?=[0-9]*[a-f])[0-9a-f]{32}(?!\w)",
     "jina": r"jina_[\w-]{60}",
     "klaviyo": r"pk_[0-9a-f]{34}(?!\w)",
     "launchdarkly": r"(?:api|sdk)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![\w-])",
