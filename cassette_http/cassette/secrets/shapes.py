@@ -351,7 +351,6 @@ _WORDS_IN_FRONT = [
         b"IncomingWebhook",
         SHORT_PATH,
         *_NAMES_OF_JWK,
-        *[mark for mark, _ in IN_PLACE.values()],
     )
 ]
 
@@ -389,7 +388,9 @@ def joined(text: bytes, spans: list[tuple[int, int]]) -> bytes:
 
 def has_words_in_front(text: bytes) -> bool:
     """Tell whether a text has the words in front of a key, or of a token behind its scheme."""
-    return bool([word for octet, word in _WORDS_IN_FRONT if octet in text and text.find(word) >= 0])
+    if [word for octet, word in _WORDS_IN_FRONT if octet in text and text.find(word) >= 0]:
+        return True
+    return any(text.find(mark) >= 0 and form.search(text) is not None for mark, form in IN_PLACE.values())
 
 
 def has_beginning(inside: bytes) -> bool:
