@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import html
 import json
 import re
 import string
@@ -349,7 +350,8 @@ UUID = "123e4567-e89b-12d3-a456-426614174000"
     ],
 )
 def test_secrets_are_found_by_what_is_around_them(text: str, secret: str) -> None:
-    for body in (text, json.dumps({"text": text})):
+    doubled = text.replace('"', '""')
+    for body in (text, json.dumps({"text": text}), f"<p>{html.escape(text)}</p>", f'id,text\n1,"{doubled}"\n'):
         octets = Redactor().redact(interaction(request(), response(body=body.encode()))).track.octets
         assert b"{{secret:1}}" in octets
         assert secret.encode() not in octets

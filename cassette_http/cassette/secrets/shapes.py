@@ -236,7 +236,7 @@ _KEY_MATERIAL = re.compile(rb"[A-Za-z0-9+/=]{16}|\{\{secret")
 _PUTTY_KEY = re.compile(rb"Private-Lines: \d+%b(.*?)%b(?:Private-MAC|\Z)" % (_BLANKS, _BLANKS), re.DOTALL)
 
 # Members that only private keys have (RFC 7518 section 6); their names say nothing elsewhere.
-_PRIVATE_JWK = re.compile(rb"\"(?:d|p|q|dp|dq|qi|k)\\*+\"\s*+:\s*+\\*+\"([\w-]{16,})\\*+\"")
+_PRIVATE_JWK = re.compile(rb"\"(?:d|p|q|dp|dq|qi|k)\\*+\"{1,2}+\s*+:\s*+\\*+\"{1,2}+([\w-]{16,})\\*+\"")
 
 # How much is translated in one go.
 _BLOCK = 1 << 20
@@ -340,7 +340,7 @@ _RUN_BEGINS = re.compile(
 _BEGINS_WITHIN = re.compile(rb"[_+-]" + _BEGINS, re.ASCII)
 # Text in ASCII begins each group of four characters with one of these. An id says nothing, though it may have them.
 _BASE64_BEGINS = re.compile(rb" .(?!(?:%b) )(?:[A-Za-f][A-Za-z0-9+_-]{3}){5}" % _ID.pattern, re.DOTALL)
-_NAMES_OF_JWK = (b'kty"', b"kty\\")  # the quote may be escaped
+_NAMES_OF_JWK = (b'kty"', b"kty\\", b"kty&")  # the quote may be escaped, also as in markup
 # Each with an octet of it that few texts have, if there is one.
 _WORDS_IN_FRONT = [
     (next((octet for octet in word if octet in b"VLW"), word[0]), word)
