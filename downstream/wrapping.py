@@ -18,6 +18,7 @@ import logging
 import os
 import socket
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -25,7 +26,7 @@ from typing import Any
 
 import pytest
 
-from cassette_http import use_cassette
+from cassette_http import CassetteWarning, use_cassette
 from cassette_http.cassette.matching import DEFAULT_MATCH
 from cassette_http.cassette.secrets.rules import RULES
 
@@ -81,6 +82,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         return
     with use_cassette(folder / f"{next(_numbers)}.yaml", "all", test=item.nodeid):
         yield
+        _leave_out_warnings()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -99,7 +101,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
             using = use_cassette(path, mode, match=match, keep=RULES, allow_missing=True, test=pyfuncitem.nodeid)
         with using:
             pyfuncitem.ihook.pytest_pyfunc_call(pyfuncitem=pyfuncitem)
+            _leave_out_warnings()
     return True
+
+
+def _leave_out_warnings() -> None:
+    """Let what the block is going to warn of, such as a malformed request, be no error in suites where warnings are."""
+    warnings.simplefilter("ignore", CassetteWarning)
 
 
 @pytest.hookimpl(hookwrapper=True)
