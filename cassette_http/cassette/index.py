@@ -95,8 +95,7 @@ class Index:
         """The interactions with this request line."""
         bucket = self._buckets.get(line)
         if bucket is None and line in self._positions:
-            positions = self._positions[line]
-            entries = self._entries(positions if isinstance(positions, list) else [positions])
+            entries = self._entries(_listed(self._positions[line]))
             bucket = self._buckets[line] = self._bucket_of(entries)
         return bucket
 
@@ -221,8 +220,7 @@ class Index:
 
     def find_silence(self, origin: Origin) -> Entry | None:
         """A connect or TLS handshake with `origin` that had no answer in time, and that no connection has met yet."""
-        positions = self._positions.get(None, [])
-        for entry in self._entries(positions if isinstance(positions, list) else [positions]):
+        for entry in self._entries(_listed(self._positions.get(None, []))):
             failure = entry.interaction.track.failure
             is_silence = failure is not None and failure.kind in OF_CONNECTIONS and failure.is_timeout
             served = entry.interaction.origin
@@ -247,7 +245,7 @@ class Index:
         for line, found in self._positions.items():
             beginning = URL_BEGINNING.match(line) if line is not None else None
             positions = beginnings.setdefault(beginning[1] if beginning is not None else b"", [])
-            positions += found if isinstance(found, list) else [found]
+            positions += _listed(found)
         peers: set[tuple[str, int]] = set()
         doubtful = self._doubtful
         for url, positions in beginnings.items():
@@ -268,7 +266,7 @@ class Index:
                 position
                 for line, found in self._positions.items()
                 if line is not None and line.partition(b" ")[2].startswith(beginning)
-                for position in (found if isinstance(found, list) else [found])
+                for position in _listed(found)
                 if position not in self._made or not self._made[position].plays
             ],
             default=self._count,
@@ -281,7 +279,7 @@ class Index:
             if len(positions) >= MOST_NEAREST:
                 break
             found = self._positions[line]
-            positions += found if isinstance(found, list) else [found]
+            positions += _listed(found)
         return self._entries(sorted(positions[:MOST_NEAREST]))
 
     def unplayed_lines(self, most: int) -> dict[int, str]:
@@ -290,7 +288,7 @@ class Index:
         lines = {
             position: line
             for line, found in self._positions.items()
-            for position in (found if isinstance(found, list) else [found])
+            for position in _listed(found)
             if position not in played
         }
         shown = [(position + 1, lines[position]) for position in sorted(lines)[:most]]
@@ -326,7 +324,7 @@ class Index:
         by_key: defaultdict[tuple[Hashable, ...], list[int]] = defaultdict(list)
         for line, found in self._positions.items():
             request = request_with(line) if line is not None else None
-            for position in found if isinstance(found, list) else [found]:
+            for position in _listed(found):
                 told = request
                 if told is None or position in doubtful:
                     told = self._entries([position])[0].request
@@ -358,3 +356,8 @@ def peer_of(interaction: Interaction) -> tuple[str, int]:
     """Host and port that the connection was opened to."""
     peer = interaction.via or interaction.origin
     return peer.host, peer.port
+
+
+def _listed(positions: int | list[int]) -> list[int]:
+    """One position, or several, as a list."""
+    return positions if isinstance(positions, list) else [positions]

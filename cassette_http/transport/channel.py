@@ -97,9 +97,8 @@ class Channel:
         self.has_line = False  # the host has dialled the peer
         self.is_held_up = False  # the peer, live or played, takes no more at present
         self.on_left: Callable[[], None] = do_nothing
-        self.late_refusal: Failure | None = (
-            None  # by a recorded peer, which had made the handshake, but took no request
-        )
+        # By a recorded peer, which had made the handshake, but took no request.
+        self.late_refusal: Failure | None = None
         self.tunnel: Tunnel | None = None  # once a proxy has agreed to one
         self.naming: Naming = as_it_is
         self._greeting: Greeting | None = None  # of a SOCKS proxy, until its client knows the answer
@@ -108,9 +107,8 @@ class Channel:
         self.can_record = tape.policy.can_record
         self._tape, self._clock = tape, clock
         self._begun: deque[Exchange] = deque()
-        self._answer: tuple[bytes, bytes] | None = (
-            None  # of one piece, behind the request that it answers; not read yet
-        )
+        # Of one piece, behind the request that it answers; not read yet.
+        self._answer: tuple[bytes, bytes] | None = None
         self.has_spoken = False  # the client has sent something
         self._is_out_of_step = False  # the client has not waited for a response, as it took another one for it
         self._refusal: Exception | None = None

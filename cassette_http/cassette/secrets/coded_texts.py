@@ -244,7 +244,7 @@ def _compressed(octets: bytes, starts: Iterable[int]) -> Iterator[CodedText]:
         most -= len(plain)
         if inflater.eof and not inflater.unused_data:
             wbits = 31 if coded.startswith(b"\x1f\x8b") else 15
-            written = partial(_deflated, wbits=wbits, like=octets[start:behind])
+            written = partial(_deflated_in_base64, wbits=wbits, like=octets[start:behind])
             yield CodedText(start, behind, plain, written, is_inflated=True)
 
 
@@ -262,7 +262,7 @@ def _compressed_parts(octets: bytes) -> Iterator[CodedText]:
         start += 4
         plain, stop = _inflated(octets, start)
         if plain is not None:
-            yield CodedText(start, stop, plain, _gzipped, is_inflated=True)
+            yield CodedText(start, stop, plain, partial(_deflated, wbits=31), is_inflated=True)
         start = octets.find(_GZIP_PART, stop)
 
 
@@ -281,11 +281,10 @@ def _inflated(octets: bytes, start: int) -> tuple[bytes | None, int]:
     return (plain, at) if inflater.eof else (None, start)
 
 
-def _gzipped(plain: bytes) -> bytes:
-    compressor = zlib.compressobj(wbits=31)
+def _deflated(plain: bytes, wbits: int) -> bytes:
+    compressor = zlib.compressobj(wbits=wbits)
     return compressor.compress(plain) + compressor.flush()
 
 
-def _deflated(plain: bytes, wbits: int, like: bytes) -> bytes:
-    compressor = zlib.compressobj(wbits=wbits)
-    return to_base64(compressor.compress(plain) + compressor.flush(), like)
+def _deflated_in_base64(plain: bytes, wbits: int, like: bytes) -> bytes:
+    return to_base64(_deflated(plain, wbits), like)

@@ -71,17 +71,8 @@ _FEW = frozenset({"session", "signature", "sig", "sess"})  # the plural of which
 _WEAK = frozenset(
     {"key", "code", "auth", "state", "tokens", "keys", "nonce", "appid", "appkey", "authcode", "usercode", "pw"}
     | {"authorizationcode", "licensekey", "oauthstate", "oauthcode", "serialkey", "sid", "otp", "assertion"}
-    | {
-        "consumerkey",
-        "clientkey",
-        "servicekey",
-        "storagekey",
-        "webhookkey",
-        "signatures",
-        "sessions",
-        "tokenid",
-        "sign",
-    }
+    | {"consumerkey", "clientkey", "servicekey", "storagekey", "webhookkey", "signatures", "sessions", "tokenid"}
+    | {"sign"}
 )
 # Words that make a secret of a key; whatever an "x-...-key" is, it counts too.
 _KEYS = frozenset(
@@ -104,26 +95,8 @@ _AFTER = frozenset(
     | {"param", "parameter", "header", "reset", "hint", "label", "placeholder", "strength", "rules", "requirements"}
     | {"file", "path", "help", "error", "errors", "message", "description", "title", "changed", "updated", "created"}
     | {"versions", "domains", "hosts", "prompt", "regex", "pattern", "placement", "location", "attribute", "attributes"}
-    | {
-        "arn",
-        "ref",
-        "affinity",
-        "number",
-        "index",
-        "offset",
-        "position",
-        "params",
-        "compatibility",
-        "namespace",
-        "schema",
-        "class",
-        "store",
-        "storage",
-        "provider",
-        "service",
-        "source",
-        "template",
-    }
+    | {"arn", "ref", "affinity", "number", "index", "offset", "position", "params", "compatibility", "namespace"}
+    | {"schema", "class", "store", "storage", "provider", "service", "source", "template"}
 )
 _LAST = _AFTER - {"state", "start", "end", "service"}
 

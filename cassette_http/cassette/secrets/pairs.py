@@ -117,11 +117,11 @@ def _hidden_one_time(raw: bytes, start: int, hiding: Hiding) -> Iterator[Edit]:
 
 def _is_oauth(query: bytes) -> bool:
     """Tell whether a query asks for an authorization of OAuth 2.0, or answers that (RFC 6749 section 4.1)."""
-    names = {pair["name"]: pair["value"] for pair in FORM_PAIR.finditer(query)}
-    if not names.keys().isdisjoint((b"response_type", b"oauth_token", b"id_token", b"error_description")):
+    values = {pair["name"]: pair["value"] for pair in FORM_PAIR.finditer(query)}
+    if not values.keys().isdisjoint((b"response_type", b"oauth_token", b"id_token", b"error_description")):
         return True
-    code = names.get(b"code", b"")
-    return looks_random(unquote_to_bytes(code).decode("latin-1")) or is_placeholder(unquote_to_bytes(code))
+    code = unquote_to_bytes(values.get(b"code", b""))
+    return looks_random(code.decode("latin-1")) or is_placeholder(code)
 
 
 def _query_around(text: bytes, at: int) -> bytes:

@@ -21,7 +21,7 @@ from cassette_http.cassette.secrets.looks import ASCII_IN_BASE64, IS_BASIC
 from cassette_http.cassette.secrets.markup import names_in_markup
 from cassette_http.cassette.secrets.names import NameKind
 from cassette_http.cassette.secrets.pairs import USERINFO
-from cassette_http.cassette.secrets.settings_lines import names_in_lines, with_narrow_signs
+from cassette_http.cassette.secrets.settings_lines import NAME_BACKWARDS, names_in_lines, with_narrow_signs
 from cassette_http.cassette.secrets.shapes import (
     find_shapes,
     has_beginning,
@@ -43,9 +43,8 @@ _BLOCK, _LONGEST_NAME = 1 << 18, 1 << 8
 _NEXT = _BLOCK - _LONGEST_NAME
 
 # Backwards a name begins with what is certain, and a search for one octet is the quickest.
-_NAME = rb"([\w.$@ /\[\]~%*+!-]{1,80}+)"
-_BEFORE_COLON = re.compile(rb":\s*+[\"'`]?\\*+" + _NAME.replace(b"~", b"#~"))
-_BEFORE_SIGN = re.compile(rb"=:?\s*+\]?[\"'`]?\\*+" + _NAME)
+_BEFORE_COLON = re.compile(rb":\s*+[\"'`]?\\*+" + NAME_BACKWARDS.replace(b"~", b"#~"))
+_BEFORE_SIGN = re.compile(rb"=:?\s*+\]?[\"'`]?\\*+" + NAME_BACKWARDS)
 _VALUES_BACKWARDS = frozenset(name[::-1] for name in NAMES_OF_VALUES)
 _PART_NAME = re.compile(rb"ame\*?\s?=\s?(?:[\w-]*'[\w-]*'|\"?)([^\";\r\n]{1,200})")
 _ENCODED = re.compile(rb"%(?:25)*(?:2[0-9A-Fa-f]|3|5|7)")

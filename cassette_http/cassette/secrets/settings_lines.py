@@ -18,7 +18,7 @@ from cassette_http.cassette.secrets.hiding import MIXED, SIMPLE_WORD, STRONG, Hi
 from cassette_http.cassette.secrets.names import NameKind, looks_random
 from cassette_http.cassette.splicing import Edit
 
-__all__ = ["find_in_head", "find_in_lines", "names_in_lines", "with_narrow_signs"]
+__all__ = ["NAME_BACKWARDS", "find_in_head", "find_in_lines", "names_in_lines", "with_narrow_signs"]
 
 _WIDE_SIGNS = ((b"\xef\xbc\x9a", b":"), (b"\xef\xbc\x9d", b"="))  # as wide as a letter of Chinese, in UTF-8
 _SIGN = rb"[ \t]*+(?:=>|:=|[:=](?!=)|%b)[ \t]*+" % b"|".join([wide for wide, _ in _WIDE_SIGNS])
@@ -40,7 +40,8 @@ _LINE_OF_STRING = re.compile(
 )
 _OPTION = rb"--(?P<option>[A-Za-z][\w-]{1,60}+)(?:[ =]|[\"'][ ]*+,[ ]*+(?=[\"']))"
 # Backwards a name begins with what is certain, and a search for one octet is the quickest.
-_EMAN = rb"[ \t]*+(?:\][\"'`]\\*+|\]?)([\w.$@ /\[\]~%*+!-]{1,80}+)"
+NAME_BACKWARDS = rb"([\w.$@ /\[\]~%*+!-]{1,80}+)"
+_EMAN = rb"[ \t]*+(?:\][\"'`]\\*+|\]?)" + NAME_BACKWARDS
 _BEFORE_COLON, _BEFORE_EQUALS = re.compile(rb":" + _EMAN), re.compile(rb"=:?" + _EMAN)
 _OPTION_NAME = re.compile(rb"--([A-Za-z][\w-]{1,60}+)[ =\"']")
 _WITHIN = re.compile(
