@@ -1,4 +1,4 @@
-"""Record real HTTP conversations once, replay them for ever: offline, deterministic, byte for byte.
+"""Record real HTTP conversations once, replay them forever: offline, deterministic, byte for byte.
 
 with cassette_http.use_cassette("cassettes/users.yaml"):
     ...  # any HTTP library of Python
@@ -51,7 +51,7 @@ __all__ = [
     "use_cassette",
 ]
 
-# Imported when first asked for: who only uses `cassette_http.client` needs neither YAML nor the hooks.
+# Imported on first use: a program that only uses `cassette_http.client` needs neither YAML nor the hooks.
 _LATER = {
     "Cassette": "cassette_http.in_use",
     "Interaction": "cassette_http.cassette.model",

@@ -36,7 +36,7 @@ from cassette_http.transport.tape import Undecided
 
 __all__ = ["Board", "witnessing"]
 
-# Those who want to know of each exchange that a cassette of this process has played or recorded.
+# Functions that are told of each exchange that a cassette of this process has played or recorded.
 _witnesses: list[Callable[[Interaction], None]] = []
 
 

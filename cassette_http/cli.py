@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="cassette-http", description="Record HTTP conversations once, replay them for ever."
+        prog="cassette-http", description="Record HTTP conversations once, replay them forever."
     )
     parser.add_argument("--version", action="version", version=f"cassette-http {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

@@ -1,7 +1,7 @@
 """The clock of the day of recording, for programs that look at it: signatures, tokens that expire, caches.
 
 `time-machine` sets the clocks that tell what time it is. It leaves those that measure (`time.monotonic`), so that
-time-outs and event loops work. The clock goes on: who waits for a time to come must not wait for ever. As a cassette
+time-outs and event loops work. The clock goes on: a program that waits for a time must not wait forever. As a cassette
 says only when it was begun, the clock is put forward when a played response was later than that: a token must not have
 been issued in the future.
 """

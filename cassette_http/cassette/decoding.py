@@ -73,7 +73,7 @@ def _inflated(content: bytes, coding: str) -> tuple[bytes, bool] | None:
 
 
 _LIBRARIES = {"br": ("brotli",), "zstd": ("compression.zstd", "backports.zstd")}
-_STEP_OCTETS = 64  # brotli has no limit of its own, and a bomb of it is small
+_STEP_OCTETS = 64  # brotli has no limit of its own, and a brotli bomb is small
 
 
 @cache

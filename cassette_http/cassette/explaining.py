@@ -201,7 +201,7 @@ _EXPLAINED: dict[str, Callable[[Request, Request], Iterator[Difference]]] = {
 
 # -- the report of a miss ------------------------------------------------------------------------------------
 
-# How far apart a difference puts two requests; others count 2. Another host is another world, a body is not.
+# How far apart a difference puts two requests; others count 2. Another host is very different, another body less so.
 _WEIGHTS = {"host": 16.0, "path": 8.0, "uri": 8.0, "method": 4.0, "scheme": 1.0, "port": 1.0}
 
 
@@ -259,7 +259,7 @@ def explain_miss(
     """Explain an UnmatchedRequest.
 
     All requests come in redacted form, those of the candidates also stripped of what does not count. The first line
-    says what was asked and why the nearest one does not answer: many a library passes on nothing else. The last lines
+    says what was asked and why the nearest one does not answer: many libraries pass on nothing else. The last lines
     say how to repair it, with `mode_setting`: how this user sets a record mode. `is_missing` says that the file of the
     cassette does not exist. `believed` is a form of the request that would have been answered, too; perhaps the same.
     """

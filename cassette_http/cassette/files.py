@@ -22,7 +22,7 @@ __all__ = ["Files", "drop_left_behind", "find_unfinished", "unfinished"]
 
 _Result = TypeVar("_Result")
 
-# Text mode would change line ends on Windows; a FIFO must not keep us waiting; children must not inherit.
+# Text mode would change line ends on Windows; a FIFO must not block; children must not inherit.
 _COMMON_FLAGS = getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 READ = os.O_RDONLY | _COMMON_FLAGS

@@ -24,7 +24,7 @@ from cassette_http.wire.messages import RequestHead
 
 __all__ = ["Index", "line_of", "request_with"]
 
-# Of so many interactions is looked closer which one explains best why a request has no answer.
+# To explain why a request has no answer, at most so many interactions are compared with it closely.
 MOST_NEAREST = 100
 URL_BEGINNING = re.compile(rb"(?!CONNECT )[^ ]+ ([^:/]+://[^/]+)/")
 # What may be met of a host behind a proxy.

@@ -18,7 +18,7 @@ from cassette_http.errors import CassetteFormatError
 
 __all__ = ["BOUNDARY", "LogFile", "length_at"]
 
-# How a file ends that nobody left in the middle of a document.
+# How a file ends unless somebody stopped in the middle of a document.
 ENDING = b"\n" + TERMINATOR
 BOUNDARY = ENDING[:-1]
 

@@ -147,7 +147,7 @@ def parts_of(content: bytes, content_type: str) -> tuple[Part, ...] | None:
         return None
     boundary = b"--" + found[1].strip('" \t').encode("latin-1")
     line_end = b"\r\n" if boundary + b"\r\n" in content else b"\n"
-    # The first delimiter may lack the line end in front of it; what is before it is a preamble for nobody.
+    # The first delimiter may lack the line end in front of it; the preamble before it means nothing.
     sections = (line_end + content).split(line_end + boundary)
     if len(sections) < 2 or not sections[-1].startswith(b"--"):
         return None

@@ -37,7 +37,7 @@ __all__ = [
     "Track",
 ]
 
-# An interaction with more octets is let go of as soon as it was used.
+# An interaction with more octets is not kept in memory after its use.
 LARGE_OCTETS = 1 << 18
 
 # HTTP over a Unix socket has the path of the socket, percent-encoded, in the place of the host, and no port.
@@ -287,7 +287,7 @@ class Failure:
 
     @property
     def is_timeout(self) -> bool:
-        """The client's patience was over: of Python's own there is a text and no number."""
+        """The client's own time-out: Python's has a text, and no number."""
         return self.errno is None and (self.kind is FailureKind.TIMEOUT or "timed out" in (self.text or ""))
 
 
@@ -296,7 +296,7 @@ class Track:
     """What the peer did: pieces in order, then perhaps a failure; `ended` if it closed the stream in good order.
 
     `close_notify` is False if it closed a TLS connection without the alert that announces the end, an incomplete close
-    (RFC 9112 section 9.8): most clients pass over that, strict ones get an error.
+    (RFC 9112 section 9.8): most clients ignore that, strict ones get an error.
     """
 
     pieces: tuple[Piece, ...] = ()
@@ -325,12 +325,12 @@ class Track:
 
     @property
     def is_lost(self) -> bool:
-        """The connection broke before a word of the response."""
+        """The connection broke before the first octet of the response."""
         return self.failure is not None and not (self.pieces or self.failure.is_timeout)
 
     @property
     def is_stale(self) -> bool:
-        """Its connection was closed, perhaps while nobody used it: who meets that may ask again on another."""
+        """Its connection was closed, perhaps while it was idle: the client may send the request again on another."""
         return self.failure is not None and self.failure.is_stale
 
     def of_stale(self) -> Track:

@@ -1,6 +1,6 @@
 """Record modes: whether a request is played, recorded or refused (pure; one table decides).
 
-And the words for how it is played: again, and at which pace.
+Also how often it is played, and at which pace.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class Store:
         except OSError as exc:
             raise CassetteFormatError(str(self.path), None, f"cannot be read: {exc.strerror}") from exc
         try:
-            # Wait for a writer to end its document, but not for ever.
+            # Wait for a writer to end its document, but not forever.
             with contextlib.suppress(TimeoutError):
                 self._files.lock(fd, shared=True)
             status = self._files.fstat(fd)

@@ -135,7 +135,7 @@ _PASSING_FIELDS = re.compile(
     rb"|x-envoy-upstream-service-time|report-to|nel|sec-websocket-(?:key|accept)"
     rb"|(?:x-)?ratelimit-(?:remaining|used|reset)"
 )
-# Who has nothing left of a limit acts on it.
+# A program that has nothing left of a limit acts on it.
 _NOTHING_LEFT = re.compile(rb"0")
 _BOUNDARY = re.compile(rb"boundary=\"?([^\s\";,]{1,70})", re.IGNORECASE)
 

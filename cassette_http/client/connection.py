@@ -148,7 +148,7 @@ class HTTPConnection:
         if self._stream is not None and not self._is_shared:
             self._is_shared = True
             if self.__response is not None:
-                # Who has the socket may close it, which the file of a response survives.
+                # A program that holds the socket may close it; the file of a response survives that.
                 self.__response._make_file()
         return self._stream
 
@@ -514,7 +514,7 @@ class HTTPConnection:
         if kind is HTTPResponse and inbox is not None and not self._is_shared:
             source: Any = inbox
         else:
-            # Who has the socket may close it, which the file of a response survives.
+            # A program that holds the socket may close it; the file of a response survives that.
             source = WithArrivals(inbox) if inbox is not None and len(inbox) else self._stream
         if self.debuglevel > 0:
             response = kind(source, debuglevel=self.debuglevel, method=method)

@@ -84,7 +84,7 @@ def ordinary_head(octets: bytes, method: str, most_fields: int) -> Head | None:
     """
     start = octets.find(b"\n") + 1
     telling = _TELLING_LINE.findall(octets)
-    # The length differs from response to response, what it means does not.
+    # The length differs from response to response, the meaning of the rest does not.
     lengths = [digits for digits, _ in telling if digits]
     key = (method, octets[:start], *[line for _, line in telling])
     facts = _known_facts[key] if key in _known_facts else _learn_facts(key)
@@ -102,7 +102,7 @@ _MOST_KNOWN = 256
 def _learn_facts(key: tuple[str | bytes, ...]) -> Facts | None:
     """Find out what heads say that agree in method, status line and telling lines, and remember it."""
     facts = _facts_of_ordinary(*key)  # type: ignore[arg-type]
-    # What is long is not likely to come again.
+    # A long head is not likely to come again.
     if sum(map(len, key)) < 300:
         if len(_known_facts) >= _MOST_KNOWN:
             _known_facts.clear()

@@ -48,9 +48,9 @@ class Inbox:
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
-        # Whether all responses up to here were read to their end; those who read them say so.
+        # Whether all responses up to here were read to their end; the responses set it.
         self.is_between_responses = True
-        # No more is to be read from the stream, as it has ended or failed.
+        # Nothing more can be read from the stream, as it has ended or failed.
         self.is_at_end = False
         # The head of the last response, which the next one is likely to repeat.
         self.last_head: Head | None = None
@@ -106,7 +106,7 @@ class Inbox:
         whole, done = io.BytesIO(), 0
         while done < count:
             room = min(count, max(MAX_READ_OCTETS, 128 * done))
-            # Zeroed memory costs nothing until it is used, and becomes the file's own; what a file adds to itself
+            # Zeroed memory costs nothing until it is used, and the file takes it over; what a file adds to itself
             # would be filled with zeros at once.
             larger = io.BytesIO(bytes(room))
             with larger.getbuffer() as view:
@@ -215,7 +215,7 @@ class Inbox:
         self._at += count
 
     def has_arrivals(self) -> bool:
-        """Tell whether there are octets, or (as far as one can tell) more than silence on the stream."""
+        """Tell whether there are octets, or (as far as one can tell) something to be read on the stream."""
         if self._at < len(self._octets) or self._poll(0):
             return True
         # What TLS has decrypted does not show on the socket.
@@ -313,7 +313,7 @@ class _Unbuffered(io.RawIOBase):
 
 
 class WithArrivals:
-    """What a response takes for a socket, and makes its file of, when octets have arrived before there was a file."""
+    """Stands for the socket where a response makes its file, if octets have arrived before that."""
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox

@@ -41,7 +41,7 @@ class ReadAhead:
 def read_ahead(inbox: Inbox, length: int | None) -> ReadAhead | None:
     """Read what is there of content that is not chunked; None if there is nothing to be had.
 
-    `length` is what is missing of it. The end of the content is not read ahead, as much hangs on it.
+    `length` is what is missing of it. The end of the content is not read ahead, as it has side effects.
     """
     most = len(inbox) if length is None else min(len(inbox), length - 1)
     return ReadAhead(inbox, inbox.lend(most), 0, None) if most > 0 else None

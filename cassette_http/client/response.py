@@ -92,7 +92,7 @@ class HTTPResponse(io.BufferedIOBase):
     )
 
     if TYPE_CHECKING:
-        # Type checkers ask it of what goes into `io.TextIOWrapper`. No response has one, there as here.
+        # For type checkers, `io.TextIOWrapper` needs it. At run time no response has one, as in `http.client`.
         @property
         def name(self) -> Any: ...
 
@@ -164,7 +164,7 @@ class HTTPResponse(io.BufferedIOBase):
             except RemoteDisconnected:
                 if status == 100:
                     raise
-                # Nothing follows, so this is all that the peer had to say; 100 alone would be no answer.
+                # Nothing follows, so this is the peer's answer; 100 alone would be none.
                 self.interim_responses.pop()
                 break
         self.status, self.reason = status, reason
@@ -325,12 +325,12 @@ class HTTPResponse(io.BufferedIOBase):
         source = self._source
         if self._ahead is None and type(source) is Inbox and len(source) > 2 * count:
             chunks = self._decoder
-            # What is broken will show at the next read.
+            # Broken content is reported by the next read.
             with suppress(MalformedMessage):
                 self._ahead = read_ahead(source, self.length) if chunks is None else decode_ahead(source, chunks)
 
     def _settle(self) -> Any:
-        """Be where the program has read to; return the source, which now stands there."""
+        """Bring the source to where the program has read to, and return it."""
         if self._ahead is not None:
             self._decoder = self._ahead.settle()
             self._ahead = None
@@ -375,7 +375,7 @@ class HTTPResponse(io.BufferedIOBase):
         return whole.getvalue()
 
     def _pour_chunks(self, inbox: Inbox, whole: io.BytesIO) -> None:
-        """Read all content into `whole`, without putting together before what came at one time."""
+        """Read all content into `whole`, one piece after the other."""
         decoder = self._chunks()
         try:
             while True:
@@ -400,7 +400,7 @@ class HTTPResponse(io.BufferedIOBase):
         return done
 
     def _readline_chunked(self, limit: int) -> bytes:
-        # That of `io.IOBase` goes beyond a limit if the line is cut into chunks.
+        # `io.IOBase.readline` goes beyond a limit if the line is cut into chunks.
         pieces: list[bytes] = []
         while limit:
             shown = self.peek()
@@ -537,7 +537,7 @@ class HTTPResponse(io.BufferedIOBase):
     def fp(self) -> BinaryIO | None:
         """The buffered file that the response is read from; None after the end of the content."""
         self._make_file()
-        # Who reads it knows better than we do how far the content was read.
+        # From now on only the reader of the file knows how far the content was read.
         self._is_read_by_others = self._source is not None
         return self._source  # type: ignore[return-value]  # no inbox any more
 
@@ -683,13 +683,13 @@ class HTTPResponse(io.BufferedIOBase):
         return self.status
 
 
-# What a program may replace, and a beginning then has to call.
+# If a program has replaced one of these, it has to be called.
 _read_status = HTTPResponse._read_status
 _METHODS = (HTTPResponse.__init__, HTTPResponse.begin, HTTPResponse._read_status)
 
 
 def ordinary_response(inbox: Inbox, method: str, most_fields: int | None) -> HTTPResponse | None:
-    """Begin a response if there is nothing unusual about its head, and it has arrived whole; else do nothing."""
+    """Begin a response if its head is ordinary and has arrived whole; else do nothing and return None."""
     if (HTTPResponse.__init__, HTTPResponse.begin, HTTPResponse._read_status) != _METHODS:
         return None
     head = _take_ordinary_head(inbox, method, max_fields(most_fields))
@@ -702,7 +702,7 @@ def ordinary_response(inbox: Inbox, method: str, most_fields: int | None) -> HTT
 
 
 def _take_ordinary_head(inbox: Inbox, method: str, most_fields: int) -> Head | None:
-    """Read the head if there is nothing unusual about it, and it has arrived whole; else read nothing."""
+    """Read the head if it is ordinary and has arrived whole; else read nothing and return None."""
     last = inbox.last_head
     if last is not None and last.method == method and inbox.take_if_next(last.octets):
         if last.field_lines <= most_fields:

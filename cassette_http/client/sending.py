@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 CONTINUE_WAIT_S = 1.0
-# Fits into any send buffer that has room: a watched send must not block when the peer stops reading.
+# So much fits into any send buffer that has room: a watched send must not block when the peer stops reading.
 SLICE_OCTETS = 16384
 
 _METHODS_WITH_CONTENT = frozenset({"PATCH", "POST", "PUT"})
@@ -82,7 +82,7 @@ def split_host_port(host: str, port: int | str | None, default_port: int) -> tup
 
 
 def host_value(host: str, port: int | None = None) -> bytes:
-    """Write the value of a Host field; the scope of an IPv6 address is of no concern to the peer."""
+    """Write the value of a Host field; the scope of an IPv6 address means nothing to the peer."""
     octets = encode_host(host)
     if b":" in octets:
         octets = b"[" + octets.partition(b"%")[0].rstrip(b"]").lstrip(b"[") + b"]"
@@ -166,7 +166,7 @@ def _ordinary_lines(host: str, port: int | None, headers: dict[Any, Any]) -> tup
     given = set()
     lines = []
     for name, value in headers.items():
-        # All that must not be sent is not printable, and so are some characters that may; those take the long way.
+        # What must not be sent is not printable. So are some characters that may be sent: they take the long way.
         if type(name) is not str or type(value) is not str or not value.isprintable():
             return None
         given.add(name.lower())
@@ -271,7 +271,7 @@ class AnswerWatch:
                 if not self._is_first or len(view) > SLICE_OCTETS:
                     self._wait_for_room(stream)
                     self._look(0)
-                    # With success, the server may well read on. One that has closed its side will answer no more, and
+                    # After a success the server may read on. One that has closed its side will answer no more, and
                     # TLS that has met an end without close_notify sends no more.
                     if self._reader.status >= 300 or self._inbox.is_closed_by_peer:
                         self.is_cut_short = True

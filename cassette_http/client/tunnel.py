@@ -41,7 +41,7 @@ def refusal(response: HTTPResponse) -> TunnelError:
     """
     content = b""
     if response.chunked or response.length:
-        # The refusal is what the caller must learn; its page is an extra.
+        # The caller must learn of the refusal, even if its page cannot be read.
         with contextlib.suppress(HTTPException, OSError):
             content = response.read(MAX_TUNNEL_CONTENT_OCTETS)
     return TunnelError(response.status, response.reason, response.headers, content)

@@ -196,7 +196,7 @@ def _framed(fields: list[tuple[str, str]], body: bytes, changes: list[str]) -> t
 def _clean(fields: Fields, changes: list[str]) -> Iterator[tuple[str, str]]:
     for name, value in fields:
         if FIELD_NAME.fullmatch(name) is None:
-            # ":authority" and the like are the start line of HTTP/2.
+            # ":authority" and the like are pseudo-fields of HTTP/2.
             if not name.startswith(":"):
                 changes.append(f"a field dropped whose name {name[:20]!r} is not allowed")
             continue

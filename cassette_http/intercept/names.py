@@ -220,7 +220,7 @@ def _getaddrinfo(host: Any, port: Any, *args: Any, original: Any, **kwargs: Any)
     failure = board.fail_connection(origin, FailureKind.LOOKUP)
     if failure is not None:
         raise rebuild(failure)
-    # Who is asked without a port may ask anybody.
+    # A look-up without a port may be for any connection.
     may_be_played = board.policy.can_play and (not number or board.may_answer(name.lower(), number))
     if may_be_played and not _is_local(name.lower()):
         found = _invent(name, number, *args, **kwargs)
@@ -256,7 +256,7 @@ def _invent(
 
 
 def is_invented(address: str) -> bool:
-    """Nobody has this address: who dials must look the host up."""
+    """Nobody has this address: to dial, the host must be looked up."""
     return address.startswith(("198.18.", "198.19.", "100::"))
 
 

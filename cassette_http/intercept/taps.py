@@ -364,7 +364,7 @@ class Tap:
             return self._take_peeked(at_most)
         if self._shut and self._is_shut:
             return b""
-        # One read per readiness: who drains a descriptor would else see two pieces as one.
+        # One read per readiness: a client that drains the descriptor would otherwise see two pieces as one.
         sock = self._sock()
         never_waits = sock is not None and sock.gettimeout() == 0
         if never_waits and self.stands_in and (self._rests or not self.is_due):

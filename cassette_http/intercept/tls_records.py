@@ -208,10 +208,10 @@ class PlayedRecords:
         self.is_shaken = is_shaken
         self.link, self._incoming, self._outgoing = link, incoming, outgoing
         self._broken_handshake: Failure | None = None  # as it was recorded
-        self._ahead = b""  # content that who read the carrier has waited for
-        self._has_given_end = False  # to who reads the carrier
+        self._ahead = b""  # content that the reader of the carrier has waited for
+        self._has_given_end = False  # to the reader of the carrier
         self._rests = False  # the next read gets nothing: one read per readiness
-        self._broken_write: OSError | None = None  # the TCP connection took no more: met by who sends records
+        self._broken_write: OSError | None = None  # the TCP connection took no more: met by the sender of records
         self._unread_wakes = 0  # how often the carrier gave a waking octet that the object was not asked for
 
     # ------------------------------------------------------------------ what the object asks
@@ -226,7 +226,7 @@ class PlayedRecords:
         failure = self._broken_handshake
         if failure is None:
             return
-        # What breaks the TCP connection, or ends it, is met by who reads the socket: the object only wants to read.
+        # What breaks the TCP connection, or ends it, is met by reads of the socket: the object only wants to read.
         is_met_below = failure.details.get("class") in (None, ssl.SSLEOFError.__name__)
         if is_met_below and not self._incoming.eof:
             raise want_read()
@@ -240,7 +240,7 @@ class PlayedRecords:
         if self._ahead:
             octets, self._ahead = self._ahead, b""
             return octets
-        # What breaks the TCP connection is met by who reads the socket, not by who reads the object.
+        # What breaks the TCP connection is met by reads of the socket, not by reads of the object.
         if self._rests or not self._is_due or self._lower_failure is not None:
             self._rests = False
             if (self._has_given_end or self._is_told_end) and not self._is_due:
@@ -250,7 +250,7 @@ class PlayedRecords:
             return self.link.host.receive(at_most)
         finally:
             self.link.show()
-            # Who drains the object would else see two pieces as one.
+            # A client that drains the object would otherwise see two pieces as one.
             channel = self.link.host.channel
             self._rests = self._is_due and not (channel.is_left or channel.is_within_piece)
 
@@ -269,7 +269,7 @@ class PlayedRecords:
 
     def read_for(self, above: Above, at_most: int) -> bytes:
         self._throw_wakes_away()
-        # Who reads until nothing is left is to come back by the socket, which is what shows that something is due.
+        # A client that reads until nothing is left shall come back when the socket shows that something is due.
         if self._rests:
             self._rests = False
             raise want_read()
@@ -302,7 +302,7 @@ class PlayedRecords:
 
     @property
     def _is_told_end(self) -> bool:
-        """Who reads the carrier has met its end, and said so."""
+        """The reader of the carrier has met its end, and said so."""
         return self._incoming is not None and bool(self._incoming.eof)
 
     # ------------------------------------------------------------------ what the carrier asks
@@ -374,7 +374,7 @@ class PlayedRecords:
     def _lower_failure(self) -> Failure | None:
         """The recorded TCP connection broke, and nothing else is left."""
         failure = self._broken_handshake or (self.link.host.channel.next_failure if self.is_shaken else None)
-        # Failures of TLS itself are met by who reads the object, and silence is met by nobody.
+        # Failures of TLS itself are met by reads of the object, and silence by none.
         if failure is None or "class" in failure.details or isinstance(rebuild(failure), TimeoutError):
             return None
         return failure

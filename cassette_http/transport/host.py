@@ -155,7 +155,7 @@ class Host:
             result = self._after_waits(at_most)
         if isinstance(result, bytes):
             return result
-        # Who reads before anything was sent does not speak HTTP; the channel becomes transparent when the peer speaks.
+        # A client that reads first does not speak HTTP; the channel becomes transparent when the peer speaks.
         is_live = self.line is not None or not self.channel.has_spoken
         if result is Signal.LIVE or (result is Signal.IDLE and is_live):
             return self._receive_live(at_most)

@@ -15,7 +15,7 @@ __all__ = ["TLS_RECORD_OCTETS", "Player", "Signal"]
 BREAKS = (FailureKind.END, FailureKind.RESET)
 # The most that one TLS record holds (RFC 8446 section 5.1).
 TLS_RECORD_OCTETS = 1 << 14
-# As much as loops take of a socket at once: who drains a stream must get something of a large piece before its end.
+# As much as loops take of a socket at once: a client that drains it must get something of a large piece before its end.
 MOST_AT_ONCE = 1 << 18
 
 
@@ -60,7 +60,7 @@ class Player:
 
     @property
     def is_within_piece(self) -> bool:
-        """The rest of what was handed out last has come with it: who drains the stream need not wait for it."""
+        """The rest of what was handed out last has come with it: a client that drains the stream need not wait."""
         return self._offset % MOST_AT_ONCE > 0
 
     @property
@@ -75,7 +75,7 @@ class Player:
 
     @property
     def ends_with_last_piece(self) -> bool:
-        """The peer closed, or broke off together with its last octets: who goes on reading meets the end at once."""
+        """The peer closed, or broke off together with its last octets: a further read meets the end at once."""
         if not (self.is_drained and self._pieces):
             return False
         failure = self.track.failure

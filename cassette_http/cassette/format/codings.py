@@ -60,7 +60,7 @@ def redo(tag: str, content: bytes) -> bytes:
     except ImportError as exc:
         raise ValueError(f"the body has the content coding {tag!r}, and {exc}") from exc
     except Exception as exc:
-        # Settings come from a file that anybody may have edited; each library has its own words for bad ones.
+        # Settings come from a file that anybody may have edited; each library has its own exceptions for bad ones.
         raise ValueError(f"no content can be coded as {tag!r} ({exc})") from exc
     raise ValueError(f"no content can be coded as {tag!r}")
 

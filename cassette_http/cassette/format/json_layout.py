@@ -1,7 +1,7 @@
 """Shows JSON text fit to width, and takes the layout away again (pure text; no JSON value is ever built).
 
 Only white space between tokens changes, so the spelling of numbers and escapes, the order of members and
-duplicate names stay as they were. Nothing recurses: the depth of foreign data is no business of our stack.
+duplicate names stay as they were. Nothing recurses: foreign data may be nested to any depth.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ COMPACT, SPACED = "json compact", "json spaced"
 
 LINE_WIDTH = 100
 DEEPEST = 24  # what is nested deeper is left on one line, as indentation grows with the square of the depth
-LONGEST_TEXT = 1 << 20  # longer texts, too: nobody reads them, and each pass costs
+LONGEST_TEXT = 1 << 20  # so are longer texts: nobody reads them, and each pass costs time
 
 # What stands outside of strings in JSON without white space; "\0" is for a string.
 OUTSIDE = re.compile(r"[-+.\w:,\0\[\]{}]*+")

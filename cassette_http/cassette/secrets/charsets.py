@@ -29,11 +29,11 @@ _BEGINNINGS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# These are no character sets of texts, and some take a time that grows with the square of the length.
+# These are no character sets of texts, and some take time that grows with the square of the length.
 _NONE_OF_TEXTS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"})
 
 
-# Texts in any set that ASCII is part of have hardly any of these.
+# Texts in a set that extends ASCII have hardly any of these.
 _CONTROLS = bytes({*range(0x20), 0x7F} - set(b"\t\n\r\f\b\x1b"))
 
 
@@ -106,7 +106,7 @@ def _candidates(octets: bytes, media_type: str) -> Iterator[str]:
 
 
 def _wide(sample: bytes) -> Iterator[str]:
-    """Tell by where the zeros are; of most characters in texts for programs, only one octet is none."""
+    """Tell by where the zeros are: most characters of such texts are ASCII, and have one octet that is not zero."""
     for width, name in ((4, "utf-32"), (2, "utf-16")):
         zeros = [sample[at::width].count(0) for at in range(width)]
         most = len(sample) // width

@@ -70,7 +70,7 @@ def coded_texts(octets: bytes, spans: list[tuple[int, int]] | None = None) -> li
 
 # -- base64 on several lines --------------------------------------------------------------------------------------
 
-# Lines as mails (RFC 2045 section 6.8) and many a program break them; in JSON their ends are escaped, others are
+# Lines as mails (RFC 2045 section 6.8) and many programs break them; in JSON their ends are escaped, others are
 # indented.
 _LINE_END = rb"(?:\r?\n[ \t]*+|(?:\\r)?\\n)"
 _NEWLINE, _BACKSLASH = b"\n\\"

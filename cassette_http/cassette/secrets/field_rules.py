@@ -76,7 +76,7 @@ def redact_basic(credentials: bytes, vault: Vault) -> bytes:
     if pair is None:
         return vault.hide(credentials)
     user, password = pair.groups()
-    # Without a real password the user name is the secret, as with many an API key. Else it is hidden only
+    # Without a real password the user name is the secret, as with many API keys. Else it is hidden only
     # here: a name is part of too many contents.
     user = vault.hide(user, is_searched=password.lower() in _NO_PASSWORDS)
     return b64encode(user + b":" + vault.hide(password))

@@ -152,7 +152,7 @@ _LABEL = re.compile(
     rb"(?:(?:your|an?|new|old|current|my|api|access|secret|private|refresh|session|csrf|client|user|account|login) )*"
     rb"(?i:%b)(?: (?:id|again|confirmation|name|value))?[ :*.?]*" % _THING
 )
-# The same in the languages of many a page, whatever stands around it.
+# The same in other languages, whatever stands around it.
 _LABEL_IN_OTHER_LANGUAGES = re.compile(
     "[^0-9]{,30}(?:passwort|kennwort|geheimnis|mot de passe|jeton|clé |contraseña|clave|ficha de acceso|senha|chave"
     "|parola|wachtwoord|lösenord|hasło|heslo|adgangskode|şifre|пароль|токен|ключ|密码|密碼|令牌|密钥|パスワード|トークン|비밀번호|토큰"

@@ -65,7 +65,7 @@ def _in_codes(text: bytes, hiding: Hiding, spans: list[tuple[int, int]], inner: 
     for block in blocks:
         if edits := merged(inner(block.plain, is_last=block.is_inflated), hiding.vault.occurrences(block.plain)):
             found.append(block.edited(edits))
-    # A part of a block says but a part of something; behind an odd number of borders one is inside of a block.
+    # A part of a block is no whole secret; behind an odd number of borders one is inside of a block.
     borders = [border for block in blocks for border in (block.start, block.stop)]
     outside = [start for start, _ in spans if bisect_right(borders, start) % 2 == 0]
     return merged(found, list(_in_base64(text, hiding, outside, inner)))

@@ -73,7 +73,7 @@ def find_in_markup(text: bytes, hiding: Hiding, inner: Inner, is_escaped: bool =
 
 
 def _captioned(hiding: Hiding, found: re.Match[bytes]) -> Iterator[Edit]:
-    """Hide what stands in the element behind a caption, if it looks like a secret: most tables are about something."""
+    """Hide what stands in the element behind a caption, if it looks like a secret: most tables hold ordinary data."""
     kind, value = hiding.kind("xml", found["name"]), found["value"]
     is_password = kind is NameKind.PASSWORD and MIXED.fullmatch(value) is not None
     if is_password or (kind in STRONG and looks_random(value.decode("latin-1"))):

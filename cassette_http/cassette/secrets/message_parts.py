@@ -218,7 +218,7 @@ def response_parts(track: Track, request: Request | None) -> Parts:
             break
     received = reader.head
     if received is None:
-        # Cut off in the middle of the head, or not HTTP: fields may be there all the same.
+        # Cut off in the middle of the head, or not HTTP: it may still have fields.
         return Parts(track.octets, b"", NO_CONTENT, ())
     head, body = track.cut(reader.head_octets)
     fields = received.fields

@@ -46,7 +46,7 @@ _WHOLE = {
     "rspauth": NameKind.SECRET,  # RFC 7616
     "cnonce": NameKind.SECRET,
     # These vouch for a document, or name a key, and open nothing.
-    "signaturevalue": NameKind.ORDINARY,  # of XML; who checks it needs each octet
+    "signaturevalue": NameKind.ORDINARY,  # of XML; its check needs each octet
     "privatekeyid": NameKind.ORDINARY,
     "encryptionkeyid": NameKind.ORDINARY,
     "signingkeyid": NameKind.ORDINARY,

@@ -53,7 +53,7 @@ class Needle:
     run: bytes = b""
 
 
-# Those of the environment are made for each cassette of a test run.
+# Cached, as the forms of secrets from the environment are needed for each cassette of a test run.
 @lru_cache(maxsize=128)
 def all_needles(secret: bytes) -> tuple[Needle, ...]:
     return tuple(_needles(secret))
@@ -92,7 +92,7 @@ def _needles(secret: bytes) -> Iterator[Needle]:
     cores = {**in_base64(json.dumps(text)[1:-1].encode()), **in_base64(secret)}
     for core, alignment in cores.items():
         yield Needle(core, secret, alignment=alignment, run=_run_of(core))
-        # Once more, in the alphabet of most.
+        # Once more, in the usual alphabet.
         for twice, again in in_base64(core).items() if b"/" not in core else ():
             yield Needle(twice, secret, alignment=again, run=_run_of(twice))
     # What begins with words or a general prefix says nothing; a JWT begins with its head.

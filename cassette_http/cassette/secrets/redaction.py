@@ -166,8 +166,8 @@ class Redactor:
     def note_sent(self, recorded: Request | None, sent: Request) -> None:
         """Note what the program sends in a pair of its query or form where a placeholder was recorded.
 
-        `restore` puts that in the place of the placeholder from now on: who sends a state or a nonce, another one with
-        each run, looks for it in the answers (RFC 6749 section 10.12).
+        `restore` puts that in the place of the placeholder from now on: a program that sends a state or a nonce, a new
+        one with each run, looks for it in the answers (RFC 6749 section 10.12).
         """
         if recorded is None or not (recorded.body_octets or b"?" in recorded.head_octets):
             return

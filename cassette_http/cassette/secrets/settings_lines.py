@@ -155,7 +155,7 @@ _NO_VALUE = re.compile(
 )
 _UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DATE = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}\b")
-# Such names are words of other matters, too: a plain word behind one is rather none of its values.
+# Such names are ordinary words, too: a plain word behind one is hardly a secret.
 _AMBIGUOUS = re.compile(rb"(?!.*token)(?:.*(?:sess|sig|credential|csrf|xsrf))|(?:self|this|cls)\.", re.IGNORECASE)
 
 

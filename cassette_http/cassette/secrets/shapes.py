@@ -34,7 +34,7 @@ SHORTEST_RUN = 20
 # What follows here may be too short for a run.
 SHORT_PATH = b"/hooks/catch/"
 
-# What stands in front of a token is no letter or digit. Names are those that `keep` takes.
+# No letter or digit stands in front of a token. The names are those that `keep` takes.
 SHAPES: dict[str, str] = {
     "jwt": r"eyJ[\w-]{10,}(?:\.[\w-]*){2,4}",
     "github": r"(?:gh[pousr]_\w{30,}|github_pat_\w{22,})",
@@ -433,7 +433,7 @@ def find_shapes(text: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[int
         if stop <= behind or (_ID.fullmatch(text, start, stop) and text[start - 1 : start] != b"."):
             continue
         failed = 0
-        # A run of nothing but beginnings, each of which may be looked at up to its end, is no token.
+        # A run made only of beginnings is no token, and each might be looked at up to its end.
         while failed < _MOST_ATTEMPTS and (begins := _next_beginning(text, at, stop, has_escapes)) < stop:
             token = _combined().match(text, begins)
             at = begins + 1
