@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import gc
+import http.client
 import os
 import signal
 import socket
@@ -18,6 +19,7 @@ import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +33,7 @@ from cassette_http import (
     InvalidOption,
     RecordMode,
     UnmatchedRequest,
+    client,
     use_cassette,
 )
 from tests.asking import get, get_or_none, get_with_our_client
@@ -375,6 +378,21 @@ def test_block_that_began_while_another_was_paused_lies_below_it(counter: Peer, 
     assert (targets(first), targets(second)) == (["/2"], ["/1", "/3"])
     assert get(f"{counter.url}/4") == "/4 4"
     assert targets(second) == ["/1", "/3"]
+
+
+@pytest.mark.parametrize("module", [client, http.client], ids=["our client", "http.client"])
+def test_port_may_be_text(module: Any, counter: Peer, path: Path) -> None:
+    def ask(port: Any) -> bytes:
+        connection = module.HTTPConnection("localhost", port, timeout=LIMIT_S)
+        connection.request("GET", "/")
+        content: bytes = connection.getresponse().read()
+        connection.close()
+        return content
+
+    with use_cassette(path):
+        recorded = ask(str(counter.port))
+    with use_cassette(path, "none"):
+        assert ask(counter.port) == recorded
 
 
 @pytest.mark.parametrize("ask", [get, get_with_our_client], ids=["urllib", "our client"])

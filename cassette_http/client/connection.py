@@ -407,6 +407,8 @@ class HTTPConnection:
         if self.debuglevel > 0:
             say("send:", repr(data))
         if hasattr(data, "read"):
+            if self.debuglevel > 0:
+                say("sending a readable")
             for block in sending.file_pieces(data, self.blocksize, self.debuglevel):
                 sys.audit("http.client.send", self, block)
                 self._transmit(block)

@@ -86,7 +86,8 @@ def host_value(host: str, port: int | None = None) -> bytes:
     octets = encode_host(host)
     if b":" in octets:
         octets = b"[" + octets.partition(b"%")[0].rstrip(b"]").lstrip(b"[") + b"]"
-    return octets if port is None else b"%s:%d" % (octets, port)
+    # A port that came from settings or a URL may still be text; sockets take it.
+    return octets if port is None else b"%s:%s" % (octets, str(port).encode("ascii"))
 
 
 def encode_host(host: str) -> bytes:
@@ -213,6 +214,8 @@ def content_length(body: Any, method: str) -> int | None:
 def body_pieces(body: Any, blocksize: int, debuglevel: int = 0) -> Iterator[Any]:
     """Take a body apart: a file in blocks, a buffer whole, an iterable in its items. Raises TypeError."""
     if hasattr(body, "read"):
+        if debuglevel > 0:
+            say("reading a readable")
         return file_pieces(body, blocksize, debuglevel)
     try:
         memoryview(body)
@@ -227,8 +230,6 @@ def body_pieces(body: Any, blocksize: int, debuglevel: int = 0) -> Iterator[Any]
 
 def file_pieces(file: Any, blocksize: int, debuglevel: int = 0) -> Iterator[bytes]:
     """Read a file in blocks; text is encoded as Latin-1."""
-    if debuglevel > 0:
-        say("reading a readable")
     is_text = isinstance(file, io.TextIOBase)
     if is_text and debuglevel > 0:
         say("encoding file using iso-8859-1")

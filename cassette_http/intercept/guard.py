@@ -31,6 +31,7 @@ from cassette_http.intercept.current import current_board
 from cassette_http.intercept.hosts import Address, HostPatterns, address_of
 from cassette_http.intercept.imports import ModuleHooks
 from cassette_http.intercept.patches import Patches
+from cassette_http.transport.live import port_number
 
 __all__ = ["Attempt", "Kind", "Outcome", "block_network"]
 
@@ -209,7 +210,7 @@ def _judge(kind: Kind, host: Any, port: Any) -> None:
     if isinstance(host, bytes | bytearray):
         host = host.decode("utf-8", "replace")
     if guards and isinstance(host, str):  # None is this machine, and what else there may be is a mistake
-        guards[0].judge(kind, host, names.port_number(port) or None)
+        guards[0].judge(kind, host, port_number(port) or None)
 
 
 def _install() -> None:

@@ -22,15 +22,13 @@ from cassette_http.transport.channel import Channel, do_nothing
 from cassette_http.transport.failures import describe, rebuild
 from cassette_http.transport.host import Switchboard
 
-__all__ = ["PATCHES", "Lookup", "Target", "UnixTarget", "host_of", "is_invented", "port_number", "target_of"]
+__all__ = ["PATCHES", "Lookup", "Target", "UnixTarget", "host_of", "is_invented", "target_of"]
 
 PATCHES = Patches()
 
 # More than these, in one process and with one address, are not the traffic of a test; the oldest are then forgotten.
 MAX_REMEMBERED = 4096
 MAX_NAMES = 16
-
-WELL_KNOWN_PORTS = {"http": 80, "https": 443}
 
 Address = tuple[str, int]
 
@@ -211,7 +209,7 @@ def _keys(address: Address) -> tuple[Address, Address]:
 def _getaddrinfo(host: Any, port: Any, *args: Any, original: Any, **kwargs: Any) -> Any:
     board = current_board()
     name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
-    number = port_number(port)
+    number = live.port_number(port)
     if live.is_dialling() or not isinstance(name, str) or number is None or _is_numeric(*args, **kwargs):
         return original(host, port, *args, **kwargs)
     if board is None:  # only watched, for the guard
@@ -290,14 +288,3 @@ def _is_local(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def port_number(port: Any) -> int | None:
-    """The number that a port or a service given to a look-up is; 0 for none, None if it is not known."""
-    if isinstance(port, bytes):
-        port = port.decode("ascii", "replace")
-    if port is None:
-        return 0
-    if isinstance(port, str):
-        return int(port) if port.isascii() and port.isdigit() else WELL_KNOWN_PORTS.get(port)
-    return port if isinstance(port, int) else None

@@ -7,9 +7,11 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
-__all__ = ["DEFAULT_TIMEOUT", "connect", "connect_unix", "dialling", "is_dialling", "is_ours", "mark"]
+__all__ = ["DEFAULT_TIMEOUT", "connect", "connect_unix", "dialling", "is_dialling", "is_ours", "mark", "port_number"]
+
+WELL_KNOWN_PORTS = {"http": 80, "https": 443}
 
 Socket = TypeVar("Socket", bound=socket.socket)
 
@@ -76,3 +78,14 @@ def mark(connection: Socket) -> Socket:
 
 def is_ours(connection: socket.socket) -> bool:
     return connection in _ours
+
+
+def port_number(port: Any) -> int | None:
+    """The number that a port or a service given to a look-up is; 0 for none, None if it is not known."""
+    if isinstance(port, bytes):
+        port = port.decode("ascii", "replace")
+    if port is None:
+        return 0
+    if isinstance(port, str):
+        return int(port) if port.isascii() and port.isdigit() else WELL_KNOWN_PORTS.get(port)
+    return port if isinstance(port, int) else None

@@ -59,7 +59,7 @@ class CassetteTransport:
         source_address: tuple[str, int] | None = None,
     ) -> SocketFace:
         """Open a stream to `address`; see `transport.base.Transport`. Dials only if nothing can be played."""
-        host, port = address
+        host, port = address[0], live.port_number(address[1]) or 0
         target = Origin("tcp", host.lower(), port)
         failure = self.board.fail_connection(target, FailureKind.LOOKUP, FailureKind.CONNECT)
         if failure is not None:

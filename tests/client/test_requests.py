@@ -112,6 +112,7 @@ HOSTS = [
     ("example.com", None, b"example.com"),
     ("example.com:80", None, b"example.com"),
     ("example.com", 8080, b"example.com:8080"),
+    ("example.com", "8080", b"example.com:8080"),
     ("[::1]:8080", None, b"[::1]:8080"),
     ("::1", 80, b"[::1]"),
     ("fe80::1%eth0", 80, b"[fe80::1]"),
@@ -120,7 +121,7 @@ HOSTS = [
 
 
 @pytest.mark.parametrize(("host", "port", "expected"), HOSTS)
-def test_host_field_names_the_server(host: str, port: int | None, expected: bytes) -> None:
+def test_host_field_names_the_server(host: str, port: Any, expected: bytes) -> None:
     transport = Nowhere()
     connection = client.HTTPConnection(host, port, transport=transport)
     connection.request("GET", "/")
@@ -215,6 +216,27 @@ def test_debugging_output_shows_both_directions(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("send: b'GET /x HTTP/1.1")
     assert lines[1:] == ["reply: 'HTTP/1.1 200 OK\\r\\n'", "header: Content-Length: 0"]
+
+
+@pytest.mark.parametrize(
+    ("body", "lines"),
+    [
+        pytest.param(io.BytesIO(b"x"), [" a readable"], id="octets"),
+        pytest.param(io.StringIO("x"), [" a readable", "encoding file using iso-8859-1"], id="text"),
+    ],
+)
+def test_debugging_output_tells_how_a_file_is_sent(
+    body: Any, lines: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    transport = Nowhere()
+    connection = client.HTTPConnection("peer.example", transport=transport)
+    connection.set_debuglevel(1)
+    connection.send(body)
+    connection.putrequest("POST", "/")
+    body.seek(0)
+    connection.endheaders(body)
+    printed = [line for line in capsys.readouterr().out.splitlines() if "send:" not in line]
+    assert printed == ["sending" + lines[0], *lines[1:], "reading" + lines[0], *lines[1:]]
 
 
 def test_states_follow_one_another(connect: Any, recorder: Recorder) -> None:
