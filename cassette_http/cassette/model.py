@@ -296,13 +296,15 @@ class Track:
     """What the peer did: pieces in order, then perhaps a failure; `ended` if it closed the stream in good order.
 
     `close_notify` is False if it closed a TLS connection without the alert that announces the end, an incomplete close
-    (RFC 9112 section 9.8): most clients ignore that, strict ones get an error.
+    (RFC 9112 section 9.8): most clients ignore that, strict ones get an error. `fin` is False if it ended TLS alone: to
+    clients that only look at the socket, the connection is still open.
     """
 
     pieces: tuple[Piece, ...] = ()
     failure: Failure | None = None
     ended: bool = False
     close_notify: bool = True
+    fin: bool = True
 
     @property
     def octets(self) -> bytes:

@@ -87,7 +87,7 @@ def form_of(interaction: Interaction) -> Form:
     failure = track.failure
     if failure is not None:
         shape.append((failure.kind, failure.errno, failure.text, repr(failure.details), failure.is_stale))
-    shape += [track.ended, track.close_notify, any(piece.sent is not None for piece in track.pieces)]
+    shape += [track.ended, track.close_notify, track.fin, any(piece.sent is not None for piece in track.pieces)]
     form.shape, form.flow = tuple(shape), b"\n".join(flow)
     return form
 

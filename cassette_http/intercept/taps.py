@@ -264,7 +264,7 @@ class Tap:
             self._stand_in.show(self._is_due_now)
 
     def _is_due_now(self) -> bool:
-        is_due = self.is_due
+        is_due = self.is_due and not self._upper.channel.is_half_closed
         if not is_due and self.board.keeps_pace:
             self._show_later()
         return is_due

@@ -243,7 +243,8 @@ class PlayedRecords:
         # What breaks the TCP connection is met by reads of the socket, not by reads of the object.
         if self._rests or not self._is_due or self._lower_failure is not None:
             self._rests = False
-            if (self._has_given_end or self._is_told_end) and not self._is_due:
+            is_ended = self._has_given_end or self._is_told_end or self.link.host.channel.is_half_closed
+            if is_ended and not self._is_due:
                 return self._read_end()
             raise want_read()
         try:
@@ -354,21 +355,21 @@ class PlayedRecords:
     def _is_due(self) -> bool:
         if not self.is_shaken:
             return True
-        if self._is_ended:
+        host = self.link.host
+        if self._is_ended or host.channel.is_half_closed:
             return False
         if self._broken_handshake is not None:
             return self._lower_failure is not None
-        host = self.link.host
         return host.channel.is_due or (isinstance(host.line, Pump) and host.line.has_arrived)
 
     @property
     def _is_ended(self) -> bool:
-        """All that is left is that the peer closes."""
-        line = self.link.host.line
+        """All that is left is that the peer closes its TCP connection."""
+        channel, line = self.link.host.channel, self.link.host.line
         is_cut_off = isinstance(line, Pump) and line.is_cut_off
         if self._broken_handshake is not None:
             is_cut_off = self._broken_handshake.details.get("class") == ssl.SSLEOFError.__name__
-        return self.is_shaken and (is_cut_off or self.link.host.channel.has_only_end)
+        return self.is_shaken and (is_cut_off or (channel.has_only_end and not channel.ends_without_fin))
 
     @property
     def _lower_failure(self) -> Failure | None:

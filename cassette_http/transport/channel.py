@@ -114,6 +114,8 @@ class Channel:
         self._refusal: Exception | None = None
         self._ended = False
         self._last_kept: FinishedExchange | None = None  # as long as no further request was begun
+        # What was kept with the end of TLS behind it: TCP may have gone on, which the next request would show.
+        self._half_closed: tuple[object, Track] | None = None
         self._unasked = b""  # came from the live peer while no request was open: the next one gets it for an answer
 
     @property
@@ -234,6 +236,17 @@ class Channel:
         """The end of the stream that was handed out last came without a close_notify alert of TLS."""
         player = self._player if self._ended else None
         return player is not None and not player.track.close_notify
+
+    @property
+    def ends_without_fin(self) -> bool:
+        """The end of the stream, come or to come, is that of TLS alone: TCP goes on."""
+        player = self._player
+        return player is not None and not player.track.fin
+
+    @property
+    def is_half_closed(self) -> bool:
+        """That end was handed out."""
+        return self._ended and self.ends_without_fin
 
     @property
     def next_failure(self) -> Failure | None:
@@ -546,6 +559,10 @@ class Channel:
         self.has_spoken = True
         self._ended = False
         self._last_kept = None
+        if self._half_closed is not None:
+            kept, ending = self._half_closed
+            self._half_closed = None
+            self._tape.amend(kept, replace(ending, fin=False))
         if not self.can_play and is_ordinary_request(octets):
             exchange = Exchange(WholeRequest(octets), b"", self._clock())
         else:
@@ -725,6 +742,8 @@ class Channel:
             interaction = Interaction(admitted.origin, admitted, track, admitted.via)
             kept = self._tape.keep(interaction, exchange.started_at)
             self._last_kept = FinishedExchange(exchange.reader, exchange.recording, exchange.sent_at, kept)
+            if track.ended:
+                self._note_end_of_tls(kept, Track(ended=True, close_notify=track.close_notify))
 
     def _end_idle(self, failure: Failure | None, *, ended: bool, close_notify: bool = True) -> None:
         """The peer was to keep the idle connection, and has `ended` it, broken it off, or said what nobody asked for.
@@ -747,7 +766,14 @@ class Channel:
         self._unasked = b""
         if failure is not None:
             failure = replace(failure, at=at)
-        self._tape.amend(last.token, Track(pieces, failure, ended, close_notify))
+        ending = Track(pieces, failure, ended, close_notify)
+        self._tape.amend(last.token, ending)
+        if ended:
+            self._note_end_of_tls(last.token, ending)
+
+    def _note_end_of_tls(self, kept: object, ending: Track) -> None:
+        if self.origin.is_tls and ending.close_notify and kept is not None:
+            self._half_closed = kept, ending
 
     def _enter_tunnel(self, exchange: Exchange) -> None:
         """From here on the octets go to the host that CONNECT named; TLS may follow, then another channel serves."""

@@ -15,8 +15,10 @@ from typing import Any
 
 import anyio
 import anyio.streams.tls
+import httpx
 import pytest
 import trio
+import uvloop
 
 import cassette_http.client
 from cassette_http import use_cassette
@@ -425,3 +427,62 @@ def test_played_content_does_not_wake_a_paused_reader_again_and_again(
         played, woken = asyncio.run(ask())
     assert played == recorded == HEAD + b"until the end"
     assert len(woken) < 10
+
+
+def ends_tls_alone(connection: Connection) -> None:
+    """Keep the TCP connection open, whatever the client does."""
+    connection.read_request()
+    connection.send(HEAD + b"until the end")
+    connection.sock.setblocking(False)
+    with suppress(ssl.SSLWantReadError):
+        connection.sock.unwrap()  # type: ignore[attr-defined]  # it is a TLS socket
+    connection.sock.settimeout(TIMEOUT_S)
+    with socket.fromfd(connection.sock.fileno(), connection.sock.family, connection.sock.type) as below:
+        below.settimeout(TIMEOUT_S)
+        with suppress(OSError):
+            while below.recv(65536):
+                pass
+
+
+def pool_of_httpx(url: str, trust: ssl.SSLContext) -> list[object]:
+    seen: list[object] = []
+    with httpx.Client(verify=trust, trust_env=False, timeout=TIMEOUT_S) as client:
+        for path in ("/1", "/2", "/3"):
+            try:
+                seen.append(client.get(url + path).content)
+            except httpx.HTTPError as error:
+                seen.append(seen_by(error))
+    return seen
+
+
+async def loop_of_httpx(url: str, trust: ssl.SSLContext) -> list[object]:
+    seen: list[object] = []
+    async with httpx.AsyncClient(verify=trust, trust_env=False, timeout=TIMEOUT_S) as client:
+        for path in ("/1", "/2", "/3"):
+            try:
+                seen.append((await client.get(url + path)).content)
+            except httpx.HTTPError as error:
+                seen.append(seen_by(error))
+    return seen
+
+
+@pytest.mark.parametrize(
+    "client",
+    [
+        pytest.param(pool_of_httpx, id="blocking"),
+        pytest.param(lambda *args: asyncio.run(loop_of_httpx(*args)), id="asyncio"),
+        pytest.param(lambda *args: uvloop.run(loop_of_httpx(*args)), id="uvloop"),
+        pytest.param(lambda *args: trio.run(loop_of_httpx, *args), id="trio"),
+    ],
+)
+def test_pool_that_takes_a_connection_without_tls_for_an_open_one_does_so_in_replay(
+    client: Callable[[str, ssl.SSLContext], list[object]],
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    tmp_path: Path,
+) -> None:
+    server = peer(ends_tls_alone, tls=server_tls)
+    path = tmp_path / "half.yaml"
+    assert_same_three_times(lambda: client(f"https://localhost:{server.port}", client_tls), server, path)
+    assert path.read_text().count("fin: false") == 1

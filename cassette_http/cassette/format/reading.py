@@ -59,7 +59,7 @@ LARGEST_DOCUMENT_OCTETS = 16 << 20
 TRACK_KEYS = frozenset(INTERACTION_KEYS[INTERACTION_KEYS.index("interim") :]) - {"repeat"}
 BODY_TAGS = ("chunks", "coding", "charset", "body")
 REQUEST_TAGS = ("version", *BODY_TAGS)
-TRACK_TAGS = ("version", *BODY_TAGS, "pieces", "at", "sent", "ends", "close_notify")
+TRACK_TAGS = ("version", *BODY_TAGS, "pieces", "at", "sent", "ends", "close_notify", "fin")
 FAILURE_KEYS = ("kind", "errno", "text", "at", "details", "stale")
 BLOB_KEYS = ("blob", "octets")
 REPEATS = ("fail", "last", "cycle")
@@ -300,7 +300,7 @@ def _track(values: Values) -> Track:
         pieces = _pieces(octets, tags)
     else:
         pieces = (Piece(octets),) if octets else ()
-    return Track(pieces, failure, tags.get("ends", False), tags.get("close_notify", True))
+    return Track(pieces, failure, tags.get("ends", False), tags.get("close_notify", True), tags.get("fin", True))
 
 
 def _interim_head(text: str) -> bytes:
@@ -407,7 +407,7 @@ def _tag(key: str, tag: str, value: Any) -> Any:
             if isinstance(value, list) and all(each == BEHIND_NEXT or _is_count_or_none(each) for each in value):
                 return value
             raise Unfit(key, "has 'sent' that is no list of numbers")
-        case "ends" | "close_notify":
+        case "ends" | "close_notify" | "fin":
             if isinstance(value, bool):
                 return value
             raise Unfit(key, f"has {tag!r} that is neither true nor false")

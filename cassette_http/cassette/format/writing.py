@@ -272,6 +272,8 @@ def _tag_pieces(track: Track, wire: list[str]) -> None:
         wire.append("ends: true")
     if not track.close_notify:
         wire.append("close_notify: false")
+    if not track.fin:
+        wire.append("fin: false")
 
 
 def _rounded(seconds: float) -> float:
