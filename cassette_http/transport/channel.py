@@ -558,6 +558,8 @@ class Channel:
         may_be_stale = self._may_be_stale
         self.has_spoken = True
         self._ended = False
+        if self._unasked and self._last_kept is not None and self._last_kept.reader.method == "CONNECT":
+            self._end_idle(None, ended=False)  # it was read before the tunnel was used
         self._last_kept = None
         if self._half_closed is not None:
             kept, ending = self._half_closed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 import http.client
 import http.cookiejar
 import io
@@ -443,6 +444,51 @@ PROXIED = [
     pytest.param(proxied_with_http_client(cassette_http.client), id="cassette_http.client"),
     *(pytest.param(ask, id=ask.__name__) for ask in (proxied_with_requests, proxied_with_httpx, proxied_with_aiohttp)),
 ]
+
+
+def talkative_proxy(connection: Connection) -> None:
+    connection.read_request()
+    connection.send(b"HTTP/1.1 200 Established\r\n\r\n220 at your service\r\n")
+    while True:
+        connection.read_request()
+        connection.send(response(b"through the tunnel"))
+
+
+def tunnelled_with_module(module: Any, server: Peer) -> Seen:
+    connection = module.HTTPConnection(server.host, server.port, timeout=5)
+    connection.set_tunnel("localhost", 80)
+    try:
+        connection.request("GET", "/a")
+        return connection.getresponse().read()
+    except OSError as error:
+        return str(error)
+    finally:
+        connection.close()
+
+
+def tunnelled_octet_by_octet(server: Peer) -> Seen:
+    with socket.create_connection((server.host, server.port), timeout=5) as sock:
+        sock.sendall(b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost:80\r\n\r\n")
+        seen = b""
+        while not seen.endswith(b"service\r\n"):
+            seen += sock.recv(1)
+        sock.sendall(b"GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        return seen, sock.recv(65536)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        pytest.param(functools.partial(tunnelled_with_module, http.client), id="http.client"),
+        pytest.param(functools.partial(tunnelled_with_module, cassette_http.client), id="cassette_http.client"),
+        pytest.param(tunnelled_octet_by_octet, id="octet by octet"),
+    ],
+)
+def test_proxy_that_says_more_behind_its_answer_to_connect(
+    ask: Callable[[Peer], Seen], peer: Callable[..., Peer], tmp_path: Path
+) -> None:
+    server = peer(talkative_proxy)
+    three_times(lambda: ask(server), tmp_path / "proxy.yaml", server)
 
 
 @pytest.mark.parametrize("ask", PROXIED)
