@@ -163,6 +163,9 @@ class HTTPConnection:
         self._is_shared = False
         self._opened_by = base.current()
         self._was_used = False
+        # A body that was being sent went to another stream.
+        self._is_in_body = False
+        self._watch = None
 
     def connect(self) -> None:
         """Connect to the server, through the proxy if `set_tunnel` named a server behind it."""

@@ -306,6 +306,19 @@ def test_a_tunnel_is_asked_for_once_and_then_used(connect: Any) -> None:
         connection.set_tunnel("other.example")
 
 
+def test_a_tunnel_that_is_opened_anew_is_asked_for_on_its_own_connection(connect: Any) -> None:
+    script = tunnel_then(response(b"a"))
+    connection = connect(script)
+    connection.set_tunnel("far.example", 444)
+    connection.request("POST", "/", b"body")
+    first = connection.sock
+    connection.connect()
+    connection.send(b"GET / HTTP/1.1\r\n\r\n")
+    assert connection.getresponse().read() == b"a"
+    first.close()
+    assert sorted(request.split(b" ")[0] for request in script.requests) == [b"CONNECT", b"CONNECT", b"GET", b"POST"]
+
+
 def test_a_refused_tunnel_tells_what_the_proxy_said(connect: Any) -> None:
     refusal = b"HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic\r\nContent-Length: 5\r\n\r\nlogin"
     connection = connect(tunnel_then(b"", refusal))
