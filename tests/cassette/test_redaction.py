@@ -241,6 +241,7 @@ def test_names_of_secrets(name: str) -> None:
         *("Surrogate-Key", "signal", "design", "assignment", "possession", "Signature-Input", "Content-Type"),
         *("", "-", "X-RateLimit-Limit-Tokens", "secretary", "X-Request-Id", "public_key", "Keep-Alive"),
         *("nextpagetoken", "completion_tokens", "csrf-param", "csrfHeaderName", "password_hint", "sessions", "tokenId"),
+        *("LockToken", "update_token", "revisionToken"),
         *("payment_authorization", "authorization_type", "cookieName", "passthrough", "bypass", "password_reset_url"),
     ],
 )
@@ -373,6 +374,9 @@ CODED: dict[str, Callable[[bytes], bytes]] = {
     "base32": b32encode,
     "gzip in base64": lambda text: b64encode(zlib.compress(text, wbits=31)),
     "zlib in base64 of URLs": lambda text: urlsafe_b64encode(zlib.compress(text)),
+    "UTF-16 in base64": lambda text: b64encode(text.decode().encode("utf-16-le")),
+    "UTF-16 with its mark in base64": lambda text: b64encode(text.decode().encode("utf-16")),
+    "big-endian UTF-16 in base64": lambda text: b64encode(text.decode().encode("utf-16-be")),
 }
 
 
@@ -421,6 +425,40 @@ def test_a_secret_is_found_in_targets_and_other_fields() -> None:
 def test_a_secret_is_found_in_a_path_behind_its_name(names: str) -> None:
     sent, _ = redacted(request(target=f"/{names}/Zx8Qw3Rt7Yp2Lk9Mn4Vb6Cd1/form"))
     assert sent.head.target == f"/{names}/{{{{secret:1}}}}/form"
+
+
+@pytest.mark.parametrize(("names", "is_hidden"), [("token", True), ("reset-password", True), ("api_keys", False)])
+def test_a_uuid_in_a_path_is_hidden_behind_the_name_of_one_secret_and_is_an_id_behind_that_of_many(
+    names: str, is_hidden: bool
+) -> None:
+    uuid = "123e4567-e89b-12d3-a456-426614174000"
+    sent, _ = redacted(request(target=f"/{names}/{uuid}"))
+    assert (uuid not in sent.head.target) is is_hidden
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "$apr1$rOioh4Wh$bVoEbEgkVLTPNXDLi0nC.1",
+        "$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC",
+        "$$2y$$05$$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC",
+        "$6$rounds=5000$usesomesill$" + "Ab0./" * 17 + "1",
+        "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7",
+        "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQ$RdescudvJCsgt3ub+b5dWRWJTmaaJObG",
+        "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=",
+    ],
+)
+@pytest.mark.parametrize("text", ["ada:{}\n", '{{"line": "{}"}}', "<p>{}</p>"])
+def test_the_hash_of_a_password_is_hidden(value: str, text: str) -> None:
+    for spelled in (value, value.replace("/", "\\/")):
+        _, received = redacted(request(), response(body=text.format(spelled).encode()))
+        assert received == response(body=text.format("{{secret:1}}").encode())
+
+
+@pytest.mark.parametrize(("value", "is_hidden"), [("word", True), ("Password", False), ("newPassword", False)])
+def test_what_is_but_the_end_of_the_word_of_a_name_is_no_name(value: str, is_hidden: bool) -> None:
+    _, received = redacted(request(), response(body=json.dumps({"new_password": value}).encode()))
+    assert (b"{{secret:1}}" in received) is is_hidden
 
 
 @pytest.mark.parametrize("name", ["session_token", "csrfToken", "X-XSRF-TOKEN"])

@@ -1,8 +1,8 @@
 """Texts that are written in other characters within a text, from end to end, and can be written so again (pure).
 
-They are written in escapes alone, in hexadecimal digits, in base32, in base64 on several lines, are compressed and in
-base64, or are the compressed part of a multipart. Base64 on one line is left to `base64_text`, as there a search finds
-parts of a text, too.
+They are written in escapes alone, in hexadecimal digits, in base32, in base64 on several lines, are compressed or in
+UTF-16 and in base64, or are the compressed part of a multipart. Other base64 on one line is left to `base64_text`, as
+there a search finds parts of a text, too.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import NamedTuple
 
-from cassette_http.cassette.secrets.base64_text import base64_at, from_base64, to_base64
-from cassette_http.cassette.secrets.charsets import is_binary
+from cassette_http.cassette.secrets.base64_text import base64_at, base64_run, from_base64, to_base64
+from cassette_http.cassette.secrets.charsets import Charset, is_binary, recoded
 from cassette_http.cassette.secrets.shapes import Runs, joined, runs
 from cassette_http.cassette.splicing import Edit, splice
 
@@ -39,7 +39,7 @@ class CodedText(NamedTuple):
 
 def may_be_coded(octets: bytes, inside: bytes) -> bool:
     """Tell whether a text, whose joined runs are known, could hold such a text; cheap."""
-    if inside and (_CODED_RUN.search(inside) is not None or _has_lines(octets)):
+    if inside and (_CODED_RUN.search(inside) is not None or _WIDE.search(inside) is not None or _has_lines(octets)):
         return True
     return (
         octets.find(_GZIP) >= 0
@@ -54,7 +54,7 @@ def coded_texts(octets: bytes, spans: list[tuple[int, int]] | None = None) -> li
     inside = joined(octets, spans) if spans else b""
     if not may_be_coded(octets, inside):
         return []
-    found = [*_in_lines(octets), *_in_escapes(octets), *_compressed_parts(octets)]
+    found = [*_in_lines(octets), *_in_escapes(octets), *_compressed_parts(octets), *_wide(octets)]
     starts = [each.start() for each in re.finditer(_GZIP, octets)]
     if _CODED_RUN.search(inside) is not None:
         found += _in_runs(octets, spans)
@@ -223,6 +223,27 @@ def _base32(octets: bytes, start: int, stop: int) -> CodedText | None:
 
 def _unpadded_base32(plain: bytes) -> bytes:
     return b32encode(plain).rstrip(b"=")
+
+
+# Each second octet of ASCII in UTF-16 is zero, so that each second group of four characters has an "A" at both ends.
+_WIDE = re.compile(rb"A[C-H][\w+/-]A[I-Za-f][AQgw][AB][\w+/-]A[C-H][\w+/-]A")
+
+
+def _wide(octets: bytes) -> Iterator[CodedText]:
+    """Texts in UTF-16 and base64, as the commands of a PowerShell are written."""
+    behind = 0
+    for found in _WIDE.finditer(octets):
+        run = base64_run(octets, *found.span(), 0) if found.start() >= behind else None
+        if run is None:
+            continue
+        start, behind, units = run
+        if (text := recoded(units, "")) is not None:
+            plain, charset = text
+            yield CodedText(start, behind, plain, partial(_wide_in_base64, charset=charset, like=octets[start:behind]))
+
+
+def _wide_in_base64(plain: bytes, charset: Charset, like: bytes) -> bytes:
+    return to_base64(charset.encode(plain), like)
 
 
 def _compressed(octets: bytes, starts: Iterable[int]) -> Iterator[CodedText]:

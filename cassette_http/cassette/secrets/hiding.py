@@ -8,7 +8,7 @@ from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
 from cassette_http.cassette.secrets.field_rules import COOKIE_RULES, redact_credentials
-from cassette_http.cassette.secrets.names import STEMS, NameKind, looks_random
+from cassette_http.cassette.secrets.names import STEMS, NameKind, ends_with_words, looks_random
 from cassette_http.cassette.secrets.placeholders import is_placeholder
 from cassette_http.cassette.secrets.rules import Rules
 from cassette_http.cassette.secrets.shapes import key_span
@@ -203,10 +203,13 @@ def _is_text_about_one(value: bytes) -> bool:
 
 
 def is_own_name(name: bytes, value: bytes) -> bool:
-    """Tell whether a value is but its name, perhaps in another spelling: {"refresh_token": "refreshToken"}."""
-    letters = value.translate(_FOLDED, _NO_LETTERS)
-    is_name = len(letters) > 2 and _IDENTIFIER.fullmatch(value) is not None
-    return is_name and name.translate(_FOLDED, _NO_LETTERS).endswith(letters)
+    """Tell whether a value is but its name, or its last words, perhaps in another spelling.
+
+    As in {"refresh_token": "refreshToken", "new_password": "password"}.
+    """
+    if _IDENTIFIER.fullmatch(value) is None:
+        return False
+    return len(value) > 2 and ends_with_words(name.decode("latin-1"), value.decode())
 
 
 def is_prose(value: bytes, kind: NameKind = NameKind.PASSWORD) -> bool:

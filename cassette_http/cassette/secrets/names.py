@@ -9,7 +9,16 @@ from enum import Enum
 from functools import lru_cache
 from math import log2
 
-__all__ = ["SHORTEST_RANDOM", "STEMS", "NameKind", "is_secret_name", "kind_of", "looks_random"]
+__all__ = [
+    "SHORTEST_RANDOM",
+    "STEMS",
+    "NameKind",
+    "ends_with_words",
+    "is_secret_name",
+    "is_uuid",
+    "kind_of",
+    "looks_random",
+]
 
 
 class NameKind(Enum):
@@ -50,6 +59,10 @@ _WHOLE = {
     "privatekeyid": NameKind.ORDINARY,
     "encryptionkeyid": NameKind.ORDINARY,
     "signingkeyid": NameKind.ORDINARY,
+    # These say which version of something is meant, so that two do not change it at once.
+    "locktoken": NameKind.ORDINARY,
+    "changetoken": NameKind.ORDINARY,
+    "updatetoken": NameKind.ORDINARY,
 }
 # As servers, gateways and programs pass fields on: HTTP_COOKIE, X-Forwarded-Authorization, authHeader.
 _PASSED_ON = re.compile(
@@ -84,6 +97,7 @@ _NO_KEYS = frozenset({"idempotency", "cache", "surrogate", "partition", "public"
 _BEFORE_TOKEN = (
     *("page", "continuation", "next", "cancel", "max", "min", "total", "prev", "previous", "sync", "skip", "resume"),
     *("start", "starting", "pagination", "cursor", "paging", "num", "stop", "eos", "bos", "pad", "input", "output"),
+    *("revision", "consistency", "fencing", "concurrency", "bookmark"),
 )
 # Language models count tokens, too.
 _BEFORE_TOKENS = frozenset({"access", "refresh", "auth", "id", "api", "session", "bearer", "device", "csrf", "bot"})
@@ -140,6 +154,12 @@ def _words(name: str) -> Iterator[str]:
         yield from (word,) if parts is None else parts.groups()
 
 
+def ends_with_words(name: str, words: str) -> bool:
+    """Tell whether some words are the last of a name, or all, however either is spelled."""
+    last, all_words = "".join(_words(words)), [*_words(name)]
+    return any(last == "".join(all_words[at:]) for at in range(len(all_words)))
+
+
 def _kind_of_word(before: str, word: str, is_last_of_x: bool) -> NameKind:
     if word in _PASSWORDS or (before == "pass" and word in ("word", "phrase", "code")):
         return NameKind.PASSWORD
@@ -177,12 +197,16 @@ _LONGEST_WORD = 20
 _LONGEST_CODE = 32  # of an error, in capitals: "WSAEPROVIDERFAILEDINIT"
 
 
+def is_uuid(value: str) -> bool:
+    return _UUID.fullmatch(value) is not None
+
+
 def looks_random(value: str) -> bool:
     """Tell whether a value looks made by a generator: 16 characters or more, and no words, dates, ids or paths.
 
     UUIDs and numbers are ids, and do not count.
     """
-    if not _TOKEN.fullmatch(value) or _UUID.fullmatch(value) or _PATH.search(value) or _ADDRESS.match(value):
+    if not _TOKEN.fullmatch(value) or is_uuid(value) or _PATH.search(value) or _ADDRESS.match(value):
         return False
     # Words and dates are put together from short pieces; what is random has a long one.
     longest = max(_PIECES.findall(value), key=len, default="")

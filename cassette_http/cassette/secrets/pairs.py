@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import quote, quote_plus, unquote_to_bytes
 
 from cassette_http.cassette.secrets.hiding import STRONG, Hiding, Inner
-from cassette_http.cassette.secrets.names import SHORTEST_RANDOM, NameKind, looks_random
+from cassette_http.cassette.secrets.names import SHORTEST_RANDOM, NameKind, is_uuid, looks_random
 from cassette_http.cassette.secrets.placeholders import is_placeholder
 from cassette_http.cassette.splicing import Edit, shift
 
@@ -145,13 +145,18 @@ def find_in_path(head: bytes, stop: int, hiding: Hiding, inner: Inner) -> Iterat
     """Find secrets in the path of a request target: behind their name, or in a URL that is percent-encoded there."""
     for pair in _PATH_PAIR.finditer(head, 0, stop):
         kind, value = hiding.kind("query", pair["name"]), unquote_to_bytes(pair["value"])
-        if kind in STRONG and (pair["sign"] != b"/" or looks_random(value.decode("latin-1"))):
+        if kind in STRONG and (pair["sign"] != b"/" or _is_token_in_path(pair["name"], value.decode("latin-1"))):
             hidden = hiding.hidden(kind, value)
             if hidden is not None:
                 is_encoded = b"%" in pair["value"]
                 yield Edit(*pair.span("value"), quote_plus(hidden).encode() if is_encoded else hidden)
     if head.find(b"%3A%2F%2F", 0, stop) >= 0 or head.find(b"%3a%2f%2f", 0, stop) >= 0:
         yield from _percent_encoded(head[:stop], 0, False, inner)
+
+
+def _is_token_in_path(name: bytes, value: str) -> bool:
+    """Tell whether a segment of a path may be what the segment in front of it names, and no id of one among many."""
+    return looks_random(value) or (is_uuid(value) and not name.endswith(b"s"))
 
 
 def _percent_encoded(raw: bytes, start: int, is_form: bool, inner: Inner) -> Iterator[Edit]:

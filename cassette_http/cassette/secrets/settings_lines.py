@@ -15,7 +15,7 @@ from urllib.parse import quote_plus, unquote_to_bytes
 
 from cassette_http.cassette.secrets.field_rules import COOKIE_RULES
 from cassette_http.cassette.secrets.hiding import MIXED, SIMPLE_WORD, STRONG, Hiding, is_own_name, is_prose
-from cassette_http.cassette.secrets.names import NameKind, looks_random
+from cassette_http.cassette.secrets.names import NameKind, is_uuid, looks_random
 from cassette_http.cassette.splicing import Edit
 
 __all__ = ["NAME_BACKWARDS", "find_in_head", "find_in_lines", "names_in_lines", "with_narrow_signs"]
@@ -153,7 +153,6 @@ _NO_VALUE = re.compile(
     rb"|utf-?(?:8|16))[!?]?(?:[ ]?[|=,;)\]}].*)?|[|>][+-]?|\"\"|''|\W",
     re.IGNORECASE,
 )
-_UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DATE = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}\b")
 # Such names are ordinary words, too: a plain word behind one is hardly a secret.
 _AMBIGUOUS = re.compile(rb"(?!.*token)(?:.*(?:sess|sig|credential|csrf|xsrf))|(?:self|this|cls)\.", re.IGNORECASE)
@@ -308,7 +307,7 @@ def _is_meant(
     if looks_random(value.decode("latin-1")):
         return True
     if "flow" in found.re.groupindex:
-        return kind in STRONG and _UUID.fullmatch(value) is not None  # in programs such values are variables
+        return kind in STRONG and is_uuid(value.decode("latin-1"))  # in programs such values are variables
     if (
         kind not in STRONG
         or _DATE.match(value)
