@@ -361,6 +361,44 @@ def test_a_secret_is_found_behind_its_caption(page: str) -> None:
     assert redacted(request(), of_it)[1] == of_it
 
 
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Your new password is {0}. Change it.",
+        "Your password has been reset to {0}",
+        "Incorrect API key provided: {0}. See the docs.",
+        "the api key '{0}' is not valid",
+        "Login with user ada and password {0}",
+        "Your API key is: <b>{0}</b>",
+        "<p>User: ada<br>Password: {0}</p>",
+        "Here is your token:\n\n    {0}\n",
+        "Ihr Passwort lautet: {0}",
+    ],
+)
+@pytest.mark.parametrize("value", ["Zx8Qw3Rt7Yp2Lk9Mn4", "tiger-Moon-42"])
+def test_a_secret_is_found_in_what_is_said_to_people(sentence: str, value: str) -> None:
+    for spelled in (sentence.format(value), json.dumps({"message": sentence.format(value)})):
+        _, received = redacted(request(), response(body=spelled.encode()))
+        assert value.encode() not in received
+        assert b"{{secret:1}}" in received
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The password is required. Your API key is invalid. Invalid token: expired. The token is base64url-encoded.",
+        "The secret key is 4096 bits, the access token is 32-byte, and the session token is v4.local.",
+        "<p>Password: weak</p> <p>Password: optional</p> The password: at least 8 characters and 1 digit.",
+        "arn:aws:secretsmanager:us-west-2:123456789012:secret:MyTestSecret-a1b2c3 see next page token: CAUQAA29Zkxhb",
+        "secret:\n  defaultMode: 420\n  items2:\n  - a\n",
+        "Your password was changed on 2026-01-02 by user42.",
+    ],
+)
+def test_what_is_said_about_a_secret_stays(sentence: str) -> None:
+    for spelled in (sentence, json.dumps({"message": sentence})):
+        assert redacted(request(), response(body=spelled.encode()))[1] == response(body=spelled.encode())
+
+
 CODED: dict[str, Callable[[bytes], bytes]] = {
     "percent": lambda text: b"".join(b"%%%02X" % octet for octet in text),
     "escapes of JSON": lambda text: b"".join(b"\\u%04x" % octet for octet in text),

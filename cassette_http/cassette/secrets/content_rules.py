@@ -35,6 +35,7 @@ from cassette_http.cassette.secrets.pairs import (
 from cassette_http.cassette.secrets.placeholders import is_placeholder
 from cassette_http.cassette.secrets.quick_look import DEEPEST, QuickLook
 from cassette_http.cassette.secrets.rules import Rules
+from cassette_http.cassette.secrets.sentences import find_in_sentences
 from cassette_http.cassette.secrets.settings_lines import find_in_head, find_in_lines
 from cassette_http.cassette.secrets.shapes import HOST_PATHS, runs
 from cassette_http.cassette.secrets.surroundings import netrc_passwords, secrets_of_variable
@@ -117,6 +118,7 @@ class ContentRules:
             lines = self._lines_to_search(text)
             found = _merged(found, chain.from_iterable(find_in_lines(text, hiding, *span) for span in lines))
             found = _merged(found, find_literals(text, hiding))
+            found = _merged(found, find_in_sentences(text, hiding))
         found = _merged(found, find_in_markup(text, hiding, inner))
         found = _merged(found, find_in_userinfo(text, hiding))
         return _merged(found, find_by_look(text, hiding, runs(text), in_codes))

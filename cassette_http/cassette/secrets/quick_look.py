@@ -21,6 +21,7 @@ from cassette_http.cassette.secrets.looks import ASCII_IN_BASE64, IS_BASIC
 from cassette_http.cassette.secrets.markup import names_in_markup
 from cassette_http.cassette.secrets.names import NameKind
 from cassette_http.cassette.secrets.pairs import USERINFO
+from cassette_http.cassette.secrets.sentences import has_sentence
 from cassette_http.cassette.secrets.settings_lines import NAME_BACKWARDS, names_in_lines, with_narrow_signs
 from cassette_http.cassette.secrets.shapes import (
     find_shapes,
@@ -74,6 +75,7 @@ class QuickLook:
             or (_LESS_THAN in text and self._hiding.tell(names_in_markup(text)))
             or (_EQUALS in text and b"form-data" in text and self._hiding.tell(_PART_NAME.findall(text)))
             or self._tells(names_of_columns(text))
+            or has_sentence(text, self._hiding)
             or (_AT in text and (at := text.find(b"://")) >= 0 and USERINFO.search(text, at))
             or (
                 _PERCENT in text

@@ -8,6 +8,7 @@ looks like code, or says something about the value, is left alone.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import TypeAlias
@@ -18,7 +19,16 @@ from cassette_http.cassette.secrets.hiding import MIXED, SIMPLE_WORD, STRONG, Hi
 from cassette_http.cassette.secrets.names import NameKind, is_uuid, looks_random
 from cassette_http.cassette.splicing import Edit
 
-__all__ = ["NAME_BACKWARDS", "find_in_head", "find_in_lines", "names_in_lines", "with_narrow_signs"]
+__all__ = [
+    "NAME_BACKWARDS",
+    "find_in_head",
+    "find_in_lines",
+    "is_code",
+    "is_no_value",
+    "is_program",
+    "names_in_lines",
+    "with_narrow_signs",
+]
 
 _WIDE_SIGNS = ((b"\xef\xbc\x9a", b":"), (b"\xef\xbc\x9d", b"="))  # as wide as a letter of Chinese, in UTF-8
 _SIGN = rb"[ \t]*+(?:=>|:=|[:=](?!=)|%b)[ \t]*+" % b"|".join([wide for wide, _ in _WIDE_SIGNS])
@@ -116,8 +126,9 @@ _CONNECTION_PART = re.compile(rb";(?P<name>[\w .-]{2,60}+)=(?P<plain>(?:[^;\"\r\
 
 # Lines that only programs have, in which a value without quotes is none, but in a comment.
 _OF_A_PROGRAM = re.compile(
-    rb"(?:^|\\n)[ \t]*(?:(?:async )?def \w+\(|class \w+[(:{ ]|from [\w.]+ import \w|import [\w.]+(?: as \w+)?;?\r?$"
-    rb"|#include [<\"]|using [\w.]+;|func \w*\(|(?:export |async )*function\b[ \w*]*\(|(?:const|let|var) [\w{])",
+    rb"(?:^|\\n|^\xef\xbb\xbf)[ \t]*(?:(?:async )?def \w+\(|class \w+[(:{ ]|from [\w.]+ import \w"
+    rb"|import [\w.]+(?: as \w+)?;?\r?$|#include [<\"]|using [\w.]+;"
+    rb"|func \w*\(|(?:export |async )*function\b[ \w*]*\(|(?:const|let|var) [\w{])",
     re.MULTILINE,
 )
 _IS_MARKUP = re.compile(rb"\s*+<[!?A-Za-z]")  # which has programs in it, and other texts
@@ -213,20 +224,35 @@ def find_in_lines(text: bytes, hiding: Hiding, start: int, stop: int) -> Iterato
         for span in ([(start, stop)] if lines and pattern is _ASSIGNED else lines)
         for found in pattern.finditer(text, *span)
     )
-    is_program: bool | None = None
+    is_of_program: bool | None = None
     for name, found in chain(usual, _in_forms(_SELDOM, text, start, stop), _in_forms(_OTHERS, text, start, stop)):
         kind = hiding.kind("settings", name)
         if kind is NameKind.ORDINARY:
             continue
-        if is_program is None:
-            is_program = not _IS_MARKUP.match(text) and _OF_A_PROGRAM.search(text, start, stop) is not None
-        if (edit := _setting(hiding, kind, name, found, is_program)) is not None:
+        if is_of_program is None:
+            is_of_program = is_program(text, start, stop)
+        if (edit := _setting(hiding, kind, name, found, is_of_program)) is not None:
             yield edit
     if text.find(b";", start, stop) >= 0 and _CONNECTION.search(text, start, stop):
         for part in _CONNECTION_PART.finditer(text, start, stop):
             kind = hiding.kind("settings", part["name"])
             if kind in STRONG and (hidden := hiding.hidden(kind, part["plain"])) is not None:
                 yield Edit(*part.span("plain"), hidden)
+
+
+def is_program(text: bytes, start: int = 0, stop: int = sys.maxsize) -> bool:
+    """Tell whether a part of a text has lines that only programs have."""
+    return _IS_MARKUP.match(text) is None and _OF_A_PROGRAM.search(text, start, stop) is not None
+
+
+def is_code(value: bytes) -> bool:
+    """Tell whether a value is rather an expression of a program."""
+    return _CODE.match(value) is not None
+
+
+def is_no_value(value: bytes) -> bool:
+    """Tell whether a word says something about a value, or stands for none."""
+    return _NO_VALUE.fullmatch(value) is not None
 
 
 def find_in_head(head: bytes, hiding: Hiding) -> Iterator[Edit]:
@@ -240,7 +266,7 @@ def find_in_head(head: bytes, hiding: Hiding) -> Iterator[Edit]:
 
 
 def _setting(
-    hiding: Hiding, kind: NameKind, name: bytes, found: re.Match[bytes], is_program: bool = False
+    hiding: Hiding, kind: NameKind, name: bytes, found: re.Match[bytes], is_of_program: bool = False
 ) -> Edit | None:
     """Hide the value of a setting, if it is one."""
     is_field = kind in COOKIE_RULES or kind is NameKind.CREDENTIALS
@@ -261,7 +287,7 @@ def _setting(
         value = _BACKSLASHES.sub(b"", raw)
     if is_field and (_is_no_field(value) or (b" " in value and is_prose(value, kind))):
         return None
-    if is_program and not is_quoted and _EXPRESSION.fullmatch(value) and not _is_in_comment(found):
+    if is_of_program and not is_quoted and _EXPRESSION.fullmatch(value) and not _is_in_comment(found):
         return None
     if not (is_field or _is_meant(hiding, kind, name, value + groups.get("behind", b""), is_quoted, found)):
         return None
@@ -312,7 +338,7 @@ def _is_meant(
         kind not in STRONG
         or _DATE.match(value)
         or _BEHIND_TEXT.match(value)
-        or _NO_VALUE.fullmatch(value)
+        or is_no_value(value)
         or is_own_name(name, value)
     ):
         return False
@@ -324,7 +350,7 @@ def _is_meant(
         return True
     if _AMBIGUOUS.match(name) and (value.count(b" ") > 1 or value.startswith(b"0x")):
         return False
-    if is_quoted and not is_prose(value, kind) and not (_AMBIGUOUS.match(name) and _CODE.match(value)):
+    if is_quoted and not is_prose(value, kind) and not (_AMBIGUOUS.match(name) and is_code(value)):
         return True
     if found.re is _WITHIN and found["option"] and not is_quoted and _is_of_sentence(value, found):
         return False
@@ -332,6 +358,6 @@ def _is_meant(
         return True  # SECRET_KEY=...
     if value.isdigit():
         return len(value) >= 4 and not name.lower().endswith((b"id", b"session"))
-    if _AMBIGUOUS.match(name) or _CODE.match(value) or is_prose(value, kind):
+    if _AMBIGUOUS.match(name) or is_code(value) or is_prose(value, kind):
         return False
     return hiding.kind("settings", value) is NameKind.ORDINARY

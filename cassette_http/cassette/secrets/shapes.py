@@ -219,21 +219,21 @@ HOST_PATHS: dict[str, re.Pattern[bytes]] = {
 # Values of some services whose names say nothing, each with what is in all texts that have them.
 _VALUE = rb"\\*\"\s*:\s*\\*\""
 # Of crypt(3) and its like, as in a file of htpasswd; "$" is written twice in some settings, "/" escaped in some JSON.
-_DOLLAR, _OF_CRYPT = rb"\${1,2}", rb"(?:[.A-Za-z0-9]|\\?/)"
-_HASHES = (
-    rb"%(d)b2[abxy]?%(d)b[0-9]{2}%(d)b%(c)b{53}|%(d)b(?:apr1|1)%(d)b%(c)b{0,16}%(d)b%(c)b{22}"
-    rb"|%(d)b[56]%(d)b(?:rounds=[0-9]{1,9}%(d)b)?%(c)b{0,32}%(d)b%(c)b{43,86}|%(d)b[PH]%(d)b%(c)b{31}"
-    rb"|%(d)bg?y%(d)b%(c)b{1,40}%(d)b%(c)b{0,86}%(d)b%(c)b{43}"
-    rb"|%(d)bargon2(?:id?|d)%(d)bv=[0-9]{1,3}%(d)b[mtp=0-9,]{11,40}%(d)b%(c)b{8,90}%(d)b(?:%(c)b|\+){16,180}"
-    rb"|%(d)b[0-9]{4,9}%(d)b%(c)b{1,64}%(d)b(?:%(c)b|\+){43}=?|%(d)b[A-Za-z0-9]{8,22}%(d)b[0-9a-f]{64,128}"
-) % {b"d": _DOLLAR, b"c": _OF_CRYPT}
+_HASH = rb"(\$\$?(?:%b))(?![.A-Za-z0-9+/])" % b"|".join(
+    [
+        rb"2[abxy]?D[0-9]{2}DC{53}|(?:apr1|1)DC{0,16}DC{22}|[PH]DC{31}|g?yDC{1,40}DC{0,86}DC{43}",
+        rb"[56]D(?:rounds=[0-9]{1,9}D)?C{0,32}DC{43,86}",
+        rb"argon2(?:id?|d)Dv=[0-9]{1,3}D[mtp=0-9,]{11,40}DC{8,90}D(?:C|\+){16,180}",
+        rb"[0-9]{4,9}DC{1,64}D(?:C|\+){43}=?|[A-Za-z0-9]{8,22}D[0-9a-f]{64,128}",  # of Django and Werkzeug
+    ]
+).replace(b"D", rb"\$\$?").replace(b"C", rb"(?:[.A-Za-z0-9]|\\?/)")
 IN_PLACE: dict[str, tuple[bytes, re.Pattern[bytes]]] = {
     "azure-storage": (b"keyName", re.compile(rb"\"value%b([A-Za-z0-9+/]{86}==)" % _VALUE)),
     "google-secret": (
         b"/secrets/",
         re.compile(rb"\"payload\\*\"\s*:\s*\{[^{}\"]{0,20}\"data%b([A-Za-z0-9+/=_-]{4,90000})\\*\"" % _VALUE),
     ),
-    "password-hash": (b"$", re.compile(rb"(?<!\$)(%b)(?![.A-Za-z0-9+/])" % _HASHES)),
+    "password-hash": (b"$", re.compile(_HASH)),
     "ldap-hash": (b"SHA", re.compile(rb"(\{S?SHA(?:256|384|512)?\}(?:[A-Za-z0-9+]|\\?/){27,120}={0,2})")),
     "pgpass": (b":543", re.compile(rb"^[\w.*-]+:543[0-9]:[^:\s/]+:[^:\s/]+:([^\s\"<>]{3,200})\r?$", re.MULTILINE)),
 }

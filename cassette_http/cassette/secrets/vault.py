@@ -28,7 +28,7 @@ from cassette_http.cassette.secrets.placeholders import (
 from cassette_http.cassette.secrets.shapes import is_legible, legible, runs
 from cassette_http.cassette.splicing import Edit, merged, splice
 
-__all__ = ["Vault"]
+__all__ = ["Vault", "is_masked"]
 
 _SHORTEST_DECLARED = 4
 # Of so many octets are the beginnings by which needles are found; none is shorter.
@@ -168,8 +168,8 @@ class Vault:
     def is_in(self, octets: bytes, spans: list[tuple[int, int]] | None = None) -> bool:
         """Tell whether a secret is in some octets; quicker than to find where. `spans` are their runs, if known."""
         if len(self._needles) > _MANY_NEEDLES:
-            return next(self._looked_up(octets), None) is not None or _is_masked(octets)
-        return bool(self._needles) and (bool(self._present(octets, spans)) or _is_masked(octets))
+            return next(self._looked_up(octets), None) is not None or is_masked(octets)
+        return bool(self._needles) and (bool(self._present(octets, spans)) or is_masked(octets))
 
     def occurrences(self, octets: bytes) -> list[Edit]:
         """Find all secrets in some octets, in any of their forms; return the edits that hide them."""
@@ -181,7 +181,7 @@ class Vault:
             if start >= behind:
                 edits.append(self._edit(needle, octets, start, start + len(needle.octets), behind))
                 behind = edits[-1].stop
-        if _is_masked(octets):
+        if is_masked(octets):
             edits = merged(edits, list(self._masked(octets)))
         return edits
 
@@ -270,7 +270,7 @@ class Vault:
         return found
 
 
-def _is_masked(octets: bytes) -> bool:
+def is_masked(octets: bytes) -> bool:
     """Tell whether a secret may be shown in part: in a message, which is short."""
     if len(octets) > _LONGEST_MESSAGE:
         return False
