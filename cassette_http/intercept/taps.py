@@ -431,6 +431,10 @@ class Tap:
             self.host.line.end_sending()
         self.show()
 
+    def read_no_more(self) -> None:
+        """The program shuts down its side of a live connection."""
+        self._upper.channel.reads_no_more = True
+
     def close(self) -> None:
         """A socket of this tap was closed; with the last one, the connection is."""
         others = [sock for sock, tap in _tapped() if tap is self] if self.is_shared else []

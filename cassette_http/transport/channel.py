@@ -96,6 +96,7 @@ class Channel:
         self.is_cut_short = False  # it was left in the middle of an exchange with a live peer
         self.has_line = False  # the host has dialled the peer
         self.is_held_up = False  # the peer, live or played, takes no more at present
+        self.reads_no_more = False  # the client has shut down its side: it meets an end that the peer did not make
         self.on_left: Callable[[], None] = do_nothing
         # By a recorded peer, which had made the handshake, but took no request.
         self.late_refusal: Failure | None = None
@@ -405,6 +406,8 @@ class Channel:
 
     def peer_ended(self, *, close_notify: bool = True) -> None:
         """The peer closed the stream; `close_notify` is described by `Track`."""
+        if self.reads_no_more:
+            return
         if self._greeting is not None:
             self._greeting.peer_failed(None)
             self._end_greeting(self._greeting)

@@ -190,6 +190,7 @@ class SocketFace:
             return bool(selector.select(wait_s))
 
     def shutdown(self, how: int, /) -> None:
+        self.host.channel.reads_no_more = self.host.channel.reads_no_more or how != socket.SHUT_WR
         if self.host.line is not None:
             self.host.line.shutdown(how)  # type: ignore[attr-defined]  # our lines are sockets
 

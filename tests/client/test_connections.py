@@ -158,6 +158,17 @@ def test_a_response_closed_unread_takes_its_connection_with_it(peer: Callable[..
     connection.close()
 
 
+def test_a_response_that_is_unread_is_not_waited_for_on_another_connection(connect: Any) -> None:
+    connection = connect(answering(response(b"a"), then_close=False))
+    connection.request("GET", "/", headers={"Content-Length": "0"})
+    first = connection.getresponse()
+    old = connection.sock
+    connection.connect()
+    connection.request("GET", "/", headers={"Content-Length": "0"})
+    assert connection.getresponse().read() == first.read() == b"a"
+    old.close()
+
+
 def test_closing_the_connection_closes_a_response_that_is_kept_on_it(connect: Any) -> None:
     connection = connect(answering(response(b"abc"), then_close=False))
     connection.request("GET", "/")

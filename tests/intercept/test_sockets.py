@@ -211,6 +211,28 @@ def test_socket_does_the_same_three_times(talk: Talk, peer: Callable[..., Peer],
         assert run() == live
 
 
+def test_end_that_the_program_makes_is_not_taken_for_one_of_the_peer(peer: Callable[..., Peer], tmp_path: Path) -> None:
+    def ask() -> object:
+        with socket.create_connection((server.host, server.port), timeout=5) as sock:
+            sock.sendall(REQUEST)
+            octets = sock.recv(1000)
+            sock.settimeout(0.05)
+            with pytest.raises(TimeoutError):
+                sock.recv(1000)
+            sock.shutdown(socket.SHUT_RD)
+            return octets, sock.recv(1000)
+
+    def script(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(
+            b"HTTP/1.1 200 OK\nContent-Length: 1\n\na"
+        )  # programs do not agree on where such an answer ends
+        connection.wait_closed()
+
+    server = peer(script)
+    assert_same_three_times(ask, server, tmp_path / "one.yaml")
+
+
 def wait_for_all_with_a_timeout(sock: socket.socket) -> object:
     return sock.recv(1000, socket.MSG_WAITALL), sock.recv(1000)
 
