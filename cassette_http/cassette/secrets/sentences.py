@@ -51,7 +51,9 @@ def has_sentence(text: bytes, hiding: Hiding) -> bool:
 def find_in_sentences(text: bytes, hiding: Hiding) -> Iterator[Edit]:
     """Find what sentences say is a secret."""
     for kind, start, stop in _said(text, hiding):
-        if (hidden := hiding.hidden(kind, text[start:stop])) is not None:
+        value = text[start:stop]
+        # What shows the beginning of a secret that is known is left to the search, which knows the rest.
+        if not hiding.vault.is_in(value) and (hidden := hiding.hidden(kind, value)) is not None:
             yield Edit(start, stop, hidden)
 
 
