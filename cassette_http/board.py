@@ -387,7 +387,11 @@ class Board(Switch):
     # ------------------------------------------------------------------ inside
 
     def _dump(self, interaction: Interaction) -> bytes:
-        return yaml_format.dump_interaction(interaction, self._store.put_aside)
+        request = interaction.request
+        written = None
+        if request is not None and request.via is None and not request.body_octets:
+            written = written_request(request.origin, request.head_octets)
+        return yaml_format.dump_interaction(interaction, self._store.put_aside, written and written.beginning)
 
     def _remembered(self, interaction: Interaction, document: bytes, started_at_s: float) -> Kept:
         return Kept(interaction, document, self._store.blobs.fetch, started_at_s, self._redactor.learned)

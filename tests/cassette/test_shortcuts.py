@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cassette_http.cassette.format import writing
 from cassette_http.cassette.format.yaml_format import Document, dump_header, dump_interaction, load_document, scan
 from cassette_http.cassette.index import line_of
 from cassette_http.cassette.model import Failure, FailureKind, Header, Interaction, Origin, Piece, Request, Track
@@ -194,6 +196,46 @@ def test_answers_are_read_as_they_were_recorded(octets: bytes, is_ordinary: bool
     assert written is not None
     rest = document.octets.removeprefix(written.beginning)
     assert (_ordinary_answer(rest) is not None) is is_ordinary
+
+
+heads = st.lists(
+    st.sampled_from(
+        ["A: b", "A:", "A: b ", " folded", "\tfolded", "", " ", "A: \xe9", "A: b\nC: d", "A: b\rc", "A: \0", "no field"]
+        + ["transfer-encoding: Chunked", "CONTENT-ENCODING: gzip", "Content-Type: text/plain; charset=latin-1"]
+    ),
+    max_size=4,
+).map(lambda lines: "".join(line + "\r\n" for line in lines))
+ends = st.sampled_from(["\r\n"] * 6 + ["", "\r", "\n", "\r\n\r\n"])
+statuses = st.sampled_from(
+    ["HTTP/1.1 200 OK\r\n"] * 6
+    + ["HTTP/1.0 200 OK\r\n", "HTTP/1.1 404 Not Found\r\n", "HTTP/1.1 500 \r\n", "HTTP/1.1 103 Early Hints\r\n"]
+    + ["HTTP/1.1 200 On\n", "HTTP/1.1 200 OK: #1\r\n", "HTTP/1.1 101 Switching Protocols\r\n"]
+)
+answers = st.sampled_from([LONG_JSON, COMPACT_JSON, b"", b" ", b" a\n\nb", b"a\r\nb", b"\xe9", "\x85é".encode()])
+tracks = st.sampled_from(
+    [Track((Piece(b""),))] * 6
+    + [Track((Piece(b"", 0.0994),)), Track((Piece(b"", 0.0996),)), Track((Piece(b"", sent=0),))]
+    + [
+        Track((Piece(b""),), ended=True),
+        Track((Piece(b""),), Failure(FailureKind.RESET)),
+        Track((Piece(b""), Piece(b"x"))),
+    ]
+)
+
+
+@given(statuses, heads, ends, answers, tracks, st.sampled_from([None, None, "last"]), st.booleans())
+def test_an_answer_is_written_by_the_short_way_as_by_the_long_one(
+    status: str, head: str, end: str, body: bytes, track: Track, repeat: str | None, is_put_aside: bool
+) -> None:
+    first = replace(track.pieces[0], octets=(status + head + end).encode("latin-1") + body)
+    track = replace(track, pieces=(first, *track.pieces[1:]))
+    interaction = Interaction(ORIGIN, Request(ORIGIN, GET), track, repeat=repeat)
+
+    def put_aside(content: bytes, shown: int) -> str | None:
+        return "blobs/0" if is_put_aside and shown > 20 else None
+
+    written = writing._ordinary_answer(interaction, put_aside)
+    assert written is None or written == writing._any_answer(interaction, put_aside)
 
 
 @pytest.mark.parametrize("fields", ["", "Host: other\r\n", "A: b\r\n c\r\nConnection: close\r\n", "A: \xe9\r\n"])

@@ -15,7 +15,20 @@ import re
 from json.encoder import encode_basestring
 from typing import Any
 
-__all__ = ["UNSAFE", "binary", "flow", "is_safe", "literal", "octets_of", "plain", "quoted", "resolve", "text_block"]
+__all__ = [
+    "SAFE_ASCII",
+    "UNSAFE",
+    "binary",
+    "flow",
+    "is_safe",
+    "literal",
+    "literal_of_safe",
+    "octets_of",
+    "plain",
+    "quoted",
+    "resolve",
+    "text_block",
+]
 
 # What a literal block may hold. YAML forbids C0 and C1 controls, DEL, surrogates and U+FFFE/U+FFFF (YAML 1.1 section
 # 4.1); CR, NEL, LS and PS are line breaks that parsers normalise to LF (section 4.2); a BOM may vanish.
@@ -68,8 +81,11 @@ def _escape(match: re.Match[str]) -> str:
 
 def literal(text: str) -> str | None:
     """Write text as a literal block indented by two, from the `|` to the last line end; None if that is not exact."""
-    if not text or text.isspace() or not is_safe(text):
-        return None
+    return None if not text or text.isspace() or not is_safe(text) else literal_of_safe(text)
+
+
+def literal_of_safe(text: str) -> str:
+    """Write text that has something to show, and is safe, as a literal block."""
     indicator = "2" if text[0] in " \t\n" else ""
     ends = len(text) - len(text.rstrip("\n"))
     block = "  " + text.replace("\n", "\n  ")

@@ -5,11 +5,12 @@ What the reader derives, or takes for granted, is left out; so the writer asks t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from cassette_http.cassette.format import body_forms
+from cassette_http.cassette.format import body_forms, json_layout
 from cassette_http.cassette.format.body_forms import BodyForm, PutAside, put_nothing_aside
 from cassette_http.cassette.format.canonical import HEADER_KEYS, TIMESTAMP
 from cassette_http.cassette.format.reading import (
@@ -20,7 +21,15 @@ from cassette_http.cassette.format.reading import (
     parse_origin,
     resolve_target,
 )
-from cassette_http.cassette.format.scalars import binary, flow, plain, text_block
+from cassette_http.cassette.format.scalars import (
+    SAFE_ASCII,
+    binary,
+    flow,
+    is_safe,
+    literal_of_safe,
+    plain,
+    text_block,
+)
 from cassette_http.cassette.model import (
     Failure,
     Header,
@@ -38,6 +47,10 @@ LONGEST_FAMILIAR_FIELDS = 4096
 
 # Times of small, single answers only make noise in diffs.
 SHORTEST_TIME_SHOWN_S = 0.1
+
+ORDINARY_STATUS = re.compile(rb"HTTP/1\.1 ([2-9][0-9]{2}(?: [A-Z][A-Za-z]*+)++)")
+CODED = re.compile(rb"chunked|content-encoding", re.IGNORECASE)
+LONGEST_ORDINARY_OCTETS = 1 << 16
 
 
 def dump_header(header: Header) -> bytes:
@@ -66,22 +79,37 @@ def dump_tls(facts: TLSFacts) -> bytes:
     return "".join(lines).encode()
 
 
-def dump_interaction(interaction: Interaction, put_aside: PutAside = put_nothing_aside) -> bytes:
+def dump_interaction(
+    interaction: Interaction, put_aside: PutAside = put_nothing_aside, beginning: bytes | None = None
+) -> bytes:
     """Write an interaction as a document, without its terminator.
 
     Times are rounded to milliseconds; `load_document` gives everything else back as it was. `put_aside` is asked for
-    each body, and gives the reference to write instead if it has kept it elsewhere (see `take_apart`).
+    each body, and gives the reference to write instead if it has kept it elsewhere (see `take_apart`). `beginning` is
+    what `dump_request` would give, if that is known.
     """
-    request = interaction.request
+    if beginning is None:
+        beginning = _written_beginning(interaction, put_aside).encode()
+    answer = _ordinary_answer(interaction, put_aside)
+    return beginning + (_any_answer(interaction, put_aside) if answer is None else answer).encode()
+
+
+def _written_beginning(interaction: Interaction, put_aside: PutAside) -> str:
     parts: list[str] = []
-    if request is None:
+    if interaction.request is not None:
+        _write_request(interaction.request, parts, put_aside)
+    else:
         parts.append(f"failed: {origin_text(interaction.origin)}\n")
         if interaction.via is not None:
             parts.append(f"via: {origin_text(interaction.via)}\n")
-    else:
-        _write_request(request, parts, put_aside)
-    wire: list[str] = []
+    return "".join(parts)
+
+
+def _any_answer(interaction: Interaction, put_aside: PutAside) -> str:
+    """Write what the peer did."""
     track = interaction.track
+    parts: list[str] = []
+    wire: list[str] = []
     if track.count_octets:
         _write_response(track, parts, wire, put_aside)
     if track.failure is not None:
@@ -91,7 +119,50 @@ def dump_interaction(interaction: Interaction, put_aside: PutAside = put_nothing
     _tag_pieces(track, wire)
     if wire:
         parts.append("wire: {" + ", ".join(wire) + "}\n")
-    return "".join(parts).encode()
+    return "".join(parts)
+
+
+def _ordinary_answer(interaction: Interaction, put_aside: PutAside) -> str | None:
+    """Write an answer as most are: of one piece, with a body of text that is not coded in any way.
+
+    None if it is another one, which goes the long way; that would write the same.
+    """
+    track = interaction.track
+    if len(track.pieces) != 1 or track.failure is not None or track.ended or not track.close_notify:
+        return None
+    [piece] = track.pieces
+    octets = piece.octets
+    if (
+        len(octets) > LONGEST_ORDINARY_OCTETS
+        or _rounded(piece.at) >= SHORTEST_TIME_SHOWN_S
+        or piece.sent is not None
+        or interaction.repeat is not None
+    ):
+        return None
+    head, _, body = octets.partition(b"\r\n\r\n")
+    status_line, _, section = head.partition(b"\r\n")
+    status = ORDINARY_STATUS.fullmatch(status_line)
+    fields = section.replace(b"\r\n", b"\n  ")
+    if (
+        status is None
+        or not section[:1].strip()
+        or fields.translate(None, SAFE_ASCII)
+        or section.count(b"\r\n") != section.count(b"\n")
+        or CODED.search(section) is not None
+    ):
+        return None
+    written = f"response: {status[1].decode()}\nresponse headers: |\n  {fields.decode()}\n"
+    if not body:
+        return written if len(octets) > len(head) else None
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return None
+    if text.isspace() or not is_safe(text) or put_aside(body, len(body)) is not None:
+        return None
+    shown, form = json_layout.lay_out(text) or (text, None)
+    tag = "" if form is None else f"wire: {{body: {form}}}\n"
+    return f"{written}response body: {literal_of_safe(shown)}{tag}"
 
 
 def dump_request(request: Request) -> bytes:
