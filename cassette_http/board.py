@@ -197,9 +197,11 @@ class Board(Switch):
     def _silence(self, origin: Origin) -> Interaction | None:
         """Claim a recorded connect to `origin`, or a handshake, that had no answer; None if there is none.
 
-        Which of several connections that were opened at once met it is clear only when the others are used.
+        Which of several connections that were opened at once met it is clear only when the others are used. If there
+        are no others, it is not this request that met it.
         """
-        entry = self._index.find_silence(_without_userinfo(origin))
+        at_once = [channel for channel in self._channels if channel.origin == origin and not channel.is_closed]
+        entry = self._index.find_silence(_without_userinfo(origin)) if len(at_once) > 1 else None
         met = self._play(entry, None) if entry is not None else None
         if met is None or met.track.failure is None:
             return None
@@ -440,6 +442,7 @@ class Board(Switch):
             for entry in self._index.nearest(request)
             if entry.request is not None
         ]
+        silence = self._index.find_silence(_without_userinfo(request.origin))
         explanation = explain_miss(
             request,
             candidates,
@@ -449,6 +452,7 @@ class Board(Switch):
             mode_setting=self._mode_setting,
             is_missing=not candidates and not self._store.exists(),
             believed=self._redactor.believe_names(request),
+            unmet=silence.number if silence is not None else None,
         )
         miss = Miss(request, caller(), explanation)
         self.cassette.misses.append(miss)

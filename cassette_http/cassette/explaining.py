@@ -255,6 +255,7 @@ def explain_miss(
     mode_setting: str = MODE_SETTING,
     is_missing: bool = False,
     believed: Request | None = None,
+    unmet: int | None = None,
 ) -> Explanation:
     """Explain an UnmatchedRequest.
 
@@ -262,6 +263,7 @@ def explain_miss(
     says what was asked and why the nearest one does not answer: many libraries pass on nothing else. The last lines
     say how to repair it, with `mode_setting`: how this user sets a record mode. `is_missing` says that the file of the
     cassette does not exist. `believed` is a form of the request that would have been answered, too; perhaps the same.
+    `unmet` is the number of a recorded connection to its host that had no answer, if it was not played.
     """
     asked = f"{sent.method} {_long(sent.url)}"
     short = f"{sent.method} {shortened(_target_text(sent))}"
@@ -271,8 +273,10 @@ def explain_miss(
         )
         return Explanation(text, f"{short}: there is no cassette yet")
     if not candidates:
-        text = f"{cassette} has no interaction for {asked}: it is empty\n{_advice(mode, mode_setting)}"
-        return Explanation(text, f"{short}: the cassette is empty")
+        reason = "it is empty" if unmet is None else "it has no requests"
+        lines = [f"{cassette} has no interaction for {asked}: {reason}", *_unmet_line(unmet)]
+        text = "\n".join([*lines, _advice(mode, mode_setting)])
+        return Explanation(text, f"{short}: {reason.replace('it', 'the cassette', 1)}")
     forms = [matching.strip(sent)]
     if believed is not None and believed is not sent:
         forms.append(matching.strip(believed))
@@ -289,9 +293,16 @@ def explain_miss(
         state = ", already played" if each.was_played else ""
         lines.append(f"  interaction {each.number}{state}: {each.request.method} {_long(each.request.url)}")
         lines += [f"    {line}" for line in _shown(each.differences)]
+    lines += _unmet_line(unmet)
     hints = tuple(_hints(first, candidates))
     lines += [f"  {hint}" for hint in hints]
     return Explanation("\n".join([*lines, _advice(mode, mode_setting)]), f"{short}: {reason}", nearest, hints)
+
+
+def _unmet_line(number: int | None) -> list[str]:
+    if number is None:
+        return []
+    return [f"  interaction {number}: a connection to this host had no answer in time; it was not played"]
 
 
 def _nearest(forms: Sequence[Request], candidates: Sequence[Candidate], matching: Matching) -> tuple[Candidate, ...]:

@@ -93,6 +93,7 @@ class Channel:
         self.moved = threading.Condition(self.lock)
         self.is_transparent = False
         self.is_left = False
+        self.is_closed = False  # by its client
         self.is_cut_short = False  # it was left in the middle of an exchange with a live peer
         self.has_line = False  # the host has dialled the peer
         self.is_held_up = False  # the peer, live or played, takes no more at present
@@ -321,6 +322,7 @@ class Channel:
 
     def client_closed(self) -> None:
         """The connection is over: keep what an abandoned exchange has got so far, and what nobody had asked for."""
+        self.is_closed = True
         if self._unasked:
             self._end_idle(None, ended=False)  # pools close a connection on which they find something
         if self.is_held_up and self._exchanges:

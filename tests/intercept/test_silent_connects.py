@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import selectors
 import socket
 import sys
@@ -17,7 +18,7 @@ import pytest
 import trio
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
-from cassette_http import use_cassette
+from cassette_http import UnmatchedRequest, use_cassette
 from tests.behaviours import with_causes
 from tests.peer import Peer, keep_alive, response
 
@@ -116,3 +117,48 @@ def test_connect_that_has_succeeded_when_it_is_given_up_is_no_failure(
         selector.register(sock, selectors.EVENT_WRITE)
         selector.select(5)
     assert "failure" not in (tmp_path / "early.yaml").read_text()
+
+
+SILENCE = """\
+cassette: 1
+---
+request: GET http://api.test/old
+response: 200 OK
+response headers: |
+  Content-Length: 0
+---
+failed: tcp://api.test:80
+failure: {kind: connect failed, text: timed out, at: 0.2}
+---
+"""
+
+
+def test_request_that_is_not_in_the_cassette_meets_no_time_out_of_its_host(tmp_path: Path) -> None:
+    path = tmp_path / "silent.yaml"
+    path.write_text(SILENCE)
+    connection = http.client.HTTPConnection("api.test", timeout=5)
+    with (
+        closing(connection),
+        pytest.raises(UnmatchedRequest, match=r"interaction 2: a connection to this host had no answer in time"),
+        use_cassette(path, "none"),
+    ):
+        connection.request("GET", "/new")
+
+
+def test_request_of_one_of_several_connections_meets_the_time_out_of_its_host(tmp_path: Path) -> None:
+    """They were opened at once, so that it was not clear yet which of them it is."""
+    path = tmp_path / "silent.yaml"
+    path.write_text(SILENCE)
+    with (
+        closing(http.client.HTTPConnection("api.test", timeout=5)) as first,
+        closing(http.client.HTTPConnection("api.test", timeout=5)) as second,
+        use_cassette(path, "none") as cassette,
+    ):
+        first.connect()
+        second.connect()
+        second.request("GET", "/new")
+        with pytest.raises(TimeoutError):
+            second.getresponse()
+        first.request("GET", "/old")
+        assert first.getresponse().status == 200
+        assert cassette.unplayed == []
