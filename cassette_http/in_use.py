@@ -15,7 +15,7 @@ from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.format.reading import Fetch
 from cassette_http.cassette.index import Index
 from cassette_http.cassette.model import Interaction, Origin, Request
-from cassette_http.cassette.modes import RecordMode
+from cassette_http.cassette.modes import RecordMode, policy
 from cassette_http.wording import counted, number_of
 
 __all__ = ["Cassette", "Kept", "LiveConnection", "Log", "Miss", "PastExchange"]
@@ -160,6 +160,11 @@ class Cassette:
 
     def __len__(self) -> int:
         return len(self._index) + len(self._log.kept)
+
+    @property
+    def can_record(self) -> bool:
+        """Whether a request that nothing answers is recorded."""
+        return policy(self.record_mode, had_content=len(self._index) > 0).can_record
 
     @property
     def interactions(self) -> list[Interaction]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import os
 import platform
 import re
@@ -17,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
+from cassette_http.around import around
 from cassette_http.board import Board
 from cassette_http.cassette import settling
 from cassette_http.cassette.explaining import MODE_SETTING
@@ -181,34 +180,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
         self.__exit__(cls, error, traceback)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        wrapper: Any
-        if inspect.isasyncgenfunction(function):
-
-            async def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
-                with self:
-                    async for item in function(*args, **kwargs):
-                        yield item
-
-        elif inspect.iscoroutinefunction(function):
-
-            async def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
-                with self:
-                    return await function(*args, **kwargs)
-
-        elif inspect.isgeneratorfunction(function):
-
-            def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
-                with self:
-                    return (yield from function(*args, **kwargs))
-
-        else:
-
-            def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
-                with self:
-                    return function(*args, **kwargs)
-
-        wrapped: Callable[P, R] = functools.wraps(function)(wrapper)
-        return wrapped
+        return around(lambda: self, function, lambda cassette: ())
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,9 +29,7 @@ from cassette_http.plugin.pytest_internals import (
 from cassette_http.plugin.uses import CassetteFailure, declared_of
 from cassette_http.plugin.vcr_uses import (
     REMARK,
-    VcrInstance,
     line_of_pytest_vcr,
-    make_instance,
     merged_options,
     mode_of,
     use_of_test,
@@ -38,7 +37,8 @@ from cassette_http.plugin.vcr_uses import (
 
 if TYPE_CHECKING:
     from cassette_http.plugin.summary import Summary
-    from cassette_http.plugin.vcr_objects import VcrCassette
+    from cassette_http.plugin.vcr_instance import VcrInstance
+    from cassette_http.vcr.objects import VcrCassette
 
 __all__ = [
     "add_options",
@@ -133,19 +133,25 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         return
     config = item.config
     _give_instance(item)
-    wanted = [_fixture_with_cassette(item)] if item.get_closest_marker("vcr") is not None else []
+    wanted = _fixtures_with_cassette(item) if item.get_closest_marker("vcr") is not None else []
     if item.get_closest_marker("block_network") is not None or config.getoption("--block-network", False):
         wanted.insert(0, "block_network")
     if wanted:
         put_first(item, *wanted)
 
 
-def _fixture_with_cassette(item: pytest.Item) -> str:
-    """Name the fixture that opens the cassette: where a suite has `vcr` for each test, that is its own affair."""
+def _fixtures_with_cassette(item: pytest.Item) -> list[str]:
+    """Name the fixtures that open the cassette: where a suite has `vcr` for each test, that is its own affair."""
     definitions = visible_definitions(item, "vcr")
     if definitions and definitions[-1].scope == "function" and not _is_ours(definitions[-1]):
-        return "vcr"
-    return "vcr_cassette"
+        return ["vcr", "vcr_cassette"] if _is_configured_for_each(item) else ["vcr"]
+    return ["vcr_cassette"]
+
+
+def _is_configured_for_each(item: pytest.Item) -> bool:
+    """Tell whether a suite for pytest-vcr has a `vcr` for each test that configures the one of the plugin."""
+    overriding = [one for one in visible_definitions(item, "vcr") if not _is_ours(one)]
+    return any("vcr" in one.argnames for one in overriding) and _is_flat(item.path, item.config)
 
 
 def _is_ours(definition: pytest.FixtureDef[Any]) -> bool:
@@ -153,11 +159,11 @@ def _is_ours(definition: pytest.FixtureDef[Any]) -> bool:
 
 
 def _give_instance(item: pytest.Item) -> None:
-    """Let the fixture `vcr` be what pytest-vcr gives where a fixture of a wider scope asks for it, to configure it."""
+    """Let the fixture `vcr` be what pytest-vcr gives where another fixture asks for it, to configure it."""
     definitions = definitions_of(item)
     askers = [one for several in definitions.values() for one in several if "vcr" in one.argnames]
-    if any(one.scope != "function" for one in askers):
-        others = [one for one in definitions.get("vcr", ()) if not _is_ours(one)]
+    if any(one.scope != "function" for one in askers) or _is_configured_for_each(item):
+        others = [one for one in visible_definitions(item, "vcr") if not _is_ours(one)]
         replace_fixture(item, "vcr", [*visible_definitions(item, "vcr_instance"), *others])
 
 
@@ -180,9 +186,14 @@ def vcr_config() -> dict[str, Any]:
 def vcr_cassette_dir(request: pytest.FixtureRequest) -> str:
     """The folder of a module's cassettes. Override it to keep them elsewhere."""
     folder = request.path.parent / "cassettes"
-    own = folder / request.path.stem
-    is_flat = not own.is_dir() and any(folder.glob("*.yaml"))
-    return str(folder if is_flat or line_of_pytest_vcr(request.config) else own)
+    return str(folder if _is_flat(request.path, request.config) else folder / request.path.stem)
+
+
+def _is_flat(module: Path, config: pytest.Config) -> bool:
+    """Tell whether the cassettes of a module lie as those of pytest-vcr, without a folder of their own."""
+    folder = module.parent / "cassettes"
+    is_found = not (folder / module.stem).is_dir() and any(folder.glob("*.yaml"))
+    return is_found or line_of_pytest_vcr(config) is not None
 
 
 @pytest.fixture
@@ -260,7 +271,7 @@ def vcr_cassette(
     if disable_recording or not vcr_markers:
         yield None
         return
-    from cassette_http.plugin.vcr_objects import VcrCassette  # late: pytest starts without them
+    from cassette_http.vcr.objects import VcrCassette  # late: pytest starts without them
 
     if _has_moved_on(request.node):
         # A test that has moved on, in a module or class that has not.
@@ -283,4 +294,6 @@ def vcr(vcr_cassette: VcrCassette | None) -> VcrCassette | None:
 @pytest.fixture(scope="module")
 def vcr_instance(request: pytest.FixtureRequest, vcr_config: dict[str, Any], vcr_cassette_dir: str) -> VcrInstance:
     """What pytest-vcr calls `vcr`: it can be configured, for all tests of a module."""
+    from cassette_http.plugin.vcr_instance import make_instance  # late: pytest starts without it
+
     return make_instance(request, vcr_config, vcr_cassette_dir)

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cassette_http.cassette.modes import RecordMode
-from cassette_http.plugin.layers import Layer
 from cassette_http.plugin.ledger import ledger_of
 from cassette_http.plugin.settings import settings
 from cassette_http.plugin.uses import Use
 
 if TYPE_CHECKING:
-    from cassette_http.plugin.vcr_objects import VcrCassette
+    from cassette_http.vcr.settings import VcrSettings
 
 __all__ = [
+    "CONFIGURED",
     "REMARK",
-    "VcrInstance",
+    "file_name",
     "line_of_pytest_vcr",
-    "make_instance",
+    "make_use",
     "merged_options",
     "mode_of",
     "use_of_test",
@@ -34,9 +31,6 @@ __all__ = [
 
 # What the ledger calls that of a configuration which could not be kept.
 REMARK = "remark of vcr: "
-
-# What cassettes of ours may be called; one with another suffix is read, and recorded anew under the first of these.
-OUR_SUFFIXES = (".yaml", ".yml", ".json")
 
 MAX_NAME_CHARACTERS = 255
 
@@ -66,54 +60,8 @@ def mode_of(request: pytest.FixtureRequest, merged: dict[str, Any]) -> str:
     return str(chosen["mode"])
 
 
-class VcrSettings(SimpleNamespace):
-    """Stands for the object `VCR`, which suites configure: its attributes are options."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._matchers: dict[str, Any] = {}
-        self._serializers: dict[str, Any] = {}
-        self._persister: Any = None
-
-    def register_matcher(self, name: str, matcher: Any) -> None:
-        self._matchers[name] = matcher
-
-    def register_serializer(self, name: str, serializer: Any) -> None:
-        self._serializers[name] = serializer
-
-    def register_persister(self, persister: Any) -> None:
-        self._persister = persister
-
-    def _settings(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
-
-
-class VcrInstance(VcrSettings):
-    """Stands for the object `VCR` of a module, which can put a cassette into use as well."""
-
-    def __init__(self, request: pytest.FixtureRequest, config: dict[str, Any], folder: str) -> None:
-        super().__init__()
-        self._request, self._config, self._folder = request, config, folder
-
-    @contextmanager
-    def use_cassette(self, path: str | os.PathLike[str], **options: Any) -> Iterator[VcrCassette]:
-        from cassette_http.plugin.vcr_objects import VcrCassette  # late: pytest starts without them
-
-        merged = {**self._config, **self._settings(), **options}
-        place = Path(merged.get("cassette_library_dir") or self._folder, _file_name(os.fspath(path), merged))
-        owner = os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0]
-        with Layer(_use(self._request, self, merged, place, [], owner)) as cassette:
-            yield VcrCassette(cassette)
-
-
-_configured = pytest.StashKey[VcrSettings]()
-
-
-def make_instance(request: pytest.FixtureRequest, config: dict[str, Any], folder: str) -> VcrInstance:
-    """Make what tests of a module configure; their cassettes heed it from now on."""
-    instance = VcrInstance(request, config, folder)
-    request.node.stash[_configured] = instance
-    return instance
+# What tests of a module have configured.
+CONFIGURED = pytest.StashKey["VcrSettings"]()
 
 
 def use_of_test(request: pytest.FixtureRequest, markers: list[pytest.Mark], folder: str) -> Use:
@@ -121,17 +69,19 @@ def use_of_test(request: pytest.FixtureRequest, markers: list[pytest.Mark], fold
 
     Raises InvalidOption for what cannot be kept.
     """
+    from cassette_http.vcr.settings import VcrSettings  # late: pytest starts without it
+
     item, config = request.node, request.config
     module = item.getparent(pytest.Module)
-    configured = VcrSettings() if module is None else module.stash.get(_configured, VcrSettings())
+    configured = VcrSettings() if module is None else module.stash.get(CONFIGURED, VcrSettings())
     config.hook.pytest_recording_configure(config=config, vcr=configured)
     merged = {**configured._settings(), **merged_options(request, markers)}
     folder = os.fspath(merged.get("cassette_library_dir") or folder)
     others = [Path(folder, name) for marker in markers for name in marker.args]
-    return _use(request, configured, merged, _path(request, merged, folder), others, item.nodeid, item)
+    return make_use(request, configured, merged, _path(request, merged, folder), others, item.nodeid, item)
 
 
-def _use(
+def make_use(
     request: pytest.FixtureRequest,
     configured: VcrSettings,
     merged: dict[str, Any],
@@ -140,51 +90,43 @@ def _use(
     owner: str,
     item: pytest.Item | None = None,
 ) -> Use:
-    """Make the use of a cassette of what was said by the names of VCR.py."""
-    from cassette_http.plugin.vcr_config import translate  # late: pytest starts without it
-    from cassette_http.plugin.vcr_files import decoder
+    """Make the use of a cassette of what was said by the names of VCR.py. Raises InvalidOption."""
+    from cassette_http.vcr.settings import arrange  # late: pytest starts without it
 
-    config, suffix = request.config, _suffix(merged)
-    translated = translate(merged, configured._matchers)
-    for remark in translated.remarks:
+    config = request.config
+    arranged = arrange(configured, merged, path, others)
+    for remark in arranged.remarks:
         ledger_of(config).counts[REMARK + remark] += 1
-    options = settings(config).for_test(translated.options, {})
+    options = settings(config).for_test(arranged.options, {})
     options["mode"] = mode_of(request, merged)
-    serializer = configured._serializers.get(merged.get("serializer", "yaml"))
-    if serializer is not None or configured._persister is not None:
-        options["decode"] = decoder(serializer, configured._persister)
-        if suffix not in OUR_SUFFIXES:
-            # What is recorded anew is a text of ours, whatever the old file is; that is still read.
-            others.insert(0, path)
-            path = path.with_name(path.name.removesuffix(suffix) + OUR_SUFFIXES[0])
-    options["also"] = [other for other in dict.fromkeys(others) if other.is_file()]
     if config.getoption("--disable-vcr", False):
         options["no_cassette"] = True
-    return Use(config, owner, path, options, item)
+    return Use(config, owner, arranged.path, options, item)
 
 
-def _suffix(merged: dict[str, Any]) -> str:
-    return f".{merged.get('serializer', 'yaml')}"
+def file_name(name: str, merged: dict[str, Any]) -> str:
+    """The file of the cassette that is called `name`."""
+    from cassette_http.vcr.settings import suffix_of  # late: pytest starts without it
 
-
-def _file_name(name: str, merged: dict[str, Any]) -> str:
     if transform := merged.get("path_transformer"):
         return str(transform(name))
-    suffix = _suffix(merged)
+    suffix = suffix_of(merged)
     return name if name.endswith(suffix) else name + suffix
 
 
 def _path(request: pytest.FixtureRequest, merged: dict[str, Any], folder: str) -> Path:
     """Where the cassette is: the first of the places of both plugins that has one; a new one gets the first."""
-    suffix = _suffix(merged)
+    from cassette_http.vcr.settings import suffix_of  # late: pytest starts without it
+
+    suffix = suffix_of(merged)
     given = (request.getfixturevalue("default_cassette_name"), request.getfixturevalue("vcr_cassette_name"))
     names = [shortened(name, suffix) for name in given]
     if line_of_pytest_vcr(request.config):
         names.reverse()
-    places = [Path(folder, _file_name(name, merged)) for name in names]
+    places = [Path(folder, file_name(name, merged)) for name in names]
     beside = request.path.parent / "cassettes"
     if Path(folder) == beside / request.path.stem:
-        places += [beside / _file_name(name, merged) for name in names]
+        places += [beside / file_name(name, merged) for name in names]
     return next((place for place in places if place.is_file()), places[0])
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from cassette_http import vcr
 from cassette_http.intercept import guard
-from cassette_http.plugin import vcr_config, vcr_files, vcr_objects
 from tests.plugin.project import Project
 
 # What the plugin imports late is imported here, see `project`.
-__all__ = ["guard", "vcr_config", "vcr_files", "vcr_objects"]
+__all__ = ["guard", "vcr"]
 
 MARKED = "import pytest\n@pytest.mark.vcr\ndef test_it():\n    assert get('/a') == 'answer to /a'\n"
 
@@ -248,7 +248,7 @@ def test_unknown_keys_are_told_once_for_the_run(workers: list[str], project: Pro
     )
     result = project.run(*workers)
     result.assert_outcomes(passed=3)
-    assert result.stdout.str().count("vcr_config: 'colour' is not known here, and does nothing") == 1
+    assert result.stdout.str().count("vcr: 'colour' is not known here, and does nothing") == 1
 
 
 def test_matchers_can_be_registered_by_the_hook_of_pytest_recording(project: Project) -> None:
@@ -378,6 +378,23 @@ def test_fixture_of_pytest_vcr_puts_cassettes_into_use(project: Project) -> None
     result = project.run()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["missed    GET /a: there is no cassette yet*"])
+
+
+def test_fixture_of_pytest_vcr_is_configured_for_each_test(project: Project) -> None:
+    (project.path / "conftest.py").write_text(
+        "import pytest\n@pytest.fixture\ndef vcr(vcr):\n"
+        "    vcr.record_mode = 'once'\n    vcr.match_on = ['method']\n    return vcr\n"
+    )
+    source = MARKED + "    assert vcr_cassette.play_count == {}\n"
+    source = source.replace("def test_it()", "def test_it(vcr_cassette)")
+    (project.path / "cassettes").mkdir()
+    (project.path / "cassettes" / "other.yaml").touch()
+    project.write(source.format(0))
+    project.run().assert_outcomes(passed=1)
+    assert project.cassettes() == ["other.yaml", "test_it.yaml"]
+    project.server.stop()
+    project.write(source.format(1).replace("get('/a')", "get('/b')"))
+    project.run().assert_outcomes(passed=1)
 
 
 def test_failed_test_leaves_no_recording_without_record_on_exception(project: Project) -> None:

@@ -1,4 +1,4 @@
-"""What suites for VCR.py say in `vcr_config` and in the marker `vcr`, as options of ours.
+"""What suites for VCR.py say in `vcr_config`, in the marker `vcr` and to `VCR`, as options of ours.
 
     filters, ignored hosts, before_record_request   one function `on_match`: what is matched, and recorded
     before_record_response, decode_...              one function, both `on_record` and `on_replay`
@@ -7,7 +7,7 @@
     record_on_exception                             `only_on_success`
     record_mode                                     `mode`
 
-Functions get requests and responses as VCR.py's are (see `vcr_objects`).
+Functions get requests and responses as VCR.py's are (see `objects`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from urllib.parse import unquote_plus, urlencode, urlsplit, urlunsplit
 from cassette_http.cassette import matching
 from cassette_http.cassette.model import Interaction, Request
 from cassette_http.errors import InvalidOption
-from cassette_http.plugin.vcr_objects import VcrRequest, response_dict, with_response_dict
+from cassette_http.vcr.objects import VcrRequest, response_dict, with_response_dict
 
 __all__ = ["DEFAULTS", "Translated", "translate"]
 
@@ -32,13 +32,15 @@ Replacement = Any  # a text, None to leave it out, or a function of key, value a
 DEFAULTS: dict[str, Any] = {"match_on": ("method", "scheme", "host", "port", "path", "query")}
 
 # What is there for the sake of VCR.py's own ways, and has no counterpart: it says nothing about a replay of ours.
-WITHOUT_MEANING = frozenset({"inject_cassette", "func_path_generator", "skip_patchers", "with_current_defaults"})
-# Dealt with by the fixtures.
-OF_FIXTURES = frozenset({"cassette_library_dir", "path_transformer", "serializer", "allowed_hosts", "path"})
-UNSUPPORTED = {
-    "custom_patches": "no library is patched here, so there is nothing that it could add to",
-    "persister": "cassettes are files",
-}
+WITHOUT_MEANING = frozenset({"skip_patchers", "with_current_defaults"})
+# Dealt with where the cassette is put into use.
+OF_USES = frozenset(
+    {
+        *("cassette_library_dir", "path_transformer", "serializer", "persister", "path"),
+        *("allowed_hosts", "inject_cassette", "func_path_generator"),
+    }
+)
+UNSUPPORTED = {"custom_patches": "no library is patched here, so there is nothing that it could add to"}
 NOT_DONE = {
     "drop_unused_requests": "--cassette-prune does it for a whole run",
     "before_save_interaction": "use before_record_request and before_record_response",
@@ -63,12 +65,12 @@ def translate(config: Mapping[str, Any], matchers: Mapping[str, Callable[..., An
     known |= REQUEST_KEYS | RESPONSE_KEYS
     for key, value in given.items():
         if key in UNSUPPORTED and value:
-            raise InvalidOption(f"vcr_config: {key!r} cannot be kept: {UNSUPPORTED[key]}; take it out")
+            raise InvalidOption(f"vcr: {key!r} cannot be kept: {UNSUPPORTED[key]}; take it out")
         if key in NOT_DONE:
             if value:  # what VCR.py does by default is no loss
-                done.remarks.append(f"vcr_config: {key!r} is not done here: {NOT_DONE[key]}")
-        elif key not in known | WITHOUT_MEANING | OF_FIXTURES | UNSUPPORTED.keys():
-            done.remarks.append(f"vcr_config: {key!r} is not known here, and does nothing")
+                done.remarks.append(f"vcr: {key!r} is not done here: {NOT_DONE[key]}")
+        elif key not in known | WITHOUT_MEANING | OF_USES | UNSUPPORTED.keys():
+            done.remarks.append(f"vcr: {key!r} is not known here, and does nothing")
     options = done.options
     if given.get("record_mode") is not None:
         options["mode"] = given["record_mode"]
@@ -93,7 +95,7 @@ def _secrets(given: Any, done: Translated) -> dict[str, str]:
     pairs = dict(given)
     for name, value in pairs.items():
         if callable(value):
-            done.remarks.append(f"vcr_config: 'filter_sensitive_data' with a function, for {name!r}, does nothing here")
+            done.remarks.append(f"vcr: 'filter_sensitive_data' with a function, for {name!r}, does nothing here")
     return {str(name).strip("<>{} "): str(value) for name, value in pairs.items() if value and not callable(value)}
 
 

@@ -2,7 +2,7 @@
 
 A request is an object with `method`, `uri`, `headers`, `body`; a response is a dictionary:
 
-    {"status": {"code": 200, "message": "OK"}, "headers": {"Name": ["value"]}, "body": {"string": b"..."}}
+    {"status": {"code": 200, "message": "OK"}, "headers": {"Name": ["value"]}, "body": {"string": b"..."}, "url": ...}
 
 Bodies are without framing, those of responses decoded. What a function leaves alone keeps its octets; of what it
 changes, octets are made that fit, as of a foreign cassette (see `convert.rebuilding`).
@@ -146,10 +146,13 @@ def response_dict(interaction: Interaction) -> dict[str, Any] | None:
     headers: dict[str, list[str]] = {}
     for name, value in response.fields:
         headers.setdefault(name, []).append(value)
+    request = interaction.request
     return {
         "status": {"code": response.status, "message": response.reason},
         "headers": headers,
         "body": {"string": response.content},
+        # VCR.py has it with aiohttp alone, and functions look at it.
+        "url": None if request is None else request.url,
     }
 
 
@@ -236,6 +239,11 @@ class VcrCassette:
         return bool(self._cassette.recorded)
 
     @property
+    def write_protected(self) -> bool:
+        """Nothing may be recorded: all that is asked must be there."""
+        return not self._cassette.can_record
+
+    @property
     def data(self) -> list[tuple[VcrRequest, dict[str, Any]]]:
         pairs = [(one.request, response_dict(one)) for one in self._cassette.interactions]
         return [(VcrRequest.of(one), answer) for one, answer in pairs if one is not None and answer is not None]
@@ -247,3 +255,8 @@ class VcrCassette:
     @property
     def responses(self) -> list[dict[str, Any]]:
         return [copy.deepcopy(response) for _, response in self.data]
+
+    def responses_of(self, request: Any) -> list[dict[str, Any]]:
+        """The responses to a request that was asked by method and URL."""
+        asked = (request.method, request.uri)
+        return [copy.deepcopy(response) for one, response in self.data if (one.method, one.uri) == asked]

@@ -1,0 +1,52 @@
+"""Context managers as decorators of functions of every kind."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, ParamSpec, TypeVar
+
+__all__ = ["around"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+def around(
+    make: Callable[[], AbstractContextManager[T]], function: Callable[P, R], first: Callable[[T], tuple[Any, ...]]
+) -> Callable[..., R]:
+    """Wrap a function, coroutine function or generator, so that each call runs in a context manager made for it.
+
+    `first` gives the arguments that are put before those of the call, of what the context manager gave.
+    """
+    wrapper: Any
+    if inspect.isasyncgenfunction(function):
+
+        async def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
+            with make() as given:
+                async for item in function(*first(given), *args, **kwargs):
+                    yield item
+
+    elif inspect.iscoroutinefunction(function):
+
+        async def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
+            with make() as given:
+                return await function(*first(given), *args, **kwargs)
+
+    elif inspect.isgeneratorfunction(function):
+
+        def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
+            with make() as given:
+                return (yield from function(*first(given), *args, **kwargs))
+
+    else:
+
+        def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
+            with make() as given:
+                return function(*first(given), *args, **kwargs)
+
+    wrapped: Callable[..., R] = functools.wraps(function)(wrapper)
+    return wrapped

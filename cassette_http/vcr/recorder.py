@@ -1,0 +1,119 @@
+"""`VCR` and `use_cassette` as VCR.py has them, over `cassette_http.use_cassette`."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import warnings
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar, overload
+
+from cassette_http.around import around
+from cassette_http.errors import CassetteWarning
+from cassette_http.session import use_cassette as our_use_cassette
+from cassette_http.vcr.config import DEFAULTS
+from cassette_http.vcr.objects import VcrCassette
+from cassette_http.vcr.settings import VcrSettings, arrange
+
+__all__ = ["VCR", "CassetteInUse", "RecordMode"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class RecordMode(StrEnum):
+    """Record modes by the names of VCR.py."""
+
+    ALL = "all"
+    ANY = "any"
+    NEW_EPISODES = "new_episodes"
+    NONE = "none"
+    ONCE = "once"
+
+
+class VCR(VcrSettings):
+    """Takes the options of VCR.py's class of this name, as arguments or attributes; `use_cassette` heeds them."""
+
+    # What programs read and add to.
+    record_mode = RecordMode.ONCE
+    match_on = DEFAULTS["match_on"]
+    filter_headers: Any = ()
+    filter_query_parameters: Any = ()
+    filter_post_data_parameters: Any = ()
+    ignore_hosts: Any = ()
+    serializer = "yaml"
+    cassette_library_dir: Any = None
+
+    @overload
+    def use_cassette(self, path: Function, /) -> Function: ...
+    @overload
+    def use_cassette(self, path: str | os.PathLike[str] | None = None, **options: Any) -> CassetteInUse: ...
+    def use_cassette(self, path: Any = None, **options: Any) -> Any:
+        """Make a context manager that gives the cassette, and a decorator. It is called after the function if unnamed.
+
+        Options are those of the object; they are looked at when the cassette is put into use.
+        """
+        if inspect.isfunction(path):
+            return CassetteInUse(self, None, {})(path)
+        now = self._settings() if options.pop("with_current_defaults", False) else {}
+        return CassetteInUse(self, path, {**now, **options})
+
+    @staticmethod
+    def ensure_suffix(suffix: str) -> Callable[[str], str]:
+        """Make a `path_transformer` that puts a suffix behind paths without it."""
+        return lambda path: path if path.endswith(suffix) else path + suffix
+
+
+class CassetteInUse:
+    """One use of a cassette after the other, each with what the `VCR` says by then."""
+
+    def __init__(self, vcr: VCR, path: str | os.PathLike[str] | None, options: dict[str, Any]) -> None:
+        self._vcr, self._path, self._options = vcr, path, options
+        self._open: list[our_use_cassette] = []
+
+    def __enter__(self) -> VcrCassette:
+        if self._path is None:
+            raise TypeError("use_cassette needs the path of a cassette, unless it decorates a function")
+        merged = {**self._vcr._settings(), **self._options}
+        arranged = arrange(self._vcr, merged, _place(os.fspath(self._path), merged))
+        for remark in arranged.remarks:
+            warnings.warn(remark, CassetteWarning, stacklevel=2)
+        mode = arranged.options.pop("mode", None)
+        using = our_use_cassette(arranged.path, mode, allow_missing=True, everywhere=True, **arranged.options)
+        cassette = using.__enter__()
+        self._open.append(using)
+        return VcrCassette(cassette)
+
+    def __exit__(
+        self, cls: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._open.pop().__exit__(cls, error, traceback)
+
+    def __call__(self, function: Function) -> Function:
+        def in_use() -> CassetteInUse:
+            path = self._path if self._path is not None else self._path_of(function)
+            return CassetteInUse(self._vcr, path, self._options)
+
+        def first(cassette: VcrCassette) -> tuple[Any, ...]:
+            is_given = {**self._vcr._settings(), **self._options}.get("inject_cassette")
+            return (cassette,) if is_given else ()
+
+        wrapped: Any = around(in_use, function, first)
+        return wrapped  # type: ignore[no-any-return]  # as it was, to the caller
+
+    def _path_of(self, function: Callable[..., Any]) -> str:
+        merged = {**self._vcr._settings(), **self._options}
+        if generate := merged.get("func_path_generator"):
+            return str(generate(function))
+        if merged.get("cassette_library_dir"):
+            return function.__name__
+        return os.path.join(os.path.dirname(inspect.getfile(function)), function.__name__)
+
+
+def _place(path: str, merged: dict[str, Any]) -> Path:
+    if transform := merged.get("path_transformer"):
+        path = os.fspath(transform(path))
+    library = os.fspath(merged.get("cassette_library_dir") or "")
+    return Path(path if path.startswith(library) else os.path.join(library, path))

@@ -1,0 +1,80 @@
+"""What suites configure of VCR.py: options as attributes of an object, with matchers, serializers and a persister."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from cassette_http.vcr.config import translate
+from cassette_http.vcr.files import FilesystemPersister, decoder
+
+__all__ = ["Arranged", "VcrSettings", "arrange", "suffix_of"]
+
+# What cassettes of ours may be called; one with another suffix is read, and recorded anew under the first of these.
+OUR_SUFFIXES = (".yaml", ".yml", ".json")
+
+
+class VcrSettings(SimpleNamespace):
+    """Stands for an object `VCR`, which suites configure: its attributes are options."""
+
+    def __init__(self, **options: Any) -> None:
+        self._matchers: dict[str, Any] = {}
+        self._serializers: dict[str, Any] = {}
+        self._persister: Any = None
+        super().__init__(**options)
+
+    def register_matcher(self, name: str, matcher: Any) -> None:
+        self._matchers[name] = matcher
+
+    def register_serializer(self, name: str, serializer: Any) -> None:
+        self._serializers[name] = serializer
+
+    def register_persister(self, persister: Any) -> None:
+        self._persister = persister
+
+    @property
+    def persister(self) -> Any:
+        return self._persister or FilesystemPersister
+
+    @persister.setter
+    def persister(self, persister: Any) -> None:
+        self._persister = persister
+
+    def _settings(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+
+
+@dataclass(frozen=True)
+class Arranged:
+    """A cassette at `path`, the `options` of `use_cassette` for it, with `mode` if one was said, and `remarks`."""
+
+    path: Path
+    options: dict[str, Any]
+    remarks: list[str]
+
+
+def arrange(settings: VcrSettings, merged: dict[str, Any], path: Path, others: Iterable[Path] = ()) -> Arranged:
+    """Say how to use the cassette at `path`, and `others` that answer too, with what was configured, all in `merged`.
+
+    Raises InvalidOption for what cannot be kept.
+    """
+    translated = translate(merged, settings._matchers)
+    options, also = translated.options, list(others)
+    serializer = settings._serializers.get(merged.get("serializer", "yaml"))
+    persister = merged.get("persister") or settings._persister
+    if serializer is not None or persister is not None:
+        options["decode"] = decoder(serializer, persister)
+        if not path.name.endswith(OUR_SUFFIXES):
+            # What is recorded anew is a text of ours, whatever the old file is; that is still read.
+            also.insert(0, path)
+            path = path.with_name(path.name.removesuffix(suffix_of(merged)) + OUR_SUFFIXES[0])
+    options["also"] = [other for other in dict.fromkeys(also) if other.is_file()]
+    return Arranged(path, options, translated.remarks)
+
+
+def suffix_of(merged: dict[str, Any]) -> str:
+    """The suffix that the plugins of VCR.py give to cassettes: the name of the serializer."""
+    return f".{merged.get('serializer', 'yaml')}"

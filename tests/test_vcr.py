@@ -1,0 +1,185 @@
+"""`cassette_http.vcr`: programs that import `vcr` do what they did when they import this instead."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import unittest
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from cassette_http import CassetteWarning, vcr
+from cassette_http.vcr import VCR
+from tests.asking import get, get_or_none
+from tests.peer import Peer, keep_alive, response
+
+# A cassette of VCR.py; what is asked is nobody's.
+URL = "http://old.test/users"
+OLD = f"""
+interactions:
+- request: {{body: null, headers: {{}}, method: GET, uri: '{URL}'}}
+  response: {{body: {{string: <NAME>}}, headers: {{}}, status: {{code: 200, message: OK}}}}
+version: 1
+"""
+
+
+@pytest.fixture
+def server(peer: Callable[..., Peer]) -> Peer:
+    return peer(keep_alive(lambda request: response(request.split(b" ")[1])))
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    path = tmp_path / "old.yaml"
+    path.write_text(OLD)
+    return path
+
+
+def test_cassette_is_recorded_once_and_then_played(server: Peer, tmp_path: Path) -> None:
+    with vcr.use_cassette(str(tmp_path / "new.yaml")) as cassette:
+        assert get(server.url + "/a") == "/a"
+        assert (cassette.dirty, cassette.write_protected) == (True, False)
+    server.stop()
+    with vcr.use_cassette(tmp_path / "new.yaml") as cassette:
+        assert get(server.url + "/a") == "/a"
+        assert (cassette.play_count, cassette.all_played) == (1, True)
+        assert (cassette.dirty, cassette.write_protected) == (False, True)
+        (answer,) = cassette.responses_of(cassette.requests[0])
+        assert answer["body"]["string"] == b"/a"
+        assert get_or_none(server.url + "/b") is None
+        cassette.cassette.misses.clear()
+
+
+@pytest.mark.parametrize("mode", [vcr.mode.NONE, "none"])
+def test_missing_cassette_in_mode_none_refuses_what_is_asked(mode: Any, tmp_path: Path) -> None:
+    using = VCR(record_mode=mode).use_cassette(str(tmp_path / "none.yaml"))
+    cassette = using.__enter__()
+    assert cassette.record_mode == vcr.RecordMode.NONE
+    assert get_or_none(URL) is None
+    with pytest.raises(vcr.CannotOverwriteExistingCassetteException, match="there is no cassette"):
+        using.__exit__(None, None, None)
+
+
+def test_attributes_are_options_and_count_until_the_cassette_is_used(old: Path) -> None:
+    recorder = VCR(path_transformer=VCR.ensure_suffix(".yaml"))
+    used = recorder.use_cassette("old", match_on=[*recorder.match_on, "mine"])
+    recorder.cassette_library_dir = old.parent
+    recorder.register_matcher("mine", lambda one, other: one.uri == other.uri)
+    with used:
+        assert get(URL) == "<NAME>"
+
+
+@pytest.mark.parametrize(
+    ("recorder", "path", "place"),
+    [
+        pytest.param(VCR(), "a.yaml", "a.yaml", id="as it is"),
+        pytest.param(VCR(cassette_library_dir="tapes"), "a.yaml", "tapes/a.yaml", id="in the library"),
+        pytest.param(VCR(cassette_library_dir="tapes"), "tapes/a.yaml", "tapes/a.yaml", id="in it already"),
+        pytest.param(VCR(path_transformer=VCR.ensure_suffix(".yml")), "a.yml", "a.yml", id="with its suffix already"),
+        pytest.param(VCR(), None, "test_vcr/asked", id="of the function"),
+        pytest.param(VCR(cassette_library_dir="tapes"), None, "tapes/asked", id="of the function, in the library"),
+        pytest.param(VCR(func_path_generator=lambda asked: "b.yaml"), None, "b.yaml", id="of a function of the suite"),
+    ],
+)
+def test_decorator_says_where_the_cassette_is(
+    recorder: VCR, path: str | None, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def asked(cassette: vcr.Cassette) -> str:
+        return cassette.path
+
+    used = recorder.use_cassette(path, inject_cassette=True)(asked)
+    expected = place.replace("test_vcr", str(Path(__file__).parent))
+    assert used() == expected  # type: ignore[call-arg]  # the cassette is given by the decorator
+
+
+def test_every_kind_of_function_is_decorated_with_the_cassette(old: Path) -> None:
+    using = VCR(cassette_library_dir=str(old.parent)).use_cassette("old.yaml")
+
+    @using
+    def plain() -> str:
+        return get(URL)
+
+    @using
+    async def coroutine() -> str:
+        return get(URL)
+
+    @using
+    def generator() -> Iterator[str]:
+        yield get(URL)
+
+    assert [plain(), asyncio.run(coroutine()), *generator(), plain()] == ["<NAME>"] * 4
+
+
+def test_function_is_decorated_without_brackets(old: Path) -> None:
+    (old.parent / "ask").write_text(OLD)
+    recorder = VCR(cassette_library_dir=str(old.parent))
+
+    @recorder.use_cassette
+    def ask() -> str:
+        return get(URL)
+
+    assert ask() == "<NAME>"
+
+
+def test_persister_and_serializer_of_a_suite_read_their_cassettes(tmp_path: Path) -> None:
+    class Serializer:
+        serialize = staticmethod(json.dumps)
+        deserialize = staticmethod(json.loads)
+
+    class Persister(vcr.FilesystemPersister):
+        names: ClassVar[dict[str, str]] = {}
+
+        @classmethod
+        def load_cassette(cls, cassette_path: Any, serializer: Any) -> Any:
+            text = Path(cassette_path).read_text()
+            for name, value in cls.names.items():
+                text = text.replace(name, value)
+            return vcr.deserialize(text, serializer)
+
+    recorder = VCR(serializer="mine", cassette_library_dir=str(tmp_path))
+    recorder.register_serializer("mine", Serializer)
+    recorder.register_persister(Persister)
+    recorder.persister.names["<NAME>"] = "Ada"
+    request = vcr.Request("GET", URL, None, {"Accept": ["*/*"]})
+    answer = {"status": {"code": 200, "message": "OK"}, "headers": {}, "body": {"string": "<NAME>"}}
+    text = vcr.serialize({"requests": [request], "responses": [answer]}, Serializer)
+    (tmp_path / "old.json").write_text(text)
+    with recorder.use_cassette("old.json"):
+        assert get(URL) == "Ada"
+
+
+def test_functions_of_a_suite_see_the_url_of_a_response(old: Path) -> None:
+    def renamed(response: dict[str, Any]) -> dict[str, Any]:
+        response["body"]["string"] = response["url"].encode()
+        return response
+
+    with VCR(before_record_response=renamed).use_cassette(str(old)):
+        assert get(URL) == URL
+
+
+def test_option_that_does_nothing_is_told_by_a_warning(old: Path) -> None:
+    with pytest.warns(CassetteWarning, match="vcr: 'colour' is not known here"), vcr.use_cassette(str(old), colour=1):
+        pass
+
+
+def test_cases_of_unittest_have_a_cassette_each(old: Path) -> None:
+    class Case(vcr.VCRTestCase):
+        def _get_cassette_library_dir(self) -> str:
+            return str(old.parent)
+
+        def _get_vcr_kwargs(self, **options: Any) -> dict[str, Any]:
+            return super()._get_vcr_kwargs(match_on=["path"], **options)
+
+        def test_it(self) -> None:
+            assert get(URL.replace("old.", "new.")) == "<NAME>"
+            assert self.cassette.play_count == 1
+
+    old.rename(old.with_name("Case.test_it.yaml"))
+    result = unittest.TestResult()
+    Case("test_it").run(result)
+    assert (result.testsRun, result.failures, result.errors) == (1, [], [])
