@@ -399,6 +399,37 @@ def test_what_is_said_about_a_secret_stays(sentence: str) -> None:
         assert redacted(request(), response(body=spelled.encode()))[1] == response(body=spelled.encode())
 
 
+STREAMS: dict[str, Callable[[str], str]] = {
+    "chat completions": lambda piece: "data: " + json.dumps({"id": "c1", "choices": [{"delta": {"content": piece}}]}),
+    "messages": lambda piece: "event: x\ndata: " + json.dumps({"type": "d", "delta": {"type": "t", "text": piece}}),
+    "lines": lambda piece: json.dumps({"model": "m", "response": piece, "done": False}),
+    "words": lambda piece: f"data: {piece}",
+}
+
+
+def said(stream: str) -> str:
+    """What the pieces of a stream say together."""
+    pieces = re.findall(r'"(?:content|text|response)": ("(?:[^"\\]|\\.)*")', stream)
+    return "".join(map(json.loads, pieces)) or "".join(re.findall("data: (.*)", stream))
+
+
+@pytest.mark.parametrize("shape", STREAMS)
+@pytest.mark.parametrize("size", [1, 5, 30])
+@pytest.mark.parametrize(
+    "text",
+    [f"The key {GITHUB} is yours.", f"I know {TOKEN} already.", 'It is {"a": 1, "password": "hunter 2"}, is it?'],
+    ids=["by its look", "known", "by its name"],
+)
+def test_a_secret_is_found_in_the_pieces_of_a_stream(shape: str, size: int, text: str) -> None:
+    end = "\n" if shape == "lines" else "\n\n"
+    pieces = [STREAMS[shape](text[at : at + size]) for at in range(0, len(text), size)]
+    body = "".join(piece + end for piece in pieces).encode()
+    _, received = redacted(bearer(), response("Content-Type: text/event-stream", body=body))
+    expected = re.sub(r"ghp_\w+|tk_[^ ]+|hunter 2", "{{secret:N}}", text)
+    assert re.sub(r"secret:\d", "secret:N", said(content_of(received).decode())) == expected
+    assert content_of(received).count(b"\n") == body.count(b"\n")
+
+
 CODED: dict[str, Callable[[bytes], bytes]] = {
     "percent": lambda text: b"".join(b"%%%02X" % octet for octet in text),
     "escapes of JSON": lambda text: b"".join(b"\\u%04x" % octet for octet in text),

@@ -18,7 +18,7 @@ from cassette_http.cassette.secrets.charsets import is_binary
 from cassette_http.cassette.secrets.field_rules import field_edits
 from cassette_http.cassette.secrets.hiding import Hiding
 from cassette_http.cassette.secrets.json_members import find_by_path, find_literals, find_members
-from cassette_http.cassette.secrets.looks import find_by_look, find_by_pattern
+from cassette_http.cassette.secrets.looks import find_by_look, find_by_pattern, find_in_stream
 from cassette_http.cassette.secrets.markup import find_in_markup
 from cassette_http.cassette.secrets.packed import find_in_packed
 from cassette_http.cassette.secrets.pairs import (
@@ -119,6 +119,7 @@ class ContentRules:
             found = _merged(found, chain.from_iterable(find_in_lines(text, hiding, *span) for span in lines))
             found = _merged(found, find_literals(text, hiding))
             found = _merged(found, find_in_sentences(text, hiding))
+            found = _merged(found, find_in_stream(text, hiding, inner))
         found = _merged(found, find_in_markup(text, hiding, inner))
         found = _merged(found, find_in_userinfo(text, hiding))
         return _merged(found, find_by_look(text, hiding, runs(text), in_codes))

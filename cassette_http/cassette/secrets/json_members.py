@@ -16,7 +16,15 @@ from cassette_http.cassette.secrets.names import NameKind, looks_random
 from cassette_http.cassette.secrets.placeholders import is_placeholder
 from cassette_http.cassette.splicing import Edit
 
-__all__ = ["NAMES_OF_VALUES", "find_by_path", "find_literals", "find_members", "names_of_pairs", "names_of_records"]
+__all__ = [
+    "NAMES_OF_VALUES",
+    "find_by_path",
+    "find_literals",
+    "find_members",
+    "names_of_pairs",
+    "names_of_records",
+    "unescaped",
+]
 
 LONGEST_UNQUOTED = 1 << 16
 LONGEST_STRING = 1 << 16
@@ -139,7 +147,7 @@ def _hidden_value(
     levels = (len(quote[1]) + 1).bit_length()
     value = inner
     for _ in range(levels):
-        value = _unescaped(value)
+        value = unescaped(value)
     if not is_matching and is_own_name(name, value):
         return None
     hidden = hiding.hidden(kind, value, is_matching)
@@ -313,7 +321,8 @@ def _value_end(text: bytes, at: int) -> int | None:
 _ESCAPED_QUOTE = re.compile(rb"\\([\"'\\])")
 
 
-def _unescaped(raw: bytes) -> bytes:
+def unescaped(raw: bytes) -> bytes:
+    """What a string of JSON says, which is given without its quotes."""
     if b"\\" not in raw:
         return raw
     try:
@@ -340,7 +349,7 @@ def _walk_json(text: bytes) -> Iterator[tuple[list[str], int, int]]:
                     path.pop()
             continue
         if counters and counters[-1] is None and name is None and kind == b'"':
-            name = _unescaped(token[1][1:-1]).decode("utf-8", "replace")
+            name = unescaped(token[1][1:-1]).decode("utf-8", "replace")
             continue
         if counters and counters[-1] is not None:
             step = str(counters[-1])

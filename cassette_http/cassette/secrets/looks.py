@@ -13,9 +13,10 @@ from cassette_http.cassette.secrets.field_rules import redact_basic
 from cassette_http.cassette.secrets.hiding import Hiding, Inner
 from cassette_http.cassette.secrets.names import NameKind, looks_random
 from cassette_http.cassette.secrets.shapes import find_shapes
+from cassette_http.cassette.secrets.streamed_texts import streamed_texts
 from cassette_http.cassette.splicing import Edit, merged, splice
 
-__all__ = ["ASCII_IN_BASE64", "IS_BASIC", "find_by_look", "find_by_pattern"]
+__all__ = ["ASCII_IN_BASE64", "IS_BASIC", "find_by_look", "find_by_pattern", "find_in_stream"]
 
 
 def find_by_pattern(text: bytes, hiding: Hiding) -> Iterator[Edit]:
@@ -43,6 +44,14 @@ def find_by_look(text: bytes, hiding: Hiding, spans: list[tuple[int, int]], inne
     if inner is not None and "base64" not in off:
         found = merged(found, _in_codes(text, hiding, spans, inner))
     yield from found
+
+
+def find_in_stream(text: bytes, hiding: Hiding, inner: Inner) -> Iterator[Edit]:
+    """Find secrets that are divided among the events or the lines of a stream."""
+    for streamed in streamed_texts(text):
+        plain = streamed.plain
+        if edits := merged(inner(plain), hiding.vault.occurrences(plain)):
+            yield from streamed.edited(edits, text)
 
 
 def _bearer(text: bytes, hiding: Hiding) -> Iterator[Edit]:

@@ -31,6 +31,7 @@ from cassette_http.cassette.secrets.shapes import (
     may_be_base64,
     runs,
 )
+from cassette_http.cassette.secrets.streamed_texts import streamed_texts
 from cassette_http.cassette.secrets.tables import names_of_columns
 
 __all__ = ["QuickLook"]
@@ -84,6 +85,7 @@ class QuickLook:
                 and self.may_find(unquote_to_bytes(text.replace(b"+", b" ")), None, depth + 1)
             )
             or self._may_have_token(text, runs(text) if spans is None else spans, depth)
+            or (depth < DEEPEST and any(self._is_in(each.plain, depth + 1) for each in streamed_texts(text)))
         )
 
     def _tells(self, names: list[bytes]) -> bool:
@@ -111,10 +113,12 @@ class QuickLook:
     def _may_be_in_codes(self, text: bytes, spans: list[tuple[int, int]], depth: int) -> bool:
         """Tell whether a text in other characters could hold something, or a secret that is known."""
         return depth < DEEPEST and any(
-            self.may_find(coded.plain, None, DEEPEST if coded.is_inflated else depth + 1)
-            or self._hiding.vault.is_in(coded.plain)
-            for coded in coded_texts(text, spans)
+            self._is_in(coded.plain, DEEPEST if coded.is_inflated else depth + 1) for coded in coded_texts(text, spans)
         )
+
+    def _is_in(self, plain: bytes, depth: int) -> bool:
+        """Tell whether a text that another holds may have something, or a secret that is known."""
+        return self.may_find(plain, None, depth) or self._hiding.vault.is_in(plain)
 
     def _may_be_in_base64(self, text: bytes, spans: Iterable[tuple[int, int]], depth: int) -> bool:
         if depth >= DEEPEST:

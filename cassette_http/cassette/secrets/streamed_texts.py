@@ -1,0 +1,104 @@
+"""Texts that a stream gives in pieces, one in each event or line, as language models do (pure).
+
+A secret may begin in one event and end in another. The pieces that stand behind the same name are put together for the
+search; its placeholder takes the place of the first part, and the others are left out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+from cassette_http.cassette.secrets.json_members import unescaped
+from cassette_http.cassette.splicing import Edit, splice
+
+__all__ = ["StreamedText", "streamed_texts"]
+
+# Of a text whose pieces are longer, each is one by itself.
+_LONGEST_PIECES = 200
+_LONGEST_PIECES_OF_LINES = 40
+_EVENT_BEGINS = b"\ndata:"
+_LINE_BEGINS = (b"}\n{", b"}\r\n{")
+_STRING = rb'"\s?:\s?"(?P<piece>(?:[^"\\\r\n]|\\.)*+)"'
+_MEMBER = re.compile(rb'"(?P<name>[\w.-]{1,40}+)' + _STRING)
+# Lines are records more often, so that few names count there.
+_MEMBER_OF_LINE = re.compile(
+    rb'"(?P<name>content|text|response|delta|token|chunk|output|completion|answer|thinking|message|arguments|data)'
+    + _STRING
+)
+_DATA = re.compile(rb'^data:[ ]?+(?:"((?:[^"\\\r\n]|\\.)*+)"|(?!\{[^\r\n]*\}\r?$|\[DONE)([^\r\n]++))\r?$', re.MULTILINE)
+
+
+class _Piece(NamedTuple):
+    """Where a piece stands, and what it says; `is_escaped`: as a string of JSON."""
+
+    start: int
+    stop: int
+    plain: bytes
+    is_escaped: bool
+
+
+class StreamedText:
+    """A text that was put together of its pieces."""
+
+    def __init__(self, pieces: Sequence[_Piece]) -> None:
+        self._pieces = pieces
+        self.plain = b"".join([piece.plain for piece in pieces])
+
+    def edited(self, edits: Iterable[Edit], text: bytes) -> Iterator[Edit]:
+        """Make edits of the plain text in the pieces, which stand in `text`."""
+        starts = [0, *accumulate([len(piece.plain) for piece in self._pieces])]
+        inside: dict[int, list[Edit]] = {}
+        for edit in edits:
+            number = bisect_right(starts, edit.start) - 1
+            instead = edit.octets
+            while number < len(self._pieces) and starts[number] < edit.stop:
+                start, stop = max(edit.start, starts[number]), min(edit.stop, starts[number + 1])
+                if start < stop:
+                    part = Edit(start - starts[number], stop - starts[number], instead)
+                    inside.setdefault(number, []).append(part)
+                    instead = b""
+                number += 1
+        for number, parts in inside.items():
+            piece = self._pieces[number]
+            new = splice(piece.plain, parts)
+            yield Edit(
+                piece.start, piece.stop, _escaped(new, text[piece.start : piece.stop]) if piece.is_escaped else new
+            )
+
+
+def _escaped(plain: bytes, like: bytes) -> bytes:
+    text = plain.decode("utf-8", "surrogatepass")
+    return json.dumps(text, ensure_ascii=b"\\u" in like)[1:-1].encode("utf-8", "surrogatepass")
+
+
+def streamed_texts(text: bytes) -> list[StreamedText]:
+    """Put the texts together that come in the events or the lines of a stream."""
+    at = text.find(_EVENT_BEGINS)
+    is_of_events = at >= 0 and (text.startswith(b"data:") or text.find(_EVENT_BEGINS, at + 1) >= 0)
+    if not is_of_events and not any(text.find(begins) >= 0 for begins in _LINE_BEGINS):
+        return []
+    by_name: dict[bytes, list[_Piece]] = {}
+    for found in (_MEMBER if is_of_events else _MEMBER_OF_LINE).finditer(text):
+        by_name.setdefault(found["name"], []).append(_Piece(*found.span("piece"), found["piece"], True))
+    if is_of_events:
+        by_name[b""] = [
+            _Piece(*found.span(1), found[1], True) if found[1] is not None else _Piece(*found.span(2), found[2], False)
+            for found in _DATA.finditer(text)
+        ]
+    longest = _LONGEST_PIECES if is_of_events else _LONGEST_PIECES_OF_LINES
+    return [
+        StreamedText([_unescaped(piece) for piece in pieces])
+        for pieces in by_name.values()
+        if len(pieces) > 1
+        and sum([len(piece.plain) for piece in pieces]) <= longest * len(pieces)
+        and any(piece.plain != pieces[0].plain for piece in pieces)
+    ]
+
+
+def _unescaped(piece: _Piece) -> _Piece:
+    return piece._replace(plain=unescaped(piece.plain)) if piece.is_escaped and b"\\" in piece.plain else piece
