@@ -32,6 +32,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from cassette_http.cassette.model import BEHIND_NEXT, Failure, FailureKind, Interaction, Origin, Piece, Request, Track
+from cassette_http.cassette.secrets.websocket_frames import is_websocket
 from cassette_http.cassette.shortcuts import Answer, is_ordinary_request, track_of
 from cassette_http.transport.early_answers import answers_early
 from cassette_http.transport.exchanges import NOT_LOST, Exchange, FinishedExchange, State, WholeRequest, newest_fate
@@ -42,8 +43,10 @@ from cassette_http.transport.socks import Greeting, Naming, as_it_is, socks_vers
 from cassette_http.transport.tape import Tape, Undecided
 from cassette_http.transport.tunnels import Tunnel, chained, open_by_connect
 from cassette_http.transport.websocket_key import with_accepted_key
+from cassette_http.transport.websocket_pongs import Pongs
 from cassette_http.wire.framing import is_persistent
 from cassette_http.wire.grammar import MAX_LINE_OCTETS
+from cassette_http.wire.messages import field_values
 from cassette_http.wire.reader import RequestReader, ResponseReader
 
 __all__ = ["Channel", "PlayedWriteFailure", "do_nothing"]
@@ -282,6 +285,8 @@ class Channel:
                 exchange.later_octets += len(octets)
                 if exchange.player is not None:
                     exchange.player.client_sent()
+                    if exchange.pongs is not None:
+                        exchange.pongs.client_sent(octets)
                     self._meet_write_failure(exchange)
                 return forward + (octets if exchange.state is State.RECORDING else b"")
             taken = exchange.reader.feed(octets)
@@ -314,6 +319,8 @@ class Channel:
             result = exchange.player.read(at_most, exchange.sent_after_head, exchange.reader.is_complete)
             if result is not Signal.IDLE:
                 self._note_end(exchange, result)
+                if exchange.pongs is not None and isinstance(result, bytes):
+                    return exchange.pongs.answering(result)
                 return result
             if not exchange.is_over:
                 return Signal.WAIT
@@ -681,11 +688,13 @@ class Channel:
         is_upgrade = False
         if exchange.may_upgrade:
             response = ResponseReader(head.method)
-            response.feed(interaction.track.octets)
+            head_octets = response.feed(interaction.track.octets)
             exchange.is_tunnel = response.is_upgrade and head.method == "CONNECT"
             is_upgrade = response.is_upgrade and not exchange.is_tunnel
         if is_upgrade:
             interaction = with_accepted_key(interaction, head)
+            if any(map(is_websocket, field_values(head.fields, "upgrade"))):
+                exchange.pongs = Pongs(interaction.track.octets, head_octets)
         exchange.may_ask_to_close = not is_persistent(head.version, head.fields)
         self._play_track(exchange, interaction.track, is_upgrade)
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from cassette_http.cassette.model import Request
 from cassette_http.transport.recording import Recording
 from cassette_http.transport.replaying import Player
+from cassette_http.transport.websocket_pongs import Pongs
 from cassette_http.wire.framing import is_persistent
 from cassette_http.wire.grammar import MEANT_FOR_REQUEST
 from cassette_http.wire.head import parse_request_head
@@ -70,6 +71,7 @@ class Exchange:
     state = State.OPEN
     recording: Recording | None = None
     player: Player | None = None
+    pongs: Pongs | None = None  # of a WebSocket that is played
     sent_at = 0.0
     may_be_stale = False  # it may meet what `Failure.is_stale` means
     is_admitted = False  # the cassette was asked in which form it is recorded

@@ -539,6 +539,7 @@ def websocket_in_threads(url: str, trust: ssl.SSLContext | None) -> Seen:
         for message in ("one", b"\x00\x01" * 40000, "three"):
             socket.send(message)
             seen.append(socket.recv(timeout=5))
+        seen.append(socket.ping().wait(5))
     return [*seen, socket.close_code]
 
 
@@ -549,6 +550,7 @@ def websocket_in_tasks(url: str, trust: ssl.SSLContext | None) -> Seen:
             for message in ("one", b"\x00\x01" * 40000, "three"):
                 await socket.send(message)
                 seen.append(await asyncio.wait_for(socket.recv(), 5))
+            await asyncio.wait_for(await socket.ping(), 5)
         return [*seen, socket.close_code]
 
     return asyncio.run(talk())

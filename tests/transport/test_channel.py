@@ -682,6 +682,38 @@ def test_key_of_a_websocket_is_accepted_if_the_recorded_one_was(answer: bytes, a
     assert played == head(answer_now)
 
 
+def ping(payload: bytes) -> bytes:
+    return bytes([0x89, 0x80 | len(payload)]) + bytes(4) + payload
+
+
+def pong(payload: bytes) -> bytes:
+    return bytes([0x8A, len(payload)]) + payload
+
+
+@pytest.mark.parametrize("at_most", [1, 3, 1000])
+@pytest.mark.parametrize(
+    ("pings", "played"),
+    [
+        pytest.param([], b"abcd", id="none"),
+        pytest.param([ping(b"wxyz")], b"wxyz", id="one"),
+        pytest.param([ping(b"first"[1:]), b"\x82\x81\0\0\0\0b", ping(b"wxyz")], b"wxyz", id="the newest"),
+        pytest.param([bytes([octet]) for octet in ping(b"wxyz")], b"wxyz", id="in pieces"),
+        pytest.param([ping(b"other size")], b"abcd", id="of another size"),
+    ],
+)
+def test_pong_that_is_played_answers_the_newest_ping(pings: list[bytes], played: bytes, at_most: int) -> None:
+    upgrade = UPGRADE.replace(b"Upgrade: x", b"Upgrade: websocket")
+    data = b"\x81\x05hello"
+    channel = replaying(interaction(upgrade, SWITCH + data, Piece(data + pong(b"abcd") + data, 0.0, 0)))
+    channel.client_sent(upgrade)
+    for octets in pings:
+        channel.client_sent(octets)
+    seen = b""
+    while isinstance(piece := channel.client_reads(at_most), bytes):
+        seen += piece
+    assert seen == SWITCH + data + data + pong(played) + data
+
+
 def test_recorded_pace_holds_each_piece_back_until_its_time() -> None:
     recorded = interaction(GET, Piece(OK[:20], 1.0), Piece(OK[20:], 3.0), failure=Failure(FailureKind.RESET, 4.0))
     tape, clock = ListTape(Policy(can_play=True, can_record=False), [recorded]), Clock()

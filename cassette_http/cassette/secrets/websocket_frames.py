@@ -5,10 +5,12 @@ Compressed messages (RFC 7692) are left alone: what they say depends on those be
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
-__all__ = ["Frame", "frames", "is_websocket", "messages"]
+__all__ = ["PING", "PONG", "Frame", "frames", "is_websocket", "messages"]
+
+PING, PONG = frozenset({0x9}), frozenset({0xA})
 
 _CONTINUATION = 0x0
 _DATA = frozenset({_CONTINUATION, 0x1, 0x2})  # the others are text and binary
@@ -17,7 +19,7 @@ _MASKED = 0x80
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A data frame that is whole, from `start` to `stop`; `payload` is unmasked, `mask` empty if there is none."""
+    """A frame that is whole, from `start` to `stop`; `payload` is unmasked, `mask` empty if there is none."""
 
     start: int
     stop: int
@@ -42,8 +44,8 @@ def is_websocket(upgrade: str) -> bool:
     return upgrade.strip(" \t").lower() == "websocket"
 
 
-def frames(octets: bytes) -> tuple[list[Frame], int]:
-    """List the data frames that can be read, without compressed ones; and say where what is whole ends."""
+def frames(octets: bytes | bytearray, opcodes: Container[int] = _DATA) -> tuple[list[Frame], int]:
+    """List the frames of one kind that can be read, without compressed ones; and say where what is whole ends."""
     found: list[Frame] = []
     at = end = 0
     while at + 2 <= len(octets):
@@ -54,12 +56,12 @@ def frames(octets: bytes) -> tuple[list[Frame], int]:
             width = 2 if size == 126 else 8
             size = int.from_bytes(octets[at : at + width], "big")
             at += width
-        mask = octets[at : at + 4] if second & _MASKED else b""
+        mask = bytes(octets[at : at + 4]) if second & _MASKED else b""
         at += len(mask)
         stop = at + size
         if stop > len(octets):
             break
-        if not first & 0x70 and first & 0x0F in _DATA:
+        if not first & 0x70 and first & 0x0F in opcodes:
             found.append(Frame(start, stop, first, mask, _masked(octets[at:stop], mask)))
         at = end = stop
     return found, end
@@ -76,10 +78,10 @@ def messages(found: Iterable[Frame]) -> list[list[Frame]]:
     return parts
 
 
-def _masked(payload: bytes, mask: bytes) -> bytes:
+def _masked(payload: bytes | bytearray, mask: bytes | bytearray) -> bytes:
     """Put a mask on, or take it away (RFC 6455 section 5.3)."""
     if not mask or not payload:
-        return payload
+        return bytes(payload)
     size = len(payload)
     whole = (mask * (size // 4 + 1))[:size]
     return (int.from_bytes(payload, "big") ^ int.from_bytes(whole, "big")).to_bytes(size, "big")
