@@ -172,7 +172,9 @@ class HTTPConnection:
         sys.audit("http.client.connect", self, self.host, self.port)
         stream = self._create_connection((self.host, self.port), self.timeout, self.source_address)
         self._adopt(stream)
-        self.__response = None  # one that is unread has the stream before to itself
+        if self._inbox is not None:
+            # A response may be unread on the stream before.
+            self._inbox.is_between_responses = self.__response is None
         try:
             stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:

@@ -158,14 +158,17 @@ def test_a_response_closed_unread_takes_its_connection_with_it(peer: Callable[..
     connection.close()
 
 
-def test_a_response_that_is_unread_is_not_waited_for_on_another_connection(connect: Any) -> None:
+@pytest.mark.parametrize("headers", [{}, {"Content-Length": "0"}], ids=["quick", "general"])
+def test_a_response_must_be_read_before_one_of_another_connection(connect: Any, headers: dict[str, str]) -> None:
     connection = connect(answering(response(b"a"), then_close=False))
-    connection.request("GET", "/", headers={"Content-Length": "0"})
+    connection.request("GET", "/", headers=headers)
     first = connection.getresponse()
     old = connection.sock
     connection.connect()
-    connection.request("GET", "/", headers={"Content-Length": "0"})
-    assert connection.getresponse().read() == first.read() == b"a"
+    connection.request("GET", "/", headers=headers)
+    with pytest.raises(client.ResponseNotReady):
+        connection.getresponse()
+    assert first.read() == connection.getresponse().read() == b"a"
     old.close()
 
 
