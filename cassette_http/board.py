@@ -309,9 +309,12 @@ class Board(Switch):
         with self._lock, self._remembering_errors():
             return self._index.knows_peer(host, port)
 
-    def keep_connection_failure(self, origin: Origin, failure: Failure, via: Origin | None) -> None:
-        # What was begun while it was waited for in vain has its place before it.
-        started_at_s = clock() - (0.0 if failure.is_timeout else failure.at)
+    def keep_connection_failure(
+        self, origin: Origin, failure: Failure, via: Origin | None, started_at_s: float | None = None
+    ) -> None:
+        if started_at_s is None:
+            # What was begun while it was waited for in vain has its place before it.
+            started_at_s = clock() - (0.0 if failure.is_timeout else failure.at)
         self.keep(Interaction(_without_userinfo(origin), None, Track(failure=failure), via), started_at_s)
 
     def note_connection(self, channel: Channel) -> None:

@@ -189,7 +189,9 @@ class _Board(Switch):
     def amend(self, kept: object, ending: Track) -> None:
         raise AssertionError("what is kept here stays as it is")
 
-    def keep_connection_failure(self, origin: Origin, failure: Failure, via: Origin | None) -> None:
+    def keep_connection_failure(
+        self, origin: Origin, failure: Failure, via: Origin | None, started_at_s: float | None = None
+    ) -> None:
         self.take(Interaction(origin, None, Track(failure=failure), via))
 
     def keep_tls_facts(self, facts: TLSFacts) -> None:

@@ -12,6 +12,7 @@ from typing import Any, cast
 from cassette_http.cassette.model import FailureKind, Origin
 from cassette_http.transport import base
 from cassette_http.transport.channel import Channel
+from cassette_http.transport.failures import describe, silence
 from cassette_http.transport.host import clock
 from cassette_http.transport.socket_face import CassetteTransport
 from cassette_http.transport.tape import Tape
@@ -28,6 +29,7 @@ class Switch:
     def __init__(self) -> None:
         self.is_left = False  # no channel is opened from now on; those that are open may still keep what they have
         self._is_closed = False
+        self.shaking: dict[Channel, float] = {}
         self._channels: weakref.WeakSet[Channel] = weakref.WeakSet()
         self._lock = threading.RLock()
 
@@ -54,6 +56,9 @@ class Switch:
             channels = list(self._channels)
         for channel in channels:  # without our lock: a channel asks for it while it holds its own
             channel.leave()
+        for channel, at_s in list(self.shaking.items()):
+            failure = describe(FailureKind.TLS, silence())
+            cast(Tape, self).keep_connection_failure(channel.origin, failure, channel.via, at_s)
         with self._lock:
             self._is_closed = True
 
@@ -67,6 +72,7 @@ class Switch:
     def go_on_in_child(self) -> None:
         for channel in tuple(self._channels):
             channel.go_on_in_child()
+        self.shaking.clear()
         self._lock.release()
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import socket
 import ssl
+import weakref
 from collections.abc import Callable
 
 from cassette_http.cassette.model import FailureKind
 from cassette_http.intercept.names import Target
 from cassette_http.transport.channel import Channel
-from cassette_http.transport.host import Switchboard
+from cassette_http.transport.failures import silence
+from cassette_http.transport.host import Switchboard, clock
 from cassette_http.transport.opening import keep_failure, keeping_failure, secure
 from cassette_http.transport.tunnels import Tunnel
 
-__all__ = ["connect_anew", "keep_late_refusal", "keep_silence", "silence"]
+__all__ = ["connect_anew", "keep_late_refusal", "keep_silence", "watch_handshake"]
 
 
 def connect_anew(
@@ -49,6 +51,15 @@ def keep_silence(board: Switchboard, channel: Channel) -> None:
     keep_failure(board, channel, channel.origin, FailureKind.TLS, silence())
 
 
-def silence() -> TimeoutError:
-    """What a blocking handshake says of a peer that does not answer."""
-    return TimeoutError("The handshake operation timed out")
+def watch_handshake(board: Switchboard, channel: Channel, owner: object) -> None:
+    """Have a live handshake kept as silence if it is still under way when the cassette is left.
+
+    Its program may have dropped it, and its `owner` with it, without a close: a cancelled task of httpx does.
+    """
+    board.shaking[channel] = clock()
+    weakref.finalize(owner, _note_dropped, board.shaking, channel).atexit = False
+
+
+def _note_dropped(shaking: dict[Channel, float], channel: Channel) -> None:
+    if channel in shaking:
+        shaking[channel] = clock()

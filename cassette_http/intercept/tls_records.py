@@ -15,10 +15,10 @@ from typing import Any, Protocol
 from cassette_http.cassette.model import Failure, FailureKind
 from cassette_http.errors import UnmatchedRequest
 from cassette_http.intercept.carriers import Above, Carrier
-from cassette_http.intercept.handshakes import keep_late_refusal, silence
+from cassette_http.intercept.handshakes import keep_late_refusal, watch_handshake
 from cassette_http.intercept.lines import Pump
 from cassette_http.intercept.stand_ins import WAKE
-from cassette_http.transport.failures import incomplete_close, rebuild, want_read
+from cassette_http.transport.failures import incomplete_close, rebuild, silence, want_read
 from cassette_http.transport.host import NOT_NOW, Host, Switchboard
 from cassette_http.transport.opening import keeping_tls
 
@@ -94,6 +94,8 @@ class LiveRecords:
         self.is_shaken = is_shaken
         self.link, self._real, self._incoming = link, real, incoming
         self._is_closed_below = False  # the peer closed the TCP connection
+        if not is_shaken:
+            watch_handshake(link.board, link.host.channel, self)
 
     @property
     def is_readable(self) -> bool:
@@ -114,6 +116,7 @@ class LiveRecords:
         if self.is_shaken:
             return
         self.is_shaken = True
+        self.link.board.shaking.pop(self.link.host.channel, None)
         with keeping_tls(self.link.board, self.link.host.channel) as keep:
             if error is not None:
                 raise error

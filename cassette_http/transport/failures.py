@@ -96,6 +96,11 @@ def read_timed_out(*, is_tls: bool) -> TimeoutError:
     return TimeoutError("The read operation timed out" if is_tls else "timed out")
 
 
+def silence() -> TimeoutError:
+    """What a blocking TLS handshake says of a peer that does not answer."""
+    return TimeoutError("The handshake operation timed out")
+
+
 def _rebuilt(failure: Failure) -> OSError:
     text = failure.text or ""
     if "class" in failure.details:

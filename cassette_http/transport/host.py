@@ -33,6 +33,9 @@ class Switchboard(Tape, Protocol):
     only_watches: bool
     """Nobody asked for its recording, which must not matter to the program: what cannot be recorded passes."""
 
+    shaking: dict[Channel, float]
+    """Live TLS handshakes that are under way, and when they were begun or, if their program has, dropped."""
+
     def knows_peer(self, host: str, port: int) -> bool:
         """The cassette has something that was recorded of connections to this host and port."""
         ...

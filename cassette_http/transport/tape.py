@@ -82,8 +82,10 @@ class Tape(Protocol):
         """Claim the failure that the connection to `origin` met when it was recorded, if it is due."""
         ...
 
-    def keep_connection_failure(self, origin: Origin, failure: Failure, via: Origin | None) -> None:
-        """Record it, if the mode records."""
+    def keep_connection_failure(
+        self, origin: Origin, failure: Failure, via: Origin | None, started_at_s: float | None = None
+    ) -> None:
+        """Record it, if the mode records. Requests begun before `started_at_s`, a time of the clock, come first."""
         ...
 
     def amend(self, kept: object, ending: Track) -> None:

@@ -13,9 +13,12 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+import anyio
+import httpx
 import pytest
 import trio
 import trustme
+import uvloop
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
 import cassette_http.client
@@ -270,3 +273,58 @@ def test_request_that_a_reset_connection_does_not_take_is_the_same_three_times(
             return str(raised.value.__cause__)
 
     assert_same_three_times(lambda: trio.run(ask), server, tmp_path / "reset.yaml")
+
+
+async def retries_with_httpx(url: str, trust: ssl.SSLContext) -> Any:
+    """Give the first request up; httpx does not close the connection of its handshake."""
+    async with httpx.AsyncClient(verify=trust, trust_env=False, timeout=5) as client:
+        with anyio.move_on_after(0.3) as patience:
+            await client.get(url)
+        return patience.cancelled_caught, (await client.get(url)).content
+
+
+async def cancels_task_of_httpx(url: str, trust: ssl.SSLContext) -> Any:
+    async with httpx.AsyncClient(verify=trust, trust_env=False, timeout=5) as client:
+        task = asyncio.create_task(client.get(url))  # keeps all that it has, as long as it is there
+        await asyncio.wait([task], timeout=0.3)
+        task.cancel()
+        return (await client.get(url)).content, task.cancelled()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.usefixtures("litter")
+@pytest.mark.parametrize(
+    "run",
+    [
+        pytest.param(lambda *args: asyncio.run(retries_with_httpx(*args)), id="asyncio"),
+        pytest.param(lambda *args: asyncio.run(cancels_task_of_httpx(*args)), id="task of asyncio"),
+        pytest.param(lambda *args: uvloop.run(retries_with_httpx(*args)), id="uvloop"),
+        pytest.param(lambda *args: trio.run(retries_with_httpx, *args), id="trio"),
+    ],
+)
+def test_handshake_that_is_given_up_without_a_close_is_not_answered_in_replay(
+    run: Callable[..., Any],
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    tmp_path: Path,
+) -> None:
+    def answers_every_other(connection: Connection) -> None:
+        if connection.number % 2:
+            connection.wait_closed()
+            return
+        connection.sock = server_tls.wrap_socket(connection.sock, server_side=True)
+        connection.read_request()
+        connection.send(response(b"at last"))
+
+    server = peer(answers_every_other)
+    path = tmp_path / "given_up.yaml"
+    url = f"https://localhost:{server.port}/"
+    with use_cassette(path):
+        recorded = run(url, client_tls)
+    server.stop()
+    with use_cassette(path, "none") as cassette:
+        assert run(url, client_tls) == recorded
+    assert b"at last" in recorded
+    assert True in recorded
+    assert cassette.unplayed == []

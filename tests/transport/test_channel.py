@@ -95,7 +95,9 @@ class ListTape:
     def fail_connection(self, origin: Origin, *kinds: FailureKind) -> Failure | None:
         return None
 
-    def keep_connection_failure(self, origin: Origin, failure: Failure, via: Origin | None) -> None:
+    def keep_connection_failure(
+        self, origin: Origin, failure: Failure, via: Origin | None, started_at_s: float | None = None
+    ) -> None:
         self.kept.append(Interaction(origin, None, Track(failure=failure), via))
 
     def keep(self, interaction: Interaction, started_at_s: float) -> object:
