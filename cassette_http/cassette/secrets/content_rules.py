@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 
+from cassette_http.cassette.secrets.archives import is_archive, rewritten_archive
 from cassette_http.cassette.secrets.charsets import is_binary
 from cassette_http.cassette.secrets.field_rules import field_edits
-from cassette_http.cassette.secrets.hiding import Hiding
+from cassette_http.cassette.secrets.hiding import Hiding, Inner
 from cassette_http.cassette.secrets.json_members import find_by_path, find_literals, find_members
 from cassette_http.cassette.secrets.looks import find_by_look, find_by_pattern, find_in_stream
 from cassette_http.cassette.secrets.markup import find_in_markup
@@ -33,6 +35,7 @@ from cassette_http.cassette.secrets.pairs import (
     names_in_path,
 )
 from cassette_http.cassette.secrets.placeholders import is_placeholder
+from cassette_http.cassette.secrets.protobuf import IS_PROTOBUF, find_in_protobuf, texts_in_protobuf
 from cassette_http.cassette.secrets.quick_look import DEEPEST, QuickLook
 from cassette_http.cassette.secrets.rules import Rules
 from cassette_http.cassette.secrets.sentences import find_in_sentences
@@ -88,8 +91,18 @@ class ContentRules:
         return self._found(text, is_head, is_form, is_matching, depth) if self.may_find(text) else []
 
     def packed_edits(self, text: bytes, media_type: str, is_matching: bool = False) -> list[Edit]:
-        """Find secrets in MessagePack or CBOR, learn them, and return the edits that hide them."""
-        return _merged([], find_in_packed(text, "cbor" in media_type, self._hiding, self.all_edits, is_matching))
+        """Find secrets in MessagePack, CBOR or Protocol Buffers, learn them, and return the edits that hide them."""
+        hiding = self._hiding
+        if IS_PROTOBUF.search(media_type) is None:
+            return _merged([], find_in_packed(text, "cbor" in media_type, hiding, self.all_edits, is_matching))
+        texts = texts_in_protobuf(text, media_type)
+        if not texts:
+            return self.edits(text, is_matching=is_matching)  # it is something else, as JSON
+        together = b"\n".join(texts)
+        # One look at all is cheaper than one at each.
+        if not (hiding.tell(texts) or self.may_find(together) or self._vault.is_in(together)):
+            return []
+        return _merged([], find_in_protobuf(text, media_type, hiding, self.all_edits, is_matching))
 
     def _found(self, text: bytes, is_head: bool, is_form: bool, is_matching: bool, depth: int) -> list[Edit]:
         """Ask all rules."""
@@ -101,6 +114,9 @@ class ContentRules:
         in_codes = inner if depth < DEEPEST else None
         hiding = self._hiding
         found = _merged([], find_by_pattern(text, hiding))
+        if is_archive(text) and in_codes is not None:
+            new = rewritten_archive(text, partial(self._hidden_in_member, inner=inner))
+            return [Edit(0, len(text), new)] if new != text else []
         if is_binary(text):
             return _merged(found, find_by_look(text, hiding, runs(text), in_codes))
         found = _merged(found, find_by_path(text, hiding))
@@ -123,6 +139,10 @@ class ContentRules:
         found = _merged(found, find_in_markup(text, hiding, inner))
         found = _merged(found, find_in_userinfo(text, hiding))
         return _merged(found, find_by_look(text, hiding, runs(text), in_codes))
+
+    def _hidden_in_member(self, content: bytes, is_of_package: bool, inner: Inner) -> bytes:
+        known = self._vault.occurrences
+        return splice(content, known(content) if is_of_package else merged(inner(content), known(content)))
 
     def _lines_to_search(self, text: bytes) -> Iterator[tuple[int, int]]:
         """The parts of a text, in whole lines, that a rule could find something in."""

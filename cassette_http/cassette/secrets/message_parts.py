@@ -11,6 +11,7 @@ from cassette_http.cassette.model import Request, Track
 from cassette_http.cassette.secrets.charsets import Charset, may_be_recoded, recoded
 from cassette_http.cassette.secrets.content_rules import ContentRules
 from cassette_http.cassette.secrets.packed import IS_PACKED
+from cassette_http.cassette.secrets.protobuf import IS_PROTOBUF
 from cassette_http.cassette.secrets.websocket_frames import Frame, frames, is_websocket, messages
 from cassette_http.cassette.splicing import (
     Edit,
@@ -52,7 +53,7 @@ def is_veiled(message: bytes) -> bool:
 
 _CODED = re.compile(
     rb"\n(?:(?:transfer-encoding|content-encoding|upgrade)[ \t]*:|content-type[ \t]*:[^\r\n]*(?:%b))"
-    % IS_PACKED.pattern.encode(),
+    % b"|".join([IS_PACKED.pattern.encode(), IS_PROTOBUF.pattern.encode()]),
     re.IGNORECASE,
 )
 
@@ -105,7 +106,7 @@ class Parts:
             self.frames = [(message, rules.edits(_payload(message))) for message, _ in self.frames]
         elif self.text:
             media_type = ",".join(field_values(self.fields, "content-type")).lower()
-            if IS_PACKED.search(media_type):
+            if IS_PACKED.search(media_type) or IS_PROTOBUF.search(media_type):
                 self.in_text = rules.packed_edits(self.text, media_type, is_matching)
             else:
                 is_form = "x-www-form-urlencoded" in media_type

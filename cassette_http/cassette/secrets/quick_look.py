@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
+from cassette_http.cassette.secrets.archives import has_archive
 from cassette_http.cassette.secrets.base64_text import base64_at
 from cassette_http.cassette.secrets.charsets import is_binary
 from cassette_http.cassette.secrets.coded_texts import coded_texts, may_be_coded
@@ -63,6 +64,8 @@ class QuickLook:
         rules = self._hiding.rules
         if rules.patterns or rules.json_paths:
             return True
+        if has_archive(text):
+            return depth < DEEPEST
         if len(text) > _LONG and is_binary(text):
             return self._may_have_token(text, runs(text), depth)
         before_colons, before_signs = _names_in_front(with_narrow_signs(text))

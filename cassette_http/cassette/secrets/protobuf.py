@@ -1,0 +1,144 @@
+"""Secrets in Protocol Buffers, also in the frames of gRPC: in a map behind their name, known, or by their look (pure).
+
+A message does not say what is a string, and what a message in it: what has control characters, and can be read as a
+message to its end, is one. Each says how long it is in front of it, so all of them around a secret are written anew.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from cassette_http.cassette.secrets.hiding import STRONG, Hiding
+from cassette_http.cassette.secrets.names import NameKind
+from cassette_http.cassette.splicing import Edit, splice
+
+__all__ = ["IS_PROTOBUF", "find_in_protobuf", "texts_in_protobuf"]
+
+IS_PROTOBUF = re.compile(r"protobuf|grpc(?!-web-text)|x-proto|connect\+proto|application/proto")
+_DEEPEST = 16
+_CONTROLS = re.compile(rb"[\x00-\x1f\x7f]")
+_VARINT, _EIGHT, _LENGTH, _FOUR = 0, 1, 2, 5
+_FRAME_HEAD = 5  # whether it is compressed, and how long it is
+
+
+class _Field(NamedTuple):
+    """A field of some length: where its key starts, its length and its content do, and where it stops."""
+
+    number: int
+    start: int
+    length: int
+    content: int
+    stop: int
+
+
+def texts_in_protobuf(text: bytes, media_type: str) -> list[bytes]:
+    """All strings, and what may be one."""
+    return [leaf for start, stop in _messages(text, media_type) for leaf in _leaves(text[start:stop], _DEEPEST)]
+
+
+def find_in_protobuf(
+    text: bytes, media_type: str, hiding: Hiding, inner: Callable[[bytes], list[Edit]], is_matching: bool
+) -> Iterator[Edit]:
+    """Find secrets in the strings of a content; `inner` finds those that a string holds."""
+
+    def rewritten(message: bytes, depth: int) -> bytes:
+        fields = _fields(message) or []
+        edits: list[Edit] = []
+        kind = NameKind.ORDINARY
+        is_entry = [field.number for field in fields] == [1, 2]
+        for field in fields:
+            old = message[field.content : field.stop]
+            if is_entry and field.number == 1:
+                kind = hiding.kind("json", old)
+            if field.number == 2 and kind is not NameKind.ORDINARY:
+                is_one = is_matching and kind in STRONG
+                new = b"{{secret}}" if is_one else hiding.hidden(kind, old, is_entered=True) or old
+            elif _is_message(old, depth):
+                new = rewritten(old, depth - 1)
+            else:
+                new = splice(old, inner(old))
+            if new != old:
+                edits.append(Edit(field.length, field.stop, _varint(len(new)) + new))
+        return splice(message, edits)
+
+    for start, stop in _messages(text, media_type):
+        new = rewritten(text[start:stop], _DEEPEST)
+        if new != text[start:stop]:
+            if start:
+                yield Edit(start - 4, stop, len(new).to_bytes(4, "big") + new)
+            else:
+                yield Edit(start, stop, new)
+
+
+def _messages(text: bytes, media_type: str) -> Iterator[tuple[int, int]]:
+    """Where messages start and stop: that which the content is, or those in frames, if they are not compressed."""
+    if "grpc" not in media_type and "connect" not in media_type:
+        yield 0, len(text)
+        return
+    at = 0
+    while at + _FRAME_HEAD <= len(text):
+        start = at + _FRAME_HEAD
+        stop = start + int.from_bytes(text[at + 1 : start], "big")
+        if stop > len(text):
+            return
+        if text[at] == 0:
+            yield start, stop
+        at = stop
+
+
+def _leaves(message: bytes, depth: int) -> Iterator[bytes]:
+    for field in _fields(message) or ():
+        content = message[field.content : field.stop]
+        if _is_message(content, depth):
+            yield from _leaves(content, depth - 1)
+        else:
+            yield content
+
+
+def _is_message(content: bytes, depth: int) -> bool:
+    return depth > 0 and _CONTROLS.search(content) is not None and _fields(content) is not None
+
+
+def _fields(message: bytes) -> list[_Field] | None:
+    """The fields that have a length; None if it is no message."""
+    found: list[_Field] = []
+    at = 0
+    while at < len(message):
+        start = at
+        key, at = _read_varint(message, at)
+        number, wire_type = key >> 3, key & 7
+        length = at
+        if wire_type in (_VARINT, _LENGTH):
+            size, at = _read_varint(message, at)
+            if wire_type == _LENGTH:
+                found.append(_Field(number, start, length, at, at + size))
+                at += size
+        elif wire_type in (_EIGHT, _FOUR):
+            at += 8 if wire_type == _EIGHT else 4
+        else:
+            return None
+        if not number or at > len(message):
+            return None
+    return found
+
+
+def _read_varint(octets: bytes, at: int) -> tuple[int, int]:
+    """A number, and where it stops: behind the end, if it is cut off."""
+    number = shift = 0
+    while at < len(octets) and shift < 64:
+        number |= (octets[at] & 0x7F) << shift
+        shift += 7
+        at += 1
+        if octets[at - 1] < 0x80:
+            return number, at
+    return 0, len(octets) + 1
+
+
+def _varint(number: int) -> bytes:
+    octets = bytearray()
+    while number > 0x7F:
+        octets.append(0x80 | number & 0x7F)
+        number >>= 7
+    return bytes([*octets, number])

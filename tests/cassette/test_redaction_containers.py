@@ -1,0 +1,163 @@
+"""Secrets in archives and Protocol Buffers: what holds one is written anew, and can still be read."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tarfile
+import zipfile
+from collections.abc import Callable
+from io import BytesIO
+
+import pytest
+
+from cassette_http.cassette.model import Interaction, Origin, Piece, Request, Track
+from cassette_http.cassette.secrets.redaction import Redactor
+
+ORIGIN = Origin("https", "api.test", 443)
+GITHUB = "ghp_" + "a1B2c3D4e5" * 4
+KNOWN = "tk_Live-0123/abc+XYZ"
+
+
+def redacted(body: bytes, *fields: str) -> bytes:
+    """The content of an answer to a request with a secret."""
+    sent = Request(ORIGIN, f"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {KNOWN}\r\n\r\n".encode())
+    head = "\r\n".join(["HTTP/1.1 200 OK", *fields, f"Content-Length: {len(body)}", "", ""]).encode()
+    octets = Redactor().redact(Interaction(ORIGIN, sent, Track((Piece(head + body),)))).track.octets
+    head, _, content = octets.partition(b"\r\n\r\n")
+    assert head.endswith(b"Content-Length: %d" % len(content))
+    return content
+
+
+# -- archives ------------------------------------------------------------------------------------------------
+
+IMAGE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
+MEMBERS = {
+    "a/settings.json": json.dumps({"password": "hunter2", "size": 3}).encode(),
+    "notes.txt": f"Use {GITHUB}, or {KNOWN}.\n".encode(),
+    "image.png": IMAGE,
+    "other.txt": b"nothing to hide\n" * 200,
+}
+
+
+def zipped(members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w", compression) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def unzipped(archive: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(BytesIO(archive)) as file:
+        return {name: file.read(name) for name in file.namelist()}
+
+
+def tarred(members: dict[str, bytes], form: int = tarfile.PAX_FORMAT) -> bytes:
+    file = BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=form) as archive:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, BytesIO(content))
+    return file.getvalue()
+
+
+def untarred(archive: bytes) -> dict[str, bytes]:
+    with tarfile.open(fileobj=BytesIO(archive)) as file:
+        return {member.name: content.read() for member in file if (content := file.extractfile(member)) is not None}
+
+
+ARCHIVES: dict[str, tuple[Callable[[dict[str, bytes]], bytes], Callable[[bytes], dict[str, bytes]]]] = {
+    "zip": (zipped, unzipped),
+    "zip, stored": (lambda members: zipped(members, zipfile.ZIP_STORED), unzipped),
+    "tar": (tarred, untarred),
+    "tar, GNU": (lambda members: tarred(members, tarfile.GNU_FORMAT), untarred),
+    "tar, compressed": (
+        lambda members: gzip.compress(tarred(members)),
+        lambda archive: untarred(gzip.decompress(archive)),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ARCHIVES)
+def test_members_of_an_archive_lose_their_secrets(kind: str) -> None:
+    write, read = ARCHIVES[kind]
+    found = read(redacted(write(MEMBERS)))
+    assert found.keys() == MEMBERS.keys()
+    assert (found["image.png"], found["other.txt"]) == (IMAGE, MEMBERS["other.txt"])
+    assert b"hunter2" not in found["a/settings.json"]
+    assert json.loads(found["a/settings.json"])["size"] == 3
+    assert found["notes.txt"].count(b"{{secret:") == 2
+    assert not any(secret.encode() in content for content in found.values() for secret in (GITHUB, KNOWN))
+
+
+@pytest.mark.parametrize("kind", ARCHIVES)
+@pytest.mark.parametrize("marker", ["x-1.dist-info/RECORD", "package/package.json", "META-INF/MANIFEST.MF"])
+def test_a_package_keeps_its_octets_but_for_what_is_known(kind: str, marker: str) -> None:
+    write, read = ARCHIVES[kind]
+    harmless = write({**MEMBERS, "notes.txt": GITHUB.encode(), marker: b"{}"})
+    assert redacted(harmless) == harmless
+    found = read(redacted(write({**MEMBERS, marker: b"{}"})))
+    assert found["notes.txt"] == f"Use {GITHUB}, or {{{{secret:1}}}}.\n".encode()
+    assert found["a/settings.json"] == MEMBERS["a/settings.json"]
+
+
+@pytest.mark.parametrize("kind", ARCHIVES)
+def test_archives_without_secrets_or_cut_off_come_back_unchanged(kind: str) -> None:
+    write, _ = ARCHIVES[kind]
+    harmless = write({name: MEMBERS[name] for name in ("image.png", "other.txt")})
+    for archive in (harmless, harmless[:-40], harmless[:300]):
+        assert redacted(archive) == archive
+
+
+def test_an_archive_that_makes_very_much_of_little_is_left_alone() -> None:
+    bomb = zipped({"a.txt": b"password=hunter2\n" * 500_000})
+    assert redacted(bomb) == bomb
+
+
+# -- Protocol Buffers ----------------------------------------------------------------------------------------
+
+
+def varint(number: int) -> bytes:
+    low, rest = number & 0x7F, number >> 7
+    return bytes([low | 0x80]) + varint(rest) if rest else bytes([low])
+
+
+def text(number: int, value: str | bytes) -> bytes:
+    octets = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(octets)) + octets
+
+
+def message(look: str, known: str, value: str, in_json: str) -> bytes:
+    """A message with a number, a string that is long in octets, messages in messages, and an entry of a map."""
+    deep = text(1, b"\x08\x07" + text(2, f"use {look}") + text(4, json.dumps({"token": in_json})))
+    entry = text(1, "password") + text(2, value)
+    return b"\x08\x2a" + text(2, "é" * 100) + text(3, deep) + text(5, entry) + text(6, known) + b"\x4d\x01\x02\x03\x04"
+
+
+def framed(octets: bytes) -> bytes:
+    return b"\0" + len(octets).to_bytes(4, "big") + octets
+
+
+@pytest.mark.parametrize(
+    ("media_type", "wrapped"),
+    [
+        ("application/x-protobuf", lambda octets: octets),
+        ("application/grpc", lambda octets: framed(octets) * 2),
+        ("application/grpc-web+proto", lambda octets: framed(octets) + b"\x80\0\0\0\x0fgrpc-status: 0\n"),
+    ],
+)
+def test_strings_of_protocol_buffers_lose_their_secrets_and_lengths_follow(
+    media_type: str, wrapped: Callable[[bytes], bytes]
+) -> None:
+    planted = message(GITHUB, f"I know {KNOWN}", "hunter2", "correcthorse")
+    hidden = message("{{secret:2}}", "I know {{secret:1}}", "{{secret:4}}", "{{secret:3}}")
+    assert redacted(wrapped(planted), f"Content-Type: {media_type}") == wrapped(hidden)
+    harmless = message("no key", "I know nothing", "", "")
+    assert redacted(wrapped(harmless), f"Content-Type: {media_type}") == wrapped(harmless)
+
+
+def test_a_content_that_is_no_protocol_buffer_is_searched_as_it_is() -> None:
+    for media_type in ("application/grpc-web+json", "application/x-protobuf"):
+        assert redacted(b'{"password": "hunter2"}', f"Content-Type: {media_type}") == b'{"password": "{{secret:2}}"}'
