@@ -263,7 +263,10 @@ class Board(Switch):
 
     def let_pass(self, origin: Origin, reason: str) -> None:
         with self._lock:
-            self.let_past.append(f"a request to {origin} was not recorded, as {self._redactor.redact_text(reason)}")
+            self.let_past.append(
+                f"a request to {origin}, and all that followed on its connection, was not recorded, as "
+                f"{self._redactor.redact_text(reason)}"
+            )
 
     def drop(self) -> None:
         pass  # nothing is too long

@@ -311,7 +311,9 @@ def test_request_that_cannot_be_followed_reaches_its_server_and_is_told_where_al
             sock.sendall(octets)
             return sock.recv(1000)
 
-    with pytest.warns(CassetteWarning, match=f"request to {server.url} was not recorded, as nobody can tell its end"):
+    with pytest.warns(
+        CassetteWarning, match=f"request to {server.url}, and all that followed on its connection, was not"
+    ):
         assert ask().startswith(b"HTTP/1.1 400")
 
 
