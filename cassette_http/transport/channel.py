@@ -20,7 +20,7 @@ Each request opens an exchange, which takes one of these ways:
 
 The decision falls as early as the matchers allow: with the head if none of them needs the body, else when the request
 is complete. A client that waits for `100 Continue`, or that got its answer before it had sent everything, would wait
-for ever: for those the recorded interaction that fits the head decides.
+forever: for those the recorded interaction that fits the head decides.
 """
 
 from __future__ import annotations

@@ -12,8 +12,10 @@ import zlib
 from collections.abc import Callable, Iterator
 from copy import copy
 from io import BytesIO
-from typing import TypeAlias
-from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from zipfile import ZipFile, ZipInfo
 
 __all__ = ["has_archive", "is_archive", "rewritten_archive"]
 
@@ -45,6 +47,8 @@ def rewritten_archive(octets: bytes, hide: Hide) -> bytes:
 
 
 def _rewritten_zip(octets: bytes, hide: Hide) -> bytes:
+    from zipfile import BadZipFile, ZipFile  # late: few cassettes need it, and it imports much
+
     try:
         with ZipFile(BytesIO(octets)) as old:
             members = old.infolist()
@@ -68,6 +72,8 @@ def _rewritten_zip(octets: bytes, hide: Hide) -> bytes:
 
 
 def _content(archive: ZipFile, member: ZipInfo) -> bytes:
+    from zipfile import ZIP_DEFLATED, ZIP_STORED
+
     if member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
         raise NotImplementedError
     with archive.open(member) as file:
