@@ -18,6 +18,28 @@ SHA512 = "z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvU
 UUID = "123e4567-e89b-12d3-a456-426614174000"
 
 JSON = {
+    "AWS, pages and locks": {
+        "nextForwardToken": "f/39145763128967812873618723618723",
+        "WebACLs": [{"Id": UUID, "LockToken": UUID}],
+        "deltaLink": "https://graph.test/users/delta?$deltatoken=Xy7Kq2Lm9Pz4Rt6Vw8Bn1Cd3Fg5",
+        "annotations": {"checksum/secret": SHA256},
+        "passwordPolicies": "DisablePasswordExpiration",
+        "factorType": "token:software:totp",
+    },
+    "signatures of documents": {
+        "signatures": [{"keyid": SHA256, "sig": SHA256 + SHA256}],
+        "tree_head_signature": "BAMARzBFAiEAlKqNnIzUbDhGxY7vHkOtqC1wR5mZsXc3fBpJtQyWnLsCIGm9sXv",
+        "headers": [{"name": "DKIM-Signature", "value": "v=1; a=rsa-sha256; d=a.test"}],
+    },
+    "names in a chain": {
+        "token_standard": "ERC721",
+        "token_symbol": "XYZ1",
+        "nonce": "0x1a2b3c4d5e6f7081",
+        "scriptSig": {"hex": "47" + SHA256 + SHA256},
+    },
+    "GitHub, the public key of a repository": {"key_id": "568250167242549743", "key": SHA512[:43] + "="},
+    "etcd": {"kvs": [{"key": "L2NvbmZpZy9zaXplL2Fh", "value": "MTI="}]},
+    "titles": {"title": "Password managers: what to know", "msg": "token: refreshed", "api_key_id": "k_17abc"},
     "GitHub, repository": {
         "id": 1296269,
         "node_id": "MDEwOlJlcG9zaXRvcnkxMjk2MjY5",
@@ -257,6 +279,8 @@ JSON = {
 }
 
 TEXTS = {
+    "TypeScript": "export interface Credentials { password: string; secret: Uint8Array; sessionId: number }\n",
+    "an example": "```\nexport TOKEN=your-token-here\n```\n",
     "page with keys to press": """<a accesskey="n" href="b.html">Next</a> <a href="a.html" accesskey="p">Previous</a>
 <ul><li><a accesskey='2' href="#x">X</a></li></ul>
 """,

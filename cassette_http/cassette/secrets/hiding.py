@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
+from cassette_http.cassette.secrets.base64_text import from_base64
 from cassette_http.cassette.secrets.field_rules import COOKIE_RULES, redact_credentials
 from cassette_http.cassette.secrets.names import STEMS, NameKind, ends_with_words, looks_random
 from cassette_http.cassette.secrets.placeholders import is_placeholder
@@ -130,7 +131,8 @@ _URL = re.compile(
 _FOLDER = re.compile(rb"(?:/[A-Za-z][\w.-]{0,40}){2,20}/?")  # whose variable is called PWD, too
 _SENTENCE = re.compile(rb"[A-Z][^ ]* .*[.!?]", re.DOTALL)
 _STANDS_FOR_ONE = re.compile(
-    rb"[*x.\xe2\x80\xa2\xa6-]+|\$?\{.*\}|<.*>|\[.*\]|(?:%\(?[\w]*\)?s[:@/ ]?)+", re.IGNORECASE | re.DOTALL
+    rb"[*x.\xe2\x80\xa2\xa6-]+|your[-_][a-z_-]+|\$?\{.*\}|<.*>|\[.*\]|(?:%\(?[\w]*\)?s[:@/ ]?)+",
+    re.IGNORECASE | re.DOTALL,
 )
 # As in a list of packages: {"express-session": "^1.17.3"}.
 _VERSION = re.compile(rb"(?:[~^=v]|[<>]=?)?[0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}(?:[.+-][0-9A-Za-z.+-]{1,40})?")
@@ -185,10 +187,16 @@ def is_secret_value(kind: NameKind, value: bytes, *, is_entered: bool = False) -
     if len(value) == 1 and kind is not NameKind.PASSWORD:
         return False  # as in <a accesskey="n">
     if kind is NameKind.WEAK:
-        return looks_random(value.decode("latin-1"))
+        return looks_random(value.decode("latin-1")) and not (value.startswith(b"0x") or _is_text_in_base64(value))
     if not is_entered and _is_text_about_one(value):
         return False
     return not (_FOLDER.fullmatch(value) if kind is NameKind.PASSWORD else _URL.match(value))
+
+
+def _is_text_in_base64(value: bytes) -> bool:
+    """Tell whether a value is a text, in which a secret would be found; by chance hardly any random one is."""
+    text = from_base64(value)
+    return text is not None and text.isascii() and text.decode().isprintable()
 
 
 def _is_text_about_one(value: bytes) -> bool:

@@ -66,6 +66,8 @@ def find_members(text: bytes, hiding: Hiding, is_matching: bool = False) -> Iter
         for start, stop, kind in _values(text, found.end(), kinds[name]):
             if name == b"token" and _OF_LANGUAGE.match(text, stop):
                 continue
+            if name in (b"sig", b"key") and _BEHIND_KEY_ID.search(text, max(0, found.start() - 200), found.start()):
+                continue
             edit = _hidden_value(hiding, text, start, stop, name, kind, is_matching)
             if text[found.end()] != _BRACE and (edit is not None or not _IS_OBJECT.match(text, start)):
                 behind = stop  # but members of an object, which may be in a string, have names of their own
@@ -214,6 +216,8 @@ _OF_A_FORM = re.compile(
 _FLAT_OBJECT = re.compile(rb"\{[^{}]*+\}")
 # The tokens of language models are pieces of words.
 _OF_LANGUAGE = re.compile(rb"\s*+,\s*+\\*+\"(?:logprob|prob|bytes|token_id|id|text_offset)\\*+\"")
+# The signatures of TUF (The Update Framework) vouch for a document, and a key of GitHub is one to encrypt secrets with.
+_BEHIND_KEY_ID = re.compile(rb"\"key_?id\\*\"\s*+:\s*+\\*\"(?:[0-9a-f]{64}|[0-9]{17,20})\\*\"\s*+,\s*+\\*\"\Z")
 _OBJECT_VALUE = re.compile(
     rb"(?P<is_value>[\"'](?:[vV]al(?:ue)?|S|stringValue|current)\\*+[\"']\s*+)?:\s*+(?=\\*[\"'])"
 )

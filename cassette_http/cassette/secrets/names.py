@@ -56,6 +56,9 @@ _WHOLE = {
     "cnonce": NameKind.SECRET,
     # These vouch for a document, or name a key, and open nothing.
     "signaturevalue": NameKind.ORDINARY,  # of XML; its check needs each octet
+    "dkimsignature": NameKind.ORDINARY,
+    "scriptsig": NameKind.ORDINARY,  # of Bitcoin
+    "treeheadsignature": NameKind.ORDINARY,  # of a log of certificates
     "privatekeyid": NameKind.ORDINARY,
     "encryptionkeyid": NameKind.ORDINARY,
     "signingkeyid": NameKind.ORDINARY,
@@ -97,7 +100,7 @@ _NO_KEYS = frozenset({"idempotency", "cache", "surrogate", "partition", "public"
 _BEFORE_TOKEN = (
     *("page", "continuation", "next", "cancel", "max", "min", "total", "prev", "previous", "sync", "skip", "resume"),
     *("start", "starting", "pagination", "cursor", "paging", "num", "stop", "eos", "bos", "pad", "input", "output"),
-    *("revision", "consistency", "fencing", "concurrency", "bookmark"),
+    *("revision", "consistency", "fencing", "concurrency", "bookmark", "version", "delta", "forward", "backward"),
 )
 # Language models count tokens, too.
 _BEFORE_TOKENS = frozenset({"access", "refresh", "auth", "id", "api", "session", "bearer", "device", "csrf", "bot"})
@@ -110,7 +113,8 @@ _AFTER = frozenset(
     | {"file", "path", "help", "error", "errors", "message", "description", "title", "changed", "updated", "created"}
     | {"versions", "domains", "hosts", "prompt", "regex", "pattern", "placement", "location", "attribute", "attributes"}
     | {"arn", "ref", "affinity", "number", "index", "offset", "position", "params", "compatibility", "namespace"}
-    | {"schema", "class", "store", "storage", "provider", "service", "source", "template"}
+    | {"schema", "class", "store", "storage", "provider", "service", "source", "template", "policies"}
+    | {"standard", "symbol", "address", "decimals", "balance", "contract", "price", "supply"}  # of a token in a chain
 )
 _LAST = _AFTER - {"state", "start", "end", "service"}
 
@@ -131,7 +135,7 @@ def kind_of(name: str) -> NameKind:
         return _WHOLE[whole]
     if (field := _PASSED_ON.fullmatch(whole)) is not None:
         return NameKind.COOKIE if field[2] else NameKind.CREDENTIALS
-    if words[-1:] == ["supported"] or (len(words) > 2 and words[-1] in _LAST):
+    if words[:1] == ["checksum"] or words[-1:] == ["supported"] or (len(words) > 2 and words[-1] in _LAST):
         return NameKind.ORDINARY  # what a server offers, or what belongs to a secret: "session_cookie_name"
     for before, word, after in zip(["", *words], words, [*words[1:], ""], strict=False):
         kind = (
@@ -139,7 +143,8 @@ def kind_of(name: str) -> NameKind:
             if after in _AFTER or after.removesuffix("s") in _AFTER
             else _kind_of_word(before, word, words[0] == "x" and not after)
         )
-        if kind is not NameKind.ORDINARY and not (word == "token" and after == "id"):
+        is_id = after == "id" and (word == "token" or (word == "key" and before != "access"))
+        if kind is not NameKind.ORDINARY and not is_id:
             return kind
     if words[-1:] in (["pass"], ["pw"]) and (whole == "pass" or _WHOSE_PASS.issuperset(words[-2:-1] or ["?"])):
         return NameKind.PASSWORD

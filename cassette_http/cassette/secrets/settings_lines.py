@@ -128,6 +128,7 @@ _CONNECTION_PART = re.compile(rb";(?P<name>[\w .-]{2,60}+)=(?P<plain>(?:[^;\"\r\
 _OF_A_PROGRAM = re.compile(
     rb"(?:^|\\n|^\xef\xbb\xbf)[ \t]*(?:(?:async )?def \w+\(|class \w+[(:{ ]|from [\w.]+ import \w"
     rb"|import [\w.]+(?: as \w+)?;?\r?$|#include [<\"]|using [\w.]+;"
+    rb"|(?:export )?(?:interface|type|enum) \w+ (?:=|\{|extends )"
     rb"|func \w*\(|(?:export |async )*function\b[ \w*]*\(|(?:const|let|var) [\w{])",
     re.MULTILINE,
 )
@@ -159,8 +160,9 @@ _CODE = re.compile(
 )
 _NO_VALUE = re.compile(
     rb"(?:required|optional|absent|present|valid|string|str|text|bytes|int|integer|number|bool|boolean|any|object|array|uuid|invalid|missing"
-    rb"|expired|hidden|unknown|empty|unset|changed?|forgot|reset|true|false|null|none|nil|undefined|yes|no|on|off"
-    rb"|enabled|disabled|(?:c_)?u?int(?:8|16|32|64)(?:_t)?|float(?:32|64)|sha-?(?:1|256|384|512)|md5|base64|oauth-?2"
+    rb"|expired|re(?:freshed|voked|newed|jected|moved|ceived)|issued|created|rotated|generated|updated|deleted|found"
+    rb"|sent|used|verified|accepted|failed|denied|ok|hidden|unknown|empty|unset|changed?|forgot|reset|true|false|null|none|nil|undefined|yes|no|on|off"
+    rb"|enabled|disabled|(?:c_)?u?int(?:8|16|32|64)(?:_t)?|float(?:32|64)|u?int(?:8|16|32)(?:clamped)?array|sha-?(?:1|256|384|512)|md5|base64|oauth-?2"
     rb"|utf-?(?:8|16))[!?]?(?:[ ]?[|=,;)\]}].*)?|[|>][+-]?|\"\"|''|\W",
     re.IGNORECASE,
 )
@@ -297,6 +299,7 @@ def _setting(
     return Edit(start, start + len(raw), quote_plus(hidden).encode() if value != raw and b"%" in raw else hidden)
 
 
+_URN = re.compile(rb"[a-z]+(?::[a-z]+)+")  # as in "token:software:totp"
 _EXAMPLE = re.compile(rb"[\w-]+ (?:[$<{%\[]|\.\.\.)")
 _BACKSLASHES = re.compile(rb"\\+(?=[\"'/])")
 
@@ -340,6 +343,8 @@ def _is_meant(
         or _BEHIND_TEXT.match(value)
         or is_no_value(value)
         or is_own_name(name, value)
+        or (b" " in name and b" " in value and hiding.kind("settings", name.rpartition(b" ")[2]) is NameKind.ORDINARY)
+        or _URN.fullmatch(value)
     ):
         return False
     if "call" in found.re.groupindex and _is_said_in_call(hiding, name, value, found):
