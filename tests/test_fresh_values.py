@@ -88,6 +88,21 @@ def test_a_login_with_a_new_state_is_played(port: int, tmp_path: Path, made: Cal
         login()
 
 
+def test_who_sends_a_new_secret_in_json_finds_it_in_the_answer(peer: Callable[..., Peer], tmp_path: Path) -> None:
+    port = peer(keep_alive(lambda request: response(request.partition(b"\r\n\r\n")[2]))).port
+
+    def register() -> None:
+        hook = {"config": {"url": "https://a.test/hook", "secret": secrets.token_hex(20)}, "events": ["push"]}
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection.request("POST", "/hooks", json.dumps(hook), {"Content-Type": "application/json"})
+        assert json.load(connection.getresponse()) == hook
+        connection.close()
+
+    for mode in ("once", "none", "none"):
+        with use_cassette(tmp_path / "hooks.yaml", record_mode=mode):
+            register()
+
+
 def test_a_state_that_is_none_of_oauth_tells_requests_apart(port: int, tmp_path: Path) -> None:
     with use_cassette(tmp_path / "issues.yaml", record_mode="once"):
         ask(port, "/issues?state=open&client_id=7")

@@ -21,6 +21,7 @@ __all__ = [
     "find_by_path",
     "find_literals",
     "find_members",
+    "members_in_place_of",
     "names_of_pairs",
     "names_of_records",
     "unescaped",
@@ -130,6 +131,18 @@ def find_by_path(text: bytes, hiding: Hiding) -> Iterator[Edit]:
             edit = _hidden_value(hiding, text, start, stop, b"", NameKind.PASSWORD, False)
             if edit is not None:
                 yield edit
+
+
+def members_in_place_of(recorded: bytes, sent: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """What is sent now in the members of JSON whose values were recorded as placeholders.
+
+    Not what would have to be escaped where it is put back.
+    """
+    values = {tuple(path): sent[start:stop] for path, start, stop in _walk_json(sent)}
+    for path, start, stop in _walk_json(recorded):
+        placeholder, value = recorded[start:stop].strip(b'"'), values.get(tuple(path), b"")
+        if is_placeholder(placeholder) and _PLAIN_STRING.fullmatch(value) and not is_placeholder(value[1:-1]):
+            yield placeholder, value[1:-1]
 
 
 def _hidden_value(
@@ -336,6 +349,7 @@ def unescaped(raw: bytes) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+_PLAIN_STRING = re.compile(rb"\"[^\x00-\x1f\"\\<>&]{1,4096}\"")
 _JSON_TOKEN = re.compile(rb'[\s,:]*+("(?:[^"\\]|\\.)*+"|[\[\]{}]|[^\s,:\[\]{}"]++)', re.DOTALL)
 
 

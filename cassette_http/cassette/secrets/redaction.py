@@ -23,6 +23,7 @@ from typing import Any
 from cassette_http.cassette.model import Interaction, Request, Track
 from cassette_http.cassette.secrets.content_rules import ContentRules
 from cassette_http.cassette.secrets.familiar_lines import FamiliarLines
+from cassette_http.cassette.secrets.json_members import members_in_place_of
 from cassette_http.cassette.secrets.message_parts import (
     Parts,
     edit_request,
@@ -164,7 +165,7 @@ class Redactor:
         return edit_request(request, edits)
 
     def note_sent(self, recorded: Request | None, sent: Request) -> None:
-        """Note what the program sends in a pair of its query or form where a placeholder was recorded.
+        """Note what the program sends in a pair of its query or form, or in JSON, where a placeholder was recorded.
 
         `restore` puts that in the place of the placeholder from now on: a program that sends a state or a nonce, a new
         one with each run, looks for it in the answers (RFC 6749 section 10.12).
@@ -174,6 +175,10 @@ class Redactor:
         for then, now in zip(_texts_of_pairs(recorded), _texts_of_pairs(sent), strict=True):
             if b"secret" in then or b"eyJ" in then:
                 self._vault.note_sent(sent_in_place_of(then, now))
+        if b"secret" in recorded.body_octets and max(len(recorded.body_octets), len(sent.body_octets)) <= _LONG:
+            then, now = recorded.content, sent.content
+            if then[:1] == now[:1] == b"{":
+                self._vault.note_sent(members_in_place_of(then, now))
 
     @property
     def restores(self) -> bool:
