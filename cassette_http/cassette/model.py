@@ -247,12 +247,14 @@ class Piece:
     `at` is in seconds after the request was sent. `sent` is how many octets the client had sent *after the request's
     head* when the piece came, for pieces that came before the request was complete (100 Continue, an early answer) or
     during an upgraded connection; BEHIND_NEXT if the client had begun its next request, as it had taken an interim
-    response for the final one; None if the request was complete, which is the rule.
+    response for the final one; None if the request was complete, which is the rule. `timeouts` is how many reads of the
+    client had timed out before the piece came.
     """
 
     octets: bytes
     at: float = 0.0
     sent: int | None = None
+    timeouts: int = 0
 
 
 class FailureKind(Enum):

@@ -80,9 +80,10 @@ def do_nothing() -> None:
 
 def only_piece(track: Track) -> bytes | None:
     """All that the peer did, if it has sent one piece, and then waited for the next request."""
-    if len(track.pieces) != 1 or track.failure is not None or track.ended or track.pieces[0].sent is not None:
+    if len(track.pieces) != 1 or track.failure is not None or track.ended:
         return None
-    return track.pieces[0].octets
+    [piece] = track.pieces
+    return None if piece.sent is not None or piece.timeouts else piece.octets
 
 
 class Channel:

@@ -153,7 +153,7 @@ class Host:
         if not at_most:
             return b""
         with self.channel.lock:
-            result = self.channel.client_reads(at_most)
+            result = self._read(at_most)
         if result is Signal.WAIT or result is Signal.IDLE:
             result = self._after_waits(at_most)
         if isinstance(result, bytes):
@@ -166,15 +166,21 @@ class Host:
             raise rebuild(result)
         if result is Signal.END or self.timeout_s() is None:
             return b""
-        # The recorded peer says nothing here: without us, this read would run into its time-out.
+        # The recorded peer says nothing here: without us, this read would run into its time-out, or did when recorded.
         raise self.timed_out()
+
+    def _read(self, at_most: int) -> bytes | Failure | Signal:
+        """What the channel has for a client that waits as this one does: one that waits for ever meets no time-out."""
+        while (result := self.channel.client_reads(at_most)) is Signal.TIMEOUT and not self.timeout_s():
+            pass
+        return result
 
     def _after_waits(self, at_most: int) -> bytes | Failure | Signal:
         """What the client gets after the waits that the recorded pace or another sending thread asks for."""
         waits_until_s: float | None = None
         while True:
             with self.channel.lock:
-                result = self.channel.client_reads(at_most)
+                result = self._read(at_most)
                 if isinstance(result, bytes):
                     return result
                 due_in_s = self.channel.due_in_s if result is Signal.WAIT else None

@@ -30,9 +30,10 @@ class Recording:
         self._method = method
         self._reader: ResponseReader | WholeResponse = ResponseReader(method)
         self._octets: bytes | bytearray = b""
-        self._pieces: list[tuple[int, float, int | None]] = []  # where each starts, and what `Piece` says of it
+        self._pieces: list[tuple[int, float, int | None, int]] = []  # where each starts, and what `Piece` says of it
         self._last_at = 0.0
         self._failure: Failure | None = None
+        self._timeouts = 0  # since the last octets
         self._ended = False
         self._close_notify = True
 
@@ -108,11 +109,12 @@ class Recording:
         self._ended, self._close_notify = True, close_notify
 
     def fail(self, failure: Failure) -> None:
-        """The stream failed. A time-out is not the end: the client may read on, and then it is forgotten."""
+        """The stream failed. A time-out is not the end: the client may read on."""
         has_failed_to_send = self._failure is not None and self._failure.kind is FailureKind.WRITE
         if has_failed_to_send and failure.kind is FailureKind.WRITE:
             return  # the client has gone on sending: what it met first shows how far it came
         self._failure = failure
+        self._timeouts += failure.kind is FailureKind.TIMEOUT
         self._ended = failure.kind not in (FailureKind.TIMEOUT, FailureKind.WRITE)
 
     def begin_piece(self) -> None:
@@ -123,12 +125,13 @@ class Recording:
         """Give the track, and keep none of its octets: they may take half of the memory."""
         octets, self._octets = self._octets, b""
         if len(self._pieces) == 1:
-            [(_, at_s, sent)] = self._pieces
-            pieces = [Piece(bytes(octets), at_s, sent)]
+            [(_, at_s, sent, timeouts)] = self._pieces
+            pieces = [Piece(bytes(octets), at_s, sent, timeouts)]
         else:
-            view, starts = memoryview(octets), [*(start for start, _, _ in self._pieces), len(octets)]
+            view, starts = memoryview(octets), [*(start for start, *_ in self._pieces), len(octets)]
             cut = [bytes(view[start:stop]) for start, stop in pairwise(starts)]
-            pieces = [Piece(part, at_s, sent) for part, (_, at_s, sent) in zip(cut, self._pieces, strict=True)]
+            said = [each[1:] for each in self._pieces]
+            pieces = [Piece(part, *of_part) for part, of_part in zip(cut, said, strict=True)]
         return Track(tuple(pieces), self._failure, self._ended and self._failure is None, self._close_notify)
 
     @property
@@ -143,10 +146,11 @@ class Recording:
         if self._most_octets is not None and len(self._octets) + len(octets) > self._most_octets:
             self.is_too_long = True
         if self.is_too_long:
-            self._octets, self._pieces = b"", [(0, at_s, sent)]
+            self._octets, self._pieces = b"", [(0, at_s, sent, 0)]
             return
-        if not self._pieces or at_s - self._last_at >= SAME_PIECE_S or self._pieces[-1][2] != sent:
-            self._pieces.append((len(self._octets), at_s, sent))
+        timeouts, self._timeouts = self._timeouts, 0
+        if not self._pieces or timeouts or at_s - self._last_at >= SAME_PIECE_S or self._pieces[-1][2] != sent:
+            self._pieces.append((len(self._octets), at_s, sent, timeouts))
         self._last_at = at_s
         if not self._octets:
             self._octets = octets  # most responses come at once, and need not be copied

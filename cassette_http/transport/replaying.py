@@ -26,6 +26,7 @@ class Signal(Enum):
     WAIT = "nothing is due before the client has sent more"
     IDLE = "no request is open, and nothing follows"
     END = "the peer closed the stream"
+    TIMEOUT = "a read that waits times out here, and the next one may not"
 
 
 class Player:
@@ -38,7 +39,9 @@ class Player:
     _sent_at_s = 0.0
     _next = 0
     _offset = 0
+    _timeouts = 0  # that were met before the piece that comes next
     _is_broken = False
+    _is_left = False
     is_passed_over = False  # the client has begun its next request, and may be as far as it was when this came
 
     def __init__(
@@ -96,7 +99,7 @@ class Player:
 
     def close(self) -> None:
         """Close where the recorded peer kept the connection open, and keep no pace: the cassette is left."""
-        self._clock = None
+        self._clock, self._is_left = None, True
         if self.track.failure is None:
             self.track = replace(self.track, ended=True)
 
@@ -143,13 +146,17 @@ class Player:
             return ending
         if not self.is_released(sent, is_complete):
             return Signal.WAIT
-        octets = self._pieces[self._next].octets
+        piece = self._pieces[self._next]
+        if self._timeouts < piece.timeouts and self._clock is None and not self._is_left:
+            self._timeouts += 1
+            return Signal.TIMEOUT
+        octets = piece.octets
         if self._in_records:
             at_most = min(at_most, TLS_RECORD_OCTETS - self._offset % TLS_RECORD_OCTETS)
         taken = octets[self._offset : self._offset + at_most] if self._offset or at_most < len(octets) else octets
         self._offset += len(taken)
         if self._offset == len(octets):
-            self._next, self._offset = self._next + 1, 0
+            self._next, self._offset, self._timeouts = self._next + 1, 0, 0
         return taken
 
     def write_failure(self, sent: int) -> Failure | None:

@@ -117,6 +117,7 @@ field_octets = st.binary(max_size=12) | st.sampled_from(
     ]
 )
 line_ends = st.sampled_from([b"\r\n"] * 8 + [b"\n", b"\r", b"\r\r\n"])
+counts = st.sampled_from([0, 0, 0, 2])
 field_sections = st.lists(st.tuples(field_octets, line_ends), max_size=4).map(
     lambda lines: b"".join([field + end for field, end in lines])
 )
@@ -210,11 +211,11 @@ def interactions(draw: st.DrawFn) -> Interaction:
     octets += draw(bodies()) if octets else draw(st.just(b"") | st.binary(max_size=30))
     cuts = sorted(draw(st.lists(st.integers(0, len(octets)), max_size=6))) if octets else []
     pieces = [
-        Piece(octets[start:end], draw(st.floats(0, 9)), draw(st.sampled_from([None, None, 0, 7])))
+        Piece(octets[start:end], draw(st.floats(0, 9)), draw(st.sampled_from([None, None, 0, 7])), draw(counts))
         for start, end in zip([0, *cuts], [*cuts, len(octets)], strict=True)
         if octets
     ]
-    track = Track(tuple(pieces), failure, draw(st.booleans()), draw(st.booleans()))
+    track = Track(tuple(pieces), failure, draw(st.booleans()), draw(st.booleans()), draw(st.booleans()))
     return Interaction(origin, Request(origin, head, draw(bodies()), via), track, via, repeat)
 
 

@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import cassette_http.client
 from cassette_http import InvalidOption, use_cassette
-from tests.peer import Connection, Peer
+from tests.behaviours import assert_same_three_times
+from tests.peer import LIMIT_S, Connection, Peer, response
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: text/event-stream\r\n\r\n"
 EVENTS = [b"data: %d\n\n" % number for number in range(4)]
@@ -159,3 +161,34 @@ def test_client_of_a_stream_is_not_kept_waiting_by_the_recorder(peer: Callable[.
 def test_unknown_pace_is_an_error_that_lists_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(InvalidOption, match=r"no pace 'slow'.*fast, recorded"):
         use_cassette(tmp_path / "any.yaml", pace="slow")
+
+
+@pytest.mark.parametrize("module", [http.client, cassette_http.client])
+def test_client_that_reads_on_behind_a_time_out_meets_it_three_times(
+    module: Any, peer: Callable[..., Peer], tmp_path: Path
+) -> None:
+    has_timed_out = threading.Semaphore(0)
+
+    def waits_for_the_time_out(connection: Connection) -> None:
+        connection.read_request()
+        has_timed_out.acquire(timeout=LIMIT_S)
+        connection.send(response(b"late"))
+
+    server = peer(waits_for_the_time_out)
+
+    def ask() -> list[object]:
+        connection = module.HTTPConnection(server.host, server.port, timeout=0.1)
+        seen: list[object] = []
+        connection.request("GET", "/")
+        while True:
+            try:
+                seen.append(connection.getresponse().read())
+            except TimeoutError as error:
+                seen.append(str(error))
+                has_timed_out.release()
+                connection.sock.settimeout(LIMIT_S)
+            else:
+                connection.close()
+                return seen
+
+    assert_same_three_times(ask, server, tmp_path / "late.yaml")

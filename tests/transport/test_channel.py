@@ -268,12 +268,16 @@ def test_reset_is_met_by_each_request_that_has_no_answer() -> None:
     assert played.client_reads(100) == replace(RESET, at=0.5)
 
 
-def test_timeout_is_forgotten_if_the_client_reads_on() -> None:
+def test_timeout_is_met_before_the_piece_that_a_client_read_on_for() -> None:
     channel, tape, clock = recording()
     channel.client_sent(GET)
     channel.peer_failed(Failure(FailureKind.TIMEOUT, clock.now_s, None, "timed out"))
     channel.peer_sent(OK)
-    assert tape.kept[0].track.failure is None
+    [kept] = tape.kept
+    assert kept.track == Track((Piece(OK, timeouts=1),))
+    played = replaying(kept)
+    played.client_sent(GET)
+    assert [played.client_reads(100) for _ in range(3)] == [Signal.TIMEOUT, OK, Signal.IDLE]
 
 
 def test_timeout_is_kept_if_the_client_gives_up() -> None:

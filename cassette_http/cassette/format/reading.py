@@ -59,7 +59,7 @@ LARGEST_DOCUMENT_OCTETS = 16 << 20
 TRACK_KEYS = frozenset(INTERACTION_KEYS[INTERACTION_KEYS.index("interim") :]) - {"repeat"}
 BODY_TAGS = ("chunks", "coding", "charset", "body")
 REQUEST_TAGS = ("version", *BODY_TAGS)
-TRACK_TAGS = ("version", *BODY_TAGS, "pieces", "at", "sent", "ends", "close_notify", "fin")
+TRACK_TAGS = ("version", *BODY_TAGS, "pieces", "at", "sent", "timeouts", "ends", "close_notify", "fin")
 FAILURE_KEYS = ("kind", "errno", "text", "at", "details", "stale")
 BLOB_KEYS = ("blob", "octets")
 REPEATS = ("fail", "last", "cycle")
@@ -296,7 +296,7 @@ def _track(values: Values) -> Track:
             raise Unfit("response", "is missing")
     failure = _failure(values) if "failure" in values else None
     pieces: tuple[Piece, ...]
-    if "pieces" in tags or "at" in tags or "sent" in tags:
+    if not tags.keys().isdisjoint(("pieces", "at", "sent", "timeouts")):
         pieces = _pieces(octets, tags)
     else:
         pieces = (Piece(octets),) if octets else ()
@@ -351,6 +351,7 @@ def _body(values: Values, whose: str, tags: Values, fields: str) -> tuple[bytes,
 def _pieces(octets: bytes, tags: Values) -> tuple[Piece, ...]:
     times: list[float] = tags.get("at", [])
     sent: list[int | None] = tags.get("sent", [])
+    timeouts: list[int] = tags.get("timeouts", [])
     sizes = tags.get("pieces", (len(octets),) if octets else ())
     if sum(sizes) != len(octets):
         sizes = body_forms.fit(sizes, len(octets))
@@ -362,6 +363,7 @@ def _pieces(octets: bytes, tags: Values) -> tuple[Piece, ...]:
                 octets[start : start + size],
                 times[index] if index < len(times) else 0.0,
                 sent[index] if index < len(sent) else None,
+                timeouts[index] if index < len(timeouts) else 0,
             )
         )
         start += size
@@ -407,6 +409,10 @@ def _tag(key: str, tag: str, value: Any) -> Any:
             if isinstance(value, list) and all(each == BEHIND_NEXT or _is_count_or_none(each) for each in value):
                 return value
             raise Unfit(key, "has 'sent' that is no list of numbers")
+        case "timeouts":
+            if isinstance(value, list) and all(each is not None and _is_count_or_none(each) for each in value):
+                return value
+            raise Unfit(key, "has 'timeouts' that is no list of numbers")
         case "ends" | "close_notify" | "fin":
             if isinstance(value, bool):
                 return value

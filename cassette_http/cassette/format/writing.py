@@ -128,7 +128,7 @@ def _ordinary_answer(interaction: Interaction, put_aside: PutAside) -> str | Non
     None if it is another one, which goes the long way; that would write the same.
     """
     track = interaction.track
-    if len(track.pieces) != 1 or track.failure is not None or track.ended or not track.close_notify:
+    if len(track.pieces) != 1 or track.failure is not None or track.ended or not (track.close_notify and track.fin):
         return None
     [piece] = track.pieces
     octets = piece.octets
@@ -136,6 +136,7 @@ def _ordinary_answer(interaction: Interaction, put_aside: PutAside) -> str | Non
         len(octets) > LONGEST_ORDINARY_OCTETS
         or _rounded(piece.at) >= SHORTEST_TIME_SHOWN_S
         or piece.sent is not None
+        or piece.timeouts
         or interaction.repeat is not None
     ):
         return None
@@ -339,6 +340,9 @@ def _tag_pieces(track: Track, wire: list[str]) -> None:
     sent = [piece.sent for piece in pieces]
     if sent.count(None) < len(sent):
         wire.append(f"sent: {flow(sent)}")
+    timeouts = [piece.timeouts for piece in pieces]
+    if any(timeouts):
+        wire.append(f"timeouts: {flow(timeouts)}")
     if track.ended:
         wire.append("ends: true")
     if not track.close_notify:
