@@ -73,6 +73,9 @@ TABLE = [
     pytest.param(lambda: BEGINNING + b"\n" * FULL, None, id="empty lines"),
     pytest.param(lambda: BEGINNING + many(b"# comment\n", FULL), None, id="comments"),
     pytest.param(lambda: BEGINNING + b"request: GET http://a/" + b"a" * ONE + b"\n---\n", None, id="long URL"),
+    pytest.param(
+        lambda: BEGINNING + b"request: GET http://a/" + b"a" * FULL + b"\n---\n", "more than 16 MiB", id="longest URL"
+    ),
     pytest.param(lambda: body(b'"' + many(b"\\u1234", ONE) + b'"'), None, id="long quoted text"),
     pytest.param(lambda: body(b"|+\n  a\n" + b"\n" * ONE), None, id="long text of empty lines"),
     pytest.param(lambda: body(b"|\n" + many("  ä\u2028\n".encode(), ONE)), None, id="long text with odd characters"),

@@ -136,9 +136,10 @@ ODD_LINE_END = re.compile(rb"\r(?!\n)|\xc2\x85|\xe2\x80[\xa8\xa9]")
 UTF8_BOM = b"\xef\xbb\xbf"
 _BOUNDARY = rb"---(?:\n|[ \t]++\r?\n?|\r\n?|\Z)"
 BOUNDARY = re.compile(_BOUNDARY)
-# Boundaries with nothing between them, and what `Document.request_line` says of the document behind.
+# Boundaries with nothing between them, and what `Document.request_line` says of the document behind; of a line that is
+# longer than any real one it says nothing, as a look at it would need several times its size.
 NEXT_BOUNDARIES = re.compile(
-    rb"\n%b(?:%b)*+(?=request: ([A-Za-z][!-~]*+ [!->@-~]++)(?:\?[!-~]*+)?\n|)" % (_BOUNDARY, _BOUNDARY)
+    rb"\n%b(?:%b)*+(?=request: ([A-Za-z][!-~]{,40}+ [!->@-~]{1,65536}+)(?:\?[!-~]*+)?\n|)" % (_BOUNDARY, _BOUNDARY)
 )
 NOTHING = re.compile(rb"(?:[ \t\r\n]++|#[^\n]*+|%[^\n]*+\n)*+\Z")
 
