@@ -131,8 +131,9 @@ class Board(Switch):
         if written is None:
             return None
         with self._lock:
-            beginning = written.first_line if self._passes_over_fields else written.beginning
-            found = self._index.find_written(written.line, beginning, may_be_stale=may_be_stale)
+            found = self._index.find_written(
+                written, passes_over_fields=self._passes_over_fields, may_be_stale=may_be_stale
+            )
             if found is None:
                 return None
             entry, answer = found

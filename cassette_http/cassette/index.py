@@ -19,7 +19,7 @@ from cassette_http.cassette.matching import Matching
 from cassette_http.cassette.model import DEFAULT_PORTS, UNIX, FailureKind, Interaction, Origin, Request
 from cassette_http.cassette.modes import known_policy
 from cassette_http.cassette.secrets.placeholders import has_placeholder
-from cassette_http.cassette.shortcuts import Answer, track_of, written_beginning
+from cassette_http.cassette.shortcuts import Answer, WrittenRequest, track_of, written_beginning
 from cassette_http.wire.messages import RequestHead
 
 __all__ = ["Index", "line_of", "request_with"]
@@ -42,15 +42,16 @@ class Index:
         matching: Matching,
         repeat: str = "fail",
         redact: Callable[[Request], Request] = lambda request: request,
-        read_answer: Callable[[int, bytes], Answer | None] = lambda position, beginning: None,
+        read_answer: Callable[[int, bytes, bytes | None], Answer | None] = lambda position, beginning, first_line: None,
         read_url: Callable[[int], bytes | None] = lambda position: None,
         find_doubtful: Callable[[], Container[int]] = frozenset,
     ) -> None:
         """`lines` holds what `line_of` says of each request, in order, None where that is not known without parsing.
 
-        `parse` gets a position. `read_answer` gets a position and octets, and gives the answer of the interaction
-        there if its document begins with them and has nothing unusual behind. `read_url` gets a position, and gives the
-        line with the query. `find_doubtful` gives the positions where something behind may say otherwise than the line.
+        `parse` gets a position. `read_answer` gets a position and what the document of a request begins with, and gives
+        the answer if the document there begins so and has nothing unusual behind (`shortcuts.read_answer`). `read_url`
+        gets a position, and gives the line with the query. `find_doubtful` gives the positions where something behind
+        may say otherwise than the line.
         """
         self._parse, self._redact, self._read_answer, self._read_url = parse, redact, read_answer, read_url
         self._find_doubtful = find_doubtful
@@ -120,13 +121,16 @@ class Index:
         bucket = self._bucket(line)
         return bucket.queue.first_unplayed if bucket is not None else None
 
-    def find_written(self, line: bytes, beginning: bytes, *, may_be_stale: bool = True) -> tuple[Entry, Answer] | None:
-        """What `find_same` finds, and its answer, if its document begins with these octets; nothing is parsed.
+    def find_written(
+        self, written: WrittenRequest, *, passes_over_fields: bool, may_be_stale: bool = True
+    ) -> tuple[Entry, Answer] | None:
+        """What `find_same` finds, and its answer, if its document begins with what is written; nothing is parsed.
 
-        `line` is what `line_of` says of the request. None does not mean that there is no entry.
+        With `passes_over_fields`, its fields may be other ones. None does not mean that there is no entry.
         """
-        entry = self._first_unplayed(line) if not self._matching.filters else None
-        answer = self._read_answer(entry.number - 1, beginning) if entry is not None else None
+        entry = self._first_unplayed(written.line) if not self._matching.filters else None
+        first_line = written.first_line if passes_over_fields else None
+        answer = self._read_answer(entry.number - 1, written.beginning, first_line) if entry is not None else None
         if entry is None or answer is None:
             return None
         is_stale = not isinstance(answer, bytes) and answer.is_stale
@@ -141,7 +145,7 @@ class Index:
         if entry is None:
             return None
         if not entry.is_parsed and (beginning := written_beginning(request)) is not None:
-            answer = self._read_answer(entry.number - 1, beginning)
+            answer = self._read_answer(entry.number - 1, beginning, None)
             track = track_of(answer) if answer is not None else None
             if track is not None and (may_be_stale or not track.is_stale):
                 interaction = Interaction(request.origin, request, track, request.via)

@@ -83,9 +83,9 @@ class Library:
             self._newest = newest = position, value
         return newest[1]
 
-    def read_answer(self, position: int, beginning: bytes) -> Answer | None:
+    def read_answer(self, position: int, beginning: bytes, first_line: bytes | None) -> Answer | None:
         """The answer of an interaction whose document begins like this, see `shortcuts`."""
-        return shortcuts.read_answer(self._document(position)[0], beginning)
+        return shortcuts.read_answer(self._document(position)[0], beginning, first_line)
 
     def read_url(self, position: int) -> bytes | None:
         """Method and URL of a request, as the document says them; None if it does not begin with them."""

@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 # A target that says origin, path and query in the canonical way (`REQUEST` in `yaml_format`).
-REQUEST_LINE = re.compile(rb"((?:GET|HEAD|DELETE|OPTIONS) )(/[!->@-~]*)((?:\?[!-~]*)?) HTTP/1\.1\r\n")
+REQUEST_LINE = re.compile(rb"((?:GET|HEAD|DELETE|OPTIONS) )(/[!->@-~]*+)((?:\?[!-~]*+)?)(?<!:) HTTP/1\.1\r\n")
 ORDINARY_ORIGIN = re.compile("[a-z0-9.:/\\[\\]_-]+")
 # Fields that give a request a body, or that let the peer speak before there is one.
 UNUSUAL_FIELDS = frozenset({"content-length", "expect", "transfer-encoding", "upgrade"})
@@ -90,7 +90,7 @@ def written_request(origin: Origin, octets: bytes) -> WrittenRequest | None:
         return None
     method, path, query = found.groups()
     fields, prefix = _ordinary_fields(octets[found.end() :]), _ordinary_origin(origin)
-    if fields is None or prefix is None or path.find(b"://") >= 0 or (query or path).endswith(b":"):
+    if fields is None or prefix is None or path.find(b"://") >= 0:
         return None
     line = method + prefix + path
     first_line = b"request: %b%b\n" % (line, query)
@@ -125,19 +125,23 @@ def written_beginning(request: Request) -> bytes | None:
     return beginning if beginning.count(b"\n") > 1 else None
 
 
-def read_answer(document: Document, beginning: bytes) -> Answer | None:
+def read_answer(document: Document, beginning: bytes, first_line: bytes | None = None) -> Answer | None:
     """Read the answer of an interaction whose request was written as `beginning`; None if it is another one.
 
-    If that is a `first_line`, the request may have any fields, and has no body.
+    With a `first_line`, the request may have other fields, and has no body.
     """
     data, start, end, _ = document
-    if not data.startswith(beginning, start, end):
+    if data.startswith(beginning, start, end):
+        at = start + len(beginning)
+    elif first_line is not None and data.startswith(first_line, start, end):
+        at = start + len(first_line)
+        fields = REQUEST_FIELDS.match(data, at, end)
+        if fields is not None:
+            if fields[0].translate(None, SAFE_ASCII):
+                return None
+            at = fields.end()
+    else:
         return None
-    at = start + len(beginning)
-    if beginning.count(b"\n") == 1 and (fields := REQUEST_FIELDS.match(data, at, end)) is not None:
-        if fields[0].translate(None, SAFE_ASCII):
-            return None
-        at = fields.end()
     octets = data[at:end]
     return _ordinary_answer(octets) or load_track(octets)
 
