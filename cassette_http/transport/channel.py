@@ -316,6 +316,7 @@ class Channel:
             if exchange.state is State.RECORDING:
                 return Signal.LIVE
             if exchange.player is None:
+                exchange.reads_in_vain += 1
                 return Signal.WAIT
             result = exchange.player.read(at_most, exchange.sent_after_head, exchange.reader.is_complete)
             if result is not Signal.IDLE:
@@ -704,6 +705,7 @@ class Channel:
         exchange.fate.is_lost = track.is_lost
         clock = self._clock if self._tape.keeps_pace else None
         exchange.player = Player(track, is_upgrade=is_upgrade, in_records=self.origin.is_tls, clock=clock)
+        exchange.player.reads_in_vain = exchange.reads_in_vain
         exchange.player.client_sent()
         if exchange.is_tunnel:
             self._enter_tunnel(exchange)

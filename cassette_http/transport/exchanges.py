@@ -67,6 +67,7 @@ class WholeRequest:
 class Exchange:
     """One request of the connection, and the way it takes."""
 
+    reads_in_vain = 0  # before it was clear what answers
     later_octets = 0  # of the new protocol after an upgrade
     state = State.OPEN
     recording: Recording | None = None

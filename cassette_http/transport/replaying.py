@@ -39,7 +39,7 @@ class Player:
     _sent_at_s = 0.0
     _next = 0
     _offset = 0
-    _timeouts = 0  # that were met before the piece that comes next
+    reads_in_vain = 0  # since the last octets; the time-outs that were recorded there are among them
     _is_broken = False
     _is_left = False
     is_passed_over = False  # the client has begun its next request, and may be as far as it was when this came
@@ -145,10 +145,11 @@ class Player:
             )
             return ending
         if not self.is_released(sent, is_complete):
+            self.reads_in_vain += 1
             return Signal.WAIT
         piece = self._pieces[self._next]
-        if self._timeouts < piece.timeouts and self._clock is None and not self._is_left:
-            self._timeouts += 1
+        if self.reads_in_vain < piece.timeouts and self._clock is None and not self._is_left:
+            self.reads_in_vain += 1
             return Signal.TIMEOUT
         octets = piece.octets
         if self._in_records:
@@ -156,7 +157,7 @@ class Player:
         taken = octets[self._offset : self._offset + at_most] if self._offset or at_most < len(octets) else octets
         self._offset += len(taken)
         if self._offset == len(octets):
-            self._next, self._offset, self._timeouts = self._next + 1, 0, 0
+            self._next, self._offset, self.reads_in_vain = self._next + 1, 0, 0
         return taken
 
     def write_failure(self, sent: int) -> Failure | None:

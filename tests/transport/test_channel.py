@@ -280,6 +280,16 @@ def test_timeout_is_met_before_the_piece_that_a_client_read_on_for() -> None:
     assert [played.client_reads(100) for _ in range(3)] == [Signal.TIMEOUT, OK, Signal.IDLE]
 
 
+def test_timeout_of_a_client_that_waited_for_the_word_to_go_on_is_met_once() -> None:
+    track = Track((Piece(OK, timeouts=1),))
+    head = b"PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"
+    played = replaying(Interaction(ORIGIN, Request(ORIGIN, head, b"ab"), track))
+    played.client_sent(head)
+    assert played.client_reads(100) is Signal.WAIT
+    played.client_sent(b"ab")
+    assert played.client_reads(100) == OK
+
+
 def test_timeout_is_kept_if_the_client_gives_up() -> None:
     channel, tape, clock = recording()
     channel.client_sent(GET)
