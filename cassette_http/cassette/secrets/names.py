@@ -180,6 +180,28 @@ def _kind_of_word(before: str, word: str, is_last_of_x: bool) -> NameKind:
     return NameKind.SECRET if is_secret else NameKind.ORDINARY
 
 
+# Parts of words that are looked at, and words that tell something together with others alone, as in "app_id", or stand
+# in front of a token or a password.
+_TELLING_PART = re.compile(STEMS + rb"|app|saml|jfrog|hook|private|kty|curl", re.IGNORECASE)
+_TELLING_WORD = re.compile("app|saml|jfrog|honeycomb|oauth|verifier|private|curl|.*(?:pass|token|secret|hook|kty).*")
+# Of an escape in front of a name, without its backslash and digits: "\\u000apassword", "\\ntoken".
+_OF_ESCAPE = re.compile("[nrt]|u?[A-Fa-f]{,4}")
+
+
+def words_of_names(words: set[bytes]) -> set[bytes]:
+    """Choose the words (of letters alone) that make a name more than an ordinary one, or may with others."""
+    if _TELLING_PART.search(b"\n".join(words)) is None:
+        return set()
+    return {word for word in words if _TELLING_PART.search(word) is not None and _may_tell(word.decode())}
+
+
+@lru_cache(maxsize=8192)
+def _may_tell(word: str) -> bool:
+    parts = {word, *_WORD.findall(word)}
+    parts |= {part[found.end() :] for part in parts if (found := _OF_ESCAPE.match(part)) is not None}
+    return any(_TELLING_WORD.fullmatch(part.lower()) or kind_of(part) is not NameKind.ORDINARY for part in parts)
+
+
 def is_secret_name(name: str) -> bool:
     """Tell whether a name says that its value is a secret, whatever it looks like."""
     return kind_of(name) not in (NameKind.ORDINARY, NameKind.WEAK)

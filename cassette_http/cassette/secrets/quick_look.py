@@ -27,6 +27,7 @@ from cassette_http.cassette.secrets.settings_lines import NAME_BACKWARDS, names_
 from cassette_http.cassette.secrets.shapes import (
     find_shapes,
     has_beginning,
+    has_secret_in_place,
     has_words_in_front,
     joined,
     may_be_base64,
@@ -34,6 +35,7 @@ from cassette_http.cassette.secrets.shapes import (
 )
 from cassette_http.cassette.secrets.streamed_texts import streamed_texts
 from cassette_http.cassette.secrets.tables import names_of_columns
+from cassette_http.cassette.secrets.telling_words import TellingWords
 
 __all__ = ["QuickLook"]
 
@@ -58,6 +60,7 @@ class QuickLook:
 
     def __init__(self, hiding: Hiding) -> None:
         self._hiding = hiding
+        self._words = TellingWords(hiding.rules)
 
     def may_find(self, text: bytes, spans: list[tuple[int, int]] | None = None, depth: int = 0) -> bool:
         """Tell whether a rule could find something. `spans` are the runs of the text, if they are known."""
@@ -68,6 +71,16 @@ class QuickLook:
             return depth < DEEPEST
         if len(text) > _LONG and is_binary(text):
             return self._may_have_token(text, runs(text), depth)
+        is_silent = len(text) <= _LONG and not self._words.may_be_in(text)
+        return (
+            (not is_silent and self._may_have_name(text, depth))
+            or (_AT in text and (at := text.find(b"://")) >= 0 and USERINFO.search(text, at) is not None)
+            or self._may_have_token(text, runs(text) if spans is None else spans, depth, is_silent)
+            or (depth < DEEPEST and any(self._is_in(each.plain, depth + 1) for each in streamed_texts(text)))
+        )
+
+    def _may_have_name(self, text: bytes, depth: int) -> bool:
+        """Ask for names in all forms; what else is asked for here must have a word that `words_of_names` chooses."""
         before_colons, before_signs = _names_in_front(with_narrow_signs(text))
         has_records = not _VALUES_BACKWARDS.isdisjoint(before_colons)
         told = self._hiding.tell(before_colons | before_signs, backwards=True)
@@ -80,15 +93,12 @@ class QuickLook:
             or (_EQUALS in text and b"form-data" in text and self._hiding.tell(_PART_NAME.findall(text)))
             or self._tells(names_of_columns(text))
             or has_sentence(text, self._hiding)
-            or (_AT in text and (at := text.find(b"://")) >= 0 and USERINFO.search(text, at))
             or (
                 _PERCENT in text
                 and depth < DEEPEST
                 and _ENCODED.search(text)
                 and self.may_find(unquote_to_bytes(text.replace(b"+", b" ")), None, depth + 1)
             )
-            or self._may_have_token(text, runs(text) if spans is None else spans, depth)
-            or (depth < DEEPEST and any(self._is_in(each.plain, depth + 1) for each in streamed_texts(text)))
         )
 
     def _tells(self, names: list[bytes]) -> bool:
@@ -101,16 +111,16 @@ class QuickLook:
         """
         return any(kind in STRONG or b":" + name in text or _weak(name).search(text) for name, kind in told.items())
 
-    def _may_have_token(self, text: bytes, spans: list[tuple[int, int]], depth: int) -> bool:
+    def _may_have_token(self, text: bytes, spans: list[tuple[int, int]], depth: int, is_silent: bool = False) -> bool:
+        """`is_silent`: no word in the text stands in front of a token."""
         inside = joined(text, spans) if spans else b""
+        is_one = (not is_silent and has_words_in_front(text)) or has_secret_in_place(text)
         if inside:
             is_one = (
-                has_words_in_front(text)
+                is_one
                 or (has_beginning(inside) and next(find_shapes(text, spans), None) is not None)
                 or (may_be_base64(inside) and self._may_be_in_base64(text, spans, depth))
             )
-        else:
-            is_one = has_words_in_front(text)
         return is_one or (may_be_coded(text, inside) and self._may_be_in_codes(text, spans, depth))
 
     def _may_be_in_codes(self, text: bytes, spans: list[tuple[int, int]], depth: int) -> bool:

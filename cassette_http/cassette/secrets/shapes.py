@@ -19,6 +19,7 @@ __all__ = [
     "Runs",
     "find_shapes",
     "has_beginning",
+    "has_secret_in_place",
     "has_words_in_front",
     "is_legible",
     "joined",
@@ -399,9 +400,13 @@ def joined(text: bytes, spans: list[tuple[int, int]]) -> bytes:
 
 def has_words_in_front(text: bytes) -> bool:
     """Tell whether a text has the words in front of a key, or of a token behind its scheme."""
-    if [word for octet, word in _WORDS_IN_FRONT if octet in text and text.find(word) >= 0]:
-        return True
-    return any(text.find(mark) >= 0 and form.search(text) is not None for mark, form in IN_PLACE.values())
+    return bool([word for octet, word in _WORDS_IN_FRONT if octet in text and text.find(word) >= 0])
+
+
+def has_secret_in_place(text: bytes) -> bool:
+    """Tell whether a text has a secret of the forms `IN_PLACE`."""
+    forms = [form for mark, form in IN_PLACE.values() if text.find(mark) >= 0]
+    return any(form.search(text) is not None for form in forms)
 
 
 def has_beginning(inside: bytes) -> bool:
