@@ -102,7 +102,7 @@ def _findings_of_others(store: Store) -> Iterator[Finding]:
     for number, interaction in enumerate(foreign.interactions):
         looked.at(number, interaction)
     for number, (interaction, line) in enumerate(zip(foreign.interactions, foreign.lines, strict=True)):
-        if looked.is_clean(number) or (redacted := redactor.redact(interaction)) is interaction:
+        if looked.is_clean(number) or (redacted := looked.redacted(number, interaction)) is interaction:
             continue
         old, new = map(yaml_format.dump_interaction, (interaction, redacted))
         before = set(old.decode().splitlines())
@@ -117,10 +117,21 @@ class _Looked:
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
         self._clean: dict[int, int] = {}
+        # The newest one that is not clean, which may be large; all of them would be as large as the cassette.
+        self._last: tuple[int, int, Interaction] | None = None
 
     def at(self, number: int, interaction: Interaction) -> None:
-        if self._redactor.redact(interaction) is interaction:
+        redacted = self._redactor.redact(interaction)
+        if redacted is interaction:
             self._clean[number] = self._redactor.learned
+        else:
+            self._last = number, self._redactor.learned, redacted
+
+    def redacted(self, number: int, interaction: Interaction) -> Interaction:
+        """Redact with all that is known by now; itself if there is nothing."""
+        if self._last is not None and self._last[:2] == (number, self._redactor.learned):
+            return self._last[2]
+        return self._redactor.redact(interaction)
 
     def is_clean(self, number: int) -> bool:
         return self._clean.get(number) == self._redactor.learned
@@ -196,8 +207,8 @@ def _redacted(store: Store, put: PutAside) -> Iterator[tuple[Document, bytes, by
     # A secret that is recognised in a later interaction may stand in an earlier one.
     for number, _, interaction in interactions():
         looked.at(number, interaction)
-    for _, document, interaction in interactions():
-        redacted = redactor.redact(interaction)
+    for number, document, interaction in interactions():
+        redacted = looked.redacted(number, interaction)
         if redacted is interaction:
             continue
         least = min(blob_sizes(document.octets), default=None)
