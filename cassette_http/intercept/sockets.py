@@ -178,12 +178,9 @@ def _tapped_setsockopt(self: socket.socket, *args: Any, original: Any) -> Any:
 @PATCHES.hook(socket.socket, "shutdown")
 def _tapped_shutdown(self: socket.socket, how: int, *, original: Any) -> Any:
     tap = tap_of(self)
-    if tap is not None and tap.stands_in:
+    if tap is not None:
         tap.shutdown(how)
-        return None
-    if tap is not None and how != socket.SHUT_WR:
-        tap.read_no_more()
-    return original(self, how)
+    return None if tap is not None and tap.stands_in else original(self, how)
 
 
 # ---------------------------------------------------------------------- sending

@@ -373,7 +373,8 @@ class Tap:
         if self.above is not None:
             return self.above.receive_records(at_most)
         try:
-            return self.host.receive(at_most)
+            may_peer_begin = self.host.channel.has_spoken or self._may_speak_first()
+            return self.host.receive(at_most, may_peer_begin=may_peer_begin)
         finally:
             if self.is_watched:
                 self.show()
@@ -425,15 +426,15 @@ class Tap:
             return bool(selector.select(0))
 
     def shutdown(self, how: int) -> None:
-        """Close halves of a connection that nobody made."""
+        """The program closes halves of its connection."""
+        if how != socket.SHUT_WR:
+            self._upper.read_no_more()
+        if not self.stands_in:
+            return
         self._shut |= {socket.SHUT_RD, socket.SHUT_WR} if how == socket.SHUT_RDWR else {how}
         if isinstance(self.host.line, Pump) and socket.SHUT_WR in self._shut:
             self.host.line.end_sending()
         self.show()
-
-    def read_no_more(self) -> None:
-        """The program shuts down its side of a live connection."""
-        self._upper.channel.reads_no_more = True
 
     def close(self) -> None:
         """A socket of this tap was closed; with the last one, the connection is."""

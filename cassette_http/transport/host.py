@@ -148,18 +148,21 @@ class Host:
             self.channel.client_sent(octets[:sent])
         return sent
 
-    def receive(self, at_most: int) -> bytes:
-        """Receive at most so many octets; none mean that the peer closed."""
+    def receive(self, at_most: int, *, may_peer_begin: bool = True) -> bytes:
+        """Receive at most so many octets; none mean that the peer closed.
+
+        One that may not begin is known to speak HTTP: who reads before anything was sent waits for another thread.
+        """
         if not at_most:
             return b""
         with self.channel.lock:
             result = self._read(at_most)
         if result is Signal.WAIT or result is Signal.IDLE:
-            result = self._after_waits(at_most)
+            result = self._after_waits(at_most, may_peer_begin)
         if isinstance(result, bytes):
             return result
         # A client that reads first does not speak HTTP; the channel becomes transparent when the peer speaks.
-        is_live = self.line is not None or not self.channel.has_spoken
+        is_live = self.line is not None or (may_peer_begin and not self.channel.has_spoken)
         if result is Signal.LIVE or (result is Signal.IDLE and is_live):
             return self._receive_live(at_most)
         if isinstance(result, Failure):
@@ -175,7 +178,7 @@ class Host:
             pass
         return result
 
-    def _after_waits(self, at_most: int) -> bytes | Failure | Signal:
+    def _after_waits(self, at_most: int, may_peer_begin: bool) -> bytes | Failure | Signal:
         """What the client gets after the waits that the recorded pace or another sending thread asks for."""
         waits_until_s: float | None = None
         while True:
@@ -183,10 +186,12 @@ class Host:
                 result = self._read(at_most)
                 if isinstance(result, bytes):
                     return result
+                if self.channel.reads_no_more:
+                    return Signal.END
                 due_in_s = self.channel.due_in_s if result is Signal.WAIT else None
                 if due_in_s is None:
                     timeout_s = self.timeout_s()
-                    if not self._is_read_beside(result) or timeout_s == 0:
+                    if not self._is_read_beside(result, may_peer_begin) or timeout_s == 0:
                         return result
                     if timeout_s is not None and waits_until_s is None:
                         waits_until_s = clock() + timeout_s
@@ -204,13 +209,11 @@ class Host:
         finally:
             self._waiting -= 1
 
-    def _is_read_beside(self, result: bytes | Failure | Signal) -> bool:
-        """Another thread sends on this connection, which may bring what this one waits for."""
-        return (
-            (result is Signal.WAIT or result is Signal.IDLE)
-            and self.line is None
-            and self._sender not in (None, threading.get_ident())
-        )
+    def _is_read_beside(self, result: bytes | Failure | Signal, may_peer_begin: bool) -> bool:
+        """Another thread sends on this connection, or must be about to, which brings what this one waits for."""
+        if self.line is not None or not (result is Signal.WAIT or result is Signal.IDLE):
+            return False
+        return not may_peer_begin if self._sender is None else self._sender != threading.get_ident()
 
     def _wait(self, due_in_s: float) -> None:
         """Wait for a played piece as long as the recording did, or until the client's patience ends."""
@@ -225,6 +228,12 @@ class Host:
         if self.timeout_s() == 0:
             return BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         return read_timed_out(is_tls=self.channel.origin.is_tls)
+
+    def read_no_more(self) -> None:
+        """The client has shut down its side: a thread that waits meets an end."""
+        with self.channel.lock:
+            self.channel.reads_no_more = True
+            self.channel.moved.notify_all()
 
     def close(self) -> None:
         """Close the connection to the peer, if there is one."""

@@ -190,7 +190,8 @@ class SocketFace:
             return bool(selector.select(wait_s))
 
     def shutdown(self, how: int, /) -> None:
-        self.host.channel.reads_no_more = self.host.channel.reads_no_more or how != socket.SHUT_WR
+        if how != socket.SHUT_WR:
+            self.host.read_no_more()
         if self.host.line is not None:
             self.host.line.shutdown(how)  # type: ignore[attr-defined]  # our lines are sockets
 

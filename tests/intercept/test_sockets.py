@@ -233,6 +233,38 @@ def test_end_that_the_program_makes_is_not_taken_for_one_of_the_peer(peer: Calla
     assert_same_three_times(ask, server, tmp_path / "one.yaml")
 
 
+@pytest.mark.parametrize("is_early", [True, False], ids=["before the request", "behind the answer"])
+def test_thread_that_waits_is_served_the_same_three_times(
+    is_early: bool, peer: Callable[..., Peer], tmp_path: Path
+) -> None:
+    """It reads before another thread has sent anything, and meets the end that this one makes."""
+
+    def ask() -> object:
+        seen: list[bytes] = []
+        has_answer = threading.Event()
+
+        def read() -> None:
+            while octets := sock.recv(1000):
+                seen.append(octets)
+                has_answer.set()
+
+        with socket.create_connection((server.host, server.port)) as sock:
+            reader = threading.Thread(target=read, daemon=True)
+            if is_early:
+                reader.start()
+                time.sleep(0.02)  # it waits by then
+            sock.sendall(REQUEST)
+            if not is_early:
+                reader.start()
+            assert has_answer.wait(5)
+            sock.shutdown(socket.SHUT_RDWR)
+            reader.join(5)
+            return b"".join(seen), reader.is_alive()
+
+    server = peer(answers)
+    assert_same_three_times(ask, server, tmp_path / "one.yaml")
+
+
 def wait_for_all_with_a_timeout(sock: socket.socket) -> object:
     return sock.recv(1000, socket.MSG_WAITALL), sock.recv(1000)
 
