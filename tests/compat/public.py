@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,7 +27,10 @@ FOLDER = ROOT / ".venv" / "public"
 
 @dataclass(frozen=True)
 class Suite:
-    """A source distribution with tests and cassettes, and what it takes to run them with the `plugin` they are for."""
+    """A source distribution with tests and cassettes, and what it takes to run them with the `plugin` they are for.
+
+    That is "vcrpy" for those that import VCR.py themselves.
+    """
 
     project: str
     version: str
@@ -84,6 +88,22 @@ SUITES = (
         ("tests/integration_tests", "-m", "vcr", "--record-mode=none"),
         {"ANTHROPIC_API_KEY": "test"},
     ),
+    Suite("garth", "0.8.0", "pytest-vcr", (".", "freezegun", "pytest", "vcrpy"), ("tests", "--vcr-record=none")),
+    Suite(
+        "habanero",
+        "2.9.2",
+        "pytest-recording",
+        (".", "pytest", "vcrpy"),
+        ("test", "-o", "python_files=test*.py", "--record-mode=none"),
+    ),
+    Suite("prawcore", "4.0.0", "vcrpy", (".", "pytest")),
+    Suite("asyncprawcore", "4.0.0", "vcrpy", (".", "pytest", "pytest-asyncio"), ("tests", "-o", "asyncio_mode=auto")),
+)
+
+# What `docs/migrating.md` says to do with a suite that imports VCR.py.
+IMPORTS = (
+    (re.compile(r"^( *)from vcr(\.[a-z_.]+)? import", re.MULTILINE), r"\1from cassette_http.vcr import"),
+    (re.compile(r"^( *)import vcr$", re.MULTILINE), r"\1from cassette_http import vcr"),
 )
 
 
@@ -118,6 +138,8 @@ def run(suite: Suite, folder: Path, *plugins: str) -> dict[str, str]:
     pip(folder, "install", *plugins)
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(folder / "tree", copy)
+    if suite.plugin == "vcrpy" and suite.plugin not in plugins:
+        change_imports(copy)
     environment = {**os.environ, **suite.environment}
     environment.pop("CI", None)
     with open(folder / f"{plugins[0].rpartition('/')[2]}.log", "w") as log:
@@ -129,6 +151,14 @@ def run(suite: Suite, folder: Path, *plugins: str) -> dict[str, str]:
         words = [child.tag for child in case if child.tag in ("failure", "error", "skipped")]
         outcomes[f"{case.get('classname')}::{case.get('name')}"] = "+".join(words) or "passed"
     return outcomes
+
+
+def change_imports(tree: Path) -> None:
+    for module in tree.rglob("*.py"):
+        text = module.read_text(encoding="utf-8")
+        for pattern, replacement in IMPORTS:
+            text = pattern.sub(replacement, text)
+        module.write_text(text, encoding="utf-8")
 
 
 def main(names: list[str]) -> int:
