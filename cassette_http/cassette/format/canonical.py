@@ -52,7 +52,8 @@ ENTRY = re.compile(
 )
 ITEM = re.compile(rf'- (?:\|(2?)([-+]?)\n({_LINES})|"\\\n((?:  [^\n]*+\n)++)|("[^\n]*+)\n)')
 LAST_ENTRY = re.compile(
-    rb'^(?:interim:\n(?:- .*\n(?:(?:  .*)?\n)*)*|[a-z ]+: (?:\|2?[-+]?|!!binary \|.*|"\\)\n(?:(?:  .*)?\n)*)\Z',
+    rb"^(?:interim:\n(?:- .*+\n(?:(?:  .*+)?+\n)*+)*+"
+    rb'|[a-z ]++: (?:\|2?[-+]?|!!binary \|.*+|"\\)\n(?:(?:  .*+)?+\n)*+)\Z',
     re.MULTILINE,
 )
 INTERACTION_ORDER, TLS_ORDER, HEADER_ORDER = (
