@@ -194,9 +194,9 @@ def is_secret_value(kind: NameKind, value: bytes, *, is_entered: bool = False) -
 
 
 def _is_text_in_base64(value: bytes) -> bool:
-    """Tell whether a value is a text, in which a secret would be found; by chance hardly any random one is."""
+    """Tell whether a value is a path or a name; by chance hardly any random one is. With a colon it may be a pair."""
     text = from_base64(value)
-    return text is not None and text.isascii() and text.decode().isprintable()
+    return text is not None and re.fullmatch(rb"/[!-9;-~]+", text) is not None
 
 
 def _is_text_about_one(value: bytes) -> bool:
