@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from cassette_http.caller import caller
 from cassette_http.cassette.blobs import blob_names
@@ -20,10 +21,10 @@ from cassette_http.cassette.explaining import MODE_SETTING, Candidate, explain_m
 from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.hooks import Hooks
 from cassette_http.cassette.index import Index
+from cassette_http.cassette.late_redactor import LateRedactor
 from cassette_http.cassette.matching import Matching
 from cassette_http.cassette.model import UNIX, Failure, FailureKind, Interaction, Origin, Request, TLSFacts, Track
 from cassette_http.cassette.modes import Policy
-from cassette_http.cassette.secrets.redaction import Redactor
 from cassette_http.cassette.shortcuts import Answer, written_request
 from cassette_http.cassette.store import Store
 from cassette_http.errors import UnmatchedRequest
@@ -33,6 +34,9 @@ from cassette_http.transport.channel import Channel
 from cassette_http.transport.early_answers import ends_within_request
 from cassette_http.transport.host import clock
 from cassette_http.transport.tape import Undecided
+
+if TYPE_CHECKING:
+    from cassette_http.cassette.secrets.redaction import Redactor
 
 __all__ = ["Board", "witnessing"]
 
@@ -69,7 +73,7 @@ class Board(Switch):
         index: Index,
         store: Store,
         matching: Matching,
-        redactor: Redactor,
+        redactor: LateRedactor,
         facts: Iterable[tuple[int, TLSFacts]],
         hooks: Hooks,
         *,
@@ -88,7 +92,7 @@ class Board(Switch):
         self.let_past: list[str] = []
         """What could not be recorded, and why."""
         self._index, self._store, self._matching = index, store, matching
-        self._redactor, self._hooks = redactor, hooks
+        self._late_redactor, self._hooks = redactor, hooks
         self._amended: dict[Kept, Interaction] = {}
         # Where something may be recorded, secrets in the fields of a request must be known.
         self._passes_over_fields = matching.passes_over_fields and not may.can_record
@@ -246,9 +250,9 @@ class Board(Switch):
         if _witnesses:
             tell_witnesses(self._redactor.redact(replace(recorded, request=request)))
         if request is not None:
-            self._redactor.note_sent(recorded.request, request)
-            self._answers_at_once = self._answers_at_once and not self._redactor.restores
-        interaction = self._redactor.restore(recorded)
+            self._late_redactor.note_sent(recorded.request, request)
+            self._answers_at_once = self._answers_at_once and not self._late_redactor.restores
+        interaction = self._late_redactor.restore(recorded)
         if not self._hooks.on_replay:
             return interaction
         return self._hooks.replayed(replace(interaction, request=request))
@@ -394,6 +398,10 @@ class Board(Switch):
         kept[:] = [kept[position] for position in order]
 
     # ------------------------------------------------------------------ inside
+
+    @property
+    def _redactor(self) -> Redactor:
+        return self._late_redactor.made
 
     def _dump(self, interaction: Interaction) -> bytes:
         request = interaction.request

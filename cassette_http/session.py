@@ -13,24 +13,20 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from cassette_http.around import around
 from cassette_http.board import Board
-from cassette_http.cassette import settling
 from cassette_http.cassette.explaining import MODE_SETTING
 from cassette_http.cassette.format.yaml_format import BEGINNING, Documents, looks_foreign, scan, whole_file
 from cassette_http.cassette.hooks import Hooks, InteractionHook, RequestHook
 from cassette_http.cassette.index import Index
+from cassette_http.cassette.late_redactor import LateRedactor
 from cassette_http.cassette.library import Library
 from cassette_http.cassette.matching import DEFAULT_MATCH, Matching, resolve
 from cassette_http.cassette.model import Header, Request
 from cassette_http.cassette.modes import RecordMode, is_build_server, known_pace, known_policy, policy
-from cassette_http.cassette.secrets.redaction import Redactor, next_number
-from cassette_http.cassette.secrets.rules import ExtraRule
-from cassette_http.cassette.secrets.shapes import without_tokens
 from cassette_http.cassette.store import Store
-from cassette_http.cassette.volatile import moment_of
 from cassette_http.errors import (
     CassetteFormatError,
     CassetteNotFound,
@@ -38,13 +34,17 @@ from cassette_http.errors import (
     InvalidOption,
     UnmatchedRequest,
 )
-from cassette_http.frozen_time import FrozenTime, require_time_machine
 from cassette_http.in_use import Cassette, Log
 from cassette_http.intercept import intercepting
 from cassette_http.transport import base
 from cassette_http.transport.socket_face import CassetteTransport
 from cassette_http.version import __version__
 from cassette_http.wording import number_of
+
+if TYPE_CHECKING:
+    from cassette_http.cassette.secrets.redaction import Redactor
+    from cassette_http.cassette.secrets.rules import ExtraRule
+    from cassette_http.frozen_time import FrozenTime
 
 __all__ = ["netrc_text", "new_header", "use_cassette"]
 
@@ -131,8 +131,10 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
             "secrets": dict(secrets or {}),
         }
         if any(redaction.values()):
-            Redactor(**redaction)
+            LateRedactor(**redaction).made  # noqa: B018  # checks them
         if freeze_time:
+            from cassette_http.frozen_time import require_time_machine  # late: few sessions need it
+
             require_time_machine()
         self._options = _Options(
             path=path if isinstance(path, Path) else Path(path),  # one that has made its text is not made anew
@@ -246,10 +248,11 @@ class _Session:
         documents, is_foreign = _load(self._store, mode, options)
         library = _library(documents, self._store, options)
         may = policy(mode, had_content=len(library) > 0)
-        first = next_number(documents[0].data) if documents and may.can_record else 1
-        self._redactor = redactor = Redactor(first, environment=os.environ, netrc=netrc_text, **options.redaction)
+        used = documents[0].data if documents and may.can_record else b""
+        redactor = LateRedactor(used, environment=os.environ, netrc=netrc_text, **options.redaction)
+        self._redactor = redactor
         if is_foreign:
-            self._store.adopt(lambda data: _convert(_decoded(data, path, options), redactor, options))
+            self._store.adopt(lambda data: _convert(_decoded(data, path, options), redactor.made, options))
         index = _index(library, redactor, options)
         time = _time_of_recording(documents, str(path)) if options.freezes_time and not may.can_record else None
         hooks = options.hooks
@@ -283,12 +286,14 @@ class _Session:
 
     def _settlement(self) -> Callable[[bytes, bytes], bytes] | None:
         """What makes one cassette of the old file and the side file; None if that is the side file itself."""
+        from cassette_http.cassette import settling  # late: few sessions need it
+
         options = self._options
         renewal, path = options.renewal, str(options.path)
 
         def in_our_format(old: bytes) -> bytes:
             decoded = _decoded(old, options.path, options)
-            return whole_file(_convert(decoded, self._redactor, options)) if looks_foreign(decoded) else old
+            return whole_file(_convert(decoded, self._redactor.made, options)) if looks_foreign(decoded) else old
 
         if options.mode is not RecordMode.REWRITE:
             return lambda old, new: settling.appended(in_our_format(old), new, path)
@@ -296,7 +301,7 @@ class _Session:
             return None
 
         def answers(sent: Request, recorded: Request) -> bool:
-            asked, there = (options.matching.strip(self._redactor.redact_request(one)) for one in (sent, recorded))
+            asked, there = (options.matching.strip(self._redactor.made.redact_request(one)) for one in (sent, recorded))
             return options.matching.key(asked) == options.matching.key(there) and options.matching.accepts(asked, there)
 
         def settled(old: bytes, new: bytes) -> bytes:
@@ -382,14 +387,14 @@ def _library(documents: Documents, store: Store, options: _Options) -> Library:
     return library
 
 
-def _index(library: Library, redactor: Redactor, options: _Options) -> Index:
+def _index(library: Library, redactor: LateRedactor, options: _Options) -> Index:
     matching = options.matching
     return Index(
         library.request_lines,
         library.parse,
         matching,
         options.repeat,
-        lambda request: matching.strip(redactor.redact_request(request)),
+        lambda request: matching.strip(redactor.made.redact_request(request)),
         library.read_answer,
         library.read_url,
         library.find_doubtful,
@@ -417,6 +422,9 @@ def _time_of_recording(documents: Documents, path: str) -> FrozenTime | None:
     """The clock to set; None if there is nothing to play. Raises CassetteFormatError if the head tells no time."""
     if not documents:
         return None
+    from cassette_http.cassette.volatile import moment_of
+    from cassette_http.frozen_time import FrozenTime
+
     head = documents[0].load(path)
     recorded = moment_of(head.recorded.encode()) if isinstance(head, Header) and head.recorded is not None else None
     if recorded is None:
@@ -437,5 +445,8 @@ def netrc_text() -> str:
 def new_header(test: str | None) -> Header:
     """The head of a cassette that is begun now."""
     by = f"cassette-http {__version__}, {platform.python_implementation()} {platform.python_version()}, {sys.platform}"
-    test = without_tokens(test, "{{secret}}") if test else test
+    if test:
+        from cassette_http.cassette.secrets.shapes import without_tokens  # late: replays need no header
+
+        test = without_tokens(test, "{{secret}}")
     return Header(recorded=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), by=by, test=test)

@@ -25,6 +25,7 @@ from cassette_http import use_cassette
 from tests.behaviours import GET_A, Asked, assert_same_three_times, patience_s
 from tests.intercept.nasty_peers import PEERS
 from tests.peer import Connection, Peer, Script, Serve, keep_alive, response
+from tests.trusting import Trusting
 
 # What a program saw of one exchange: plain values that can be compared.
 Seen = Any
@@ -83,12 +84,8 @@ def with_urllib(url: str, asked: Asked, trust: ssl.SSLContext, timeout_s: float)
 def with_requests(url: str, asked: Asked, trust: ssl.SSLContext, timeout_s: float) -> list[Seen]:
     seen: list[Seen] = []
 
-    class Trusting(requests.adapters.HTTPAdapter):
-        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-            super().init_poolmanager(*args, ssl_context=trust, **kwargs)
-
     with requests.Session() as session:
-        session.mount("https://", Trusting())
+        session.mount("https://", Trusting(trust))
         for method, path, body in asked:
             try:
                 answer = session.request(method, url + path, data=body, timeout=timeout_s)

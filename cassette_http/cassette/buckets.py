@@ -11,7 +11,6 @@ from collections.abc import Callable, Hashable, Iterator
 
 from cassette_http.cassette.matching import Matching
 from cassette_http.cassette.model import Interaction, Request
-from cassette_http.cassette.secrets.placeholders import has_placeholder
 from cassette_http.wire.errors import MalformedMessage
 
 __all__ = ["Bucket", "Entry", "Queue"]
@@ -170,6 +169,8 @@ class Bucket:
 
     def _smaller_bucket(self, request: Request) -> Bucket | None:
         """The entries that could answer by their URLs; None if these do not tell."""
+        from cassette_http.cassette.secrets.placeholders import has_placeholder  # late: see `late_redactor`
+
         if self._told is None or has_placeholder(request.url.encode()):
             return None  # redaction could make the same of other URLs
         if self._smaller is None:

@@ -18,7 +18,6 @@ from cassette_http.cassette.format.reading import USUAL_VERSION, Unfit, resolve_
 from cassette_http.cassette.matching import Matching
 from cassette_http.cassette.model import DEFAULT_PORTS, UNIX, FailureKind, Interaction, Origin, Request
 from cassette_http.cassette.modes import known_policy
-from cassette_http.cassette.secrets.placeholders import has_placeholder
 from cassette_http.cassette.shortcuts import Answer, WrittenRequest, track_of, written_beginning
 from cassette_http.wire.messages import RequestHead
 
@@ -300,6 +299,8 @@ class Index:
 
     def _larger_bucket(self, request: Request) -> Bucket:
         """The interactions whose request line, in any spelling, is that of `request` for the matchers."""
+        from cassette_http.cassette.secrets.placeholders import has_placeholder  # late: see `late_redactor`
+
         line = line_of(request)
         if has_placeholder(line):
             return self._everything  # redaction could make the same of other lines

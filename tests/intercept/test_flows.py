@@ -30,6 +30,7 @@ import cassette_http.client
 from cassette_http import Cassette, use_cassette
 from tests.behaviours import write_cassette_of
 from tests.peer import Connection, Peer, Script, Serve, keep_alive, response
+from tests.trusting import Trusting
 
 Seen = Any
 
@@ -386,17 +387,10 @@ def proxied_with_http_client(module: Any) -> Callable[[Peer, ssl.SSLContext], Se
 
 
 def proxied_with_requests(server: Peer, trust: ssl.SSLContext) -> Seen:
-    class Trusting(requests.adapters.HTTPAdapter):
-        def init_poolmanager(self, *args: Any, **options: Any) -> None:
-            super().init_poolmanager(*args, ssl_context=trust, **options)
-
-        def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
-            return super().proxy_manager_for(*args, ssl_context=trust, **options)
-
     seen: list[Seen] = []
     for user in ("", "user:secret@"):
         with requests.Session() as session:
-            session.mount("https://", Trusting())
+            session.mount("https://", Trusting(trust))
             session.trust_env = False
             session.proxies = dict.fromkeys(("http", "https"), f"http://{user}{server.host}:{server.port}")
             for url in ("http://localhost/plain", "https://localhost/secure"):

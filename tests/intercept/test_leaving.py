@@ -28,6 +28,7 @@ import cassette_http.client
 from cassette_http import use_cassette
 from tests.behaviours import write_cassette_of
 from tests.peer import Peer, Serve, keep_alive, response
+from tests.trusting import Trusting
 
 ROUNDS, TLS_ROUNDS = 200, 50
 WARM_UP = 5
@@ -56,12 +57,8 @@ def with_urllib3(url: str, trust: ssl.SSLContext) -> bytes:
 
 
 def with_requests(url: str, trust: ssl.SSLContext) -> bytes:
-    class Trusting(requests.adapters.HTTPAdapter):
-        def init_poolmanager(self, *args: object, **kwargs: object) -> None:
-            super().init_poolmanager(*args, ssl_context=trust, **kwargs)  # type: ignore[arg-type]
-
     with requests.Session() as session:
-        session.mount("https://", Trusting())
+        session.mount("https://", Trusting(trust))
         return session.get(f"{url}/a").content
 
 

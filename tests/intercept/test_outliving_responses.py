@@ -22,6 +22,7 @@ import urllib3
 import cassette_http.client
 from cassette_http import use_cassette
 from tests.peer import Connection, Script, Serve, keep_alive, response
+from tests.trusting import Trusting
 
 Read = Callable[..., bytes]
 
@@ -88,12 +89,8 @@ def with_urllib3(url: str, trust: ssl.SSLContext) -> Iterator[Callable[[], Read]
 
 @contextmanager
 def with_requests(url: str, trust: ssl.SSLContext) -> Iterator[Callable[[], Read]]:
-    class Trusting(requests.adapters.HTTPAdapter):
-        def init_poolmanager(self, *args: object, **kwargs: object) -> None:
-            super().init_poolmanager(*args, ssl_context=trust, **kwargs)  # type: ignore[arg-type]
-
     with requests.Session() as session:
-        session.mount("https://", Trusting())
+        session.mount("https://", Trusting(trust))
         yield lambda: session.get(url, stream=True, timeout=5).raw.read
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias
 
 from cassette_http.cassette.format import codings, json_layout
@@ -54,7 +55,6 @@ CHARSETS = re.compile(
 )
 
 # Text may have some control characters (escaped then); beyond one in ten it is shown as octets.
-ODD = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 ODD_SHARE = 10
 SAMPLE_CHARACTERS = 1 << 14
 
@@ -144,9 +144,15 @@ def _show(text: str) -> tuple[str | None, str | None]:
     return (text if _is_mostly_text(text) else None), None
 
 
+@cache
+def _odd() -> re.Pattern[str]:
+    """What texts hardly have; compiled late, as sets of characters beyond Latin-1 take long."""
+    return re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
+
+
 def _is_mostly_text(text: str) -> bool:
     sample = text[:SAMPLE_CHARACTERS]
-    return len(ODD.findall(sample)) * ODD_SHARE <= len(sample)
+    return len(_odd().findall(sample)) * ODD_SHARE <= len(sample)
 
 
 def text_of(octets: bytes) -> str | None:

@@ -11,7 +11,7 @@ import re
 from typing import Any, TypeAlias
 
 from cassette_http.cassette.format.body_forms import MOST_SIZES
-from cassette_http.cassette.format.scalars import PLAIN, PLAIN_IN_FLOW, SAFE_ASCII, UNSAFE, octets_of, resolve
+from cassette_http.cassette.format.scalars import PLAIN, PLAIN_IN_FLOW, SAFE_ASCII, is_safe, octets_of, resolve
 
 __all__ = [
     "HEADER_KEYS",
@@ -82,7 +82,7 @@ def read_canonical(octets: bytes) -> Values | None:
         text = octets.decode()
     except UnicodeDecodeError:
         return None
-    if octets.translate(None, SAFE_ASCII) and UNSAFE.search(text):
+    if octets.translate(None, SAFE_ASCII) and not is_safe(text):
         return None
     order = INTERACTION_ORDER
     if text.startswith("tls: "):

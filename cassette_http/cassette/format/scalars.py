@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import binascii
 import re
+from functools import cache
 from json.encoder import encode_basestring
 from typing import Any
 
 __all__ = [
     "SAFE_ASCII",
-    "UNSAFE",
     "binary",
     "flow",
     "is_safe",
@@ -30,9 +30,7 @@ __all__ = [
     "text_block",
 ]
 
-# What a literal block may hold. YAML forbids C0 and C1 controls, DEL, surrogates and U+FFFE/U+FFFF (YAML 1.1 section
-# 4.1); CR, NEL, LS and PS are line breaks that parsers normalise to LF (section 4.2); a BOM may vanish.
-UNSAFE = re.compile("[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+# The part of what a literal block may hold (see `_unsafe`) that is ASCII.
 SAFE_ASCII = bytes((9, 10, *range(0x20, 0x7F)))
 
 # Of YAML's plain scalars we use a small part: ASCII words with single blanks between. A leading letter keeps numbers
@@ -53,11 +51,21 @@ LINE_WIDTH = 100
 BASE64_OCTETS_PER_LINE = 72
 
 
+@cache
+def _unsafe() -> re.Pattern[str]:
+    """What a literal block cannot hold; compiled late, as sets of so many characters take long.
+
+    YAML forbids C0 and C1 controls, DEL, surrogates and U+FFFE/U+FFFF (YAML 1.1 section 4.1); CR, NEL, LS and PS are
+    line breaks that parsers normalise to LF (section 4.2); a BOM may vanish.
+    """
+    return re.compile("[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+
+
 def is_safe(text: str) -> bool:
     """Tell whether `text` has no character that a literal block cannot hold."""
     if text.isascii():
         return not text.encode("ascii").translate(None, SAFE_ASCII)
-    return UNSAFE.search(text) is None
+    return _unsafe().search(text) is None
 
 
 def plain(text: str) -> str:
@@ -70,7 +78,7 @@ def plain(text: str) -> str:
 def quoted(text: str) -> str:
     """Write text between double quotes, on one line."""
     written = encode_basestring(text)
-    return written if is_safe(written) else UNSAFE.sub(_escape, written)
+    return written if is_safe(written) else _unsafe().sub(_escape, written)
 
 
 def _escape(match: re.Match[str]) -> str:
