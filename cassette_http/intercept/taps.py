@@ -90,7 +90,10 @@ def put_tap(sock: socket.socket, tap: Tap) -> None:
 
 
 def _forget(gone: weakref.ref[socket.socket]) -> None:
-    _taps.pop(gone, None)
+    """A program has left a socket to the garbage collector: the connection below it ends with it."""
+    tap = _taps.pop(gone, None)
+    if tap is not None and tap.host.line is not None and tap not in _taps.values():
+        tap.host.line.close()
 
 
 def take_tap(sock: socket.socket) -> Tap | None:

@@ -56,6 +56,7 @@ def interaction(sent: Request, received: bytes) -> Interaction:
         '{"session": null, "token": "", "password": false, "secret": {}, "tokens": [], "api_key": []}',
         '{"password": ["This field is required."], "token": "The token is invalid."}',
         '{"password": "********", "api_key": "[REDACTED]", "token": "${TOKEN}", "secret": "<secret>"}',
+        '{"password": "FILTERED", "api_key": "REDACTED", "token": "<SANITIZED>", "secret": "masked"}',
         '{"token_url": "https://a.test/oauth/token", "secret": "https://a.test/vault/secret-of-somebody"}',
         '{"permissions": {"metadata": "read", "secrets": "write", "tokens": "read", "actions_secret": "write"}}',
         '{"node_modules/csrf-token": {"version": "7.9.0", "integrity": "sha512-' + "aB3+x/9Q" * 10 + 'aB3xyw=="}}',

@@ -476,7 +476,7 @@ def test_requests_match_with_any_secret_and_with_none(sent) -> None:  # type: ig
     assert recorded is not None
     assert TOKEN.encode() not in recorded.head_octets + recorded.body_octets
     redactor = Redactor(9)
-    others = [sent(secret) for secret in ("x9Y8w7V6u5T4s3R2", "XXXXXXXX", "********", "<token>", None)]
+    others = [sent(secret) for secret in ("x9Y8w7V6u5T4s3R2", "XXXXXXXX", "********", "<token>", "REDACTED", None)]
     keys = {MATCHING.key(redactor.redact_request(each)) for each in (recorded, *others)}
     assert len(keys) == 1
     assert MATCHING.key(redactor.redact_request(request(target="/other?a=b"))) not in keys

@@ -168,8 +168,9 @@ class ContentRules:
         found = pattern.search(head, 0, stop) if pattern is not None else None
         if found is None or is_placeholder(found[1]):
             return edits
-        hidden = self._vault.hide(found[1]) if found[1].strip() else b"{{secret}}"
-        return merged([Edit(found.start(1), found.end(1), hidden)], edits) if hidden != found[1] else edits
+        hidden = self._vault.hide(found[1]) if found[1].strip() else found[1]
+        # What is plainly no secret stands for one here.
+        return merged([Edit(*found.span(1), b"{{secret}}" if hidden == found[1] else hidden)], edits)
 
     def target_edits(self, head: bytes, stop: int, is_matching: bool) -> list[Edit]:
         """Find secrets in the request target, which ends at `stop`; for matching, leave out pairs that are secret."""

@@ -13,7 +13,7 @@ from cassette_http.cassette.secrets.names import STEMS, NameKind, ends_with_word
 from cassette_http.cassette.secrets.placeholders import is_placeholder
 from cassette_http.cassette.secrets.rules import Rules
 from cassette_http.cassette.secrets.shapes import key_span
-from cassette_http.cassette.secrets.vault import Vault
+from cassette_http.cassette.secrets.vault import WORDS_FOR_SECRETS, Vault
 from cassette_http.cassette.splicing import Edit
 
 __all__ = ["MIXED", "SIMPLE_WORD", "STRONG", "Hiding", "Inner", "is_own_name", "is_prose", "is_secret_value"]
@@ -122,7 +122,7 @@ _ESCAPE = re.compile(rb"^(?:u[0-9a-fA-F]{4}|[nrt])")
 _FOLDED = bytes(octet + 0x20 if 0x41 <= octet <= 0x5A else octet for octet in range(256))
 _NO_LETTERS = bytes(octet for octet in range(128) if not chr(octet).isalnum() and octet != 0x0A)
 
-_NOTHING = frozenset({b"", b"none", b"null", b"undefined"})
+_NOTHING = frozenset({b"", b"none", b"null", b"undefined"}) | WORDS_FOR_SECRETS
 # A path begins with a word in small letters; what is random may begin with a slash as well.
 _URL = re.compile(
     rb"[A-Za-z][A-Za-z0-9+.-]*://|\.{0,2}/(?:[a-z{:][a-z0-9._~{}:-]{0,40})?(?:[/?#]|\Z)|urn:|arn:"

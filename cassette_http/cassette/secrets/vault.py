@@ -28,7 +28,7 @@ from cassette_http.cassette.secrets.placeholders import (
 from cassette_http.cassette.secrets.shapes import is_legible, legible, runs
 from cassette_http.cassette.splicing import Edit, merged, splice
 
-__all__ = ["Vault", "is_masked"]
+__all__ = ["WORDS_FOR_SECRETS", "Vault", "is_masked"]
 
 _SHORTEST_DECLARED = 4
 # Of so many octets are the beginnings by which needles are found; none is shorter.
@@ -45,11 +45,16 @@ _BLOCK = 1 << 16
 # Messages that show the beginning of a secret ("sk-ab****") are short.
 _LONGEST_MESSAGE = 1 << 16
 
+# What other recorders, and logs, write in the place of a secret.
+WORDS_FOR_SECRETS = frozenset(
+    {b"redacted", b"sanitized", b"filtered", b"scrubbed", b"masked", b"censored", b"obfuscated", b"anonymized"}
+)
 # Words of protocols and defaults that stand in fields and cookies for secrets.
 _NO_SECRETS = frozenset(
     {b"", b"0", b"1", b"true", b"false", b"yes", b"no", b"on", b"off", b"null", b"nil", b"none", b"undefined"}
     | {b"deleted", b"expired", b"anonymous", b"required", b"fetch", b"read", b"write"}
     | {b"include", b"same-origin", b"omit"}  # of fetch() in a browser
+    | WORDS_FOR_SECRETS
 )
 _MASKS = (b"***", b"...", b"\xe2\x80\xa6", b"\\u2026")
 _MASK = re.compile(rb"([A-Za-z0-9_-]{4,})(?:\*{3,}|\.{3}|\xe2\x80\xa6|\\u2026)([A-Za-z0-9]{0,8})")
@@ -80,7 +85,7 @@ class Vault:
 
         `is_searched=False` is for values that are hidden where they are, and nowhere else.
         """
-        if secret.lower() in _NO_SECRETS or is_placeholder(secret):
+        if secret.lower().strip(b"<>[]") in _NO_SECRETS or is_placeholder(secret):
             return secret
         if is_searched and secret not in self._needles and is_searchable(secret):
             self._search(secret)
