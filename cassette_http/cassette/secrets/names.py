@@ -47,6 +47,7 @@ _WHOLE = {
     "samlresponse": NameKind.SECRET,
     "samlrequest": NameKind.SECRET,  # another one with each log-in
     "relaystate": NameKind.SECRET,
+    "motdepasse": NameKind.PASSWORD,
     "bearer": NameKind.SECRET,
     "psk": NameKind.SECRET,
     "xhoneycombteam": NameKind.SECRET,
@@ -72,7 +73,9 @@ _PASSED_ON = re.compile(
     "(?:redirect|http|x|amzn|proxy|forwarded|original|upstream|client|service|user|api)*"
     "(?:(authorization)(?:header)?|authheader|(cookie))"
 )
-_PASSWORDS = frozenset({"password", "passwd", "pwd", "passphrase", "passcode"})
+_PASSWORDS = frozenset(
+    {"password", "passwd", "pwd", "passphrase", "passcode", "passwort", "kennwort", "wachtwoord", "contrasena", "senha"}
+)
 _WHOSE_PASS = frozenset({"user", "db", "database", "smtp", "ftp", "mail", "admin", "root", "login", "http", "proxy"})
 _SECRET_WORDS = frozenset(
     {"secret", "credential", "credentials", "apikey", "authtoken", "accesskey", "secretkey", "privatekey", "authkey"}
@@ -122,7 +125,7 @@ _LAST = _AFTER - {"state", "start", "end", "service"}
 # One of these is in each name that says something, when it is written small and in letters and digits alone.
 STEMS = (
     rb"token|secret|pass|pwd|key|auth|sess|credential|sig|jwt|[cx]srf|cookie|code|state|nonce|assertion|appid|sid|otp"
-    rb"|verifier|samlre|bearer|psk|pw|hmac|honeycomb|artapi"
+    rb"|verifier|samlre|bearer|psk|pw|hmac|honeycomb|artapi|kennwort|wachtwoord|contrasena|senha"
 )
 
 
@@ -182,8 +185,10 @@ def _kind_of_word(before: str, word: str, is_last_of_x: bool) -> NameKind:
 
 # Parts of words that are looked at, and words that tell something together with others alone, as in "app_id", or stand
 # in front of a token or a password.
-_TELLING_PART = re.compile(STEMS + rb"|app|saml|jfrog|hook|private|kty|curl", re.IGNORECASE)
-_TELLING_WORD = re.compile("app|saml|jfrog|honeycomb|oauth|verifier|private|curl|.*(?:pass|token|secret|hook|kty).*")
+_TELLING_PART = re.compile(STEMS + rb"|app|saml|jfrog|hook|private|kty|curl|earer", re.IGNORECASE)
+_TELLING_WORD = re.compile(
+    "app|saml|jfrog|honeycomb|oauth|verifier|private|curl|.*(?:pass|token|secret|hook|kty|earer).*"
+)
 # Of an escape in front of a name, without its backslash and digits: "\\u000apassword", "\\ntoken".
 _OF_ESCAPE = re.compile("[nrt]|u?[A-Fa-f]{,4}")
 
