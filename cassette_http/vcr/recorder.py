@@ -51,7 +51,7 @@ class VCR(VcrSettings):
     @overload
     def use_cassette(self, path: str | os.PathLike[str] | None = None, **options: Any) -> CassetteInUse: ...
     def use_cassette(self, path: Any = None, **options: Any) -> Any:
-        """Make a context manager that gives the cassette, and a decorator. It is called after the function if unnamed.
+        """Make a context manager that gives the cassette, and a decorator. Without a path, the function gives the name.
 
         Options are those of the object; they are looked at when the cassette is put into use.
         """
