@@ -29,7 +29,7 @@ FOLDER = ROOT / ".venv" / "public"
 class Suite:
     """A source distribution with tests and cassettes, and what it takes to run them with the `plugin` they are for.
 
-    That is "vcrpy" for those that import VCR.py themselves.
+    `imports_vcr`: its own modules import VCR.py, and get our imports to run with ours.
     """
 
     project: str
@@ -38,6 +38,7 @@ class Suite:
     requirements: tuple[str, ...]
     arguments: tuple[str, ...] = ("tests",)
     environment: dict[str, str] = field(default_factory=dict)
+    imports_vcr: bool = False
 
 
 SUITES = (
@@ -96,8 +97,15 @@ SUITES = (
         (".", "pytest", "vcrpy"),
         ("test", "-o", "python_files=test*.py", "--record-mode=none"),
     ),
-    Suite("prawcore", "4.0.0", "vcrpy", (".", "pytest")),
-    Suite("asyncprawcore", "4.0.0", "vcrpy", (".", "pytest", "pytest-asyncio"), ("tests", "-o", "asyncio_mode=auto")),
+    Suite("prawcore", "4.0.0", "vcrpy", (".", "pytest"), imports_vcr=True),
+    Suite(
+        "asyncprawcore",
+        "4.0.0",
+        "pytest-vcr",
+        (".", "pytest", "pytest-asyncio"),
+        ("tests", "-o", "asyncio_mode=auto"),
+        imports_vcr=True,
+    ),
 )
 
 # What `docs/migrating.md` says to do with a suite that imports VCR.py.
@@ -138,7 +146,7 @@ def run(suite: Suite, folder: Path, *plugins: str) -> dict[str, str]:
     pip(folder, "install", *plugins)
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(folder / "tree", copy)
-    if suite.plugin == "vcrpy" and suite.plugin not in plugins:
+    if suite.imports_vcr and suite.plugin not in plugins:
         change_imports(copy)
     environment = {**os.environ, **suite.environment}
     environment.pop("CI", None)
