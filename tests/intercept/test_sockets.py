@@ -241,9 +241,10 @@ def test_thread_that_waits_is_served_the_same_three_times(
 
     def ask() -> object:
         seen: list[bytes] = []
-        has_answer = threading.Event()
+        reads, has_answer = threading.Event(), threading.Event()
 
         def read() -> None:
+            reads.set()
             while octets := sock.recv(1000):
                 seen.append(octets)
                 has_answer.set()
@@ -252,7 +253,7 @@ def test_thread_that_waits_is_served_the_same_three_times(
             reader = threading.Thread(target=read, daemon=True)
             if is_early:
                 reader.start()
-                time.sleep(0.02)  # it waits by then
+                assert reads.wait(5)
             sock.sendall(REQUEST)
             if not is_early:
                 reader.start()
