@@ -31,11 +31,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
-from cassette_http.cassette.model import BEHIND_NEXT, Failure, FailureKind, Interaction, Origin, Piece, Request, Track
+from cassette_http.cassette.model import BEHIND_NEXT, Failure, FailureKind, Interaction, Origin, Request, Track
 from cassette_http.cassette.secrets.websocket_frames import is_websocket
 from cassette_http.cassette.shortcuts import Answer, is_ordinary_request, track_of
 from cassette_http.transport.early_answers import answers_early
-from cassette_http.transport.exchanges import NOT_LOST, Exchange, FinishedExchange, State, WholeRequest, newest_fate
+from cassette_http.transport.exchanges import NOT_LOST, Exchange, State, WholeRequest, newest_fate
+from cassette_http.transport.idle_peer import IdlePeer
 from cassette_http.transport.persistence import is_closed_by, may_ask_to_close, may_close
 from cassette_http.transport.recording import Recording
 from cassette_http.transport.replaying import TLS_RECORD_OCTETS, Player, Signal
@@ -55,10 +56,6 @@ VERSION = b" HTTP/1."
 
 # How a TLS connection begins (RFC 8446 section 5.1). What is below the TLS of Python's ssl module is never seen here.
 TLS_HANDSHAKE = b"\x16\x03"
-# A client that drains an idle connection must not fill the memory.
-MOST_UNASKED_OCTETS = 1 << 16
-# A kept connection that its peer closes later than this after a response has been idle for too long.
-SOON_S = 1.0
 # What is handed out in one piece to a client that is left.
 MOST_OCTETS = 1 << 20
 
@@ -119,10 +116,7 @@ class Channel:
         self._is_out_of_step = False  # the client has not waited for a response, as it took another one for it
         self._refusal: Exception | None = None
         self._ended = False
-        self._last_kept: FinishedExchange | None = None  # as long as no further request was begun
-        # What was kept with the end of TLS behind it: TCP may have gone on, which the next request would show.
-        self._half_closed: tuple[object, Track] | None = None
-        self._unasked = b""  # came from the live peer while no request was open: the next one gets it for an answer
+        self._idle_peer = IdlePeer(tape, clock)
 
     @property
     def _exchanges(self) -> deque[Exchange]:
@@ -178,7 +172,7 @@ class Channel:
     def has_surplus(self) -> bool:
         """More may have come with the last response than it, so that it matters if the peer has closed behind it."""
         if not self._exchanges:
-            return self._last_kept is not None and self._last_kept.recording.has_surplus
+            return self._idle_peer.has_surplus
         recording = self._exchanges[0].recording
         return recording is not None and recording.may_be_complete
 
@@ -332,8 +326,8 @@ class Channel:
     def client_closed(self) -> None:
         """The connection is over: keep what an abandoned exchange has got so far, and what nobody had asked for."""
         self.is_closed = True
-        if self._unasked:
-            self._end_idle(None, ended=False)  # pools close a connection on which they find something
+        if not self._exchanges:
+            self._idle_peer.client_closed()
         if self.is_held_up and self._exchanges:
             self._give_up_sending(self._exchanges[-1])
         while self._exchanges:
@@ -395,7 +389,7 @@ class Channel:
             self._end_greeting(self._greeting)
             if not octets or self.is_transparent:
                 return
-        if not (self.has_spoken or self._unasked or octets.startswith(b"HTTP/")):
+        if not (self.has_spoken or self._idle_peer.unasked or octets.startswith(b"HTTP/")):
             self.is_transparent = True  # not HTTP, where the client speaks first
             return
         at = self._clock()
@@ -413,7 +407,7 @@ class Channel:
             self._keep_if_complete(exchange)
             if not taken and exchange in self._exchanges:
                 return
-        self._unasked = (self._unasked + octets)[:MOST_UNASKED_OCTETS]
+        self._idle_peer.sent(octets)
 
     def peer_ended(self, *, close_notify: bool = True) -> None:
         """The peer closed the stream; `close_notify` is described by `Track`."""
@@ -422,7 +416,8 @@ class Channel:
         if self._greeting is not None:
             self._greeting.peer_failed(None)
             self._end_greeting(self._greeting)
-        self._end_idle(None, ended=True, close_notify=close_notify)
+        if not self._exchanges:
+            self._idle_peer.ended(close_notify=close_notify)
         at = self._clock()
         while self._exchanges and self._exchanges[0].recording is not None:
             exchange = self._exchanges.popleft()
@@ -437,7 +432,7 @@ class Channel:
             self._end_greeting(self._greeting)
         if not self._exchanges:
             if failure.kind is FailureKind.RESET:
-                self._end_idle(failure, ended=False)
+                self._idle_peer.failed(failure)
             return
         # A reset breaks all that is under way: the client may have taken something else for the answer to the first.
         open_ones = list(self._exchanges)
@@ -572,13 +567,7 @@ class Channel:
         may_be_stale = self._may_be_stale
         self.has_spoken = True
         self._ended = False
-        if self._unasked and self._last_kept is not None and self._last_kept.reader.method == "CONNECT":
-            self._end_idle(None, ended=False)  # it was read before the tunnel was used
-        self._last_kept = None
-        if self._half_closed is not None:
-            kept, ending = self._half_closed
-            self._half_closed = None
-            self._tape.amend(kept, replace(ending, fin=False))
+        self._idle_peer.request_begins()
         if not self.can_play and is_ordinary_request(octets):
             exchange = Exchange(WholeRequest(octets), b"", self._clock())
         else:
@@ -646,9 +635,8 @@ class Channel:
         if exchange.recording is None and (method := exchange.reader.method) is not None:
             exchange.recording = Recording(method, self._tape.most_octets, may_upgrade=exchange.may_upgrade)
         self._keep_if_complete(exchange)
-        if self._unasked and exchange.reader.is_complete:
-            unasked, self._unasked = self._unasked, b""
-            self.peer_sent(unasked)
+        if self._idle_peer.unasked and exchange.reader.is_complete:
+            self.peer_sent(self._idle_peer.take_unasked())
         return octets
 
     def _choose(self, exchange: Exchange) -> bool:
@@ -760,39 +748,7 @@ class Channel:
                 track = track.of_stale()
             interaction = Interaction(admitted.origin, admitted, track, admitted.via)
             kept = self._tape.keep(interaction, exchange.started_at)
-            self._last_kept = FinishedExchange(exchange.reader, exchange.recording, exchange.sent_at, kept)
-            if track.ended:
-                self._note_end_of_tls(kept, Track(ended=True, close_notify=track.close_notify))
-
-    def _end_idle(self, failure: Failure | None, *, ended: bool, close_notify: bool = True) -> None:
-        """The peer was to keep the idle connection, and has `ended` it, broken it off, or said what nobody asked for.
-
-        Who reads an idle connection meets that before the next request, which then may never be sent.
-        """
-        if self._last_kept is None or self._exchanges:
-            return
-        last, self._last_kept = self._last_kept, None
-        at = last.recording.last_at_s
-        if (
-            last.token is None
-            or last.recording.has_ended
-            or last.has_announced_end
-            or self._clock() - last.sent_at - at > SOON_S
-        ):
-            return
-        # It was met by the next read, whenever that was: to a player, it came with the response.
-        pieces = (Piece(self._unasked, at),) if self._unasked else ()
-        self._unasked = b""
-        if failure is not None:
-            failure = replace(failure, at=at)
-        ending = Track(pieces, failure, ended, close_notify)
-        self._tape.amend(last.token, ending)
-        if ended:
-            self._note_end_of_tls(last.token, ending)
-
-    def _note_end_of_tls(self, kept: object, ending: Track) -> None:
-        if self.origin.is_tls and ending.close_notify and kept is not None:
-            self._half_closed = kept, ending
+            self._idle_peer.response_was_kept(exchange, track, kept, is_tls=self.origin.is_tls)
 
     def _enter_tunnel(self, exchange: Exchange) -> None:
         """From here on the octets go to the host that CONNECT named; TLS may follow, then another channel serves."""

@@ -5,19 +5,17 @@ from __future__ import annotations
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import NamedTuple
 
 from cassette_http.cassette.model import Request
 from cassette_http.transport.recording import Recording
 from cassette_http.transport.replaying import Player
 from cassette_http.transport.websocket_pongs import Pongs
-from cassette_http.wire.framing import is_persistent
 from cassette_http.wire.grammar import MEANT_FOR_REQUEST
 from cassette_http.wire.head import parse_request_head
 from cassette_http.wire.messages import RequestHead, field_values
 from cassette_http.wire.reader import RequestReader
 
-__all__ = ["NOT_LOST", "Exchange", "Fate", "FinishedExchange", "State", "WholeRequest", "newest_fate"]
+__all__ = ["NOT_LOST", "Exchange", "Fate", "State", "WholeRequest", "newest_fate"]
 
 
 class State(Enum):
@@ -128,18 +126,3 @@ class Exchange:
     def is_over(self) -> bool:
         """A further octet of the client belongs to the next request."""
         return self.reader.is_complete and not self.is_upgraded
-
-
-class FinishedExchange(NamedTuple):
-    """What must be known of an exchange that is over, to see whether its connection ends unannounced."""
-
-    reader: RequestReader | WholeRequest
-    recording: Recording
-    sent_at: float
-    token: object
-
-    @property
-    def has_announced_end(self) -> bool:
-        request = self.reader.head
-        assert request is not None, "it is complete"
-        return self.recording.announces_end or not is_persistent(request.version, request.fields)

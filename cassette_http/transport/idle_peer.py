@@ -1,0 +1,113 @@
+"""What a live peer does while no request is open, which becomes a part of the response that was kept last.
+
+Who reads an idle connection meets that before the next request, which then may never be sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+from cassette_http.cassette.model import Failure, Piece, Track
+from cassette_http.transport.exchanges import Exchange, WholeRequest
+from cassette_http.transport.recording import Recording
+from cassette_http.transport.tape import Tape
+from cassette_http.wire.framing import is_persistent
+from cassette_http.wire.reader import RequestReader
+
+__all__ = ["IdlePeer"]
+
+# A client that drains an idle connection must not fill the memory.
+MOST_UNASKED_OCTETS = 1 << 16
+# A kept connection that its peer closes later than this after a response has been idle for too long.
+SOON_S = 1.0
+
+
+class KeptExchange(NamedTuple):
+    """What must be known of an exchange that is over; not all of it, as its request may be large."""
+
+    reader: RequestReader | WholeRequest
+    recording: Recording
+    sent_at: float
+    token: object
+    """What `Tape.keep` has returned."""
+    is_tls: bool
+
+    @property
+    def has_announced_end(self) -> bool:
+        request = self.reader.head
+        assert request is not None, "it is complete"
+        return self.recording.announces_end or not is_persistent(request.version, request.fields)
+
+
+class IdlePeer:
+    """Watches the peer of one connection from the end of one response to the beginning of the next request."""
+
+    def __init__(self, tape: Tape, clock: Callable[[], float]) -> None:
+        self._tape, self._clock = tape, clock
+        self._last: KeptExchange | None = None
+        # What was kept with the end of TLS behind it: TCP may have gone on, which the next request would show.
+        self._half_closed: tuple[object, Track] | None = None
+        self.unasked = b""
+        """What came while no request was open: the next one gets it for an answer."""
+
+    @property
+    def has_surplus(self) -> bool:
+        """More came with the last response than it."""
+        return self._last is not None and self._last.recording.has_surplus
+
+    def response_was_kept(self, exchange: Exchange, track: Track, token: object, *, is_tls: bool) -> None:
+        assert exchange.recording is not None
+        self._last = KeptExchange(exchange.reader, exchange.recording, exchange.sent_at, token, is_tls)
+        if track.ended:
+            self._note_end_of_tls(self._last, Track(ended=True, close_notify=track.close_notify))
+
+    def request_begins(self) -> None:
+        if self.unasked and self._last is not None and self._last.reader.method == "CONNECT":
+            self._add(None, ended=False)  # it was read before the tunnel was used
+        self._last = None
+        if self._half_closed is not None:
+            token, ending = self._half_closed
+            self._half_closed = None
+            self._tape.amend(token, replace(ending, fin=False))
+
+    def sent(self, octets: bytes) -> None:
+        self.unasked = (self.unasked + octets)[:MOST_UNASKED_OCTETS]
+
+    def take_unasked(self) -> bytes:
+        unasked, self.unasked = self.unasked, b""
+        return unasked
+
+    def ended(self, *, close_notify: bool) -> None:
+        self._add(None, ended=True, close_notify=close_notify)
+
+    def failed(self, failure: Failure) -> None:
+        self._add(failure, ended=False)
+
+    def client_closed(self) -> None:
+        if self.unasked:
+            self._add(None, ended=False)  # pools close a connection on which they find something
+
+    def _add(self, failure: Failure | None, *, ended: bool, close_notify: bool = True) -> None:
+        """Add to the last response how its connection ended, and what its peer has said unasked."""
+        if self._last is None:
+            return
+        last, self._last = self._last, None
+        at = last.recording.last_at_s
+        is_late = self._clock() - last.sent_at - at > SOON_S
+        if last.token is None or last.recording.has_ended or last.has_announced_end or is_late:
+            return
+        # It was met by the next read, whenever that was: to a player, it came with the response.
+        unasked = self.take_unasked()
+        pieces = (Piece(unasked, at),) if unasked else ()
+        if failure is not None:
+            failure = replace(failure, at=at)
+        ending = Track(pieces, failure, ended, close_notify)
+        self._tape.amend(last.token, ending)
+        if ended:
+            self._note_end_of_tls(last, ending)
+
+    def _note_end_of_tls(self, last: KeptExchange, ending: Track) -> None:
+        if last.is_tls and ending.close_notify and last.token is not None:
+            self._half_closed = last.token, ending
