@@ -19,6 +19,7 @@ from typing import Any
 from cassette_http.cassette.format.scalars import resolve
 from cassette_http.convert.exchanges import (
     ForeignExchange,
+    charset_of,
     encoded_text,
     field_pairs,
     status_code,
@@ -57,7 +58,7 @@ def _body(message: Table, fields: Fields) -> bytes:
     if kind == "json":
         return _json_octets(_value(content), fields)
     if kind == "text" and isinstance(content, str):
-        return encoded_text(content, _charset(fields))
+        return encoded_text(content, charset_of(";".join(field_values(fields, "content-type"))))
     if kind == "binary" and isinstance(content, str):
         try:
             return binascii.a2b_hex(content)
@@ -66,11 +67,6 @@ def _body(message: Table, fields: Fields) -> bytes:
     if kind == "none" or content is None:
         return b""
     raise Unreadable(body.line, f"the body is of the type {kind!r}, which is not known here")
-
-
-def _charset(fields: Fields) -> str:
-    _, found, name = ";".join(field_values(fields, "content-type")).lower().partition("charset=")
-    return name.partition(";")[0].strip(' "') if found else "utf-8"
 
 
 def _value(content: Any) -> Any:

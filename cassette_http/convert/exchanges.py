@@ -16,6 +16,7 @@ __all__ = [
     "ForeignExchange",
     "LeftOut",
     "base64_octets",
+    "charset_of",
     "encoded_text",
     "field_pairs",
     "octets_of",
@@ -112,6 +113,12 @@ def octets_of(value: Any, line: int | None, charset: str = "utf-8") -> bytes:
     if isinstance(value, list):
         return b"".join([octets_of(one, line, charset) for one in value])
     raise Unreadable(line, "a body must be text or octets")
+
+
+def charset_of(content_type: str, default: str = "utf-8") -> str:
+    """The character set that a value of Content-Type names, in lower case."""
+    _, found, name = content_type.lower().partition("charset=")
+    return name.partition(";")[0].strip(" '\"") if found else default
 
 
 def encoded_text(text: str, charset: str) -> bytes:

@@ -15,6 +15,7 @@ from cassette_http.convert.exchanges import (
     ForeignExchange,
     LeftOut,
     base64_octets,
+    charset_of,
     encoded_text,
     status_code,
     table_at,
@@ -81,9 +82,8 @@ def _content(response: Table, fields: Fields) -> bytes:
         return b""
     if content.get("encoding") == "base64":
         return base64_octets(content["text"], content.line)
-    declared = ";".join([*field_values(fields, "content-type"), str(content.get("mimeType", ""))]).lower()
-    _, found, name = declared.partition("charset=")
-    return encoded_text(text_at(content, "text"), name.partition(";")[0].strip(' "') if found else "utf-8")
+    declared = ";".join([*field_values(fields, "content-type"), str(content.get("mimeType", ""))])
+    return encoded_text(text_at(content, "text"), charset_of(declared))
 
 
 def _version(response: Table) -> str:

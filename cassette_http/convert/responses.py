@@ -11,9 +11,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from cassette_http.convert.exchanges import ForeignExchange, field_pairs, octets_of, status_code, table_at, text_at
+from cassette_http.convert.exchanges import (
+    ForeignExchange,
+    charset_of,
+    field_pairs,
+    octets_of,
+    status_code,
+    table_at,
+    text_at,
+)
 from cassette_http.convert.trees import Table
-from cassette_http.wire.messages import Fields, field_values
+from cassette_http.wire.messages import field_values
 
 __all__ = ["read_exchange"]
 
@@ -25,7 +33,10 @@ def read_exchange(entry: Table) -> ForeignExchange:
     content_type: Any = response.get("content_type")
     if isinstance(content_type, str):
         fields = (*[pair for pair in fields if pair[0].lower() != "content-type"], ("Content-Type", content_type))
-    body = octets_of(response.get("body"), response.line, _charset(fields))
+    declared = ";".join(field_values(fields, "content-type"))
+    # To requests, text that names no character set is Latin-1.
+    charset = charset_of(declared, "latin-1" if declared.lower().startswith("text/") else "utf-8")
+    body = octets_of(response.get("body"), response.line, charset)
     if str(response.get("auto_calculate_content_length")).lower() == "true" and not field_values(
         fields, "content-length"
     ):
@@ -41,12 +52,3 @@ def read_exchange(entry: Table) -> ForeignExchange:
         body,
         repeat="last",
     )
-
-
-def _charset(fields: Fields) -> str:
-    """The character set by which requests turned the body into text: text of no other is Latin-1 for it."""
-    content_type = ";".join(field_values(fields, "content-type")).lower()
-    _, found, name = content_type.partition("charset=")
-    if found:
-        return name.partition(";")[0].strip(" '\"")
-    return "latin-1" if content_type.startswith("text/") else "utf-8"
