@@ -350,10 +350,7 @@ class HTTPResponse(io.BufferedIOBase):
     def _ended(self) -> bytes:
         """What a read gets after the end: nothing, or once more the error that broke the framing."""
         if self._decoder is not None and not self.closed:
-            try:
-                self._decoder.end()
-            except (MalformedMessage, IncompleteMessage) as error:
-                self._fail(error)
+            self._end_early(self._decoder)
         return b""
 
     # --- chunked content ----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from cassette_http.client.constants import MAX_TUNNEL_CONTENT_OCTETS
 from cassette_http.client.errors import HTTPException, TunnelError
 from cassette_http.client.response import HTTPResponse
-from cassette_http.client.sending import field_line, host_value
+from cassette_http.client.sending import encode_host, field_line, host_value
 
 __all__ = ["connect_request", "refusal", "with_host"]
 
@@ -20,7 +20,7 @@ def with_host(headers: Mapping[str, str], host: str, port: int) -> dict[str, str
     """The fields for CONNECT; HTTP/1.1 demands a Host."""
     fields = dict(headers)
     if not any(name.lower() == "host" for name in fields):
-        fields["Host"] = host_value(_encode(host).decode("ascii"), port).decode("ascii")
+        fields["Host"] = host_value(host, port).decode("ascii")
     return fields
 
 
@@ -47,13 +47,9 @@ def refusal(response: HTTPResponse) -> TunnelError:
     return TunnelError(response.status, response.reason, response.headers, content)
 
 
-def _encode(host: str) -> bytes:
-    return host.encode("ascii" if host.isascii() else "idna")
-
-
 def _authority(host: str, port: int) -> bytes:
     # The check comes after IDNA, which turns some characters into spaces.
-    octets = _encode(host)
+    octets = encode_host(host)
     if _CONTROLS.search(octets):
         raise ValueError(f"Tunnel host can't contain control characters {host!r}")
     return host_value(octets.decode("ascii"), port)
