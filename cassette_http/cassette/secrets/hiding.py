@@ -16,9 +16,21 @@ from cassette_http.cassette.secrets.shapes import key_span
 from cassette_http.cassette.secrets.vault import WORDS_FOR_SECRETS, Vault
 from cassette_http.cassette.splicing import Edit
 
-__all__ = ["MIXED", "SIMPLE_WORD", "STRONG", "Hiding", "Inner", "is_own_name", "is_prose", "is_secret_value"]
+__all__ = [
+    "MIXED",
+    "OF_FIELDS",
+    "SIMPLE_WORD",
+    "STRONG",
+    "Hiding",
+    "Inner",
+    "is_own_name",
+    "is_prose",
+    "is_secret_value",
+]
 
 STRONG = frozenset(NameKind) - {NameKind.ORDINARY, NameKind.WEAK}
+# Names of fields of HTTP, whose values have a form of their own.
+OF_FIELDS = frozenset({NameKind.CREDENTIALS, *COOKIE_RULES})
 
 _MOST_NAMES = 10_000
 
@@ -102,6 +114,15 @@ class Hiding:
         else:
             hidden = self.vault.hide(value, is_searched=_is_distinct(kind, value))
         return None if hidden == value else hidden
+
+    def instead(self, kind: NameKind, value: bytes, is_matching: bool) -> bytes:
+        """What to write in the place of a value that says how long it is; itself if it stays.
+
+        For matching, the numbers of placeholders are no part of the length.
+        """
+        if is_matching and kind in STRONG:
+            return b"{{secret}}"
+        return self.hidden(kind, value, is_entered=True) or value
 
 
 def _says_nothing(value: bytes) -> bool:

@@ -10,8 +10,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from cassette_http.cassette.secrets.field_rules import COOKIE_RULES
-from cassette_http.cassette.secrets.hiding import MIXED, STRONG, Hiding, is_own_name, is_prose
+from cassette_http.cassette.secrets.hiding import MIXED, OF_FIELDS, STRONG, Hiding, is_own_name, is_prose
 from cassette_http.cassette.secrets.names import NameKind, looks_random
 from cassette_http.cassette.secrets.placeholders import is_placeholder
 from cassette_http.cassette.splicing import Edit
@@ -94,11 +93,10 @@ def _in_lists_of_two(text: bytes, hiding: Hiding) -> Iterator[tuple[bytes, int, 
         if stop is None or not _LIST_END.match(text, stop):
             continue
         value = text[start:stop].strip(b"\\\"'")
-        is_field = kind in COOKIE_RULES or kind is NameKind.CREDENTIALS
         # A list that is a member itself is one of names, as in {"required": ["password", "email"]}.
         is_member = _BEHIND_NAME.search(text, max(0, pair.start() - 16), pair.start()) is not None
         is_name = is_member or _OF_A_FORM.fullmatch(value) or hiding.kind("json", value) is not NameKind.ORDINARY
-        if is_field or not is_name or MIXED.fullmatch(value) or looks_random(value.decode("latin-1")):
+        if kind in OF_FIELDS or not is_name or MIXED.fullmatch(value) or looks_random(value.decode("latin-1")):
             yield pair["name"], start, stop
 
 
@@ -300,7 +298,7 @@ def _values(text: bytes, at: int, kind: NameKind) -> Iterator[tuple[int, int, Na
         at += 1
         while (stop := _value_end(text, at := _LIST_GAP.match(text, at).end())) is not None:  # type: ignore[union-attr]
             # Texts in lists are messages about a value more often than values.
-            if not is_prose(text[at:stop].strip(b"\\\"'")) or kind is NameKind.CREDENTIALS or kind in COOKIE_RULES:
+            if not is_prose(text[at:stop].strip(b"\\\"'")) or kind in OF_FIELDS:
                 yield at, stop, kind
             at = stop
     elif opening == b"{" and (inner := _FLAT_OBJECT.match(text, at)) is not None:

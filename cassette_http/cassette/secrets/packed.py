@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from cassette_http.cassette.secrets.hiding import STRONG, Hiding
+from cassette_http.cassette.secrets.hiding import Hiding
 from cassette_http.cassette.secrets.names import NameKind
 from cassette_http.cassette.splicing import Edit, splice
 
@@ -38,9 +38,7 @@ def find_in_packed(
         plain = text[item.octets : item.stop]
         new = plain
         if item.start == name_stop and kind is not NameKind.ORDINARY:
-            # For matching, numbers of placeholders are no part of the length.
-            is_one = is_matching and kind in STRONG
-            new = b"{{secret}}" if is_one else hiding.hidden(kind, plain, is_entered=True) or plain
+            new = hiding.instead(kind, plain, is_matching)
         elif len(plain) <= _LONGEST_NAME:
             kind, name_stop = hiding.kind("json", plain), item.stop
         if new is plain:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from cassette_http.cassette.secrets.hiding import STRONG, Hiding
+from cassette_http.cassette.secrets.hiding import Hiding
 from cassette_http.cassette.secrets.names import NameKind
 from cassette_http.cassette.splicing import Edit, splice
 
@@ -53,8 +53,7 @@ def find_in_protobuf(
             if is_entry and field.number == 1:
                 kind = hiding.kind("json", old)
             if field.number == 2 and kind is not NameKind.ORDINARY:
-                is_one = is_matching and kind in STRONG
-                new = b"{{secret}}" if is_one else hiding.hidden(kind, old, is_entered=True) or old
+                new = hiding.instead(kind, old, is_matching)
             elif _is_message(old, depth):
                 new = rewritten(old, depth - 1)
             else:

@@ -14,8 +14,7 @@ from itertools import chain
 from typing import TypeAlias
 from urllib.parse import quote_plus, unquote_to_bytes
 
-from cassette_http.cassette.secrets.field_rules import COOKIE_RULES
-from cassette_http.cassette.secrets.hiding import MIXED, SIMPLE_WORD, STRONG, Hiding, is_own_name, is_prose
+from cassette_http.cassette.secrets.hiding import MIXED, OF_FIELDS, SIMPLE_WORD, STRONG, Hiding, is_own_name, is_prose
 from cassette_http.cassette.secrets.names import NameKind, is_uuid, looks_random
 from cassette_http.cassette.splicing import Edit
 
@@ -271,7 +270,7 @@ def _setting(
     hiding: Hiding, kind: NameKind, name: bytes, found: re.Match[bytes], is_of_program: bool = False
 ) -> Edit | None:
     """Hide the value of a setting, if it is one."""
-    is_field = kind in COOKIE_RULES or kind is NameKind.CREDENTIALS
+    is_field = kind in OF_FIELDS
     if is_field and found.re is _WITHIN:
         return None
     groups = found.groupdict()
