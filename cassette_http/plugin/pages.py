@@ -53,18 +53,7 @@ def _report(config: pytest.Config, digest: Digest) -> dict[str, Any]:
 
 
 def _use(config: pytest.Config, facts: Facts, transcripts: dict[str, str]) -> dict[str, Any]:
-    kept = (
-        "owner",
-        "mode",
-        "is_well",
-        "loaded",
-        "plays",
-        "recorded",
-        "connects",
-        "connections",
-        "miss_count",
-        "misses",
-    )
+    kept = ("owner", "mode", "is_well", "loaded", "plays", "recorded", "connects", "connections")
     return {
         "path": shown_path(config, facts["path"]),
         **{key: facts[key] for key in (*kept, "miss_count", "misses")},
