@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 from cassette_http.cassette.modes import RecordMode, can_play, is_build_server
 from cassette_http.errors import CassetteError, CassetteWarning, InvalidOption, UnmatchedRequest
 from cassette_http.plugin.declared import DECLARED, declared_options
-from cassette_http.plugin.naming import is_path, name_of_test, path_beside, safe_name
+from cassette_http.plugin.naming import file_in, folder_of, name_of_test, path_of
 from cassette_http.plugin.options import OWN, Place, checked
 
 if TYPE_CHECKING:
@@ -244,6 +244,4 @@ def _test_id(case: Any) -> str:
 
 def _path(case: unittest.TestCase, name: str | None, test: str) -> Path:
     file = _file(case)
-    if name is not None and is_path(name):
-        return path_beside(file.parent, name)
-    return file.parent / "cassettes" / safe_name(file.stem) / f"{safe_name(name or name_of_test(test))}.yaml"
+    return path_of(file, name) if name is not None else file_in(folder_of(file), name_of_test(test))

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cassette_http.errors import CassetteError
-from cassette_http.plugin.layers import LayerFactory, layers_of
-from cassette_http.plugin.naming import is_path, name_of_test, path_beside, safe_name, with_paths_beside
+from cassette_http.plugin.layers import LayerFactory, layers_of, leave
+from cassette_http.plugin.naming import file_in, folder_of, is_path, name_of_test, path_beside, with_paths_beside
 from cassette_http.plugin.options import Place, checked
 from cassette_http.plugin.pytest_internals import visible_definitions
 from cassette_http.plugin.settings import settings
-from cassette_http.plugin.uses import CassetteFailure, Use, marker_options, remember_use
+from cassette_http.plugin.uses import Use, failing_the_test, marker_options, remember_use
 
 if TYPE_CHECKING:
     from cassette_http.in_use import Cassette
@@ -44,22 +42,20 @@ def cassette_config() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def cassette_dir(request: pytest.FixtureRequest) -> Path:
     """The folder of a module's cassettes: `<test dir>/cassettes/<module>`. Override it to keep them elsewhere."""
-    return _folder(request.path)
+    return folder_of(request.path)
 
 
 @pytest.fixture
 def cassette_name(request: pytest.FixtureRequest) -> str:
     """The name of this test's cassette: that of the marker, or `<Class.>test[params]`. Made safe for a file later."""
-    try:
+    with failing_the_test():
         return _name(request.node, marker_options(request.node))
-    except CassetteError as error:
-        raise CassetteFailure(str(error)) from None
 
 
 @pytest.fixture
 def cassette_path(request: pytest.FixtureRequest, cassette_dir: Path, cassette_name: str) -> Path:
     """Where the cassette of this test lies."""
-    return _path(request, cassette_dir, cassette_name)
+    return _path(request.node, Path(cassette_dir), cassette_name)
 
 
 @pytest.fixture
@@ -68,15 +64,13 @@ def http_cassette(request: pytest.FixtureRequest) -> Iterator[Cassette]:
     item = request.node
     overridden = _overridden_for(item)
     given = request.getfixturevalue("cassette_config") if "cassette_config" in overridden else {}
-    try:
+    with failing_the_test():
         marked = marker_options(item)
         options = settings(item.config).for_test(marked, checked(given, Place.CONFIG, "cassette_config"))
-    except CassetteError as error:
-        raise CassetteFailure(str(error)) from None
     if overridden - {"cassette_config"}:
         path = request.getfixturevalue("cassette_path")
     else:
-        path = _path(request, _folder(request.path), _name(item, marked))
+        path = _path(item, folder_of(item.path), _name(item, marked))
     use = Use(item.config, item.nodeid, path, with_paths_beside(request.path.parent, options), item)
     opened = open_for_test(use)
     layers = layers_of(item.config)
@@ -103,42 +97,29 @@ def _overridden_for(item: pytest.Item) -> frozenset[str]:
     return stash[_overridden].union(parameters.keys() & CONFIGURING)
 
 
-@lru_cache(maxsize=16)
-def _folder(module: Path) -> Path:
-    return module.parent / "cassettes" / safe_name(module.stem)
-
-
 def _name(item: pytest.Item, marked: dict[str, Any]) -> str:
     return marked.get("name") or name_of_test(item.nodeid)
 
 
-def _path(request: pytest.FixtureRequest, folder: Path, name: str) -> Path:
-    if is_path(name) and name != name_of_test(request.node.nodeid):
-        return path_beside(request.path.parent, name)
-    return Path(folder) / f"{safe_name(name)}.yaml"
+def _path(item: pytest.Item, folder: Path, name: str) -> Path:
+    if is_path(name) and name != name_of_test(item.nodeid):
+        return path_beside(item.path.parent, name)
+    return file_in(folder, name)
 
 
 def open_for_test(use: Use) -> Cassette:
-    """Open the cassette of a test, which fails if that cannot be done."""
+    """Open the cassette of a test."""
     assert use.item is not None, "a test uses it"
-    try:
-        opened = use.open()
-    except CassetteError as error:
-        raise CassetteFailure(str(error)) from None
+    opened = use.open()
     remember_use(use.item, use)
     return opened
 
 
 def close_for_test(use: Use) -> None:
-    """Leave the cassette of a test, which fails if a request was refused."""
+    """Leave the cassette of a test."""
     assert use.item is not None, "a test uses it"
     remember_use(use.item, None)
-    try:
-        use.close()
-    except CassetteError as error:
-        from cassette_http.plugin.report import failure_of  # late: most tests do not fail
-
-        raise failure_of(use, error) from None
+    leave(use)
 
 
 @pytest.fixture(scope="session")

@@ -18,15 +18,15 @@ import pytest
 
 from cassette_http.errors import CassetteError
 from cassette_http.plugin.lasting_hooks import LastingHooks
-from cassette_http.plugin.naming import is_path, path_beside, safe_name, with_paths_beside
+from cassette_http.plugin.naming import path_of, with_paths_beside
 from cassette_http.plugin.options import Place, checked
 from cassette_http.plugin.settings import settings
-from cassette_http.plugin.uses import CassetteFailure, Use
+from cassette_http.plugin.uses import Use, failing_the_test
 
 if TYPE_CHECKING:
     from cassette_http.in_use import Cassette
 
-__all__ = ["Layer", "LayerFactory", "Layers", "are_used", "layers_of"]
+__all__ = ["Layer", "LayerFactory", "Layers", "are_used", "layers_of", "leave"]
 
 
 class Layers:
@@ -68,6 +68,16 @@ def are_used(config: pytest.Config) -> bool:
     return _layers in config.stash
 
 
+def leave(use: Use) -> None:
+    """Leave the cassette of a test or a fixture, which fails if a request was refused."""
+    try:
+        use.close()
+    except CassetteError as error:
+        from cassette_http.plugin.report import failure_of  # late: most tests do not fail
+
+        raise failure_of(use, error) from None
+
+
 class Layer:
     """A cassette that a fixture has in use, from entering to leaving: `with use_cassette("login"): ...`."""
 
@@ -75,21 +85,13 @@ class Layer:
         self._use = use
 
     def __enter__(self) -> Cassette:
-        try:
-            return self._use.open()
-        except CassetteError as error:
-            raise CassetteFailure(str(error)) from None
+        return self._use.open()
 
     def __exit__(
         self, cls: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._use.failure = error
-        try:
-            self._use.close()
-        except CassetteError as refusal:
-            from cassette_http.plugin.report import failure_of  # late: most tests do not fail
-
-            raise failure_of(self._use, refusal) from None
+        leave(self._use)
 
     async def __aenter__(self) -> Cassette:
         return self.__enter__()
@@ -115,17 +117,13 @@ class LayerFactory:
         frame = sys._getframe(1)
         file = Path(frame.f_code.co_filename)
         config = self._request.config
-        try:
+        with failing_the_test():
             given = checked({"name": name, **options}, Place.MARKER, "use_cassette")
             defaults = checked(self._defaults(), Place.CONFIG, "cassette_config")
-        except CassetteError as error:
-            raise CassetteFailure(str(error)) from None
         del given["name"]
-        folder = file.parent / "cassettes" / safe_name(file.stem)
-        path = path_beside(file.parent, name) if is_path(name) else folder / f"{safe_name(name)}.yaml"
         owner = file.relative_to(config.rootpath).as_posix() if file.is_relative_to(config.rootpath) else str(file)
         chosen = with_paths_beside(file.parent, settings(config).for_test(given, defaults))
-        return Layer(Use(config, f"{owner}::{frame.f_code.co_name}", path, chosen))
+        return Layer(Use(config, f"{owner}::{frame.f_code.co_name}", path_of(file, name), chosen))
 
     def _defaults(self) -> dict[str, Any]:
         requests = self._layers.requests

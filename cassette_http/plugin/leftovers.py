@@ -12,7 +12,7 @@ from cassette_http.cassette.format.yaml_format import BEGINNING, load_document
 from cassette_http.cassette.model import Header
 from cassette_http.errors import CassetteError
 from cassette_http.plugin.collection import Collection
-from cassette_http.plugin.naming import SUFFIXES, name_of_test, safe_name
+from cassette_http.plugin.naming import SUFFIXES, folder_of, name_of_test, safe_name
 
 __all__ = ["Leftover", "find_leftovers", "find_moved", "test_in_head"]
 
@@ -97,7 +97,7 @@ def find_leftovers(
     for module, own in names.items():
         if all(f"{module}::{name}" in ran for name in own):
             path = root / module
-            folders.setdefault(path.parent / "cassettes" / safe_name(path.stem), set()).add(module)
+            folders.setdefault(folder_of(path), set()).add(module)
     for path, test in used:
         module = test.partition("::")[0]
         if module in names and _is_own(path, test):

@@ -8,7 +8,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["is_path", "name_of_test", "path_beside", "safe_name", "with_paths_beside"]
+__all__ = [
+    "file_in",
+    "folder_of",
+    "is_path",
+    "name_of_test",
+    "path_beside",
+    "path_of",
+    "safe_name",
+    "with_paths_beside",
+]
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -51,6 +60,22 @@ def _without_tokens(name: str) -> str:
 def is_path(name: str) -> bool:
     """Tell whether a name given by the user is a path beside the test: it has a slash, or a suffix."""
     return "/" in name or name.endswith(SUFFIXES)
+
+
+@lru_cache(maxsize=16)
+def folder_of(module: Path) -> Path:
+    """Where the cassettes of the tests of a module lie."""
+    return module.parent / "cassettes" / safe_name(module.stem)
+
+
+def path_of(module: Path, name: str) -> Path:
+    """Find the cassette that is called `name` in a module: a path beside it, or a file in its folder."""
+    return path_beside(module.parent, name) if is_path(name) else file_in(folder_of(module), name)
+
+
+def file_in(folder: Path, name: str) -> Path:
+    """The file in a folder whose cassette has this name."""
+    return folder / f"{safe_name(name)}.yaml"
 
 
 def path_beside(folder: Path, name: str) -> Path:

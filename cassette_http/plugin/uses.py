@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 import warnings
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cassette_http.cassette.modes import RecordMode, can_play
-from cassette_http.errors import CassetteWarning, InvalidOption
+from cassette_http.errors import CassetteError, CassetteWarning, InvalidOption
 from cassette_http.plugin.collection import collection_of
 from cassette_http.plugin.declared import declared_options
 from cassette_http.plugin.ledger import ledger_of
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cassette_http.in_use import Cassette
     from cassette_http.session import use_cassette
 
-__all__ = ["CassetteFailure", "Use", "load_parts", "marker_options", "use_of"]
+__all__ = ["CassetteFailure", "Use", "failing_the_test", "load_parts", "marker_options", "use_of"]
 
 # What of these the reports of a run can show is far less.
 MOST_UNPLAYED = 20
@@ -36,6 +36,27 @@ MOST_CONNECTIONS = 10
 
 # Options of parts, which serve them in hooks.
 PARTS = frozenset(name for name, option in BY_NAME.items() if option.part)
+
+
+class CassetteFailure(pytest.fail.Exception):  # type: ignore[misc,name-defined]  # not a class to mypy
+    """The failure of a test by its cassette; it has no traceback, as what is wrong is in the text.
+
+    `reason` is for the line of the short summary, and `transcript` for a section of the report.
+    """
+
+    def __init__(self, text: str, reason: str | None = None, transcript: str = "") -> None:
+        super().__init__(text, pytrace=False)
+        self.reason = reason if reason is not None else text.partition("\n")[0]
+        self.transcript = transcript
+
+
+@contextmanager
+def failing_the_test() -> Iterator[None]:
+    """Let a CassetteError be the failure of a test; its text says what is wrong."""
+    try:
+        yield
+    except CassetteError as error:
+        raise CassetteFailure(str(error)) from None
 
 
 @dataclass(eq=False, repr=False)  # each generated method costs every start of pytest a third of a millisecond
@@ -57,8 +78,9 @@ class Use:
     facts: dict[str, Any] = field(default_factory=dict)
     _session: use_cassette | None = None
 
+    @failing_the_test()
     def open(self) -> Cassette:
-        """Put the cassette into use. Raises CassetteError."""
+        """Put the cassette into use. Raises CassetteFailure."""
         if self.options.get("no_cassette"):
             return self._open_nothing()
         from cassette_http.session import use_cassette  # late: pytest starts without it
@@ -210,15 +232,3 @@ def facts_of(use: Use) -> dict[str, Any]:
         "misses": [],
         "miss_count": len(cassette.misses),
     }
-
-
-class CassetteFailure(pytest.fail.Exception):  # type: ignore[misc,name-defined]  # not a class to mypy
-    """The failure of a test by its cassette; it has no traceback, as what is wrong is in the text.
-
-    `reason` is for the line of the short summary, and `transcript` for a section of the report.
-    """
-
-    def __init__(self, text: str, reason: str | None = None, transcript: str = "") -> None:
-        super().__init__(text, pytrace=False)
-        self.reason = reason if reason is not None else text.partition("\n")[0]
-        self.transcript = transcript

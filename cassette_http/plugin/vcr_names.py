@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cassette_http.cassette.modes import RecordMode
-from cassette_http.errors import CassetteError
 from cassette_http.plugin.fixtures import close_for_test, open_for_test
 from cassette_http.plugin.pytest_internals import (
     declared_flags,
@@ -26,7 +25,7 @@ from cassette_http.plugin.pytest_internals import (
     replace_fixture,
     visible_definitions,
 )
-from cassette_http.plugin.uses import CassetteFailure, declared_of
+from cassette_http.plugin.uses import CassetteFailure, declared_of, failing_the_test
 from cassette_http.plugin.vcr_uses import (
     REMARK,
     line_of_pytest_vcr,
@@ -277,10 +276,8 @@ def vcr_cassette(
         # A test that has moved on, in a module or class that has not.
         yield VcrCassette(request.getfixturevalue("http_cassette"))
         return
-    try:
+    with failing_the_test():
         use = use_of_test(request, vcr_markers, vcr_cassette_dir)
-    except CassetteError as error:
-        raise CassetteFailure(str(error)) from None
     yield VcrCassette(open_for_test(use))
     close_for_test(use)
 
