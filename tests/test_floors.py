@@ -51,7 +51,7 @@ FORBIDDEN = {"client": {"cassette", "intercept"}, "intercept": {"client"}, "wire
 
 # Rooms within a room, with the modules of the outer room that they may import.
 INNER_ROOMS = {
-    "cassette.format": {"model"},
+    "cassette.format": {"decoding", "model"},
     "cassette.secrets": {"decoding", "model", "rule_notation", "splicing"},
 }
 

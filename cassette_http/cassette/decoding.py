@@ -15,7 +15,7 @@ from typing import Any
 
 from cassette_http.wire.messages import Fields, field_values
 
-__all__ = ["MAX_DECODED_OCTETS", "codings_of", "decoded", "encoded"]
+__all__ = ["MAX_DECODED_OCTETS", "codings_of", "decoded", "encoded", "library_for"]
 
 # A cassette comes from others: a few kilobytes must not become gigabytes because somebody looks at them.
 MAX_DECODED_OCTETS = 64 << 20
@@ -30,14 +30,14 @@ def codings_of(fields: Fields) -> tuple[str, ...]:
     return tuple(word for member in members if (word := member.strip(" \t").lower()) not in ("", "identity"))
 
 
-def decoded(content: bytes, codings: Sequence[str]) -> tuple[bytes, bool] | None:
+def decoded(content: bytes, codings: Sequence[str], most: int = MAX_DECODED_OCTETS) -> tuple[bytes, bool] | None:
     """Undo `codings`, last first. The second value says whether the coded data was complete.
 
-    None if a coding is not known, if the data is corrupt, or if the result is larger than MAX_DECODED_OCTETS.
+    None if a coding is not known, if the data is corrupt, or if the result has more than `most` octets.
     """
     is_complete = True
     for coding in reversed(codings):
-        inflated = _inflated(content, coding)
+        inflated = _inflated(content, coding, most)
         if inflated is None:
             return None
         content, ends = inflated
@@ -52,7 +52,7 @@ def encoded(content: bytes, codings: Sequence[str], is_complete: bool = True) ->
     """
     for coding in codings:
         if coding in _LIBRARIES:
-            content = _library(coding).compress(content)
+            content = library_for(coding).compress(content)
             continue
         # wbits: 31 is gzip (without name and time: the same input gives the same output), 15 is zlib.
         coder = zlib.compressobj(wbits=31 if coding in _GZIP else 15)
@@ -60,16 +60,13 @@ def encoded(content: bytes, codings: Sequence[str], is_complete: bool = True) ->
     return content
 
 
-def _inflated(content: bytes, coding: str) -> tuple[bytes, bool] | None:
+def _inflated(content: bytes, coding: str, most: int) -> tuple[bytes, bool] | None:
     if coding in _GZIP:
-        return _members(content, wbits=31)
+        return _members(content, 31, most)
     if coding == "deflate":
         # "deflate" means the zlib format; some peers send the bare deflate stream (RFC 9110 section 8.4.1.2).
-        return _members(content, wbits=15) or _members(content, wbits=-15)
-    if coding in _LIBRARIES and (library := _library(coding)) is not None:
-        decoder = library.Decompressor() if coding == "br" else library.ZstdDecompressor()
-        return _from_library(coding, decoder, content)
-    return None
+        return _members(content, 15, most) or _members(content, -15, most)
+    return _from_library(coding, content, most) if coding in _LIBRARIES else None
 
 
 _LIBRARIES = {"br": ("brotli",), "zstd": ("compression.zstd", "backports.zstd")}
@@ -77,7 +74,8 @@ _STEP_OCTETS = 64  # brotli has no limit of its own, and a brotli bomb is small
 
 
 @cache
-def _library(coding: str) -> Any:
+def library_for(coding: str) -> Any:
+    """The module for br or zstd; None if none is installed."""
     for name in _LIBRARIES[coding]:
         try:
             return importlib.import_module(name)
@@ -86,38 +84,43 @@ def _library(coding: str) -> Any:
     return None
 
 
-def _from_library(coding: str, decoder: Any, content: bytes) -> tuple[bytes, bool] | None:
+def _from_library(coding: str, content: bytes, most: int) -> tuple[bytes, bool] | None:
+    library = library_for(coding)
+    if library is None:
+        return None
     try:
         if coding == "zstd":
-            plain = decoder.decompress(content, MAX_DECODED_OCTETS + 1)
+            decoder = library.ZstdDecompressor()
+            plain = decoder.decompress(content, most + 1)
             is_complete = decoder.eof
         else:
+            decoder = library.Decompressor()
             parts: list[bytes] = []
             size = 0
             for start in range(0, len(content), _STEP_OCTETS):
                 parts.append(decoder.process(content[start : start + _STEP_OCTETS]))
                 size += len(parts[-1])
-                if size > MAX_DECODED_OCTETS:
+                if size > most:
                     return None
             plain, is_complete = b"".join(parts), decoder.is_finished()
     except Exception:
         # Each library has an error class of its own; all say that the data is corrupt.
         return None
-    return (plain, is_complete) if len(plain) <= MAX_DECODED_OCTETS else None
+    return (plain, is_complete) if len(plain) <= most else None
 
 
-def _members(content: bytes, wbits: int) -> tuple[bytes, bool] | None:
+def _members(content: bytes, wbits: int, most: int) -> tuple[bytes, bool] | None:
     """Inflate one stream, and of gzip also those that follow it (RFC 1952 section 2.2)."""
     parts: list[bytes] = []
     size = 0
     while True:
         coder = zlib.decompressobj(wbits)
         try:
-            parts.append(coder.decompress(content, MAX_DECODED_OCTETS + 1 - size))
+            parts.append(coder.decompress(content, most + 1 - size))
         except zlib.error:
             return None
         size += len(parts[-1])
-        if size > MAX_DECODED_OCTETS:
+        if size > most:
             return None
         content = coder.unused_data
         if not (wbits == 31 and content.startswith(_GZIP_MAGIC)):

@@ -7,9 +7,10 @@ Other compressors than zlib, brotli and zstd (those of Go or Java, say) cannot b
 
 from __future__ import annotations
 
-import importlib
 import zlib
 from typing import Any
+
+from cassette_http.cassette.decoding import decoded, library_for
 
 __all__ = ["LONGEST_CONTENT", "redo", "undo"]
 
@@ -155,22 +156,10 @@ def _gives(compressor: zlib._Compress, content: bytes, coded: bytes) -> bool:
 
 
 def _undo_brotli(coded: bytes) -> tuple[bytes, str] | None:
-    try:
-        library = _brotli_library()
-    except ImportError:
+    undone = decoded(coded, ["br"], LONGEST_CONTENT)
+    if undone is None or not undone[1]:
         return None
-    decompressor = library.Decompressor()
-    content = b""
-    try:
-        # One octet at a time would be slow, the whole at once a bomb: brotli reaches 1 : 1,000,000.
-        for start in range(0, len(coded), 64):
-            content += decompressor.process(coded[start : start + 64])
-            if len(content) > LONGEST_CONTENT:
-                return None
-        if not decompressor.is_finished():
-            return None
-    except library.error:
-        return None
+    content = undone[0]
     for quality in (4, 5, 6, 11, 1, 2, 3, 9, 8, 7, 10, 0):
         if quality >= SLOW_BROTLI and len(content) > LONGEST_FOR_SLOW_BROTLI:
             continue
@@ -181,21 +170,13 @@ def _undo_brotli(coded: bytes) -> tuple[bytes, str] | None:
 
 
 def _brotli(content: bytes, quality: int, window: int = 22) -> bytes:
-    coded: bytes = _brotli_library().compress(content, quality=quality, lgwin=window)
+    coded: bytes = _library("br").compress(content, quality=quality, lgwin=window)
     return coded
 
 
-def _brotli_library() -> Any:
-    try:
-        return importlib.import_module("brotli")
-    except ImportError:
-        raise ImportError("the package 'brotli' is not installed") from None
-
-
 def _undo_zstd(coded: bytes) -> tuple[bytes, str] | None:
-    try:
-        library = _zstd_library()
-    except ImportError:
+    library = library_for("zstd")
+    if library is None:
         return None
     decompressor = library.ZstdDecompressor()
     try:
@@ -214,7 +195,7 @@ def _undo_zstd(coded: bytes) -> tuple[bytes, str] | None:
 
 
 def _zstd(content: bytes, level: int, checksum: int = 0, size: int = 1) -> bytes:
-    library = _zstd_library()
+    library = _library("zstd")
     names = library.CompressionParameter
     options = {
         names.compression_level: level,
@@ -227,10 +208,15 @@ def _zstd(content: bytes, level: int, checksum: int = 0, size: int = 1) -> bytes
     return bytes(compressor.compress(content) + compressor.flush())
 
 
-def _zstd_library() -> Any:
-    for name in ("compression.zstd", "backports.zstd"):
-        try:
-            return importlib.import_module(name)
-        except ImportError:
-            continue
-    raise ImportError("neither Python 3.14's 'compression.zstd' nor the package 'backports.zstd' is there")
+_MISSING = {
+    "br": "the package 'brotli' is not installed",
+    "zstd": "neither Python 3.14's 'compression.zstd' nor the package 'backports.zstd' is there",
+}
+
+
+def _library(coding: str) -> Any:
+    """The library for a coding. Raises ImportError, which says what to install."""
+    library = library_for(coding)
+    if library is None:
+        raise ImportError(_MISSING[coding])
+    return library
