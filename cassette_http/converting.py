@@ -126,12 +126,7 @@ def convert_file(source: Path, target: Path, name: str | None = None) -> Convert
         store.adopt(lambda _: documents)
     elif store.exists():
         raise CassetteNotWritable(f"{str(source)!r} is not converted: there is a file {str(target)!r} already")
-    try:
-        store.append(*([] if is_in_place else documents[1:]))
-        store.commit()
-    except BaseException:
-        store.discard()
-        raise
+    store.save(*([] if is_in_place else documents[1:]))
     return Converted(source, target, foreign, redacted)
 
 

@@ -92,13 +92,7 @@ class FlightRecorder:
             learned = redactor.learned
             interactions = [redactor.redact(one) for one in interactions]
         documents = [*map(yaml_format.dump_tls, facts), *map(yaml_format.dump_interaction, interactions)]
-        store = Store(Path(path), header=new_header(test), rewrite=True)
-        try:
-            store.append(*documents)
-        except BaseException:
-            store.discard()
-            raise
-        store.commit()
+        Store(Path(path), header=new_header(test), rewrite=True).save(*documents)
         return True
 
 

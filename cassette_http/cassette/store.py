@@ -274,7 +274,14 @@ class Store:
                     self._remove_new()
                 self._drop_blobs()
 
-    close = commit
+    def save(self, *documents: bytes) -> None:
+        """Append documents, and finish. Raises what `append` and `commit` do; nothing is left behind then."""
+        try:
+            self.append(*documents)
+            self.commit()
+        except BaseException:
+            self.discard()
+            raise
 
     def discard(self) -> None:
         """Finish badly: drop what a rewrite recorded. What was appended to a cassette stays."""

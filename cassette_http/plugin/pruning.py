@@ -91,13 +91,7 @@ def _apply(plan: _Plan) -> None:
 
 
 def _remove(path: Path, numbers: set[int], count: int) -> None:
-    store = Store(path, rewrite=True, settle=lambda old, new: without(old, str(path), numbers, count))
-    try:
-        store.append()
-    except CassetteError:
-        store.discard()
-        raise
-    store.commit()
+    Store(path, rewrite=True, settle=lambda old, new: without(old, str(path), numbers, count)).save()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

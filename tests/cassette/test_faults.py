@@ -111,7 +111,7 @@ def test_whichever_call_fails_nothing_is_lost(
         path = tmp_path / f"{nth}" / "cassette.yaml"
         before = Store(path)
         before.append(dump_interaction(interaction("old")))
-        before.close()
+        before.commit()
         old = path.read_bytes()
         run, faults = Run(), Faults(nth, error, lasting=lasting)
         with faults.injected(monkeypatch):
@@ -162,6 +162,6 @@ def test_disk_that_is_full_at_any_octet_keeps_what_was_there(tmp_path: Path, mon
             patch.setattr(os, "write", full)
             with pytest.raises(CassetteNotWritable, match="No space left"):
                 store.append(document)
-            store.close()
+            store.commit()
         assert path.read_bytes() == before
         assert names_in(path) == ["old"]

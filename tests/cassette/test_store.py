@@ -82,7 +82,7 @@ def test_the_first_append_makes_folders_and_a_header(tmp_path: Path) -> None:
     assert path.read_bytes() == FIRST_LINES + document(1) + b"---\n"
     assert store.exists()
     assert lines(store) == ["1"]
-    store.close()
+    store.commit()
 
 
 def test_each_append_is_in_the_file_when_it_returns(path: Path) -> None:
@@ -90,19 +90,19 @@ def test_each_append_is_in_the_file_when_it_returns(path: Path) -> None:
     for number in range(3):
         store.append(document(number))
         assert lines(Store(path)) == [str(at) for at in range(number + 1)]
-    store.close()
+    store.commit()
 
 
 def test_several_documents_are_appended_together(path: Path) -> None:
     store = Store(path)
     store.append(document(1), document(2))
-    store.close()
+    store.commit()
     assert lines(store) == ["1", "2"]
 
 
 def test_a_store_that_is_not_used_leaves_no_trace(tmp_path: Path, path: Path) -> None:
-    Store(path).close()
-    Store(path, rewrite=True).close()
+    Store(path).commit()
+    Store(path, rewrite=True).commit()
     Store(path, rewrite=True).discard()
     assert list(tmp_path.iterdir()) == []
 
@@ -110,9 +110,9 @@ def test_a_store_that_is_not_used_leaves_no_trace(tmp_path: Path, path: Path) ->
 def test_an_append_after_close_opens_the_file_again(path: Path) -> None:
     store = Store(path)
     store.append(document(1))
-    store.close()
+    store.commit()
     store.append(document(2))
-    store.close()
+    store.commit()
     assert lines(store) == ["1", "2"]
 
 
@@ -128,7 +128,7 @@ def test_an_empty_file_counts_as_no_cassette_and_can_be_recorded_to(path: Path) 
     with pytest.raises(CassetteFormatError, match="the file is empty"):
         store.load()
     store.append(document(1))
-    store.close()
+    store.commit()
     assert path.read_bytes() == FIRST_LINES + document(1) + b"---\n"
 
 
@@ -178,7 +178,7 @@ def test_a_foreign_file_is_not_written_to(path: Path, octets: bytes) -> None:
     store = Store(path)
     with pytest.raises(CassetteFormatError):
         store.append(document(1))
-    store.close()
+    store.commit()
     assert path.read_bytes() == octets
 
 
@@ -243,7 +243,7 @@ def test_a_cassette_never_grows_beyond_what_can_be_loaded(path: Path, monkeypatc
     store = Store(path)
     with pytest.raises(CassetteNotWritable, match="too large"):
         _append_all(store, 100)
-    store.close()
+    store.commit()
     assert 500 < path.stat().st_size <= 1000
     assert lines(store)
 
@@ -257,8 +257,8 @@ def test_a_cassette_never_has_more_documents_than_can_be_loaded(path: Path) -> N
     before = path.read_bytes()
     with pytest.raises(CassetteNotWritable, match="at most 100,000 documents; record less into one file"):
         store.append(document(3))
-    store.close()
-    other.close()
+    store.commit()
+    other.commit()
     assert path.read_bytes() == before
     assert len(Store(path).load()) == MOST_DOCUMENTS
 
@@ -270,7 +270,7 @@ def test_a_conversion_never_makes_more_documents_than_can_be_loaded(path: Path) 
     store.adopt(lambda data: [dump_header(Header()), *[b"request: GET http://a/\n"] * (MOST_DOCUMENTS - 1)])
     with pytest.raises(CassetteNotWritable, match="at most 100,000 documents"):
         store.append(document(1))
-    store.close()
+    store.commit()
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == [path.name]
 
@@ -326,7 +326,7 @@ def test_a_writer_killed_at_any_octet_costs_only_its_last_document(path: Path, a
             assert len(Store(path).load()) == 3
         store = Store(path)
         store.append(document(3))
-        store.close()
+        store.commit()
         assert path.read_bytes() == good + document(3) + b"---\n"
 
 
@@ -353,7 +353,7 @@ def test_a_terminator_without_its_line_end_is_completed(path: Path) -> None:
     assert lines(Store(path)) == ["0", "1"]
     store = Store(path)
     store.append(document(2))
-    store.close()
+    store.commit()
     assert path.read_bytes() == good + document(2) + b"---\n"
 
 
@@ -365,7 +365,7 @@ def test_a_writer_killed_within_the_header_leaves_nothing_to_replay(path: Path) 
             assert lines(Store(path)) == []
         store = Store(path, header=HEADER)
         store.append(document(3))
-        store.close()
+        store.commit()
         assert path.read_bytes() == FIRST_LINES + document(3) + b"---\n"
 
 
@@ -396,7 +396,7 @@ def test_a_hand_written_last_document_needs_no_terminator(path: Path, last: byte
     assert isinstance(loaded, Interaction)
     store = Store(path)
     store.append(document(8))
-    store.close()
+    store.commit()
     assert path.read_bytes().endswith(last + b"---\n" + document(8) + b"---\n")
     assert len(store.load()) == 4
 
@@ -423,7 +423,7 @@ def _append_many(path: str, first: int, count: int, begin: Any) -> None:
     begin.wait(30)
     for number in range(first, first + count):
         store.append(document(number))
-    store.close()
+    store.commit()
 
 
 @pytest.mark.parametrize("method", ["spawn", "fork"])
@@ -454,7 +454,7 @@ def test_sixteen_threads_that_append_lose_nothing(path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join(60)
-    store.close()
+    store.commit()
     assert len(set(lines(store))) == 320
 
 
@@ -469,12 +469,12 @@ def test_a_forked_child_appends_through_a_descriptor_of_its_own(path: Path) -> N
         if child == 0:
             try:
                 store.append(document(1))
-                store.close()
+                store.commit()
             finally:
                 os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     store.append(document(2))
-    store.close()
+    store.commit()
     assert lines(store) == ["0", "1", "2"]
 
 
@@ -512,7 +512,7 @@ def test_a_file_that_was_replaced_meanwhile_is_opened_anew(tmp_path: Path, path:
     store.append(document(7))
     path.unlink()
     store.append(document(8))
-    store.close()
+    store.commit()
     assert path.read_bytes() == FIRST_LINES + document(8) + b"---\n"
 
 
@@ -633,7 +633,7 @@ def test_a_failing_append_raises_once_and_keeps_what_was_there(path: Path, opera
         store.append(document(2))
     assert caught.value.errno == error
     store.append(document(3))  # a cassette with a gap would replay something else
-    store.close()
+    store.commit()
     assert path.read_bytes() == before
     assert store.failure is caught.value
 
@@ -653,7 +653,7 @@ def test_a_disk_that_fills_up_within_a_document_is_cut_back(path: Path, error: i
     store = Store(path, files=FullDisk("write", 0, error))
     with pytest.raises(CassetteNotWritable):
         store.append(document(2))
-    store.close()
+    store.commit()
     assert path.read_bytes() == before
 
 
@@ -662,7 +662,7 @@ def test_short_writes_are_continued(path: Path, short: int) -> None:
     files = FailingFiles("write", 1, 0, lasting=True, short=short)
     store = Store(path, header=HEADER, files=files)
     store.append(document(1))
-    store.close()
+    store.commit()
     assert path.read_bytes() == FIRST_LINES + document(1) + b"---\n"
 
 
@@ -680,13 +680,13 @@ def test_a_torn_document_that_cannot_be_cut_back_is_cut_off_by_the_next_writer(p
     store = Store(path, files=DyingDisk())
     with pytest.raises(CassetteNotWritable):
         store.append(document(2))
-    store.close()
+    store.commit()
     assert len(path.read_bytes()) == len(before) + 30
     with pytest.warns(CassetteWarning):
         assert lines(Store(path)) == ["0", "1"]
     store = Store(path)
     store.append(document(5))
-    store.close()
+    store.commit()
     assert path.read_bytes() == before + document(5) + b"---\n"
 
 
@@ -706,7 +706,7 @@ def test_a_failing_fsync_at_close_is_reported(path: Path) -> None:
     store = Store(path, files=FailingFiles("fsync", 1, errno.EIO))
     store.append(document(1))
     with pytest.raises(CassetteNotWritable, match="Input/output error"):
-        store.close()
+        store.commit()
     assert lines(Store(path)) == ["1"]
 
 
@@ -714,7 +714,7 @@ def test_a_file_system_without_locks_serves_as_well(path: Path) -> None:
     store = Store(path, files=FailingFiles("lock", 1, 0, lasting=True))
     store.append(document(1))
     store.append(document(2))
-    store.close()
+    store.commit()
     assert lines(store) == ["1", "2"]
 
 
@@ -734,7 +734,7 @@ def test_a_call_that_a_signal_interrupts_is_made_again(path: Path, call: str, mo
     monkeypatch.setattr(os, call, interrupted)
     store = Store(path)
     store.append(document(1))
-    store.close()
+    store.commit()
     assert lines(store) == ["0", "1"]
     store = Store(path, rewrite=True)
     store.append(document(9))

@@ -100,7 +100,7 @@ def test_two_stores_that_adopt_one_file_lose_nothing(path: Path) -> None:
     for thread in threads:
         thread.join()
     for store in stores:
-        store.close()
+        store.commit()
     urls = [line for line in path.read_text().splitlines() if line.startswith("request:")]
     assert urls == ["request: GET http://old.test/"] + ["request: GET http://new.test/"] * 4
 
