@@ -1,6 +1,15 @@
 """The API of `http.client`, over transports that can be live, recording or replaying.
 
 `from cassette_http import client` takes the place of `from http import client`.
+
+connection     connections: the states of a request, and its stream
+sending        requests on their way out; tunnel: through a proxy
+inbox          what has arrived and was not read yet
+response       responses: their heads pulled from the stream, their content read as a file
+               heads: what a head says; read_ahead: content decoded before it is asked for
+message        fields, as messages of the email package
+constants      numbers and names; status_names: those of the status codes
+errors         the exceptions of `http.client`, and one of ours
 """
 
 from __future__ import annotations

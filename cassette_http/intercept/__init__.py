@@ -2,6 +2,26 @@
 
 The hooks are in place while at least one cassette is in use, and look up which one is in use here and now. Tests with
 cassettes that follow each other leave them in place.
+
+patches          puts functions of ours in the place of others', and takes them out again
+sockets          the hooks on `socket` and `os.sendfile`: each asks whether the socket has a tap
+tls              the hooks on `ssl`: what comes out of a context has a state of ours
+loops            modules that need hooks of their own; selector_face: uvloop, by asyncio's transports
+imports          hooks a module as soon as the program imports it
+
+names            look-ups: whom an address stands for, answers without a network, which addresses have failed
+connecting       one attempt to connect: made, failed as recorded, or put off
+adoption         connections that were open before the cassette
+taps             what stands behind a socket: runs a channel, knows whether something is due
+stand_ins        the descriptor, where nobody was dialled: a local pair that is readable when something is due
+lines            the live side: the socket itself, its TLS state, or a thread beside a loop
+tls_sockets      what stands in the place of the TLS state of a socket
+tls_objects      the same of a TLS object; tls_records: where its records come from; carriers: who brings them
+handshakes       live handshakes that are made late, or that a peer refuses late or never answers
+
+beginnings       whom a request is for, and whether it is HTTP/2, as far as its first octets tell
+current          which board is in use here; running_loop: which loop runs here
+guard            keeps a program off the network; hosts: patterns for hosts
 """
 
 from __future__ import annotations

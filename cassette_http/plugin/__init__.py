@@ -15,8 +15,8 @@ report       what a failed test's report says; transcript: what went over the wi
 digest       what the ledger comes down to; leftovers: cassettes that nothing used
 summary      what is told at the end: on the terminal, and in pages; paths: as they are shown there
 hooks        what the plugin calls; parts that not every run needs hang on these
-vcr_names    suites of other plugins, by the names that those have; the modules vcr_... beside it serve them, and the
-             room `cassette_http.vcr`
+vcr_names    suites of other plugins, by the names that those have, over the room `cassette_http.vcr`
+             vcr_uses: the use that a test asks for; vcr_instance: what pytest-vcr calls `vcr`
 
 All that is asked of pytest beyond its public API is in `pytest_internals`.
 

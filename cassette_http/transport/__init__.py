@@ -1,1 +1,16 @@
-"""Byte streams: live, recording, replaying."""
+"""Byte streams: live, recorded, played.
+
+base           the slot that says who opens streams; live: plain sockets
+channel        the decisions for one connection; exchanges: what is known of each of its requests
+tape           what a channel asks of the cassette in use
+recording      a track is made of what a live peer does; idle_peer: of what it does between two requests
+replaying      a track is played
+early_answers  whether a recorded peer answered before it had the whole request
+persistence    whether a recorded peer would close its connection
+websockets     the key and the pongs of a recorded peer, which have to fit those of today
+socks          what is said to a SOCKS proxy; tunnels: those that were only played, opened after all
+host           a channel over one blocking connection
+opening        how the opening of a live connection went: kept, and played again; failures: errors as values
+socket_face    what our own client holds in place of a socket
+played_tls     what a TLS connection that is only played says of itself
+"""

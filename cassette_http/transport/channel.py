@@ -43,8 +43,7 @@ from cassette_http.transport.replaying import TLS_RECORD_OCTETS, Player, Signal
 from cassette_http.transport.socks import Greeting, Naming, as_it_is, socks_version
 from cassette_http.transport.tape import Tape, Undecided
 from cassette_http.transport.tunnels import Tunnel, chained, open_by_connect
-from cassette_http.transport.websocket_key import with_accepted_key
-from cassette_http.transport.websocket_pongs import Pongs
+from cassette_http.transport.websockets import Pongs, with_accepted_key
 from cassette_http.wire.framing import is_persistent
 from cassette_http.wire.grammar import MAX_LINE_OCTETS
 from cassette_http.wire.messages import field_values

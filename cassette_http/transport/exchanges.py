@@ -9,7 +9,7 @@ from enum import Enum, auto
 from cassette_http.cassette.model import Request
 from cassette_http.transport.recording import Recording
 from cassette_http.transport.replaying import Player
-from cassette_http.transport.websocket_pongs import Pongs
+from cassette_http.transport.websockets import Pongs
 from cassette_http.wire.grammar import MEANT_FOR_REQUEST
 from cassette_http.wire.head import parse_request_head
 from cassette_http.wire.messages import RequestHead, field_values
