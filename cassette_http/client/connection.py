@@ -53,7 +53,7 @@ class HTTPConnection:
     at each connect). Raises InvalidURL for a host or port that is none.
     """
 
-    # What is not among these a program has put there, and it may be there to replace something.
+    # Any other attribute was put there by a program, perhaps to replace something.
     __slots__ = (
         "__dict__",
         "__response",

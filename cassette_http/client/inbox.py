@@ -270,7 +270,7 @@ class Inbox:
 
 
 def _receiver(stream: Any) -> Callable[[int], bytes]:
-    """A function that receives octets, at most so many."""
+    """Make a function that receives at most so many octets."""
     # Only of these types is it known that `recv` gives what `recv_into` gives.
     if type(stream) is socket.socket or type(stream) is ssl.SSLSocket:
         return stream.recv
@@ -289,7 +289,7 @@ def _receiver(stream: Any) -> Callable[[int], bytes]:
 
 
 def _poll_for_input(stream: Any) -> Callable[[int], Any]:
-    """A function that tells, if it is called with 0, whether something has arrived; it has where nobody knows."""
+    """Make a function that tells, called with 0, whether something has arrived; it says yes where nobody knows."""
     if not isinstance(stream, socket.socket):
         return lambda wait_ms: _socket_of(stream) is not None  # then `has_unasked_octets` looks
     if not hasattr(select, "poll") or stream.fileno() < 0:

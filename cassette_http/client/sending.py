@@ -167,7 +167,7 @@ def _ordinary_lines(host: str, port: int | None, headers: dict[Any, Any]) -> tup
     given = set()
     lines = []
     for name, value in headers.items():
-        # What must not be sent is not printable. So are some characters that may be sent: they take the long way.
+        # What must not be sent is never printable. Some of what may be sent is not either: it takes the long way.
         if type(name) is not str or type(value) is not str or not value.isprintable():
             return None
         given.add(name.lower())

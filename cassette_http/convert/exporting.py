@@ -24,7 +24,7 @@ __all__ = ["WRITERS", "Exported", "export"]
 
 @dataclass(frozen=True)
 class Exported:
-    """The text of a file for others, how many interactions it holds, and what of how many others it cannot hold."""
+    """A file for others: its text, how many interactions it holds, and what was lost of how many."""
 
     text: str
     count: int

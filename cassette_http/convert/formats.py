@@ -110,7 +110,7 @@ def is_another_file(data: bytes) -> bool:
     except _Unknown:
         return True
     except Unreadable:
-        # It is broken, and of JSON nobody knows what it was to be, unless it has words of its own.
+        # It is broken. What JSON was meant to be is known only where it has a word of a recorder.
         return _is_json(data) and b'interactions"' not in data
     return False
 

@@ -66,7 +66,7 @@ TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}")
 IN_TARGET = "!#$%&'()*+,/:;=?@[]~\"<>\\^`{|}"
 
 
-# Where all requests are whose URL was replaced by some word, as a secret. They answer where no matcher looks at URLs.
+# The origin of requests whose URL was replaced by some word, as a secret: they answer where no matcher looks at URLs.
 NOWHERE = Origin("https", "replaced.invalid", 443)
 
 

@@ -165,7 +165,7 @@ class _Builder:
 
 
 def _first(values: Any, line: int) -> Any:
-    """What a file held, or an iterator went over: the first of the values that its object was to be made of."""
+    """What an object of Python held, a file or an iterator: the first value among its arguments."""
     if not isinstance(values, list):
         raise Unreadable(line, "this object of Python does not say what it held")
     return values[0] if values else b""

@@ -24,7 +24,7 @@ __all__ = ["adopt", "dial_late", "is_stream", "is_tcp", "is_unix", "leave_alone"
 
 _getpeername = socket.socket.getpeername
 
-# The numbers alone: those of `socket.socket` make members of enumerations of them, which takes longer than to send.
+# Plain numbers: `socket.socket` makes members of enumerations of them, which takes longer than a send.
 _family = _socket.socket.family.__get__
 _type = _socket.socket.type.__get__
 
@@ -34,12 +34,12 @@ LOCAL = (socket.AF_UNIX,) if hasattr(socket, "AF_UNIX") else ()
 STREAMS = TCP + LOCAL
 
 
-# Unix sockets that nothing was sent by since they were connected inside a cassette.
+# Unix sockets that were connected inside a cassette, and have sent nothing so far.
 _left_alone: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
 
 def is_stream(sock: socket.socket) -> bool:
-    """It is what HTTP may go over: TCP, or a stream between processes of this machine."""
+    """Tell whether HTTP may go over the socket: TCP, or a stream between processes of this machine."""
     return _is_stream_of(sock, STREAMS)
 
 
@@ -48,7 +48,7 @@ def is_tcp(sock: socket.socket) -> bool:
 
 
 def is_unix(sock: socket.socket) -> bool:
-    """It is a stream between processes of this machine; also one end of a local pair."""
+    """Tell whether it is a stream between processes of this machine; one end of a local pair is one, too."""
     return _is_stream_of(sock, LOCAL)
 
 
@@ -90,17 +90,17 @@ def adopt(sock: socket.socket, data: Any) -> Tap | None:
 
 
 def leave_alone(sock: socket.socket) -> None:
-    """`sock` was connected, and what it is for shows when something is sent."""
+    """Put no tap behind `sock`, which was just connected: what it is for shows when it sends something."""
     _left_alone.add(sock)
 
 
 def _may_begin_http(octets: bytes) -> bool:
-    """The first octets of a connection begin a request, or the handshake of a TLS object."""
+    """Tell whether the first octets of a connection begin a request, or the handshake of a TLS object."""
     return octets in expected_hellos or is_begun_request(octets)
 
 
 def _has_path(sock: socket.socket) -> bool:
-    """It leads to a Unix socket with a name; ends of local pairs have none."""
+    """Tell whether it leads to a Unix socket with a name; ends of local pairs have none."""
     try:
         return bool(_getpeername(sock))
     except OSError:

@@ -22,7 +22,7 @@ HOST_FIELD = re.compile(rb"\nHost:[ \t]*(\[[^\]\r\n]*\]|[^:\r\n]*)(?::([0-9]{1,5
 def authority_of_request(data: Any) -> tuple[str, int | None] | None:
     """The host and port that a request is for, if `data` begins with one: "" and None if it does not say; else None.
 
-    Tells the next request of a connection that was open before the cassette from what a server in this process sends.
+    On a connection that was open before the cassette, it is this that tells a client from a server in this process.
     """
     try:
         octets = memoryview(data).cast("B")[:LONGEST_HEAD_SEEN].tobytes()

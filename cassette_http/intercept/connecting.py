@@ -29,7 +29,7 @@ _asked: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
 
 def note_asked(sock: socket.socket) -> None:
-    """Somebody asks for the descriptor of a socket that is not connected."""
+    """Remember that somebody has asked for the descriptor of a socket that is not connected."""
     _asked.add(sock)
 
 

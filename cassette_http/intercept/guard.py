@@ -35,7 +35,7 @@ from cassette_http.transport.live import port_number
 
 __all__ = ["Attempt", "Kind", "Outcome", "block_network"]
 
-# More of them say nothing new.
+# More attempts than these say nothing new.
 MOST_ATTEMPTS_KEPT = 1000
 
 LOCAL_NAMES = frozenset({"", "localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"})
@@ -209,7 +209,7 @@ def _judge(kind: Kind, host: Any, port: Any) -> None:
     guards = _guards[-1:]
     if isinstance(host, bytes | bytearray):
         host = host.decode("utf-8", "replace")
-    if guards and isinstance(host, str):  # None is this machine, and what else there may be is a mistake
+    if guards and isinstance(host, str):  # None is this machine, and anything else a mistake
         guards[0].judge(kind, host, port_number(port) or None)
 
 
@@ -266,7 +266,7 @@ def _judged_by_name(kind: Kind, original: Any, sock: socket.socket, address: Any
 
 
 def _is_for_cassette() -> bool:
-    """What would be asked may be played; what is not is judged when it is dialled."""
+    """Tell whether a cassette may play what would be asked; what it does not play is judged when it is dialled."""
     board = current_board()
     return board is not None and not board.only_watches
 

@@ -47,7 +47,7 @@ def _trio(module: Any) -> Patches:
 
 
 def _uvloop(module: Any) -> Patches:
-    # Only who uses uvloop has asyncio imported for it.
+    # Late, as it imports asyncio: only those who use uvloop pay for that.
     from cassette_http.intercept.selector_face import is_of_selector, selector_face
 
     patches, loops = Patches(), module.Loop
@@ -64,7 +64,7 @@ def _uvloop(module: Any) -> Patches:
     async def connect(
         self: Any, factory: Any, host: Any = None, port: Any = None, *, sock: Any = None, original: Any, **options: Any
     ) -> Any:
-        # A socket that the program brings along may be one that has nothing to do with the network.
+        # A socket that the program brings along may have nothing to do with the network.
         if not _is_asked_for() or (sock is not None and not is_tcp(sock)):
             return await original(self, factory, host, port, sock=sock, **options)
         return await selector_face(self).create_connection(factory, host, port, sock=sock, **options)

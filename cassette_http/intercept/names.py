@@ -50,7 +50,7 @@ class Lookup:
 
     @property
     def is_recent(self) -> bool:
-        """It was made in a cassette that is in use still. Later another host may have the address, or its port."""
+        """The cassette it was made in is still in use. Later another host may have the address, or its port."""
         board = self._board() if self._board is not None else None
         return board is not None and not board.is_left
 
@@ -163,7 +163,7 @@ class UnixTarget(Target):
     """A Unix socket; `path` is its address."""
 
     def __init__(self, path: str | bytes) -> None:
-        host = quote(os.fsencode(path) if isinstance(path, str) else path, safe="")  # it need not be UTF-8
+        host = quote(os.fsencode(path) if isinstance(path, str) else path, safe="")  # a path need not be UTF-8
         super().__init__(host, 0, host, Lookup(host, [(host, 0)]))
         self._path = path
 
@@ -201,7 +201,7 @@ def _known(address: Address) -> dict[str, Lookup]:
 
 
 def _keys(address: Address) -> tuple[Address, Address]:
-    """A look-up need not say which port it is for."""
+    """Give the keys of an address in `_lookups`: also without its port, as a look-up need not say one."""
     return address, (address[0], 0)
 
 

@@ -66,7 +66,7 @@ def _tapped_connect_ex(self: socket.socket, address: Any, *, original: Any) -> A
 
 
 def _is_well_formed(address: Any) -> bool:
-    """What is not is refused by the socket itself."""
+    """Tell whether it is an address of the Internet; the socket itself refuses what is none."""
     if not isinstance(address, tuple) or len(address) < 2:
         return False
     port = address[1]
@@ -252,7 +252,7 @@ def _tapped_recv(self: socket.socket, bufsize: int, flags: int = 0, *, original:
     return tap.receive(bufsize, flags)
 
 
-# On a connection, these say of the sender what recv() does: nothing. Subclasses make each of them of another one.
+# On a connection these are recv() by other names: they say nothing of the sender. Subclasses build each on another.
 
 
 @PATCHES.hook(socket.socket, "recvfrom")

@@ -25,7 +25,7 @@ _fileno = socket.socket.fileno
 _send = socket.socket.send
 _sendall = socket.socket.sendall
 
-# Without the methods in Python and our hooks on them: a played connection is made for most tests.
+# The one in C: its sockets have no methods in Python, nor our hooks, and most tests make a pair for each connection.
 _pair: Callable[[], tuple[_socket.socket, _socket.socket]] = getattr(_socket, "socketpair", socket.socketpair)
 
 # What makes a stand-in readable; it is nobody's octet.

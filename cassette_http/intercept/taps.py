@@ -50,7 +50,7 @@ _shutdown = socket.socket.shutdown
 # A client that has not sent anything for so long waits for its peer to speak first.
 PATIENCE_S = 0.1
 
-# What a look ahead takes at once, as a later one may look further.
+# How far a look ahead goes: a later one may look further.
 PEEKED_OCTETS = 1 << 16
 
 # Flags of a read, where the system has them.
@@ -59,7 +59,7 @@ DONTWAIT = getattr(socket, "MSG_DONTWAIT", 0)
 WAITALL = getattr(socket, "MSG_WAITALL", 0)
 
 
-# A dictionary with weak keys, asked for each octet of a program, so without the method in Python of weakref's own.
+# A dictionary with weak keys. Every send and read asks it, so it is not one of weakref, whose methods are in Python.
 _taps: dict[weakref.ref[socket.socket], Tap] = {}
 _early_options: weakref.WeakKeyDictionary[socket.socket, list[tuple[Any, ...]]] = weakref.WeakKeyDictionary()
 

@@ -129,6 +129,6 @@ class LayerFactory:
         requests = self._layers.requests
         try:
             defaults: dict[str, Any] = (requests[-1] if requests else self._request).getfixturevalue("cassette_config")
-        except pytest.fail.Exception:  # of a narrower scope than the fixture: it is about tests
+        except pytest.fail.Exception:  # its scope is narrower than that of the fixture: it is about tests
             return {}
         return defaults

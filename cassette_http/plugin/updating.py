@@ -42,7 +42,7 @@ class _Replaced:
     facts: dict[str, Any]
 
     def put_back(self) -> bool:
-        """Let the file be what it was; False if another process has changed it. Raises CassetteNotWritable."""
+        """Restore the file; False if another process has changed it since. Raises CassetteNotWritable."""
         from cassette_http.cassette.store import Store
 
         return self.after is not None and Store(self.path).revert(self.before, self.after)

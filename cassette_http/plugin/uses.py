@@ -34,7 +34,7 @@ MOST_UNPLAYED = 20
 MOST_CONNECTIONS = 10
 
 
-# Options of parts, which serve them in hooks.
+# Options that a part of the plugin serves, in hooks of its own.
 PARTS = frozenset(name for name, option in BY_NAME.items() if option.part)
 
 

@@ -71,7 +71,7 @@ def dialling() -> Iterator[None]:
 
 
 def mark(connection: Socket) -> Socket:
-    """Remember that `connection`, or what was put over one of ours, is no library's."""
+    """Remember that `connection` (perhaps TLS over one of ours) is ours, and no library's."""
     _ours.add(connection)
     return connection
 
@@ -81,7 +81,7 @@ def is_ours(connection: socket.socket) -> bool:
 
 
 def port_number(port: Any) -> int | None:
-    """The number that a port or a service given to a look-up is; 0 for none, None if it is not known."""
+    """The number of a port, or of the name of a service, as look-ups take them; 0 for none, None if it is not known."""
     if isinstance(port, bytes):
         port = port.decode("ascii", "replace")
     if port is None:

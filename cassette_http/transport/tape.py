@@ -44,8 +44,8 @@ class Tape(Protocol):
     def choose(self, request: Request, *, may_be_stale: bool) -> Interaction | Request | None:
         """Admit `request`, and claim the interaction that answers it.
 
-        A request: record it, in this form. None: pass it on to the peer, and do not record it. Raises UnmatchedRequest
-        if none answers, and it may not be recorded. `may_be_stale`: see `Index.find`.
+        Where a request comes back, it is to be recorded in that form; None passes it on to the peer unrecorded. Raises
+        UnmatchedRequest if none answers, and it may not be recorded. `may_be_stale`: see `Index.find`.
         """
         ...
 

@@ -31,7 +31,7 @@ Replacement = Any  # a text, None to leave it out, or a function of key, value a
 
 DEFAULTS: dict[str, Any] = {"match_on": ("method", "scheme", "host", "port", "path", "query")}
 
-# What is there for the sake of VCR.py's own ways, and has no counterpart: it says nothing about a replay of ours.
+# Options about how VCR.py itself works. They have no counterpart, and change nothing in a replay of ours.
 WITHOUT_MEANING = frozenset({"skip_patchers", "with_current_defaults"})
 # Dealt with where the cassette is put into use.
 OF_USES = frozenset(

@@ -85,7 +85,7 @@ def _tree(requests: Any, responses: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """The same of Python's own types, as subclasses say how a text is to be written."""
+    """The same in Python's own types: our subclasses of them carry how a text is to be written."""
     if isinstance(value, Mapping):
         return {str(key): _plain(member) for key, member in value.items()}
     if isinstance(value, list | tuple):

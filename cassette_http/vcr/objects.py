@@ -213,7 +213,7 @@ class VcrCassette:
 
     @property
     def cassette(self) -> Cassette:
-        """What it is in truth."""
+        """The cassette of ours behind it."""
         return self._cassette
 
     @property
