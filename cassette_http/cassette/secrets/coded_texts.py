@@ -43,7 +43,7 @@ def may_be_coded(octets: bytes, inside: bytes) -> bool:
         return True
     return (
         octets.find(_GZIP) >= 0
-        or octets.find(_GZIP_PART) >= 0
+        or (_GZIP_PART[4] in octets and octets.find(_GZIP_PART) >= 0)
         or any(mark in octets and beginning.search(octets) is not None for mark, beginning in _BEGINNINGS)
     )
 

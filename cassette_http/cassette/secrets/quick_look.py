@@ -25,7 +25,7 @@ from cassette_http.cassette.secrets.pairs import USERINFO
 from cassette_http.cassette.secrets.sentences import has_sentence
 from cassette_http.cassette.secrets.settings_lines import NAME_BACKWARDS, names_in_lines, with_narrow_signs
 from cassette_http.cassette.secrets.shapes import (
-    find_shapes,
+    find_in_runs,
     has_beginning,
     has_secret_in_place,
     has_words_in_front,
@@ -70,29 +70,32 @@ class QuickLook:
         if has_archive(text):
             return depth < DEEPEST
         if len(text) > _LONG and is_binary(text):
-            return self._may_have_token(text, runs(text), depth)
-        is_silent = len(text) <= _LONG and not self._words.may_be_in(text)
+            return self._may_have_token(text, text, runs(text), depth)
+        words = self._words.words_of(text)
         return (
-            (not is_silent and self._may_have_name(text, depth))
+            (words != b"" and self._may_have_name(text, words, depth))
             or (_AT in text and (at := text.find(b"://")) >= 0 and USERINFO.search(text, at) is not None)
-            or self._may_have_token(text, runs(text) if spans is None else spans, depth, is_silent)
+            or self._may_have_token(text, words, runs(text) if spans is None else spans, depth)
             or (depth < DEEPEST and any(self._is_in(each.plain, depth + 1) for each in streamed_texts(text)))
         )
 
-    def _may_have_name(self, text: bytes, depth: int) -> bool:
-        """Ask for names in all forms; what else is asked for here must have a word that `words_of_names` chooses."""
+    def _may_have_name(self, text: bytes, words: bytes, depth: int) -> bool:
+        """Ask for names in all forms; what else is asked for here must have a word that `words_of_names` chooses.
+
+        `words` has all words of the text.
+        """
         before_colons, before_signs = _names_in_front(with_narrow_signs(text))
         has_records = not _VALUES_BACKWARDS.isdisjoint(before_colons)
         told = self._hiding.tell(before_colons | before_signs, backwards=True)
         return bool(
             (told and self._has_value(text, told))
-            or self._tells(names_in_lines(text))
+            or self._tells(names_in_lines(text, words))
             or (has_records and self._tells(names_of_records(text)))
             or (_BRACKET in text and self._tells(names_of_pairs(text)))
             or (_LESS_THAN in text and self._hiding.tell(names_in_markup(text)))
             or (_EQUALS in text and b"form-data" in text and self._hiding.tell(_PART_NAME.findall(text)))
             or self._tells(names_of_columns(text))
-            or has_sentence(text, self._hiding)
+            or has_sentence(text, self._hiding, words)
             or (
                 _PERCENT in text
                 and depth < DEEPEST
@@ -111,14 +114,14 @@ class QuickLook:
         """
         return any(kind in STRONG or b":" + name in text or _weak(name).search(text) for name, kind in told.items())
 
-    def _may_have_token(self, text: bytes, spans: list[tuple[int, int]], depth: int, is_silent: bool = False) -> bool:
-        """`is_silent`: no word in the text stands in front of a token."""
+    def _may_have_token(self, text: bytes, words: bytes, spans: list[tuple[int, int]], depth: int) -> bool:
+        """`words` has those of the text that stand in front of a token."""
         inside = joined(text, spans) if spans else b""
-        is_one = (not is_silent and has_words_in_front(text)) or has_secret_in_place(text)
+        is_one = has_words_in_front(text, words) or has_secret_in_place(text)
         if inside:
             is_one = (
                 is_one
-                or (has_beginning(inside) and next(find_shapes(text, spans), None) is not None)
+                or (has_beginning(inside) and next(find_in_runs(text, spans), None) is not None)
                 or (may_be_base64(inside) and self._may_be_in_base64(text, spans, depth))
             )
         return is_one or (may_be_coded(text, inside) and self._may_be_in_codes(text, spans, depth))

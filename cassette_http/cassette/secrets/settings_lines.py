@@ -71,10 +71,10 @@ _NAME = rb"(?P<name>[\w.-]{2,80}+)"
 _BREAK = rb"(?:\r?\n|(?:\\r)?\\n)"
 
 
-_Forms: TypeAlias = tuple[tuple[int, bytes, re.Pattern[bytes]], ...]
+_Form: TypeAlias = tuple[int, bytes, re.Pattern[bytes]]
 
 
-def _form(marker: bytes, pattern: bytes) -> tuple[int, bytes, re.Pattern[bytes]]:
+def _form(marker: bytes, pattern: bytes) -> _Form:
     # One octet is found twenty times as quickly as several, and few texts have these.
     rare = next((octet for octet in b"\t|>(V" if octet in marker), marker[0])
     return rare, marker, re.compile(pattern % {b"name": _NAME, b"quoted": _QUOTED, b"break": _BREAK}, re.MULTILINE)
@@ -100,9 +100,7 @@ _OTHERS = (
         rb"(?:^|\\n)[ -]*+(?i:name|key):[ ]*+[\"']?%(name)b[\"']?[ ]*+%(break)b"
         rb"[ ]*+(?i:value):[ ]*+(?:%(quoted)b|(?P<plain>[^\r\n\\\"]++))",
     ),
-    _form(
-        b"(", rb"(?P<call>\w{0,40})\((?P<mark>\\*+[\"'`])%(name)b(?P=mark)[ ]?,[ ]?%(quoted)b[ ]?\)"
-    ),  # setItem("token", "x")
+    _form(b"(", rb"\((?P<mark>\\*+[\"'`])%(name)b(?P=mark)[ ]?,[ ]?%(quoted)b[ ]?\)"),  # setItem("token", "x")
     _form(b"\t0\t", rb"\t0\t%(name)b\t(?P<plain>[^\s]++)"),  # a file of cookies, by curl
     _form(b"TRUE\t", rb"\tTRUE\t[1-9]\d*\t%(name)b\t(?P<plain>[^\s]++)"),
     _form(
@@ -110,6 +108,7 @@ _OTHERS = (
         rb"\bmachine\s++\S++(?:\s++(?:login|account)\s++\S++){0,2}\s++(?P<name>password)\s++(?P<plain>[^\s\"'\\]++)",
     ),
 )
+_NO_WORDS = b" :(\t0"
 _USER_OPTION = re.compile(
     rb"(?<=\s)(?:-u|--user)[ =]?\\*[\"']?[\w.@+-]{1,80}+:(?P<plain>(?![$<{%*])[^\s\"'\\]{3,200}+)"
 )
@@ -136,6 +135,8 @@ _EXPRESSION = re.compile(rb"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*[,;:)\]}]*")
 _IN_COMMENT = re.compile(rb"[ \t]*(?:#|//|\*|--|;|\"\"\")")
 _JOINED = re.compile(rb"[bBrRuUfF]{0,2}([\"'`]).*?\1[ \t]*(?:[+%.]|if\b)")
 _ATTRIBUTE = re.compile(rb"(?:[A-Za-z_]\w*\.)+([A-Za-z_]\w*)[,;:)\]}]*")
+_LONGEST_CALL = 40
+_CALLED = re.compile(rb"\w+\Z")
 # Of these nobody tells a secret.
 _ASKING_CALL = re.compile(
     rb"(?:log|info|debug|warn|warning|error|fatal|assert\w*|delete|remove|get|has|is|t|tr|translate|label|replace)\Z",
@@ -170,10 +171,14 @@ _DATE = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}\b")
 _AMBIGUOUS = re.compile(rb"(?!.*token)(?:.*(?:sess|sig|credential|csrf|xsrf))|(?:self|this|cls)\.", re.IGNORECASE)
 
 
-def names_in_lines(text: bytes) -> list[bytes]:
-    """All names in other forms than before a colon or an equals sign, as in "--token abc"."""
+def names_in_lines(text: bytes, words: bytes) -> list[bytes]:
+    """All names in other forms than before a colon or an equals sign, as in "--token abc".
+
+    `words` has all words of the text.
+    """
     names = _OPTION_NAME.findall(text) if text.find(b"--") >= 0 else []
-    return names + [name for name, _ in _in_forms(_OTHERS, text, 0, len(text))]
+    forms = [form for form in _OTHERS if form[1].strip(_NO_WORDS) in words]
+    return names + [name for name, _ in chain(_in_forms(forms, text), _in_commands(text) if b"curl" in words else ())]
 
 
 def with_narrow_signs(text: bytes) -> bytes:
@@ -183,12 +188,18 @@ def with_narrow_signs(text: bytes) -> bytes:
     return text
 
 
-def _in_forms(forms: _Forms, text: bytes, start: int, stop: int) -> Iterator[tuple[bytes, re.Match[bytes]]]:
+def _in_forms(
+    forms: Iterable[_Form], text: bytes, start: int = 0, stop: int = sys.maxsize
+) -> Iterator[tuple[bytes, re.Match[bytes]]]:
     for rare, marker, pattern in forms:
         if rare in text and text.find(marker, start, stop) >= 0:
             for found in pattern.finditer(text, start, stop):
                 yield found["name"], found
-    if forms is _OTHERS and text.find(b"curl ", start, stop) >= 0:
+
+
+def _in_commands(text: bytes, start: int = 0, stop: int = sys.maxsize) -> Iterator[tuple[bytes, re.Match[bytes]]]:
+    """The options of curl that give a user and a password."""
+    if text.find(b"curl ", start, stop) >= 0:
         for found in _USER_OPTION.finditer(text, start, stop):
             if text.find(b"curl ", max(start, found.start() - _LONGEST_COMMAND), found.start()) >= 0:
                 yield b"password", found
@@ -226,7 +237,8 @@ def find_in_lines(text: bytes, hiding: Hiding, start: int, stop: int) -> Iterato
         for found in pattern.finditer(text, *span)
     )
     is_of_program: bool | None = None
-    for name, found in chain(usual, _in_forms(_SELDOM, text, start, stop), _in_forms(_OTHERS, text, start, stop)):
+    unusual = _in_forms((*_SELDOM, *_OTHERS), text, start, stop)
+    for name, found in chain(usual, unusual, _in_commands(text, start, stop)):
         kind = hiding.kind("settings", name)
         if kind is NameKind.ORDINARY:
             continue
@@ -322,9 +334,10 @@ def _is_of_sentence(value: bytes, option: re.Match[bytes]) -> bool:
 
 def _is_said_in_call(hiding: Hiding, name: bytes, value: bytes, found: re.Match[bytes]) -> bool:
     """Tell whether two texts in brackets are rather names of something, or something that is said."""
-    if _ASKING_CALL.match(found["call"]) or hiding.kind("settings", value) is not NameKind.ORDINARY:
+    call = _CALLED.search(found.string[max(0, found.start() - _LONGEST_CALL) : found.start()])
+    if _ASKING_CALL.match(call[0] if call else b"") or hiding.kind("settings", value) is not NameKind.ORDINARY:
         return True
-    is_said = b" " in value or (b"_" in value and value.islower()) or (not found["call"] and _AMBIGUOUS.match(name))
+    is_said = b" " in value or (b"_" in value and value.islower()) or (call is None and _AMBIGUOUS.match(name))
     return bool(is_said) and _DIGIT.search(value) is None
 
 
@@ -346,7 +359,7 @@ def _is_meant(
         or _URN.fullmatch(value)
     ):
         return False
-    if "call" in found.re.groupindex and _is_said_in_call(hiding, name, value, found):
+    if "mark" in found.re.groupindex and _is_said_in_call(hiding, name, value, found):
         return False
     if (attribute := _ATTRIBUTE.fullmatch(value)) is not None and hiding.kind("settings", attribute[1]) in STRONG:
         return False  # of some object

@@ -17,6 +17,7 @@ __all__ = [
     "SHAPES",
     "SHORT_PATH",
     "Runs",
+    "find_in_runs",
     "find_shapes",
     "has_beginning",
     "has_secret_in_place",
@@ -353,10 +354,10 @@ _BEGINS_WITHIN = re.compile(rb"[_+-]" + _BEGINS, re.ASCII)
 # Text in ASCII begins each group of four characters with one of these. An id says nothing, though it may have them.
 _BASE64_BEGINS = re.compile(rb" .(?!(?:%b) )(?:[A-Za-f][A-Za-z0-9+_-]{3}){5}" % _ID.pattern, re.DOTALL)
 _NAMES_OF_JWK = (b'kty"', b"kty\\", b"kty&")  # the quote may be escaped, also as in markup
-# Each with an octet of it that few texts have, if there is one.
+# Each with a word of it.
 _WORDS_IN_FRONT = [
-    (next((octet for octet in word if octet in b"VLW"), word[0]), word)
-    for word in (
+    (max(re.findall(rb"[A-Za-z]+", in_front), key=len), in_front)
+    for in_front in (
         b"earer ",
         b"PRIVATE KEY",
         b"Private-Lines",
@@ -398,9 +399,12 @@ def joined(text: bytes, spans: list[tuple[int, int]]) -> bytes:
     return b" %b " % b" ".join([text[start - 1 : stop] if start else b"\n" + text[:stop] for start, stop in spans])
 
 
-def has_words_in_front(text: bytes) -> bool:
-    """Tell whether a text has the words in front of a key, or of a token behind its scheme."""
-    return bool([word for octet, word in _WORDS_IN_FRONT if octet in text and text.find(word) >= 0])
+def has_words_in_front(text: bytes, words: bytes) -> bool:
+    """Tell whether a text has the words in front of a key, or of a token behind its scheme.
+
+    `words` has all words of the text.
+    """
+    return bool(words) and any(word in words and text.find(in_front) >= 0 for word, in_front in _WORDS_IN_FRONT)
 
 
 def has_secret_in_place(text: bytes) -> bool:
@@ -435,7 +439,17 @@ def find_shapes(text: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[int
         found += [(*span, "private-key") for span in _key_blocks(text)]
     if b"Private-Lines" in text:
         found += [(*key.span(1), "private-key") for key in _PUTTY_KEY.finditer(text)]
-    may_have_paths = any(text.find(word) >= 0 for word in _WORDS_OF_PATHS)
+    found += find_in_runs(text, spans)
+    last = 0
+    for start, stop, name in sorted(found, key=lambda each: (each[0], -each[1])):
+        if last <= start < stop:
+            yield start, stop, name
+            last = stop
+
+
+def find_in_runs(text: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[int, int, str]]:
+    """Find tokens and paths that have a run, as `find_shapes` does; they may overlap."""
+    may_have_paths: bool | None = None
     has_escapes = b"\\" in text or b"%" in text
     behind = 0
     for start, stop in spans:
@@ -444,8 +458,10 @@ def find_shapes(text: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[int
             # Parts in front of a dot, a colon or a slash may belong to it, but no quote and no blank.
             at = max(behind, start - _TO_THE_LEFT)
             at = max(at, text.rfind(b'"', at, start) + 1, text.rfind(b" ", at, start) + 1)
+            if may_have_paths is None:
+                may_have_paths = any(text.find(word) >= 0 for word in _WORDS_OF_PATHS)
             if may_have_paths:
-                found += _find_paths(text, at, min(len(text), stop + _TO_THE_LEFT))
+                yield from _find_paths(text, at, min(len(text), stop + _TO_THE_LEFT))
         if stop <= behind or (_ID.fullmatch(text, start, stop) and text[start - 1 : start] != b"."):
             continue
         failed = 0
@@ -456,13 +472,8 @@ def find_shapes(text: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[int
             failed += 1
             if token is not None:
                 failed = 0
-                found.append((*token.span(), _GROUPS[str(token.lastgroup)]))
+                yield (*token.span(), _GROUPS[str(token.lastgroup)])
                 at = behind = token.end()
-    last = 0
-    for start, stop, name in sorted(found, key=lambda each: (each[0], -each[1])):
-        if last <= start < stop:
-            yield start, stop, name
-            last = stop
 
 
 def key_span(text: bytes) -> tuple[int, int] | None:

@@ -21,6 +21,7 @@ __all__ = ["StreamedText", "streamed_texts"]
 # Of a text whose pieces are longer, each is one by itself.
 _LONGEST_PIECES = 200
 _LONGEST_PIECES_OF_LINES = 40
+(_LINE_END,) = b"\n"  # as a number, which is found much quicker
 _EVENT_BEGINS = b"\ndata:"
 _LINE_BEGINS = (b"}\n{", b"}\r\n{")
 _STRING = rb'"\s?:\s?"(?P<piece>(?:[^"\\\r\n]|\\.)*+)"'
@@ -78,6 +79,8 @@ def _escaped(plain: bytes, like: bytes) -> bytes:
 
 def streamed_texts(text: bytes) -> list[StreamedText]:
     """Put the texts together that come in the events or the lines of a stream."""
+    if _LINE_END not in text:
+        return []
     at = text.find(_EVENT_BEGINS)
     is_of_events = at >= 0 and (text.startswith(b"data:") or text.find(_EVENT_BEGINS, at + 1) >= 0)
     if not is_of_events and not any(text.find(begins) >= 0 for begins in _LINE_BEGINS):

@@ -1,9 +1,12 @@
-"""Whether a text has a word that could be part of a telling name; a session judges each word once (pure).
+"""The words of a text, and whether one could be part of a telling name; a session judges each word once (pure).
 
-Many texts have none, and then no rule that answers to a name finds anything in them, however a name is written.
+Many texts have none, and then no rule that answers to a name finds anything in them, however a name is written. In
+others, what is looked for with a word in it is soon missed among the words: a text has few that are not the same.
 """
 
 from __future__ import annotations
+
+import re
 
 from cassette_http.cassette.secrets.names import words_of_names
 from cassette_http.cassette.secrets.rules import Rules
@@ -11,12 +14,13 @@ from cassette_http.cassette.secrets.rules import Rules
 __all__ = ["TellingWords"]
 
 _MOST_WORDS = 20_000
-# Where so many texts in a row have one, only some of the next are looked at.
-_MANY_IN_VAIN = 4
-_SKIPPED = 7
+# With more new words in a block, a text is hardly made of words, and to judge each takes longer than it saves.
+_MOST_NEW_WORDS = 2000
+_BLOCK = 1 << 16
 
 # Names are made of words of letters, with anything else between.
 _LETTERS = bytes(octet if 0x41 <= octet & ~0x20 <= 0x5A else 0x20 for octet in range(256))
+_NO_LETTER = re.compile(rb"[^A-Za-z]")
 
 
 class TellingWords:
@@ -25,30 +29,34 @@ class TellingWords:
     def __init__(self, rules: Rules) -> None:
         self._has_added_names = bool(rules.added)
         self._silent: set[bytes] = set()
-        self._in_vain = 0
 
-    def may_be_in(self, text: bytes) -> bool:
-        """Tell whether a text could hold a telling name, or a word that stands in front of a token.
+    def words_of(self, text: bytes) -> bytes:
+        """Put together what has all the words of a text, in which it is quick to look for some.
 
-        True also where it does not pay to look.
+        Nothing if no word could be of a telling name, or stand in front of a token; the text itself where it does not
+        pay to find out.
         """
         if self._has_added_names or text.find(b"%") >= 0:  # a name may be percent-encoded
-            return True
-        if self._in_vain >= _MANY_IN_VAIN + _SKIPPED:
-            self._in_vain = _MANY_IN_VAIN - 1
-        if self._in_vain >= _MANY_IN_VAIN or self._tells(text.translate(_LETTERS).split()):
-            self._in_vain += 1
-            return True
-        self._in_vain = 0
-        return False
+            return text
+        words: set[bytes] = set()
+        start, is_telling = 0, False
+        while start < len(text):
+            border = _NO_LETTER.search(text, start + _BLOCK) if len(text) - start > _BLOCK else None
+            stop = border.end() if border is not None else len(text)
+            block = text[start:stop].translate(_LETTERS).split()
+            if not self._silent.issuperset(block):
+                new = set(block).difference(self._silent)
+                if len(new) > _MOST_NEW_WORDS:
+                    return text
+                is_telling = self._tells(new) or is_telling
+            start = stop
+            if is_telling or start < len(text):
+                words.update(block)
+        return b"\n".join(words) if is_telling else b""
 
-    def _tells(self, words: list[bytes]) -> bool:
-        silent = self._silent
-        if silent.issuperset(words):
-            return False
-        new = set(words).difference(silent)
+    def _tells(self, new: set[bytes]) -> bool:
         telling = words_of_names(new)
-        if len(silent) + len(new) > _MOST_WORDS:
-            silent.clear()
-        silent |= new - telling
+        if len(self._silent) + len(new) > _MOST_WORDS:
+            self._silent.clear()
+        self._silent |= new - telling
         return bool(telling)
