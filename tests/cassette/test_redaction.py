@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
-from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Piece, Request, Track
+from cassette_http.cassette.model import Failure, FailureKind, Interaction, Piece, Request, Track
 from cassette_http.cassette.secrets.coded_texts import coded_texts
 from cassette_http.cassette.secrets.content_rules import ContentRules
 from cassette_http.cassette.secrets.redaction import Redactor, is_secret_name, next_number
@@ -28,23 +28,12 @@ from cassette_http.wire.content import decode
 from cassette_http.wire.framing import response_framing
 from cassette_http.wire.head import parse_response_head
 from cassette_http.wire.reader import ResponseReader
+from tests.cassette.messages import ORIGIN, request, response
 
-ORIGIN = Origin("https", "api.test", 443)
 TOKEN = "tk_Live-0123/abc+XYZ=~9"
 GITHUB = "ghp_" + "a1B2c3D4e5" * 4
 CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-
-
-def request(*lines: str, target: str = "/", body: bytes = b"") -> Request:
-    length = [f"Content-Length: {len(body)}"] if body else []
-    head = "\r\n".join([f"POST {target} HTTP/1.1", "Host: api.test", *lines, *length, "", ""])
-    return Request(ORIGIN, head.encode("latin-1"), body)
-
-
-def response(*lines: str, body: bytes = b"") -> bytes:
-    head = "\r\n".join(["HTTP/1.1 200 OK", *lines, f"Content-Length: {len(body)}", "", ""])
-    return head.encode("latin-1") + body
 
 
 def chunked(*chunks: bytes, end: bytes = last_chunk()) -> bytes:

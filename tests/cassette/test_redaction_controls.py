@@ -14,26 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
-from cassette_http.cassette.model import Interaction, Origin, Piece, Request, Track
+from cassette_http.cassette.model import Interaction, Piece, Request, Track
 from cassette_http.cassette.secrets.names import looks_random
 from cassette_http.cassette.secrets.redaction import Redactor
+from tests.cassette.messages import ORIGIN, request, response
 
-ORIGIN = Origin("https", "api.test", 443)
 SHA1 = "6dcb09b5b57875f334f61aebed695e2e4193db5e"
 SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 PNG = bytes.fromhex("89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de") + bytes(range(256)) * 8
 MATCHING = resolve(DEFAULT_MATCH)
-
-
-def request(*lines: str, target: str = "/", body: bytes = b"") -> Request:
-    length = [f"Content-Length: {len(body)}"] if body else []
-    head = "\r\n".join([f"POST {target} HTTP/1.1", "Host: api.test", *lines, *length, "", ""])
-    return Request(ORIGIN, head.encode("latin-1"), body)
-
-
-def response(*lines: str, body: bytes = b"") -> bytes:
-    head = "\r\n".join(["HTTP/1.1 200 OK", *lines, f"Content-Length: {len(body)}", "", ""])
-    return head.encode("latin-1") + body
 
 
 def interaction(sent: Request, received: bytes) -> Interaction:

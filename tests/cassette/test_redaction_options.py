@@ -18,8 +18,8 @@ from cassette_http.cassette.model import Failure, FailureKind, Interaction, Orig
 from cassette_http.cassette.secrets.redaction import Redactor, next_number
 from cassette_http.cassette.secrets.shapes import HOST_PATHS, PATHS, SHAPES
 from cassette_http.errors import InvalidOption
+from tests.cassette.messages import ORIGIN, request, response
 
-ORIGIN = Origin("https", "api.test", 443)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 TOKEN = "a1B2c3D4e5F6g7H8"
 MATCHING = resolve(DEFAULT_MATCH)
@@ -27,17 +27,6 @@ JSON = "Content-Type: application/json"
 FORM = "Content-Type: application/x-www-form-urlencoded"
 MULTIPART = "Content-Type: multipart/form-data; boundary=b"
 MULTIPART_BODY = b'--b\r\nContent-Disposition: form-data; name="token"\r\n\r\nsecret\r\n--b--\r\n'
-
-
-def request(*lines: str, target: str = "/", body: bytes = b"", origin: Origin = ORIGIN) -> Request:
-    length = [f"Content-Length: {len(body)}"] if body else []
-    head = "\r\n".join([f"POST {target} HTTP/1.1", f"Host: {origin.host}", *lines, *length, "", ""])
-    return Request(origin, head.encode("latin-1"), body)
-
-
-def response(*lines: str, body: bytes = b"") -> bytes:
-    head = "\r\n".join(["HTTP/1.1 200 OK", *lines, f"Content-Length: {len(body)}", "", ""])
-    return head.encode("latin-1") + body
 
 
 def interaction(sent: Request | None, received: bytes = OK) -> Interaction:

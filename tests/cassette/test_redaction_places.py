@@ -19,11 +19,11 @@ import yaml
 
 from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
-from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Piece, Request, Track
+from cassette_http.cassette.model import Failure, FailureKind, Interaction, Piece, Request, Track
 from cassette_http.cassette.secrets.redaction import Redactor
 from cassette_http.wire.chunking import chunk, last_chunk
+from tests.cassette.messages import ORIGIN, request, response
 
-ORIGIN = Origin("https", "api.test", 443)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 MATCHING = resolve(DEFAULT_MATCH)
 
@@ -116,17 +116,6 @@ PEM = f"-----BEGIN RSA PRIVATE KEY-----\n{PEM_BODY}\n-----END RSA PRIVATE KEY---
 # Without a look of their own: these are found where a name says what they are.
 OPAQUE = {"opaque": made_up("<A32>"), "odd characters": made_up('<A9>/+"&<<A9>=~é\\'), "hex": made_up("<x32>")}
 HEADER_SAFE = {**KNOWN_SHAPES, "opaque": OPAQUE["opaque"], "hex": OPAQUE["hex"]}
-
-
-def request(*lines: str, target: str = "/", body: bytes = b"", method: str = "POST") -> Request:
-    length = [f"Content-Length: {len(body)}"] if body else []
-    head = "\r\n".join([f"{method} {target} HTTP/1.1", "Host: api.test", *lines, *length, "", ""])
-    return Request(ORIGIN, head.encode("latin-1"), body)
-
-
-def response(*lines: str, body: bytes = b"") -> bytes:
-    head = "\r\n".join(["HTTP/1.1 200 OK", *lines, f"Content-Length: {len(body)}", "", ""])
-    return head.encode("latin-1") + body
 
 
 def interaction(sent: Request, received: bytes = OK, failure: Failure | None = None) -> Interaction:

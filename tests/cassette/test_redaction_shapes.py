@@ -11,7 +11,8 @@ from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.model import Interaction
 from cassette_http.cassette.secrets.redaction import Redactor
 from cassette_http.cassette.secrets.shapes import SHAPES
-from tests.cassette.test_redaction_places import answer, interaction, made_up, request
+from tests.cassette.messages import request
+from tests.cassette.test_redaction_places import answer, interaction, made_up
 
 UUID = "<x8>-<x4>-<x4>-<x4>-<x12>"
 TOKENS = {
