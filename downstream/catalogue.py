@@ -188,6 +188,13 @@ LIBRARIES = (
                 own=OwnSuite(
                     ("tests",),
                     needs=("httpx[brotli,cli,http2,socks,zstd]", "chardet", "uvicorn"),
+                    unfit=(
+                        (
+                            "tests/test_timeouts.py::test_write_timeout",
+                            "its time-out of a microsecond is met by the first write or, now and then, by the second, "
+                            "and then a generator that nobody closed is a warning",
+                        ),
+                    ),
                     played=("tests/client", "tests/test_api.py", "tests/test_timeouts.py", "tests/test_main.py"),
                 ),
             ),
