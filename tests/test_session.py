@@ -277,6 +277,13 @@ def test_asynchronous_with_works_too(counter: Peer, path: Path) -> None:
     assert [asyncio.run(ask()), asyncio.run(ask())] == ["/a 1", "/a 1"]
 
 
+def test_request_line_may_be_longer_than_what_servers_like(counter: Peer, path: Path) -> None:
+    url = f"{counter.url}/{'a' * 200_000}"
+    for _ in range(2):
+        with use_cassette(path):
+            assert get(url).endswith("a 1")
+
+
 def test_one_object_can_be_used_again(counter: Peer, path: Path) -> None:
     using = use_cassette(path)
     for _ in range(2):

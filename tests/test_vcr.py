@@ -183,3 +183,28 @@ def test_cases_of_unittest_have_a_cassette_each(old: Path) -> None:
     result = unittest.TestResult()
     Case("test_it").run(result)
     assert (result.testsRun, result.failures, result.errors) == (1, [], [])
+
+
+def test_names_are_found_where_suites_say_that_they_are() -> None:
+    assert vcr.errors.CannotOverwriteExistingCassetteException is vcr.CannotOverwriteExistingCassetteException
+    assert vcr.cassette.Cassette is vcr.Cassette
+    assert vcr.record_mode.RecordMode is vcr.mode
+    assert vcr.serializers.yamlserializer.deserialize("a: [1]") == {"a": [1]}
+    assert vcr.serializers.jsonserializer.deserialize('{"a": [1]}') == {"a": [1]}
+
+
+@pytest.mark.parametrize("chosen", [None, lambda name, value: name == "test_asks"], ids=["by name", "by a function"])
+def test_class_of_tests_has_a_cassette_for_each_test(chosen: Any, old: Path) -> None:
+    (old.parent / "test_asks.yaml").write_text(OLD)
+    base: Any = VCR(cassette_library_dir=str(old.parent), path_transformer=VCR.ensure_suffix(".yaml")).test_case(chosen)
+
+    class Tests(base):  # type: ignore[misc]  # its class is made on the fly, as VCR.py makes it
+        name = "not a test"
+
+        def test_asks(self) -> str:
+            return get(URL)
+
+        def helper(self) -> str:
+            return self.name
+
+    assert (Tests().test_asks(), Tests().helper()) == ("<NAME>", "not a test")

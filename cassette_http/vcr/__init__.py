@@ -21,8 +21,17 @@ The plugin for pytest uses these modules as well, for what pytest-recording and 
 
 from __future__ import annotations
 
+import sys
+
 from cassette_http.errors import UnmatchedRequest
-from cassette_http.vcr.files import CassetteNotFoundError, FilesystemPersister, deserialize, serialize
+from cassette_http.vcr.files import (
+    CassetteNotFoundError,
+    FilesystemPersister,
+    deserialize,
+    jsonserializer,
+    serialize,
+    yamlserializer,
+)
 from cassette_http.vcr.objects import VcrCassette, VcrRequest
 from cassette_http.vcr.recorder import VCR, RecordMode
 from cassette_http.vcr.unittest import VCRMixin, VCRTestCase
@@ -38,11 +47,19 @@ __all__ = [
     "UnhandledHTTPRequestError",
     "VCRMixin",
     "VCRTestCase",
+    "cassette",
     "default_vcr",
     "deserialize",
+    "errors",
+    "jsonserializer",
     "mode",
+    "persisters",
+    "record_mode",
+    "request",
     "serialize",
+    "serializers",
     "use_cassette",
+    "yamlserializer",
 ]
 
 default_vcr = VCR()
@@ -52,3 +69,6 @@ Cassette = VcrCassette
 Request = VcrRequest
 mode = RecordMode
 CannotOverwriteExistingCassetteException = UnhandledHTTPRequestError = UnmatchedRequest
+
+# Suites also say `vcr.errors.UnhandledHTTPRequestError`, `vcr.serializers.yamlserializer`, ...
+cassette = errors = persisters = record_mode = request = serializers = sys.modules[__name__]

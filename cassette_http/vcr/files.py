@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,9 +13,20 @@ import yaml
 from cassette_http.errors import CassetteFormatError
 from cassette_http.vcr.objects import VcrRequest
 
-__all__ = ["CassetteNotFoundError", "FilesystemPersister", "decoder", "deserialize", "serialize"]
+__all__ = [
+    "CassetteNotFoundError",
+    "FilesystemPersister",
+    "decoder",
+    "deserialize",
+    "jsonserializer",
+    "serialize",
+    "yamlserializer",
+]
 
 DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+yamlserializer = SimpleNamespace(serialize=yaml.safe_dump, deserialize=yaml.safe_load)
+jsonserializer = SimpleNamespace(serialize=json.dumps, deserialize=json.loads)
 
 
 def decoder(serializer: Any, persister: Any) -> Callable[[bytes, str], bytes]:
@@ -22,7 +34,7 @@ def decoder(serializer: Any, persister: Any) -> Callable[[bytes, str], bytes]:
 
     One of both may be None. Files are read, and not written: what is recorded has our format.
     """
-    serializer = serializer or SimpleNamespace(serialize=yaml.safe_dump, deserialize=yaml.safe_load)
+    serializer = serializer or yamlserializer
 
     def decode(octets: bytes, path: str) -> bytes:
         try:

@@ -60,6 +60,23 @@ class VCR(VcrSettings):
         now = self._settings() if options.pop("with_current_defaults", False) else {}
         return CassetteInUse(self, path, {**now, **options})
 
+    def test_case(self, predicate: Callable[[str, Any], bool] | None = None) -> type:
+        """Make a base class whose methods that `predicate` accepts, by default `test...`, have a cassette each."""
+        is_test = predicate or self.is_test_method
+
+        class TestCase:
+            def __init_subclass__(cls, **arguments: Any) -> None:
+                super().__init_subclass__(**arguments)
+                for name, value in list(vars(cls).items()):
+                    if is_test(name, value):
+                        setattr(cls, name, self.use_cassette(value))
+
+        return TestCase
+
+    @staticmethod
+    def is_test_method(name: str, value: Any) -> bool:
+        return name.startswith("test") and inspect.isfunction(value)
+
     @staticmethod
     def ensure_suffix(suffix: str) -> Callable[[str], str]:
         """Make a `path_transformer` that puts a suffix behind paths without it."""

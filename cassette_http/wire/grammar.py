@@ -24,6 +24,7 @@ __all__ = [
     "MAX_INTERIM_RESPONSES",
     "MAX_LINE_OCTETS",
     "MAX_READ_OCTETS",
+    "MAX_REQUEST_LINE_OCTETS",
     "MAX_TRAILERS",
     "MAX_WATCHED_FIELDS",
     "ORDINARY_RESPONSE_HEAD",
@@ -48,6 +49,8 @@ MAX_READ_OCTETS = 1 << 20  # no more is asked for at once, whatever a length ann
 # takes (101 full lines).
 MAX_WATCHED_FIELDS = 5000
 MAX_HEAD_OCTETS = 8 << 20
+# Programs send longer lines than they take: an image in a query, say, which the server may refuse.
+MAX_REQUEST_LINE_OCTETS = 1 << 20
 
 # OWS = *( SP / HTAB )                                                                 RFC 9110 section 5.6.3
 OWS = " \t"

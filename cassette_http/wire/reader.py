@@ -19,6 +19,7 @@ from cassette_http.wire.grammar import (
     MAX_HEAD_OCTETS,
     MAX_INTERIM_RESPONSES,
     MAX_LINE_OCTETS,
+    MAX_REQUEST_LINE_OCTETS,
     MAX_WATCHED_FIELDS,
     ORDINARY_RESPONSE_HEAD,
     REQUEST_BEGINNING,
@@ -69,7 +70,7 @@ class RequestReader:
         self.expects_continue = False
         self.malformed: str | None = None
         self.is_foreign = False
-        self._collector = _HeadCollector(parse_request_line, REQUEST_BEGINNING)
+        self._collector = _HeadCollector(parse_request_line, REQUEST_BEGINNING, MAX_REQUEST_LINE_OCTETS)
         self._decoder: Decoder | None = None
 
     @property
@@ -151,7 +152,7 @@ class ResponseReader:
         self.until_close = False
         self.truncated = False
         self.malformed: str | None = None
-        self._collector = _HeadCollector(parse_status_line, RESPONSE_BEGINNING)
+        self._collector = _HeadCollector(parse_status_line, RESPONSE_BEGINNING, MAX_LINE_OCTETS)
         self._decoder: Decoder | None = None
 
     @property
@@ -260,11 +261,14 @@ class WholeResponse:
 class _HeadCollector:
     """Collects octets up to the empty line, within bounds; finds out early that they cannot become a head."""
 
-    __slots__ = ("_beginning", "_kept", "_parse_start_line", "_start_line_is_checked")
+    __slots__ = ("_beginning", "_kept", "_longest_line", "_parse_start_line", "_start_line_is_checked")
 
-    def __init__(self, parse_start_line: Callable[[bytes], object], beginning: re.Pattern[bytes]) -> None:
+    def __init__(
+        self, parse_start_line: Callable[[bytes], object], beginning: re.Pattern[bytes], longest_line: int
+    ) -> None:
         self._parse_start_line = parse_start_line
         self._beginning = beginning
+        self._longest_line = longest_line
         self._kept = bytearray()
         self._start_line_is_checked = False
 
@@ -310,8 +314,9 @@ class _HeadCollector:
                 self._start_line_is_checked = True
             elif not self._beginning.match(kept, 0, BEGINNING_OCTETS):
                 raise MalformedMessage("not the beginning of an HTTP message", kept)
-        if len(kept) >= MAX_LINE_OCTETS and b"\n" not in kept[-MAX_LINE_OCTETS:]:
-            raise LimitExceeded("line", MAX_LINE_OCTETS)
+        longest = self._longest_line
+        if len(kept) >= longest and b"\n" not in kept[-longest:]:
+            raise LimitExceeded("line", longest)
         if len(kept) > MAX_HEAD_OCTETS:
             raise LimitExceeded("head", MAX_HEAD_OCTETS)
 
@@ -319,8 +324,9 @@ class _HeadCollector:
         """The head itself. Raises LimitExceeded if it is too large."""
         if head.count(b"\n") - 2 > MAX_WATCHED_FIELDS:
             raise LimitExceeded("fields", MAX_WATCHED_FIELDS)
-        if len(head) > MAX_LINE_OCTETS and max(map(len, head.split(b"\n"))) >= MAX_LINE_OCTETS:
-            raise LimitExceeded("line", MAX_LINE_OCTETS)
+        longest = self._longest_line
+        if len(head) > longest and max(map(len, head.split(b"\n"))) >= longest:
+            raise LimitExceeded("line", longest)
         if len(head) > MAX_HEAD_OCTETS:
             raise LimitExceeded("head", MAX_HEAD_OCTETS)
         return head

@@ -106,12 +106,41 @@ SUITES = (
         ("tests", "-o", "asyncio_mode=auto"),
         imports_vcr=True,
     ),
+    Suite("praw", "8.0.3", "vcrpy", (".", "pytest"), ("tests/integration",), imports_vcr=True),
+    Suite(
+        "asyncpraw",
+        "8.0.3",
+        "pytest-vcr",
+        (".", "pytest", "pytest-asyncio==1.4.*"),
+        ("tests/integration",),
+        imports_vcr=True,
+    ),
+    Suite(
+        "magentic",
+        "0.41.1",
+        "pytest-recording",
+        (
+            *(".[anthropic,litellm]", "inline-snapshot", "logfire>=0.46.1,<0.50.0", "pytest-asyncio", "pytest-cov"),
+            *("pytest-mock", "python-dotenv", "vcrpy"),
+        ),
+        ("tests", "--record-mode=none"),
+        {"OPENAI_API_KEY": "test", "ANTHROPIC_API_KEY": "test"},
+        imports_vcr=True,
+    ),
+    Suite(
+        "earthaccess",
+        "0.17.0",
+        "vcrpy",
+        (".", "pytest", "responses", "xarray", "dask[distributed]", "h5netcdf", "geopandas"),
+        ("tests/unit",),
+        imports_vcr=True,
+    ),
 )
 
 # What `docs/migrating.md` says to do with a suite that imports VCR.py.
 IMPORTS = (
     (re.compile(r"^( *)from vcr(\.[a-z_.]+)? import", re.MULTILINE), r"\1from cassette_http.vcr import"),
-    (re.compile(r"^( *)import vcr$", re.MULTILINE), r"\1from cassette_http import vcr"),
+    (re.compile(r"^( *)import vcr(\.[a-z_.]+)?$", re.MULTILINE), r"\1from cassette_http import vcr"),
 )
 
 

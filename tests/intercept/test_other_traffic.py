@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from cassette_http import CassetteWarning, UnmatchedRequest, UnsupportedLibrary, use_cassette
+from cassette_http.wire.grammar import MAX_REQUEST_LINE_OCTETS
 from tests.intercept.conftest import needs_unix_sockets
 from tests.peer import Connection, Peer, Script, Serve, keep_alive, response
 
@@ -275,10 +276,10 @@ MALFORMED = [
     pytest.param(b"G@T / HTTP/1.1\r\nHost: api.test\r\n\r\n", id="method that is no token"),
     pytest.param(b"GET /a\r\n", id="HTTP/0.9"),
 ]
-LONG = pytest.param(b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: api.test\r\n\r\n", id="long target")
+TOO_LONG = b"GET /" + b"a" * MAX_REQUEST_LINE_OCTETS + b" HTTP/1.1\r\nHost: api.test\r\n\r\n"
 
 
-@pytest.mark.parametrize("octets", [*MALFORMED, LONG])
+@pytest.mark.parametrize("octets", [*MALFORMED, pytest.param(TOO_LONG, id="long target")])
 def test_request_that_cannot_be_followed_is_refused_where_nothing_may_be_recorded(
     octets: bytes, peer: Callable[..., Peer], tmp_path: Path
 ) -> None:

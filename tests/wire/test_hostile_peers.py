@@ -14,6 +14,7 @@ import pytest
 from cassette_http.wire.content import ChunkedDecoder, LengthDecoder, decoder_for
 from cassette_http.wire.errors import LimitExceeded, MalformedMessage
 from cassette_http.wire.framing import UNTIL_CLOSE, request_framing, response_framing
+from cassette_http.wire.grammar import MAX_REQUEST_LINE_OCTETS
 from cassette_http.wire.head import parse_fields, parse_request_line, parse_status_line
 from cassette_http.wire.reader import RequestReader, ResponseReader
 
@@ -66,11 +67,11 @@ def test_endless_input_is_given_up(octets: bytes, text: str, size: int) -> None:
 def test_endless_input_is_given_up_octet_by_octet() -> None:
     for start in (b"GET /", b"GET / HTTP/1.1\r\nA: ", b"a"):
         reader = RequestReader()
-        reader.feed(start)
+        reader.feed(start + b"a" * (MAX_REQUEST_LINE_OCTETS - 100))
         while reader.malformed is None:
             reader.feed(b"a")
-        assert reader.malformed == "a line is longer than 65536 octets"
-        assert reader.taken <= 65536 + len(start)
+        assert reader.malformed == "a line is longer than 1048576 octets"
+        assert reader.taken <= MAX_REQUEST_LINE_OCTETS + len(start)
 
 
 def test_endless_empty_lines_before_a_request_are_not_kept() -> None:
