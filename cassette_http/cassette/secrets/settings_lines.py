@@ -108,6 +108,7 @@ _OTHERS = (
         rb"\bmachine\s++\S++(?:\s++(?:login|account)\s++\S++){0,2}\s++(?P<name>password)\s++(?P<plain>[^\s\"'\\]++)",
     ),
 )
+_NOTHING = re.compile(rb"(?!)")
 _NO_WORDS = b" :(\t0"
 _USER_OPTION = re.compile(
     rb"(?<=\s)(?:-u|--user)[ =]?\\*[\"']?[\w.@+-]{1,80}+:(?P<plain>(?![$<{%*])[^\s\"'\\]{3,200}+)"
@@ -116,9 +117,13 @@ _LONGEST_COMMAND = 1000
 _OTHER_FIELDS = re.compile(
     rb"^(?!(?:proxy-)?auth|www-auth|(?:set-)?cookie|content-|[a-z]+ )[^\r\n=]*+=[^\r\n]*", re.IGNORECASE | re.MULTILINE
 )
+_CONNECTION_NAMES = (
+    *(b"server", b"host", b"data source", b"user id", b"uid", b"user", b"username", b"database", b"driver"),
+    b"endpoint",
+)
+# From the sign on, which is found at once.
 _CONNECTION = re.compile(
-    rb"\b(?:server|host|data source|user id|uid|user|username|database|driver|endpoint)=[^;\"'\r\n]{1,500};",
-    re.IGNORECASE,
+    rb"=(?:%b)[^;\"'\r\n]{1,500};" % b"|".join([rb"(?<=\b%b=)" % name for name in _CONNECTION_NAMES]), re.IGNORECASE
 )
 _CONNECTION_PART = re.compile(rb";(?P<name>[\w .-]{2,60}+)=(?P<plain>(?:[^;\"\r\n]|\"(?=[\w])){1,500}+)")
 
@@ -205,19 +210,20 @@ def _in_commands(text: bytes, start: int = 0, stop: int = sys.maxsize) -> Iterat
                 yield b"password", found
 
 
-def _names_at_signs(text: bytes) -> set[bytes]:
-    """All names that stand right in front of a colon or an equals sign, or behind two dashes, backwards.
+def _names_at_signs(text: bytes) -> tuple[set[bytes], set[bytes]]:
+    """All names right in front of a colon, and those right in front of an equals sign or behind two dashes, backwards.
 
-    Members of JSON do not: there are quotes between. To look for all names is quicker than to look for all lines.
+    Members of JSON are none of them: there are quotes between. To look for all names is quicker than to look for all
+    lines.
     """
     backwards = with_narrow_signs(text)[::-1]
-    names = {*_BEFORE_COLON.findall(backwards), *_BEFORE_EQUALS.findall(backwards)}
-    return names.union([name[::-1] for name in _OPTION_NAME.findall(text)]) if text.find(b"--") >= 0 else names
+    options = [name[::-1] for name in _OPTION_NAME.findall(text)] if text.find(b"--") >= 0 else []
+    return set(_BEFORE_COLON.findall(backwards)), {*_BEFORE_EQUALS.findall(backwards), *options}
 
 
 def _lines_with(names: Iterable[bytes], text: bytes, start: int, stop: int) -> Iterator[tuple[int, int]]:
     """Where those lines start and stop that have one of some names."""
-    any_name = re.compile(b"|".join(map(re.escape, names)))
+    any_name = re.compile(b"|".join(map(re.escape, names))) if names else _NOTHING
     while (found := any_name.search(text, start, stop)) is not None:
         line_start = text.rfind(b"\n", start, found.start()) + 1
         line_end = text.find(b"\n", found.end(), stop) + 1
@@ -227,13 +233,22 @@ def _lines_with(names: Iterable[bytes], text: bytes, start: int, stop: int) -> I
 
 def find_in_lines(text: bytes, hiding: Hiding, start: int, stop: int) -> Iterator[Edit]:
     """Find a name and its value in a line of their own, and within a line, in some lines of a text."""
-    told = hiding.tell(_names_at_signs(text[start:stop]), backwards=True)
-    lines = [*_lines_with(told, text, start, stop)] if told else []
+    before_colons, before_equals = _names_at_signs(text[start:stop])
+    lines = [*_lines_with(hiding.tell(before_colons | before_equals, backwards=True), text, start, stop)]
+    assigned = hiding.tell(before_equals, backwards=True)
+    lines_with_equals = [*_lines_with(assigned, text, start, stop)]
+    places = (
+        (_LINE, lines),
+        (_LINE_OF_STRING, lines),
+        (_SUBSCRIPT, lines_with_equals),
+        (_ASSIGNED, [(start, stop)] if assigned else []),  # what is assigned may end with the next line
+        (_LISTED, lines),
+        (_WITHIN, lines_with_equals),
+    )
     usual = (
         (found["name"] or found["option"], found)
-        for pattern in (_LINE, _LINE_OF_STRING, _SUBSCRIPT, _ASSIGNED, _LISTED, _WITHIN)
-        # What is assigned may end with the next line.
-        for span in ([(start, stop)] if lines and pattern is _ASSIGNED else lines)
+        for pattern, spans in places
+        for span in spans
         for found in pattern.finditer(text, *span)
     )
     is_of_program: bool | None = None
@@ -246,7 +261,7 @@ def find_in_lines(text: bytes, hiding: Hiding, start: int, stop: int) -> Iterato
             is_of_program = is_program(text, start, stop)
         if (edit := _setting(hiding, kind, name, found, is_of_program)) is not None:
             yield edit
-    if text.find(b";", start, stop) >= 0 and _CONNECTION.search(text, start, stop):
+    if assigned and text.find(b";", start, stop) >= 0 and _CONNECTION.search(text, start, stop):
         for part in _CONNECTION_PART.finditer(text, start, stop):
             kind = hiding.kind("settings", part["name"])
             if kind in STRONG and (hidden := hiding.hidden(kind, part["plain"])) is not None:
