@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-import sysconfig
 import threading
+from functools import cache
 
 __all__ = ["caller"]
 
-_FOREIGN = tuple(
-    folder + os.sep
-    for folder in {
-        os.path.dirname(__file__),
-        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
-    }
-)
+
+@cache
+def _foreign() -> tuple[str, ...]:
+    """Beginnings of the paths of files that are not the program's."""
+    import sysconfig  # late: only errors need it
+
+    folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    return tuple(folder + os.sep for folder in {os.path.dirname(__file__), *folders})
 
 
 def caller() -> str:
@@ -23,11 +24,11 @@ def caller() -> str:
 
     In a thread where a library runs alone (the look-ups of asyncio do), it is that of the main thread.
     """
-    here = sys._getframe(1)
+    here, foreign = sys._getframe(1), _foreign()
     main = threading.main_thread().ident
     for frame in (here, sys._current_frames().get(main) if main is not None else None):
         while frame is not None:
-            if not frame.f_code.co_filename.startswith(_FOREIGN):
+            if not frame.f_code.co_filename.startswith(foreign):
                 return f"{frame.f_code.co_filename}:{frame.f_lineno}"
             frame = frame.f_back
     return f"{here.f_code.co_filename}:{here.f_lineno}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
 import sys
 import warnings
@@ -444,6 +443,8 @@ def netrc_text() -> str:
 
 def new_header(test: str | None) -> Header:
     """The head of a cassette that is begun now."""
+    import platform  # late: replays need no header
+
     by = f"cassette-http {__version__}, {platform.python_implementation()} {platform.python_version()}, {sys.platform}"
     if test:
         from cassette_http.cassette.secrets.shapes import without_tokens  # late: replays need no header

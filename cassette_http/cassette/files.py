@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -40,7 +39,7 @@ A_DAY_S = 86_400.0
 def unfinished(path: str) -> str:
     """A new name beside `path`, for what takes its place when it is whole; a process that is killed leaves it there."""
     folder, name = os.path.split(path)
-    return os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.new")
+    return os.path.join(folder, f".{name}.{os.getpid()}-{os.urandom(4).hex()}.new")
 
 
 def find_unfinished(folder: str) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 
 from cassette_http.errors import InvalidOption
 
@@ -43,5 +42,7 @@ def place_of(given: str, places: Sequence[str], option: str) -> str:
 
 def did_you_mean(given: object, known: Iterable[str]) -> str:
     """A question to put behind a name that does not exist, or nothing."""
+    from difflib import get_close_matches  # late: most names exist
+
     near = get_close_matches(given, known, n=1) if isinstance(given, str) else []
     return f'; did you mean "{near[0]}"?' if near else ""
