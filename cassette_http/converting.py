@@ -22,8 +22,8 @@ from cassette_http.wording import counted, number_of
 
 __all__ = ["Converted", "convert_file", "export_file", "find_foreign", "total"]
 
-SUFFIXES = frozenset({".yaml", ".yml", ".json", ".har"})
 OWN_SUFFIXES = frozenset({".yaml", ".yml"})
+SUFFIXES = OWN_SUFFIXES | {".json", ".har"}
 MOST_NUMBERS_SHOWN = 8
 
 
