@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import trustme
 
-from cassette_http import use_cassette
+from cassette_http import client, use_cassette
 from tests.behaviours import answers, assert_same_three_times
 from tests.peer import Connection, Peer, keep_alive, response
 
@@ -68,6 +68,31 @@ def test_played_connection_tells_what_the_live_one_did(
 ) -> None:
     server = peer(keep_alive(lambda request: response(b"hello")), tls=server_tls)
     assert_same_three_times(lambda: ask(server.port, client_tls), server, tmp_path / "tls.yaml")
+
+
+def test_stream_of_our_client_tells_what_the_live_one_did(
+    peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    server = peer(keep_alive(lambda request: response(b"hello")), tls=server_tls)
+
+    def ask() -> list[Any]:
+        connection = client.HTTPSConnection("localhost", server.port, context=client_tls, timeout=5)
+        connection.request("GET", "/")
+        content = connection.getresponse().read()
+        sock: Any = connection.sock
+        told = [
+            sock.version(),
+            sock.cipher(),
+            sock.selected_alpn_protocol(),
+            sock.getpeercert(),
+            sock.getpeercert(True),
+        ]
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.shutdown(socket.SHUT_RDWR)
+        connection.close()
+        return [content, *told, sock.gettimeout()]
+
+    assert_same_three_times(ask, server, tmp_path / "ours.yaml")
 
 
 def test_no_read_gives_more_than_a_record(
