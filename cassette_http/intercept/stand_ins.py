@@ -79,13 +79,27 @@ class StandIn:
                 _send(self._far_end, WAKE)
             self._is_marked = not self._is_marked
 
-    def hold_up(self) -> None:
-        """Make the descriptor one that is not writable: its peer does not read, and all buffers are full."""
+    def hold_up(self) -> bool:
+        """Make the descriptor one that is not writable: its peer does not read, and all buffers are full.
+
+        Returns whether it was writable.
+        """
+        was_writable = False
         with self._lock:
             sock = self._sock()
             with suppress(BlockingIOError):
                 while self._far_end is not None and sock is not None:
                     _send(sock, FILLING)
+                    was_writable = True
+        return was_writable
+
+    def let_go(self) -> None:
+        """Make it writable again."""
+        with self._lock, suppress(BlockingIOError):
+            if self._far_end is not None:
+                self._far_end.setblocking(False)
+                while self._far_end.recv(len(FILLING)):
+                    pass
 
     def leave(self, octets: bytes = b"", *, is_cut_short: bool = False) -> None:
         """Make it the descriptor of a connection whose peer sent `octets`, and closed or broke off (`is_cut_short`)."""

@@ -348,8 +348,15 @@ class Tap:
         host = self.host if self.above is None else self.above.upper
         if self._stand_in is None or not host.channel.is_held_up:
             return False
-        self._stand_in.hold_up()
+        if self._stand_in.hold_up() and host.late_break is not None:
+            call_when_idle(host.late_break.at, weakref.WeakMethod(self._let_go))
         return True
+
+    def _let_go(self) -> None:
+        """The recorded connection broke now: the next send meets that."""
+        self._upper.channel.is_held_up = False
+        if self._stand_in is not None:
+            self._stand_in.let_go()
 
     def _send_some(self, line: Line, octets: bytes) -> int:
         """Send what the live peer takes at once, and note whether that is all."""

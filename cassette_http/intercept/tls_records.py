@@ -318,6 +318,9 @@ class PlayedRecords:
 
     def send(self, records: bytes) -> int:
         self.link.show()
+        late_break = self.link.host.late_break
+        if self._broken_write is None and late_break is not None:
+            self._broken_write = rebuild(late_break)
         if self._broken_write is not None:
             raise self._broken_write
         return len(records)

@@ -193,7 +193,9 @@ class Channel:
             return False
         exchange = self._exchanges[0]
         player = exchange.player
-        return player is not None and player.is_due(exchange.sent_after_head, exchange.reader.is_complete)
+        if player is None or (self.is_held_up and player.is_drained):
+            return False
+        return player.is_due(exchange.sent_after_head, exchange.reader.is_complete)
 
     @property
     def due_in_s(self) -> float | None:
@@ -288,6 +290,14 @@ class Channel:
             forward += self._advance(exchange, octets[:taken])
             octets = octets[taken:]
         return forward + octets
+
+    def client_could_not_send(self, octets: bytes) -> None:
+        """Take octets of the client that its peer did not take; it may have held the client up for some time."""
+        held_up = None if self.is_between_requests else self._exchanges[-1]
+        sent_at = held_up.sent_at if held_up is not None else 0.0
+        self.client_sent(octets)
+        if held_up is not None:
+            held_up.sent_at = sent_at
 
     def client_reads(self, at_most: int) -> bytes | Failure | Signal:
         """What the client gets that reads at most `at_most` octets now. Raises the refusal again."""

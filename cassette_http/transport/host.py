@@ -24,6 +24,9 @@ clock = time.monotonic
 # Not failures: the call would have to wait.
 NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
+# A peer that takes no more for so long holds its client up before it breaks the connection.
+HELD_UP_S = 0.02
+
 
 class Switchboard(Tape, Protocol):
     """A tape that also knows about connections: their failures, TLS, and which are open."""
@@ -83,6 +86,7 @@ class Host:
         self.timeout_s = timeout_s
         self._dial, self._below = dial, below
         self._dialling = threading.RLock()
+        self.late_break: Failure | None = None  # of a played connection, after its peer has taken no more for a while
         self._sender: int | None = None  # the thread that sends
         self._waiting = 0  # how many threads wait for what it brings
 
@@ -110,6 +114,8 @@ class Host:
 
         Raises what the peer's socket raises, what was recorded, or UnmatchedRequest.
         """
+        if self.late_break is not None:
+            raise rebuild(self.late_break)
         met: PlayedWriteFailure | None = None
         try:
             with self.channel.lock:
@@ -120,10 +126,11 @@ class Host:
         except PlayedWriteFailure as played:
             met = played
         if met is not None:  # raised out here, the error has no context, as the live one has none
-            if not (met.failure.is_timeout and self.timeout_s() == 0):
+            if self.timeout_s() != 0 or not self._holds_up(met.failure):
                 raise rebuild(met.failure)
             self.channel.is_held_up = True
-            return max(0, len(octets) - met.surplus)
+            # What breaks later is met by a client that has something left to send.
+            return max(0, len(octets) - met.surplus - (self.late_break is not None))
         if forward:
             line = self.dial()
             try:
@@ -133,6 +140,12 @@ class Host:
                 raise
         return len(octets)
 
+    def _holds_up(self, failure: Failure) -> bool:
+        """The recorded peer took no more for a while, in which a client that does not wait may have given up."""
+        if not failure.is_timeout and failure.at >= HELD_UP_S:
+            self.late_break = failure
+        return failure.is_timeout or self.late_break is not None
+
     def send_some(self, send: Callable[[bytes], int], octets: bytes) -> int:
         """Send what the peer's socket takes at once; only for a channel that can do nothing but record."""
         try:
@@ -141,7 +154,7 @@ class Host:
             raise
         except OSError as error:
             with self.channel.lock:
-                self.channel.client_sent(octets)
+                self.channel.client_could_not_send(octets)
             self.peer_failed(error, FailureKind.WRITE)
             raise
         with self.channel.lock:

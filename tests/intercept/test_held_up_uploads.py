@@ -7,17 +7,19 @@ import select
 import selectors
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import httpx
 import pytest
 import trio
 
 from cassette_http.cassette.model import FailureKind
 from tests.behaviours import assert_same_three_times
-from tests.peer import LIMIT_S, Connection, Peer
+from tests.peer import LIMIT_S, Connection, Peer, response
 
 # More than all buffers between client and peer hold.
 BODY = bytes(7_000_000)
@@ -115,3 +117,48 @@ def test_upload_that_nobody_reads_is_held_up_three_times(
     [played] = cassette.played
     assert played.track.failure is not None
     assert (played.track.failure.kind, played.track.failure.is_timeout) == (FailureKind.WRITE, True)
+
+
+class BreaksOffAfterNextRequest:
+    """Takes the head of an upload, and breaks that connection when its client asks for something else."""
+
+    def __init__(self) -> None:
+        self.meeting = threading.Barrier(2)
+
+    def __call__(self, connection: Connection) -> None:
+        is_upload = connection.read_until(b"\r\n\r\n").startswith(b"POST")
+        self.meeting.wait(LIMIT_S)
+        if is_upload:
+            connection.reset()
+        self.meeting.wait(LIMIT_S)
+        if not is_upload:
+            connection.send(response(b"meanwhile"))
+
+
+async def give_up_with_aiohttp(url: str) -> Any:
+    async with aiohttp.ClientSession() as session:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await session.post(url, data=BODY)
+            said = "answered"
+        except TimeoutError:  # the transport goes on sending what it holds
+            said = "gave up"
+        except aiohttp.ClientError as error:
+            said = repr(error)
+        async with session.get(url) as answer:
+            return said, await answer.read()
+
+
+# aiohttp would rather have a file, and ends before its transport has met what broke it.
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("litter")
+def test_upload_that_breaks_after_its_client_gave_up_breaks_after_that_again(
+    peer: Callable[..., Peer], tmp_path: Path
+) -> None:
+    server = peer(BreaksOffAfterNextRequest())
+    cassette = assert_same_three_times(
+        lambda: asyncio.run(give_up_with_aiohttp(server.url)), server, tmp_path / "gave up.yaml"
+    )
+    [failure] = [one.track.failure for one in cassette.played if one.track.failure is not None]
+    assert (failure.kind, failure.is_timeout) == (FailureKind.WRITE, False)
