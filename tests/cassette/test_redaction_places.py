@@ -353,3 +353,57 @@ def test_no_secret_stays_in_a_text_of_utf_16(charset: str) -> None:
         head, _, content = redacted.track.octets.partition(b"\r\n\r\n")
         assert content.decode(charset) == body.replace(secret, "{{secret:1}}")
         assert b"Content-Length: %d" % len(content) in head
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "contraseña",
+            "nueva_contraseña",
+            "пароль",
+            "НовыйПароль",
+            "hasło",
+            "密码",
+            "新密码",
+            "パスワード",
+            "비밀번호",
+        ),
+        *("mdp", "pAssWord", "Pw", "bindpw", "ansible_become_pass", "seed_phrase"),
+    ],
+)
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda name: answer(json.dumps({name: "hunter-moon"})), id="escaped"),
+        pytest.param(lambda name: answer(f'{{"{name}": "hunter-moon"}}'), id="JSON"),
+        pytest.param(lambda name: answer(json.dumps({"a": f'{{"{name}": "hunter-moon"}}'})), id="JSON in JSON"),
+        pytest.param(lambda name: interaction(request(target=f"/?{quote(name)}=hunter-moon")), id="query"),
+        pytest.param(lambda name: answer(f"a=1\n{name}=hunter-moon\n"), id="line"),
+    ],
+)
+def test_passwords_are_known_by_their_names_in_other_spellings(name: str, make: Callable[[str], Interaction]) -> None:
+    assert b"hunter-moon" not in dumped(Redactor().redact(make(name)))
+
+
+@pytest.mark.parametrize("name", [r"pass\u0077ord", r"\u0070ASSWORD", r"api\u005fkey"])
+def test_names_may_have_escaped_letters(name: str) -> None:
+    assert b"hunter-moon" not in dumped(Redactor().redact(answer(f'{{"{name}": "hunter-moon"}}')))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"密码": "密码", "请输入密码": "Please enter it", "пароль": "Пароль"}',
+        '{"otp": "enabled", "cvc_check": "pass", "verification_code": "wrong", "country_code": "49"}',
+        '{"phrase": "a turn of it", "paraphrase": "in other words", "boarding_pass": "17A"}',
+    ],
+)
+def test_what_is_no_password_in_other_spellings_stays(text: str) -> None:
+    made = answer(text)
+    assert Redactor().redact(made) is made
+
+
+@pytest.mark.parametrize("name", ["otp", "mfa_code", "verificationCode", "cvc", "recovery_codes"])
+def test_codes_with_digits_are_secrets(name: str) -> None:
+    assert b"482133" not in dumped(Redactor().redact(answer(json.dumps({name: "482133"}))))

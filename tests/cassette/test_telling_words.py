@@ -44,6 +44,10 @@ def test_ordinary_words_tell_nothing(text: bytes) -> None:
         pytest.param(b"Bearer x", id="in front of a token"),
         pytest.param(b"wordbearer x", id="as the end of a word in front of a token"),
         pytest.param(b"curl -u bob:x", id="command"),
+        pytest.param(b'"\\u0074oken": "x"', id="with an escaped letter"),
+        pytest.param("пароль=x".encode(), id="in other letters"),
+        pytest.param(b'"\\u5bc6\\u7801": "x"', id="in other letters, escaped"),
+        pytest.param(b'"s_id": "x"', id="in short words"),
     ],
 )
 def test_telling_words_are_seen(text: bytes) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from typing import Protocol
-from urllib.parse import unquote_to_bytes
 
 from cassette_http.cassette.secrets.base64_text import from_base64
 from cassette_http.cassette.secrets.field_rules import COOKIE_RULES, redact_credentials
-from cassette_http.cassette.secrets.names import STEMS, NameKind, ends_with_words, looks_random
+from cassette_http.cassette.secrets.names import STEMS, NameKind, ends_with_words, looks_random, spelled
 from cassette_http.cassette.secrets.placeholders import is_placeholder
 from cassette_http.cassette.secrets.rules import Rules
 from cassette_http.cassette.secrets.shapes import key_span
@@ -83,8 +82,8 @@ class Hiding:
 
     def _has_stem(self, names: bytes, backwards: bool) -> bool:
         names = names[::-1] if backwards else names
-        if b"%" in names:
-            names = unquote_to_bytes(names)
+        if b"%" in names or b"\\u" in names:
+            names = spelled(names).encode("utf-8", "replace")
         return self._stems.search(names.translate(_FOLDED, _NO_LETTERS)) is not None
 
     def secrets(self, place: str, names: Iterable[bytes]) -> list[bytes]:
@@ -193,6 +192,7 @@ _OF_SENTENCES = re.compile(rb"\b(?:the|an?|it|of|to|and|or|for|with|by|in|on|thi
 SIMPLE_WORD = re.compile(rb"[a-z]{1,15}|[A-Z]{1,15}|[A-Z][a-z]{1,14}")
 # A word of digits and letters that is no date.
 MIXED = re.compile(rb"(?=[^\s]*[0-9])(?=[^\s]*[A-Za-z])(?![0-9]{4}-[0-9]{2}-)[^\s(){}\[\];,<>]{6,200}")
+_CODE = re.compile(rb"(?=.*[0-9])[0-9A-Za-z][0-9A-Za-z -]{2,20}|[A-Z]{4}-[A-Z]{4}")
 _LONGEST_SECRET = 1 << 16
 
 
@@ -207,6 +207,8 @@ def is_secret_value(kind: NameKind, value: bytes, *, is_entered: bool = False) -
         return False
     if len(value) == 1 and kind is not NameKind.PASSWORD:
         return False  # as in <a accesskey="n">
+    if kind is NameKind.CODE:
+        return _CODE.fullmatch(value) is not None or looks_random(value.decode("latin-1"))
     if kind is NameKind.WEAK:
         return looks_random(value.decode("latin-1")) and not (value.startswith(b"0x") or _is_text_in_base64(value))
     if not is_entered and _is_text_about_one(value):

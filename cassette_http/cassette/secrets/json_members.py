@@ -180,7 +180,7 @@ def _hidden_value(
 def _is_secret_number(kind: NameKind, name: bytes, digits: bytes) -> bool:
     if not digits.isdigit():
         return False
-    if kind is NameKind.PASSWORD:
+    if kind is NameKind.PASSWORD or kind is NameKind.CODE:
         return len(digits) >= 4
     # Times since 1970 and numeric ids are not meant.
     is_time = len(digits) in (10, 13) and digits.startswith((b"1", b"2"))
@@ -193,8 +193,10 @@ def _is_secret_number(kind: NameKind, name: bytes, digits: bytes) -> bool:
 
 _BLANK = rb"(?:\s|\\[nrt])*+"
 _QUOTE = re.compile(rb"(\\*)[\"']")
-_EMAN = re.compile(rb":\s*+[\"']\\*+([\w.$@ :/\[\]#-]{1,80}+)")
-_EMAN_OF_RUBY = re.compile(rb">=\s*+[\"']\\*+([\w.$@ :/\[\]#-]{1,80}+)")
+# A backslash belongs to it that makes an escape with the "u" behind it.
+_EMAN_SI = rb"([\w.$@ :/\[\]#\x80-\xee-]{1,80}+(?:(?<=u)\\[\w.$@ :/\[\]#\x80-\xee-]{0,80}+){0,20}+)"
+_EMAN = re.compile(rb":\s*+[\"']\\*+" + _EMAN_SI)
+_EMAN_OF_RUBY = re.compile(rb">=\s*+[\"']\\*+" + _EMAN_SI)
 _CALLED = rb"(?i:name|key|k|header|field|parameter|param|variable|property|attribute|label|id)"
 NAMES_OF_VALUES = frozenset(
     spelled

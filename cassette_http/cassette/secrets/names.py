@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from enum import Enum
 from functools import lru_cache
 from math import log2
+from urllib.parse import unquote_to_bytes
 
 __all__ = [
+    "IN_OTHER_LETTERS",
     "SHORTEST_RANDOM",
     "STEMS",
     "NameKind",
@@ -18,6 +20,7 @@ __all__ = [
     "is_uuid",
     "kind_of",
     "looks_random",
+    "spelled",
 ]
 
 
@@ -26,6 +29,7 @@ class NameKind(Enum):
 
     ORDINARY = "ordinary"
     WEAK = "weak"  # a secret if the value looks random
+    CODE = "code"  # a secret if the value has digits, as what is sent to a telephone
     SECRET = "secret"
     PASSWORD = "password"  # chosen by people: it may be a number, a word or a sentence
     CREDENTIALS = "authorization"  # a scheme and what it asks for (RFC 9110 section 11.4)
@@ -34,6 +38,7 @@ class NameKind(Enum):
 
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_WORD_IN_OTHER_LETTERS = re.compile(r"[^\W\d_]+|[0-9]+")
 _WHOLE = {
     "authorization": NameKind.CREDENTIALS,
     "cookies": NameKind.COOKIE,
@@ -48,6 +53,8 @@ _WHOLE = {
     "samlrequest": NameKind.SECRET,  # another one with each log-in
     "relaystate": NameKind.SECRET,
     "motdepasse": NameKind.PASSWORD,
+    "mdp": NameKind.PASSWORD,
+    **dict.fromkeys(("otp", "totp", "onetimecode", "cvc", "cvv"), NameKind.CODE),
     "bearer": NameKind.SECRET,
     "psk": NameKind.SECRET,
     "xhoneycombteam": NameKind.SECRET,
@@ -73,10 +80,20 @@ _PASSED_ON = re.compile(
     "(?:redirect|http|x|amzn|proxy|forwarded|original|upstream|client|service|user|api)*"
     "(?:(authorization)(?:header)?|authheader|(cookie))"
 )
+# They are told by their end, as "新密码".
+_WITH_OTHER_LETTERS = (
+    *("contraseña", "пароль", "hasło", "lösenord", "şifre", "密码", "密碼", "口令", "パスワード"),
+    *("비밀번호", "סיסמה", "รหัสผ่าน"),
+)
 _PASSWORDS = frozenset(
     {"password", "passwd", "pwd", "passphrase", "passcode", "passwort", "kennwort", "wachtwoord", "contrasena", "senha"}
+    | {"heslo", "adgangskode", "losenord", "passord", "salasana", "pw"}
 )
-_WHOSE_PASS = frozenset({"user", "db", "database", "smtp", "ftp", "mail", "admin", "root", "login", "http", "proxy"})
+_WHOSE_PASS = frozenset(
+    {"user", "db", "database", "smtp", "ftp", "mail", "admin", "root", "login", "http", "proxy", "ssh", "become"}
+)
+_WHOSE_CODE = frozenset({"mfa", "otp", "factor", "verification", "confirmation", "recovery", "backup", "sms"})
+_WHOSE_PHRASE = frozenset({"pass", "seed", "recovery", "mnemonic"})
 _SECRET_WORDS = frozenset(
     {"secret", "credential", "credentials", "apikey", "authtoken", "accesskey", "secretkey", "privatekey", "authkey"}
     | {"accesstoken", "refreshtoken", "idtoken", "clientsecret", "jwt", "signature", "sig", "csrf", "xsrf", "csrftoken"}
@@ -84,19 +101,19 @@ _SECRET_WORDS = frozenset(
 )
 # Written together with another word: PGPASSWORD, identitytoken, appsecret.
 _TOGETHER = re.compile(
-    r"([a-z]{2,}?)((?:pass(?:word|wd|phrase|code)|pwd|secret|token|(?:api|access|secret|private)key|sess(?:ion)?id)s?)"
+    r"([a-z]+?)((?:pass(?:word|wd|phrase|code)|pwd|pw|secret|token|(?:api|access|secret|private)key|sess(?:ion)?id)s?)"
 )
 _FEW = frozenset({"session", "signature", "sig", "sess"})  # the plural of which is rather counted, or a list
 _WEAK = frozenset(
-    {"key", "code", "auth", "state", "tokens", "keys", "nonce", "appid", "appkey", "authcode", "usercode", "pw"}
-    | {"authorizationcode", "licensekey", "oauthstate", "oauthcode", "serialkey", "sid", "otp", "assertion"}
+    {"key", "code", "auth", "state", "tokens", "keys", "nonce", "appid", "appkey", "authcode", "usercode", "crumb"}
+    | {"authorizationcode", "licensekey", "oauthstate", "oauthcode", "serialkey", "sid", "assertion", "ticket"}
     | {"consumerkey", "clientkey", "servicekey", "storagekey", "webhookkey", "signatures", "sessions", "tokenid"}
-    | {"sign"}
+    | {"sign", "primarykey", "secondarykey", "wskey", "authentication", "clave", "secwebsocketprotocol"}
 )
 # Words that make a secret of a key; whatever an "x-...-key" is, it counts too.
 _KEYS = frozenset(
     {"api", "private", "access", "subscription", "auth", "secret", "signing", "encryption", "application"}
-    | {"account", "master", "functions", "write", "admin", "shared"}
+    | {"account", "master", "functions", "write", "admin", "shared", "preshared"}
 )
 _NO_KEYS = frozenset({"idempotency", "cache", "surrogate", "partition", "public"})
 # What is counted, described or only says where to go on is none.
@@ -122,10 +139,15 @@ _AFTER = frozenset(
 _LAST = _AFTER - {"state", "start", "end", "service"}
 
 
+IN_OTHER_LETTERS = sorted({each for word in _WITH_OTHER_LETTERS for each in (word, word.title(), word.upper())})
 # One of these is in each name that says something, when it is written small and in letters and digits alone.
-STEMS = (
-    rb"token|secret|pass|pwd|key|auth|sess|credential|sig|jwt|[cx]srf|cookie|code|state|nonce|assertion|appid|sid|otp"
-    rb"|verifier|samlre|bearer|psk|pw|hmac|honeycomb|artapi|kennwort|wachtwoord|contrasena|senha"
+STEMS = b"|".join(
+    [
+        rb"token|secret|pass|pwd|key|auth|sess|credential|sig|jwt|[cx]srf|cookie|code|state|nonce|assertion|appid|sid"
+        rb"|otp|verifier|samlre|bearer|psk|pw|hmac|honeycomb|artapi|kennwort|wachtwoord|contrasena|senha|heslo"
+        rb"|adgangskode|losenord|salasana|mdp|cvv|cvc|crumb|ticket|clave|phrase|secwebsocket",
+        *map(str.encode, IN_OTHER_LETTERS),
+    ]
 )
 
 
@@ -149,16 +171,21 @@ def kind_of(name: str) -> NameKind:
         is_id = after == "id" and (word == "token" or (word == "key" and before != "access"))
         if kind is not NameKind.ORDINARY and not is_id:
             return kind
-    if words[-1:] in (["pass"], ["pw"]) and (whole == "pass" or _WHOSE_PASS.issuperset(words[-2:-1] or ["?"])):
+    if words[-1:] == ["pass"] and (whole == "pass" or _WHOSE_PASS.issuperset(words[-2:-1])):
         return NameKind.PASSWORD
+    if whole in _PASSWORDS or whole in _SECRET_WORDS:  # in any spelling: "pAssWord"
+        return NameKind.PASSWORD if whole in _PASSWORDS else NameKind.SECRET
     is_weak = whole in _WEAK or words[-1:] == ["auth"] or "hmac" in words
     return NameKind.WEAK if is_weak else NameKind.ORDINARY
 
 
 def _words(name: str) -> Iterator[str]:
+    if not name.isascii():
+        yield from _WORD_IN_OTHER_LETTERS.findall(name.lower())
+        return
     for word in _WORD.findall(name.replace("OAuth", "Oauth")):
         word = word.lower()
-        parts = _TOGETHER.fullmatch(word) if word not in _SECRET_WORDS else None
+        parts = _TOGETHER.fullmatch(word) if word not in _SECRET_WORDS | _PASSWORDS else None
         yield from (word,) if parts is None else parts.groups()
 
 
@@ -168,10 +195,42 @@ def ends_with_words(name: str, words: str) -> bool:
     return any(last == "".join(all_words[at:]) for at in range(len(all_words)))
 
 
+def spelled(name: bytes) -> str:
+    """What a name says whose letters may be percent-encoded, or escaped as in JSON."""
+    plain = _ESCAPED_LETTER.sub(_letter, unquote_to_bytes(name))
+    try:
+        return plain.decode()
+    except UnicodeDecodeError:
+        return plain.decode("latin-1")
+
+
+_ESCAPED_LETTER = re.compile(rb"\\+u([0-9a-fA-F]{4})")
+
+
+def _letter(escape: re.Match[bytes]) -> bytes:
+    return chr(int(escape[1], 16)).encode("utf-8", "replace")
+
+
+# Chinese and Japanese have no blanks: what is longer is "please enter your password".
+_LONGEST_BEFORE = 2
+_FIRST_WITHOUT_BLANKS = "\u2e80"
+
+
+def _is_password(before: str, word: str) -> bool:
+    if word in _PASSWORDS or (word in ("word", "code") and before == "pass"):
+        return True
+    if word == "phrase":
+        return before in _WHOSE_PHRASE
+    other = next(filter(word.endswith, _WITH_OTHER_LETTERS), None) if not word.isascii() else None
+    return other is not None and (other < _FIRST_WITHOUT_BLANKS or len(word) - len(other) <= _LONGEST_BEFORE)
+
+
 def _kind_of_word(before: str, word: str, is_last_of_x: bool) -> NameKind:
-    if word in _PASSWORDS or (before == "pass" and word in ("word", "phrase", "code")):
+    if _is_password(before, word):
         return NameKind.PASSWORD
     single = word.removesuffix("s")
+    if single == "code" and before in _WHOSE_CODE:
+        return NameKind.CODE
     is_secret = (
         word in _SECRET_WORDS
         or (single in _SECRET_WORDS | _PASSWORDS and single not in _FEW)
@@ -185,9 +244,9 @@ def _kind_of_word(before: str, word: str, is_last_of_x: bool) -> NameKind:
 
 # Parts of words that are looked at, and words that tell something together with others alone, as in "app_id", or stand
 # in front of a token or a password.
-_TELLING_PART = re.compile(STEMS + rb"|app|saml|jfrog|hook|private|kty|curl|earer", re.IGNORECASE)
+_TELLING_PART = re.compile(STEMS + rb"|app|saml|jfrog|hook|private|kty|curl|earer|s_id", re.IGNORECASE)
 _TELLING_WORD = re.compile(
-    "app|saml|jfrog|honeycomb|oauth|verifier|private|curl|.*(?:pass|token|secret|hook|kty|earer).*"
+    "app|saml|jfrog|honeycomb|oauth|verifier|private|curl|websocket|.*(?:pass|phrase|token|secret|hook|kty|earer).*"
 )
 # Of an escape in front of a name, without its backslash and digits: "\\u000apassword", "\\ntoken".
 _OF_ESCAPE = re.compile("[nrt]|u?[A-Fa-f]{,4}")

@@ -213,10 +213,10 @@ _OF_SIGNATURE = re.compile(
 )
 _LONGEST_QUERY = 4000
 _QUERY_END = re.compile(rb"[\s\"'<>\\^`{|}]")
-_NAME = rb"[\w.~%$\[\]*:-]{1,80}"
+_NAME = rb"[\w.~%$\[\]*:\x80-\xee-]{1,80}"
 # "6" ends the "\\u0026" of some JSON. Backwards a name begins with what is certain, and rare.
 _EMAN_YREUQ = re.compile(rb"=(%b)[ ]?[?&#;6]" % _NAME)
-_NAME_OF_FORM = rb"[\w.$@/:\[\]~%*+!-]{1,80}"
+_NAME_OF_FORM = rb"[\w.$@/:\[\]~%*+!\x80-\xee-]{1,80}"
 _FORM_NAME = re.compile(rb"(?:^|&)(%b)=" % _NAME_OF_FORM)
 QUERY_PAIR = re.compile(rb"(?:[?&#;]|\\u0026)[ ]?(?P<name>%b+)=(?P<value>[^&\s\"'<>\\;#|^`]*+)" % _NAME)
 FORM_PAIR = re.compile(rb"(?:^|&)(?P<name>%b)=(?P<value>[^&]*+)" % _NAME_OF_FORM)

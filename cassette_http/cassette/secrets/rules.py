@@ -6,11 +6,10 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
-from urllib.parse import unquote_to_bytes
 
 from cassette_http.cassette.model import Interaction
 from cassette_http.cassette.rule_notation import did_you_mean, json_path, place_of
-from cassette_http.cassette.secrets.names import NameKind, is_secret_name, kind_of
+from cassette_http.cassette.secrets.names import NameKind, is_secret_name, kind_of, spelled
 from cassette_http.cassette.secrets.shapes import IN_PLACE, PATHS, SHAPES
 from cassette_http.errors import InvalidOption
 
@@ -52,7 +51,7 @@ class Rules:
         """Say what a name, as spelled in a message, tells about the value that it has in a place."""
         known = self._kinds.get((place, name))
         if known is None:
-            known = self._kind(place, unquote_to_bytes(name).decode("latin-1"))
+            known = self._kind(place, spelled(name))
             if len(self._kinds) < _MOST_NAMES:
                 self._kinds[place, name] = known
         return known

@@ -35,7 +35,7 @@ _QUOTED = (
     rb"(?:[bBrRuUfF]{1,2}(?=[\"']))?(?P<quote>\\*+[\"'`])"
     rb"(?P<quoted>(?:(?!(?P=quote))(?:\\++.|[^\\\r\n])){1,500}+)(?P=quote)"
 )
-_WORDS = rb"(?P<name>[\w.-]{1,80}+(?:[ ][\w.-]{1,40}+){0,2})"
+_WORDS = rb"(?P<name>[\w.\x80-\xee-]{1,80}+(?:[ ][\w.\x80-\xee-]{1,40}+){0,2})"
 _LINE = re.compile(
     rb"(?:^|(?<=<!--))[ \t]*+(?:[0-9][0-9T:.,Z+-]{9,40}[ \t]++)?"
     rb"(?:(?:[-*#>$;]|//|data:|export|set|ENV|ARG)[ \t]++)?"
@@ -49,12 +49,12 @@ _LINE_OF_STRING = re.compile(
 )
 _OPTION = rb"--(?P<option>[A-Za-z][\w-]{1,60}+)(?:[ =]|[\"'][ ]*+,[ ]*+(?=[\"']))"
 # Backwards a name begins with what is certain, and a search for one octet is the quickest.
-NAME_BACKWARDS = rb"([\w.$@ /\[\]~%*+!-]{1,80}+)"
+NAME_BACKWARDS = rb"([\w.$@ /\[\]~%*+!\x80-\xee-]{1,80}+(?:(?<=u)\\[\w.$@ /\[\]~%*+!\x80-\xee-]{0,80}+){0,20}+)"
 _EMAN = rb"[ \t]*+(?:\][\"'`]\\*+|\]?)" + NAME_BACKWARDS
 _BEFORE_COLON, _BEFORE_EQUALS = re.compile(rb":" + _EMAN), re.compile(rb"=:?" + _EMAN)
 _OPTION_NAME = re.compile(rb"--([A-Za-z][\w-]{1,60}+)[ =\"']")
 _WITHIN = re.compile(
-    rb"(?:(?<=[\s,|({\[\"'`:])|\A)(?:%b|(?P<name>[\w.-]{2,80}+)=(?!=))"
+    rb"(?:(?<=[\s,|({\[\"'`:])|\A)(?:%b|(?P<name>[\w.\x80-\xee-]{2,80}+)=(?!=))"
     rb"(?:%b|(?P<plain>(?:[^\s\"'`<>\\&;]|&(?![\w.\[\]-]{1,80}+=))++))(?P<behind>[;(]?)" % (_OPTION, _QUOTED)
 )
 _SUBSCRIPT = re.compile(rb"\[\\*+[\"'](?P<name>[\w.-]{1,80}+)\\*+[\"']\][ \t]*+=[ \t]*+%b(?![ \t]*[.%%+])" % _QUOTED)

@@ -12,7 +12,7 @@ from cassette_http.cassette.splicing import Edit
 __all__ = ["find_cells", "names_of_columns"]
 
 _DELIMITERS = (b",", b";", b"\t")
-_NAME = rb"\"?[A-Za-z_][\w.-]{0,60}+(?:[ ][\w.-]{1,40}+){0,2}\"?"
+_NAME = rb"\"?[A-Za-z_\x80-\xee][\w.\x80-\xee-]{0,60}+(?:[ ][\w.\x80-\xee-]{1,40}+){0,2}\"?"
 # With names alone in the first row, or it is a sentence.
 _ROW = rb"(?:\xef\xbb\xbf)?(?P<names>%b(?P<delimiter>[,;\t])%b(?:(?P=delimiter)%b){0,200})\r?\n" % (_NAME, _NAME, _NAME)
 _FIRST_ROW = re.compile(_ROW)

@@ -6,9 +6,11 @@ others, what is looked for with a word in it is soon missed among the words: a t
 
 from __future__ import annotations
 
+import json
 import re
+from string import ascii_letters
 
-from cassette_http.cassette.secrets.names import words_of_names
+from cassette_http.cassette.secrets.names import IN_OTHER_LETTERS, words_of_names
 from cassette_http.cassette.secrets.rules import Rules
 
 __all__ = ["TellingWords"]
@@ -18,9 +20,15 @@ _MOST_WORDS = 20_000
 _MOST_NEW_WORDS = 2000
 _BLOCK = 1 << 16
 
-# Names are made of words of letters, with anything else between.
-_LETTERS = bytes(octet if 0x41 <= octet & ~0x20 <= 0x5A else 0x20 for octet in range(256))
-_NO_LETTER = re.compile(rb"[^A-Za-z]")
+# Names are made of words of letters, with anything else between; "s_id" is one.
+_LETTERS = bytes(octet if 0x41 <= octet & ~0x20 <= 0x5A or octet == 0x5F else 0x20 for octet in range(256))
+_NO_LETTER = re.compile(rb"[^A-Za-z_]")
+# Each from its first letter that is not in ASCII, which is rare.
+_ENDS = sorted({word.lstrip(ascii_letters) for word in IN_OTHER_LETTERS})
+_OTHER_LETTERS = re.compile("|".join(_ENDS).encode())
+_ESCAPED_LETTERS = re.compile(
+    b"|".join([rb"\\u00[4-7]", *(re.escape(json.dumps(end)[1:-1].encode()) for end in _ENDS)])
+)
 
 
 class TellingWords:
@@ -37,6 +45,10 @@ class TellingWords:
         pay to find out.
         """
         if self._has_added_names or text.find(b"%") >= 0:  # a name may be percent-encoded
+            return text
+        if not text.isascii() and _OTHER_LETTERS.search(text) is not None:
+            return text
+        if text.find(b"\\u") >= 0 and _ESCAPED_LETTERS.search(text) is not None:
             return text
         words: set[bytes] = set()
         start, is_telling = 0, False
