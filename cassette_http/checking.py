@@ -32,6 +32,8 @@ __all__ = [
 ]
 
 LONGEST_SHOWN = 100
+# Lines that change with a body, and hold no secret themselves.
+_FOLLOWING = ("Content-Length:", "wire: {")
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def _findings_of_others(store: Store) -> Iterator[Finding]:
         old, new = map(yaml_format.dump_interaction, (interaction, redacted))
         before = set(old.decode().splitlines())
         for text in new.decode().splitlines():
-            if text not in before and not text.lstrip().startswith("Content-Length:"):
+            if text not in before and not text.lstrip().startswith(_FOLLOWING):
                 yield Finding(str(store.path), line or 1, _shown(text))
 
 
@@ -233,7 +235,7 @@ def _findings(document: Document, old: bytes, new: bytes, path: str) -> Iterator
     lines = document.octets.decode("utf-8", "replace").splitlines()
     is_same_shape = len(before) == len(after)
     for number, (was, is_now) in enumerate(zip_longest(before, after, fillvalue="")):
-        if was == is_now or was.lstrip().startswith("Content-Length:"):
+        if was == is_now or was.lstrip().startswith(_FOLLOWING):
             continue
         # The file may be edited by hand; the line is looked up in it as far as possible.
         at = lines.index(was) if was in lines else min(number, max(len(lines) - 1, 0))

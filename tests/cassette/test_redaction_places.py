@@ -407,3 +407,20 @@ def test_what_is_no_password_in_other_spellings_stays(text: str) -> None:
 @pytest.mark.parametrize("name", ["otp", "mfa_code", "verificationCode", "cvc", "recovery_codes"])
 def test_codes_with_digits_are_secrets(name: str) -> None:
     assert b"482133" not in dumped(Redactor().redact(answer(json.dumps({name: "482133"}))))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps({"result": {"signature": made_up("<a88>").translate(str.maketrans("0lIO", "1234")), "slot": 7}}),
+        json.dumps({"content": [{"type": "thinking", "thinking": "Let me see", "signature": made_up("<A120>")}]}),
+    ],
+)
+def test_a_signature_that_vouches_for_something_stays(text: str) -> None:
+    made = answer(text)
+    assert Redactor().redact(made) is made
+
+
+def test_other_signatures_are_secrets() -> None:
+    signature = made_up("<x64>")
+    assert signature.encode() not in dumped(Redactor().redact(answer(json.dumps({"signature": signature}))))

@@ -66,6 +66,8 @@ def find_members(text: bytes, hiding: Hiding, is_matching: bool = False) -> Iter
         for start, stop, kind in _values(text, found.end(), kinds[name]):
             if name == b"token" and _OF_LANGUAGE.match(text, stop):
                 continue
+            if name == b"signature" and _vouches(text, start, stop):
+                continue
             if name in (b"sig", b"key") and _BEHIND_KEY_ID.search(text, max(0, found.start() - 200), found.start()):
                 continue
             edit = _hidden_value(hiding, text, start, stop, name, kind, is_matching)
@@ -73,6 +75,12 @@ def find_members(text: bytes, hiding: Hiding, is_matching: bool = False) -> Iter
                 behind = stop  # but members of an object, which may be in a string, have names of their own
             if edit is not None:
                 yield edit
+
+
+def _vouches(text: bytes, start: int, stop: int) -> bool:
+    """Tell whether a signature is one of 64 octets in base58, as in a chain, or of what a language model thought."""
+    is_in_chain = _BASE58.fullmatch(text, start, stop) is not None
+    return is_in_chain or _OF_THINKING.search(text, max(0, start - _LONGEST_THOUGHT), start) is not None
 
 
 def _in_records(text: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -230,6 +238,9 @@ _FLAT_OBJECT = re.compile(rb"\{[^{}]*+\}")
 # The tokens of language models are pieces of words.
 _OF_LANGUAGE = re.compile(rb"\s*+,\s*+\\*+\"(?:logprob|prob|bytes|token_id|id|text_offset)\\*+\"")
 # The signatures of TUF (The Update Framework) vouch for a document, and a key of GitHub is one to encrypt secrets with.
+_OF_THINKING = re.compile(rb"\"(?:thinking|signature_delta)\\*\"")
+_LONGEST_THOUGHT = 1 << 14
+_BASE58 = re.compile(rb"\\*\"[1-9A-HJ-NP-Za-km-z]{86,88}\\*\"")
 _BEHIND_KEY_ID = re.compile(rb"\"key_?id\\*\"\s*+:\s*+\\*\"(?:[0-9a-f]{64}|[0-9]{17,20})\\*\"\s*+,\s*+\\*\"\Z")
 _OBJECT_VALUE = re.compile(
     rb"(?P<is_value>[\"'](?:[vV]al(?:ue)?|S|stringValue|current)\\*+[\"']\s*+)?:\s*+(?=\\*[\"'])"
