@@ -105,6 +105,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     collection_of(config).items = items.copy()
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """A conftest.py may have marked tests after they were collected."""
+    for item in session.items:
+        if item.get_closest_marker("cassette") is not None and "http_cassette" not in (fixture_names(item) or ()):
+            pytest_itemcollected(item)
+
+
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:
     for item in items:
         collection_of(item.config).deselected.add(item.path)

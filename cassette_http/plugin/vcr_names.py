@@ -139,6 +139,13 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         put_first(item, *wanted)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """A conftest.py may have marked tests after they were collected."""
+    for item in session.items:
+        if item.get_closest_marker("vcr") is not None and {"vcr", "vcr_cassette"}.isdisjoint(fixture_names(item) or ()):
+            pytest_itemcollected(item)
+
+
 def _fixtures_with_cassette(item: pytest.Item) -> list[str]:
     """Name the fixtures that open the cassette: where a suite has `vcr` for each test, that is its own affair."""
     definitions = visible_definitions(item, "vcr")

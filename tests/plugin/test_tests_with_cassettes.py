@@ -411,3 +411,20 @@ def test_fixture_of_the_project_may_build_on_ours(project: Project) -> None:
     project.write("def test_a(early, cassette):\n    get('/a')\n    assert len(cassette[0]) == 2")
     project.record_then_stop()
     project.run().assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("marker", ["cassette", "vcr"])
+def test_marker_may_come_from_a_hook_of_the_suite(marker: str, project: Project) -> None:
+    project.pytester.makeconftest(
+        f"""
+import pytest
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        item.add_marker(pytest.mark.{marker})
+"""
+    )
+    project.write('def test_a():\n    assert get("/a") == "answer to /a"\n')
+    project.record_then_stop()
+    project.run().assert_outcomes(passed=1)
