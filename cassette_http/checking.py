@@ -90,8 +90,11 @@ def check_paths(paths: Iterable[str | os.PathLike[str]]) -> list[Finding]:
         if looks_foreign(store.read()):
             findings += _findings_of_others(store)
             continue
+        line, at = 1, 0  # counted on from document to document, which are in order
         for document, old, new in _redacted(store, _named):
-            findings += _findings(document, old, new, str(path))
+            line += document.data.count(b"\n", at, document.start)
+            at = document.start
+            findings += _findings(document, line, old, new, str(path))
     return findings
 
 
@@ -229,8 +232,11 @@ def _putting(put: PutAside, least: int | None) -> PutAside:
     return lambda content, shown: put(content, shown) if least is not None and len(content) > least // 2 else None
 
 
-def _findings(document: Document, old: bytes, new: bytes, path: str) -> Iterator[Finding]:
-    """Name the lines that differ. A body may be laid out in another way without its secrets: then its first line."""
+def _findings(document: Document, first_line: int, old: bytes, new: bytes, path: str) -> Iterator[Finding]:
+    """Name the lines that differ, in a document that begins in `first_line` of its file.
+
+    A body may be laid out in another way without its secrets: then its first line.
+    """
     before, after = old.decode().splitlines(), new.decode().splitlines()
     lines = document.octets.decode("utf-8", "replace").splitlines()
     is_same_shape = len(before) == len(after)
@@ -239,7 +245,7 @@ def _findings(document: Document, old: bytes, new: bytes, path: str) -> Iterator
             continue
         # The file may be edited by hand; the line is looked up in it as far as possible.
         at = lines.index(was) if was in lines else min(number, max(len(lines) - 1, 0))
-        yield Finding(path, document.line + at, _shown(is_now))
+        yield Finding(path, first_line + at, _shown(is_now))
         if not is_same_shape:
             return
 
