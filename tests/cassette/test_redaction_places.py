@@ -424,3 +424,17 @@ def test_a_signature_that_vouches_for_something_stays(text: str) -> None:
 def test_other_signatures_are_secrets() -> None:
     signature = made_up("<x64>")
     assert signature.encode() not in dumped(Redactor().redact(answer(json.dumps({"signature": signature}))))
+
+
+@pytest.mark.parametrize(
+    "field", ["Sec-WebSocket-Protocol: graphql, {}", "Sec-WebSocket-Protocol: {}", "Jenkins-Crumb: {}"]
+)
+def test_secrets_in_fields_with_weak_names_are_known_by_their_look(field: str) -> None:
+    secret = made_up("<A40>")
+    redacted = Redactor().redact(interaction(request(field.format(secret))))
+    assert field.format("{{secret:1}}").encode() in dumped(redacted)
+
+
+def test_names_of_protocols_stay() -> None:
+    made = interaction(request("Sec-WebSocket-Protocol: graphql-transport-ws, v10.stomp"))
+    assert Redactor().redact(made) is made

@@ -121,13 +121,17 @@ def _whole_value(value: bytes, vault: Vault) -> bytes:
     return vault.hide(value)
 
 
-def _random_value(value: bytes, vault: Vault) -> bytes:
-    return vault.hide(value) if looks_random(value.decode("latin-1")) else value
+# Of a list (RFC 9110 section 5.6.1), as in "Sec-WebSocket-Protocol: graphql, TOKEN".
+_MEMBER = re.compile(rb"[^\s,][^\r\n,]*")
+
+
+def _random_members(value: bytes, vault: Vault) -> bytes:
+    return _MEMBER.sub(lambda each: vault.hide(each[0]) if looks_random(each[0].decode("latin-1")) else each[0], value)
 
 
 COOKIE_RULES: dict[NameKind, Rule] = {NameKind.COOKIE: _cookies, NameKind.SET_COOKIE: _set_cookie}
 _FIELD_RULES: dict[NameKind, Rule] = {
-    NameKind.WEAK: _random_value,
+    NameKind.WEAK: _random_members,
     NameKind.SECRET: _whole_value,
     NameKind.PASSWORD: _whole_value,
     NameKind.CREDENTIALS: redact_credentials,

@@ -175,7 +175,7 @@ def kind_of(name: str) -> NameKind:
         return NameKind.PASSWORD
     if whole in _PASSWORDS or whole in _SECRET_WORDS:  # in any spelling: "pAssWord"
         return NameKind.PASSWORD if whole in _PASSWORDS else NameKind.SECRET
-    is_weak = whole in _WEAK or words[-1:] == ["auth"] or "hmac" in words
+    is_weak = whole in _WEAK or words[-1:] in (["auth"], ["crumb"]) or "hmac" in words
     return NameKind.WEAK if is_weak else NameKind.ORDINARY
 
 
@@ -244,7 +244,7 @@ def _kind_of_word(before: str, word: str, is_last_of_x: bool) -> NameKind:
 
 # Parts of words that are looked at, and words that tell something together with others alone, as in "app_id", or stand
 # in front of a token or a password.
-_TELLING_PART = re.compile(STEMS + rb"|app|saml|jfrog|hook|private|kty|curl|earer|s_id", re.IGNORECASE)
+_TELLING_PART = re.compile(STEMS + rb"|app|saml|jfrog|hook|private|kty|curl|websocket|earer|s_id", re.IGNORECASE)
 _TELLING_WORD = re.compile(
     "app|saml|jfrog|honeycomb|oauth|verifier|private|curl|websocket|.*(?:pass|phrase|token|secret|hook|kty|earer).*"
 )

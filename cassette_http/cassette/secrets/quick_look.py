@@ -166,4 +166,6 @@ def _names_in_front(text: bytes) -> tuple[set[bytes], set[bytes]]:
 @lru_cache(maxsize=256)
 def _weak(name: bytes) -> re.Pattern[bytes]:
     word = name.rpartition(b" ")[2].lstrip(b"nrt")
-    return re.compile(rb"%b[\"'`\\]*+\s*+:?[:=]>?[\s\[\"'`\\]*+[\w+/=.~:%%-]{16}" % re.escape(word))
+    others = rb"(?:[\w.-]{1,40}+,[ \t]*+){0,3}"  # in a field with a list
+    value = rb"[\w+/=.~:%-]{16}"
+    return re.compile(rb"%b[\"'`\\]*+\s*+:?[:=]>?[\s\[\"'`\\]*+%b%b" % (re.escape(word), others, value))
