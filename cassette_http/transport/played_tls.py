@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _ssl
+import ipaddress
 import ssl
 from typing import Any
 
@@ -25,6 +26,19 @@ class _PlayedCertificate:
         return der if format == _ssl.ENCODING_DER else ssl.DER_cert_to_PEM_cert(der)
 
 
+def _certificate_for(name: str) -> dict[str, Any]:
+    """What would be told of a certificate for this name, where the cassette says nothing of one.
+
+    It may be written by hand, or converted; but clients that compare the name themselves (botocore) ask for one.
+    """
+    try:
+        ipaddress.ip_address(name)
+        kind = "IP Address"
+    except ValueError:
+        kind = "DNS"
+    return {"subject": ((("commonName", name),),), "subjectAltName": ((kind, name),)}
+
+
 class PlayedTLS:
     """Answers what libraries ask a TLS connection that was never made."""
 
@@ -38,7 +52,11 @@ class PlayedTLS:
         self.server_hostname, self.context = server_hostname, context
 
     def getpeercert(self, binary_form: bool = False, /) -> Any:
-        return self._facts.certificate if binary_form else (self._facts.peer or {})
+        if binary_form:
+            return self._facts.certificate
+        if self._facts.peer is not None:
+            return self._facts.peer
+        return _certificate_for(self.server_hostname or self._facts.origin.host)
 
     def version(self) -> str | None:
         return self._facts.version

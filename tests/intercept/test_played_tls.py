@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import trustme
+import urllib3
 
 from cassette_http import client, use_cassette
 from tests.behaviours import answers, assert_same_three_times
@@ -68,6 +69,16 @@ def test_played_connection_tells_what_the_live_one_did(
 ) -> None:
     server = peer(keep_alive(lambda request: response(b"hello")), tls=server_tls)
     assert_same_three_times(lambda: ask(server.port, client_tls), server, tmp_path / "tls.yaml")
+
+
+@pytest.mark.parametrize("host", ["api.example", "192.0.2.1", "[2001:db8::1]"])
+def test_certificate_of_which_the_cassette_says_nothing_names_the_host(host: str, tmp_path: Path) -> None:
+    path = tmp_path / "by-hand.yaml"
+    path.write_text(f"cassette: 1\n---\nrequest: GET https://{host}/\nresponse: 200 OK\nresponse body: hello\n---\n")
+    trust = ssl.create_default_context()
+    trust.check_hostname = False  # urllib3 compares the name itself then; botocore has it so
+    with use_cassette(path, "none"), urllib3.PoolManager(ssl_context=trust, retries=False) as pool:
+        assert pool.request("GET", f"https://{host}/").data == b"hello"
 
 
 def test_stream_of_our_client_tells_what_the_live_one_did(
