@@ -88,17 +88,6 @@ def pytest_configure(config: pytest.Config) -> None:
 # ---------------------------------------------------------------------- tests
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """A marker is enough: such a test uses the fixture without naming it, and unmarked ones pay nothing."""
-    names = fixture_names(item)
-    if names is None:
-        return
-    has_short_name = "cassette" in names and short_name.is_meant(item)
-    is_named = "http_cassette" in names or (has_short_name and not vcr_names.serves(item))
-    if is_named or item.get_closest_marker("cassette") is not None or declared_of(item) is not None:
-        put_first(item, "http_cassette")
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Remember which tests there are, before some are left out."""
@@ -106,10 +95,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """A conftest.py may have marked tests after they were collected."""
+    """A marker is enough: such a test uses the fixture without naming it, and unmarked ones pay nothing.
+
+    Only now are all markers there: a conftest.py may add some to tests that were collected.
+    """
     for item in session.items:
-        if item.get_closest_marker("cassette") is not None and "http_cassette" not in (fixture_names(item) or ()):
-            pytest_itemcollected(item)
+        names = fixture_names(item)
+        if names is None:
+            continue
+        has_short_name = "cassette" in names and short_name.is_meant(item)
+        is_named = "http_cassette" in names or (has_short_name and not vcr_names.serves(item))
+        if is_named or item.get_closest_marker("cassette") is not None or declared_of(item) is not None:
+            put_first(item, "http_cassette")
 
 
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:

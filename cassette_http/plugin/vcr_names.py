@@ -126,24 +126,18 @@ class Hooks:
         """A cassette is about to be opened: matchers may be registered with `vcr`."""
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """A marker is enough: such a test uses the fixtures without naming them."""
-    if fixture_names(item) is None:
-        return
-    config = item.config
-    _give_instance(item)
-    wanted = _fixtures_with_cassette(item) if item.get_closest_marker("vcr") is not None else []
-    if item.get_closest_marker("block_network") is not None or config.getoption("--block-network", False):
-        wanted.insert(0, "block_network")
-    if wanted:
-        put_first(item, *wanted)
-
-
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """A conftest.py may have marked tests after they were collected."""
+    """A marker is enough: such a test uses the fixtures without naming them. Only now are all markers there."""
+    blocks_network = session.config.getoption("--block-network", False)
     for item in session.items:
-        if item.get_closest_marker("vcr") is not None and {"vcr", "vcr_cassette"}.isdisjoint(fixture_names(item) or ()):
-            pytest_itemcollected(item)
+        if fixture_names(item) is None:
+            continue
+        _give_instance(item)
+        wanted = _fixtures_with_cassette(item) if item.get_closest_marker("vcr") is not None else []
+        if blocks_network or item.get_closest_marker("block_network") is not None:
+            wanted.insert(0, "block_network")
+        if wanted:
+            put_first(item, *wanted)
 
 
 def _fixtures_with_cassette(item: pytest.Item) -> list[str]:
