@@ -74,15 +74,7 @@ def _size(count: int) -> Contestant:
 TABLES = (
     _table_of_library("http.client"),
     _table_of_library("urllib3"),
-    Table(
-        "recording-own",
-        "1,000 requests to a live peer through cassette_http.client; per request",
-        "us",
-        tuple(_contestant(recorder, "own") for recorder in (None, "cassette_http")),
-        reference="cassette_http",
-        baseline=NOT_RECORDING,
-        goal="60 us over not recording",
-    ),
+    _table_of_library("own"),
     Table(
         "recording-size",
         "recording through http.client; per request",
