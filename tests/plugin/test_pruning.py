@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cassette_http.cassette.files import Files
 from cassette_http.plugin import pruning
 from tests.plugin.project import Project
 from tests.plugin.test_layers import targets
@@ -14,8 +17,6 @@ from tests.plugin.test_layers import targets
 __all__ = ["pruning"]
 
 BEFORE = """
-import pytest
-
 @pytest.mark.cassette
 def test_a():
     get("/a/1")
@@ -38,8 +39,6 @@ def test_shared(number):
 """
 
 AFTER = """
-import pytest
-
 @pytest.mark.cassette
 def test_a():
     get("/a/2")
@@ -133,7 +132,7 @@ PARTIAL: dict[str, tuple[list[str], str, set[str]]] = {
     "one test of two that share": (["test_api.py::test_shared[1]"], "", set()),
     "-x behind a failure": (
         ["-x"],
-        "\ndef test_at_the_end():\n    assert 0\n\ndef test_never_reached():\n    pass\n",
+        AFTER + "\ndef test_at_the_end():\n    assert 0\n\ndef test_never_reached():\n    pass\n",
         {"test_a"},
     ),
     "a test that fails": ([], AFTER.replace('get("/a/2")', 'get("/a/2")\n    assert 0'), set()),
@@ -153,7 +152,7 @@ PARTIAL: dict[str, tuple[list[str], str, set[str]]] = {
     ),
     "another file": (["test_other.py"], "", set()),
     "no run": (["--collect-only"], "", set()),
-    "no cassettes": (["--no-cassette"], "def test_nothing():\n    pass\n", set()),
+    "no cassettes": (["--no-cassette"], AFTER + "def test_nothing():\n    pass\n", set()),
 }
 
 
@@ -162,7 +161,7 @@ def test_only_what_was_run_and_passed_is_judged(
     changed: Project, arguments: list[str], source: str, pruned: set[str]
 ) -> None:
     if source:
-        changed.write(source if "import pytest" in source else AFTER + source)
+        changed.write(source)
     changed.write("def test_other():\n    pass\n", "test_other")
     changed.run("--cassette-prune=apply", *arguments)
     after = contents(changed)
@@ -172,13 +171,34 @@ def test_only_what_was_run_and_passed_is_judged(
 
 
 def test_mode_that_records_is_not_judged_by(project: Project) -> None:
-    project.write("import pytest\n\n@pytest.mark.cassette\ndef test_a():\n    get('/1')\n    get('/2')")
+    project.write("@pytest.mark.cassette\ndef test_a():\n    get('/1')\n    get('/2')")
     project.record()
-    project.write("import pytest\n\n@pytest.mark.cassette\ndef test_a():\n    get('/2')\n    get('/3')")
+    project.write("@pytest.mark.cassette\ndef test_a():\n    get('/2')\n    get('/3')")
     project.run("--cassette-prune=apply", "--cassette-mode=new_episodes").assert_outcomes(passed=1)
     assert sorted(targets(project.path / "cassettes/test_api/test_a.yaml")) == ["/1", "/2", "/3"]
     project.run("--cassette-prune=apply").assert_outcomes(passed=1)
     assert sorted(targets(project.path / "cassettes/test_api/test_a.yaml")) == ["/2", "/3"]
+
+
+def test_what_cannot_be_removed_is_reported_and_stays(changed: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any) -> None:
+        raise OSError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Files, "rename", refuse)
+    unlink = Path.unlink
+    monkeypatch.setattr(
+        Path, "unlink", lambda path, **options: refuse() if path.suffix == ".yaml" else unlink(path, **options)
+    )
+    result = changed.run("--cassette-prune=apply")
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(
+        [
+            "*test_a.yaml* cannot be written: Permission denied*",
+            "*test_gone.yaml cannot be removed: Permission denied",
+            "*test_stale.yaml cannot be removed: Permission denied",
+        ]
+    )
+    assert contents(changed) == UNTOUCHED
 
 
 def test_wrong_value_is_reported(project: Project) -> None:
