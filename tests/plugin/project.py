@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 USE_PLUGIN = ["-p", "cassette_http.pytest_plugin"]
 
-GET = """
+GET = """\
 import urllib.request
 
 def get(path, data=None):
@@ -37,10 +37,11 @@ class Project:
         self.path = pytester.path
 
     def write(self, source: str, name: str = "test_api") -> Path:
-        """Write a module of tests; it has BASE, the server's URL, and `get(path)`."""
+        """Write a module of tests; it has BASE, the server's URL, `get(path)`, and pytest if it speaks of that."""
         path = self.path / f"{name}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"BASE = {self.server.url!r}\n{GET}\n{source}\n")
+        imported = "import pytest" if "pytest." in source else ""
+        path.write_text(f"BASE = {self.server.url!r}\n{imported}\n{GET}\n{source}\n")
         return path
 
     def run(self, *arguments: str) -> pytest.RunResult:

@@ -10,7 +10,6 @@ from tests.plugin.test_summary import summary
 
 CLIENT = """
 import httpx
-import pytest
 
 async def ask(path):
     async with httpx.AsyncClient(base_url=BASE) as client:
@@ -168,8 +167,6 @@ def test_test_that_is_run_again_has_its_cassette_anew(project: Project) -> None:
     pytest.importorskip("pytest_rerunfailures")
     project.write(
         """
-import pytest
-
 runs = []
 
 @pytest.mark.cassette

@@ -18,8 +18,6 @@ __all__ = ["flights"]
 FLAG = "--cassette-on-failure=traffic"
 
 TESTS = """
-import pytest
-
 def test_passes():
     get("/passes")
 
@@ -87,13 +85,11 @@ def test_nothing_is_left_and_told_where_all_pass(project: Project) -> None:
 
 
 def test_test_with_a_cassette_leaves_what_it_played_and_recorded(project: Project) -> None:
-    project.write("import pytest\n@pytest.mark.cassette\ndef test_a():\n    get('/played')")
+    project.write("@pytest.mark.cassette\ndef test_a():\n    get('/played')")
     project.record()
     own = project.path / "cassettes/test_api/test_a.yaml"
     before = own.read_bytes()
-    project.write(
-        "import pytest\n@pytest.mark.cassette\ndef test_a():\n    get('/played')\n    get('/recorded')\n    assert 0"
-    )
+    project.write("@pytest.mark.cassette\ndef test_a():\n    get('/played')\n    get('/recorded')\n    assert 0")
     project.run(FLAG, "--cassette-update").assert_outcomes(failed=1)
     assert reports(project) == {"test_api/test_a.yaml": ["/played", "/recorded"]}
     assert own.read_bytes() == before
@@ -102,8 +98,6 @@ def test_test_with_a_cassette_leaves_what_it_played_and_recorded(project: Projec
 def test_replay_is_not_disturbed(project: Project) -> None:
     project.write(
         """
-import pytest
-
 @pytest.fixture(scope="session")
 def token(use_cassette):
     with use_cassette("login"):

@@ -17,7 +17,6 @@ TESTS = """
 import asyncio
 import os
 import time
-import pytest
 
 def year():
     return time.gmtime().tm_year
@@ -75,7 +74,7 @@ def test_ini_file_freezes_the_time_of_all_tests(project: Project, monkeypatch: p
 
 
 def test_cassette_without_a_time_fails_with_what_to_do(project: Project) -> None:
-    project.write("import pytest\n@pytest.mark.cassette(freeze_time=True)\ndef test_a():\n    pass")
+    project.write("@pytest.mark.cassette(freeze_time=True)\ndef test_a():\n    pass")
     folder = project.path / "cassettes/test_api"
     folder.mkdir(parents=True)
     (folder / "test_a.yaml").write_text("cassette: 1\n---\n")
@@ -86,7 +85,7 @@ def test_cassette_without_a_time_fails_with_what_to_do(project: Project) -> None
 
 def test_missing_library_fails_the_test_with_what_to_install(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cassette_http.frozen_time.find_spec", lambda name: None)
-    project.write("import pytest\n@pytest.mark.cassette(freeze_time=True)\ndef test_a():\n    pass")
+    project.write("@pytest.mark.cassette(freeze_time=True)\ndef test_a():\n    pass")
     result = project.run()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*freeze_time needs the library time-machine*pip install 'cassette-http[[]time[]]'*"])

@@ -12,7 +12,6 @@ __all__ = ["guarding"]
 
 TESTS = """
 import socket
-import pytest
 
 def test_near():
     assert get("/a") == "answer to /a"
@@ -81,7 +80,6 @@ def test_nothing_is_said_or_blocked_without_the_option(project: Project) -> None
 
 ALLOWED = """
 import socket
-import pytest
 
 def attempt():
     sock = socket.socket()
@@ -156,7 +154,7 @@ def test_replay_needs_no_network_and_recording_is_let_through(project: Project) 
         "cassette: 1\n---\nrequest: GET http://api.example.test/users\nresponse: 204 No Content\n---\n"
     )
     project.write(
-        "import pytest\n@pytest.mark.cassette\ndef test_a():\n"
+        "@pytest.mark.cassette\ndef test_a():\n"
         "    assert urllib.request.urlopen('http://api.example.test/users').status == 204"
     )
     result = project.run("--cassette-block-network")
@@ -176,7 +174,7 @@ def test_wrong_host_is_reported(project: Project) -> None:
 def test_session_fixtures_and_collection_are_guarded(project: Project) -> None:
     project.write("import socket\n\nsocket.gethostbyname('api.example.test')\n", "test_import")
     project.write(
-        "import socket\nimport pytest\n\n@pytest.fixture(scope='session')\ndef far():\n"
+        "import socket\n\n@pytest.fixture(scope='session')\ndef far():\n"
         "    socket.gethostbyname('db.example.test')\n\ndef test_a(far):\n    pass",
         "test_fixture",
     )

@@ -26,8 +26,6 @@ def pytest_unconfigure():
 """
 
 TESTS = """
-import pytest
-
 @pytest.mark.cassette
 def test_a():
     get("/a")

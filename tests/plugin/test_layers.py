@@ -10,8 +10,6 @@ import pytest
 from tests.plugin.project import Project
 
 FIXTURE = """
-import pytest
-
 @pytest.fixture(scope="{scope}")
 def token(use_cassette):
     with use_cassette("login"{options}) as tape:
@@ -21,8 +19,6 @@ def token(use_cassette):
 """
 
 TESTS = """
-import pytest
-
 @pytest.mark.cassette
 def test_a(token):
     get("/a")
@@ -120,8 +116,6 @@ def test_b(late):
 def test_fixture_without_a_cassette_is_live_while_the_cassette_of_the_test_pauses(project: Project) -> None:
     project.write(
         """
-import pytest
-
 @pytest.fixture(scope="module")
 def bare():
     return get("/bare")
@@ -139,8 +133,6 @@ def test_a(request, cassette):
 def test_request_that_the_cassette_of_a_fixture_refused_is_an_error_with_line_and_command(project: Project) -> None:
     project.write(
         """
-import pytest
-
 @pytest.fixture(scope="session")
 def token(use_cassette):
     with use_cassette("login"):
@@ -183,7 +175,7 @@ def test_name_of_a_fixtures_cassette_is_seen_from_its_file(project: Project, nam
 
 def test_options_of_a_fixtures_cassette_have_the_precedence_of_a_marker(project: Project) -> None:
     project.write(
-        "import pytest\n@pytest.fixture(scope='session')\ndef cassette_config():\n"
+        "@pytest.fixture(scope='session')\ndef cassette_config():\n"
         "    return {'mode': 'none', 'match': ['path']}\n" + FIXTURE.format(scope="module", options=", mode='all'"),
         "conftest",
     )
@@ -196,7 +188,7 @@ def test_options_of_a_fixtures_cassette_have_the_precedence_of_a_marker(project:
 def test_cassette_config_of_a_narrower_scope_is_not_for_a_wider_fixture(project: Project) -> None:
     project.write(FIXTURE.format(scope="session", options=""), "conftest")
     project.write("@pytest.fixture\ndef cassette_config():\n    return {'mode': 'all'}\n" + TESTS)
-    project.write("import pytest\n@pytest.fixture\ndef cassette_config():\n    return {'mode': 'all'}\n" + TESTS)
+    project.write("@pytest.fixture\ndef cassette_config():\n    return {'mode': 'all'}\n" + TESTS)
     project.record_then_stop(passed=2)
     project.run("--cassette-mode=none").assert_outcomes(passed=2)
 

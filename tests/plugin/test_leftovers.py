@@ -57,7 +57,7 @@ def test_safe_name_stays_as_it_is(name: str) -> None:
 
 def test_long_parameters_are_recorded_and_replayed(project: Project) -> None:
     project.write(
-        "import pytest\n@pytest.mark.cassette\n"
+        "@pytest.mark.cassette\n"
         "@pytest.mark.parametrize('p', ['x' * 300 + 'a', 'x' * 300 + 'b', '..', '/'])\n"
         "def test_a(p):\n    get(f'/{len(p)}')"
     )
@@ -80,7 +80,7 @@ def cassette_name(request, cassette_name):
     return f"{request.path.stem}: {cassette_name}"
 """
     )
-    project.write("import pytest\n@pytest.mark.cassette\ndef test_a(cassette):\n    get('/a')")
+    project.write("@pytest.mark.cassette\ndef test_a(cassette):\n    get('/a')")
     project.record_then_stop()
     [path] = (project.path / "tapes").iterdir()
     assert path.name == f"{safe_name('test_api: test_a')}.yaml"
@@ -91,7 +91,7 @@ def cassette_name(request, cassette_name):
 
 # ---------------------------------------------------------------------- tests that were renamed
 
-TEST = "import pytest\n\n@pytest.mark.cassette\ndef test_{}():\n    get('/a')\n"
+TEST = "@pytest.mark.cassette\ndef test_{}():\n    get('/a')\n"
 
 
 def git_mv(project: Project, result: pytest.RunResult) -> None:
@@ -140,7 +140,6 @@ def test_test_that_exists_is_not_taken_for_renamed(project: Project) -> None:
 
 
 INHERITED = """
-import pytest
 from base import Base
 
 class TestApi(Base):
@@ -149,9 +148,7 @@ class TestApi(Base):
 
 
 def test_test_that_is_inherited_is_not_taken_for_deleted(project: Project) -> None:
-    project.write(
-        "import pytest\nclass Base:\n    @pytest.mark.cassette\n    def test_old(self):\n        get('/a')", "base"
-    )
+    project.write("class Base:\n    @pytest.mark.cassette\n    def test_old(self):\n        get('/a')", "base")
     project.write(INHERITED)
     project.pytester.syspathinsert()
     project.record_then_stop()
@@ -200,9 +197,7 @@ def test_run_of_some_tests_says_nothing_of_the_cassettes_of_others(deleted: Proj
 @pytest.mark.parametrize("option", ["-x", "--lf"])
 def test_run_that_ended_early_says_nothing(deleted: Project, option: str) -> None:
     broken = TEST.format("a").replace("get('/a')", "assert False") + "\ndef test_plain():\n    pass\n"
-    (deleted.path / "test_api.py").write_text(
-        (deleted.path / "test_api.py").read_text().partition("import pytest")[0] + broken
-    )
+    deleted.write(broken)
     deleted.run("-p", "cacheprovider", "test_api.py")
     result = deleted.run("-p", "cacheprovider", option, "test_api.py")
     result.assert_outcomes(failed=1)
@@ -237,8 +232,6 @@ def test_cassettes_of_a_deleted_module_are_named_if_its_folder_was_asked_for(pro
 
 def test_named_cassettes_and_those_of_fixtures_are_no_orphans(project: Project) -> None:
     source = """
-import pytest
-
 @pytest.fixture(scope="session")
 def token(use_cassette):
     with use_cassette("login"):

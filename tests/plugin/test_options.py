@@ -68,7 +68,7 @@ def test_mode_is_taken_from_command_line_marker_configuration(
 ) -> None:
     project.pytester.makeini(f"[pytest]\n{configuration}")
     project.write(
-        f"import pytest\n@pytest.mark.cassette({marker})\ndef test_a(cassette):\n"
+        f"@pytest.mark.cassette({marker})\ndef test_a(cassette):\n"
         "    try:\n        get('/a')\n    except OSError:\n        cassette.misses.clear()"
     )
     project.run(*arguments).assert_outcomes(passed=1)
@@ -91,7 +91,7 @@ def test_wrong_mode_in_the_configuration_is_told_once(project: Project) -> None:
     result.stderr.fnmatch_lines(["*cassette_mode: there is no record mode 'onse'; did you mean \"once\"?*"])
 
 
-CONFIG = "import pytest\n@pytest.fixture{scope}\ndef cassette_config():\n    return {config}\n"
+CONFIG = "@pytest.fixture{scope}\ndef cassette_config():\n    return {config}\n"
 
 PLACES = [
     pytest.param({}, "none", id="nothing is said"),
@@ -124,8 +124,6 @@ def test_command_line_counts_before_marker_before_fixture_before_ini(
 def test_closest_marker_counts_option_by_option(project: Project) -> None:
     project.write(
         """
-import pytest
-
 pytestmark = pytest.mark.cassette(mode="all", match=["query"], repeat="last")
 
 @pytest.mark.cassette(mode="new_episodes")
@@ -147,8 +145,6 @@ class TestApi:
 def test_fixture_in_a_class_is_for_the_tests_of_the_class(project: Project) -> None:
     project.write(
         """
-import pytest
-
 @pytest.mark.cassette
 class TestA:
     @pytest.fixture(scope="class")
@@ -184,8 +180,6 @@ def test_build_server_records_nothing_that_the_command_line_does_not_ask_for(
 def test_run_without_cassettes_is_live_and_writes_nothing(project: Project, how: str) -> None:
     project.write(
         """
-import pytest
-
 @pytest.fixture(scope="session")
 def token(use_cassette):
     with use_cassette("login"):
@@ -206,9 +200,9 @@ def test_a(cassette, token):
 
 def test_lists_in_the_ini_file_are_words(project: Project) -> None:
     project.pytester.makeini("[pytest]\ncassette_match = method, path\ncassette_keep = cookie\ncassette_repeat = last")
-    project.write("import pytest\n@pytest.mark.cassette\ndef test_a():\n    get('/a?1')")
+    project.write("@pytest.mark.cassette\ndef test_a():\n    get('/a?1')")
     project.record_then_stop()
-    project.write("import pytest\n@pytest.mark.cassette\ndef test_a():\n    get('/a?2'); get('/a?3')")
+    project.write("@pytest.mark.cassette\ndef test_a():\n    get('/a?2'); get('/a?3')")
     project.run().assert_outcomes(passed=1)
 
 
@@ -216,7 +210,7 @@ def test_pyproject_file_may_say_it_too(project: Project) -> None:
     project.pytester.makepyprojecttoml(
         "[tool.pytest.ini_options]\ncassette_mode = 'once'\ncassette_match = ['method', 'path']\nno_cassette = false"
     )
-    project.write("import pytest\n@pytest.mark.cassette\ndef test_a():\n    get('/a?1')")
+    project.write("@pytest.mark.cassette\ndef test_a():\n    get('/a?1')")
     project.run().assert_outcomes(passed=1)
     assert project.cassettes() == ["test_api/test_a.yaml"]
 
@@ -269,7 +263,7 @@ WRONG_MARKERS = [
 
 @pytest.mark.parametrize(("marker", "message"), WRONG_MARKERS, ids=[marker for marker, _ in WRONG_MARKERS])
 def test_wrong_marker_is_a_clear_error_without_traceback(project: Project, marker: str, message: str) -> None:
-    project.write(f"import pytest\n@pytest.mark.{marker}\ndef test_a():\n    pass")
+    project.write(f"@pytest.mark.{marker}\ndef test_a():\n    pass")
     result = project.run()
     result.assert_outcomes(errors=1)
     shown = message.replace("[", "[[]")

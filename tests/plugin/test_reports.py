@@ -13,7 +13,6 @@ import json
 import os
 import urllib.request
 
-import pytest
 
 def post(path, value):
     request = urllib.request.Request(BASE + path, json.dumps(value).encode(), {"Content-Type": "application/json"})
@@ -49,7 +48,7 @@ def test_failure_shows_request_nearest_interaction_difference_line_and_command(
             "*- no match in the cassette -*",
             REASON,
             "  asked    POST http://127.0.0.1:*/refunds",
-            "  at       test_api.py:18",
+            "  at       test_api.py:17",
             "  nearest  interaction 2 of cassettes/test_api/test_refund.yaml, not played",
             "           POST http://127.0.0.1:*/refunds",
             "  differs  body: $.amount recorded 1200 != sent 1250",
@@ -69,9 +68,7 @@ def test_failure_shows_request_nearest_interaction_difference_line_and_command(
 
 
 def test_command_of_the_report_repairs_the_test(project: Project) -> None:
-    source = (
-        "import pytest\n@pytest.mark.cassette\n@pytest.mark.parametrize('p', ['x y'])\ndef test_a(p):\n    get('/{0}')"
-    )
+    source = "@pytest.mark.cassette\n@pytest.mark.parametrize('p', ['x y'])\ndef test_a(p):\n    get('/{0}')"
     project.write(source.format("a"))
     project.record()
     project.write(source.format("b"))
@@ -87,7 +84,7 @@ def test_command_of_the_report_is_for_the_folder_where_pytest_was_started(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.pytester.makeini("[pytest]")
-    project.write("import pytest\n@pytest.mark.cassette\ndef test_a():\n    get('/a')", "inner/tests/test_api")
+    project.write("@pytest.mark.cassette\ndef test_a():\n    get('/a')", "inner/tests/test_api")
     monkeypatch.chdir(project.path / "inner")
     result = project.run("--rootdir", str(project.path), "tests")
     result.stdout.fnmatch_lines(["to record it: pytest tests/test_api.py::test_a --cassette-update=failed"])
@@ -125,7 +122,7 @@ def test_line_of_the_short_summary_has_the_reason(
     project: Project, body: str, line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    project.write(f"import pytest\n@pytest.mark.cassette\ndef test_a():\n{body}")
+    project.write(f"@pytest.mark.cassette\ndef test_a():\n{body}")
     result = project.run()
     assert line in result.stdout.lines
     assert project.server.connections == 0
@@ -133,14 +130,14 @@ def test_line_of_the_short_summary_has_the_reason(
 
 def test_refusals_beyond_the_third_are_counted(project: Project) -> None:
     project.write(
-        "import pytest\n@pytest.mark.cassette\ndef test_a():\n    for number in range(5):\n"
+        "@pytest.mark.cassette\ndef test_a():\n    for number in range(5):\n"
         "        try:\n            get(f'/{number}')\n        except OSError:\n            pass"
     )
     project.run().stdout.fnmatch_lines(["no match: GET /2: there is no cassette yet", "(2 more requests were refused)"])
 
 
 def test_interaction_that_was_played_already_is_told_with_what_to_do(project: Project) -> None:
-    source = "import pytest\n@pytest.mark.cassette\ndef test_a():\n    get('/a')\n"
+    source = "@pytest.mark.cassette\ndef test_a():\n    get('/a')\n"
     project.write(source)
     project.record()
     project.write(source + "    get('/a')\n")
@@ -155,8 +152,6 @@ def test_interaction_that_was_played_already_is_told_with_what_to_do(project: Pr
 def test_failed_test_shows_its_transcript_and_a_passing_one_does_not(project: Project) -> None:
     project.write(
         """
-import pytest
-
 @pytest.mark.cassette
 def test_a():
     get("/a")
@@ -187,7 +182,6 @@ def test_transcript_is_bounded_and_shows_text_only(project: Project) -> None:
         r"""
 import urllib.request
 
-import pytest
 
 def post(content, media_type):
     request = urllib.request.Request(BASE + "/a", content, {"Content-Type": media_type})
@@ -216,7 +210,7 @@ def test_a():
 
 
 def test_refusal_says_how_to_record_it_in_words_of_the_command_line(project: Project) -> None:
-    project.write("import pytest\n@pytest.mark.cassette\ndef test_a():\n    get('/a')")
+    project.write("@pytest.mark.cassette\ndef test_a():\n    get('/a')")
     shown = project.run().stdout.str()
     assert "to record it, run with --cassette-mode=once" in shown
     assert "record_mode=" not in shown
@@ -224,7 +218,7 @@ def test_refusal_says_how_to_record_it_in_words_of_the_command_line(project: Pro
 
 def test_transcript_shows_failures_of_connections(project: Project) -> None:
     project.server.stop()
-    project.write("import pytest\n@pytest.mark.cassette\ndef test_a():\n    get('/a')")
+    project.write("@pytest.mark.cassette\ndef test_a():\n    get('/a')")
     result = project.run("--cassette-mode=once")
     result.stdout.fnmatch_lines([f"recorded: connect to tcp://127.0.0.1:{project.server.port} -> connect failed"])
 
@@ -244,7 +238,7 @@ response body: |-
 
 
 def test_transcript_redacts_what_a_handmade_cassette_holds(project: Project) -> None:
-    project.write("import pytest\n@pytest.mark.cassette\ndef test_a():\n    get('/a')\n    assert False")
+    project.write("@pytest.mark.cassette\ndef test_a():\n    get('/a')\n    assert False")
     path = project.path / "cassettes/test_api/test_a.yaml"
     path.parent.mkdir(parents=True)
     path.write_text(HANDMADE.format(url=project.server.url))
@@ -299,7 +293,7 @@ def test_no_color_is_kept(refund: Project, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_interrupted_run_ends_as_any_other(project: Project) -> None:
     project.write(
-        "import pytest\n@pytest.mark.cassette\ndef test_a():\n    try:\n        get('/a')\n    except OSError:\n"
+        "@pytest.mark.cassette\ndef test_a():\n    try:\n        get('/a')\n    except OSError:\n"
         "        raise KeyboardInterrupt"
     )
     result = project.run()
@@ -311,8 +305,6 @@ def test_two_failures_at_tear_down_are_told_both(project: Project, monkeypatch: 
     monkeypatch.setenv("COLUMNS", "200")
     project.write(
         """
-import pytest
-
 @pytest.fixture
 def broken(cassette):
     yield
@@ -336,7 +328,7 @@ def test_a(broken):
 
 def test_report_says_what_to_do_where_another_plugin_forbids_sockets(project: Project) -> None:
     project.write(
-        "import pytest, socket\nclass SocketBlockedError(RuntimeError):\n    pass\n"
+        "import socket\nclass SocketBlockedError(RuntimeError):\n    pass\n"
         "def guarded(*arguments, **options):\n    raise SocketBlockedError('A test tried to use socket.socket.')\n"
         "@pytest.mark.cassette\ndef test_a(monkeypatch):\n"
         "    monkeypatch.setattr(socket, 'socket', guarded)\n    get('/a')\n"

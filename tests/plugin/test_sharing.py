@@ -8,8 +8,6 @@ from tests.plugin.project import Project
 from tests.plugin.test_layers import targets
 
 SHARED = """
-import pytest
-
 pytestmark = pytest.mark.cassette("shared")
 
 @pytest.mark.parametrize("number", range({tests}))
@@ -60,8 +58,6 @@ def test_each_worker_runs_the_fixture_of_the_session_and_all_record_one_cassette
     pytest.importorskip("xdist")
     project.write(
         """
-import pytest
-
 @pytest.fixture(scope="session")
 def token(use_cassette):
     with use_cassette("login"):

@@ -11,8 +11,6 @@ import pytest
 from tests.plugin.project import USE_PLUGIN, Project
 
 TWO = """
-import pytest
-
 @pytest.mark.cassette
 def test_a():
     get("/a")
@@ -96,7 +94,7 @@ def test_run_with_misses_names_them_and_the_one_command_that_repairs(project: Pr
 )
 def test_command_for_many_tests_names_them_shortly(cache: str, tests: str, project: Project) -> None:
     project.write(
-        "import pytest\n@pytest.mark.cassette\n@pytest.mark.parametrize('n', range(20))\n"
+        "@pytest.mark.cassette\n@pytest.mark.parametrize('n', range(20))\n"
         f"def test_a(n):\n    pass{SWALLOW.format('/a')}"
     )
     lines = summary(project.pytester.runpytest_inprocess(*USE_PLUGIN, "-p", cache))
@@ -109,9 +107,7 @@ def test_command_for_many_tests_names_them_shortly(cache: str, tests: str, proje
 
 
 def test_summary_has_at_most_twelve_lines(project: Project) -> None:
-    source = (
-        "import pytest\n@pytest.mark.cassette\n@pytest.mark.parametrize('n', range({0}))\ndef test_{1}(n):\n    {2}\n"
-    )
+    source = "@pytest.mark.cassette\n@pytest.mark.parametrize('n', range({0}))\ndef test_{1}(n):\n    {2}\n"
     old = source.format(6, "a", "get(f'/{n}'); get('/z')") + source.format(6, "b", "get('/b')")
     project.write(old + source.format(5, "gone", "get('/')") + source.format(5, "stale", "get('/')"))
     project.record(passed=22)
@@ -215,8 +211,6 @@ def test_modes_that_play_nothing_leave_nothing_unplayed(project: Project, mode: 
 
 
 SHARED = """
-import pytest
-
 @pytest.mark.cassette("shared", mode="new_episodes", on_unplayed="fail")
 class TestApi:
     def test_a(self):
@@ -243,7 +237,7 @@ def test_shared_cassette_is_judged_by_what_all_its_tests_played(project: Project
 
 
 def test_named_cassette_of_one_test_is_judged_at_once(project: Project) -> None:
-    source = "import pytest\n@pytest.mark.cassette('login', on_unplayed='fail')\ndef test_a():\n    get('/a')"
+    source = "@pytest.mark.cassette('login', on_unplayed='fail')\ndef test_a():\n    get('/a')"
     project.write(source + "; get('/b')")
     project.record_then_stop()
     project.write(source)
@@ -257,8 +251,6 @@ def test_named_cassette_of_one_test_is_judged_at_once(project: Project) -> None:
 def mixed(project: Project) -> Project:
     """A project with a test that passes, one that fails, and one that misses something with awkward characters."""
     source = """
-import pytest
-
 @pytest.mark.cassette
 def test_passes():
     get("/a")

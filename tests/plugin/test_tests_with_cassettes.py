@@ -53,7 +53,7 @@ TESTS_OF_ALL_KINDS = {
 
 @pytest.mark.parametrize(("file", "source"), TESTS_OF_ALL_KINDS.values(), ids=list(TESTS_OF_ALL_KINDS))
 def test_marked_test_is_recorded_once_and_replayed_without_the_server(project: Project, file: str, source: str) -> None:
-    project.write(f"import pytest\n{source}")
+    project.write(f"{source}")
     project.record_then_stop()
     assert project.cassettes() == [f"test_api/{file}"]
     project.run().assert_outcomes(passed=1)
@@ -63,7 +63,6 @@ def test_asyncio_streams_are_recorded_and_replayed(project: Project) -> None:
     project.write(
         """
 import asyncio
-import pytest
 
 async def ask(path):
     host, port = BASE.removeprefix("http://").split(":")
@@ -86,8 +85,6 @@ def test_a():
 def test_each_parameter_has_a_cassette_and_only_those_that_are_marked(project: Project) -> None:
     project.write(
         """
-import pytest
-
 @pytest.mark.parametrize("path", [pytest.param("/a", marks=pytest.mark.cassette), "/b", "/../c"])
 def test_a(path, request):
     if path == "/a":
@@ -103,8 +100,6 @@ def test_names_are_made_safe_and_stay_different(project: Project) -> None:
     long = "x" * 300
     project.write(
         f"""
-import pytest
-
 @pytest.mark.cassette
 @pytest.mark.parametrize("path", ["/a/b", "/a|b", "/../c", "/{long}", "/d."])
 def test_a(path):
@@ -126,8 +121,6 @@ def test_neither_file_nor_head_of_a_cassette_tell_a_token_that_is_a_parameter(pr
     token, other = "gh" + "p_" + "a1B2c3D4e5F6" * 3, "sk_" + "live_" + "a1B2c3D4e5F6" * 3
     project.write(
         f"""
-import pytest
-
 @pytest.mark.cassette
 @pytest.mark.parametrize("token", ["{token}", "{other}"])
 @pytest.mark.parametrize("n", [1, 2])
@@ -156,7 +149,7 @@ def test_a(token, n):
     ],
 )
 def test_name_of_the_marker_says_where_the_cassette_lies(project: Project, marker: str, file: str) -> None:
-    project.write(f"import pytest\n@pytest.mark.{marker}\ndef test_a():\n    get('/a')")
+    project.write(f"@pytest.mark.{marker}\ndef test_a():\n    get('/a')")
     project.record_then_stop()
     assert (project.pytester.path / file).is_file()
     project.run().assert_outcomes(passed=1)
@@ -167,14 +160,14 @@ def test_project_can_keep_its_cassettes_elsewhere(project: Project) -> None:
         "import pytest\n\n@pytest.fixture\ndef cassette_path(request):\n"
         "    return request.config.rootpath / 'tapes' / f'{request.node.name}.yaml'"
     )
-    project.write("import pytest\n@pytest.mark.cassette\ndef test_a():\n    get('/a')")
+    project.write("@pytest.mark.cassette\ndef test_a():\n    get('/a')")
     project.record_then_stop()
     assert (project.pytester.path / "tapes/test_a.yaml").is_file()
 
 
 def test_two_tests_may_share_a_cassette(project: Project) -> None:
     project.write(
-        "import pytest\n\n@pytest.mark.cassette('shared', mode='new_episodes')\nclass TestApi:\n"
+        "@pytest.mark.cassette('shared', mode='new_episodes')\nclass TestApi:\n"
         "    def test_a(self):\n        get('/a')\n    def test_b(self):\n        get('/b')"
     )
     project.run().assert_outcomes(passed=2)
@@ -186,8 +179,6 @@ def test_two_tests_may_share_a_cassette(project: Project) -> None:
 def test_traffic_of_a_wider_fixture_belongs_to_no_test(project: Project) -> None:
     project.write(
         """
-import pytest
-
 @pytest.fixture(scope="module")
 def token():
     return get("/token")
@@ -209,7 +200,6 @@ def test_cassette_takes_no_memory_when_its_test_is_over(project: Project) -> Non
         """
 import gc
 import weakref
-import pytest
 
 left = []
 
@@ -234,7 +224,7 @@ def test_b():
 
 
 def test_cassette_names_its_test(project: Project) -> None:
-    project.write("import pytest\n@pytest.mark.cassette\ndef test_a():\n    get('/a')")
+    project.write("@pytest.mark.cassette\ndef test_a():\n    get('/a')")
     project.record_then_stop()
     text = (project.pytester.path / "cassettes/test_api/test_a.yaml").read_text()
     assert "test: test_api.py::test_a\n" in text
@@ -242,7 +232,7 @@ def test_cassette_names_its_test(project: Project) -> None:
 
 def test_parameter_names_the_cassette(project: Project) -> None:
     project.write(
-        "import pytest\n@pytest.mark.cassette\n@pytest.mark.parametrize('cassette_name', ['one', 'two'])\n"
+        "@pytest.mark.cassette\n@pytest.mark.parametrize('cassette_name', ['one', 'two'])\n"
         "def test_a(cassette_name):\n    get('/' + cassette_name)"
     )
     project.record_then_stop(passed=2)
@@ -256,7 +246,7 @@ def test_parameter_names_the_cassette(project: Project) -> None:
     "ending", ["assert False", "raise KeyboardInterrupt", "pytest.skip('not today')", "pytest.xfail('known')"]
 )
 def test_test_that_does_not_pass_keeps_the_old_cassette_when_it_is_rewritten(project: Project, ending: str) -> None:
-    source = "import pytest\n@pytest.mark.cassette\ndef test_a():\n    get('/{0}')\n    {1}"
+    source = "@pytest.mark.cassette\ndef test_a():\n    get('/{0}')\n    {1}"
     project.write(source.format("old", "pass"))
     project.run("--cassette-mode=once").assert_outcomes(passed=1)
     path = project.pytester.path / "cassettes/test_api/test_a.yaml"
@@ -272,7 +262,7 @@ def test_test_that_does_not_pass_keeps_the_old_cassette_when_it_is_rewritten(pro
 
 def test_failing_method_of_unittest_keeps_the_old_cassette_too(project: Project) -> None:
     source = (
-        "import pytest, unittest\nclass ApiTest(unittest.TestCase):\n    @pytest.mark.cassette\n"
+        "import unittest\nclass ApiTest(unittest.TestCase):\n    @pytest.mark.cassette\n"
         "    def test_a(self):\n        get('/{0}')\n        self.assertTrue({1})"
     )
     project.write(source.format("old", True))
@@ -289,8 +279,7 @@ def test_failing_method_of_unittest_keeps_the_old_cassette_too(project: Project)
 
 def test_refused_request_fails_the_test_although_the_program_swallowed_it(project: Project) -> None:
     project.write(
-        "import pytest\n@pytest.mark.cassette\ndef test_a():\n"
-        "    try:\n        get('/a')\n    except OSError:\n        pass"
+        "@pytest.mark.cassette\ndef test_a():\n    try:\n        get('/a')\n    except OSError:\n        pass"
     )
     result = project.run()
     result.assert_outcomes(passed=1, errors=1)
@@ -306,7 +295,7 @@ def test_refused_request_fails_the_test_although_the_program_swallowed_it(projec
 
 def test_refusal_that_a_test_expects_can_be_cleared(project: Project) -> None:
     project.write(
-        "import pytest\n@pytest.mark.cassette\ndef test_a(cassette):\n"
+        "@pytest.mark.cassette\ndef test_a(cassette):\n"
         "    with pytest.raises(OSError, match='there is no cassette'):\n        get('/a')\n"
         "    [miss] = cassette.misses\n    assert miss.request.url == BASE + '/a'\n    cassette.misses.clear()"
     )
@@ -325,7 +314,7 @@ def test_refusal_that_a_test_expects_can_be_cleared(project: Project) -> None:
     ],
 )
 def test_traceback_of_a_refusal_does_not_lead_into_our_package(project: Project, source: str, last_line: str) -> None:
-    project.write(f"import pytest\n@pytest.mark.cassette\ndef test_a():\n    {source}")
+    project.write(f"@pytest.mark.cassette\ndef test_a():\n    {source}")
     result = project.run("--tb=short")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([last_line, "E   *UnmatchedRequest: *"])
@@ -336,7 +325,7 @@ def test_traceback_of_a_refusal_does_not_lead_into_our_package(project: Project,
 
 
 def test_broken_cassette_is_a_clear_error_that_names_file_and_line(project: Project) -> None:
-    project.write("import pytest\n@pytest.mark.cassette\ndef test_a():\n    pass")
+    project.write("@pytest.mark.cassette\ndef test_a():\n    pass")
     path = project.pytester.path / "cassettes/test_api/test_a.yaml"
     path.parent.mkdir(parents=True)
     path.write_text("cassette: 7\n---\n")
@@ -347,7 +336,7 @@ def test_broken_cassette_is_a_clear_error_that_names_file_and_line(project: Proj
 
 
 def test_folder_that_cannot_be_written_is_a_clear_error(project: Project) -> None:
-    project.write("import pytest\n@pytest.mark.cassette\ndef test_a():\n    assert get('/a') == 'answer to /a'")
+    project.write("@pytest.mark.cassette\ndef test_a():\n    assert get('/a') == 'answer to /a'")
     (project.pytester.path / "cassettes").write_text("a file in the place of the folder")
     result = project.run("--cassette-mode=once")
     result.assert_outcomes(passed=1, errors=1)
@@ -360,7 +349,7 @@ def test_folder_that_cannot_be_written_is_a_clear_error(project: Project) -> Non
 def test_cassettes_are_recorded_and_replayed_by_two_processes(project: Project) -> None:
     pytest.importorskip("xdist")
     project.write(
-        "import pytest\n@pytest.mark.cassette\n@pytest.mark.parametrize('number', range(6))\n"
+        "@pytest.mark.cassette\n@pytest.mark.parametrize('number', range(6))\n"
         "def test_a(number):\n    assert get(f'/{number}') == f'answer to /{number}'"
     )
     for arguments in (["--cassette-mode=once"], []):

@@ -292,8 +292,6 @@ def test_class_of_unittest_may_have_the_marker_of_pytest(project: Project) -> No
     source = """
 import unittest
 
-import pytest
-
 @pytest.mark.cassette(match=["method", "path"])
 class ApiTest(unittest.TestCase):
     def setUp(self):

@@ -21,7 +21,6 @@ __all__ = ["updating"]
 
 TESTS = """
 import json
-import pytest
 
 @pytest.mark.cassette
 @pytest.mark.parametrize("name", ["a", "b"])
@@ -174,7 +173,7 @@ def test_test_that_fails_in_the_tear_down_of_another_fixture_leaves_its_cassette
 
 
 def test_failed_tear_down_leaves_the_blobs_of_the_old_cassette_alone(project: Project, shop: Shop) -> None:
-    test = "import pytest\n@pytest.mark.cassette(blob_threshold=10)\ndef test_film(broken):\n    get('/film')\n"
+    test = "@pytest.mark.cassette(blob_threshold=10)\ndef test_film(broken):\n    get('/film')\n"
     project.write(test + "@pytest.fixture\ndef broken():\n    yield\n", "test_films")
     project.record("test_films.py")
     before = contents(project)
@@ -248,7 +247,7 @@ def test_link_to_a_cassette_stays_one_when_the_old_cassette_is_put_back(project:
 
 
 def test_failing_test_that_was_never_recorded_gets_no_cassette(project: Project) -> None:
-    project.write("import pytest\n@pytest.mark.cassette\ndef test_a():\n    get('/a')\n    assert 0\n", "test_new")
+    project.write("@pytest.mark.cassette\ndef test_a():\n    get('/a')\n    assert 0\n", "test_new")
     project.run("--cassette-update=missing", "test_new.py").assert_outcomes(failed=1)
     assert not (project.path / "cassettes/test_new").exists() or not any(
         (project.path / "cassettes/test_new").iterdir()
@@ -258,8 +257,6 @@ def test_failing_test_that_was_never_recorded_gets_no_cassette(project: Project)
 def test_test_that_passes_when_it_is_run_again_is_recorded_once(project: Project) -> None:
     project.write(
         """
-import pytest
-
 attempts = []
 
 @pytest.mark.cassette
@@ -282,7 +279,6 @@ def test_flaky():
 
 SHARED = """
 import json
-import pytest
 
 pytestmark = pytest.mark.cassette("shared")
 
@@ -315,8 +311,6 @@ def test_tests_that_share_a_cassette_update_their_parts_of_it(
 def test_fixture_of_wider_scope_is_updated_too(project: Project, shop: Shop) -> None:
     project.write(
         """
-import pytest
-
 @pytest.fixture(scope="session")
 def token(use_cassette):
     with use_cassette("login"):
