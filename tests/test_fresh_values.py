@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 import pytest
 
 from cassette_http import UnmatchedRequest, use_cassette
+from tests.cassette.messages import jwt
 from tests.peer import Peer, keep_alive, response
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -53,9 +54,8 @@ def digits() -> str:
     return str(time.time_ns())
 
 
-def jwt() -> str:
-    parts = [json.dumps({"alg": "RS256", "typ": "JWT"}), json.dumps({"sub": "a", "jti": str(uuid.uuid4())})]
-    return ".".join(base64.urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in (*parts, "s" * 64))
+def token() -> str:
+    return jwt({"sub": "a", "jti": str(uuid.uuid4())})
 
 
 STATES: dict[str, Callable[[], str]] = {
@@ -65,7 +65,7 @@ STATES: dict[str, Callable[[], str]] = {
     "digits": digits,
     "JSON": lambda: json.dumps({"next": "/home", "csrf": secrets.token_hex(4)}),
     "JSON in base64": lambda: base64.b64encode(json.dumps({"csrf": secrets.token_hex(16)}).encode()).decode(),
-    "JWT": jwt,
+    "JWT": token,
 }
 
 
@@ -111,10 +111,10 @@ def test_a_state_that_is_none_of_oauth_tells_requests_apart(port: int, tmp_path:
 
 
 SIGNED: dict[str, Callable[[], str]] = {
-    "OAuth 1": lambda: f"oauth_nonce={digits()}&oauth_timestamp={digits()[:10]}&oauth_signature={quote(jwt()[:27])}",
+    "OAuth 1": lambda: f"oauth_nonce={digits()}&oauth_timestamp={digits()[:10]}&oauth_signature={quote(token()[:27])}",
     "time and signature": lambda: f"symbol=A&timestamp={digits()[:13]}&signature={secrets.token_hex(32)}",
     "nonce and sign": lambda: f"nonce={uuid.uuid4()}&sign={secrets.token_hex(16)}&id=7",
-    "SAML": lambda: f"SAMLRequest={quote(base64.b64encode(jwt().encode()))}&RelayState={uuid.uuid4()}",
+    "SAML": lambda: f"SAMLRequest={quote(base64.b64encode(token().encode()))}&RelayState={uuid.uuid4()}",
 }
 
 

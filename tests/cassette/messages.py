@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from base64 import urlsafe_b64encode
+
 from cassette_http.cassette.model import Origin, Request
 
-__all__ = ["ORIGIN", "request", "response"]
+__all__ = ["ORIGIN", "jwt", "request", "response"]
 
 ORIGIN = Origin("https", "api.test", 443)
 
@@ -22,3 +25,9 @@ def response(*lines: str, body: bytes = b"") -> bytes:
     """A response with these field lines, and a Content-Length."""
     head = "\r\n".join(["HTTP/1.1 200 OK", *lines, f"Content-Length: {len(body)}", "", ""])
     return head.encode("latin-1") + body
+
+
+def jwt(claims: object, signature: str = "c2lnbmF0dXJl" * 3) -> str:
+    """A token that says `claims` (RFC 7519)."""
+    parts = [json.dumps({"alg": "HS256", "typ": "JWT"}), json.dumps(claims)]
+    return ".".join([*(urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in parts), signature])

@@ -7,7 +7,7 @@ import html
 import json
 import re
 import string
-from base64 import b64decode, b64encode, urlsafe_b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from urllib.parse import quote
 
@@ -18,7 +18,7 @@ from cassette_http.cassette.model import Failure, FailureKind, Interaction, Orig
 from cassette_http.cassette.secrets.redaction import Redactor, next_number
 from cassette_http.cassette.secrets.shapes import HOST_PATHS, PATHS, SHAPES
 from cassette_http.errors import InvalidOption
-from tests.cassette.messages import ORIGIN, request, response
+from tests.cassette.messages import ORIGIN, jwt, request, response
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 TOKEN = "a1B2c3D4e5F6g7H8"
@@ -37,11 +37,6 @@ def answer(redactor: Redactor, body: str, sent: Request | None = None) -> str:
     """The redacted form of an answer's body."""
     redacted = redactor.redact(interaction(sent or request(), response(body=body.encode())))
     return redacted.track.octets.partition(b"\r\n\r\n")[2].decode()
-
-
-def jwt(claims: object) -> str:
-    parts = [json.dumps({"alg": "HS256", "typ": "JWT"}), json.dumps(claims)]
-    return ".".join([*(urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in parts), "c2lnbmF0dXJl" * 3])
 
 
 def parts_of(token: str) -> list[bytes]:

@@ -22,7 +22,7 @@ from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Piece, Request, Track
 from cassette_http.cassette.secrets.redaction import Redactor
 from cassette_http.wire.chunking import chunk, last_chunk
-from tests.cassette.messages import ORIGIN, request, response
+from tests.cassette.messages import ORIGIN, jwt, request, response
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 MATCHING = resolve(DEFAULT_MATCH)
@@ -45,11 +45,6 @@ def made_up(pattern: str) -> str:
         return "".join(_random.choices(alphabets[found[1]], k=int(found[2])))
 
     return re.sub(r"<([AUxda])(\d+)>", fill, pattern)
-
-
-def jwt(claims: object) -> str:
-    parts = [json.dumps({"alg": "HS256", "typ": "JWT"}), json.dumps(claims)]
-    return ".".join([*(urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in parts), made_up("<A43>")])
 
 
 KNOWN_SHAPES = {
@@ -109,7 +104,7 @@ KNOWN_SHAPES = {
     "openshift": made_up("sha256~<A43>"),
     "mapbox": made_up("sk.eyJ<A80>.<A22>"),
     "age": made_up("AGE-SECRET-KEY-1<U58>"),
-    "jwt": jwt({"sub": "7", "exp": 1}),
+    "jwt": jwt({"sub": "7", "exp": 1}, made_up("<A43>")),
 }
 PEM_BODY = made_up("<A64>\n<A64>\n<A40>==")
 PEM = f"-----BEGIN RSA PRIVATE KEY-----\n{PEM_BODY}\n-----END RSA PRIVATE KEY-----\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import gzip
 import json
 from typing import Any
@@ -24,6 +23,7 @@ from cassette_http.cassette.model import (
     Track,
 )
 from cassette_http.cassette.settling import appended, settled
+from tests.cassette.messages import jwt
 
 ORIGIN = Origin("https", "api.test", 443)
 OLD, NEW = "2026-03-01T10:00:00Z", "2026-11-22T17:57:05Z"
@@ -64,13 +64,6 @@ def settle(old: bytes, new: bytes, **options: Any) -> bytes:
     return settled(old, new, "a.yaml", answers=lambda a, b: matching.key(a) == matching.key(b), **options)
 
 
-def jwt(claims: dict[str, object]) -> str:
-    parts = [
-        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({"alg": "x"}, claims)
-    ]
-    return ".".join([*parts, "{{secret:1}}"])
-
-
 # ---------------------------------------------------------------------- values of one response
 
 SAME = {
@@ -98,8 +91,8 @@ SAME = {
     "a time that is always as far ahead": ('{"exp": "2026-03-31T10:00:00Z"}', '{"exp": "2026-12-22T17:57:05Z"}'),
     "the next full hour": ('{"until": "2026-03-01T11:00:00Z"}', '{"until": "2026-11-22T18:00:00Z"}'),
     "a token": (
-        jwt({"sub": "ada", "iat": 1772359201, "jti": A}),
-        jwt({"sub": "ada", "iat": 1795370226, "jti": B}),
+        jwt({"sub": "ada", "iat": 1772359201, "jti": A}, "{{secret:1}}"),
+        jwt({"sub": "ada", "iat": 1795370226, "jti": B}, "{{secret:1}}"),
     ),
     "numbers of placeholders": (
         '{"a": "{{secret:1}}", "b": "{{secret:2}}"}',
@@ -120,7 +113,10 @@ OTHER = {
     "no time": ('{"at": "2026-13-01T10:00:01Z"}', '{"at": "2026-14-22T17:57:06Z"}'),
     "another spelling of the zone": ("2026-03-01T10:00:01Z", "2026-11-22T17:57:06+00:00"),
     "a number like seconds": ('{"id": 1772359201}', '{"id": 1999999999}'),
-    "a claim of a token": (jwt({"sub": "ada", "iat": 1772359201}), jwt({"sub": "bob", "iat": 1795370226})),
+    "a claim of a token": (
+        jwt({"sub": "ada", "iat": 1772359201}, "{{secret:1}}"),
+        jwt({"sub": "bob", "iat": 1795370226}, "{{secret:1}}"),
+    ),
     "a digest": ('{"md5": "5d41402abc4b2a76b9719d911017c592"}', '{"md5": "7d793037a0760186574b0282f2f435e7"}'),
 }
 
