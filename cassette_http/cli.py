@@ -6,7 +6,7 @@ import argparse
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cassette_http.errors import CassetteError
 from cassette_http.version import __version__
@@ -46,32 +46,34 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"cassette-http {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    text = "record a session with a server of its own, stop the server, replay the session, and compare"
-    demo = commands.add_parser("demo", help=text, description=text[0].upper() + text[1:] + ".")
+
+    def command(run: Callable[[argparse.Namespace], int], text: str, more: str = "") -> argparse.ArgumentParser:
+        name, description = run.__name__.lstrip("_"), f"{text[0].upper()}{text[1:]}. {more}"
+        one = commands.add_parser(name, help=text, description=description)
+        one.set_defaults(run=run)
+        return one
+
+    demo = command(_demo, "record a session with a server of its own, stop the server, replay the session, and compare")
     demo.add_argument("--cassette", metavar="FILE", help="a new file for the cassette (default: in a new folder)")
-    demo.set_defaults(run=_demo)
-    text = "look for secrets in cassettes, and in folders of them; exit with 4 if there are some"
-    check = commands.add_parser("check", help=text, description=text[0].upper() + text[1:] + ".")
+    check = command(_check, "look for secrets in cassettes, and in folders of them; exit with 4 if there are some")
     check.add_argument("paths", metavar="PATH", nargs="+", help="a cassette, or a folder")
-    check.set_defaults(run=_check)
-    text = "replace the secrets in cassettes by placeholders, in place; a file without secrets is not touched"
-    redact = commands.add_parser("redact", help=text, description=text[0].upper() + text[1:] + ".")
+    redact = command(
+        _redact, "replace the secrets in cassettes by placeholders, in place; a file without secrets is not touched"
+    )
     redact.add_argument("paths", metavar="PATH", nargs="+", help="a cassette, or a folder")
-    redact.set_defaults(run=_redact)
-    text = "turn cassettes of VCR.py, cassetter, Betamax and responses, and HAR archives, into cassettes of ours"
-    more = "A .yaml file is replaced, all at once; for others a .yaml file is made beside them. Secrets are replaced."
-    convert = commands.add_parser("convert", help=text, description=f"{text[0].upper()}{text[1:]}. {more}")
+    convert = command(
+        _convert,
+        "turn cassettes of VCR.py, cassetter, Betamax and responses, and HAR archives, into cassettes of ours",
+        "A .yaml file is replaced, all at once; for others a .yaml file is made beside them. Secrets are replaced.",
+    )
     convert.add_argument("paths", metavar="SOURCE", nargs="+", help="a cassette, or a folder of them")
     convert.add_argument("--to", metavar="DIR", help="write there, and leave the sources as they are")
     formats = ("vcr", "cassetter", "betamax", "har", "responses")
     convert.add_argument("--from", dest="format", choices=formats, help="the recorder (default: guess)")
-    convert.set_defaults(run=_convert)
-    text = "write a cassette in a format of other tools; its secrets are replaced by placeholders"
-    export = commands.add_parser("export", help=text, description=text[0].upper() + text[1:] + ".")
+    export = command(_export, "write a cassette in a format of other tools; its secrets are replaced by placeholders")
     export.add_argument("path", metavar="CASSETTE", help="a cassette of ours")
     export.add_argument("--to", dest="format", choices=("har", "vcr"), required=True, help="HAR 1.2, or VCR.py's YAML")
     export.add_argument("-o", "--output", metavar="FILE", help="a new file to write to (default: standard output)")
-    export.set_defaults(run=_export)
     return parser
 
 
