@@ -17,6 +17,7 @@ __all__ = [
     "SHAPES",
     "SHORT_PATH",
     "Runs",
+    "blocks",
     "find_in_runs",
     "find_shapes",
     "has_beginning",
@@ -255,6 +256,16 @@ _PRIVATE_JWK = re.compile(rb"\"(?:d|p|q|dp|dq|qi|k)\\*+\"{1,2}+\s*+:\s*+\\*+\"{1
 _BLOCK = 1 << 20
 
 
+def blocks(text: bytes, shortest: int, border: re.Pattern[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Cut a large text behind `border`, and give each part with its position; no copy of all of it is made."""
+    at = 0
+    while at < len(text):
+        found = border.search(text, at + shortest) if len(text) - at > shortest else None
+        stop = found.end() if found is not None else len(text)
+        yield at, text[at:stop]
+        at = stop
+
+
 class Runs:
     """Finds runs of some characters, those of a least length."""
 
@@ -267,14 +278,11 @@ class Runs:
         """Find where runs start and stop."""
         if len(text) <= _BLOCK:
             return self._spans_in_block(text)
-        spans: list[tuple[int, int]] = []
-        at = 0
-        while at < len(text):  # no copy of a large text is made
-            border = self._others.search(text, at + _BLOCK)
-            end = border.end() if border is not None else len(text)
-            spans += [(at + start, at + stop) for start, stop in self._spans_in_block(text[at:end])]
-            at = end
-        return spans
+        return [
+            (at + start, at + stop)
+            for at, block in blocks(text, _BLOCK, self._others)
+            for start, stop in self._spans_in_block(block)
+        ]
 
     def _spans_in_block(self, text: bytes) -> list[tuple[int, int]]:
         marked = text.translate(self._marked)

@@ -12,6 +12,7 @@ from string import ascii_letters
 
 from cassette_http.cassette.secrets.names import IN_OTHER_LETTERS, words_of_names
 from cassette_http.cassette.secrets.rules import Rules
+from cassette_http.cassette.secrets.shapes import blocks
 
 __all__ = ["TellingWords"]
 
@@ -51,19 +52,16 @@ class TellingWords:
         if text.find(b"\\u") >= 0 and _ESCAPED_LETTERS.search(text) is not None:
             return text
         words: set[bytes] = set()
-        start, is_telling = 0, False
-        while start < len(text):
-            border = _NO_LETTER.search(text, start + _BLOCK) if len(text) - start > _BLOCK else None
-            stop = border.end() if border is not None else len(text)
-            block = text[start:stop].translate(_LETTERS).split()
-            if not self._silent.issuperset(block):
-                new = set(block).difference(self._silent)
+        is_telling = False
+        for at, block in blocks(text, _BLOCK, _NO_LETTER):
+            found = block.translate(_LETTERS).split()
+            if not self._silent.issuperset(found):
+                new = set(found).difference(self._silent)
                 if len(new) > _MOST_NEW_WORDS:
                     return text
                 is_telling = self._tells(new) or is_telling
-            start = stop
-            if is_telling or start < len(text):
-                words.update(block)
+            if is_telling or at + len(block) < len(text):
+                words.update(found)
         return b"\n".join(words) if is_telling else b""
 
     def _tells(self, new: set[bytes]) -> bool:
