@@ -92,21 +92,19 @@ def _from_library(coding: str, content: bytes, most: int) -> tuple[bytes, bool] 
         if coding == "zstd":
             decoder = library.ZstdDecompressor()
             plain = decoder.decompress(content, most + 1)
-            is_complete = decoder.eof
-        else:
-            decoder = library.Decompressor()
-            parts: list[bytes] = []
-            size = 0
-            for start in range(0, len(content), _STEP_OCTETS):
-                parts.append(decoder.process(content[start : start + _STEP_OCTETS]))
-                size += len(parts[-1])
-                if size > most:
-                    return None
-            plain, is_complete = b"".join(parts), decoder.is_finished()
+            return (plain, decoder.eof) if len(plain) <= most else None
+        decoder = library.Decompressor()
+        parts: list[bytes] = []
+        size = 0
+        for start in range(0, len(content), _STEP_OCTETS):
+            parts.append(decoder.process(content[start : start + _STEP_OCTETS]))
+            size += len(parts[-1])
+            if size > most:
+                return None
+        return b"".join(parts), decoder.is_finished()
     except Exception:
         # Each library has an error class of its own; all say that the data is corrupt.
         return None
-    return (plain, is_complete) if len(plain) <= most else None
 
 
 def _members(content: bytes, wbits: int, most: int) -> tuple[bytes, bool] | None:

@@ -6,6 +6,8 @@ Nothing may be said about cassettes that only tests use which were not collected
 from __future__ import annotations
 
 import ast
+from collections import defaultdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,6 @@ class Collection:
         self._config = config
         self.items: list[pytest.Item] = []
         self.deselected: set[Path] = set()
-        self._names: dict[str, set[str]] | None = None
 
     @property
     def is_chosen(self) -> bool:
@@ -34,20 +35,20 @@ class Collection:
             or bool(self._config.getoption("lf", False))
         )
 
-    @property
+    @cached_property
     def names(self) -> dict[str, set[str]]:
         """The names of the tests of each module that was collected as a whole, by the path from the root."""
-        if self._names is None:
-            self._names = {}
-            chosen = {argument.partition("::")[0] for argument in self._config.args if "::" in argument}
-            start = self._config.invocation_params.dir
-            partial = {*self.deselected, *((start / path).resolve() for path in chosen)}
-            if not self._config.getoption("lf", False):
-                for item in self.items:
-                    if item.path not in partial:
-                        module, _, name = item.nodeid.partition("::")
-                        self._names.setdefault(module, set()).add(name)
-        return self._names
+        names: defaultdict[str, set[str]] = defaultdict(set)
+        if self._config.getoption("lf", False):
+            return names
+        chosen = {argument.partition("::")[0] for argument in self._config.args if "::" in argument}
+        start = self._config.invocation_params.dir
+        partial = {*self.deselected, *((start / path).resolve() for path in chosen)}
+        for item in self.items:
+            if item.path not in partial:
+                module, _, name = item.nodeid.partition("::")
+                names[module].add(name)
+        return names
 
     def sharers(self, item: pytest.Item, name: str) -> int:
         """How many tests that were collected name this cassette in their markers, as `item` does."""

@@ -69,13 +69,12 @@ class Hiding:
         found: dict[bytes, NameKind] = {}
         # One look at all is cheaper than one at each.
         if self._has_stem(b"\n".join(new), backwards):
-            for each in new:
-                if self._has_stem(each, backwards):
-                    name = each[::-1] if backwards else each
-                    kinds = set(map(self.rules.most, _readings(name)))
-                    if kinds != {NameKind.ORDINARY}:
-                        found[name] = (kinds & STRONG or {NameKind.WEAK}).pop()
-            new -= {name[::-1] for name in found} if backwards else found.keys()
+            for each in [each for each in new if self._has_stem(each, backwards)]:
+                name = each[::-1] if backwards else each
+                kinds = set(map(self.rules.most, _readings(name)))
+                if kinds != {NameKind.ORDINARY}:
+                    found[name] = (kinds & STRONG or {NameKind.WEAK}).pop()
+                    new.discard(each)
         if len(new) <= _MOST_NAMES:
             ordinary |= new
         return found

@@ -61,20 +61,21 @@ def find_in_sentences(text: bytes, hiding: Hiding) -> Iterator[Edit]:
 def _said(text: bytes, hiding: Hiding, stems: Iterable[bytes] = _STEMS) -> Iterator[tuple[NameKind, int, int]]:
     is_of_program: bool | None = None
     for stem in stems:
-        at = text.find(stem)
-        while at >= 0:
+        behind = 0
+        while (at := text.find(stem, behind)) >= 0:
             behind = at + len(stem)
             # Mostly a quote follows, of a member of JSON.
             found = _BEHIND.match(text, behind) if text[behind : behind + 1] in _FOLLOWS else None
-            is_worth_a_look = found is not None and (found["sign"] or found["mark"] or _NO_WORD.search(found["value"]))
-            if found and is_worth_a_look and (kind := _kind_in_front(text, behind, hiding)) in STRONG:
-                value = found["value"].rstrip(_END)
-                if _is_one(kind, value, found):
-                    if is_of_program is None:
-                        is_of_program = is_program(text)
-                    if not is_of_program:
-                        yield kind, found.start("value"), found.start("value") + len(value)
-            at = text.find(stem, behind)
+            if found is None or not (found["sign"] or found["mark"] or _NO_WORD.search(found["value"])):
+                continue
+            kind, value = _kind_in_front(text, behind, hiding), found["value"].rstrip(_END)
+            if kind not in STRONG or not _is_one(kind, value, found):
+                continue
+            if is_of_program is None:
+                is_of_program = is_program(text)
+            if is_of_program:
+                return
+            yield kind, found.start("value"), found.start("value") + len(value)
 
 
 _NO_WORD = re.compile(rb"[0-9]|.{16}")

@@ -156,14 +156,17 @@ class Vault:
             for needle in all_needles(secret) if self._searched <= _MANY_SECRETS else plain_needles(secret):
                 # The first use of an octet string wins; so does the plain form, which comes first.
                 if self._needles.setdefault(needle.octets, needle) is needle:
-                    if needle.run:
-                        self._long.append((needle.run, needle.octets))
-                    else:
-                        self._short.setdefault(_MARKS.intersection(needle.octets), []).append(needle.octets)
-                    lengths = self._lengths.setdefault(needle.octets[:_GRAM], [])
-                    if len(needle.octets) not in lengths:
-                        lengths.append(len(needle.octets))
-                        lengths.sort(reverse=True)
+                    self._file(needle)
+
+    def _file(self, needle: Needle) -> None:
+        if needle.run:
+            self._long.append((needle.run, needle.octets))
+        else:
+            self._short.setdefault(_MARKS.intersection(needle.octets), []).append(needle.octets)
+        lengths = self._lengths.setdefault(needle.octets[:_GRAM], [])
+        if len(needle.octets) not in lengths:
+            lengths.append(len(needle.octets))
+            lengths.sort(reverse=True)
 
     @property
     def searched(self) -> int:
