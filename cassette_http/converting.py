@@ -20,7 +20,7 @@ from cassette_http.errors import CassetteFormatError, CassetteNotFound, Cassette
 from cassette_http.version import __version__
 from cassette_http.wording import counted, number_of
 
-__all__ = ["Converted", "convert_file", "export_file", "find_foreign", "total"]
+__all__ = ["OWN_SUFFIXES", "Converted", "convert_file", "export_file", "find_foreign", "total"]
 
 OWN_SUFFIXES = frozenset({".yaml", ".yml"})
 SUFFIXES = OWN_SUFFIXES | {".json", ".har"}

@@ -17,7 +17,7 @@ try:
 except ImportError:  # Windows; O_APPEND keeps documents apart there, without protection from torn ones of others.
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["Files", "drop_left_behind", "find_unfinished", "unfinished"]
+__all__ = ["APPEND", "CREATE", "READ", "Files", "drop_left_behind", "find_unfinished", "unfinished"]
 
 _Result = TypeVar("_Result")
 

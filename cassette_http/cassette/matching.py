@@ -41,7 +41,19 @@ from cassette_http.cassette.model import Request
 from cassette_http.cassette.rule_notation import did_you_mean
 from cassette_http.errors import InvalidOption
 
-__all__ = ["DEFAULT_MATCH", "NAMED", "Filter", "Matcher", "Matching", "fields", "objection", "resolve", "shortened"]
+__all__ = [
+    "DEFAULT_MATCH",
+    "NAMED",
+    "Filter",
+    "Matcher",
+    "Matching",
+    "fields",
+    "headers",
+    "objection",
+    "query",
+    "resolve",
+    "shortened",
+]
 
 Matcher: TypeAlias = Callable[[Request], Hashable]
 Filter: TypeAlias = Callable[[Request, Request], "bool | None"]

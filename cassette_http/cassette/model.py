@@ -35,6 +35,7 @@ __all__ = [
     "Response",
     "TLSFacts",
     "Track",
+    "target_uri",
 ]
 
 # An interaction with more octets is not kept in memory after its use.

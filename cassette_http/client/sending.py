@@ -25,6 +25,7 @@ __all__ = [
     "check_method",
     "check_no_controls",
     "content_length",
+    "encode_host",
     "encode_text",
     "field_line",
     "file_pieces",

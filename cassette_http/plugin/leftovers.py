@@ -14,7 +14,7 @@ from cassette_http.errors import CassetteError
 from cassette_http.plugin.collection import Collection
 from cassette_http.plugin.naming import SUFFIXES, folder_of, name_of_test, safe_name
 
-__all__ = ["Leftover", "find_leftovers", "find_moved", "test_in_head"]
+__all__ = ["ORPHANED", "STALE", "Leftover", "find_leftovers", "find_moved", "test_in_head"]
 
 HEAD_OCTETS = 4096
 # Whoever has more of them waits too long for an error message.

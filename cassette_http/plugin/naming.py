@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "SUFFIXES",
     "file_in",
     "folder_of",
     "is_path",

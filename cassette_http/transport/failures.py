@@ -10,7 +10,7 @@ from typing import Any
 
 from cassette_http.cassette.model import Failure, FailureKind
 
-__all__ = ["describe", "incomplete_close", "read_timed_out", "rebuild", "want_read"]
+__all__ = ["describe", "incomplete_close", "read_timed_out", "rebuild", "silence", "want_read"]
 
 _LOOKUP_NAMES = {getattr(socket, name): name for name in dir(socket) if name.startswith("EAI_")}
 _TLS_CLASSES = {

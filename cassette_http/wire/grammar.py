@@ -19,7 +19,6 @@ __all__ = [
     "FRAMING_LINE",
     "MAX_CHUNK_EXTENSION_OCTETS",
     "MAX_CHUNK_SIZE_DIGITS",
-    "MAX_FIELDS",
     "MAX_HEAD_OCTETS",
     "MAX_INTERIM_RESPONSES",
     "MAX_LINE_OCTETS",
@@ -27,6 +26,7 @@ __all__ = [
     "MAX_REQUEST_LINE_OCTETS",
     "MAX_TRAILERS",
     "MAX_WATCHED_FIELDS",
+    "MEANT_FOR_REQUEST",
     "ORDINARY_RESPONSE_HEAD",
     "ORDINARY_SECTION",
     "OWS",
@@ -36,9 +36,8 @@ __all__ = [
     "STATUS_LINE",
 ]
 
-# Bounds. The first three are those of http.client, which programs rely on.
+# Bounds. The first two are those of http.client, which programs rely on.
 MAX_LINE_OCTETS = 65536  # start line, field line, chunk size line; with the line end
-MAX_FIELDS = 100
 MAX_INTERIM_RESPONSES = 100
 MAX_TRAILERS = 100
 MAX_CHUNK_EXTENSION_OCTETS = 65536  # all of one message together

@@ -20,7 +20,8 @@ from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Piece, Request, Track
 from cassette_http.cassette.secrets.coded_texts import coded_texts
 from cassette_http.cassette.secrets.content_rules import ContentRules
-from cassette_http.cassette.secrets.redaction import Redactor, is_secret_name, next_number
+from cassette_http.cassette.secrets.names import is_secret_name
+from cassette_http.cassette.secrets.redaction import Redactor, next_number
 from cassette_http.cassette.secrets.rules import resolve_rules
 from cassette_http.cassette.secrets.vault import Vault
 from cassette_http.wire.chunking import chunk, last_chunk, unchunk

@@ -22,6 +22,7 @@ from cassette_http.wire.chunking import Chunked, enchunk, unchunk
 from cassette_http.wire.messages import Fields
 
 __all__ = [
+    "CHARSETS",
     "MOST_SIZES",
     "BodyForm",
     "PutAside",

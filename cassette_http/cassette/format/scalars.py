@@ -17,6 +17,8 @@ from json.encoder import encode_basestring
 from typing import Any
 
 __all__ = [
+    "PLAIN",
+    "PLAIN_IN_FLOW",
     "SAFE_ASCII",
     "binary",
     "flow",

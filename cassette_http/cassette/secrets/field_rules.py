@@ -13,7 +13,7 @@ from cassette_http.cassette.secrets.rules import Rules
 from cassette_http.cassette.secrets.vault import Vault
 from cassette_http.cassette.splicing import Edit
 
-__all__ = ["COOKIE_RULES", "PARAMETER", "field_edits", "redact_basic", "redact_credentials"]
+__all__ = ["COOKIE_RULES", "field_edits", "redact_basic", "redact_credentials"]
 
 Rule: TypeAlias = Callable[[bytes, Vault], bytes]
 """Takes the value of a field, and returns it with its secrets hidden in the vault."""
@@ -39,7 +39,7 @@ def field_edits(head: bytes, rules: Rules, vault: Vault) -> list[Edit]:
 
 def _parameter_edits(line: re.Match[bytes], rules: Rules, vault: Vault) -> Iterator[Edit]:
     """Hide parameters with secret names in other fields, as in Authentication-Info (RFC 9110 section 11.6.3)."""
-    for parameter in PARAMETER.finditer(line[2]):
+    for parameter in _PARAMETER.finditer(line[2]):
         if rules.kind("fields", parameter[1]) in (NameKind.SECRET, NameKind.PASSWORD):
             hidden = vault.hide(parameter[2])
             if hidden != parameter[2]:
@@ -47,7 +47,7 @@ def _parameter_edits(line: re.Match[bytes], rules: Rules, vault: Vault) -> Itera
                 yield Edit(line.start(2) + start, line.start(2) + stop, hidden)
 
 
-PARAMETER = re.compile(rb'(?:^|[ \t;,])([\w.-]{2,60})="([^"\r\n]+)"')
+_PARAMETER = re.compile(rb'(?:^|[ \t;,])([\w.-]{2,60})="([^"\r\n]+)"')
 
 
 # -- Authorization -------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ __all__ = [
     "kind_of",
     "looks_random",
     "spelled",
+    "words_of_names",
 ]
 
 

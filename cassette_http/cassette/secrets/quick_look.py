@@ -37,7 +37,7 @@ from cassette_http.cassette.secrets.streamed_texts import streamed_texts
 from cassette_http.cassette.secrets.tables import names_of_columns
 from cassette_http.cassette.secrets.telling_words import TellingWords
 
-__all__ = ["QuickLook"]
+__all__ = ["DEEPEST", "QuickLook"]
 
 DEEPEST = 3  # base64 or percent-encoding inside of each other
 _LONG = 1 << 14

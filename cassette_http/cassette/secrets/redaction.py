@@ -32,7 +32,6 @@ from cassette_http.cassette.secrets.message_parts import (
     request_parts,
     response_parts,
 )
-from cassette_http.cassette.secrets.names import is_secret_name
 from cassette_http.cassette.secrets.pairs import sent_in_place_of
 from cassette_http.cassette.secrets.placeholders import has_placeholder, next_number
 from cassette_http.cassette.secrets.rules import ExtraRule, Rules, resolve_rules
@@ -41,7 +40,7 @@ from cassette_http.cassette.secrets.vault import Vault
 from cassette_http.cassette.splicing import shift, splice
 from cassette_http.errors import InvalidOption
 
-__all__ = ["Redactor", "is_secret_name", "next_number"]
+__all__ = ["Redactor", "next_number"]
 
 
 class Redactor:
