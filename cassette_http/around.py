@@ -20,7 +20,7 @@ def around(
 ) -> Callable[..., R]:
     """Wrap a function, coroutine function or generator, so that each call runs in a context manager made for it.
 
-    `first` gives the arguments that are put before those of the call, of what the context manager gave.
+    `first` turns what the context manager gave into arguments; the function gets them before those of the call.
     """
     wrapper: Any
     if inspect.isasyncgenfunction(function):

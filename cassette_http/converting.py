@@ -73,7 +73,7 @@ def total(converted: Iterable[Converted], failed: int) -> str:
 
 
 def find_foreign(path: str | os.PathLike[str], to: str | os.PathLike[str] | None = None) -> list[tuple[Path, Path]]:
-    """List the file that is named, or the foreign cassettes in a folder, each with the path of what it becomes.
+    """List the file that is named, or the foreign cassettes in a folder, each with the path to write to.
 
     That is the file itself, or beside it if its name does not end in .yaml; or in the folder `to`, which then has the
     folders of the source. Raises CassetteNotFound.

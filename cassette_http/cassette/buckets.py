@@ -72,7 +72,7 @@ class Entry:
 
 
 def _is_request(request: Request | None) -> bool:
-    """Tell whether there is a request of which all can be told that matchers look at."""
+    """Tell whether there is a request, and one that matchers can read: its framing is not malformed."""
     if request is None:
         return False
     try:

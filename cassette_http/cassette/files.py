@@ -175,7 +175,7 @@ class Files:
 
 
 def _again(call: Callable[..., _Result], *arguments: Any) -> _Result:
-    """Make a call until no signal interrupts it (Python does so by itself, but for what is put in its place)."""
+    """Make a call, again if a signal interrupts it. Python's own calls do so, but not what is put in their place."""
     while True:
         try:
             return call(*arguments)

@@ -180,7 +180,7 @@ class Index:
     def find_by_head(self, request: Request, *, repeats: bool = False) -> Entry | None:
         """The first entry not played yet whose head matches, for a request whose body is not there yet.
 
-        With `repeats`, if there is none, it is what the repeat policy says of those that were played.
+        With `repeats`, and none left, the repeat policy chooses among those that were played.
         """
         key = self._matching.head_key(request)
         queue = (self._bucket(line_of(request)) or self._larger_bucket(request)).queue

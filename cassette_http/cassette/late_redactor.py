@@ -1,7 +1,7 @@
 """The redactor of a session, made when something needs it (pure).
 
-Its rules take half of the time that the engine takes to import, and most replays do without: a request that is sent as
-it was recorded is found by its octets, and nothing is written.
+Its rules are half of what the engine costs to import, and most replays need none of them: a request that is sent as it
+was recorded is found by its octets, and nothing is written.
 """
 
 from __future__ import annotations

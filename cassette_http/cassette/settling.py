@@ -143,7 +143,7 @@ def _group(interaction: Interaction, form: Form) -> Hashable:
 
 
 def _pair(before: list[_Recorded], after: list[_Recorded]) -> None:
-    """Find for each new document the old one in whose place it comes: of the same shape if possible."""
+    """Find for each new document the old one that it replaces, of the same shape if possible."""
     groups: defaultdict[Hashable, list[_Recorded]] = defaultdict(list)
     for one in before:
         groups[one.group].append(one)

@@ -40,7 +40,7 @@ UNUSUAL_FIELDS = frozenset({"content-length", "expect", "transfer-encoding", "up
 LONGEST_FIELDS_OCTETS = 4096
 LONGEST_BODY_OCTETS = 1 << 16
 
-# A literal block behind its first indentation, each line of which has something to show of its own at the end.
+# A literal block behind its first indentation; it does not end in a blank.
 _BLOCK = rb"[!-~][^\n]*+(?:\n  [^\n]*+)*+(?<! )"
 REQUEST_FIELDS = re.compile(rb"request headers: \|\n  %b\n" % _BLOCK)
 JSON_FORMS = {form.encode(): form for form in (json_layout.COMPACT, json_layout.SPACED)}

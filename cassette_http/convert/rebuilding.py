@@ -1,4 +1,4 @@
-"""Octets that a peer could have sent, of what other recorders keep of them (pure).
+"""Makes octets that a peer could have sent of what other recorders keep (pure).
 
 Most keep bodies without framing, many of them decoded, beside the fields as they came: a length, a transfer coding and
 a content coding that no longer fit. A client that parses octets would stumble over each of them. The rules:
@@ -62,7 +62,7 @@ def rebuild(exchange: ForeignExchange) -> Rebuilt:
 # ---------------------------------------------------------------------- requests
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}")
-# What may stand in a request target (RFC 3986 section 2), and what clients send in it all the same.
+# What may stand in a request target (RFC 3986 section 2), and what clients send in it although it may not.
 IN_TARGET = "!#$%&'()*+,/:;=?@[]~\"<>\\^`{|}"
 
 

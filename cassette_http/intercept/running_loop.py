@@ -17,7 +17,7 @@ IDLE_TICKS = 10
 def call_when_idle(delay_s: float, method: weakref.WeakMethod[Callable[[], None]]) -> None:
     """Call once after that time, when an event loop that runs here has nothing else to do.
 
-    Idle is told by turns of the loop, not by time: one that gets too little of the processor is late with everything.
+    Idleness is counted in turns of the loop, not in time: on a busy machine a loop is late with everything.
     """
 
     def call(ticks: int = IDLE_TICKS) -> None:

@@ -197,7 +197,7 @@ class Tap:
 
     @property
     def must_not_wait(self) -> bool:
-        """A loop could be kept waiting, or watch the descriptor of what is dialled now in vain."""
+        """To dial here could keep a loop waiting, or leave it watching the old descriptor."""
         self.is_watched = self.is_watched or self.sock.gettimeout() == 0
         return self.is_watched
 

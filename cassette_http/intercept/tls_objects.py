@@ -1,4 +1,4 @@
-"""What stands in the place of the TLS state of an object: that of C to which `ssl.SSLObject` delegates."""
+"""What stands in the place of the TLS state in C to which an `ssl.SSLObject` delegates."""
 
 from __future__ import annotations
 

@@ -11,6 +11,6 @@ DECLARED = "_cassette_http_options"
 
 
 def declared_options(method: Any, cls: type | None) -> dict[str, Any] | None:
-    """The options of a test, those of its method before those of its class; None if it has no cassette."""
+    """The options of a test, those of its method on top of those of its class; None if it has no cassette."""
     of_class, of_method = getattr(cls, DECLARED, None), getattr(method, DECLARED, None)
     return None if of_class is None and of_method is None else {**(of_class or {}), **(of_method or {})}

@@ -32,7 +32,7 @@ __all__ = [
 
 @pytest.fixture(scope="session")
 def cassette_config() -> dict[str, Any]:
-    """The options of all tests that see this fixture: what the marker takes, but for the name.
+    """The options of all tests that see this fixture: those of the marker, except for the name.
 
     Override it, with any scope, in a conftest.py, a module or a class.
     """

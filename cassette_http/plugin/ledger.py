@@ -26,7 +26,7 @@ refused; the first `misses` have `reason`, `at` (the line of the program), `text
 record them.
 """
 
-# How the title of a report's section begins that shows what went over the wire.
+# The sections of a report that show what went over the wire have titles that begin so.
 TRANSCRIPT = "HTTP transcript"
 
 # The attribute of a report, and the key of what a worker sends at its end.

@@ -88,8 +88,8 @@ def find_leftovers(
     """Find the cassettes that tests which ran have left unused.
 
     `collected` is `Collection.summary()`; `used` are the cassettes of this run, each with its test or fixture; `ran`
-    and `passed` are node ids. Looks at modules of which all tests ran, and at folders of which all modules were asked
-    for.
+    and `passed` are node ids. Looks only at modules whose tests all ran, and at folders that were collected as a
+    whole.
     """
     paths = {path for path, _ in used}
     folders: dict[Path, set[str]] = {}

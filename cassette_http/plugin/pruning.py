@@ -1,7 +1,7 @@
-"""`--cassette-prune`: what no test needs any more, of what was run; shown, or removed with `--cassette-prune=apply`.
+"""`--cassette-prune` shows what no test needs any more, and with `=apply` removes it.
 
-Judged is only what this run can tell of: cassettes of which every test ran and passed, and files whose head names a
-test that is known not to exist, or to do without. Nothing else is ever removed.
+Judged is only what this run can tell of: cassettes whose tests all ran and passed, and files whose head names a test
+that does not exist any more, or does without. Nothing else is ever removed.
 """
 
 from __future__ import annotations

@@ -69,9 +69,10 @@ _in_context: ContextVar[Transport | None] = ContextVar("cassette_http_transport"
 class _Slot:
     """The transports in use, in the order in which they were put there.
 
-    A context says which of them it has, but for those below one that is for everyone: the context may have been copied
-    before that one came (that of a test runner's event loop, say). Threads that were started inside `use_cassette` do
-    not inherit its context, and old contexts know only transports that have left: they find the last one.
+    A context says which one it has. One that is for everyone hides those that were there before it, as a context may
+    have been copied before it came (that of a test runner's event loop, say). Threads that were started inside
+    `use_cassette` do not inherit its context, and old contexts know only transports that have left: they find the last
+    one.
     """
 
     def __init__(self) -> None:

@@ -228,7 +228,7 @@ class Channel:
 
     @property
     def is_within_piece(self) -> bool:
-        """The rest of what was handed out last has come with it: a client that drains the stream need not wait."""
+        """A piece was handed out in part, and its rest is there: a client that drains the stream need not wait."""
         player = self._player
         return player is not None and player.is_within_piece
 

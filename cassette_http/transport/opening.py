@@ -55,7 +55,7 @@ def fail_handshake(board: Switchboard, origin: Origin) -> None:
 
 @contextmanager
 def keeping_tls(board: Switchboard, channel: Channel) -> Iterator[Callable[[Any], None]]:
-    """Record how the handshake of `channel` in the block went: its failure, or the facts of the socket it is told."""
+    """Record how a handshake in this block went: its failure, or what the secured socket says was agreed."""
     origin = channel.origin
 
     def keep(secured: Any) -> None:

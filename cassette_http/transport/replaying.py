@@ -63,7 +63,7 @@ class Player:
 
     @property
     def is_within_piece(self) -> bool:
-        """The rest of what was handed out last has come with it: a client that drains the stream need not wait."""
+        """A piece was handed out in part, and its rest is there: a client that drains the stream need not wait."""
         return self._offset % MOST_AT_ONCE > 0
 
     @property

@@ -308,7 +308,7 @@ def _has_name_4(octets: bytes) -> bool:
 
 
 def _named_by(version: int, message: bytes) -> tuple[str, int]:
-    """The host, "" if there is none, and the port that a request asks for."""
+    """The host and port that a request asks for; the host is "" if there is none."""
     if version == 4:
         port = int.from_bytes(message[2:4])
         if _has_name_4(message):

@@ -4,8 +4,8 @@ A request is an object with `method`, `uri`, `headers`, `body`; a response is a 
 
     {"status": {"code": 200, "message": "OK"}, "headers": {"Name": ["value"]}, "body": {"string": b"..."}, "url": ...}
 
-Bodies are without framing, those of responses decoded. What a function leaves alone keeps its octets; of what it
-changes, octets are made that fit, as of a foreign cassette (see `convert.rebuilding`).
+Bodies are without framing, those of responses decoded. What a function leaves alone keeps its octets; what it
+changes gets octets that fit, like a foreign cassette (see `convert.rebuilding`).
 """
 
 from __future__ import annotations

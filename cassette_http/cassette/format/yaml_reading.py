@@ -63,7 +63,7 @@ def yaml_events(octets: bytes) -> Iterator[Callable[[], Any]]:
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
         problem = " ".join(str(part) for part in (exc.context, exc.problem) if part)
-        # What is missing at the end is told of a line that does not exist.
+        # Of what is missing at the end, PyYAML names the line behind the last.
         line = min(mark.line, octets.count(b"\n")) if mark is not None else 0
         raise UnreadableYAML(line, f"this is not YAML: {problem}") from exc
     except yaml.YAMLError as exc:

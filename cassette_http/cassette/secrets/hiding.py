@@ -196,9 +196,9 @@ _LONGEST_SECRET = 1 << 16
 
 
 def is_secret_value(kind: NameKind, value: bytes, *, is_entered: bool = False) -> bool:
-    """Tell whether a value is one that its name may hide: no URL, no digest, and nothing that is masked.
+    """Tell whether a value can be a secret: it is no URL, no digest, and not masked already.
 
-    Unless it is in the place of what is entered, it is no sentence, label or version either.
+    Unless somebody entered it (`is_entered`), it is no sentence, label or version either.
     """
     if not value.strip() or is_placeholder(value) or _STANDS_FOR_ONE.fullmatch(value) or len(value) > _LONGEST_SECRET:
         return False

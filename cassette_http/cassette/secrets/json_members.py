@@ -78,7 +78,7 @@ def find_members(text: bytes, hiding: Hiding, is_matching: bool = False) -> Iter
 
 
 def _vouches(text: bytes, start: int, stop: int) -> bool:
-    """Tell whether a signature is one of 64 octets in base58, as in a chain, or of what a language model thought."""
+    """Tell whether a signature is a public proof: of a block chain (base58), or of a language model's thoughts."""
     is_in_chain = _BASE58.fullmatch(text, start, stop) is not None
     return is_in_chain or _OF_THINKING.search(text, max(0, start - _LONGEST_THOUGHT), start) is not None
 

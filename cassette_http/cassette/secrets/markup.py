@@ -26,7 +26,7 @@ def names_in_markup(text: bytes) -> list[bytes]:
 
 
 def find_in_markup(text: bytes, hiding: Hiding, inner: Inner, is_escaped: bool = False) -> Iterator[Edit]:
-    """Find secrets by the names of elements, of attributes, and of what is called by an attribute or an element.
+    """Find secrets by the names of elements and attributes, and those in them: `name="password"`, `<dt>Password</dt>`.
 
     `inner` looks into attributes and elements that are JSON. An element may also hold markup that is escaped, but not
     once more in that.

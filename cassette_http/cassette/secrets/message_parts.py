@@ -99,7 +99,7 @@ class Parts:
             self.text, self.charset = recoding
 
     def apply_rules(self, rules: ContentRules, target_stop: int = 0, is_matching: bool = False) -> None:
-        """Hide what the rules find: in the head, of which the request target ends somewhere, content and trailers."""
+        """Hide what the rules find in head, content and trailers. In the head, the target ends at `target_stop`."""
         target = rules.target_edits(self.head, target_stop, is_matching)
         self.by_rule = merged(merged(target, rules.field_edits(self.head)), rules.edits(self.head, is_head=True))
         if self.frames is not None:

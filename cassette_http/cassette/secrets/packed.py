@@ -115,7 +115,7 @@ def _cbor_bytes(octets: bytes) -> bytes:
 
 
 def _with_length(octets: bytes, *heads: int) -> bytes:
-    """Octets behind their length, in one, two or four octets, each of which has a head of its own."""
+    """Octets behind their length of one, two or four octets, and the head of that size in front."""
     for head, size in zip(heads, (1, 2, 4), strict=True):
         if len(octets) >> (8 * size) == 0:
             return bytes([head]) + len(octets).to_bytes(size, "big") + octets

@@ -127,7 +127,7 @@ _CONNECTION = re.compile(
 )
 _CONNECTION_PART = re.compile(rb";(?P<name>[\w .-]{2,60}+)=(?P<plain>(?:[^;\"\r\n]|\"(?=[\w])){1,500}+)")
 
-# Lines that only programs have, in which a value without quotes is none, but in a comment.
+# Lines that only programs have. In a program, what has no quotes is code and no secret, except in a comment.
 _OF_A_PROGRAM = re.compile(
     rb"(?:^|\\n|^\xef\xbb\xbf)[ \t]*(?:(?:async )?def \w+\(|class \w+[(:{ ]|from [\w.]+ import \w"
     rb"|import [\w.]+(?: as \w+)?;?\r?$|#include [<\"]|using [\w.]+;"

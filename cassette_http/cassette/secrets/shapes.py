@@ -340,7 +340,7 @@ _BEGINNINGS = r"""
 
 
 def _any_of(beginnings: list[str]) -> bytes:
-    """One expression for all, those with the same first character together, of which it looks at few then."""
+    """One expression for all, grouped by the first character: so only the few of one group are tried."""
     by_first: dict[str, list[str]] = {}
     for beginning in beginnings:
         literal = beginning[0] if beginning[0].isalnum() else ""
