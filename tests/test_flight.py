@@ -20,12 +20,8 @@ from cassette_http import CassetteNotWritable, NetworkBlocked, block_network, cl
 from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.model import Interaction
 from cassette_http.flight import OVERHEAD_OCTETS, FlightRecorder
+from tests.asking import get
 from tests.peer import LIMIT_S, Connection, Peer, keep_alive, response
-
-
-def get(url: str, **fields: str) -> bytes:
-    with urllib.request.urlopen(urllib.request.Request(url, headers=fields), timeout=LIMIT_S) as answer:
-        return bytes(answer.read())
 
 
 @pytest.fixture
@@ -45,7 +41,7 @@ def targets(path: Path) -> list[str]:
 
 def test_report_replays_what_went_over_the_wire(server: Peer, path: Path) -> None:
     with FlightRecorder() as flight:
-        assert get(f"{server.url}/a") == b"answer to /a"
+        assert get(f"{server.url}/a") == "answer to /a"
         connection = client.HTTPConnection(server.host, server.port, timeout=LIMIT_S)
         connection.request("GET", "/b")
         assert connection.getresponse().read() == b"answer to /b"
@@ -55,8 +51,8 @@ def test_report_replays_what_went_over_the_wire(server: Peer, path: Path) -> Non
     assert b"\ntest: test_api.py::test_a\n" in path.read_bytes()
     server.stop()
     with use_cassette(path, "none"):
-        assert get(f"{server.url}/b") == b"answer to /b"
-        assert get(f"{server.url}/a") == b"answer to /a"
+        assert get(f"{server.url}/b") == "answer to /b"
+        assert get(f"{server.url}/a") == "answer to /a"
 
 
 def test_nothing_is_written_where_nothing_happened(path: Path) -> None:

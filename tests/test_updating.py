@@ -17,12 +17,8 @@ from pathlib import Path
 import pytest
 
 from cassette_http import CassetteNotWritable, RecordMode, use_cassette
+from tests.asking import get
 from tests.peer import LIMIT_S, Peer, keep_alive, response
-
-
-def get(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=LIMIT_S) as answer:
-        return bytes(answer.read())
 
 
 class Shop:
@@ -284,11 +280,11 @@ def test_cassette_of_another_recorder_is_converted_when_something_is_added(serve
     )
     before = path.read_bytes()
     with use_cassette(path, "new_episodes", only_on_success=True):
-        assert get(f"{server.url}/old") == b"old"
+        assert get(f"{server.url}/old") == "old"
     assert path.read_bytes() == before
     with use_cassette(path, "new_episodes", only_on_success=True):
         get(f"{server.url}/new")
     assert path.read_bytes().startswith(b"cassette: 1\n")
     with use_cassette(path, "none"):
-        assert get(f"{server.url}/old") == b"old"
+        assert get(f"{server.url}/old") == "old"
         get(f"{server.url}/new")

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,16 +18,11 @@ from cassette_http.cassette.files import Files
 from cassette_http.cassette.store import Store
 from cassette_http.cli import main
 from cassette_http.convert.formats import read_foreign
+from tests.asking import get
 from tests.convert.test_foreign_reading import RECORDED, vcr_yaml
 from tests.peer import Peer, keep_alive, response
 
 OLD = vcr_yaml("{uri: 'http://old.test/?access_token=s3cr3tT0ken99', headers: {Authorization: Bearer s3cr3tT0ken99}}")
-
-
-def get(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        content: bytes = answer.read()
-        return content
 
 
 @pytest.fixture
@@ -47,13 +41,13 @@ def test_next_recording_keeps_what_was_there_and_takes_secrets_out(
 ) -> None:
     url = peer(answering_new).url
     with use_cassette(path, mode):
-        assert get(f"{url}/more") == b"new"
+        assert get(f"{url}/more") == "new"
         assert path.read_bytes().startswith(b"cassette: 1\n"), "it is in the file before the block ends"
     assert b"s3cr3tT0ken99" not in path.read_bytes()
     assert [one.name for one in path.parent.iterdir()] == ["old.yaml"]
     with use_cassette(path, "none"):
-        assert get("http://old.test/?access_token=another") == b"x"
-        assert get(f"{url}/more") == b"new"
+        assert get("http://old.test/?access_token=another") == "x"
+        assert get(f"{url}/more") == "new"
 
 
 def test_rewrite_replaces_it_on_success_only(path: Path, peer: Callable[..., Peer]) -> None:
@@ -76,7 +70,7 @@ def test_rewrite_replaces_it_on_success_only(path: Path, peer: Callable[..., Pee
 @pytest.mark.parametrize("mode", ["none", "once", "new_episodes"])
 def test_replay_does_not_change_it(mode: str, path: Path) -> None:
     with use_cassette(path, mode):
-        assert get("http://old.test/?access_token=s3cr3tT0ken99") == b"x"
+        assert get("http://old.test/?access_token=s3cr3tT0ken99") == "x"
     assert path.read_bytes() == OLD
 
 
@@ -86,7 +80,7 @@ def test_empty_one_is_recorded_anew(path: Path, peer: Callable[..., Peer]) -> No
     with use_cassette(path, "once"):
         get(f"{url}/more")
     with use_cassette(path, "none"):
-        assert get(f"{url}/more") == b"new"
+        assert get(f"{url}/more") == "new"
 
 
 def test_two_stores_that_adopt_one_file_lose_nothing(path: Path) -> None:
@@ -186,7 +180,7 @@ def test_command_converts_in_place_and_takes_secrets_out(path: Path, capsys: pyt
     assert path.read_bytes().startswith(b"cassette: 1\nby: ")
     assert b"s3cr3tT0ken99" not in path.read_bytes()
     with use_cassette(path, "none"):
-        assert get("http://old.test/?access_token=another") == b"x"
+        assert get("http://old.test/?access_token=another") == "x"
 
 
 @pytest.mark.parametrize("cassette", sorted(one.name for one in RECORDED.iterdir() if one.name != "observed.json"))
@@ -316,8 +310,8 @@ def test_recording_on_success_only_keeps_what_was_there(
         assert path.read_bytes() == OLD
     assert b"s3cr3tT0ken99" not in path.read_bytes()
     with use_cassette(path, "none"):
-        assert get("http://old.test/?access_token=another") == b"x"
-        assert get(f"{url}/more") == b"new"
+        assert get("http://old.test/?access_token=another") == "x"
+        assert get(f"{url}/more") == "new"
 
 
 def test_file_that_has_to_be_decoded_is_kept_as_well_and_decoded_once_each_time(
@@ -332,10 +326,10 @@ def test_file_that_has_to_be_decoded_is_kept_as_well_and_decoded_once_each_time(
     path.write_bytes(bytes(reversed(OLD)))
     url = peer(answering_new).url
     with use_cassette(path, "new_episodes", only_on_success=True, decode=decode):
-        assert get("http://old.test/?access_token=another") == b"x"
+        assert get("http://old.test/?access_token=another") == "x"
         assert decoded == [str(path)], "to read it"
         get(f"{url}/more")
     assert decoded == [str(path)] * 2, "to keep it"
     with use_cassette(path, "none"):
-        assert get("http://old.test/?access_token=another") == b"x"
-        assert get(f"{url}/more") == b"new"
+        assert get("http://old.test/?access_token=another") == "x"
+        assert get(f"{url}/more") == "new"

@@ -14,8 +14,9 @@ import yaml
 
 from cassette_http import use_cassette
 from cassette_http.cli import main
+from tests.asking import get
 from tests.convert.server import ASKED, BASE, asked_of
-from tests.convert.test_converting import answering_new, get
+from tests.convert.test_converting import answering_new
 from tests.convert.test_foreign_replay import FOLDER, OBSERVED, meaning, replayed, without
 from tests.peer import Connection, Peer
 
