@@ -7,8 +7,7 @@ a request, redacts and stores what was recorded, and keeps what went wrong until
 from __future__ import annotations
 
 import os
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -74,7 +73,7 @@ class Board(Switch):
         store: Store,
         matching: Matching,
         redactor: LateRedactor,
-        facts: Iterable[tuple[int, TLSFacts]],
+        facts: list[tuple[int, TLSFacts]],
         hooks: Hooks,
         *,
         keeps_pace: bool = False,
@@ -97,9 +96,7 @@ class Board(Switch):
         # Where something may be recorded, secrets in the fields of a request must be known.
         self._passes_over_fields = matching.passes_over_fields and not may.can_record
         self._answers_at_once = not (keeps_pace or redactor.restores or hooks.on_match or hooks.on_replay)
-        self._facts: defaultdict[Origin, list[tuple[int, TLSFacts]]] = defaultdict(list)
-        for position, one in facts:
-            self._facts[one.origin].append((position, one))
+        self._facts = facts
         self._pid = os.getpid()
         self._letters: Letters | None = None
         self._pending_facts: dict[Origin | None, TLSFacts] = {}
@@ -306,7 +303,7 @@ class Board(Switch):
     # ------------------------------------------------------------------ connections
 
     def fail_connection(self, origin: Origin, *kinds: FailureKind) -> Failure | None:
-        if not (self.policy.can_play and self._index.may_hold_connection_failures):
+        if not self.policy.can_play:
             return None
         with self._lock, self._remembering_errors():
             entry = self._index.find_connection_failure(_without_userinfo(origin), kinds)
@@ -342,20 +339,24 @@ class Board(Switch):
             self.cassette.connections.append(LiveConnection(origin, datetime.now(UTC), why))
 
     def tls_facts(self, origin: Origin) -> TLSFacts:
-        with self._lock:
-            known = self._facts[origin]
-            if len(known) < 2:
-                return known[0][1] if known else TLSFacts(origin)
-            # The connection is opened for what was recorded next.
-            position = self._index.next_position(origin)
-            return next((facts for start, facts in reversed(known) if start <= position), known[0][1])
+        with self._lock, self._remembering_errors():
+            known = self._facts_of(origin)
+            if len(known) != 1 or not self._index.is_complete:
+                # The connection is opened for what was recorded next; facts are found with what lies behind them.
+                position = self._index.next_position(origin)
+                known = self._facts_of(origin)
+                known = [one for one in known if one[0] <= position] or known[:1]
+            return known[-1][1] if known else TLSFacts(origin)
+
+    def _facts_of(self, origin: Origin) -> list[tuple[int, TLSFacts]]:
+        return [one for one in self._facts if one[1].origin == origin]
 
     def keep_tls_facts(self, facts: TLSFacts) -> None:
         with self._lock:
-            known = self._facts[facts.origin]
+            known = self._facts_of(facts.origin)
             is_new = not known or known[-1][1] != facts
             if is_new and not self._is_closed and self.policy.can_record:
-                known.append((len(self._index), facts))
+                self._facts.append((len(self._index), facts))
                 if self._hooks.on_match or self._hooks.on_record:
                     self._pending_facts[facts.origin] = facts  # perhaps nothing of this origin is recorded
                     return

@@ -164,7 +164,7 @@ class Cassette:
     @property
     def can_record(self) -> bool:
         """Whether a request that nothing answers is recorded."""
-        return policy(self.record_mode, had_content=len(self._index) > 0).can_record
+        return policy(self.record_mode, had_content=bool(self._index)).can_record
 
     @property
     def interactions(self) -> list[Interaction]:

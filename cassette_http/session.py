@@ -6,10 +6,11 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from cassette_http.around import around
 from cassette_http.board import Board
 from cassette_http.cassette.explaining import MODE_SETTING
-from cassette_http.cassette.format.yaml_format import BEGINNING, Documents, looks_foreign, scan, whole_file
+from cassette_http.cassette.format.yaml_format import BEGINNING, Documents, looks_foreign, scan_in_parts, whole_file
 from cassette_http.cassette.hooks import Hooks, InteractionHook, RequestHook
 from cassette_http.cassette.index import Index
 from cassette_http.cassette.late_redactor import LateRedactor
@@ -244,16 +245,17 @@ class _Session:
             settle=self._settlement() if is_aside else None,
             blob_threshold=options.blob_threshold,
         )
-        documents, is_foreign = _load(self._store, mode, options)
-        library = _library(documents, self._store, options)
+        parts, is_foreign = _load(self._store, mode, options)
+        first = next(parts, Documents(b"", [], []))
+        library = _library(chain([first], parts), self._store, options)
         may = policy(mode, had_content=len(library) > 0)
-        used = documents[0].data if documents and may.can_record else b""
+        used = first.data if may.can_record else b""
         redactor = LateRedactor(used, environment=os.environ, netrc=netrc_text, **options.redaction)
         self._redactor = redactor
         if is_foreign:
             self._store.adopt(lambda data: _convert(_decoded(data, path, options), redactor.made, options))
         index = _index(library, redactor, options)
-        time = _time_of_recording(documents, str(path)) if options.freezes_time and not may.can_record else None
+        time = _time_of_recording(first, str(path)) if options.freezes_time and not may.can_record else None
         hooks = options.hooks
         if time is not None:
             hooks = replace(hooks, on_replay=(time.advance, *hooks.on_replay))
@@ -345,9 +347,9 @@ class _Session:
             warnings.warn(f"{self._store.path}: {told}; a replay will refuse it", CassetteWarning, stacklevel=3)
 
 
-def _load(store: Store, mode: RecordMode, options: _Options) -> tuple[Documents, bool]:
-    """Read the cassette; the second value says whether it is one of another recorder."""
-    nothing = Documents(b"", [], [])
+def _load(store: Store, mode: RecordMode, options: _Options) -> tuple[Iterator[Documents], bool]:
+    """Read the cassette, part by part; the second value says whether it is one of another recorder."""
+    nothing: Iterator[Documents] = iter(())
     if mode is RecordMode.REWRITE:
         store.refuse_irregular()
         return nothing, False
@@ -364,8 +366,8 @@ def _load(store: Store, mode: RecordMode, options: _Options) -> tuple[Documents,
                 asked = [(one, options.hooks.asked(one.request)) for one in foreign.interactions if one.request]
                 kept = tuple([replace(one, request=request) for one, request in asked if request is not None])
                 foreign = replace(foreign, interactions=kept)
-            return as_documents(foreign, str(store.path)), True
-        return scan(data, str(store.path)), False
+            return iter([as_documents(foreign, str(store.path))]), True
+        return scan_in_parts(data, str(store.path)), False
     if mode is RecordMode.NONE and not options.allow_missing:
         reason = f"there is no cassette {str(store.path)!r} to replay"
         if store.path.exists():
@@ -376,10 +378,10 @@ def _load(store: Store, mode: RecordMode, options: _Options) -> tuple[Documents,
     return nothing, False
 
 
-def _library(documents: Documents, store: Store, options: _Options) -> Library:
+def _library(parts: Iterator[Documents], store: Store, options: _Options) -> Library:
     """What may answer: the documents of the cassette in `store`, then those of the others that were named."""
     library = Library()
-    library.add(documents, str(store.path), store.blobs.fetch)
+    library.add(parts, str(store.path), store.blobs.fetch)
     for other in map(Store, options.also):
         found, _ = _load(other, RecordMode.NONE, replace(options, allow_missing=False))
         library.add(found, str(other.path), other.blobs.fetch)
@@ -397,6 +399,7 @@ def _index(library: Library, redactor: LateRedactor, options: _Options) -> Index
         library.read_answer,
         library.read_url,
         library.find_doubtful,
+        library.read_on,
     )
 
 

@@ -11,6 +11,8 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Container, Hashable, Iterable, Sequence
 from functools import cached_property
+from itertools import islice
+from threading import Lock
 
 from cassette_http.cassette.buckets import Bucket, Entry, Queue
 from cassette_http.cassette.explaining import most_alike
@@ -44,40 +46,76 @@ class Index:
         read_answer: Callable[[int, bytes, bytes | None], Answer | None] = lambda position, beginning, first_line: None,
         read_url: Callable[[int], bytes | None] = lambda position: None,
         find_doubtful: Callable[[], Container[int]] = frozenset,
+        read_on: Callable[[], bool] = bool,
     ) -> None:
         """`lines` holds what `line_of` says of each request, in order, None where that is not known without parsing.
 
         `parse` gets a position. `read_answer` gets a position and what the document of a request begins with, and gives
         the answer if the document there begins so and has nothing unusual behind (`shortcuts.read_answer`). `read_url`
-        gets a position, and gives the line with the query. `find_doubtful` gives the positions where something behind
-        may say otherwise than the line.
+        gets a position, and gives the line with the query if nothing behind may say otherwise. `find_doubtful` gives
+        the positions where something may. `read_on` adds to `lines`, where the first one is already, unless it returns
+        False: then they are complete.
         """
         self._parse, self._redact, self._read_answer, self._read_url = parse, redact, read_answer, read_url
-        self._find_doubtful = find_doubtful
+        self._find_doubtful, self._read_on = find_doubtful, read_on
         self._matching, self._repeat = matching, known_policy(repeat)
         self.answers_once = repeat == "fail"
         # Objects per interaction are made when they are needed: most of a large cassette often is not.
         self._made: dict[int, Entry] = {}
-        self._positions: dict[bytes | None, int | list[int]] = dict(zip(lines, range(len(lines)), strict=True))
-        self._count = len(lines)
-        if len(self._positions) < self._count:  # some occur several times
-            self._positions.clear()
-            for position, line in enumerate(lines):
-                known = self._positions.setdefault(line, position)
-                if isinstance(known, list):
-                    known.append(position)
-                elif known != position:
-                    self._positions[line] = [known, position]
+        self._lines = lines
+        self.is_complete = False
+        self._reading = Lock()  # a program may look at its cassette while other threads play it
+        self._known: dict[bytes | None, int | list[int]] = {}
+        self._filed = self._played_up_to = 0
+        self._file_lines()
         self._buckets: dict[bytes, Bucket] = {}
         self._larger_buckets: dict[tuple[Hashable, ...], Bucket] = {}
 
+    def _find_more(self) -> bool:
+        """Read on; False if all is known."""
+        if self.is_complete:
+            return False
+        with self._reading:
+            has_more = self._read_on()
+            self._file_lines()
+            self.is_complete = not has_more
+        return has_more
+
+    def _file_lines(self) -> None:
+        first, self._filed = self._filed, len(self._lines)
+        new = dict(zip(islice(self._lines, first, None), range(first, self._filed), strict=True))
+        if len(new) == self._filed - first and self._known.keys().isdisjoint(new):
+            self._known.update(new)
+            return
+        for position in range(first, self._filed):  # some occur several times
+            line = self._lines[position]
+            known = self._known.setdefault(line, position)
+            if isinstance(known, list):
+                known.append(position)
+            elif known != position:
+                self._known[line] = [known, position]
+
+    def _find_all(self) -> None:
+        while self._find_more():
+            pass
+
+    @property
+    def _positions(self) -> dict[bytes | None, int | list[int]]:
+        """Where each line occurs in the whole cassette."""
+        self._find_all()
+        return self._known
+
     def __len__(self) -> int:
-        return self._count
+        self._find_all()
+        return len(self._lines)
+
+    def __bool__(self) -> bool:
+        return bool(self._lines)
 
     @property
     def entries(self) -> list[Entry]:
         """All entries, in recorded order."""
-        return self._entries(range(self._count))
+        return self._entries(range(len(self)))
 
     @property
     def made(self) -> list[Entry]:
@@ -104,7 +142,7 @@ class Index:
 
     def _told(self, entry: Entry) -> Request | None:
         position = entry.number - 1
-        line = None if position in self._doubtful else self._read_url(position)
+        line = self._read_url(position)
         told = request_with(line) if line is not None else None
         if told is None:
             told = entry.request
@@ -112,13 +150,35 @@ class Index:
         return told
 
     def _first_unplayed(self, line: bytes) -> Entry | None:
-        """The first interaction with this request line that was not played yet."""
-        position = self._positions.get(line)
-        if isinstance(position, int):
-            entry = self._made.get(position) or self._make(position)
-            return None if entry.plays else entry
-        bucket = self._bucket(line)
+        """The first interaction with this request line that was not played yet; it is looked for no further."""
+        while True:
+            position = self._known.get(line)
+            if isinstance(position, int):
+                entry = self._made.get(position) or self._make(position)
+                if not entry.plays:
+                    return entry
+            if not self._find_more():
+                break
+        bucket = self._bucket(line) if isinstance(position, list) else None
         return bucket.queue.first_unplayed if bucket is not None else None
+
+    def _next_origin(self) -> Origin | None:
+        """The origin of the first request that was not played yet, by a quick look; None if that does not tell it."""
+        position = self._played_up_to
+        while position in self._made and self._made[position].plays:
+            position += 1
+        self._played_up_to = position
+        while position == len(self._lines):
+            if not self._find_more():
+                return None
+        line = self._read_url(position)
+        told = request_with(line) if line is not None else None
+        return told.origin if told is not None else None
+
+    def _comes_next(self, host: str, port: int) -> bool:
+        """Tell if it is clear that a request to this host and port comes next, though not all of the file is known."""
+        origin = self._next_origin() if not self.is_complete else None
+        return origin is not None and (origin.host, origin.port) == (host, port)
 
     def find_written(
         self, written: WrittenRequest, *, passes_over_fields: bool, may_be_stale: bool = True
@@ -194,18 +254,13 @@ class Index:
         found = Queue(list(fitting))
         return found.first_unplayed or found.repeated(self._repeat)
 
-    @cached_property
-    def may_hold_connection_failures(self) -> bool:
-        """Not every document begins with a request line: one may be a failed connection."""
-        return None in self._positions
-
     def find_connection_failure(self, origin: Origin, kinds: tuple[FailureKind, ...]) -> Entry | None:
         """The failure that the next connection to `origin` met, unless a request to it comes first.
 
         What is met behind a proxy is met by a connection of its own, while TCP is only between client and proxy.
         """
-        if not self.may_hold_connection_failures:
-            return None
+        if self._comes_next(origin.host, origin.port) or None not in self._positions:
+            return None  # each document behind begins with a request line
         asked = origin.host, origin.port
         for entry in self.entries:
             if entry.plays:
@@ -233,6 +288,8 @@ class Index:
 
     def knows_peer(self, host: str, port: int) -> bool:
         """Tell whether something was recorded of this host and port, or of connections to them (a proxy)."""
+        if self._comes_next(host, port):
+            return True
         if port == DEFAULT_PORTS[UNIX] and not self._matching.tells_hosts_apart:
             return any(known == port for _, known in self._peers)  # paths of sockets often differ from run to run
         return (host, port) in self._peers
@@ -263,6 +320,8 @@ class Index:
 
     def next_position(self, origin: Origin) -> int:
         """Where the first request to `origin` lies that was not played yet, by a quick look; else the end."""
+        if self._next_origin() == origin:
+            return self._played_up_to
         beginning = f"{origin}/".encode()
         return min(
             [
@@ -272,7 +331,7 @@ class Index:
                 for position in _listed(found)
                 if position not in self._made or not self._made[position].plays
             ],
-            default=self._count,
+            default=len(self),
         )
 
     def nearest(self, request: Request) -> list[Entry]:

@@ -1,9 +1,10 @@
-"""The interactions of the cassettes that answer in one session, none of them parsed before it is needed (pure)."""
+"""The interactions of the cassettes that answer in one session, found and parsed as far as is needed (pure)."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import filterfalse
 
 from cassette_http.cassette import shortcuts
@@ -11,63 +12,88 @@ from cassette_http.cassette.format.reading import Fetch
 from cassette_http.cassette.format.yaml_format import Document, Documents
 from cassette_http.cassette.model import Interaction, TLSFacts
 from cassette_http.cassette.shortcuts import Answer
+from cassette_http.errors import CassetteFormatError
 
 __all__ = ["Library"]
 
 
 class Library:
-    """The interactions of one file after the other, by position.
+    """The interactions of one file after the other, by position; of the last file, those that were looked for.
 
-    `facts` are those of their TLS connections, each with the position of the first interaction behind it.
+    `request_lines` says what `Document.request_line` does. `facts` are those of TLS connections, each with the position
+    of the first interaction behind it.
     """
 
     def __init__(self) -> None:
         self.request_lines: list[bytes | None] = []
         self.facts: list[tuple[int, TLSFacts]] = []
-        self._files: list[tuple[Documents, Sequence[int], str, Fetch]] = []
+        self._parts: list[_Part] = []
+        self._unread: Iterator[_Part] = iter(())
+        self._error: CassetteFormatError | None = None
         self._newest: tuple[int, Interaction] | None = None
 
     def __len__(self) -> int:
         return len(self.request_lines)
 
-    def add(self, documents: Documents, path: str, fetch: Fetch) -> None:
-        """Add the documents of a file; only those are parsed whose first line does not tell what they are."""
+    def add(self, parts: Iterable[Documents], path: str, fetch: Fetch) -> None:
+        """Add a file (see `scan_in_parts`), and read it up to its first interaction at least."""
+        while self.read_on():
+            pass  # what was added before comes first
+        self._unread = (_Part(documents, path, fetch) for documents in parts)
+        while self.read_on() and not self.request_lines:
+            pass
+
+    def read_on(self) -> bool:
+        """Find more interactions; False if nothing was left to be read. Raises CassetteFormatError, again and again."""
+        if self._error is not None:
+            raise self._error
+        try:
+            part = next(self._unread, None)
+            if part is not None:
+                self._take(part)
+        except CassetteFormatError as error:
+            self._error = error
+            raise
+        return part is not None
+
+    def _take(self, part: _Part) -> None:
+        """Number the interactions; only documents are parsed whose first line does not tell what they are."""
+        documents = part.documents
         lines = documents.request_lines
         others: set[int] = set()
         for position in [position for position, line in enumerate(lines) if line is None]:
             if position == 0 and shortcuts.is_plain_header(documents[0].octets):
                 others.add(0)
                 continue
-            value = documents[position].load(path, fetch)
+            value = documents[position].load(part.path, part.fetch)
             if isinstance(value, TLSFacts):
                 self.facts.append((len(self) + position - len(others), value))
             if not isinstance(value, Interaction):
                 others.add(position)
-        interactions: Sequence[int]
-        if others == {0}:  # nothing but the header, as in most cassettes
-            interactions = range(1, len(lines))
-            self.request_lines += lines[1:]
+        if others <= {0}:  # nothing but the header, as in most cassettes
+            part.interactions = range(len(others), len(lines))
+            self.request_lines += lines[len(others) :]
         else:
-            interactions = array("L", filterfalse(others.__contains__, range(len(lines))))
-            self.request_lines += map(lines.__getitem__, interactions)
-        self._files.append((documents, interactions, path, fetch))
+            part.interactions = array("L", filterfalse(others.__contains__, range(len(lines))))
+            self.request_lines += map(lines.__getitem__, part.interactions)
+        self._parts.append(part)
 
-    def _document(self, position: int) -> tuple[Document, str, Fetch]:
-        for documents, interactions, path, fetch in self._files:
-            if position < len(interactions):
-                return documents[interactions[position]], path, fetch
-            position -= len(interactions)
+    def _document(self, position: int) -> tuple[Document, _Part]:
+        for part in self._parts:
+            if position < len(part.interactions):
+                return part.documents[part.interactions[position]], part
+            position -= len(part.interactions)
         raise IndexError(position)
 
     def find_doubtful(self) -> set[int]:
         """The positions of interactions of which `request_lines` may not tell everything, see `Documents`."""
         doubtful: set[int] = set()
         first = 0
-        for documents, interactions, _, _ in self._files:
-            unclear = documents.find_doubtful()
+        for part in self._parts:
+            unclear = part.documents.find_doubtful()
             if unclear:
-                doubtful |= {first + at for at, position in enumerate(interactions) if position in unclear}
-            first += len(interactions)
+                doubtful |= {first + at for at, position in enumerate(part.interactions) if position in unclear}
+            first += len(part.interactions)
         return doubtful
 
     def parse(self, position: int) -> Interaction:
@@ -77,8 +103,8 @@ class Library:
         """
         newest = self._newest
         if newest is None or newest[0] != position:
-            document, path, fetch = self._document(position)
-            value = document.load(path, fetch)
+            document, part = self._document(position)
+            value = document.load(part.path, part.fetch)
             assert isinstance(value, Interaction), "a document that begins with a request is an interaction"
             self._newest = newest = position, value
         return newest[1]
@@ -88,9 +114,19 @@ class Library:
         return shortcuts.read_answer(self._document(position)[0], beginning, first_line)
 
     def read_url(self, position: int) -> bytes | None:
-        """Method and URL of a request, as the document says them; None if it does not begin with them."""
+        """Method and URL of a request, if the line tells them that its document begins with."""
         document = self._document(position)[0]
-        if document.request_line is None:
+        if document.request_line is None or document.is_doubtful:
             return None
         end = document.data.index(b"\n", document.start)
         return document.data[document.start + len(b"request: ") : end]
+
+
+@dataclass(slots=True)
+class _Part:
+    """Documents of a file, and which of them are interactions."""
+
+    documents: Documents
+    path: str
+    fetch: Fetch
+    interactions: Sequence[int] = ()

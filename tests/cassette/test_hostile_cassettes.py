@@ -64,7 +64,12 @@ TABLE = [
         "'response' is missing",
         id="runs of pieces",
     ),
-    pytest.param(lambda: BEGINNING + many(b"a\n---\n", FULL), "more than 100,000 documents", id="tiny documents"),
+    pytest.param(lambda: BEGINNING + many(b"a\n---\n", FULL), "is a mapping", id="tiny documents"),
+    pytest.param(
+        lambda: BEGINNING + many(b"request: GET http://a/\n---\n", FULL),
+        "more than 100,000 documents",
+        id="many documents",
+    ),
     pytest.param(
         lambda: BEGINNING + many(b"request: GET http://a/\n---\n", FULL), "100,000 documents", id="tiny requests"
     ),

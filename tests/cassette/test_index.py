@@ -164,21 +164,31 @@ spellings = st.sampled_from(
     st.lists(spellings, max_size=8),
     st.sampled_from([DEFAULT_MATCH, ("method",), ("path", "query"), ("host", "path", lambda one: one.head.target)]),
     st.booleans(),
+    st.integers(1, 9),
 )
 def test_what_answers_is_what_a_walk_through_all_would_find(
-    recorded: list[str], asked: list[str], match: tuple[str | Callable[..., Any], ...], has_lines: bool
+    recorded: list[str], asked: list[str], match: tuple[str | Callable[..., Any], ...], has_lines: bool, at_once: int
 ) -> None:
     interactions = [interaction(request(target), b"%d" % number) for number, target in enumerate(recorded)]
     matching = resolve(match)
     documents = Counting(*interactions, has_lines=has_lines)
-    index = Index(documents.lines, interactions.__getitem__, matching, read_url=documents.read_url)
+    lines = documents.lines[:at_once]
+
+    def read_on() -> bool:
+        new = documents.lines[len(lines) : len(lines) + at_once]
+        lines.extend(new)
+        return bool(new)
+
+    index = Index(lines, interactions.__getitem__, matching, read_url=documents.read_url, read_on=read_on)
     left = list(enumerate(interactions))
     for target in asked:
         sent = request(target)
         fitting = [one for one in left if one[1].request and matching.key(one[1].request) == matching.key(sent)]
         # One that is spelled in the same way comes first.
         fitting.sort(key=lambda one: has_lines and line_of(one[1].request or sent) != line_of(sent))
+        same = index.find_same(sent)
         entry = index.find(sent)
+        assert same in (None, entry)
         assert (entry.number - 1 if entry else None) == (fitting[0][0] if fitting else None)
         if entry is not None:
             entry.plays += 1

@@ -21,7 +21,14 @@ from cassette_http.cassette.format import body_forms
 from cassette_http.cassette.format.canonical import read_canonical
 from cassette_http.cassette.format.json_layout import lay_out, undo
 from cassette_http.cassette.format.reading import _build
-from cassette_http.cassette.format.yaml_format import dump_header, dump_interaction, dump_tls, load_document, scan
+from cassette_http.cassette.format.yaml_format import (
+    dump_header,
+    dump_interaction,
+    dump_tls,
+    load_document,
+    scan,
+    scan_in_parts,
+)
 from cassette_http.cassette.format.yaml_reading import UnreadableYAML, read_mapping
 from cassette_http.cassette.index import request_with
 from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
@@ -997,6 +1004,23 @@ def test_any_lines_are_split_as_they_are_one_by_one(lines: list[str], beginning:
     for document in documents:
         found = re.match(rb"request: (GET http://a/)(\?b)?\n", document.octets)
         assert document.request_line == (found[1] if found is not None else None)
+
+
+@pytest.mark.parametrize("beginning", ["cassette: 1\n---\n", "# c\n---\n" * 100 + "cassette: 1\n---\n"])
+@pytest.mark.parametrize("count", [0, 1, 62, 63, 64, 65, 1000])
+@pytest.mark.parametrize("ending", ["", "# c\n---\n", "request: GET"])
+@pytest.mark.filterwarnings("ignore:.*no closing line:cassette_http.CassetteWarning")
+def test_parts_of_a_file_are_together_all_of_it(beginning: str, count: int, ending: str) -> None:
+    data = (beginning + "".join(f"request: GET http://a/{n}\n---\n" for n in range(count)) + ending).encode()
+    assert [one for part in scan_in_parts(data, "x") for one in part] == list(scan(data, "x"))
+
+
+def test_what_is_wrong_with_a_whole_file_is_found_before_its_last_part() -> None:
+    data = b"cassette: 1\n---\n" + b"request: GET http://a/\n---\n" * 1000
+    with pytest.raises(CassetteFormatError, match="line 2003: a merge conflict"):
+        scan_in_parts(data + b"<<<<<<< HEAD\n---\n", "x")
+    with pytest.raises(CassetteFormatError, match="does not begin with 'cassette: 1'"):
+        scan_in_parts(data.partition(b"---\n")[2], "x")
 
 
 def test_a_file_that_pyyaml_wrote_again_loads() -> None:

@@ -22,8 +22,8 @@ import re
 import warnings
 from array import array
 from bisect import bisect
-from collections.abc import Container, Iterable, Sequence
-from itertools import compress, islice
+from collections.abc import Container, Iterable, Iterator, Sequence
+from itertools import chain, compress, islice
 from typing import NamedTuple, overload
 
 from cassette_http.cassette.format.canonical import is_canonical_beginning
@@ -45,6 +45,7 @@ __all__ = [
     "load_document",
     "looks_foreign",
     "scan",
+    "scan_in_parts",
     "whole_file",
 ]
 
@@ -52,6 +53,9 @@ TERMINATOR = b"---\n"
 
 # More would take long to find, and longer to look through.
 MOST_DOCUMENTS = 100_000
+
+# The first part of a large file, of which no more may be needed; a test's cassette is mostly found whole.
+DOCUMENTS_AT_FIRST = 64
 
 # How a file begins that we wrote.
 BEGINNING = b"cassette: 1\n"
@@ -78,6 +82,12 @@ class Document(NamedTuple):
         """The line of the file that the document begins in, from 1."""
         return self.data.count(b"\n", 0, self.start) + 1
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether a later line may say that the request went elsewhere than `request_line` says."""
+        octets = self.octets
+        return _has_odd_line_end(octets, 0, len(octets)) or DOUBTFUL_LINE.search(octets) is not None
+
     def load(self, path: str, fetch: Fetch | None = None) -> Interaction | TLSFacts | Header:
         """Build what the document says. Raises CassetteFormatError, which names `path` and the line in the file.
 
@@ -92,7 +102,7 @@ class Document(NamedTuple):
 
 
 class Documents(Sequence[Document]):
-    """The documents of a file, made when they are asked for: a large cassette has many thousands.
+    """Documents of a file, in order, made when they are asked for: a large cassette has many thousands.
 
     `borders` holds start and end of each in turn, `request_lines` what `Document.request_line` says.
     """
@@ -121,17 +131,25 @@ class Documents(Sequence[Document]):
         return Document(self.data, self._borders[2 * at], self._borders[2 * at + 1], line)
 
     def find_doubtful(self) -> Container[int]:
-        """Find documents in which a later line may say that their request went elsewhere than its line says."""
-        # Quick looks first: most cassettes have nothing but ASCII.
-        if (b"\r" in self.data or not self.data.isascii()) and ODD_LINE_END.search(self.data):
+        """Find those that are doubtful, see `Document`."""
+        if not self:
+            return ()
+        start, end = self._borders[0], self._borders[-1]
+        if _has_odd_line_end(self.data, start, end):
             return range(len(self))
-        found = {bisect(self._borders, line.start()) for line in DOUBTFUL_LINE.finditer(self.data)}
+        found = {bisect(self._borders, line.start()) for line in DOUBTFUL_LINE.finditer(self.data, start, end)}
         return {border // 2 for border in found if border % 2}
 
 
 # Keys that say more of a request: `origin`, `target`, `via`, and any that is not plainly another one.
 DOUBTFUL_LINE = re.compile(rb"\n[^a-np-suw-z0-9 \n#-]")
 ODD_LINE_END = re.compile(rb"\r(?!\n)|\xc2\x85|\xe2\x80[\xa8\xa9]")
+
+
+def _has_odd_line_end(octets: bytes, start: int, end: int) -> bool:
+    # Quick looks first: most cassettes have nothing but ASCII.
+    return (b"\r" in octets or not octets.isascii()) and ODD_LINE_END.search(octets, start, end) is not None
+
 
 UTF8_BOM = b"\xef\xbb\xbf"
 _BOUNDARY = rb"---(?:\n|[ \t]++\r?\n?|\r\n?|\Z)"
@@ -151,16 +169,13 @@ def scan(data: bytes, path: str) -> Documents:
     if the file is no cassette.
     """
     _refuse_foreign(data, path)
-    documents = _split(data, path)
+    (documents,) = _split(data, path, MOST_DOCUMENTS + 1)
     if not documents:
         return documents
-    first, last = documents[0], documents[-1]
+    last = documents[-1]
     is_torn = last.end == len(data) and not _ends_with_boundary(data) and _is_torn(last.octets)
-    is_begun_header = len(documents) == 1 and is_torn and BEGINNING.startswith(first.octets)
-    if not first.octets.startswith(BEGINNING) and not is_begun_header:
-        loaded = load_document(first.octets, path, first.line)
-        if not isinstance(loaded, Header):
-            raise CassetteFormatError(path, first.line, "the file does not begin with 'cassette: 1'")
+    if not (is_torn and len(documents) == 1 and BEGINNING.startswith(last.octets)):
+        _require_header(documents[0], path)
     if is_torn:
         warnings.warn(
             f"{path}, line {last.line}: the last document has no closing line '---', as when the program was "
@@ -173,24 +188,58 @@ def scan(data: bytes, path: str) -> Documents:
     return documents
 
 
-def _split(data: bytes, path: str) -> Documents:
-    """Split at every line that YAML takes for a boundary, and leave out documents that hold nothing."""
+def scan_in_parts(data: bytes, path: str) -> Iterator[Documents]:
+    """Find what `scan` finds, but look for it only as far as is asked for.
+
+    What is wrong with a whole file is found at once; that it has too many documents, when that is reached.
+    """
+    if not _ends_with_boundary(data):  # the last document may be torn, or foreign
+        return iter([scan(data, path)])
+    _refuse_foreign(data, path)
+    parts = filter(len, _split(data, path, DOCUMENTS_AT_FIRST))
+    first = next(parts, None)
+    if first is None:
+        return parts
+    _require_header(first[0], path)
+    return chain([first], parts)
+
+
+def _require_header(first: Document, path: str) -> None:
+    if not first.octets.startswith(BEGINNING) and not isinstance(load_document(first.octets, path, first.line), Header):
+        raise CassetteFormatError(path, first.line, "the file does not begin with 'cassette: 1'")
+
+
+def _split(data: bytes, path: str, count: int) -> Iterator[Documents]:
+    """Split at every line that YAML takes for a boundary, and leave out documents that hold nothing.
+
+    The first part comes of `count` boundaries, each later one of twice as many as the one before.
+    """
     start = len(UTF8_BOM) if data.startswith(UTF8_BOM) else 0
     if (boundary := BOUNDARY.match(data, start)) is not None:
         start = boundary.end()
-    starts, ends, lines = [start], list[int](), list[bytes | None]([None])
-    for boundary in islice(NEXT_BOUNDARIES.finditer(data, start), MOST_DOCUMENTS + 1):
-        ends.append(boundary.start() + 1)
-        starts.append(boundary.end())
-        lines.append(boundary[1])
-    if len(ends) > MOST_DOCUMENTS:
-        reason = f"has more than {MOST_DOCUMENTS:,} documents; record less into one file"
-        raise CassetteFormatError(path, None, reason)
-    ends.append(len(data))
-    holds = [line is not None or not NOTHING.match(data, starts[at], ends[at]) for at, line in enumerate(lines)]
-    borders = [0] * 2 * sum(holds)
-    borders[::2], borders[1::2] = compress(starts, holds), compress(ends, holds)
-    return Documents(data, borders, list(compress(lines, holds)))
+    boundaries = NEXT_BOUNDARIES.finditer(data, start)
+    line: bytes | None = None  # of the document that starts there
+    found, is_last = 0, False
+    while not is_last:
+        starts, ends, lines = [start], list[int](), [line]
+        for boundary in islice(boundaries, count):
+            ends.append(boundary.start() + 1)
+            starts.append(boundary.end())
+            lines.append(boundary[1])
+        found += len(ends)
+        if found > MOST_DOCUMENTS:
+            reason = f"has more than {MOST_DOCUMENTS:,} documents; record less into one file"
+            raise CassetteFormatError(path, None, reason)
+        is_last = len(ends) < count
+        if is_last:
+            ends.append(len(data))
+        else:
+            start, line = starts.pop(), lines.pop()
+        holds = [line is not None or not NOTHING.match(data, starts[at], ends[at]) for at, line in enumerate(lines)]
+        borders = [0] * 2 * sum(holds)
+        borders[::2], borders[1::2] = compress(starts, holds), compress(ends, holds)
+        yield Documents(data, borders, list(compress(lines, holds)))
+        count *= 2
 
 
 def _ends_with_boundary(data: bytes) -> bool:
