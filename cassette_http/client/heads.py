@@ -6,7 +6,7 @@ Servers repeat themselves, so what was found out about a head is remembered.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from cassette_http.client.errors import UnknownProtocol
 from cassette_http.client.message import HTTPMessage, build_message
@@ -18,8 +18,7 @@ from cassette_http.wire.head import parse_fields, parse_status_line
 __all__ = ["Facts", "Head", "ordinary_head", "read_head"]
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What a head says of the response, its content, and the connection."""
 
     status: int

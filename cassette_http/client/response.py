@@ -11,8 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, NoReturn, TypeAlias
 
 from cassette_http.client.constants import UNKNOWN, max_fields, say
 from cassette_http.client.errors import (
@@ -50,8 +49,7 @@ _MOST_OF_SMALL_READ = 32768
 _LIMITED = {"trailers": "trailers", "chunk extension": "bytes of chunk extensions"}
 
 
-@dataclass(frozen=True)
-class InterimResponse:
+class InterimResponse(NamedTuple):
     """A 1xx response that came before the final one (RFC 9110 section 15.2)."""
 
     status: int

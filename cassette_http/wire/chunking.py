@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from cassette_http.wire.content import ChunkedDecoder
 from cassette_http.wire.errors import MalformedMessage
@@ -23,8 +23,7 @@ def last_chunk(trailers: Iterable[tuple[str, str]] = ()) -> bytes:
     return b"0\r\n" + serialise_fields(trailers) + b"\r\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Chunked:
+class Chunked(NamedTuple):
     """A chunked body taken apart; `sizes` are those of its chunks, without the last (empty) one."""
 
     content: bytes

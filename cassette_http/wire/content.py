@@ -19,9 +19,8 @@ from __future__ import annotations
 
 import sys
 from copy import copy
-from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from cassette_http.wire.errors import IncompleteMessage, LimitExceeded, MalformedMessage
 from cassette_http.wire.framing import Framing, FramingKind
@@ -52,15 +51,13 @@ __all__ = [
 Buffer: TypeAlias = bytes | bytearray
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line up to and including its LF, but no more than `limit` octets."""
 
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class Octets:
+class Octets(NamedTuple):
     """Any number of octets from 1 to `at_most`."""
 
     at_most: int

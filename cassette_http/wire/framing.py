@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from cassette_http.wire.errors import MalformedMessage
 from cassette_http.wire.grammar import CONTENT_LENGTH, OWS
@@ -30,8 +30,7 @@ class FramingKind(Enum):
     CLOSE = "until the peer closes"
 
 
-@dataclass(frozen=True, slots=True)
-class Framing:
+class Framing(NamedTuple):
     """How one message's content is framed; `length` belongs to the kind LENGTH."""
 
     kind: FramingKind

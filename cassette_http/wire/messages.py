@@ -7,16 +7,14 @@ character and comes back unchanged; order, case and duplicates are kept.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 __all__ = ["Fields", "RequestHead", "ResponseHead", "field_values"]
 
 Fields: TypeAlias = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHead:
+class RequestHead(NamedTuple):
     """Request line and field section. `version` is as sent, such as "HTTP/1.1"."""
 
     method: str
@@ -25,8 +23,7 @@ class RequestHead:
     fields: Fields
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseHead:
+class ResponseHead(NamedTuple):
     """Status line and field section. `reason` may be empty, `defects` says what was wrong with the field lines."""
 
     version: str

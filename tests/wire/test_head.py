@@ -250,7 +250,7 @@ def test_reading_undoes_writing_of_request_heads(head: RequestHead) -> None:
     assert parse_request_head(serialise_request_head(head)) == head
 
 
-@given(st.builds(ResponseHead, st.just("HTTP/1.1"), st.integers(100, 999), TEXTS, FIELDS))
+@given(st.builds(ResponseHead, st.just("HTTP/1.1"), st.integers(100, 999), TEXTS, FIELDS, st.just(())))
 def test_reading_undoes_writing_of_response_heads(head: ResponseHead) -> None:
     assert parse_response_head(serialise_response_head(head)) == head
 
