@@ -75,15 +75,17 @@ def _needles(secret: bytes) -> Iterator[Needle]:
     """The plain form comes first; of the others, only those that differ from it."""
     yield Needle(secret, secret, run=_run_of(secret))
     text = secret.decode("utf-8", "replace")
-    percent = {quote_plus(secret), quote_from_bytes(secret, safe=""), quote_from_bytes(secret)}
-    percent |= {quote(each, safe="") for each in (*percent, json.dumps(text)[1:-1])} | {
-        "".join(f"%{octet:02X}" for octet in secret)
-    }
+    is_plain = _UNRESERVED.fullmatch(secret) is not None
+    percent = {"%" + secret.hex("%").upper()}
+    if not is_plain:
+        percent |= {quote_plus(secret), quote_from_bytes(secret, safe=""), quote_from_bytes(secret)}
+    percent |= {quote(each, safe="") for each in (*percent, json.dumps(text)[1:-1])}
     for form in percent:
         for spelled in {form, _ESCAPE.sub(lambda found: found[0].lower(), form)} - {text}:
             yield Needle(spelled.encode(), secret, is_quoted=True, run=_run_of(spelled.encode()))
     in_mails = b2a_qp(secret).replace(b"=\n", b"")
-    for octets in (_escaped(text) | _in_other_sets(secret) | {in_mails}) - {secret}:
+    others = _each_escaped(text) if is_plain else _each_escaped(text) | _escaped(text) | _in_other_sets(secret)
+    for octets in (others | {in_mails}) - {secret}:
         yield Needle(octets, secret, run=_run_of(octets))
     if len(secret) < _SHORTEST_SEARCHED:
         return
@@ -102,6 +104,15 @@ def _needles(secret: bytes) -> Iterator[Needle]:
             yield Needle(beginning, secret, is_beginning=True)
 
 
+def _each_escaped(text: str) -> set[bytes]:
+    """A text in which each character is an escape, of JSON and programs, or of XML and HTML."""
+    units = text.encode("utf-16-be", "surrogatepass").hex(":", 2)
+    octets = text.encode("utf-8", "surrogatepass").hex(":")
+    forms = {"\\u" + units.replace(":", "\\u"), "\\x" + octets.replace(":", "\\x"), _numbered(text, "&#x{:x};")}
+    forms |= {each.upper().replace("\\U", "\\u").replace("\\X", "\\x").replace("&#X", "&#x") for each in forms}
+    return {form.encode() for form in (*forms, _numbered(text, "&#{};"))}
+
+
 def _escaped(text: str) -> set[bytes]:
     """A text with escapes: those of JSON, in strings in strings too, of XML and HTML, of programs, of mails."""
     once = {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
@@ -111,17 +122,12 @@ def _escaped(text: str) -> set[bytes]:
         escape(text, quote=False),
         escape(text),
         escape(text).replace("&#x27;", "&#39;"),
-        _numbered(text, "&#{};"),
     }
-    units = text.encode("utf-16-be", "surrogatepass").hex()
-    every = {"".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))}
-    every |= {_numbered(text, "&#x{:x};"), "".join(f"\\x{octet:02x}" for octet in text.encode())}
-    every |= {each.upper().replace("\\U", "\\u").replace("\\X", "\\x").replace("&#X", "&#x") for each in every}
     # As shells, databases and programs quote it.
     quoted = {text.replace("'", each) for each in ("''", "\\'", "'\\''")} | {text.replace("/", "\\/")}
     quoted |= {repr(text)[1:-1], repr(text.encode("utf-8", "surrogatepass"))[2:-1]}
     in_json = {json.dumps(each)[1:-1] for each in twice | markup | quoted}
-    forms = once | twice | in_json | markup | quoted | every
+    forms = once | twice | in_json | markup | quoted
     return {form.encode("utf-8", "surrogatepass") for form in forms - {text}}
 
 

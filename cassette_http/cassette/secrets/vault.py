@@ -9,7 +9,10 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator
+from heapq import merge
 from itertools import count
+from operator import itemgetter
+from struct import Struct
 from threading import RLock
 from urllib.parse import quote_plus
 
@@ -33,8 +36,11 @@ __all__ = ["WORDS_FOR_SECRETS", "Vault", "is_masked"]
 _SHORTEST_DECLARED = 4
 # Of so many octets are the beginnings by which needles are found; none is shorter.
 _GRAM = _SHORTEST_DECLARED
-# Beyond this, a look at each position of a text is quicker than a look for each needle.
-_MANY_NEEDLES = 1000
+# The same as a number; and in needles of so many octets there is one word of a text, wherever they stand in it.
+_WORD = Struct("I")
+_SHORTEST_WITH_WORD = 2 * _GRAM - 1
+# Beyond this, a look at each word of a text is quicker than a look for each needle.
+_MANY_NEEDLES = 300
 # Beyond that, secrets are searched in few forms, and then not at all: a file may have a million of them.
 _MANY_SECRETS = 2000
 _MOST_SECRETS = 50_000
@@ -73,6 +79,8 @@ class Vault:
         self._needles: dict[bytes, Needle] = {}
         self._searched = 0
         self._lengths: dict[bytes, list[int]] = {}  # of needles, by their beginning; the longest first
+        self._words: set[int] = set()  # those that begin in the first octets of needles
+        self._tiny: list[Needle] = []  # those that may have no such word, which were declared
         self._secrets: dict[bytes, list[bytes]] = {}  # by their beginning
         self._long: list[tuple[bytes, bytes]] = []  # needles that need a run, behind that
         self._short: dict[frozenset[int], list[bytes]] = {}  # others, by those of their octets that few texts have
@@ -159,10 +167,16 @@ class Vault:
                     self._file(needle)
 
     def _file(self, needle: Needle) -> None:
-        if needle.run:
+        if len(self._needles) > _MANY_NEEDLES:
+            pass  # the first two are not asked any more
+        elif needle.run:
             self._long.append((needle.run, needle.octets))
         else:
             self._short.setdefault(_MARKS.intersection(needle.octets), []).append(needle.octets)
+        if len(needle.octets) < _SHORTEST_WITH_WORD:
+            self._tiny.append(needle)
+        else:
+            self._words.update(*(_WORD.unpack_from(needle.octets, at) for at in range(_GRAM)))
         lengths = self._lengths.setdefault(needle.octets[:_GRAM], [])
         if len(needle.octets) not in lengths:
             lengths.append(len(needle.octets))
@@ -176,7 +190,7 @@ class Vault:
     def is_in(self, octets: bytes, spans: list[tuple[int, int]] | None = None) -> bool:
         """Tell whether a secret is in some octets; quicker than to find where. `spans` are their runs, if known."""
         if len(self._needles) > _MANY_NEEDLES:
-            return next(self._looked_up(octets), None) is not None or is_masked(octets)
+            return next(self._positions(octets), None) is not None or is_masked(octets)
         return bool(self._needles) and (bool(self._present(octets, spans)) or is_masked(octets))
 
     def occurrences(self, octets: bytes) -> list[Edit]:
@@ -226,21 +240,26 @@ class Vault:
     def _positions(self, octets: bytes) -> Iterator[tuple[int, Needle]]:
         """Where needles are, in order; of those that begin at one place the longest."""
         if len(self._needles) > _MANY_NEEDLES:
-            yield from self._looked_up(octets)
+            tiny = [(at.start(), each) for each in self._tiny for at in re.finditer(re.escape(each.octets), octets)]
+            yield from merge(self._looked_up(octets), sorted(tiny, key=itemgetter(0)), key=itemgetter(0))
             return
         present = sorted(self._present(octets), key=len, reverse=True)
         for found in re.compile(b"|".join(map(re.escape, present))).finditer(octets) if present else ():
             yield found.start(), self._needles[found[0]]
 
     def _looked_up(self, octets: bytes) -> Iterator[tuple[int, Needle]]:
-        """Look up what begins at each position: a session whose cookie changes with every response has thousands."""
-        for block in range(0, len(octets), _BLOCK):
-            stop = min(block + _BLOCK, len(octets) - _GRAM + 1)
-            for at in [at for at in range(block, stop) if octets[at : at + _GRAM] in self._lengths]:
-                for length in self._lengths[octets[at : at + _GRAM]]:
-                    if (needle := self._needles.get(octets[at : at + length])) is not None:
-                        yield at, needle
-                        break
+        """Look up each word of a text: a session whose cookie changes with every response has thousands of needles."""
+        words, known = memoryview(octets)[: len(octets) // _GRAM * _GRAM].cast("I"), self._words
+        for block in range(0, len(words), _BLOCK):
+            for number in [at for at, word in enumerate(words[block : block + _BLOCK], block) if word in known]:
+                yield from self._needles_at(octets, range(max(0, number * _GRAM - _GRAM + 1), number * _GRAM + 1))
+
+    def _needles_at(self, octets: bytes, starts: Iterable[int]) -> Iterator[tuple[int, Needle]]:
+        for at in starts:
+            for length in self._lengths.get(octets[at : at + _GRAM], ()):
+                if (needle := self._needles.get(octets[at : at + length])) is not None:
+                    yield at, needle
+                    break
 
     def _present(self, octets: bytes, spans: list[tuple[int, int]] | None = None) -> list[bytes]:
         if len(octets) > _BLOCK and 0 in octets[:_BLOCK]:
