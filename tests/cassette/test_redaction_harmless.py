@@ -39,6 +39,20 @@ JSON = {
     },
     "GitHub, the public key of a repository": {"key_id": "568250167242549743", "key": SHA512[:43] + "="},
     "etcd": {"kvs": [{"key": "L2NvbmZpZy9zaXplL2Fh", "value": "MTI="}]},
+    "a label of a code": {"password": "Zugangscode"},
+    "Kubernetes, other kinds": {
+        "items": [
+            {"kind": "ConfigMap", "data": {"a": "keepme1234"}},
+            {"kind": "Secret", "metadata": {"uid": UUID}, "type": "Opaque"},
+            {"kind": "SecretStore", "data": {"a": "keepme1234"}},
+        ]
+    },
+    "values that are public": {
+        "a": {"sensitive": False, "value": "keepme1234"},
+        "b": {"Type": "String", "Value": "keepme1234"},
+    },
+    "what a model thought": {"type": "thinking", "thinking": 'a "b"', "signature": "EqQBCkYIBxgCKkBzP8n4tT7qLxq1"},
+    "the same in another order": {"signature": "EqQBCkYIBxgCKkBzP8n4tT7qLxq1", "thinking": "a", "type": "thinking"},
     "titles": {"title": "Password managers: what to know", "msg": "token: refreshed", "api_key_id": "k_17abc"},
     "GitHub, repository": {
         "id": 1296269,
@@ -436,6 +450,19 @@ def send(url, password=b'', token: str | None = None, secret=None):
     "lines around a key": """PKCS1 = ("-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----")
 START = b"-----BEGIN OPENSSH PRIVATE KEY-----"
 """,
+    "constants with types": """class Settings:
+    password: str = Field(...)
+    token: str | None = None
+    auth_header: str = "Authorization"
+    private static final String TOKEN_PARAM = "token";
+const tokenUrl: string = "https://a.test/x";
+SECRET_KEY = "AWS_SECRET_ACCESS_KEY"
+authorization = request_headers["Authorization"]
+AllowedKeys: TypeAlias = Union[RSAKeys, ECKeys]
+""",
+    "documentation": "http.Request.auth_password: attribute\nMy password: a sad story\nYour token: how it works\n",
+    "lists of YAML": "secrets:\n- db_password\n- github_token\nkeys:\n- id\ntokens:\n- name: a\n  value: b\n",
+    "a map and a Secret that holds none": "kind: ConfigMap\ndata:\n  a: keepme1234\n---\nkind: Secret\nname: x\n",
     "reStructuredText": "A :token:`bracket_open_2` begins it; see :secret:`bracket_close_2`.\n",
     "names in elements": "<p><code>AWSCloudTrailAclCheck20131101</code>, <code>vpce-01234d5aff67890e1</code></p>",
     "fetch": "fetch('/session', {method: 'POST', credentials: 'include', passwordPattern: /^[a-z0-9]+$/});",

@@ -253,6 +253,13 @@ def test_each_of_many_secrets_is_found_wherever_it_stands_again() -> None:
         assert b64decode(last).decode() == f"it is {placeholder}"
 
 
+def test_short_declared_secrets_are_found_among_many_others() -> None:
+    redactor = Redactor(secrets={"pin": "4711", "code": "08/15"})
+    answer(redactor, json.dumps([{"password": f"{number:x}-Pa55&w0rd"} for number in range(100, 200)]))
+    for before in range(9):
+        assert answer(redactor, "x" * before + "4711,08/15") == "x" * before + "{{secret:pin}},{{secret:code}}"
+
+
 AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 
@@ -464,6 +471,16 @@ def test_requests_match_with_any_secret_and_with_none(sent) -> None:  # type: ig
     keys = {MATCHING.key(redactor.redact_request(each)) for each in (recorded, *others)}
     assert len(keys) == 1
     assert MATCHING.key(redactor.redact_request(request(target="/other?a=b"))) not in keys
+
+
+@pytest.mark.parametrize("word", ["REDACTED", "<FILTERED>", "[masked]"])
+def test_what_another_recorder_wrote_behind_a_name_that_says_little_stands_for_any_secret(word: str) -> None:
+    def key(value: str) -> object:
+        sent = request(JSON, target=f"/a?key={quote(value)}", body=json.dumps({"key": value}).encode())
+        return MATCHING.key(Redactor().redact_request(sent))
+
+    assert key(word) == key(TOKEN)
+    assert key(word) != key("users")
 
 
 def test_hosts_with_secret_paths_have_shapes_of_their_own() -> None:

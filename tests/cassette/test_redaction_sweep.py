@@ -224,6 +224,28 @@ PLACES: dict[str, Callable[[str], Interaction]] = {
     "settings with quotes": lambda s: got(f'password = "{s}"\n'.encode(), "Content-Type: text/plain"),
     "Dockerfile": lambda s: got(f"FROM a\nENV API_KEY {s}\nRUN b\n".encode(), "Content-Type: text/plain"),
     "Dockerfile in JSON": lambda s: got(js({"content": f"FROM a\nENV API_KEY {s}\nRUN b\n"}), JSON),
+    "constant of Java": lambda s: got(
+        f'class A {{\n  private static final String PASSWORD = "{s}";\n}}\n'.encode(), "Content-Type: text/plain"
+    ),
+    "constant with its type": lambda s: got(f'password: str = "{s}"\n'.encode(), "Content-Type: text/plain"),
+    "constant of C": lambda s: got(f'#define DB_PASSWORD "{s}"\n'.encode(), "Content-Type: text/plain"),
+    "statement of SQL": lambda s: got(f"CREATE USER a IDENTIFIED BY '{s}';".encode(), "Content-Type: text/plain"),
+    "list of YAML": lambda s: got(f"a:\n  passwords:\n  - {s}\n  - {s}\nb: 1\n".encode(), "Content-Type: text/yaml"),
+    "attribute in a string of JSON": lambda s: got(
+        js({"html": f'<input name="csrf_token" value="{xml(s)}"><login password="{xml(s)}"/>'}), JSON
+    ),
+    "cookie without a name": lambda s: sent("/a", f"Cookie: {percent(s)}1"),
+    "code for a wireless network": lambda s: got(
+        js({"text": f"WIFI:T:WPA;S:net;P:{s};H:false;;"}).replace(b"\\u", b""), JSON
+    ),
+    "Secret of Kubernetes": lambda s: got(
+        js({"items": [{"data": {"a": b64(s)}, "kind": "Secret", "stringData": {"b": s}}]}), JSON
+    ),
+    "Secret of Kubernetes in YAML": lambda s: got(
+        f"data:\n  a: {b64(s)}\nkind: Secret\n".encode(), "Content-Type: application/yaml"
+    ),
+    "SecureString of AWS": lambda s: got(js({"Parameter": {"Type": "SecureString", "Value": s}}), JSON),
+    "sensitive output of Terraform": lambda s: got(js({"db": {"sensitive": True, "value": s}}), JSON),
     "environment of a container": lambda s: got(
         f"env:\n- name: DB_PASSWORD\n  value: {s}\n".encode(), "Content-Type: application/yaml"
     ),

@@ -43,6 +43,7 @@ from cassette_http.cassette.secrets.settings_lines import find_in_head, find_in_
 from cassette_http.cassette.secrets.shapes import HOST_PATHS, runs
 from cassette_http.cassette.secrets.surroundings import netrc_passwords, secrets_of_variable
 from cassette_http.cassette.secrets.tables import find_cells
+from cassette_http.cassette.secrets.telling_objects import find_in_objects
 from cassette_http.cassette.secrets.vault import Vault
 from cassette_http.cassette.splicing import Edit, merged, shift, splice
 
@@ -120,6 +121,7 @@ class ContentRules:
         if is_binary(text):
             return _merged(found, find_by_look(text, hiding, runs(text), in_codes))
         found = _merged(found, find_by_path(text, hiding))
+        found = _merged(found, find_in_objects(text, hiding))
         found = _merged(found, find_members(text, hiding, is_matching))
         if is_form and is_matching:
             found = _merged(leave_out_pairs(text, "form", hiding), found)

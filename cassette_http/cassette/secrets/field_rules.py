@@ -88,7 +88,8 @@ _NO_PASSWORDS = frozenset({b"", b"x", b"api_token", b"x-oauth-basic"})
 
 # -- cookies -------------------------------------------------------------------------------------------------
 
-_COOKIE_PAIR = re.compile(rb"([^=;]+)(=[ \t]*\"?)([^;\"]*)")
+_COOKIE = re.compile(rb"([^=]*+)(?:(=[ \t]*\"?)([^\"]*+))?+")
+_MAY_BE_NAMELESS = re.compile(rb"(?=\S*[0-9])[^\s,\"]{8,}")
 _SECRET_COOKIE = re.compile(
     rb"sess|token|auth(?!or(?!iz))|csrf|xsrf|jwt|secret|passw|pwd|api.?key|private|credential|sid\b|\bsid|_sid",
     re.IGNORECASE,
@@ -97,21 +98,27 @@ _SECRET_COOKIE = re.compile(
 
 def _cookies(value: bytes, vault: Vault) -> bytes:
     """Cookie: all values but the plainly ordinary ones (RFC 6265 section 4.2.1)."""
-    return _COOKIE_PAIR.sub(lambda pair: _cookie(pair, vault), value)
+    return b";".join([_cookie(each, vault) for each in value.split(b";")])
 
 
 def _set_cookie(value: bytes, vault: Vault) -> bytes:
     """Set-Cookie: the value; the attributes behind it stay (RFC 6265 section 4.1.1)."""
-    return _COOKIE_PAIR.sub(lambda pair: _cookie(pair, vault), value, count=1)
+    cookie, semicolon, attributes = value.partition(b";")
+    return _cookie(cookie, vault) + semicolon + attributes
 
 
-def _cookie(pair: re.Match[bytes], vault: Vault) -> bytes:
-    name, equals, value = pair.groups()
-    value, space = value.rstrip(b" \t"), value[len(value.rstrip(b" \t")) :]
-    is_ordinary = len(value) < 8 or (value.isalpha() and value.islower())
+def _cookie(cookie: bytes, vault: Vault) -> bytes:
+    parts = _COOKIE.match(cookie)
+    assert parts is not None  # it may be empty
+    name, equals, value = parts.groups()
+    if equals is None:  # browsers send a value without a name so
+        value = name.strip()
+        return cookie.replace(value, vault.hide(value)) if _MAY_BE_NAMELESS.fullmatch(value) else cookie
+    text = value.rstrip(b" \t")
+    is_ordinary = len(text) < 8 or (text.isalpha() and text.islower())
     if is_ordinary and not _SECRET_COOKIE.search(name):
-        return pair[0]
-    return name + equals + vault.hide(value) + space
+        return cookie
+    return name + equals + vault.hide(text) + value[len(text) :] + cookie[parts.end() :]
 
 
 # -- the rest ------------------------------------------------------------------------------------------------

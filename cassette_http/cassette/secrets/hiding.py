@@ -97,7 +97,7 @@ class Hiding:
 
         `is_entered`: it is a value in any case, and no text about one.
         """
-        if is_matching and kind in STRONG and _says_nothing(value):
+        if is_matching and (_says_nothing(value) if kind in STRONG else _is_blanked(value)):
             return b"{{secret}}"
         if kind is NameKind.CREDENTIALS:
             if _STANDS_FOR_ONE.fullmatch(value):
@@ -127,6 +127,11 @@ def _says_nothing(value: bytes) -> bool:
     """Tell whether a program that has no secret, or must not show it, would write this in its place."""
     is_nothing = value.strip().lower() in _NOTHING
     return is_nothing or (_STANDS_FOR_ONE.fullmatch(value) is not None and not is_placeholder(value))
+
+
+def _is_blanked(value: bytes) -> bool:
+    """Tell whether another recorder wrote this in the place of a value; a name that says little may have any."""
+    return value.strip(b"<>[]{}* ").lower() in WORDS_FOR_SECRETS
 
 
 def _readings(name: bytes) -> Iterator[bytes]:
@@ -175,8 +180,8 @@ _LABEL = re.compile(
 )
 # The same in other languages, whatever stands around it.
 _LABEL_IN_OTHER_LANGUAGES = re.compile(
-    "[^0-9]{,30}(?:passwort|kennwort|geheimnis|mot de passe|jeton|clé |contraseña|clave|ficha de acceso|senha|chave"
-    "|parola|wachtwoord|lösenord|hasło|heslo|adgangskode|şifre|пароль|токен|ключ|密码|密碼|令牌|密钥|パスワード|トークン|비밀번호|토큰"
+    "[^0-9]{,30}(?:passwort|kennwort|zugangs|geheimnis|mot de passe|jeton|clé |contraseña|clave|ficha de acceso"
+    "|senha|chave|parola|wachtwoord|lösenord|hasło|heslo|adgangskode|şifre|пароль|токен|ключ|密码|密碼|令牌|密钥|パスワード|トークン|비밀번호|토큰"
     "|[a-z]token$)[^0-9]{,30}",
     re.IGNORECASE,
 )

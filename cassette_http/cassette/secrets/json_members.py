@@ -13,6 +13,7 @@ from functools import lru_cache
 from cassette_http.cassette.secrets.hiding import MIXED, OF_FIELDS, STRONG, Hiding, is_own_name, is_prose
 from cassette_http.cassette.secrets.names import NameKind, looks_random
 from cassette_http.cassette.secrets.placeholders import is_placeholder
+from cassette_http.cassette.secrets.vault import WORDS_FOR_SECRETS
 from cassette_http.cassette.splicing import Edit
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "names_of_pairs",
     "names_of_records",
     "unescaped",
+    "walk_json",
 ]
 
 LONGEST_UNQUOTED = 1 << 16
@@ -79,8 +81,14 @@ def find_members(text: bytes, hiding: Hiding, is_matching: bool = False) -> Iter
 
 def _vouches(text: bytes, start: int, stop: int) -> bool:
     """Tell whether a signature is a public proof: of a block chain (base58), or of a language model's thoughts."""
-    is_in_chain = _BASE58.fullmatch(text, start, stop) is not None
-    return is_in_chain or _OF_THINKING.search(text, max(0, start - _LONGEST_THOUGHT), start) is not None
+    if _BASE58.fullmatch(text, start, stop) or _THINKING_NEXT.match(text, stop):
+        return True
+    if _BEHIND_DELTA.search(text, max(0, start - 100), start):
+        return True
+    at = text.rfind(b'"thinking', max(0, start - _LONGEST_THOUGHT), start)
+    thinking = _THINKING.match(text, at) if at >= 0 else None
+    end = _value_end(text, thinking.end()) if thinking is not None else None
+    return end is not None and _SIGNATURE_NEXT.match(text, end, start) is not None
 
 
 def _in_records(text: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -132,7 +140,7 @@ def find_by_path(text: bytes, hiding: Hiding) -> Iterator[Edit]:
     paths = hiding.rules.json_paths
     if not paths or text.lstrip()[:1] not in (b"{", b"["):
         return
-    for path, start, stop in _walk_json(text):
+    for path, start, stop in walk_json(text):
         if any(_fits(path, each) for each in paths):
             edit = _hidden_value(hiding, text, start, stop, b"", NameKind.PASSWORD, False)
             if edit is not None:
@@ -144,8 +152,8 @@ def members_in_place_of(recorded: bytes, sent: bytes) -> Iterator[tuple[bytes, b
 
     Not what would have to be escaped where it is put back.
     """
-    values = {tuple(path): sent[start:stop] for path, start, stop in _walk_json(sent)}
-    for path, start, stop in _walk_json(recorded):
+    values = {tuple(path): sent[start:stop] for path, start, stop in walk_json(sent)}
+    for path, start, stop in walk_json(recorded):
         placeholder, value = recorded[start:stop].strip(b'"'), values.get(tuple(path), b"")
         if is_placeholder(placeholder) and _PLAIN_STRING.fullmatch(value) and not is_placeholder(value[1:-1]):
             yield placeholder, value[1:-1]
@@ -199,6 +207,7 @@ def _is_secret_number(kind: NameKind, name: bytes, digits: bytes) -> bool:
 
 # -- finding members -----------------------------------------------------------------------------------------
 
+_BLANKED = b"|".join(sorted(WORDS_FOR_SECRETS))
 _BLANK = rb"(?:\s|\\[nrt])*+"
 _QUOTE = re.compile(rb"(\\*)[\"']")
 # A backslash belongs to it that makes an escape with the "u" behind it.
@@ -238,7 +247,10 @@ _FLAT_OBJECT = re.compile(rb"\{[^{}]*+\}")
 # The tokens of language models are pieces of words.
 _OF_LANGUAGE = re.compile(rb"\s*+,\s*+\\*+\"(?:logprob|prob|bytes|token_id|id|text_offset)\\*+\"")
 # The signatures of TUF (The Update Framework) vouch for a document, and a key of GitHub is one to encrypt secrets with.
-_OF_THINKING = re.compile(rb"\"(?:thinking|signature_delta)\\*\"")
+_THINKING = re.compile(rb"\"thinking\\*\"\s*+:\s*+")
+_THINKING_NEXT = re.compile(rb"\s*+,\s*+\\*\"thinking\\*\"\s*+:")
+_SIGNATURE_NEXT = re.compile(rb"\s*+,\s*+\\*\"signature\\*\"\s*+:\s*+\Z")
+_BEHIND_DELTA = re.compile(rb"\"signature_delta\\*\"\s*+,\s*+\\*\"signature\\*\"\s*+:\s*+\Z")
 _LONGEST_THOUGHT = 1 << 14
 _BASE58 = re.compile(rb"\\*\"[1-9A-HJ-NP-Za-km-z]{86,88}\\*\"")
 _BEHIND_KEY_ID = re.compile(rb"\"key_?id\\*\"\s*+:\s*+\\*\"(?:[0-9a-f]{64}|[0-9]{17,20})\\*\"\s*+,\s*+\\*\"\Z")
@@ -292,7 +304,7 @@ def _member(name: bytes, is_weak: bool) -> re.Pattern[bytes]:
 
     A weak name needs a text of some length behind it.
     """
-    value = rb"(?=[\[\s]*+\\*[\"'][^\"'\\\s]{16})" if is_weak else b""
+    value = rb"(?=[\[\s]*+\\*[\"'](?:[^\"'\\\s]{16}|[<\[{*]{0,3}(?i:%b)))" % _BLANKED if is_weak else b""
     return re.compile(rb"%b(\\*[\"'])?\s*+(?::|=>)%b%b(?:[bu](?=[\"']))?" % (re.escape(name), _BLANK, value))
 
 
@@ -364,7 +376,7 @@ _PLAIN_STRING = re.compile(rb"\"[^\x00-\x1f\"\\<>&]{1,4096}\"")
 _JSON_TOKEN = re.compile(rb'[\s,:]*+("(?:[^"\\]|\\.)*+"|[\[\]{}]|[^\s,:\[\]{}"]++)', re.DOTALL)
 
 
-def _walk_json(text: bytes) -> Iterator[tuple[list[str], int, int]]:
+def walk_json(text: bytes) -> Iterator[tuple[list[str], int, int]]:
     """Go through JSON, and give each scalar with its path; without recursion, and not minding what is no JSON."""
     path: list[str] = []
     counters: list[int | None] = []  # of lists; None of objects

@@ -114,19 +114,21 @@ _CAPTION = re.compile(
     rb">\s*(?P<name>[A-Za-z_][\w.-]{1,40}(?: [\w.-]{1,40}){0,2})%b\s*:?\s*(?:<[A-Za-z][^<>]{0,200}>\s*){0,3}"
     rb"(?P<value>[^\s<>&]{6,500}+)(?=\s*<)" % _CAPTION_END
 )
-_XML_ATTRIBUTE = re.compile(rb"[\s:]([\w.-]{1,80}+)\s?=\s?[\"']")
+# A quote may be escaped, as in a string of JSON.
+_XML_ATTRIBUTE = re.compile(rb"[\s:]([\w.-]{1,80}+)\s?=\s?\\*+[\"']")
 # Literals in front make these searches quick.
 _CALLED = [
-    re.compile(rb"%b\s?=\s?[\"']?([^\"'\s<>;]{1,80})" % each) for each in (b"ame", b"AME", b"key", b"property", b"type")
+    re.compile(rb"%b\s?=\s?\\*+[\"']?([^\"'\s<>;\\]{1,80})" % each)
+    for each in (b"ame", b"AME", b"key", b"property", b"type")
 ]
 _CALLING = [re.compile(rb"%b>\s*([^<>]{1,80}?)\s*</" % each) for each in (b"ame", b"AME", b"ey", b"EY")]
 _CALLED_TAG = re.compile(
-    rb"<[A-Za-z][\w:.-]*+\s(?:[^<>]*?\s)?(?:name|key|property|data-name)\s*=\s*[\"']?(?P<name>[^\"'\s<>]{1,80}+)[^<>]*+>",
+    rb"<[A-Za-z][\w:.-]*+\s(?:[^<>]*?\s)?(?:name|key|property|data-name)\s*=\s*\\*+[\"']?(?P<name>[^\"'\s<>\\]{1,80}+)[^<>]*+>",
     re.IGNORECASE,
 )
-_OF_PASSWORD = re.compile(rb"<input\s[^<>]*?\btype\s*=\s*[\"']?password\b[^<>]*+>", re.IGNORECASE)
+_OF_PASSWORD = re.compile(rb"<input\s[^<>]*?\btype\s*=\s*\\*+[\"']?password\b[^<>]*+>", re.IGNORECASE)
 _TAG_VALUE = re.compile(
-    rb"\s(?:value|content)\s*=\s*(?:(?P<quote>[\"'])(?P<value>(?:(?!(?P=quote))[^<>])*+)(?P=quote)|(?P<bare>[^\s\"'<>]++))",
+    rb"\s(?:value|content)\s*=\s*(?:(?P<quote>\\*+[\"'])(?P<value>(?:(?!(?P=quote))[^<>])*+)(?P=quote)|(?P<bare>[^\s\"'<>\\]++))",
     re.IGNORECASE,
 )
 # What is shown to people is a caption, and some elements have no content.
@@ -168,5 +170,5 @@ def _element(name: bytes) -> re.Pattern[bytes]:
 @lru_cache(maxsize=256)
 def _attribute(name: bytes) -> re.Pattern[bytes]:
     return re.compile(
-        rb"[\s:]%b\s?=\s?(?P<quote>[\"'])(?P<value>(?:(?!(?P=quote))[^<>])*+)(?P=quote)" % re.escape(name)
+        rb"[\s:]%b\s?=\s?(?P<quote>\\*+[\"'])(?P<value>(?:(?!(?P=quote))[^<>])*+)(?P=quote)" % re.escape(name)
     )

@@ -35,7 +35,9 @@ from cassette_http.cassette.secrets.shapes import (
 )
 from cassette_http.cassette.secrets.streamed_texts import streamed_texts
 from cassette_http.cassette.secrets.tables import names_of_columns
+from cassette_http.cassette.secrets.telling_objects import has_telling_object
 from cassette_http.cassette.secrets.telling_words import TellingWords
+from cassette_http.cassette.secrets.vault import WORDS_FOR_SECRETS
 
 __all__ = ["DEEPEST", "QuickLook"]
 
@@ -117,7 +119,7 @@ class QuickLook:
     def _may_have_token(self, text: bytes, words: bytes, spans: list[tuple[int, int]], depth: int) -> bool:
         """`words` has those of the text that stand in front of a token."""
         inside = joined(text, spans) if spans else b""
-        is_one = has_words_in_front(text, words) or has_secret_in_place(text)
+        is_one = has_words_in_front(text, words) or has_secret_in_place(text) or has_telling_object(text)
         if inside:
             is_one = (
                 is_one
@@ -167,5 +169,5 @@ def _names_in_front(text: bytes) -> tuple[set[bytes], set[bytes]]:
 def _weak(name: bytes) -> re.Pattern[bytes]:
     word = name.rpartition(b" ")[2].lstrip(b"nrt")
     others = rb"(?:[\w.-]{1,40}+,[ \t]*+){0,3}"  # in a field with a list
-    value = rb"[\w+/=.~:%-]{16}"
+    value = rb"(?:[\w+/=.~:%%-]{16}|[<\[{*%%\w]{0,6}(?i:%b))" % b"|".join(sorted(WORDS_FOR_SECRETS))
     return re.compile(rb"%b[\"'`\\]*+\s*+:?[:=]>?[\s\[\"'`\\]*+%b%b" % (re.escape(word), others, value))

@@ -15,6 +15,7 @@ from typing import TypeAlias
 from urllib.parse import quote_plus, unquote_to_bytes
 
 from cassette_http.cassette.secrets.hiding import MIXED, OF_FIELDS, SIMPLE_WORD, STRONG, Hiding, is_own_name, is_prose
+from cassette_http.cassette.secrets.json_members import unescaped
 from cassette_http.cassette.secrets.names import NameKind, is_uuid, looks_random
 from cassette_http.cassette.splicing import Edit
 
@@ -47,6 +48,8 @@ _LINE_OF_STRING = re.compile(
     rb"(?:\\++[nr]|(?P<open>[\"'`]))[ \t]*+%b%b"
     rb"(?P<plain>(?:(?(open)(?!(?P=open))|(?!\"))(?:[^\\\r\n]|\\++[\"'/u]))++)(?=[\"'`\\])" % (_WORDS, _SIGN)
 )
+_LIST_HEAD = re.compile(rb"[ ]*+(?:-[ ])?(?P<name>[\w.-]{2,80}+):[ ]*+\r?\n")
+_LIST_ITEM = re.compile(rb"[ ]*+-[ ]++(?:%b|(?P<plain>[^\s\"'{\[&*!|>#][^\r\n:]*+))[ ]*+(?:\r?\n|\Z)" % _QUOTED)
 _OPTION = rb"--(?P<option>[A-Za-z][\w-]{1,60}+)(?:[ =]|[\"'][ ]*+,[ ]*+(?=[\"']))"
 # Backwards a name begins with what is certain, and a search for one octet is the quickest.
 NAME_BACKWARDS = rb"([\w.$@ /\[\]~%*+!\x80-\xee-]{1,80}+(?:(?<=u)\\[\w.$@ /\[\]~%*+!\x80-\xee-]{0,80}+){0,20}+)"
@@ -55,9 +58,24 @@ _BEFORE_COLON, _BEFORE_EQUALS = re.compile(rb":" + _EMAN), re.compile(rb"=:?" + 
 _OPTION_NAME = re.compile(rb"--([A-Za-z][\w-]{1,60}+)[ =\"']")
 _WITHIN = re.compile(
     rb"(?:(?<=[\s,|({\[\"'`:])|\A)(?:%b|(?P<name>[\w.\x80-\xee-]{2,80}+)=(?!=))"
-    rb"(?:%b|(?P<plain>(?:[^\s\"'`<>\\&;]|&(?![\w.\[\]-]{1,80}+=))++))(?P<behind>[;(]?)" % (_OPTION, _QUOTED)
+    rb"(?:%b|(?P<plain>(?:[^\s\"'`<>\\&;]|\\++u[0-9a-fA-F]{4}|&(?![\w.\[\]-]{1,80}+=))++))(?P<behind>[;(]?)"
+    % (_OPTION, _QUOTED)
 )
 _SUBSCRIPT = re.compile(rb"\[\\*+[\"'](?P<name>[\w.-]{1,80}+)\\*+[\"']\][ \t]*+=[ \t]*+%b(?![ \t]*[.%%+])" % _QUOTED)
+# With its type, or in the middle of a line: from the sign back to the name, as a search that began with names would
+# begin at each word.
+_DECLARED_VALUE = re.compile(
+    rb"=[ \t]*+%b(?=[ \t]*+(?:[;,)}\]]|//|#|\r?$|\\++[nr\"]|WHERE\b|\Z))" % _QUOTED, re.MULTILINE
+)
+_DECLARED_NAMES = (
+    re.compile(rb"([A-Za-z_][\w-]{1,60})[ \t]*\Z"),
+    # char name[8], name: String, var name string, Const name As String
+    re.compile(
+        rb"(?<![\w-])([A-Za-z_]\w{1,60})"
+        rb"(?:\[\w{0,8}\]|[ ]?:[ ]?[&A-Za-z][\w<>\[\].,|?' ]{0,40}|[ ](?:As[ ])?[A-Za-z]\w{0,20})[ \t]*\Z"
+    ),
+)
+_LONGEST_DECLARATION = 100
 # In a script that is written on one line.
 _ASSIGNED = re.compile(
     rb"(?:\b(?:const|let|var)[ \t]++|(?:window|self|globalThis|this|document)\.)(?P<name>[\w$]{2,80}+)[ \t]*+=[ \t]*+%b"
@@ -94,6 +112,7 @@ _SELDOM = (
 # And those in which a name stands before neither colon nor equals sign.
 _OTHERS = (
     _form(b"ENV ", rb"(?:^|\\n)[ \t]*+ENV[ \t]++%(name)b[ \t]++(?:%(quoted)b|(?P<plain>[^\r\n\\\"]++))"),
+    _form(b"#define ", rb"^[ \t]*+#define[ \t]++%(name)b[ \t]++%(quoted)b"),
     _form(b"setenv ", rb"(?:^|\\n)[ \t]*+setenv[ \t]++%(name)b[ \t]++(?:%(quoted)b|(?P<plain>[^\r\n\\\"]++))"),
     _form(
         b"alue:",  # "- name: PASSWORD", and below it "value: x"
@@ -109,7 +128,13 @@ _OTHERS = (
     ),
 )
 _NOTHING = re.compile(rb"(?!)")
-_NO_WORDS = b" :(\t0"
+_NO_WORDS = b" #:(\t0"
+_PASSWORD_OF_COMMAND = re.compile(
+    rb"(?i:\bIDENTIFIED[ ]+(?:WITH[ ]+[\w'\"]{1,60}+[ ]+)?(?:BY|AS)[ ]+(?:PASSWORD[ ]+)?(?=\\*['\"]))%b"
+    rb"|(?:\bsshpass[ ]+-p[ ]*\\*[\"']?|\b(?:requirepass|masterauth)[ ]+)(?P<plain>(?![$<{%%*])[^\s\"'\\]{3,200}+)"
+    % _QUOTED
+)
+_WORDS_OF_COMMANDS = (b"curl", b"IDENTIFIED", b"identified", b"sshpass", b"requirepass", b"masterauth")
 _USER_OPTION = re.compile(
     rb"(?<=\s)(?:-u|--user)[ =]?\\*[\"']?[\w.@+-]{1,80}+:(?P<plain>(?![$<{%*])[^\s\"'\\]{3,200}+)"
 )
@@ -147,9 +172,11 @@ _ASKING_CALL = re.compile(
     rb"(?:log|info|debug|warn|warning|error|fatal|assert\w*|delete|remove|get|has|is|t|tr|translate|label|replace)\Z",
     re.IGNORECASE,
 )
+_TITLE = re.compile(rb"(?:an?|the|how|why|what|when|where|who|my|our|some|all|no) [a-z]", re.IGNORECASE)
 _MORE_WORDS = re.compile(rb"(?: [a-z]+){2}")
 _DIGIT = re.compile(rb"[0-9]")
-_CALL = re.compile(rb"[\w.$]+\(")
+_TYPED = rb"[A-Za-z_][\w.\[\]|, ]{0,60}[ ]=[ ]"  # a type, and what is assigned
+_CALL = re.compile(rb"[\w.$]+[(\[]|%b" % _TYPED)
 # What closes a text that was opened before the name, and markup in other characters.
 _BEHIND_TEXT = re.compile(rb"[ \t]*(?:[+,%.)\]};]+[ \t]|[)\]};,]+\Z)|&(?:lt|#x3c|#60)\b|\W\Z", re.IGNORECASE)
 _JOINING_WORDS = frozenset(
@@ -160,11 +187,11 @@ _COMMENT = re.compile(rb"[ \t]+(?:#|//|-->)|-->")
 _PATH = rb"(?:(?:\?\.|\.|::|->)[$A-Za-z_][\w$]*+)"
 _CODE = re.compile(
     rb"[({\[<|!]|(?:new|await|return|function|async|lambda|typeof)\b|.*[,;{(\\]\Z"
-    rb"|[$A-Za-z_][\w$]*+(?:%b*+[ ]?[(\[]|%b++[)}\]:]*+\Z)" % (_PATH, _PATH),
+    rb"|%b|[$A-Za-z_][\w$]*+(?:%b*+[ ]?[(\[]|%b++[)}\]:]*+\Z)" % (_TYPED, _PATH, _PATH),
     re.DOTALL,
 )
 _NO_VALUE = re.compile(
-    rb"(?:required|optional|absent|present|valid|string|str|text|bytes|int|integer|number|bool|boolean|any|object|array|uuid|invalid|missing"
+    rb"(?:required|attribute|method|function|property|class|module|optional|absent|present|valid|string|str|text|bytes|int|integer|number|bool|boolean|any|object|array|uuid|invalid|missing"
     rb"|expired|re(?:freshed|voked|newed|jected|moved|ceived)|issued|created|rotated|generated|updated|deleted|found"
     rb"|sent|used|verified|accepted|failed|denied|ok|hidden|unknown|empty|unset|changed?|forgot|reset|true|false|null|none|nil|undefined|yes|no|on|off"
     rb"|enabled|disabled|(?:c_)?u?int(?:8|16|32|64)(?:_t)?|float(?:32|64)|u?int(?:8|16|32)(?:clamped)?array|sha-?(?:1|256|384|512)|md5|base64|oauth-?2"
@@ -183,7 +210,8 @@ def names_in_lines(text: bytes, words: bytes) -> list[bytes]:
     """
     names = _OPTION_NAME.findall(text) if text.find(b"--") >= 0 else []
     forms = [form for form in _OTHERS if form[1].strip(_NO_WORDS) in words]
-    return names + [name for name, _ in chain(_in_forms(forms, text), _in_commands(text) if b"curl" in words else ())]
+    has_commands = any(word in words for word in _WORDS_OF_COMMANDS)
+    return names + [name for name, _ in chain(_in_forms(forms, text), _in_commands(text) if has_commands else ())]
 
 
 def with_narrow_signs(text: bytes) -> bytes:
@@ -203,11 +231,49 @@ def _in_forms(
 
 
 def _in_commands(text: bytes, start: int = 0, stop: int = sys.maxsize) -> Iterator[tuple[bytes, re.Match[bytes]]]:
-    """The options of curl that give a user and a password."""
+    """The passwords in commands that say them without a name, as options of curl do."""
+    if any(text.find(word, start, stop) >= 0 for word in _WORDS_OF_COMMANDS[1:]):
+        for found in _PASSWORD_OF_COMMAND.finditer(text, start, stop):
+            yield b"password", found
     if text.find(b"curl ", start, stop) >= 0:
         for found in _USER_OPTION.finditer(text, start, stop):
             if text.find(b"curl ", max(start, found.start() - _LONGEST_COMMAND), found.start()) >= 0:
                 yield b"password", found
+
+
+def _in_declarations(
+    hiding: Hiding, text: bytes, lines: Iterable[tuple[int, int]]
+) -> Iterator[tuple[bytes, re.Match[bytes]]]:
+    """Names and values of constants and variables; what is no password must look like a secret."""
+    for span in lines:
+        for found in _DECLARED_VALUE.finditer(text, *span):
+            front = text[max(span[0], found.start() - _LONGEST_DECLARATION) : found.start()]
+            for pattern in _DECLARED_NAMES:
+                name = pattern.search(front)
+                kind = hiding.kind("settings", name[1]) if name is not None else NameKind.ORDINARY
+                if name is not None and kind in STRONG:
+                    if kind is NameKind.PASSWORD or _looks_secret(found["quoted"]):
+                        yield name[1], found
+                    break
+
+
+def _in_lists(hiding: Hiding, text: bytes, lines: Iterable[tuple[int, int]]) -> Iterator[tuple[bytes, re.Match[bytes]]]:
+    """Members of lists of YAML below a name; what is no password must look like a secret."""
+    for span in lines:
+        head = _LIST_HEAD.match(text, *span)
+        item = head and _LIST_ITEM.match(text, head.end())
+        name = head["name"].removesuffix(b"s") if head else b""
+        kind = hiding.kind("settings", name)
+        while item:
+            value = item["plain"] or item["quoted"]
+            if kind is NameKind.PASSWORD or (kind is not NameKind.ORDINARY and _looks_secret(value)):
+                yield name, item
+            item = _LIST_ITEM.match(text, item.end())
+
+
+def _looks_secret(value: bytes) -> bool:
+    is_number = value.isdigit() and len(value) >= 8
+    return is_number or MIXED.fullmatch(value) is not None or looks_random(value.decode("latin-1"))
 
 
 def _names_at_signs(text: bytes) -> tuple[set[bytes], set[bytes]]:
@@ -253,7 +319,9 @@ def find_in_lines(text: bytes, hiding: Hiding, start: int, stop: int) -> Iterato
     )
     is_of_program: bool | None = None
     unusual = _in_forms((*_SELDOM, *_OTHERS), text, start, stop)
-    for name, found in chain(usual, unusual, _in_commands(text, start, stop)):
+    declared = _in_declarations(hiding, text, lines)
+    listed = _in_lists(hiding, text, lines)
+    for name, found in chain(usual, unusual, declared, listed, _in_commands(text, start, stop)):
         kind = hiding.kind("settings", name)
         if kind is NameKind.ORDINARY:
             continue
@@ -312,7 +380,7 @@ def _setting(
     if b"%" in raw and found.string[start - 1 : start] == b"=":
         value = unquote_to_bytes(raw)
     elif b"\\" in raw and found.re is not _LINE:
-        value = _BACKSLASHES.sub(b"", raw)
+        value = unescaped(raw) if b"\\u" in raw else _BACKSLASHES.sub(b"", raw)
     if is_field and (_is_no_field(value) or (b" " in value and is_prose(value, kind))):
         return None
     if is_of_program and not is_quoted and _EXPRESSION.fullmatch(value) and not _is_in_comment(found):
@@ -325,6 +393,8 @@ def _setting(
     return Edit(start, start + len(raw), quote_plus(hidden).encode() if value != raw and b"%" in raw else hidden)
 
 
+_CONSTANT = re.compile(rb"[A-Z]+(?:_[A-Z]+)+")  # as of a variable of the environment
+_IDENTIFIER = re.compile(rb"[A-Za-z]+(?:[_-][A-Za-z]+)*")
 _URN = re.compile(rb"[a-z]+(?::[a-z]+)+")  # as in "token:software:totp"
 _EXAMPLE = re.compile(rb"[\w-]+ (?:[$<{%\[]|\.\.\.)")
 _BACKSLASHES = re.compile(rb"\\+(?=[\"'/])")
@@ -345,6 +415,17 @@ def _is_of_sentence(value: bytes, option: re.Match[bytes]) -> bool:
     if not SIMPLE_WORD.fullmatch(value):
         return False
     return value in _JOINING_WORDS or _MORE_WORDS.match(option.string, option.end("plain")) is not None
+
+
+def _names_one(hiding: Hiding, value: bytes) -> bool:
+    """Tell whether a value is rather the name of a secret: SECRET_KEY = "AWS_SECRET_ACCESS_KEY"."""
+    return _IDENTIFIER.fullmatch(value) is not None and hiding.kind("settings", value) is not NameKind.ORDINARY
+
+
+def _is_said(hiding: Hiding, name: bytes, value: bytes) -> bool:
+    """Tell whether some words behind others are no value: "My password: a sad story"."""
+    last = hiding.kind("settings", name.rpartition(b" ")[2])
+    return last is NameKind.ORDINARY or _TITLE.match(value) is not None
 
 
 def _is_said_in_call(hiding: Hiding, name: bytes, value: bytes, found: re.Match[bytes]) -> bool:
@@ -370,8 +451,9 @@ def _is_meant(
         or _BEHIND_TEXT.match(value)
         or is_no_value(value)
         or is_own_name(name, value)
-        or (b" " in name and b" " in value and hiding.kind("settings", name.rpartition(b" ")[2]) is NameKind.ORDINARY)
+        or (b" " in name and b" " in value and _is_said(hiding, name, value))
         or _URN.fullmatch(value)
+        or ((_AMBIGUOUS.match(name) or _CONSTANT.fullmatch(value)) and _names_one(hiding, value))
     ):
         return False
     if "mark" in found.re.groupindex and _is_said_in_call(hiding, name, value, found):

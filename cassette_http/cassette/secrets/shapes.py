@@ -39,7 +39,7 @@ SHORT_PATH = b"/hooks/catch/"
 
 # No letter or digit stands in front of a token. The names are those that `keep` takes.
 SHAPES: dict[str, str] = {
-    "jwt": r"eyJ[\w-]{10,}(?:\.[\w-]*){2,4}",
+    "jwt": r"eyJ[\w-]{10,}(?!\.\.\.)(?:\.[\w-]*){2,4}",
     "github": r"(?:gh[pousr]_\w{30,}|github_pat_\w{22,})",
     "gitlab": r"(?:gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|soat|oas|ffct)-[\w.-]{20,}|GR1348941[\w-]{20})",
     "slack": r"xox[abceoprs]-(?:\d-)?[\w-]{10,}|xapp-\d-[\w-]{10,}",
@@ -238,6 +238,10 @@ IN_PLACE: dict[str, tuple[bytes, re.Pattern[bytes]]] = {
     ),
     "password-hash": (b"$", re.compile(_HASH)),
     "ldap-hash": (b"SHA", re.compile(rb"(\{S?SHA(?:256|384|512)?\}(?:[A-Za-z0-9+]|\\?/){27,120}={0,2})")),
+    "wifi": (
+        b"WIFI:",
+        re.compile(rb"\bWIFI:(?:[A-OQ-Z][A-Z0-9]*:(?:[^;\\\r\n]|\\.){0,200};)*P:((?:[^;\\\r\n\"]|\\.){1,200});"),
+    ),
     "pgpass": (b":543", re.compile(rb"^[\w.*-]+:543[0-9]:[^:\s/]+:[^:\s/]+:([^\s\"<>]{3,200})\r?$", re.MULTILINE)),
 }
 

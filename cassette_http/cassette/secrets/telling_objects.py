@@ -1,0 +1,116 @@
+"""Secrets that only the object around them tells, as all data of a Secret of Kubernetes (pure).
+
+In JSON, whatever its layout; a Secret of Kubernetes in YAML as well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from cassette_http.cassette.secrets.base64_text import from_base64, to_base64
+from cassette_http.cassette.secrets.charsets import is_binary
+from cassette_http.cassette.secrets.hiding import Hiding
+from cassette_http.cassette.secrets.json_members import unescaped, walk_json
+from cassette_http.cassette.secrets.names import NameKind
+from cassette_http.cassette.secrets.placeholders import is_placeholder
+from cassette_http.cassette.splicing import Edit
+
+__all__ = ["find_in_objects", "has_telling_object"]
+
+
+@dataclass(frozen=True)
+class _Telling:
+    """An object with a member that tells; `values` are the paths to its secrets. `mark` is in all texts with one."""
+
+    mark: bytes
+    member: tuple[str, ...]
+    value: re.Pattern[bytes]
+    values: tuple[tuple[str, ...], ...]
+
+
+_ANY = re.compile(b"")
+_TELLING = (
+    _Telling(b"Secret", ("kind",), re.compile(rb'"Secret"\Z'), (("data", "*"), ("stringData", "*"))),
+    _Telling(b"SecureString", ("Type",), re.compile(rb'"SecureString"\Z'), (("Value",),)),  # of AWS Systems Manager
+    _Telling(b"sensitive", ("sensitive",), re.compile(rb"true\Z"), (("value",),)),  # of Terraform
+    _Telling(b"masked", ("masked",), re.compile(rb"true\Z"), (("value",),)),  # of GitLab
+    _Telling(b"deletion_time", ("metadata", "deletion_time"), _ANY, (("data", "*"),)),  # of Vault
+    _Telling(b"Plaintext", ("KeyId",), _ANY, (("Plaintext",),)),  # what AWS KMS has deciphered
+)
+_MAY_TELL = re.compile(
+    rb"\"kind\"\s*+:\s*+\"Secret\"|\"Type\"\s*+:\s*+\"SecureString\"|\"(?:sensitive|masked)\"\s*+:\s*+true"
+    rb"|\"deletion_time\"\s*+:|\"Plaintext\"\s*+:|^[ ]*+kind:[ ]+[\"']?Secret\b",
+    re.MULTILINE,
+)
+
+_IS_SECRET = re.compile(rb"^(?P<indent>[ ]*+)kind:[ ]+[\"']?Secret[\"']?[ ]*\r?$", re.MULTILINE)
+_DATA = re.compile(
+    rb"^(?P<indent>[ ]*+)(?P<name>data|stringData):[ ]*\r?\n(?P<block>(?:(?P=indent)[ ]+[^\r\n]*\r?(?:\n|\Z))++)",
+    re.MULTILINE,
+)
+_ENTRY = re.compile(
+    rb"^[ ]++[\w.\"'-]{1,100}+:[ ]+(?:(?P<quote>[\"'])(?P<quoted>[^\r\n]*?)(?P=quote)|(?P<plain>[^\s|>\"'][^\r\n]*?))"
+    rb"[ ]*\r?$",
+    re.MULTILINE,
+)
+_BORDER = re.compile(rb"^(?:---|- )", re.MULTILINE)
+
+
+def has_telling_object(text: bytes) -> bool:
+    """Tell whether a text may have such an object; cheap where it has not."""
+    return any(text.find(telling.mark) >= 0 for telling in _TELLING) and _MAY_TELL.search(text) is not None
+
+
+def find_in_objects(text: bytes, hiding: Hiding) -> Iterator[Edit]:
+    """Find the values that such objects say are secrets."""
+    if not has_telling_object(text):
+        return
+    yield from _in_manifests(text, hiding)
+    if text.lstrip()[:1] not in (b"{", b"["):
+        return
+    told: set[tuple[_Telling | str, ...]] = {
+        (telling, *path[: -len(telling.member)])
+        for path, start, stop in walk_json(text)
+        for telling in _TELLING
+        if tuple(path[-len(telling.member) :]) == telling.member and telling.value.match(text[start:stop])
+    }
+    for path, start, stop in walk_json(text) if told else ():
+        if text[start : start + 1] == b'"' and any(_leads(path, each, told) for each in _TELLING):
+            value = unescaped(text[start + 1 : stop - 1])
+            if (hidden := _hidden(value, hiding)) is not None:
+                yield Edit(start + 1, stop - 1, hidden)
+
+
+def _leads(path: list[str], telling: _Telling, told: set[tuple[_Telling | str, ...]]) -> bool:
+    """Tell whether a path leads to a secret of an object that tells."""
+    return any(
+        all(expected in ("*", step) for expected, step in zip(values, path[-len(values) :], strict=False))
+        and (telling, *path[: -len(values)]) in told
+        for values in telling.values
+    )
+
+
+def _in_manifests(text: bytes, hiding: Hiding) -> Iterator[Edit]:
+    """Find what Secrets of Kubernetes hold in YAML; each is a document, or a member of a list in one."""
+    borders = [0, *(border.start() for border in _BORDER.finditer(text)), len(text)] if b"kind: " in text else []
+    for start, stop in pairwise(borders):
+        indents = {secret["indent"] for secret in _IS_SECRET.finditer(text, start, stop)}
+        for data in _DATA.finditer(text, start, stop) if indents else ():
+            if data["indent"] in indents:
+                for entry in _ENTRY.finditer(text, *data.span("block")):
+                    span = entry.span("plain" if entry["quote"] is None else "quoted")
+                    if (hidden := _hidden(text[slice(*span)], hiding)) is not None:
+                        yield Edit(*span, hidden)
+
+
+def _hidden(value: bytes, hiding: Hiding) -> bytes | None:
+    """What to write in the place of a value; what is base64 of a text stays base64."""
+    plain = from_base64(value) if len(value) % 4 == 0 else None
+    if plain is None or is_binary(plain) or not plain.isascii():
+        return hiding.hidden(NameKind.SECRET, value, is_entered=True)
+    if is_placeholder(plain) or (hidden := hiding.hidden(NameKind.SECRET, plain, is_entered=True)) is None:
+        return None
+    return to_base64(hidden, value)
