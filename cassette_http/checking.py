@@ -239,12 +239,13 @@ def _findings(document: Document, first_line: int, old: bytes, new: bytes, path:
     """
     before, after = old.decode().splitlines(), new.decode().splitlines()
     lines = document.octets.decode("utf-8", "replace").splitlines()
+    first_at = {line: len(lines) - number for number, line in enumerate(reversed(lines), 1)}
     is_same_shape = len(before) == len(after)
     for number, (was, is_now) in enumerate(zip_longest(before, after, fillvalue="")):
         if was == is_now or was.lstrip().startswith(_FOLLOWING):
             continue
         # The file may be edited by hand; the line is looked up in it as far as possible.
-        at = lines.index(was) if was in lines else min(number, max(len(lines) - 1, 0))
+        at = first_at.get(was, min(number, max(len(lines) - 1, 0)))
         yield Finding(path, first_line + at, _shown(is_now))
         if not is_same_shape:
             return

@@ -21,6 +21,10 @@ __all__ = ["Plain", "Table", "Unreadable", "read_json", "read_yaml", "table_line
 # Other recorders need many nodes for an interaction.
 MOST_NODES = 1_000_000
 
+# Names and values of fields, which most interactions have: one object for all.
+_LONGEST_SHARED = 64
+_MOST_SHARED = 10_000
+
 # As long as a file may be: what aliases stand for counts as if it were written there.
 MOST_CHARACTERS = 50 << 20
 
@@ -44,6 +48,8 @@ class Table(dict[str, Any]):
 
 class Plain(str):
     """A scalar of YAML that stands without quotes: it may mean a number or a truth value, but is kept as written."""
+
+    __slots__ = ()
 
 
 # ---------------------------------------------------------------------- YAML
@@ -76,6 +82,7 @@ class _Builder:
         self._next_event = next_event
         self._nodes = self._characters = 0
         self._anchors: dict[str, tuple[Any, int, int]] = {}
+        self._shared: dict[str, Plain | None] = dict.fromkeys(_NULLS)
 
     def document(self) -> Any:
         self._next_event()  # the start of the stream
@@ -88,15 +95,20 @@ class _Builder:
             raise Unreadable(event.start_mark.line + 1, "another document begins here; a cassette of others has one")
         return value
 
-    def _count(self, nodes: int, characters: int, line: int) -> None:
+    def _count(self, nodes: int, characters: int, event: Any) -> None:
         self._nodes += nodes
         self._characters += characters
         if self._nodes > MOST_NODES:
-            raise _too_many(line)
+            raise _too_many(event.start_mark.line + 1)
         if self._characters > MOST_CHARACTERS:
+            line = event.start_mark.line + 1
             raise Unreadable(line, f"with what its aliases stand for, the file has over {MOST_CHARACTERS:,} characters")
 
     def _value(self, event: Any, depth: int) -> Any:
+        if type(event) is yaml.ScalarEvent and event.anchor is None and depth <= DEEPEST:
+            # Most are such, and a file may have a million.
+            self._count(1, len(event.value), event)
+            return self._scalar(event)
         line = event.start_mark.line + 1
         if depth > DEEPEST:
             raise _too_deep(line)
@@ -104,13 +116,12 @@ class _Builder:
             if event.anchor not in self._anchors:
                 raise Unreadable(line, f"the alias *{event.anchor} stands for nothing, or for what it is part of")
             value, nodes, characters = self._anchors[event.anchor]
-            self._count(nodes, characters, line)
+            self._count(nodes, characters, event)
             return value
         nodes, characters = self._nodes, self._characters
-        self._count(1, 0, line)
+        self._count(1, len(event.value) if isinstance(event, yaml.ScalarEvent) else 0, event)
         if isinstance(event, yaml.ScalarEvent):
-            self._count(0, len(event.value), line)
-            value = self._scalar(event, line)
+            value = self._scalar(event)
         elif isinstance(event, yaml.SequenceStartEvent):
             value = self._sequence(event, line, depth)
         else:
@@ -119,12 +130,11 @@ class _Builder:
             self._anchors[event.anchor] = value, self._nodes - nodes, self._characters - characters
         return value
 
-    def _scalar(self, event: Any, line: int) -> Any:
+    def _scalar(self, event: Any) -> Any:
         text: str = event.value
         if event.tag is None:
-            if not event.implicit[0]:
-                return text
-            return None if text in _NULLS else Plain(text)
+            return self._plain(text) if event.implicit[0] else text
+        line = event.start_mark.line + 1
         if event.tag in _OCTETS:
             try:
                 return binascii.a2b_base64(text.encode("ascii"))
@@ -135,6 +145,14 @@ class _Builder:
         if event.tag not in _SCALARS:
             raise _refused(event.tag, line)
         return text
+
+    def _plain(self, text: str) -> Plain | None:
+        if text in self._shared:
+            return self._shared[text]
+        value = Plain(text)
+        if len(text) <= _LONGEST_SHARED and len(self._shared) < _MOST_SHARED:
+            self._shared[text] = value
+        return value
 
     def _sequence(self, event: Any, line: int, depth: int) -> Any:
         if event.tag is not None and event.tag not in _SEQUENCES:
@@ -150,14 +168,13 @@ class _Builder:
         table = Table()
         table.line = line
         while not isinstance(inner := self._next_event(), yaml.MappingEndEvent):
-            key_line = inner.start_mark.line + 1
             key = self._value(inner, depth + 1)
             if isinstance(key, bytes):
                 key = key.decode("latin-1")
             if key is not None and not isinstance(key, str):
-                raise Unreadable(key_line, "a key must be text")
+                raise Unreadable(inner.start_mark.line + 1, "a key must be text")
             if key == "<<" and isinstance(key, Plain):
-                raise Unreadable(key_line, "merge keys (<<) are not read")
+                raise Unreadable(inner.start_mark.line + 1, "merge keys (<<) are not read")
             table["null" if key is None else str(key)] = self._value(self._next_event(), depth + 1)
         if event.tag == _FILE:
             return _first(table.get("state"), line)

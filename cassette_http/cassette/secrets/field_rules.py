@@ -25,8 +25,11 @@ _FIELD = re.compile(rb"^([^: \t\r\n]+)[ \t]*+:[ \t]*+([^\n]*(?:\n[ \t][^\n]*)*)"
 def field_edits(head: bytes, rules: Rules, vault: Vault) -> list[Edit]:
     """Hide what the names of the fields say is secret."""
     edits: list[Edit] = []
+    rule_of: dict[bytes, Rule | None] = {}  # a head may have a million lines of a few names
     for line in _FIELD.finditer(head):
-        rule = _FIELD_RULES.get(rules.kind("fields", line[1]))
+        if line[1] not in rule_of:
+            rule_of[line[1]] = _FIELD_RULES.get(rules.kind("fields", line[1]))
+        rule = rule_of[line[1]]
         if rule is None and b'="' in line[2]:
             edits += _parameter_edits(line, rules, vault)
         elif rule is not None:
