@@ -27,9 +27,19 @@ guard            keeps a program off the network; hosts: patterns for hosts
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from cassette_http.errors import UnsupportedLibrary
+
+# The modules below keep methods of Python's class; that of eventlet (monkey_patch) has only some of them.
+if not hasattr(socket.socket, "shutdown"):
+    raise UnsupportedLibrary(
+        f"{socket.socket!r} has taken the place of Python's socket.socket, and cannot be recorded or replayed; "
+        "run this test without the monkey patches of sockets, as in eventlet.monkey_patch(socket=False)"
+    )
 
 from cassette_http.intercept import loops, names, sockets, tls
 from cassette_http.intercept.carriers import expected_hellos

@@ -227,6 +227,21 @@ def test_gevent_is_refused_while_a_cassette_is_in_use(patched: str, tmp_path: Pa
     assert "gevent" in done.stdout
 
 
+def test_sockets_that_have_taken_the_place_of_pythons_are_refused_in_plain_words() -> None:
+    """Those of eventlet have not all methods of Python's."""
+    program = (
+        "import socket\n"
+        "class GreenSocket: pass\n"
+        "socket.socket = GreenSocket\n"
+        "import cassette_http\n"
+        "try: cassette_http.use_cassette\n"
+        "except cassette_http.UnsupportedLibrary as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert "GreenSocket" in done.stdout
+    assert "monkey patches" in done.stdout
+
+
 def test_pyopenssl_over_a_played_connection_is_refused(tmp_path: Path) -> None:
     openssl = pytest.importorskip("OpenSSL.SSL")
     (tmp_path / "empty.yaml").write_text("cassette: 1\n---\n")
