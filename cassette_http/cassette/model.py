@@ -331,7 +331,7 @@ class Track:
     @property
     def is_lost(self) -> bool:
         """The connection broke before the first octet of the response."""
-        return self.failure is not None and not (self.pieces or self.failure.is_timeout)
+        return self.failure is not None and not (self.count_octets or self.failure.is_timeout)
 
     @property
     def is_stale(self) -> bool:

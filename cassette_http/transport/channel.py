@@ -203,9 +203,7 @@ class Channel:
         player = self._player if self._refusal is None else None
         if player is None:
             return None
-        exchange = self._exchanges[0]
-        is_released = player.is_released(exchange.sent_after_head, exchange.reader.is_complete)
-        return player.due_in_s or None if is_released else None
+        return player.due_in_s or None if self._is_released(player) else None
 
     @property
     def has_only_end(self) -> bool:
@@ -213,7 +211,9 @@ class Channel:
         if self._refusal is not None:
             return False
         player = self._player
-        return player.has_only_end if player is not None else self._ended and not self._exchanges
+        if player is None:
+            return self._ended and not self._exchanges
+        return player.has_only_end and self._is_released(player)
 
     @property
     def is_closed_by_peer(self) -> bool:
@@ -224,7 +224,7 @@ class Channel:
     def ends_with_last_piece(self) -> bool:
         """The end of the stream came with the octets that were handed out last."""
         player = self._player
-        return player is not None and player.ends_with_last_piece
+        return player is not None and player.ends_with_last_piece and self._is_released(player)
 
     @property
     def is_within_piece(self) -> bool:
@@ -253,7 +253,14 @@ class Channel:
     def next_failure(self) -> Failure | None:
         """The failure that the next read would raise, if nothing comes before it."""
         player = self._player if self._refusal is None else None
-        return player.next_failure if player is not None else self.late_refusal
+        if player is None:
+            return self.late_refusal
+        return player.next_failure if self._is_released(player) else None
+
+    def _is_released(self, player: Player) -> bool:
+        """What `player`, that of the oldest exchange, has next is there for a client that has come so far."""
+        exchange = self._exchanges[0]
+        return player.is_released(exchange.sent_after_head, exchange.reader.is_complete)
 
     # ------------------------------------------------------------------ what the client does
 
@@ -431,7 +438,7 @@ class Channel:
         while self._exchanges and self._exchanges[0].recording is not None:
             exchange = self._exchanges.popleft()
             assert exchange.recording is not None
-            exchange.recording.end(at - exchange.sent_at, close_notify=close_notify)
+            exchange.recording.end(at - exchange.sent_at, close_notify=close_notify, sent=exchange.sent)
             self._keep(exchange)
 
     def peer_failed(self, failure: Failure) -> None:
@@ -463,7 +470,7 @@ class Channel:
         if failure.kind is FailureKind.WRITE:
             details = {**details, "sent": exchange.sent_after_head}
         at = max(0.0, failure.at - exchange.sent_at)
-        recording.fail(Failure(failure.kind, at, failure.errno, failure.text, details))
+        recording.fail(Failure(failure.kind, at, failure.errno, failure.text, details), exchange.sent)
         self._keep_if_complete(exchange)
 
     # ------------------------------------------------------------------ inside

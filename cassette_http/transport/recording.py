@@ -35,6 +35,7 @@ class Recording:
         self._failure: Failure | None = None
         self._timeouts = 0  # since the last octets
         self._ended = False
+        self._end: Piece | None = None  # without octets: when the end came, if that matters
         self._close_notify = True
 
     @property
@@ -97,25 +98,28 @@ class Recording:
         self.has_surplus = True
         self._append(octets, at_s, None)
 
-    def end(self, at_s: float, *, close_notify: bool = True) -> None:
+    def end(self, at_s: float, *, close_notify: bool = True, sent: int | None = None) -> None:
         """The peer closed. Only a response that runs to the close is complete by that.
 
-        `close_notify` is described by `Track`.
+        `close_notify` is described by `Track`, `sent` by `Piece`.
         """
         self._drop_timeout()
+        self._note_when_it_ends(at_s, sent)
         self._reader.end()
         if self._failure is None and (self._reader.truncated or not self._reader.has_head):
             self._failure = Failure(FailureKind.END, at_s)
         self._ended, self._close_notify = True, close_notify
 
-    def fail(self, failure: Failure) -> None:
-        """The stream failed. A time-out is not the end: the client may read on."""
+    def fail(self, failure: Failure, sent: int | None = None) -> None:
+        """The stream failed. A time-out is not the end: the client may read on. `sent` is described by `Piece`."""
         has_failed_to_send = self._failure is not None and self._failure.kind is FailureKind.WRITE
         if has_failed_to_send and failure.kind is FailureKind.WRITE:
             return  # the client has gone on sending: what it met first shows how far it came
         self._failure = failure
         self._timeouts += failure.kind is FailureKind.TIMEOUT
-        self._ended = failure.kind not in (FailureKind.TIMEOUT, FailureKind.WRITE)
+        if failure.kind not in (FailureKind.TIMEOUT, FailureKind.WRITE):
+            self._note_when_it_ends(failure.at, sent)
+            self._ended = True
 
     def begin_piece(self) -> None:
         """What comes now has not come with what came before: the client has acted between them."""
@@ -132,6 +136,8 @@ class Recording:
             cut = [bytes(view[start:stop]) for start, stop in pairwise(starts)]
             said = [each[1:] for each in self._pieces]
             pieces = [Piece(part, *of_part) for part, of_part in zip(cut, said, strict=True)]
+        if self._end is not None:
+            pieces.append(self._end)
         return Track(tuple(pieces), self._failure, self._ended and self._failure is None, self._close_notify)
 
     @property
@@ -158,6 +164,12 @@ class Recording:
         if isinstance(self._octets, bytes):
             self._octets = bytearray(self._octets)
         self._octets += octets
+
+    def _note_when_it_ends(self, at_s: float, sent: int | None) -> None:
+        """What the client did behind the last octets, as sending more or waiting in vain, comes first again."""
+        has_sent_more = self.is_upgrade and (sent or 0) > (self._pieces[-1][2] or 0)
+        if not self._ended and (has_sent_more or self._timeouts):
+            self._end = Piece(b"", at_s, sent if has_sent_more else None, self._timeouts)
 
     def _drop_timeout(self) -> None:
         if self._failure is not None and self._failure.kind is FailureKind.TIMEOUT:

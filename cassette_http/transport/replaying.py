@@ -53,13 +53,14 @@ class Player:
         clock: Callable[[], float] | None = None,
     ) -> None:
         self.track, self._pieces, self._in_records = track, track.pieces, in_records
+        self._with_octets = len(track.pieces) - (bool(track.pieces) and not track.pieces[-1].octets)
         self.is_upgrade = is_upgrade
         self._clock = clock
 
     @property
     def is_drained(self) -> bool:
         """All pieces were handed out; only the ending is left."""
-        return self._next == len(self._pieces)
+        return self._next >= self._with_octets
 
     @property
     def is_within_piece(self) -> bool:
@@ -79,12 +80,12 @@ class Player:
     @property
     def ends_with_last_piece(self) -> bool:
         """The peer closed, or broke off together with its last octets: a further read meets the end at once."""
-        if not (self.is_drained and self._pieces):
+        if not (self.is_drained and self._with_octets):
             return False
         failure = self.track.failure
         if failure is None:
             return self.track.ended
-        return failure.kind in BREAKS and failure.at - self._pieces[-1].at < SAME_PIECE_S
+        return failure.kind in BREAKS and failure.at - self._pieces[self._with_octets - 1].at < SAME_PIECE_S
 
     @property
     def next_failure(self) -> Failure | None:
@@ -100,6 +101,7 @@ class Player:
     def close(self) -> None:
         """Close where the recorded peer kept the connection open, and keep no pace: the cassette is left."""
         self._clock, self._is_left = None, True
+        self._pieces = self._pieces[: max(self._next, self._with_octets)]
         if self.track.failure is None:
             self.track = replace(self.track, ended=True)
 
@@ -109,12 +111,12 @@ class Player:
         if self._clock is None:
             return 0.0
         coming: Piece | Failure | None = self.track.failure
-        if not self.is_drained:
+        if self._next < len(self._pieces):
             coming = self._pieces[self._next]
         return max(0.0, self._sent_at_s + coming.at - self._clock()) if coming is not None else 0.0
 
     def is_released(self, sent: int, is_complete: bool) -> bool:
-        """The client is far enough for what comes next.
+        """The client is far enough for what comes next: a piece, or the end.
 
         `sent` counts the octets after the request's head, `is_complete` says that the request was sent completely.
         """
@@ -122,7 +124,7 @@ class Player:
             if self._next == len(self._pieces):
                 return self.has_ending
             return self._pieces[self._next].sent != BEHIND_NEXT or self.is_passed_over
-        if self.is_drained:
+        if self._next == len(self._pieces):
             return self.has_ending
         needed = self._pieces[self._next].sent
         return is_complete if needed is None else sent >= needed
@@ -151,6 +153,9 @@ class Player:
         if self.reads_in_vain < piece.timeouts and self._clock is None and not self._is_left:
             self.reads_in_vain += 1
             return Signal.TIMEOUT
+        if not piece.octets:  # it says when the end came
+            self._next, self.reads_in_vain = self._next + 1, 0
+            return self.read(at_most, sent, is_complete)
         octets = piece.octets
         if self._in_records:
             at_most = min(at_most, TLS_RECORD_OCTETS - self._offset % TLS_RECORD_OCTETS)

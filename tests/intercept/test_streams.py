@@ -192,3 +192,36 @@ def test_client_that_reads_on_behind_a_time_out_meets_it_three_times(
                 return seen
 
     assert_same_three_times(ask, server, tmp_path / "late.yaml")
+
+
+async def talk_until_end(port: int, trust: ssl.SSLContext | None) -> list[object]:
+    reader, writer = await asyncio.open_connection("localhost", port, ssl=trust)
+    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: raw\r\n\r\n")
+    seen: list[object] = [(await reader.readuntil(b"\r\n\r\n"))[:12]]
+    writer.write(b"one")
+    seen.append(await reader.readexactly(3))
+    with pytest.raises(TimeoutError):  # the peer waits for what comes next
+        await asyncio.wait_for(reader.read(1), 0.2)
+    writer.write(b"two")
+    seen.append(await asyncio.wait_for(reader.read(1), LIMIT_S))
+    writer.transport.abort()
+    return seen
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
+def test_peer_that_leaves_without_an_answer_leaves_behind_the_same_words(
+    is_tls: bool,
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    tmp_path: Path,
+) -> None:
+    def leaves_at_second_word(connection: Connection) -> None:
+        connection.read_until(b"\r\n\r\n")
+        connection.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: raw\r\n\r\n")
+        connection.send(connection.read(3))
+        connection.read(3)
+
+    server = peer(leaves_at_second_word, tls=server_tls if is_tls else None)
+    trust = client_tls if is_tls else None
+    assert_same_three_times(lambda: asyncio.run(talk_until_end(server.port, trust)), server, tmp_path / "leaves.yaml")

@@ -280,6 +280,23 @@ def test_timeout_is_met_before_the_piece_that_a_client_read_on_for() -> None:
     assert [played.client_reads(100) for _ in range(3)] == [Signal.TIMEOUT, OK, Signal.IDLE]
 
 
+@pytest.mark.parametrize("ends_with", ["end", "reset"])
+def test_timeout_is_met_before_the_end_that_a_client_read_on_for(ends_with: str) -> None:
+    channel, tape, clock = recording()
+    channel.client_sent(GET)
+    channel.peer_failed(Failure(FailureKind.TIMEOUT, clock.now_s, None, "timed out"))
+    if ends_with == "end":
+        channel.peer_ended()
+    else:
+        channel.peer_failed(Failure(FailureKind.RESET, clock.now_s, "ECONNRESET", "reset"))
+    [kept] = tape.kept
+    assert kept.track.is_lost
+    played = replaying(kept)
+    played.client_sent(GET)
+    ending = Signal.END if ends_with == "end" else kept.track.failure
+    assert [played.client_reads(100) for _ in range(2)] == [Signal.TIMEOUT, ending]
+
+
 def test_timeout_of_a_client_that_waited_for_the_word_to_go_on_is_met_once() -> None:
     track = Track((Piece(OK, timeouts=1),))
     head = b"PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"
@@ -659,6 +676,21 @@ def test_upgraded_connection_is_played_in_order_of_both_sides() -> None:
     assert [channel.client_reads(1000) for _ in range(3)] == [SWITCH, b"hello", Signal.WAIT]
     assert channel.client_sent(b"ping") == b""
     assert [channel.client_reads(1000) for _ in range(2)] == [b"pong", Signal.END]
+
+
+def test_end_of_an_upgraded_connection_waits_for_what_the_client_had_sent() -> None:
+    channel, tape, _ = recording()
+    channel.client_sent(UPGRADE)
+    channel.peer_sent(SWITCH + b"hello")
+    channel.client_sent(b"ping")
+    channel.peer_ended()
+    played = replaying(tape.kept[0])
+    played.client_sent(UPGRADE)
+    assert [played.client_reads(1000) for _ in range(3)] == [SWITCH, b"hello", Signal.WAIT]
+    assert (played.is_due, played.has_only_end, played.ends_with_last_piece) == (False, False, False)
+    played.client_sent(b"ping")
+    assert played.is_due
+    assert played.client_reads(1000) is Signal.END
 
 
 def test_failed_write_is_played_on_an_upgraded_connection() -> None:
