@@ -20,7 +20,7 @@ from cassette_http.transport.base import Stream
 from cassette_http.wire.content import ChunkedDecoder
 from cassette_http.wire.grammar import MAX_READ_OCTETS
 
-__all__ = ["Inbox", "WithArrivals", "can_look", "has_unasked_octets", "is_readable", "wait_for_room"]
+__all__ = ["Inbox", "WithArrivals", "can_look", "has_unasked_octets", "is_readable", "socket_of", "wait_for_room"]
 
 BUFFER_OCTETS = 65536
 # Memory for so much is set aside if a peer says that it will send it.
@@ -253,6 +253,11 @@ class Inbox:
         return octets
 
     @property
+    def failure(self) -> OSError | None:
+        """What `look` has met, and the next read will raise."""
+        return self._failure
+
+    @property
     def is_closed_by_peer(self) -> bool:
         """`look` has met the end of the stream, in good order as far as anybody can tell."""
         return self.is_at_end and self._failure is None
@@ -291,7 +296,7 @@ def _receiver(stream: Any) -> Callable[[int], bytes]:
 def _poll_for_input(stream: Any) -> Callable[[int], Any]:
     """Make a function that tells, called with 0, whether something has arrived; it says yes where nobody knows."""
     if not isinstance(stream, socket.socket):
-        return lambda wait_ms: _socket_of(stream) is not None  # then `has_unasked_octets` looks
+        return lambda wait_ms: socket_of(stream) is not None  # then `has_unasked_octets` looks
     if not hasattr(select, "poll") or stream.fileno() < 0:
         return lambda wait_ms: True
     poll = select.poll()
@@ -416,7 +421,7 @@ def _receive_now(stream: Any, most: int) -> bytes | None:
 
 def has_unasked_octets(stream: Any) -> bool:
     """Tell whether a peer has sent octets on an idle connection. Its end does not count."""
-    sock = _socket_of(stream)
+    sock = socket_of(stream)
     if sock is None or not is_readable(sock, 0):
         return False
     try:
@@ -431,6 +436,6 @@ def has_unasked_octets(stream: Any) -> bool:
         return False
 
 
-def _socket_of(stream: Any) -> socket.socket | None:
+def socket_of(stream: Any) -> socket.socket | None:
     """The socket that a stream is, or (`live_socket`) goes through now."""
     return stream if isinstance(stream, socket.socket) else getattr(stream, "live_socket", None)

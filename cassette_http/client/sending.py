@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import socket
 import ssl
 import sys
 import time
@@ -14,7 +13,7 @@ from urllib.parse import urlsplit
 
 from cassette_http.client.constants import say
 from cassette_http.client.errors import InvalidURL
-from cassette_http.client.inbox import Inbox, wait_for_room
+from cassette_http.client.inbox import Inbox, socket_of, wait_for_room
 from cassette_http.transport.base import Stream
 from cassette_http.wire.reader import ResponseReader
 
@@ -273,6 +272,8 @@ class AnswerWatch:
                 if not self._is_first or len(view) > SLICE_OCTETS:
                     self._wait_for_room(stream)
                     self._look(0)
+                    if self._inbox.failure is not None:
+                        raise self._inbox.failure  # the system tells once what broke the connection
                     # After a success the server may read on. One that has closed its side will answer no more, and
                     # TLS that has met an end without close_notify sends no more.
                     if self._reader.status >= 300 or self._inbox.is_closed_by_peer:
@@ -288,9 +289,10 @@ class AnswerWatch:
             self.is_cut_short = True
 
     def _wait_for_room(self, stream: Stream) -> None:
-        if isinstance(stream, socket.socket):
-            timeout_s = stream.gettimeout()
-            if timeout_s != 0 and not wait_for_room(stream, timeout_s):
+        sock = socket_of(stream)
+        if sock is not None:
+            timeout_s = sock.gettimeout()
+            if timeout_s != 0 and not wait_for_room(sock, timeout_s):
                 raise TimeoutError("timed out")
 
     def _finds_answer(self) -> bool:

@@ -17,6 +17,7 @@ import httpx
 import pytest
 import trio
 
+import cassette_http.client
 from cassette_http.cassette.model import FailureKind
 from tests.behaviours import assert_same_three_times
 from tests.peer import LIMIT_S, Connection, Peer, response
@@ -162,3 +163,26 @@ def test_upload_that_breaks_after_its_client_gave_up_breaks_after_that_again(
     )
     [failure] = [one.track.failure for one in cassette.played if one.track.failure is not None]
     assert (failure.kind, failure.is_timeout) == (FailureKind.WRITE, False)
+
+
+def resets_within_upload(connection: Connection) -> None:
+    connection.read_until(b"\r\n\r\n")
+    connection.reset()
+
+
+def test_upload_of_our_client_breaks_off_three_times(peer: Callable[..., Peer], tmp_path: Path) -> None:
+    """It looks for an early answer while it sends, and so may meet in a read what broke the connection."""
+    server = peer(resets_within_upload)
+    seen = []
+
+    def ask() -> None:
+        connection = cassette_http.client.HTTPConnection("localhost", server.port, timeout=LIMIT_S)
+        try:
+            connection.request("POST", "/", BODY)
+        except OSError as error:
+            seen.append(type(error))
+        finally:
+            connection.close()
+
+    assert_same_three_times(ask, server, tmp_path / "ours.yaml")
+    assert seen == [ConnectionResetError] * 3  # as http.client has it
