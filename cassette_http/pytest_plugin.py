@@ -74,6 +74,10 @@ def pytest_configure(config: pytest.Config) -> None:
         manager.register(vcr_names, vcr_names.__name__)
     if not short_name.is_taken(manager):
         manager.register(short_name, SHORT_NAME)
+    if config.getoption("--disable-socket", None) is not None:  # pytest-socket is installed
+        from cassette_http.plugin import restrictions
+
+        manager.register(restrictions, restrictions.__name__)
     keys = ", ".join(f"{key}=..." for key in known_keys(Place.MARKER) if key != "name")
     config.addinivalue_line(
         "markers",

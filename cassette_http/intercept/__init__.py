@@ -71,7 +71,7 @@ def intercepting() -> Iterator[None]:
 
 @contextmanager
 def hooked() -> Iterator[None]:
-    """Leave the hooks on sockets and TLS in place from one cassette to the next.
+    """Leave the hooks on sockets and TLS in place from one cassette to the next; put back those that were taken out.
 
     All that Python knows of a class is lost when one of its methods is replaced. Those on look-ups are put in place by
     each cassette: it must not know of names that were looked up before it.
@@ -88,9 +88,8 @@ def hooked() -> Iterator[None]:
 def _hook() -> None:
     global _holders
     _holders += 1
-    if _holders == 1:
-        for room in (sockets, tls):
-            room.PATCHES.install()
+    for room in (sockets, tls):
+        room.PATCHES.install()
     loops.HOOKS.install()
 
 
@@ -100,8 +99,8 @@ def _unhook() -> None:
     _holders -= 1
     if _holders == 0:
         loops.HOOKS.remove()
-        for room in (tls, sockets):
-            room.PATCHES.remove()
+    for room in (tls, sockets):
+        room.PATCHES.remove()
 
 
 if hasattr(os, "register_at_fork"):  # a child must not begin with hooks that are half in place

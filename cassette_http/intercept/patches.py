@@ -32,10 +32,11 @@ class Patches:
         return decorate
 
     def install(self) -> None:
+        """Put the hooks in place, also those that somebody has taken out since."""
         with self._lock:
             self._users += 1
-            if self._users == 1:
-                for hook in self._hooks:
+            for hook in self._hooks:
+                if self._users == 1 or hook.is_lost:
                     hook.install()
 
     def remove(self) -> None:
@@ -53,6 +54,7 @@ class _Hook:
     def __init__(self, owner: Any, name: str, function: Callable[..., Any]) -> None:
         self._owner, self._name, self._function = owner, name, function
         self._names = vars(owner)
+        self._plain = getattr(owner, name)
         self._original: Any = None
         self._stand_in: Any = None
         self._replaced: Any = None
@@ -66,6 +68,12 @@ class _Hook:
         self._replaced = self._names.get(self._name)
         self._is_installed = True
         setattr(self._owner, self._name, self._stand_in)
+
+    @property
+    def is_lost(self) -> bool:
+        """Somebody has restored what was there before: plugins of pytest do, when a test is over."""
+        present = getattr(self._owner, self._name)
+        return present is self._plain or present is self._original
 
     def _made(self, original: Any) -> Any:
         # A copy that has the argument already: one call less, for each octet that a program sends.

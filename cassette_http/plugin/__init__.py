@@ -14,6 +14,7 @@ ledger       what each use left behind, from all processes
 report       what a failed test's report says; transcript: what went over the wire
 digest       what the ledger comes down to; leftovers: cassettes that nothing used
 summary      what is told at the end: on the terminal, and in pages; paths: as they are shown there
+restrictions beside pytest-socket, which would take from a test what a replay needs
 hooks        what the plugin calls; parts that not every run needs hang on these
 vcr_names    suites of other plugins, by the names that those have, over the room `cassette_http.vcr`
              vcr_uses: the use that a test asks for; vcr_instance: what pytest-vcr calls `vcr`

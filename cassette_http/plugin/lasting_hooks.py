@@ -8,7 +8,6 @@ from contextlib import ExitStack
 import pytest
 
 from cassette_http.plugin.pytest_internals import fixture_names
-from cassette_http.plugin.uses import use_of
 
 __all__ = ["LastingHooks"]
 
@@ -18,27 +17,33 @@ class LastingHooks:
 
     def __init__(self) -> None:
         self._slot = ExitStack()
-        self._are_held = False
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_teardown(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, object, object]:
-        is_next_user = nextitem is not None and "http_cassette" in (fixture_names(nextitem) or ())
-        if is_next_user and not self._are_held and use_of(item) is not None:
-            from cassette_http.intercept import hooked  # late, as the session is
-
-            self._slot.enter_context(hooked())
-            self._are_held = True
+        # The first thing in the tear-down of the test, behind what other plugins do: pytest-socket, where it is
+        # installed, puts back the plain `connect` there, and fixtures may have requests to send still.
+        item.addfinalizer(self._hold)
         try:
             return (yield)
         finally:
-            if not is_next_user:
+            if nextitem is None or "http_cassette" not in (fixture_names(nextitem) or ()):
                 self._let_go()
 
     def pytest_sessionfinish(self) -> None:
         self._let_go()  # the run may have been broken off
 
+    def _hold(self) -> None:
+        from cassette_http.intercept import hooked  # late, as the session is
+        from cassette_http.intercept.current import current_board
+
+        if current_board() is None:
+            return
+        anew = ExitStack()
+        anew.enter_context(hooked())
+        self._let_go()
+        self._slot = anew
+
     def _let_go(self) -> None:
         self._slot.close()
-        self._are_held = False

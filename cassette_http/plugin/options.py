@@ -16,7 +16,7 @@ from cassette_http.cassette.modes import PACES, REPEAT_POLICIES, RecordMode, kno
 from cassette_http.cassette.rule_notation import did_you_mean
 from cassette_http.errors import InvalidOption
 
-__all__ = ["BY_NAME", "OPTIONS", "OWN", "Option", "Place", "checked", "known_keys"]
+__all__ = ["BY_NAME", "OPTIONS", "OWN", "Option", "Place", "checked", "known_keys", "words"]
 
 
 class Place(Flag):

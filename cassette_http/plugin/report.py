@@ -33,7 +33,7 @@ PACKAGE_FOLDER = str(Path(__file__).parents[1])
 
 NEEDS_SOCKETS = """\
 pytest-socket lets nobody make a socket, and a replay needs some that are connected to nothing.
-instead of --disable-socket: --cassette-block-network, or --allow-hosts=127.0.0.1 of pytest-socket"""
+instead of disable_socket(): --disable-socket on the command line, or --cassette-block-network"""
 
 MOST_MISSES = 3
 MOST_DIFFERENCES = 6

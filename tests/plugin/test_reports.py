@@ -335,4 +335,4 @@ def test_report_says_what_to_do_where_another_plugin_forbids_sockets(project: Pr
     )
     result = project.run("--cassette-mode=once")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*no sockets for the cassette*", "instead of --disable-socket: *"])
+    result.stdout.fnmatch_lines(["*no sockets for the cassette*", "instead of disable_socket(): *"])
