@@ -118,10 +118,10 @@ def convert_file(source: Path, target: Path, name: str | None = None) -> Convert
     redactor = Redactor()
     by = f"cassette-http {__version__}, from a cassette of {foreign.format.title}"
     header = Header(recorded=foreign.recorded, by=by)
-    documents = redacted_documents(foreign, redactor, header)
-    redacted = sum(redactor.redact(interaction) is not interaction for interaction in foreign.interactions)
     is_in_place = source == target
     store = Store(target, header=header, rewrite=not is_in_place)  # a kill leaves no part of a file
+    documents = redacted_documents(foreign, redactor, header, store.put_aside)
+    redacted = sum(redactor.redact(interaction) is not interaction for interaction in foreign.interactions)
     if is_in_place:
         store.adopt(lambda _: documents)
     elif store.exists():

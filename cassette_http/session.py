@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from cassette_http.around import around
 from cassette_http.board import Board
+from cassette_http.cassette.blobs import BlobsInMemory
 from cassette_http.cassette.explaining import MODE_SETTING
+from cassette_http.cassette.format.reading import Fetch
 from cassette_http.cassette.format.yaml_format import BEGINNING, Documents, looks_foreign, scan_in_parts, whole_file
 from cassette_http.cassette.hooks import Hooks, InteractionHook, RequestHook
 from cassette_http.cassette.index import Index
@@ -245,15 +247,15 @@ class _Session:
             settle=self._settlement() if is_aside else None,
             blob_threshold=options.blob_threshold,
         )
-        parts, is_foreign = _load(self._store, mode, options)
+        parts, fetch, is_foreign = _load(self._store, mode, options)
         first = next(parts, Documents(b"", [], []))
-        library = _library(chain([first], parts), self._store, options)
+        library = _library(chain([first], parts), fetch, options)
         may = policy(mode, had_content=len(library) > 0)
         used = first.data if may.can_record else b""
         redactor = LateRedactor(used, environment=os.environ, netrc=netrc_text, **options.redaction)
         self._redactor = redactor
         if is_foreign:
-            self._store.adopt(lambda data: _convert(_decoded(data, path, options), redactor.made, options))
+            self._store.adopt(lambda data: _convert(_decoded(data, path, options), redactor.made, self._store, options))
         index = _index(library, redactor, options)
         time = _time_of_recording(first, str(path)) if options.freezes_time and not may.can_record else None
         hooks = options.hooks
@@ -294,7 +296,9 @@ class _Session:
 
         def in_our_format(old: bytes) -> bytes:
             decoded = _decoded(old, options.path, options)
-            return whole_file(_convert(decoded, self._redactor.made, options)) if looks_foreign(decoded) else old
+            if not looks_foreign(decoded):
+                return old
+            return whole_file(_convert(decoded, self._redactor.made, self._store, options))
 
         if options.mode is not RecordMode.REWRITE:
             return lambda old, new: settling.appended(in_our_format(old), new, path)
@@ -347,12 +351,12 @@ class _Session:
             warnings.warn(f"{self._store.path}: {told}; a replay will refuse it", CassetteWarning, stacklevel=3)
 
 
-def _load(store: Store, mode: RecordMode, options: _Options) -> tuple[Iterator[Documents], bool]:
-    """Read the cassette, part by part; the second value says whether it is one of another recorder."""
+def _load(store: Store, mode: RecordMode, options: _Options) -> tuple[Iterator[Documents], Fetch, bool]:
+    """Read the cassette: its parts, what fetches large bodies, and whether it is one of another recorder."""
     nothing: Iterator[Documents] = iter(())
     if mode is RecordMode.REWRITE:
         store.refuse_irregular()
-        return nothing, False
+        return nothing, store.blobs.fetch, False
     if store.exists():
         data = _decoded(store.read(), store.path, options)
         if looks_foreign(data):
@@ -366,8 +370,9 @@ def _load(store: Store, mode: RecordMode, options: _Options) -> tuple[Iterator[D
                 asked = [(one, options.hooks.asked(one.request)) for one in foreign.interactions if one.request]
                 kept = tuple([replace(one, request=request) for one, request in asked if request is not None])
                 foreign = replace(foreign, interactions=kept)
-            return iter([as_documents(foreign, str(store.path))]), True
-        return scan_in_parts(data, str(store.path)), False
+            large = BlobsInMemory()
+            return iter([as_documents(foreign, str(store.path), large.put)]), large.fetch, True
+        return scan_in_parts(data, str(store.path)), store.blobs.fetch, False
     if mode is RecordMode.NONE and not options.allow_missing:
         reason = f"there is no cassette {str(store.path)!r} to replay"
         if store.path.exists():
@@ -375,16 +380,16 @@ def _load(store: Store, mode: RecordMode, options: _Options) -> tuple[Iterator[D
         elif not store.path.is_absolute():
             reason += f" (in the folder {os.getcwd()})"
         raise CassetteNotFound(f'{reason}; to record it, run once with record_mode="once"')
-    return nothing, False
+    return nothing, store.blobs.fetch, False
 
 
-def _library(parts: Iterator[Documents], store: Store, options: _Options) -> Library:
-    """What may answer: the documents of the cassette in `store`, then those of the others that were named."""
+def _library(parts: Iterator[Documents], fetch: Fetch, options: _Options) -> Library:
+    """What may answer: the documents of the cassette, then those of the others that were named."""
     library = Library()
-    library.add(parts, str(store.path), store.blobs.fetch)
+    library.add(parts, str(options.path), fetch)
     for other in map(Store, options.also):
-        found, _ = _load(other, RecordMode.NONE, replace(options, allow_missing=False))
-        library.add(found, str(other.path), other.blobs.fetch)
+        found, fetch, _ = _load(other, RecordMode.NONE, replace(options, allow_missing=False))
+        library.add(found, str(other.path), fetch)
     return library
 
 
@@ -408,8 +413,8 @@ def _decoded(data: bytes, path: Path, options: _Options) -> bytes:
     return data if options.decode is None or data.startswith(BEGINNING) else options.decode(data, str(path))
 
 
-def _convert(data: bytes, redactor: Redactor, options: _Options) -> list[bytes]:
-    """The documents of a cassette of another recorder, without secrets, for the file that becomes one of ours.
+def _convert(data: bytes, redactor: Redactor, store: Store, options: _Options) -> list[bytes]:
+    """The documents of a cassette of another recorder, without secrets, for the file in `store`, which becomes ours.
 
     `data` is decoded already.
     """
@@ -417,7 +422,8 @@ def _convert(data: bytes, redactor: Redactor, options: _Options) -> list[bytes]:
     from cassette_http.convert.formats import read_foreign
 
     foreign = read_foreign(data, str(options.path))
-    return redacted_documents(foreign, redactor, replace(new_header(options.test), recorded=foreign.recorded))
+    header = replace(new_header(options.test), recorded=foreign.recorded)
+    return redacted_documents(foreign, redactor, header, store.blobs.put)
 
 
 def _time_of_recording(documents: Documents, path: str) -> FrozenTime | None:

@@ -15,7 +15,7 @@ from hashlib import sha256
 from cassette_http.cassette.files import READ, Files
 from cassette_http.cassette.limits import LARGEST_CASSETTE_OCTETS
 
-__all__ = ["BlobFolder", "blob_names", "blob_sizes", "needed_by", "needed_by_none", "reference_to"]
+__all__ = ["BlobFolder", "BlobsInMemory", "blob_names", "blob_sizes", "needed_by", "needed_by_none", "reference_to"]
 
 FOLDER = "blobs"
 LARGEST_BLOB_OCTETS = 1 << 32
@@ -100,6 +100,25 @@ class BlobFolder:
         """The names of the blobs that are there."""
         with contextlib.suppress(OSError):
             yield from sorted(name for name in os.listdir(self.path) if re.fullmatch("[0-9a-f]{64}", name))
+
+
+class BlobsInMemory:
+    """The same for a cassette that is only read, and has large bodies in one file with all else, as others have."""
+
+    def __init__(self) -> None:
+        self._contents: dict[str, bytes] = {}
+
+    def put(self, content: bytes, shown: int) -> str | None:
+        """Keep a content that is too large for a document, and give the reference to it."""
+        if shown <= LARGEST_SHOWN_OCTETS:
+            return None
+        reference = reference_to(content)
+        self._contents[reference] = content
+        return reference
+
+    def fetch(self, reference: str, octets: int) -> bytes:
+        """Give a content that was kept."""
+        return self._contents[reference]
 
 
 _REPAIR = "it belongs to the cassette: restore it, or record again"

@@ -50,6 +50,22 @@ def test_next_recording_keeps_what_was_there_and_takes_secrets_out(
         assert get(f"{url}/more") == "new"
 
 
+@pytest.mark.parametrize("way", ["as it is", "converted", "recorded to"])
+def test_body_that_no_document_can_hold_is_played(way: str, path: Path, peer: Callable[..., Peer]) -> None:
+    large = "large body" * 1_700_000
+    path.write_bytes(OLD.replace(b"{string: x}", f"{{string: '{large}'}}".encode()))
+    assert len(path.read_bytes()) > len(large)
+    if way == "converted":
+        assert main(["convert", str(path)]) == 0
+    elif way == "recorded to":
+        url = peer(answering_new).url
+        with use_cassette(path, "new_episodes"):
+            get(url)
+    with use_cassette(path, "none"):
+        assert get("http://old.test/?access_token=another") == large
+    assert (path.parent / "blobs").exists() == (way != "as it is")
+
+
 def test_rewrite_replaces_it_on_success_only(path: Path, peer: Callable[..., Peer]) -> None:
     url = peer(answering_new).url
 
