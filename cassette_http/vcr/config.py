@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import unquote_plus, urlencode, urlsplit, urlunsplit
 
 from cassette_http.cassette import matching
+from cassette_http.cassette.decoding import codings_of, decoded
 from cassette_http.cassette.model import Interaction, Request
 from cassette_http.errors import InvalidOption
 from cassette_http.vcr.objects import VcrRequest, response_dict, with_response_dict
@@ -286,11 +287,15 @@ def _response_functions(config: Mapping[str, Any]) -> list[Callable[..., Any]]:
 
 
 def _without_coding(response: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the content coding; the content is decoded already."""
-    names = {name.lower(): name for name in response["headers"]}
-    if "content-encoding" in names:
-        del response["headers"][names["content-encoding"]]
-        response["headers"][names.get("content-length", "Content-Length")] = [str(len(response["body"]["string"]))]
+    """Decode the content, unless its coding is not known, and leave out the field that names it."""
+    headers, body = response["headers"], response["body"]
+    codings = codings_of(tuple([(name, value) for name, values in headers.items() for value in values]))
+    done = decoded(body["string"], codings) if codings else None
+    if done is not None:
+        names = {name.lower(): name for name in headers}
+        del headers[names["content-encoding"]]
+        body["string"] = done[0]
+        headers[names.get("content-length", "Content-Length")] = [str(len(done[0]))]
     return response
 
 

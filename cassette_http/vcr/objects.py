@@ -4,7 +4,7 @@ A request is an object with `method`, `uri`, `headers`, `body`; a response is a 
 
     {"status": {"code": 200, "message": "OK"}, "headers": {"Name": ["value"]}, "body": {"string": b"..."}, "url": ...}
 
-Bodies are without framing, those of responses decoded. What a function leaves alone keeps its octets; what it
+Bodies are without framing, but have their content coding. What a function leaves alone keeps its octets; what it
 changes gets octets that fit, like a foreign cassette (see `convert.rebuilding`).
 """
 
@@ -150,7 +150,7 @@ def response_dict(interaction: Interaction) -> dict[str, Any] | None:
     return {
         "status": {"code": response.status, "message": response.reason},
         "headers": headers,
-        "body": {"string": response.content},
+        "body": {"string": response.coded_content},
         # VCR.py has it with aiohttp alone, and functions look at it.
         "url": None if request is None else request.url,
     }

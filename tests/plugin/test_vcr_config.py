@@ -290,8 +290,16 @@ def test_functions_change_responses(config: dict[str, Any], octets: bytes, expec
     assert answered(config, octets) == expected
 
 
-def test_content_that_was_compressed_is_so_again_after_a_change() -> None:
-    now = answered({"before_record_response": set_string}, CODED)
+@pytest.mark.parametrize("is_compressed_again", [True, False])
+def test_function_gets_content_as_it_came_and_may_leave_it_decoded(is_compressed_again: bool) -> None:
+    def add_b(response: Any) -> Any:
+        response["body"]["string"] = gzip.decompress(response["body"]["string"])
+        response = set_string(response)
+        if is_compressed_again:
+            response["body"]["string"] = gzip.compress(response["body"]["string"].encode())
+        return response
+
+    now = answered({"before_record_response": add_b}, CODED)
     assert now is not None
     assert gzip.decompress(now.partition(b"\r\n\r\n")[2]) == b'{"a": 1, "b": 2}'
 
