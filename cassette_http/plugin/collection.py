@@ -99,11 +99,17 @@ def _defines(path: Path, names: list[str]) -> bool:
     for name in names:
         found = next((each for each in ast.walk(ast.Module(body, [])) if getattr(each, "name", None) == name), None)
         if found is None:
-            return False
+            return any(map(_may_define_others, body))
         if isinstance(found, ast.ClassDef) and found.bases:
             return True
         body = getattr(found, "body", [])
     return True
+
+
+def _may_define_others(statement: ast.stmt) -> bool:
+    """Tell whether names may come of it that the source does not show, as of `scenarios(...)` of pytest-bdd."""
+    is_call = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
+    return is_call or (isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*")
 
 
 _collection = pytest.StashKey[Collection]()

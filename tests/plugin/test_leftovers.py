@@ -157,6 +157,28 @@ def test_test_that_is_inherited_is_not_taken_for_deleted(project: Project) -> No
     result.stdout.no_fnmatch_line("*does not exist any more*")
 
 
+MAKER = """
+import pytest
+
+def make_tests(names):
+    @pytest.mark.cassette
+    def test_made():
+        get("/a")
+    names["test_made"] = test_made
+"""
+
+
+def test_test_that_a_call_makes_is_not_taken_for_deleted(project: Project) -> None:
+    project.write(MAKER, "maker")
+    project.write("from maker import make_tests\nmake_tests(globals())")
+    project.pytester.syspathinsert()
+    project.record_then_stop()
+    project.write(TEST.format("new"), "test_new")
+    result = project.run("test_new.py")
+    result.assert_outcomes(failed=1)
+    result.stdout.no_fnmatch_line("*does not exist any more*")
+
+
 # ---------------------------------------------------------------------- cassettes that nothing used
 
 PAIR = TEST.format("a") + TEST.format("b")
