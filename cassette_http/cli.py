@@ -131,7 +131,10 @@ def _convert(options: argparse.Namespace) -> int:
                 continue
             print(one)
             converted.append(one)
-    print(total(converted, failed))
+    if not converted and not failed:
+        print(f"there are no cassettes of other recorders in {', '.join(options.paths)}", file=sys.stderr)
+    else:
+        print(total(converted, failed))
     return 1 if failed else 0
 
 

@@ -62,6 +62,8 @@ __all__ = [
     "yamlserializer",
 ]
 
+__version__ = "8.0.0"  # that of the VCR.py whose names these are, as suites ask for it
+
 default_vcr = VCR()
 use_cassette = default_vcr.use_cassette
 

@@ -237,6 +237,12 @@ def test_command_converts_a_folder_with_its_folders(tmp_path: Path, capsys: pyte
     assert out[-1] == "2 cassettes converted: 4 interactions, 3 entries left out"
 
 
+def test_command_says_that_there_is_nothing_to_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "ours.yaml").write_bytes(b"cassette: 1\n---\n")
+    assert main(["convert", str(tmp_path)]) == 0
+    assert capsys.readouterr() == ("", f"there are no cassettes of other recorders in {tmp_path}\n")
+
+
 def test_command_goes_on_behind_a_file_that_is_broken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     broken, good = tmp_path / "a.yaml", tmp_path / "b.yaml"
     broken.write_bytes(b"interactions:\n- request: {}\n")
