@@ -455,6 +455,13 @@ def test_a_private_key_keeps_its_first_and_last_line_whatever_its_name(name: str
         pytest.param(lambda s: request(JSON, body=json.dumps({"a": 1, "token": s or ""}).encode()), id="JSON, empty"),
         pytest.param(lambda s: request(JSON, body=json.dumps({"a": 1, "token": str(s)}).encode()), id="JSON, None"),
         pytest.param(
+            lambda s: request(
+                JSON,
+                body=json.dumps({"kind": "Secret", "data": {"a": b64encode((s or "").encode()).decode()}}).encode(),
+            ),
+            id="Secret of Kubernetes",
+        ),
+        pytest.param(
             lambda s: request(MULTIPART, body=MULTIPART_BODY.replace(b"secret", (s or "").encode())), id="multipart"
         ),
         pytest.param(

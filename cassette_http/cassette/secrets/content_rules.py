@@ -121,7 +121,7 @@ class ContentRules:
         if is_binary(text):
             return _merged(found, find_by_look(text, hiding, runs(text), in_codes))
         found = _merged(found, find_by_path(text, hiding))
-        found = _merged(found, find_in_objects(text, hiding))
+        found = _merged(found, find_in_objects(text, hiding, is_matching))
         found = _merged(found, find_members(text, hiding, is_matching))
         if is_form and is_matching:
             found = _merged(leave_out_pairs(text, "form", hiding), found)

@@ -64,8 +64,8 @@ def has_telling_object(text: bytes) -> bool:
     return any(text.find(telling.mark) >= 0 for telling in _TELLING) and _MAY_TELL.search(text) is not None
 
 
-def find_in_objects(text: bytes, hiding: Hiding) -> Iterator[Edit]:
-    """Find the values that such objects say are secrets."""
+def find_in_objects(text: bytes, hiding: Hiding, is_matching: bool = False) -> Iterator[Edit]:
+    """Find the values that such objects say are secrets; for matching, empty ones are some as well."""
     if not has_telling_object(text):
         return
     yield from _in_manifests(text, hiding)
@@ -80,7 +80,9 @@ def find_in_objects(text: bytes, hiding: Hiding) -> Iterator[Edit]:
     for path, start, stop in walk_json(text) if told else ():
         if text[start : start + 1] == b'"' and any(_leads(path, each, told) for each in _TELLING):
             value = unescaped(text[start + 1 : stop - 1])
-            if (hidden := _hidden(value, hiding)) is not None:
+            if is_matching:
+                yield Edit(start, stop, b'"{{secret}}"')
+            elif (hidden := _hidden(value, hiding)) is not None:
                 yield Edit(start + 1, stop - 1, hidden)
 
 
