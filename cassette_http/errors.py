@@ -31,6 +31,9 @@ class CassetteError(Exception):
     """Base of everything this package raises about cassettes."""
 
 
+_LONGEST_REASON = 1000
+
+
 class CassetteFormatError(CassetteError):
     """The file is no cassette that can be trusted. It was not modified.
 
@@ -38,6 +41,8 @@ class CassetteFormatError(CassetteError):
     """
 
     def __init__(self, path: str, line: int | None, reason: str) -> None:
+        if len(reason) > _LONGEST_REASON:  # what it quotes may be as long as the file
+            reason = f"{reason[: _LONGEST_REASON // 2]} … {reason[-_LONGEST_REASON // 2 :]}"
         self.path, self.line, self.reason = path, line, reason
         super().__init__(path, line, reason)
 

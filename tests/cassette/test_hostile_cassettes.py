@@ -191,6 +191,25 @@ def test_opening_takes_little_time_and_memory(
             raise refused
 
 
+LONG = b"9" * 100_000
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        pytest.param(wire(b"{chunks: [%b]}" % LONG), id="number"),
+        pytest.param(body(b"x", b"wire: {coding: x%b}\n" % LONG), id="coding"),
+        pytest.param(ASKED + b"repeat: %b\n---\n" % LONG, id="choice"),
+        pytest.param(body(b"!!a%b x" % LONG), id="tag"),
+    ],
+)
+def test_a_refusal_quotes_little_of_a_long_value(octets: bytes) -> None:
+    document = scan(octets, "a.yaml")[1]
+    with pytest.raises(CassetteFormatError, match="99 … ") as refused:
+        document.load("a.yaml")
+    assert len(str(refused.value)) < 1100
+
+
 # ---------------------------------------------------------------------- mutations
 
 GOOD = (

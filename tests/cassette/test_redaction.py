@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import tracemalloc
 import zlib
 from base64 import b32encode, b64decode, b64encode, encodebytes, urlsafe_b64encode
 from collections.abc import Callable, Sequence
@@ -648,6 +649,18 @@ def test_many_secrets_are_still_found() -> None:
         content_of(result.track.octets)
         == " ".join(f"{{{{secret:{number}}}}}" for number in range(1, 301)).encode() * 300
     )
+
+
+def test_a_long_text_of_escapes_takes_little_memory() -> None:
+    escapes = b"\\u0061" * 300_000
+    tracemalloc.start()
+    try:
+        result = Redactor().redact(interaction(request(), response(body=escapes + b" token=" + TOKEN.encode())))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert content_of(result.track.octets) == escapes + b" token={{secret:1}}"
+    assert peak < 50 << 20
 
 
 # -- the framing follows -------------------------------------------------------------------------------------

@@ -116,10 +116,14 @@ class _Escapes(NamedTuple):
     charset: str  # whose units they are
 
 
+# A longer text is taken in parts of so many, as each escape needs much more memory than octets.
+_MOST_ESCAPES = 1 << 16
+
+
 def _escapes(sign: bytes, first: bytes, digits: bytes, base: int, charset: str = "latin-1") -> _Escapes:
     """The first one is of a character that is printed. A backslash is more than one in strings in strings."""
     between = rb"(?P<sign>%b)" % sign.replace(rb"\\", rb"\\{1,8}")
-    pattern = rb"(?P<lead>%b)%b%b%b(?:(?P=sign)%b){6,}" % (sign, first, between, digits, digits)
+    pattern = rb"(?P<lead>%b)%b%b%b(?:(?P=sign)%b){6,%d}+" % (sign, first, between, digits, digits, _MOST_ESCAPES)
     unit = rb"%b(%b)" % (sign, digits.rstrip(b";"))
     return _Escapes(re.compile(pattern), re.compile(unit), base, charset)
 
