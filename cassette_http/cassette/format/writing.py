@@ -49,8 +49,9 @@ LONGEST_FAMILIAR_FIELDS = 4096
 SHORTEST_TIME_SHOWN_S = 0.1
 
 ORDINARY_STATUS = re.compile(rb"HTTP/1\.1 ([2-9][0-9]{2}(?: [A-Z][A-Za-z]*+)++)")
-CODED = re.compile(rb"chunked|content-encoding", re.IGNORECASE)
+CODED = (b"chunked", b"content-encoding")
 LONGEST_ORDINARY_OCTETS = 1 << 16
+LONGEST_ORDINARY_TIME_S = SHORTEST_TIME_SHOWN_S - 0.001  # rounded, it is still not shown
 
 
 def dump_header(header: Header) -> bytes:
@@ -134,7 +135,7 @@ def _ordinary_answer(interaction: Interaction, put_aside: PutAside) -> str | Non
     octets = piece.octets
     if (
         len(octets) > LONGEST_ORDINARY_OCTETS
-        or _rounded(piece.at) >= SHORTEST_TIME_SHOWN_S
+        or piece.at >= LONGEST_ORDINARY_TIME_S
         or piece.sent is not None
         or piece.timeouts
         or interaction.repeat is not None
@@ -143,13 +144,13 @@ def _ordinary_answer(interaction: Interaction, put_aside: PutAside) -> str | Non
     head, _, body = octets.partition(b"\r\n\r\n")
     status_line, _, section = head.partition(b"\r\n")
     status = ORDINARY_STATUS.fullmatch(status_line)
-    fields = section.replace(b"\r\n", b"\n  ")
+    fields, lower = section.replace(b"\r\n", b"\n  "), section.lower()
     if (
         status is None
         or not section[:1].strip()
         or fields.translate(None, SAFE_ASCII)
         or section.count(b"\r\n") != section.count(b"\n")
-        or CODED.search(section) is not None
+        or any(map(lower.count, CODED))
     ):
         return None
     written = f"response: {status[1].decode()}\nresponse headers: |\n  {fields.decode()}\n"

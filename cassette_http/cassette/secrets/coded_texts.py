@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from cassette_http.cassette.secrets.base64_text import base64_at, base64_run, from_base64, to_base64
 from cassette_http.cassette.secrets.charsets import Charset, is_binary, recoded
-from cassette_http.cassette.secrets.shapes import Runs, joined, runs
+from cassette_http.cassette.secrets.shapes import joined, runs
 from cassette_http.cassette.splicing import Edit, splice
 
 __all__ = ["CodedText", "coded_texts", "may_be_coded"]
@@ -74,8 +74,8 @@ def coded_texts(octets: bytes, spans: list[tuple[int, int]] | None = None) -> li
 # indented.
 _LINE_END = rb"(?:\r?\n[ \t]*+|(?:\\r)?\\n)"
 _NEWLINE, _BACKSLASH = b"\n\\"
-_long_lines = Runs(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", shortest=56).spans
-_ENDS_LINE = re.compile(rb"[\r\n\\](?<=[A-Za-z0-9+/]{56}.)", re.DOTALL)
+_ENDS_LINE = re.compile(rb"\n(?:(?<=[A-Za-z0-9+/]{56}\n)|(?<=[A-Za-z0-9+/]{56}\r\n))")
+_ENDS_ESCAPED_LINE = re.compile(rb"\\(?<=[A-Za-z0-9+/]{56}\\)")
 _LINES = re.compile(
     rb"(?:(?<![A-Za-z0-9+/])|(?<=\\n))([A-Za-z0-9+/]{56,76}+)(%b)"
     rb"(?:[A-Za-z0-9+/]{56,76}+\2)*+(?:[A-Za-z0-9+/]{1,76}+={0,2})?" % _LINE_END
@@ -83,9 +83,10 @@ _LINES = re.compile(
 
 
 def _has_lines(octets: bytes) -> bool:
-    # One octet is found fastest as a number, and runs faster than what is behind one.
-    may_have_lines = (_NEWLINE in octets or _BACKSLASH in octets) and bool(_long_lines(octets))
-    return may_have_lines and _ENDS_LINE.search(octets) is not None
+    # One octet is found fastest as a number.
+    return (_NEWLINE in octets and _ENDS_LINE.search(octets) is not None) or (
+        _BACKSLASH in octets and _ENDS_ESCAPED_LINE.search(octets) is not None
+    )
 
 
 def _in_lines(octets: bytes) -> Iterator[CodedText]:

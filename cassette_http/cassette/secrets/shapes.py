@@ -421,8 +421,7 @@ def has_words_in_front(text: bytes, words: bytes) -> bool:
 
 def has_secret_in_place(text: bytes) -> bool:
     """Tell whether a text has a secret of the forms `IN_PLACE`."""
-    forms = [form for mark, form in IN_PLACE.values() if text.find(mark) >= 0]
-    return any(form.search(text) is not None for form in forms)
+    return any(text.find(mark) >= 0 and form.search(text) is not None for mark, form in IN_PLACE.values())
 
 
 def has_beginning(inside: bytes) -> bool:

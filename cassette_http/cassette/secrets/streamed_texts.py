@@ -23,7 +23,8 @@ _LONGEST_PIECES = 200
 _LONGEST_PIECES_OF_LINES = 40
 (_LINE_END,) = b"\n"  # as a number, which is found much quicker
 _EVENT_BEGINS = b"\ndata:"
-_LINE_BEGINS = (b"}\n{", b"}\r\n{")
+_LINE_BEGINS = b"\n{"
+_BETWEEN_LINES = re.compile(rb"\}\r?\n\{")
 _STRING = rb'"\s?:\s?"(?P<piece>(?:[^"\\\r\n]|\\.)*+)"'
 _MEMBER = re.compile(rb'"(?P<name>[\w.-]{1,40}+)' + _STRING)
 # Lines are records more often, so that few names count there.
@@ -83,7 +84,7 @@ def streamed_texts(text: bytes) -> list[StreamedText]:
         return []
     at = text.find(_EVENT_BEGINS)
     is_of_events = at >= 0 and (text.startswith(b"data:") or text.find(_EVENT_BEGINS, at + 1) >= 0)
-    if not is_of_events and not any(text.find(begins) >= 0 for begins in _LINE_BEGINS):
+    if not is_of_events and (text.find(_LINE_BEGINS) < 0 or _BETWEEN_LINES.search(text) is None):
         return []
     by_name: dict[bytes, list[_Piece]] = {}
     for found in (_MEMBER if is_of_events else _MEMBER_OF_LINE).finditer(text):
