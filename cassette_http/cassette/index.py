@@ -83,17 +83,17 @@ class Index:
 
     def _file_lines(self) -> None:
         first, self._filed = self._filed, len(self._lines)
-        new = dict(zip(islice(self._lines, first, None), range(first, self._filed), strict=True))
-        if len(new) == self._filed - first and self._known.keys().isdisjoint(new):
-            self._known.update(new)
+        self._known.update(zip(islice(self._lines, first, None), range(first, self._filed), strict=True))
+        if len(self._known) == self._filed:
             return
-        for position in range(first, self._filed):  # some occur several times
-            line = self._lines[position]
-            known = self._known.setdefault(line, position)
-            if isinstance(known, list):
-                known.append(position)
-            elif known != position:
-                self._known[line] = [known, position]
+        known: dict[bytes | None, int | list[int]] = {}  # anew, as some lines occur several times
+        for position, line in enumerate(self._lines):
+            there = known.setdefault(line, position)
+            if isinstance(there, list):
+                there.append(position)
+            elif there != position:
+                known[line] = [there, position]
+        self._known = known
 
     def _find_all(self) -> None:
         while self._find_more():
