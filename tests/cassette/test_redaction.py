@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import time
 import tracemalloc
 import zlib
 from base64 import b32encode, b64decode, b64encode, encodebytes, urlsafe_b64encode
@@ -649,6 +650,21 @@ def test_many_secrets_are_still_found() -> None:
         content_of(result.track.octets)
         == " ".join(f"{{{{secret:{number}}}}}" for number in range(1, 301)).encode() * 300
     )
+
+
+@pytest.mark.parametrize("unit", [b"ghp_", b"WIFI:S:a;"], ids=["a token", "codes for a wireless network"])
+def test_what_begins_like_a_secret_again_and_again_takes_little_memory_and_time(unit: bytes) -> None:
+    body = unit * (500_000 // len(unit))
+    tracemalloc.start()
+    try:
+        before = time.process_time()
+        Redactor().redact(interaction(request(), response(body=body)))
+        took_s = time.process_time() - before
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert took_s < 10
+    assert peak < 20 << 20
 
 
 def test_a_long_text_of_escapes_takes_little_memory() -> None:

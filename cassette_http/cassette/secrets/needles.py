@@ -17,6 +17,7 @@ from cassette_http.cassette.secrets.names import looks_random
 __all__ = ["JWT", "Needle", "all_needles", "is_searchable", "plain_needles"]
 
 _SHORTEST_SEARCHED = 8  # shorter ones would be found where they are not meant
+_LONGEST_SEARCHED = 1 << 16  # all forms of one of some MiB would take hundreds of them
 _SHORTEST_BEGINNING = 16
 
 JWT = re.compile(rb"eyJ[A-Za-z0-9_-]{7,}(?:\.[A-Za-z0-9_-]*){2,4}")
@@ -30,7 +31,7 @@ _NOT_SEARCHED = frozenset({b"password", b"username", b"x-oauth-basic", b"disable
 
 
 def is_searchable(secret: bytes) -> bool:
-    if len(secret) < _SHORTEST_SEARCHED or secret.lower() in _NOT_SEARCHED:
+    if not _SHORTEST_SEARCHED <= len(secret) <= _LONGEST_SEARCHED or secret.lower() in _NOT_SEARCHED:
         return False
     # Short numbers are dates, times and ids, which must come back as they were.
     return not (secret.isdigit() and len(secret) < 16)

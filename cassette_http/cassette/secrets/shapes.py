@@ -240,7 +240,7 @@ IN_PLACE: dict[str, tuple[bytes, re.Pattern[bytes]]] = {
     "ldap-hash": (b"SHA", re.compile(rb"(\{S?SHA(?:256|384|512)?\}(?:[A-Za-z0-9+]|\\?/){27,120}={0,2})")),
     "wifi": (
         b"WIFI:",
-        re.compile(rb"\bWIFI:(?:[A-OQ-Z][A-Z0-9]*:(?:[^;\\\r\n]|\\.){0,200};)*P:((?:[^;\\\r\n\"]|\\.){1,200});"),
+        re.compile(rb"\bWIFI:(?:[A-OQ-Z][A-Z0-9]?:(?:[^;\\\r\n]|\\.){0,200};){0,6}P:((?:[^;\\\r\n\"]|\\.){1,200});"),
     ),
     "pgpass": (b":543", re.compile(rb"^[\w.*-]+:543[0-9]:[^:\s/]+:[^:\s/]+:([^\s\"<>]{3,200})\r?$", re.MULTILINE)),
 }
