@@ -166,7 +166,7 @@ def _recorded(entries: list[Table], interactions: list[Interaction]) -> str | No
     told = [entries[0].get("recorded_at"), entries[0].get("startedDateTime")] if entries else []
     if interactions and interactions[0].response is not None:
         told.append(interactions[0].response.value("Date"))
-    moments = [moment_of(text.encode()) for text in told if isinstance(text, str)]
+    moments = [moment_of(text.encode("utf-8", "replace")) for text in told if isinstance(text, str)]
     first = next((moment for moment in moments if moment is not None), None)
     return None if first is None else datetime.fromtimestamp(first, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

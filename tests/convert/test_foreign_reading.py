@@ -433,3 +433,9 @@ def test_cassettes_of_ruby_are_read() -> None:
     assert interaction.request is not None
     assert interaction.request.head_octets == b"GET /data HTTP/1.1\r\nHost: a.test\r\nAccept: */*\r\n\r\n"
     assert interaction.track.octets == b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ncaf\xe9"
+
+
+def test_a_time_that_is_half_a_character_is_no_time() -> None:
+    entry = {"request": {"method": "GET", "uri": "http://a.test/"}, "response": {"status": {"code": 204}}}
+    octets = json.dumps({"http_interactions": [{**entry, "recorded_at": "\ud800"}], "recorded_with": "betamax"})
+    assert read_foreign(octets.encode(), "a.json").recorded is None
