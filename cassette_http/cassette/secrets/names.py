@@ -243,13 +243,16 @@ def _kind_of_word(before: str, word: str, is_last_of_x: bool) -> NameKind:
     return NameKind.SECRET if is_secret else NameKind.ORDINARY
 
 
-# Parts of words that are looked at, and words that tell something together with others alone, as in "app_id", or stand
-# in front of a token or a password.
+# Parts of words that are looked at, and words that tell something together with others alone, as in "app_id", stand in
+# front of a token or a password, or are in an object that says what its values are.
+_OF_OBJECTS = "sensitive|masked|deletion_time|plaintext|securestring"
 _TELLING_PART = re.compile(
-    STEMS + rb"|app|saml|jfrog|hook|private|kty|curl|websocket|earer|s_id|identified|define", re.IGNORECASE
+    STEMS + rb"|app|saml|jfrog|hook|private|kty|curl|websocket|earer|s_id|identified|define|" + _OF_OBJECTS.encode(),
+    re.IGNORECASE,
 )
 _TELLING_WORD = re.compile(
-    "app|saml|jfrog|honeycomb|oauth|verifier|private|curl|websocket|identified|define|.*(?:pass|phrase|token|secret|hook|kty|earer).*"
+    "app|saml|jfrog|honeycomb|oauth|verifier|private|curl|websocket|identified|define"
+    f"|.*(?:pass|phrase|token|secret|hook|kty|earer).*|{_OF_OBJECTS}"
 )
 # Of an escape in front of a name, without its backslash and digits: "\\u000apassword", "\\ntoken".
 _OF_ESCAPE = re.compile("[nrt]|u?[A-Fa-f]{,4}")

@@ -117,9 +117,11 @@ class QuickLook:
         return any(kind in STRONG or b":" + name in text or _weak(name).search(text) for name, kind in told.items())
 
     def _may_have_token(self, text: bytes, words: bytes, spans: list[tuple[int, int]], depth: int) -> bool:
-        """`words` has those of the text that stand in front of a token."""
+        """`words` has those of the text that stand in front of a token, or are in an object that tells."""
         inside = joined(text, spans) if spans else b""
-        is_one = has_words_in_front(text, words) or has_secret_in_place(text) or has_telling_object(text)
+        is_one = (
+            has_words_in_front(text, words) or has_secret_in_place(text) or (words != b"" and has_telling_object(text))
+        )
         if inside:
             is_one = (
                 is_one
