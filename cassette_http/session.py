@@ -133,7 +133,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
             "secrets": dict(secrets or {}),
         }
         if any(redaction.values()):
-            LateRedactor(**redaction).made  # noqa: B018  # checks them
+            LateRedactor(**redaction).make()  # checks them
         if freeze_time:
             from cassette_http.frozen_time import require_time_machine  # late: few sessions need it
 
@@ -250,10 +250,13 @@ class _Session:
         parts, fetch, is_foreign = _load(self._store, mode, options)
         first = next(parts, Documents(b"", [], []))
         library = _library(chain([first], parts), fetch, options)
-        may = policy(mode, had_content=len(library) > 0)
+        had_content = len(library) > 0
+        may = policy(mode, had_content)
         used = first.data if may.can_record else b""
         redactor = LateRedactor(used, environment=os.environ, netrc=netrc_text, **options.redaction)
         self._redactor = redactor
+        if may.can_record and not (may.can_play and had_content):
+            redactor.make()  # the first answer would have to wait for it
         if is_foreign:
             self._store.adopt(lambda data: _convert(_decoded(data, path, options), redactor.made, self._store, options))
         index = _index(library, redactor, options)

@@ -140,6 +140,25 @@ def test_ci_server_records_nothing_that_was_not_asked_for(
     assert path.exists()
 
 
+FIRST_REQUEST = """
+import sys
+import urllib.request
+from cassette_http import use_cassette
+
+with use_cassette(sys.argv[1], record_mode=sys.argv[2]):
+    known = set(sys.modules)
+    urllib.request.urlopen(sys.argv[3]).read()
+    sys.exit(", ".join(name for name in set(sys.modules) - known if name.startswith("cassette_http")))
+"""
+
+
+@pytest.mark.parametrize("mode", ["once", "new_episodes", "all", "rewrite"])
+def test_first_answer_that_is_recorded_waits_for_no_import(mode: str, counter: Peer, path: Path) -> None:
+    program = [sys.executable, "-c", FIRST_REQUEST, str(path), mode, counter.url]
+    told = subprocess.run(program, check=False, timeout=LIMIT_S, capture_output=True, text=True)
+    assert told.stderr.strip() == ""
+
+
 def test_block_without_traffic_can_be_replayed_too(path: Path) -> None:
     with use_cassette(path):
         pass

@@ -39,6 +39,10 @@ class LateRedactor:
         used, self._used = self._used, b""
         return Redactor(next_number(used), **self._options)
 
+    def make(self) -> None:
+        """Make `made` now. Raises InvalidOption."""
+        _ = self.made
+
     @property
     def restores(self) -> bool:
         """`restore` may change something."""
