@@ -173,16 +173,18 @@ def resets_within_upload(connection: Connection) -> None:
 def test_upload_of_our_client_breaks_off_three_times(peer: Callable[..., Peer], tmp_path: Path) -> None:
     """It looks for an early answer while it sends, and so may meet in a read what broke the connection."""
     server = peer(resets_within_upload)
-    seen = []
+    seen: list[OSError] = []
 
     def ask() -> None:
         connection = cassette_http.client.HTTPConnection("localhost", server.port, timeout=LIMIT_S)
         try:
             connection.request("POST", "/", BODY)
+            connection.getresponse()  # the system may have taken the whole upload before the reset
         except OSError as error:
-            seen.append(type(error))
+            seen.append(error)
         finally:
             connection.close()
 
     assert_same_three_times(ask, server, tmp_path / "ours.yaml")
-    assert seen == [ConnectionResetError] * 3  # as http.client has it
+    # As http.client has it: RemoteDisconnected is one, too, if only the read for the answer meets the end.
+    assert [isinstance(error, ConnectionResetError) for error in seen] == [True] * 3
