@@ -120,12 +120,10 @@ class Player:
 
         `sent` counts the octets after the request's head, `is_complete` says that the request was sent completely.
         """
-        if is_complete and not self.is_upgrade:
-            if self._next == len(self._pieces):
-                return self.has_ending
-            return self._pieces[self._next].sent != BEHIND_NEXT or self.is_passed_over
         if self._next == len(self._pieces):
-            return self.has_ending
+            return self.has_ending and not self._breaks_later(sent, is_complete)
+        if is_complete and not self.is_upgrade:
+            return self._pieces[self._next].sent != BEHIND_NEXT or self.is_passed_over
         needed = self._pieces[self._next].sent
         return is_complete if needed is None else sent >= needed
 
@@ -140,6 +138,8 @@ class Player:
         if self._clock is not None and self.due_in_s:
             return Signal.WAIT
         if self._next == len(self._pieces):
+            if self._breaks_later(sent, is_complete):
+                return Signal.WAIT
             ending = self._ending()
             # The system tells once what broke a connection, and then that it has ended. TLS remembers its own errors.
             self._is_broken = self._is_broken or (
@@ -171,6 +171,12 @@ class Player:
         if failure is None or failure.kind is not FailureKind.WRITE:
             return None
         return failure if sent >= failure.details.get("sent", 0) else None
+
+    def _breaks_later(self, sent: int, is_complete: bool) -> bool:
+        """It was a send that met the end: a client that looks for an early answer found nothing up to there."""
+        failure = self.track.failure
+        met_by_send = failure is not None and failure.kind is FailureKind.WRITE
+        return met_by_send and (self.is_upgrade or not is_complete) and self.write_failure(sent) is None
 
     @property
     def _is_timeout(self) -> bool:

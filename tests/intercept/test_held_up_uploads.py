@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import select
 import selectors
 import socket
@@ -18,6 +20,7 @@ import pytest
 import trio
 
 import cassette_http.client
+from cassette_http import use_cassette
 from cassette_http.cassette.model import FailureKind
 from tests.behaviours import assert_same_three_times
 from tests.peer import LIMIT_S, Connection, Peer, response
@@ -170,21 +173,51 @@ def resets_within_upload(connection: Connection) -> None:
     connection.reset()
 
 
+def post_with_ours(port: int, trust: ssl.SSLContext | None = None) -> OSError | None:
+    if trust is None:
+        connection = cassette_http.client.HTTPConnection("localhost", port, timeout=LIMIT_S)
+    else:
+        connection = cassette_http.client.HTTPSConnection("localhost", port, timeout=LIMIT_S, context=trust)
+    try:
+        connection.request("POST", "/", BODY)
+        return None
+    except OSError as error:
+        return error
+    finally:
+        connection.close()
+
+
 def test_upload_of_our_client_breaks_off_three_times(peer: Callable[..., Peer], tmp_path: Path) -> None:
     """It looks for an early answer while it sends, and so may meet in a read what broke the connection."""
     server = peer(resets_within_upload)
-    seen: list[OSError] = []
+    assert_same_three_times(lambda: repr(post_with_ours(server.port)), server, tmp_path / "ours.yaml")
 
-    def ask() -> None:
-        connection = cassette_http.client.HTTPConnection("localhost", server.port, timeout=LIMIT_S)
-        try:
-            connection.request("POST", "/", BODY)
-            connection.getresponse()  # the system may have taken the whole upload before the reset
-        except OSError as error:
-            seen.append(error)
-        finally:
-            connection.close()
 
-    assert_same_three_times(ask, server, tmp_path / "ours.yaml")
-    # As http.client has it: RemoteDisconnected is one, too, if only the read for the answer meets the end.
-    assert [isinstance(error, ConnectionResetError) for error in seen] == [True] * 3
+RESET = ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+RESET_IN_CASSETTE = "errno: ECONNRESET, text: Connection reset by peer, details: {sent: 900000}"
+BROKEN_TLS = ssl.SSLEOFError(8, "EOF occurred in violation of protocol")
+BROKEN_TLS_IN_CASSETTE = (
+    "text: EOF occurred in violation of protocol, details: {class: SSLEOFError, number: 8, sent: 900000}"
+)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "broken", "written"),
+    [
+        pytest.param("http", RESET, RESET_IN_CASSETTE, id="TCP"),
+        pytest.param("https", BROKEN_TLS, BROKEN_TLS_IN_CASSETTE, id="TLS"),
+    ],
+)
+def test_upload_of_our_client_breaks_in_the_send_that_has_met_it(
+    scheme: str, broken: OSError, written: str, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    """Where it looks for an early answer before that, there is none."""
+    path = tmp_path / "broken.yaml"
+    path.write_text(
+        f"cassette: 1\n---\nrequest: POST {scheme}://localhost:5000/\n"
+        f"request headers: |\n  Host: localhost:5000\n  Content-Length: {len(BODY)}\n"
+        f"failure: {{kind: write failed, {written}}}\n---\n"
+    )
+    with use_cassette(path, "none"):
+        met = post_with_ours(5000, client_tls if scheme == "https" else None)
+    assert repr(met) == repr(broken)

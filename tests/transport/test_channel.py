@@ -669,6 +669,24 @@ def test_failed_write_is_played_where_it_failed() -> None:
     assert caught.value.failure == failure
 
 
+@pytest.mark.parametrize(
+    ("request_octets", "pieces"),
+    [
+        pytest.param(POST, [], id="upload"),
+        pytest.param(UPGRADE, [Piece(SWITCH)], id="upgraded connection"),
+    ],
+)
+def test_who_reads_before_the_write_that_failed_meets_no_end(request_octets: bytes, pieces: list[Piece]) -> None:
+    failure = Failure(FailureKind.WRITE, 0.0, "EPIPE", "Broken pipe", {"sent": 2})
+    channel = replaying(interaction(request_octets, *pieces, failure=failure))
+    channel.client_sent(request_octets)
+    assert [channel.client_reads(1000) for _ in pieces] == [piece.octets for piece in pieces]
+    assert (channel.client_reads(1000), channel.is_due, channel.has_only_end) == (Signal.WAIT, False, False)
+    with pytest.raises(PlayedWriteFailure):
+        channel.client_sent(b"bo")
+    assert channel.client_reads(1000) is Signal.END
+
+
 def test_upgraded_connection_is_played_in_order_of_both_sides() -> None:
     pieces = (Piece(SWITCH), Piece(b"hello", 0.0, 0), Piece(b"pong", 0.0, 4))
     channel = replaying(interaction(UPGRADE, *pieces, ended=True))
