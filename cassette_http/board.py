@@ -80,6 +80,7 @@ class Board(Switch):
         mode_setting: str = MODE_SETTING,
     ) -> None:
         super().__init__()
+        self._lock = index.lock
         self.cassette, self._log = cassette, log
         self.policy = may
         self.decides_at_head = not (matching.needs_body or hooks.on_match)

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Container, Hashable, Iterable, Sequence
 from functools import cached_property
 from itertools import islice
-from threading import Lock
+from threading import RLock
 
 from cassette_http.cassette.buckets import Bucket, Entry, Queue
 from cassette_http.cassette.explaining import most_alike
@@ -34,7 +34,10 @@ OF_CONNECTIONS = frozenset({FailureKind.CONNECT, FailureKind.TLS})
 
 
 class Index:
-    """The interactions of one cassette. Not thread-safe: the session holds a lock."""
+    """The interactions of one cassette. Not thread-safe: who plays holds `lock`.
+
+    To read on takes it too, for a program that looks at its cassette meanwhile.
+    """
 
     def __init__(
         self,
@@ -64,8 +67,9 @@ class Index:
         self._made: dict[int, Entry] = {}
         self._lines = lines
         self.is_complete = False
-        self._reading = Lock()  # a program may look at its cassette while other threads play it
+        self.lock = RLock()
         self._known: dict[bytes | None, int | list[int]] = {}
+        self._passed: dict[bytes, int] = {}  # how many interactions with a repeated line were played already
         self._filed = self._played_up_to = 0
         self._file_lines()
         self._buckets: dict[bytes, Bucket] = {}
@@ -75,7 +79,7 @@ class Index:
         """Read on; False if all is known."""
         if self.is_complete:
             return False
-        with self._reading:
+        with self.lock:
             has_more = self._read_on()
             self._file_lines()
             self.is_complete = not has_more
@@ -153,14 +157,22 @@ class Index:
         """The first interaction with this request line that was not played yet; it is looked for no further."""
         while True:
             position = self._known.get(line)
-            if isinstance(position, int):
+            if isinstance(position, list):
+                position = self._behind_played(line, position)
+            if position is not None:
                 entry = self._made.get(position) or self._make(position)
                 if not entry.plays:
                     return entry
             if not self._find_more():
-                break
-        bucket = self._bucket(line) if isinstance(position, list) else None
-        return bucket.queue.first_unplayed if bucket is not None else None
+                return None
+
+    def _behind_played(self, line: bytes, positions: list[int]) -> int:
+        """The first of these positions whose entry was not played yet, or the last one."""
+        at = self._passed.get(line, 0)
+        while at < len(positions) - 1 and positions[at] in self._made and self._made[positions[at]].plays:
+            at += 1
+        self._passed[line] = at
+        return positions[at]
 
     def _next_origin(self) -> Origin | None:
         """The origin of the first request that was not played yet, by a quick look; None if that does not tell it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -193,6 +194,40 @@ def test_what_answers_is_what_a_walk_through_all_would_find(
         if entry is not None:
             entry.plays += 1
             left.remove(fitting[0])
+
+
+def test_request_that_comes_again_and_again_is_looked_for_no_further_than_its_answer() -> None:
+    interactions = [interaction(request("/jobs/7"), b"%d" % n) for n in range(100)]
+    known = Counting(*interactions).lines
+    lines = known[:3]
+
+    def read_on() -> bool:
+        lines.extend(known[len(lines) : len(lines) + 3])
+        return len(lines) < len(known)
+
+    index = Index(lines, interactions.__getitem__, resolve(DEFAULT_MATCH), read_on=read_on)
+    for number in range(5):
+        entry = index.find_same(request("/jobs/7"))
+        assert entry is not None
+        assert entry.interaction.track.octets == b"%d" % number
+        entry.plays += 1
+    assert len(lines) == 6
+
+
+def test_nobody_plays_while_a_program_looks_at_all_of_the_cassette() -> None:
+    """Nor can a fork come in between, which holds the lock as well."""
+    lines: list[bytes | None] = [line_of(request("/a"))]
+    is_free: list[bool] = []
+
+    def read_on() -> bool:
+        other = Thread(target=lambda: is_free.append(index.lock.acquire(blocking=False)))
+        other.start()
+        other.join()
+        return False
+
+    index = Index(lines, [interaction(request("/a"))].__getitem__, resolve(DEFAULT_MATCH), read_on=read_on)
+    assert len(index) == 1
+    assert is_free == [False]
 
 
 def test_documents_without_a_known_request_line_are_found() -> None:
