@@ -146,7 +146,9 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
             keeps_pace=known_pace(pace) == "recorded",
             redaction=redaction,
             hooks=Hooks.of(on_record, on_match, on_replay),
-            renewal=_Renewal(only_on_success, keep_volatile, keep_unrecorded),
+            only_on_success=only_on_success,
+            keeps_volatile=keep_volatile,
+            keeps_unrecorded=keep_unrecorded,
             freezes_time=freeze_time,
             also=tuple(map(Path, _several(also))),
             decode=decode,
@@ -187,18 +189,6 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
         return around(lambda: self, function, lambda cassette: ())
 
 
-@dataclass(frozen=True)
-class _Renewal:
-    """How a new recording comes into the place of an old one."""
-
-    only_on_success: bool
-    keeps_volatile: bool
-    keeps_unrecorded: bool | Callable[[], bool]
-
-    def needs_side_file(self, mode: RecordMode) -> bool:
-        return mode is RecordMode.REWRITE or (self.only_on_success and mode is not RecordMode.NONE)
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Options:
     """The options of `use_cassette`, checked."""
@@ -210,7 +200,9 @@ class _Options:
     keeps_pace: bool
     redaction: dict[str, Any]
     hooks: Hooks
-    renewal: _Renewal
+    only_on_success: bool
+    keeps_volatile: bool
+    keeps_unrecorded: bool | Callable[[], bool]
     freezes_time: bool
     also: tuple[Path, ...]
     decode: Callable[[bytes, str], bytes] | None
@@ -238,7 +230,7 @@ class _Session:
 
     def __init__(self, options: _Options) -> None:
         path, mode = options.path, options.mode
-        is_aside = options.renewal.needs_side_file(mode)
+        is_aside = mode is RecordMode.REWRITE or (options.only_on_success and mode is not RecordMode.NONE)
         self._options = options
         self._store = Store(
             path,
@@ -259,7 +251,10 @@ class _Session:
             redactor.make()  # the first answer would have to wait for it
         if is_foreign:
             self._store.adopt(lambda data: _convert(_decoded(data, path, options), redactor.made, self._store, options))
-        index = _index(library, redactor, options)
+        matching = options.matching
+        index = Index(
+            library, matching, options.repeat, lambda request: matching.strip(redactor.made.redact_request(request))
+        )
         time = _time_of_recording(first, str(path)) if options.freezes_time and not may.can_record else None
         hooks = options.hooks
         if time is not None:
@@ -271,7 +266,7 @@ class _Session:
             may,
             index,
             self._store,
-            options.matching,
+            matching,
             redactor,
             library.facts,
             hooks,
@@ -294,8 +289,7 @@ class _Session:
         """What makes one cassette of the old file and the side file; None if that is the side file itself."""
         from cassette_http.cassette import settling  # late: few sessions need it
 
-        options = self._options
-        renewal, path = options.renewal, str(options.path)
+        options, path = self._options, str(self._options.path)
 
         def in_our_format(old: bytes) -> bytes:
             decoded = _decoded(old, options.path, options)
@@ -305,7 +299,7 @@ class _Session:
 
         if options.mode is not RecordMode.REWRITE:
             return lambda old, new: settling.appended(in_our_format(old), new, path)
-        if not (renewal.keeps_volatile or renewal.keeps_unrecorded):
+        if not (options.keeps_volatile or options.keeps_unrecorded):
             return None
 
         def answers(sent: Request, recorded: Request) -> bool:
@@ -313,13 +307,13 @@ class _Session:
             return options.matching.key(asked) == options.matching.key(there) and options.matching.accepts(asked, there)
 
         def settled(old: bytes, new: bytes) -> bytes:
-            keeps = renewal.keeps_unrecorded
+            keeps = options.keeps_unrecorded
             return settling.settled(
                 in_our_format(old),
                 new,
                 path,
                 answers=answers,
-                keeps_volatile=renewal.keeps_volatile,
+                keeps_volatile=options.keeps_volatile,
                 keeps_unrecorded=keeps() if callable(keeps) else keeps,
                 is_one_moment=options.freezes_time,
                 fetch=self._store.blobs.fetch,
@@ -394,21 +388,6 @@ def _library(parts: Iterator[Documents], fetch: Fetch, options: _Options) -> Lib
         found, fetch, _ = _load(other, RecordMode.NONE, replace(options, allow_missing=False))
         library.add(found, str(other.path), fetch)
     return library
-
-
-def _index(library: Library, redactor: LateRedactor, options: _Options) -> Index:
-    matching = options.matching
-    return Index(
-        library.request_lines,
-        library.parse,
-        matching,
-        options.repeat,
-        lambda request: matching.strip(redactor.made.redact_request(request)),
-        library.read_answer,
-        library.read_url,
-        library.find_doubtful,
-        library.read_on,
-    )
 
 
 def _decoded(data: bytes, path: Path, options: _Options) -> bytes:

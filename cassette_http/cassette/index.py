@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Container, Hashable, Iterable, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable
 from functools import cached_property
 from itertools import islice
 from threading import RLock
@@ -17,6 +17,7 @@ from threading import RLock
 from cassette_http.cassette.buckets import Bucket, Entry, Queue
 from cassette_http.cassette.explaining import most_alike
 from cassette_http.cassette.format.reading import USUAL_VERSION, Unfit, resolve_target
+from cassette_http.cassette.library import Library
 from cassette_http.cassette.matching import Matching
 from cassette_http.cassette.model import DEFAULT_PORTS, UNIX, FailureKind, Interaction, Origin, Request
 from cassette_http.cassette.modes import known_policy
@@ -41,31 +42,18 @@ class Index:
 
     def __init__(
         self,
-        lines: Sequence[bytes | None],
-        parse: Callable[[int], Interaction],
+        library: Library,
         matching: Matching,
         repeat: str = "fail",
         redact: Callable[[Request], Request] = lambda request: request,
-        read_answer: Callable[[int, bytes, bytes | None], Answer | None] = lambda position, beginning, first_line: None,
-        read_url: Callable[[int], bytes | None] = lambda position: None,
-        find_doubtful: Callable[[], Container[int]] = frozenset,
-        read_on: Callable[[], bool] = bool,
     ) -> None:
-        """`lines` holds what `line_of` says of each request, in order, None where that is not known without parsing.
-
-        `parse` gets a position. `read_answer` gets a position and what the document of a request begins with, and gives
-        the answer if the document there begins so and has nothing unusual behind (`shortcuts.read_answer`). `read_url`
-        gets a position, and gives the line with the query if nothing behind may say otherwise. `find_doubtful` gives
-        the positions where something may. `read_on` adds to `lines`, where the first one is already, unless it returns
-        False: then they are complete.
-        """
-        self._parse, self._redact, self._read_answer, self._read_url = parse, redact, read_answer, read_url
-        self._find_doubtful, self._read_on = find_doubtful, read_on
+        """`library` has read its first interaction already; it is made to read on when more are needed."""
+        self._library, self._redact = library, redact
         self._matching, self._repeat = matching, known_policy(repeat)
         self.answers_once = repeat == "fail"
         # Objects per interaction are made when they are needed: most of a large cassette often is not.
         self._made: dict[int, Entry] = {}
-        self._lines = lines
+        self._lines = library.request_lines
         self.is_complete = False
         self.lock = RLock()
         self._known: dict[bytes | None, int | list[int]] = {}
@@ -80,7 +68,7 @@ class Index:
         if self.is_complete:
             return False
         with self.lock:
-            has_more = self._read_on()
+            has_more = self._library.read_on()
             self._file_lines()
             self.is_complete = not has_more
         return has_more
@@ -130,7 +118,7 @@ class Index:
         return [self._made.get(position) or self._make(position) for position in positions]
 
     def _make(self, position: int) -> Entry:
-        entry = self._made[position] = Entry(position + 1, self._parse, self._redact)
+        entry = self._made[position] = Entry(position + 1, self._library.parse, self._redact)
         return entry
 
     def _bucket(self, line: bytes) -> Bucket | None:
@@ -146,7 +134,7 @@ class Index:
 
     def _told(self, entry: Entry) -> Request | None:
         position = entry.number - 1
-        line = self._read_url(position)
+        line = self._library.read_url(position)
         told = request_with(line) if line is not None else None
         if told is None:
             told = entry.request
@@ -183,7 +171,7 @@ class Index:
         while position == len(self._lines):
             if not self._find_more():
                 return None
-        line = self._read_url(position)
+        line = self._library.read_url(position)
         told = request_with(line) if line is not None else None
         return told.origin if told is not None else None
 
@@ -201,7 +189,9 @@ class Index:
         """
         entry = self._first_unplayed(written.line) if not self._matching.filters else None
         first_line = written.first_line if passes_over_fields else None
-        answer = self._read_answer(entry.number - 1, written.beginning, first_line) if entry is not None else None
+        answer = (
+            self._library.read_answer(entry.number - 1, written.beginning, first_line) if entry is not None else None
+        )
         if entry is None or answer is None:
             return None
         is_stale = not isinstance(answer, bytes) and answer.is_stale
@@ -216,7 +206,7 @@ class Index:
         if entry is None:
             return None
         if not entry.is_parsed and (beginning := written_beginning(request)) is not None:
-            answer = self._read_answer(entry.number - 1, beginning, None)
+            answer = self._library.read_answer(entry.number - 1, beginning, None)
             track = track_of(answer) if answer is not None else None
             if track is not None and (may_be_stale or not track.is_stale):
                 interaction = Interaction(request.origin, request, track, request.via)
@@ -391,7 +381,7 @@ class Index:
 
     @cached_property
     def _doubtful(self) -> Container[int]:
-        return self._find_doubtful()
+        return self._library.find_doubtful()
 
     @cached_property
     def _by_line_key(self) -> dict[tuple[Hashable, ...], list[int]]:

@@ -148,10 +148,11 @@ class Use:
 
     def _open_nothing(self) -> Cassette:
         from cassette_http.cassette.index import Index
+        from cassette_http.cassette.library import Library
         from cassette_http.cassette.matching import resolve
         from cassette_http.in_use import Cassette, Log
 
-        return Cassette(self.path, RecordMode.NONE, Index([], [].__getitem__, resolve(())), Log())
+        return Cassette(self.path, RecordMode.NONE, Index(Library(), resolve(())), Log())
 
     def paused(self) -> AbstractContextManager[None]:
         """Take the cassette out of use for a while."""

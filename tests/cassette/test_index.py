@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cassette_http.cassette.index import Index, line_of
+from cassette_http.cassette.library import Library
 from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Piece, Request, Track
+from cassette_http.cassette.shortcuts import Answer
 from cassette_http.errors import InvalidOption
 
 ORIGIN = Origin("http", "api.test", 80)
@@ -28,24 +30,38 @@ def interaction(asked: Request, answer: bytes = b"") -> Interaction:
     return Interaction(asked.origin, asked, Track((Piece(answer),)))
 
 
-class Counting:
-    """Interactions that count how often they were parsed."""
+class Counting(Library):
+    """Interactions that count how often they were parsed. They are found `at_once` by so many; None: all."""
 
-    def __init__(self, *interactions: Interaction, has_lines: bool = True) -> None:
+    def __init__(self, *interactions: Interaction, has_lines: bool = True, at_once: int | None = None) -> None:
+        super().__init__()
         self.parsed: list[int] = []
-        self._interactions = interactions
-        self.lines = [line_of(one.request) if has_lines and one.request else None for one in interactions]
+        self.doubtful: set[int] = set()
+        self._interactions, self._at_once = interactions, at_once
+        self._lines = [line_of(one.request) if has_lines and one.request else None for one in interactions]
+        self.request_lines = self._lines[:at_once]
+
+    def read_on(self) -> bool:
+        known = len(self.request_lines)
+        self.request_lines += self._lines[known : known + (self._at_once or 0)]
+        return len(self.request_lines) > known
+
+    def find_doubtful(self) -> set[int]:
+        return self.doubtful
 
     def read_url(self, position: int) -> bytes | None:
         asked = self._interactions[position].request
-        return f"{asked.method} {asked.url}".encode() if asked is not None and self.lines[position] else None
+        return f"{asked.method} {asked.url}".encode() if asked is not None and self.request_lines[position] else None
 
-    def __call__(self, position: int) -> Interaction:
+    def read_answer(self, position: int, beginning: bytes, first_line: bytes | None) -> Answer | None:
+        return None
+
+    def parse(self, position: int) -> Interaction:
         self.parsed.append(position)
         return self._interactions[position]
 
     def index(self, repeat: str = "fail", match: tuple[str | Callable[..., bool], ...] = DEFAULT_MATCH) -> Index:
-        return Index(self.lines, self, resolve(match), repeat, read_url=self.read_url)
+        return Index(self, resolve(match), repeat)
 
 
 def play(index: Index, asked: Request) -> bytes | None:
@@ -129,7 +145,7 @@ def test_of_many_with_one_path_those_with_secrets_are_found() -> None:
     def redact(one: Request) -> Request:
         return replace(one, head_octets=one.head_octets.replace(b"=k30 ", b"={{secret}} "))
 
-    index = Index(documents.lines, documents, resolve(DEFAULT_MATCH), redact=redact, read_url=documents.read_url)
+    index = Index(documents, resolve(DEFAULT_MATCH), redact=redact)
     assert play(index, request("/list?key=k29")) == b"29"
     assert play(index, request("/list?key={{secret}}")) == b"30"
 
@@ -137,8 +153,11 @@ def test_of_many_with_one_path_those_with_secrets_are_found() -> None:
 def test_an_interaction_whose_line_is_not_all_is_found_by_what_its_document_says() -> None:
     moved = replace(request("/b"), origin=Origin("http", "elsewhere.test", 80))
     documents = Counting(interaction(request("/a"), b"a"), interaction(moved, b"b"), interaction(request("/c"), b"c"))
-    documents.lines[1] = b"POST http://api.test/a"  # and then, say: "origin: http://elsewhere.test", "target: /b"
-    index = Index(documents.lines, documents, resolve(DEFAULT_MATCH), find_doubtful=lambda: {1})
+    documents.request_lines[1] = (
+        b"POST http://api.test/a"  # and then, say: "origin: http://elsewhere.test", "target: /b"
+    )
+    documents.doubtful = {1}
+    index = documents.index()
     assert play(index, moved) == b"b"
     assert set(documents.parsed) == {1}
 
@@ -150,7 +169,7 @@ def test_a_path_with_a_secret_is_looked_for_everywhere() -> None:
     def redact(one: Request) -> Request:
         return replace(one, head_octets=one.head_octets.replace(b":1}}", b"}}").replace(b"1234:abcd", b"{{secret}}"))
 
-    index = Index(documents.lines, documents, resolve(DEFAULT_MATCH), redact=redact)
+    index = Index(documents, resolve(DEFAULT_MATCH), redact=redact)
     asked = request("/bot{{secret}}/me")
     assert [play(index, asked) for _ in range(3)] == [b"me", b"raw", None]
 
@@ -172,15 +191,7 @@ def test_what_answers_is_what_a_walk_through_all_would_find(
 ) -> None:
     interactions = [interaction(request(target), b"%d" % number) for number, target in enumerate(recorded)]
     matching = resolve(match)
-    documents = Counting(*interactions, has_lines=has_lines)
-    lines = documents.lines[:at_once]
-
-    def read_on() -> bool:
-        new = documents.lines[len(lines) : len(lines) + at_once]
-        lines.extend(new)
-        return bool(new)
-
-    index = Index(lines, interactions.__getitem__, matching, read_url=documents.read_url, read_on=read_on)
+    index = Index(Counting(*interactions, has_lines=has_lines, at_once=at_once), matching)
     left = list(enumerate(interactions))
     for target in asked:
         sent = request(target)
@@ -197,35 +208,28 @@ def test_what_answers_is_what_a_walk_through_all_would_find(
 
 
 def test_request_that_comes_again_and_again_is_looked_for_no_further_than_its_answer() -> None:
-    interactions = [interaction(request("/jobs/7"), b"%d" % n) for n in range(100)]
-    known = Counting(*interactions).lines
-    lines = known[:3]
-
-    def read_on() -> bool:
-        lines.extend(known[len(lines) : len(lines) + 3])
-        return len(lines) < len(known)
-
-    index = Index(lines, interactions.__getitem__, resolve(DEFAULT_MATCH), read_on=read_on)
+    documents = Counting(*(interaction(request("/jobs/7"), b"%d" % n) for n in range(100)), at_once=3)
+    index = documents.index()
     for number in range(5):
         entry = index.find_same(request("/jobs/7"))
         assert entry is not None
         assert entry.interaction.track.octets == b"%d" % number
         entry.plays += 1
-    assert len(lines) == 6
+    assert len(documents.request_lines) == 6
 
 
 def test_nobody_plays_while_a_program_looks_at_all_of_the_cassette() -> None:
     """Nor can a fork come in between, which holds the lock as well."""
-    lines: list[bytes | None] = [line_of(request("/a"))]
     is_free: list[bool] = []
 
-    def read_on() -> bool:
-        other = Thread(target=lambda: is_free.append(index.lock.acquire(blocking=False)))
-        other.start()
-        other.join()
-        return False
+    class Watched(Counting):
+        def read_on(self) -> bool:
+            other = Thread(target=lambda: is_free.append(index.lock.acquire(blocking=False)))
+            other.start()
+            other.join()
+            return super().read_on()
 
-    index = Index(lines, [interaction(request("/a"))].__getitem__, resolve(DEFAULT_MATCH), read_on=read_on)
+    index = Watched(interaction(request("/a"))).index()
     assert len(index) == 1
     assert is_free == [False]
 

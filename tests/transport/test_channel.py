@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from cassette_http.cassette.index import Index
+from cassette_http.cassette.library import Library
 from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Piece, Request, Track
 from cassette_http.cassette.modes import Policy
@@ -38,6 +39,18 @@ class Clock:
         return self.now_s
 
 
+class Recorded(Library):
+    """Interactions that are in no file."""
+
+    def __init__(self, interactions: list[Interaction]) -> None:
+        super().__init__()
+        self._interactions = interactions
+        self.request_lines = [None] * len(interactions)
+
+    def parse(self, position: int) -> Interaction:
+        return self._interactions[position]
+
+
 class ListTape:
     """A cassette in memory."""
 
@@ -52,7 +65,7 @@ class ListTape:
         self.kept: list[Interaction] = []
         self.amended: list[tuple[object, Track]] = []
         self.started_at_s: list[float] = []
-        self._index = Index([None] * len(recorded), recorded.__getitem__, matching)
+        self._index = Index(Recorded(recorded), matching)
 
     def may_answer(self, host: str, port: int) -> bool:
         return self.policy.can_play
