@@ -1,10 +1,11 @@
 """From message body to content (RFC 9112 sections 6, 7): one decoder per framing.
 
-Decoders do no I/O: each says what it wants, and is given it. They serve two kinds of callers.
+Decoders do no I/O. Each follows a body to its end (`skip`, `end`). The one for the chunked coding also gives the
+content, and serves two kinds of callers:
 
 - *Pull*: read what `want` says (a line, or some octets), `feed` it; at the end of the stream call `end`.
-- *Push*: hand over whatever has arrived to `take` (or to `skip`, if only the end of the message matters).
-  These go through all the chunks of a buffer in one pass, and say how many octets belonged to this message.
+- *Push*: hand over whatever has arrived to `take`, which goes through all the chunks of a buffer in one pass, and says
+  how many octets belonged to this message.
 
 The states of the chunked coding, and what is wanted in each:
 
@@ -41,7 +42,6 @@ __all__ = [
     "Decoder",
     "LengthDecoder",
     "Line",
-    "NoContentDecoder",
     "Octets",
     "UntilCloseDecoder",
     "decode",
@@ -64,45 +64,18 @@ class Octets(NamedTuple):
 
 
 class Decoder(Protocol):
-    """Turns a message body, piece by piece, into content."""
-
-    @property
-    def want(self) -> Line | Octets | None:
-        """What to feed next; None if the content is complete."""
-        ...
+    """Follows a message body to its end."""
 
     @property
     def remaining(self) -> int | None:
-        """How much content is announced, by the length or the size of this chunk, and still missing."""
-        ...
-
-    @property
-    def trailers(self) -> Fields:
-        """The trailer fields, once the content is complete."""
-        ...
-
-    def feed(self, data: bytes) -> bytes:
-        """Take what was wanted, or a part of it, and return the content therein.
-
-        Raises MalformedMessage, then and at each later call, if the framing is broken; ValueError if `data`
-        is more than belongs to the message.
-        """
-        ...
-
-    def take(self, data: Buffer, start: int = 0) -> tuple[bytes, int]:
-        """Take what of `data[start:]` belongs to the message; return the content, and the position reached.
-
-        Raises MalformedMessage as `feed` does, but content before the broken place is returned first, and the
-        error raised by the next call.
-        """
+        """How much content is announced, by the length or the size of this chunk, and still missing; 0 at the end."""
         ...
 
     def skip(self, data: Buffer, start: int = 0) -> int:
-        """Do as `take`, but drop the content, which is not even copied; return the position reached."""
-        ...
+        """Pass over what of `data[start:]` belongs to the message; return the position reached.
 
-    def passed(self, count: int) -> None:
-        """Count octets that were wanted as `Octets`, and that the caller has read to where they belong."""
+        Raises MalformedMessage, then and at each later call, if the framing is broken.
+        """
         ...
 
     def end(self) -> None:
@@ -114,65 +87,21 @@ def decoder_for(framing: Framing) -> Decoder:
     """Make the decoder for one message."""
     if framing.kind is FramingKind.CHUNKED:
         return ChunkedDecoder()
-    if framing.kind is FramingKind.CLOSE:
-        return UntilCloseDecoder()
-    return LengthDecoder(framing.length) if framing.length else NoContentDecoder()
-
-
-class NoContentDecoder:
-    """For messages that end with their head."""
-
-    __slots__ = ()
-    want: None = None
-    remaining = 0
-    trailers: Fields = ()
-
-    def feed(self, data: bytes) -> bytes:
-        _refuse_excess(len(data))
-        return b""
-
-    def take(self, data: Buffer, start: int = 0) -> tuple[bytes, int]:
-        return b"", start
-
-    def skip(self, data: Buffer, start: int = 0) -> int:
-        return start
-
-    def passed(self, count: int) -> None:
-        _refuse_excess(count)
-
-    def end(self) -> None:
-        pass
+    return UntilCloseDecoder() if framing.kind is FramingKind.CLOSE else LengthDecoder(framing.length or 0)
 
 
 class LengthDecoder:
-    """For content of a known length (RFC 9112 section 6.2)."""
+    """For content of a known length (RFC 9112 section 6.2), perhaps none."""
 
     __slots__ = ("_length", "remaining")
-    trailers: Fields = ()
 
     def __init__(self, length: int) -> None:
         self._length = self.remaining = length
-
-    @property
-    def want(self) -> Octets | None:
-        return Octets(min(self.remaining, MAX_READ_OCTETS)) if self.remaining else None
-
-    def feed(self, data: bytes) -> bytes:
-        self.passed(len(data))
-        return data
-
-    def take(self, data: Buffer, start: int = 0) -> tuple[bytes, int]:
-        stop = self.skip(data, start)
-        return bytes(data[start:stop]), stop
 
     def skip(self, data: Buffer, start: int = 0) -> int:
         count = min(self.remaining, len(data) - start)
         self.remaining -= count
         return start + count
-
-    def passed(self, count: int) -> None:
-        _refuse_excess(count - self.remaining)
-        self.remaining -= count
 
     def end(self) -> None:
         if self.remaining:
@@ -182,33 +111,13 @@ class LengthDecoder:
 class UntilCloseDecoder:
     """For responses whose content ends with the connection (RFC 9112 section 6.3, rule 8)."""
 
-    __slots__ = ("_ended",)
     remaining: None = None
-    trailers: Fields = ()
-
-    def __init__(self) -> None:
-        self._ended = False
-
-    @property
-    def want(self) -> Octets | None:
-        return None if self._ended else Octets(MAX_READ_OCTETS)
-
-    def feed(self, data: bytes) -> bytes:
-        self.passed(len(data))
-        return data
-
-    def take(self, data: Buffer, start: int = 0) -> tuple[bytes, int]:
-        stop = self.skip(data, start)
-        return bytes(data[start:stop]), stop
 
     def skip(self, data: Buffer, start: int = 0) -> int:
-        return start if self._ended else len(data)
-
-    def passed(self, count: int) -> None:
-        _refuse_excess(count if self._ended else 0)
+        return len(data)
 
     def end(self) -> None:
-        self._ended = True
+        """That is how it ends."""
 
 
 class _State(Enum):
@@ -247,6 +156,7 @@ class ChunkedDecoder:
 
     @property
     def want(self) -> Line | Octets | None:
+        """What to feed next; None if the content is complete."""
         if self._state is _State.COMPLETE:
             return None
         if self._state is _State.DATA:
@@ -277,6 +187,10 @@ class ChunkedDecoder:
         return self._state is _State.TRAILER
 
     def feed(self, data: bytes) -> bytes:
+        """Take what was wanted, or a part of it, and return the content therein.
+
+        Raises MalformedMessage as `skip` does; ValueError if `data` is more than belongs to the message.
+        """
         if self._state is _State.DATA and len(data) <= self._missing:
             self._count_data(len(data))
             return data
@@ -285,9 +199,11 @@ class ChunkedDecoder:
         return b"".join(pieces)
 
     def take(self, data: Buffer, start: int = 0, stop: int | None = None, most: int = sys.maxsize) -> tuple[bytes, int]:
-        """Do what any decoder does, but with `data[start:stop]`, and only as far as `most` octets of content reach.
+        """Take what of `data[start:stop]` belongs to the message; return the content, and the position reached.
 
-        With `most` = 0 that is up to the next content, else nothing behind the last of these octets is taken.
+        Only as far as `most` octets of content reach; with `most` = 0 that is up to the next content, else nothing
+        behind the last of these octets is taken. Raises MalformedMessage as `skip` does, but content before the broken
+        place is returned first, and the error raised by the next call.
         """
         pieces, position = self.take_pieces(data, start, len(data) if stop is None else stop, most)
         return b"".join(pieces), position
@@ -308,6 +224,7 @@ class ChunkedDecoder:
         return self._walk(data, start, len(data) if stop is None else stop, None, most)
 
     def passed(self, count: int) -> None:
+        """Count octets that were wanted as `Octets`, and that the caller has read to where they belong."""
         if count > self._missing:
             _refuse_excess(count - self._missing)
         if count:  # nothing may pass in any state
@@ -453,7 +370,9 @@ def _refuse_excess(count: int) -> None:
 
 def decode(framing: Framing, octets: bytes) -> bytes:
     """Decode a whole message body; of one that is cut off or broken, what comes before."""
-    try:
-        return decoder_for(framing).take(octets)[0]
-    except MalformedMessage:
-        return b""
+    if framing.kind is FramingKind.CHUNKED:
+        try:
+            return ChunkedDecoder().take(octets)[0]
+        except MalformedMessage:
+            return b""
+    return octets if framing.kind is FramingKind.CLOSE else octets[: framing.length or 0]

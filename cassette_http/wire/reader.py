@@ -106,7 +106,7 @@ class RequestReader:
             self.expects_continue = _expects_continue(self.head)
             self._decoder = decoder_for(request_framing(self.head.fields))
         position = self._decoder.skip(data, position)
-        self.is_complete = self._decoder.want is None
+        self.is_complete = self._decoder.remaining == 0
         return position
 
 
@@ -165,11 +165,6 @@ class ResponseReader:
         return None if self._head is None else parse_response_head(self._head)
 
     @property
-    def trailers(self) -> Fields:
-        """The trailer fields, once the response is complete."""
-        return () if self._decoder is None else self._decoder.trailers
-
-    @property
     def has_bare_lf(self) -> bool:
         """A line between chunks ended without CR."""
         return isinstance(self._decoder, ChunkedDecoder) and self._decoder.has_bare_lf
@@ -209,7 +204,7 @@ class ResponseReader:
                 return position
             self._take_head(octets, self.taken + position)
         position = self._decoder.skip(data, position)
-        self.is_complete = self._decoder.want is None
+        self.is_complete = self._decoder.remaining == 0
         return position
 
     def _take_head(self, head: bytes, end_of_head: int) -> None:

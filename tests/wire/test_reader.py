@@ -70,9 +70,10 @@ def test_requests_are_followed_to_their_end(octets: bytes, head_octets: int, way
 def test_a_request_is_known_at_the_end_of_its_head() -> None:
     reader = RequestReader()
     reader.feed(b"POST /a HTTP/1.1\r\nContent-Length: 2\r\n")
-    assert reader.head is None
+    assert (reader.head, reader.method) == (None, None)
     reader.feed(b"\r\n")
     assert reader.head == RequestHead("POST", "/a", "HTTP/1.1", (("Content-Length", "2"),))
+    assert reader.method == "POST"
     assert not reader.is_complete
     assert reader.feed(b"abc") == 2
     assert reader.is_complete
@@ -163,10 +164,11 @@ RESPONSES = [
 @pytest.mark.parametrize(("method", "octets", "head_octets"), RESPONSES)
 def test_responses_are_followed_to_their_end(method: str, octets: bytes, head_octets: int, way: str) -> None:
     reader = ResponseReader(method)
-    assert (reader.head, reader.head_octets, reader.is_complete, reader.trailers) == (None, 0, False, ())
+    assert (reader.has_head, reader.head, reader.head_octets, reader.is_complete) == (False, None, 0, False)
     feed(reader, octets, way)
     assert reader.is_complete
     assert reader.malformed is None
+    assert reader.has_head
     assert reader.head is not None
     assert reader.head_octets == head_octets
     assert (reader.is_upgrade, reader.until_close, reader.truncated) == (False, False, False)
@@ -204,12 +206,18 @@ def test_interim_responses_are_kept_apart() -> None:
     assert len(reader.interim) == 2
 
 
-def test_trailers_are_there_at_the_end() -> None:
+@pytest.mark.parametrize(
+    ("body", "has_one"),
+    [
+        pytest.param(b"1\r\na\r\n0\r\n\r\n", False, id="CRLF"),
+        pytest.param(b"1\na\r\n0\r\n\r\n", True, id="behind a size"),
+        pytest.param(b"1\r\na\r\n0\r\nA: 1\n\r\n", True, id="in the trailers"),
+    ],
+)
+def test_a_bare_lf_between_chunks_is_noticed(body: bytes, has_one: bool) -> None:
     reader = ResponseReader("GET")
-    reader.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nA: 1\r\n")
-    assert reader.trailers == ()
-    reader.feed(b"\r\n")
-    assert list(reader.trailers) == [("A", "1")]
+    reader.feed(b"HTTP/1.1 200 OK\nTransfer-Encoding: chunked\r\n\r\n" + body)
+    assert (reader.is_complete, reader.has_bare_lf) == (True, has_one)
 
 
 @in_three_ways
