@@ -1,4 +1,4 @@
-"""`cassette-http demo`: records a session against an HTTPS server of its own, stops it, replays, and compares."""
+"""`cassette-http demo`: records a session against a server of its own, stops it, replays, and compares."""
 
 from __future__ import annotations
 
@@ -118,11 +118,25 @@ class _Server(http.server.ThreadingHTTPServer):
         """A client that hangs up is no news."""
 
 
+def _tls() -> tuple[ssl.SSLContext, ssl.SSLContext] | tuple[None, None]:
+    """TLS for the server, and for clients that trust it; none if the extra is not installed that makes certificates."""
+    try:
+        import trustme
+    except ImportError:
+        return None, None
+    authority = trustme.CA()
+    serving, trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("localhost").configure_cert(serving)
+    authority.configure_trust(trust)
+    return serving, trust
+
+
 @contextmanager
-def _serving(tls: ssl.SSLContext) -> Iterator[tuple[str, int]]:
+def _serving(tls: ssl.SSLContext | None) -> Iterator[tuple[str, int]]:
     """Run the API on loopback; gives its host and port."""
     with _Server(("127.0.0.1", 0), _Api) as server:
-        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         try:
             yield "localhost", server.server_address[1]
@@ -142,13 +156,19 @@ class _Step:
     saw: str
 
 
-def _session(host: str, port: int, trust: ssl.SSLContext) -> list[_Step]:
+def _session(host: str, port: int, trust: ssl.SSLContext | None) -> list[_Step]:
     """What a program does: knows nothing of cassettes, and tells what it saw."""
-    return [*_with_client(host, port, trust), *_with_urllib(f"https://{host}:{port}", trust)]
+    return [*_with_client(host, port, trust), *_with_urllib(_origin(host, port, trust), trust)]
 
 
-def _with_client(host: str, port: int, trust: ssl.SSLContext) -> Iterator[_Step]:
-    connection = client.HTTPSConnection(host, port, timeout=PATIENCE_S, context=trust)
+def _origin(host: str, port: int, trust: ssl.SSLContext | None) -> str:
+    return f"{'http' if trust is None else 'https'}://{host}:{port}"
+
+
+def _with_client(host: str, port: int, trust: ssl.SSLContext | None) -> Iterator[_Step]:
+    connection = client.HTTPConnection(host, port, timeout=PATIENCE_S)
+    if trust is not None:
+        connection = client.HTTPSConnection(host, port, timeout=PATIENCE_S, context=trust)
 
     def ask(method: str, path: str, body: str | None = None, **fields: str) -> client.HTTPResponse:
         connection.request(method, path, body, fields)
@@ -180,7 +200,7 @@ def _with_client(host: str, port: int, trust: ssl.SSLContext) -> Iterator[_Step]
         connection.close()
 
 
-def _with_urllib(base: str, trust: ssl.SSLContext) -> Iterator[_Step]:
+def _with_urllib(base: str, trust: ssl.SSLContext | None) -> Iterator[_Step]:
     for path in ("/users/1", "/nobody"):
         try:
             with urllib.request.urlopen(base + path, timeout=10, context=trust) as answer:
@@ -199,23 +219,17 @@ def run_demo(cassette: str | None = None) -> int:
 
     Writes `cassette`, which must not exist, or a file in a new folder.
     """
-    try:
-        import trustme  # an extra: only this command and the tests need a certificate authority
-    except ImportError:
-        print("the demo needs trustme: pip install 'cassette-http[tls]'", file=sys.stderr)
-        return 2
     if cassette and os.path.lexists(cassette):
         print(f"the demo writes a new file, and {cassette} exists", file=sys.stderr)
         return 2
     path = Path(cassette) if cassette else Path(tempfile.mkdtemp(prefix="cassette-http-demo-")) / "demo.yaml"
     show = _Show(sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
-    authority = trustme.CA()
-    serving, trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
-    authority.issue_cert("localhost").configure_cert(serving)
-    authority.configure_trust(trust)
+    serving, trust = _tls()
 
     with _serving(serving) as (host, port):
-        show.title(f"1  Recording a session with https://{host}:{port}")
+        show.title(f"1  Recording a session with {_origin(host, port, trust)}")
+        if trust is None:
+            show.line("without TLS: for that, pip install 'cassette-http[tls]'")
         started = time.perf_counter()
         with use_cassette(path, RecordMode.REWRITE) as recorded:
             live = _session(host, port, trust)
