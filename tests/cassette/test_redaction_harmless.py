@@ -54,6 +54,29 @@ JSON = {
     "what a model thought": {"type": "thinking", "thinking": 'a "b"', "signature": "EqQBCkYIBxgCKkBzP8n4tT7qLxq1"},
     "the same in another order": {"signature": "EqQBCkYIBxgCKkBzP8n4tT7qLxq1", "thinking": "a", "type": "thinking"},
     "titles": {"title": "Password managers: what to know", "msg": "token: refreshed", "api_key_id": "k_17abc"},
+    "sessions and signatures of another kind": [
+        {"session": "morning"},
+        {"session": "118th Congress", "term": "fall-2026"},
+        {"session": "2023"},
+        {"timeSignature": "4/4", "key_signature": "D major"},
+        {"signature": "login(user: str, password: str) -> bool"},
+        {
+            "verification": {
+                "signature": "-----BEGIN PGP SIGNATURE-----\n\nwsBcBAABCAAQBQJdC3nM\n-----END PGP SIGNATURE-----\n"
+            }
+        },
+    ],
+    "Consul, a lock": {"LockIndex": 1, "Key": "zip", "Flags": 0, "Session": UUID, "ModifyIndex": 200},
+    "Twilio": {"sid": "SM1f0e8ae6ade43cb3c0ce4525424e404f", "status": "queued"},
+    "Elasticsearch, tokens": {"tokens": [{"token": "quick", "start_offset": 0, "end_offset": 5}]},
+    "Cognito, units": {"TokenValidityUnits": {"AccessToken": "minutes", "RefreshToken": "days"}},
+    "dependencies": {"secrets.js": "latest", "csrf-tokens": "workspace:^", "js-tokens": "^4", "token": "1 || 2"},
+    "what is wrong with a value": {
+        "errors": {"password": ["is too short", "can't be blank"], "token": "has expired", "secret": "missing"},
+        "rules": {"password": "required|min:8|confirmed"},
+    },
+    "a token in a chain": {"token": "0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48"},
+    "the head of a JWT": {"PurchaseToken": "eyJ2IjoiMSIsInMiOjEsImMiOi..."},
     "GitHub, repository": {
         "id": 1296269,
         "node_id": "MDEwOlJlcG9zaXRvcnkxMjk2MjY5",
@@ -302,7 +325,26 @@ TEXTS = {
 _new.__text_signature__ = '($cls, _typename, /, **kwargs)'
 nox --session "tests(httpx)"
 token: sha256
+#define TOKEN_MAX "128 octets"
+_DD_SIGNATURE = 0x08074b50
+token = -1
+TOKEN_KEY = "auth_token"
+msg = f"&X-Amz-Signature={signature}"
+local token = lexer:next()
 """,
+    "a matrix of sessions": """include:
+  - python-version: 3.8
+    nox-session: test-3.8
+  - session: "docs-build"
+    secretDoor: KeyE
+secrets: inherit
+""",
+    "names of services": "passwd:         files systemd\ngroup:          files systemd\n",
+    "a table of sessions": "Session,Speaker,Room\nOpening Keynote,Ada,A1\nPanel: AI in 2026,Bob,B2\n",
+    "a form to log in": '<input type="submit" name="session[commit]" value="Sign in" data-password-target="input">',
+    "a catalogue": 'msgid "Enter password:"\nmsgstr "Code eingeben:"\n',
+    "an example of a field": "<p>Use <code>Authorization: Bearer YOUR_TOKEN</code>.</p>",
+    "a log": 'level=warn msg="secret not found" secret=default/my-tls\n',
     "login page": """<!DOCTYPE html>
 <html><head><title>Log in: token or password</title><meta name="description" content="Log in">
 <meta name="viewport" content="width=device-width, initial-scale=1"></head>

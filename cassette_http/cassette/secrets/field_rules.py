@@ -43,7 +43,7 @@ def field_edits(head: bytes, rules: Rules, vault: Vault) -> list[Edit]:
 def _parameter_edits(line: re.Match[bytes], rules: Rules, vault: Vault) -> Iterator[Edit]:
     """Hide parameters with secret names in other fields, as in Authentication-Info (RFC 9110 section 11.6.3)."""
     for parameter in _PARAMETER.finditer(line[2]):
-        if rules.kind("fields", parameter[1]) in (NameKind.SECRET, NameKind.PASSWORD):
+        if rules.kind("fields", parameter[1]) in (NameKind.AMBIGUOUS, NameKind.SECRET, NameKind.PASSWORD):
             hidden = vault.hide(parameter[2])
             if hidden != parameter[2]:
                 start, stop = parameter.span(2)
@@ -142,6 +142,7 @@ def _random_members(value: bytes, vault: Vault) -> bytes:
 COOKIE_RULES: dict[NameKind, Rule] = {NameKind.COOKIE: _cookies, NameKind.SET_COOKIE: _set_cookie}
 _FIELD_RULES: dict[NameKind, Rule] = {
     NameKind.WEAK: _random_members,
+    NameKind.AMBIGUOUS: _whole_value,
     NameKind.SECRET: _whole_value,
     NameKind.PASSWORD: _whole_value,
     NameKind.CREDENTIALS: redact_credentials,

@@ -100,12 +100,14 @@ class Hiding:
         if is_matching and (_says_nothing(value) if kind in STRONG else _is_blanked(value)):
             return b"{{secret}}"
         if kind is NameKind.CREDENTIALS:
-            if _STANDS_FOR_ONE.fullmatch(value):
+            if _STANDS_FOR_ONE.fullmatch(value.rpartition(b" ")[2]):
                 return None
             hidden = redact_credentials(value, self.vault)
         elif kind in COOKIE_RULES:
             hidden = COOKIE_RULES[kind](value, self.vault)
-        elif not is_secret_value(kind, value, is_entered=is_entered):
+        elif not is_secret_value(kind, value, is_entered=is_entered) or (
+            kind is NameKind.AMBIGUOUS and not (is_entered or is_matching) and _is_said(value)
+        ):
             return None
         elif not is_matching and (key := key_span(value)) is not None:
             hidden = value[: key[0]] + self.vault.hide(value[slice(*key)]) + value[key[1] :]
@@ -141,6 +143,7 @@ def _readings(name: bytes) -> Iterator[bytes]:
         yield _ESCAPE.sub(b"", each)
 
 
+_KEY_OF = re.compile(rb"(token|password|session|cookie)_?key\Z", re.IGNORECASE)  # under which one is kept
 _IDENTIFIER = re.compile(rb"[A-Za-z_]+(?:-[A-Za-z_]+)*")
 _ESCAPE = re.compile(rb"^(?:u[0-9a-fA-F]{4}|[nrt])")
 _FOLDED = bytes(octet + 0x20 if 0x41 <= octet <= 0x5A else octet for octet in range(256))
@@ -151,24 +154,34 @@ _NOTHING = frozenset({b"", b"none", b"null", b"undefined"}) | WORDS_FOR_SECRETS
 _URL = re.compile(
     rb"[A-Za-z][A-Za-z0-9+.-]*://|\.{0,2}/(?:[a-z{:][a-z0-9._~{}:-]{0,40})?(?:[/?#]|\Z)|urn:|arn:"
     rb"|[a-z]{3,20}(?:/[a-z0-9._{}-]{1,40}|/[A-Z_{}-]{1,40}){2,20}\Z"  # a name at some clouds: projects/p/secrets/s
+    rb"|[a-z]+(?:-[a-z]+){0,9}/[a-z]+(?:-[a-z]+){0,9}\Z"  # and in Kubernetes: default/my-tls
 )
 _FOLDER = re.compile(rb"(?:/[A-Za-z][\w.-]{0,40}){2,20}/?")  # whose variable is called PWD, too
 _SENTENCE = re.compile(rb"[A-Z][^ ]* .*[.!?]", re.DOTALL)
 _STANDS_FOR_ONE = re.compile(
-    rb"[*x.\xe2\x80\xa2\xa6-]+|your[-_][a-z_-]+|\$?\{.*\}|<.*>|\[.*\]|(?:%\(?[\w]*\)?s[:@/ ]?)+",
+    rb"[*x.\xe2\x80\xa2\xa6-]+|your[-_][a-z_-]+|\$?\{.*\}|\$\(.*\)|<.*>|\[.*\]|(?:%\(?[\w]*\)?[sdqv][:@/ ]?)+"
+    rb"|eyJ[\w-]{1,60}(?:\.{3}|\xe2\x80\xa6)",  # the head of a JWT, or of other JSON
     re.IGNORECASE | re.DOTALL,
 )
 # As in a list of packages: {"express-session": "^1.17.3"}.
-_VERSION = re.compile(rb"(?:[~^=v]|[<>]=?)?[0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}(?:[.+-][0-9A-Za-z.+-]{1,40})?")
+_VERSION = re.compile(
+    rb"(?:[~^=v]|[<>]=?)?[0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}(?:[.+-][0-9A-Za-z.+-]{1,40})?"
+    rb"|(?:[~^]|[<>]=?)[ ]?[0-9]{1,5}(?:\.[0-9]{1,5})?|[0-9]{1,5}(?:[ ]\|\|[ ][0-9]{1,5})+|latest"
+    rb"|(?:workspace|file|link|npm):\S{1,100}"
+)
 # Of a package, whose name may be that of a secret (W3C Subresource Integrity): {"csrf": {"integrity": ...}}.
 _INTEGRITY = re.compile(rb"sha(?:1|256|384|512)-[A-Za-z0-9+/]{27,}={0,2}")
 # Made with ECDSA (RFC 3279 section 2.2.3), as that of a package: it vouches for something, and opens nothing.
-_SIGNATURE = re.compile(rb"ME[QUY]CI[A-Za-z0-9+/]{84,96}={0,2}|304[4-6]022[01][0-9a-f]{128,136}")
+_SIGNATURE = re.compile(
+    rb"ME[QUY]CI[A-Za-z0-9+/]{84,96}={0,2}|304[4-6]022[01][0-9a-f]{128,136}|-----BEGIN (?:PGP|SSH) SIGNATURE-----.*",
+    re.DOTALL,
+)
 # What a program says about a value: its type, a colour, an option, an expression that finds it.
 _OF_A_PROGRAM = re.compile(
-    rb"(?:string|str|bytes|bool(?:ean)?|int(?:eger)?|float|number|object|array|list|dict|uuid|date(?:time)?|any)"
-    rb"(?:\[[^\[\]]*\]|<[^<>]*>|\([^()]*\))?[?!]?|#[0-9a-f]{3,8}|--[a-z]+(?:-[a-z]+)*|/(?:\^|\[)\S*/[a-z]{0,4}"
-    rb"|\S*(?:\[\^?[\w\\-]+\]|\\[wds])[*+]\S*",
+    rb"(?:string|text|str|bytes|bool(?:ean)?|int(?:eger)?|float|number|object|array|list|dict|uuid|date(?:time)?|any)"
+    rb"(?:\[[^\[\]]*\]|<[^<>]*>|\([^()]*\))?[?!]?|(?:second|minute|hour|day)s|#[0-9a-f]{3,8}|--[a-z]+(?:-[a-z]+)*|/(?:\^|\[)\S*/[a-z]{0,4}"
+    rb"|\S*(?:\[\^?[\w\\-]+\]|\\[wds])[*+]\S*|(?:required|nullable|sometimes|string)(?:\|[\w:,]+)+"
+    rb"|missing|invalid|unchanged|inherit|0x[0-9a-f]{40}",  # the last is the address of a token in a chain
     re.IGNORECASE,
 )
 # What a program calls a field in front of people: "Password", "Confirm new password", "API key".
@@ -181,7 +194,7 @@ _LABEL = re.compile(
 # The same in other languages, whatever stands around it.
 _LABEL_IN_OTHER_LANGUAGES = re.compile(
     "[^0-9]{,30}(?:passwort|kennwort|zugangs|geheimnis|mot de passe|jeton|clé |contraseña|clave|ficha de acceso"
-    "|senha|chave|parola|wachtwoord|lösenord|hasło|heslo|adgangskode|şifre|пароль|токен|ключ|密码|密碼|令牌|密钥|パスワード|トークン|비밀번호|토큰"
+    "|senha|chave|palavra|segred?o|segreto|secreto|geheim|schlüssel|секрет|parola|wachtwoord|lösenord|hasło|heslo|adgangskode|şifre|пароль|токен|ключ|密码|密碼|令牌|密钥|パスワード|トークン|비밀번호|토큰"
     "|[a-z]token$)[^0-9]{,30}",
     re.IGNORECASE,
 )
@@ -191,12 +204,19 @@ _PROSE = re.compile(
     rb"|click|see|use|required|optional|invalid|missing|incorrect|wrong|expired|changed|reset|characters?|least|field|if|when|too|expected)\b",
     re.IGNORECASE,
 )
+_REMARK = re.compile(
+    rb"(?:is|are|was|has|have|had|must|should|can(?:not|'t)|may|needs|do(?:es)?(?:n't| not)|expire[sd])[ ].*", re.DOTALL
+)
 _DIGIT = re.compile(rb"[0-9]")
 _OF_SENTENCES = re.compile(rb"\b(?:the|an?|it|of|to|and|or|for|with|by|in|on|this|that)\b", re.IGNORECASE)
+# Of a conference, a term or a desktop: "morning", "fall-2026", "test-3.8"; or of a function: "f(x: int) -> str".
+_SOME_WORD = rb"(?:(?:[A-Za-z]|\xc3[\x80-\xbf]){1,20}[0-9]?|(?:19|20)[0-9]{2}|[0-9]{1,2})"
+_SOME_WORDS = re.compile(rb"%b(?:[-_./]%b)*|[0-9]{1,5}" % (_SOME_WORD, _SOME_WORD))
 SIMPLE_WORD = re.compile(rb"[a-z]{1,15}|[A-Z]{1,15}|[A-Z][a-z]{1,14}")
 # A word of digits and letters that is no date.
 MIXED = re.compile(rb"(?=[^\s]*[0-9])(?=[^\s]*[A-Za-z])(?![0-9]{4}-[0-9]{2}-)[^\s(){}\[\];,<>]{6,200}")
 _CODE = re.compile(rb"(?=.*[0-9])[0-9A-Za-z][0-9A-Za-z -]{2,20}|[A-Z]{4}-[A-Z]{4}")
+_ID = re.compile(rb"0x|[A-Z]{2}[0-9a-f]{32}\Z")  # the last of Twilio, whose "sid" is one
 _LONGEST_SECRET = 1 << 16
 
 
@@ -214,7 +234,7 @@ def is_secret_value(kind: NameKind, value: bytes, *, is_entered: bool = False) -
     if kind is NameKind.CODE:
         return _CODE.fullmatch(value) is not None or looks_random(value.decode("latin-1"))
     if kind is NameKind.WEAK:
-        return looks_random(value.decode("latin-1")) and not (value.startswith(b"0x") or _is_text_in_base64(value))
+        return looks_random(value.decode("latin-1")) and not (_ID.match(value) or _is_text_in_base64(value))
     if not is_entered and _is_text_about_one(value):
         return False
     return not (_FOLDER.fullmatch(value) if kind is NameKind.PASSWORD else _URL.match(value))
@@ -227,7 +247,7 @@ def _is_text_in_base64(value: bytes) -> bool:
 
 
 def _is_text_about_one(value: bytes) -> bool:
-    if _VERSION.fullmatch(value) or _OF_A_PROGRAM.fullmatch(value):
+    if _VERSION.fullmatch(value) or _OF_A_PROGRAM.fullmatch(value) or _REMARK.fullmatch(value):
         return True
     if value[:1].isupper() and _LABEL.fullmatch(value):
         return True
@@ -237,14 +257,25 @@ def _is_text_about_one(value: bytes) -> bool:
     return is_sentence and bool(_PROSE.search(value) or (_OF_SENTENCES.search(value) and not _DIGIT.search(value)))
 
 
+def _is_said(value: bytes) -> bool:
+    """Tell whether a value is some words or a small number, and no session or signature of a program."""
+    parts = value.split()
+    if len(parts) == 1 and b"(" not in value:
+        return _SOME_WORDS.fullmatch(value) is not None and not looks_random(value.decode("latin-1"))
+    return not any(MIXED.fullmatch(part) or looks_random(part.decode("latin-1")) for part in parts)
+
+
 def is_own_name(name: bytes, value: bytes) -> bool:
     """Tell whether a value is but its name, or its last words, perhaps in another spelling.
 
-    As in {"refresh_token": "refreshToken", "new_password": "password"}.
+    As in {"refresh_token": "refreshToken", "new_password": "password"}, and in TOKEN_KEY = "auth_token".
     """
-    if _IDENTIFIER.fullmatch(value) is None:
+    if _IDENTIFIER.fullmatch(value) is None or len(value) <= 2:
         return False
-    return len(value) > 2 and ends_with_words(name.decode("latin-1"), value.decode())
+    key = _KEY_OF.search(name)
+    return ends_with_words(name.decode("latin-1"), value.decode()) or (
+        key is not None and ends_with_words(value.decode(), key[1].decode())
+    )
 
 
 def is_prose(value: bytes, kind: NameKind = NameKind.PASSWORD) -> bool:

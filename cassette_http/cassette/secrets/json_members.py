@@ -70,6 +70,8 @@ def find_members(text: bytes, hiding: Hiding, is_matching: bool = False) -> Iter
                 continue
             if name == b"signature" and _vouches(text, start, stop):
                 continue
+            if name == b"Session" and _OF_CONSUL.search(text, max(0, start - _LONGEST_KEY), stop + _LONGEST_KEY):
+                continue
             if name in (b"sig", b"key") and _BEHIND_KEY_ID.search(text, max(0, found.start() - 200), found.start()):
                 continue
             edit = _hidden_value(hiding, text, start, stop, name, kind, is_matching)
@@ -245,7 +247,7 @@ _OF_A_FORM = re.compile(
 )
 _FLAT_OBJECT = re.compile(rb"\{[^{}]*+\}")
 # The tokens of language models are pieces of words.
-_OF_LANGUAGE = re.compile(rb"\s*+,\s*+\\*+\"(?:logprob|prob|bytes|token_id|id|text_offset)\\*+\"")
+_OF_LANGUAGE = re.compile(rb"\s*+,\s*+\\*+\"(?:logprob|prob|bytes|token_id|id|text_offset|start_offset)\\*+\"")
 # The signatures of TUF (The Update Framework) vouch for a document, and a key of GitHub is one to encrypt secrets with.
 _THINKING = re.compile(rb"\"thinking\\*\"\s*+:\s*+")
 _THINKING_NEXT = re.compile(rb"\s*+,\s*+\\*\"thinking\\*\"\s*+:")
@@ -254,6 +256,8 @@ _BEHIND_DELTA = re.compile(rb"\"signature_delta\\*\"\s*+,\s*+\\*\"signature\\*\"
 _LONGEST_THOUGHT = 1 << 14
 _BASE58 = re.compile(rb"\\*\"[1-9A-HJ-NP-Za-km-z]{86,88}\\*\"")
 _BEHIND_KEY_ID = re.compile(rb"\"key_?id\\*\"\s*+:\s*+\\*\"(?:[0-9a-f]{64}|[0-9]{17,20})\\*\"\s*+,\s*+\\*\"\Z")
+_OF_CONSUL = re.compile(rb"\"(?:Lock|Modify)Index\\*\"")  # where a session is the id of a lock
+_LONGEST_KEY = 300
 _OBJECT_VALUE = re.compile(
     rb"(?P<is_value>[\"'](?:[vV]al(?:ue)?|S|stringValue|current)\\*+[\"']\s*+)?:\s*+(?=\\*[\"'])"
 )

@@ -31,6 +31,7 @@ class NameKind(Enum):
     ORDINARY = "ordinary"
     WEAK = "weak"  # a secret if the value looks random
     CODE = "code"  # a secret if the value has digits, as what is sent to a telephone
+    AMBIGUOUS = "ambiguous"  # a secret unless the value is plain words: a session may be one of a conference
     SECRET = "secret"
     PASSWORD = "password"  # chosen by people: it may be a number, a word or a sentence
     CREDENTIALS = "authorization"  # a scheme and what it asks for (RFC 9110 section 11.4)
@@ -104,7 +105,8 @@ _SECRET_WORDS = frozenset(
 _TOGETHER = re.compile(
     r"([a-z]+?)((?:pass(?:word|wd|phrase|code)|pwd|pw|secret|token|(?:api|access|secret|private)key|sess(?:ion)?id)s?)"
 )
-_FEW = frozenset({"session", "signature", "sig", "sess"})  # the plural of which is rather counted, or a list
+_WITH_OTHER_MEANINGS = frozenset({"session", "signature"})
+_FEW = _WITH_OTHER_MEANINGS | {"sig", "sess"}  # the plural of which is rather counted, or a list
 _WEAK = frozenset(
     {"key", "code", "auth", "state", "tokens", "keys", "nonce", "appid", "appkey", "authcode", "usercode", "crumb"}
     | {"authorizationcode", "licensekey", "oauthstate", "oauthcode", "serialkey", "sid", "assertion", "ticket"}
@@ -121,7 +123,18 @@ _NO_KEYS = frozenset({"idempotency", "cache", "surrogate", "partition", "public"
 _BEFORE_TOKEN = (
     *("page", "continuation", "next", "cancel", "max", "min", "total", "prev", "previous", "sync", "skip", "resume"),
     *("start", "starting", "pagination", "cursor", "paging", "num", "stop", "eos", "bos", "pad", "input", "output"),
-    *("revision", "consistency", "fencing", "concurrency", "bookmark", "version", "delta", "forward", "backward"),
+    *(
+        "revision",
+        "consistency",
+        "fencing",
+        "concurrency",
+        "bookmark",
+        "version",
+        "delta",
+        "forward",
+        "backward",
+        "expected",
+    ),
 )
 # Language models count tokens, too.
 _BEFORE_TOKENS = frozenset({"access", "refresh", "auth", "id", "api", "session", "bearer", "device", "csrf", "bot"})
@@ -134,7 +147,8 @@ _AFTER = frozenset(
     | {"file", "path", "help", "error", "errors", "message", "description", "title", "changed", "updated", "created"}
     | {"versions", "domains", "hosts", "prompt", "regex", "pattern", "placement", "location", "attribute", "attributes"}
     | {"arn", "ref", "affinity", "number", "index", "offset", "position", "params", "compatibility", "namespace"}
-    | {"schema", "class", "store", "storage", "provider", "service", "source", "template", "policies"}
+    | {"schema", "class", "store", "storage", "provider", "service", "source", "template", "policies", "manager"}
+    | {"max", "min", "short", "mismatch", "field", "fields", "column", "question", "target", "door", "strings"}
     | {"standard", "symbol", "address", "decimals", "balance", "contract", "price", "supply"}  # of a token in a chain
 )
 _LAST = _AFTER - {"state", "start", "end", "service"}
@@ -152,9 +166,15 @@ STEMS = b"|".join(
 )
 
 
+# A field of a form to log in, as Rails calls them: "session[email]".
+_OF_SESSION = re.compile(r"(?:\w{1,40}_)?session\[(?!(?:id|key|value|data)\])([A-Za-z_]{2,40})\]")
+
+
 @lru_cache(maxsize=8192)
 def kind_of(name: str) -> NameKind:
     """Say what a name tells about its value; snake, kebab or camel case, or words written together."""
+    if (part := _OF_SESSION.fullmatch(name)) is not None:
+        name = part[1]
     words = list(_words(name))
     whole = "".join(words)
     if whole in _WHOLE:
@@ -171,7 +191,8 @@ def kind_of(name: str) -> NameKind:
         )
         is_id = after == "id" and (word == "token" or (word == "key" and before != "access"))
         if kind is not NameKind.ORDINARY and not is_id:
-            return kind
+            is_other = word in _WITH_OTHER_MEANINGS and not after and words[0] != "x"
+            return NameKind.AMBIGUOUS if is_other else kind
     if words[-1:] == ["pass"] and (whole == "pass" or _WHOSE_PASS.issuperset(words[-2:-1])):
         return NameKind.PASSWORD
     if whole in _PASSWORDS or whole in _SECRET_WORDS:  # in any spelling: "pAssWord"

@@ -99,7 +99,8 @@ def find_pairs(
             # Behind a semicolon it may as well be a statement of a program.
             kind = NameKind.WEAK
         value = unquote_to_bytes(raw.replace(b"+", b" ") if is_whole else raw)
-        hidden = hiding.hidden(kind, value, is_matching and is_whole, is_entered=is_whole)
+        is_entered = is_whole or kind is NameKind.AMBIGUOUS  # which has but one meaning in a URL
+        hidden = hiding.hidden(kind, value, is_matching and is_whole, is_entered=is_entered)
         if hidden is not None:
             if b"+" in raw and not is_whole:
                 hiding.vault.know(unquote_to_bytes(raw.replace(b"+", b" ")))  # a query may mean blanks, too
@@ -243,6 +244,6 @@ def _query_names(text: bytes) -> list[bytes]:
 
 
 def _without_end(value: bytes) -> bytes:
-    """Leave out what belongs to the sentence or the brackets around a URL; not the braces of a placeholder."""
+    """Leave out what belongs to the sentence or the brackets around a URL; not the braces of a template."""
     shorter = value.rstrip(b".,:!?)]'")
-    return shorter if shorter.endswith(b"}}") and b"{{secret" in shorter else shorter.rstrip(b".,:!?)]}'")
+    return shorter if b"{" in shorter else shorter.rstrip(b".,:!?)]}'")

@@ -187,15 +187,16 @@ _COMMENT = re.compile(rb"[ \t]+(?:#|//|-->)|-->")
 _PATH = rb"(?:(?:\?\.|\.|::|->)[$A-Za-z_][\w$]*+)"
 _CODE = re.compile(
     rb"[({\[<|!]|(?:new|await|return|function|async|lambda|typeof)\b|.*[,;{(\\]\Z"
-    rb"|%b|[$A-Za-z_][\w$]*+(?:%b*+[ ]?[(\[]|%b++[)}\]:]*+\Z)" % (_TYPED, _PATH, _PATH),
+    rb"|%b|[$A-Za-z_][\w$]*+(?:%b*+(?::\w++)?[ ]?[(\[]|%b++[)}\]:]*+\Z)" % (_TYPED, _PATH, _PATH),
     re.DOTALL,
 )
 _NO_VALUE = re.compile(
     rb"(?:required|attribute|method|function|property|class|module|optional|absent|present|valid|string|str|text|bytes|int|integer|number|bool|boolean|any|object|array|uuid|invalid|missing"
     rb"|expired|re(?:freshed|voked|newed|jected|moved|ceived)|issued|created|rotated|generated|updated|deleted|found"
     rb"|sent|used|verified|accepted|failed|denied|ok|hidden|unknown|empty|unset|changed?|forgot|reset|true|false|null|none|nil|undefined|yes|no|on|off"
-    rb"|enabled|disabled|(?:c_)?u?int(?:8|16|32|64)(?:_t)?|float(?:32|64)|u?int(?:8|16|32)(?:clamped)?array|sha-?(?:1|256|384|512)|md5|base64|oauth-?2"
-    rb"|utf-?(?:8|16))[!?]?(?:[ ]?[|=,;)\]}].*)?|[|>][+-]?|\"\"|''|\W",
+    rb"|enabled|disabled|unchanged|inherit|msgstr|(?:files|compat|nis)(?:[ ][a-z]+)*"
+    rb"|(?:c_)?u?int(?:8|16|32|64)(?:_t)?|float(?:32|64)|u?int(?:8|16|32)(?:clamped)?array|sha-?(?:1|256|384|512)|md5|base64|oauth-?2"
+    rb"|utf-?(?:8|16))[!?]?(?:[ ]?[|=,;)\]}].*)?|-[0-9]+|[|>][+-]?|\"\"|''|\W",
     re.IGNORECASE,
 )
 _DATE = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}\b")
@@ -343,7 +344,7 @@ def is_program(text: bytes, start: int = 0, stop: int = sys.maxsize) -> bool:
 
 def is_code(value: bytes) -> bool:
     """Tell whether a value is rather an expression of a program."""
-    return _CODE.match(value) is not None
+    return _CODE.match(value) is not None or _JOINED.match(value) is not None
 
 
 def is_no_value(value: bytes) -> bool:
@@ -366,10 +367,12 @@ def _setting(
 ) -> Edit | None:
     """Hide the value of a setting, if it is one."""
     is_field = kind in OF_FIELDS
-    if is_field and found.re is _WITHIN:
-        return None
     groups = found.groupdict()
     is_quoted = groups.get("quote") is not None
+    if is_field and found.re is _WITHIN:
+        return None
+    if is_quoted and found.re is _WITHIN and found["name"] and found.string.endswith(found["quote"], 0, found.start()):
+        return None  # the quote ends a string: "token=", "x"
     start, stop = found.span("quoted" if is_quoted else "plain")
     if found.re is _LINE and not is_quoted and (comment := _COMMENT.search(found.string, start, stop)) is not None:
         stop = comment.start()
@@ -460,10 +463,10 @@ def _is_meant(
         return False
     if (attribute := _ATTRIBUTE.fullmatch(value)) is not None and hiding.kind("settings", attribute[1]) in STRONG:
         return False  # of some object
-    if MIXED.fullmatch(value):
-        return True
     if _AMBIGUOUS.match(name) and (value.count(b" ") > 1 or value.startswith(b"0x")):
         return False
+    if MIXED.fullmatch(value):
+        return True
     if is_quoted and not is_prose(value, kind) and not (_AMBIGUOUS.match(name) and is_code(value)):
         return True
     if found.re is _WITHIN and found["option"] and not is_quoted and _is_of_sentence(value, found):
