@@ -161,5 +161,5 @@ def with_causes(error: BaseException) -> list[BaseException]:
 
 def write_cassette_of(path: Path, port: int, *hosts: str) -> None:
     """Write one that knows these hosts: in `new_episodes` they are dialled late, when a request has no answer."""
-    known = [f"request: GET http://{host}:{port}/known\nresponse: 200 OK\n---\n" for host in hosts]
+    known = [f"request: GET http://{host}:{port}/known\nresponse: 204 No Content\n---\n" for host in hosts]
     path.write_text("".join(["cassette: 1\n---\n", *known]))

@@ -278,6 +278,12 @@ class Index:
                 return None
         return None
 
+    def is_played_out(self, host: str, port: int) -> bool:
+        """All that was recorded of this host and port was played: the next connection meets what is recorded now."""
+        asked = host, port
+        interactions = [entry.interaction for entry in self.entries if not entry.plays]
+        return all(asked not in ((one.origin.host, one.origin.port), peer_of(one)) for one in interactions)
+
     def find_silence(self, origin: Origin) -> Entry | None:
         """A connect or TLS handshake with `origin` that had no answer in time, and that no connection has met yet."""
         for entry in self._entries(_listed(self._positions.get(None, []))):

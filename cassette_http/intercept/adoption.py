@@ -17,7 +17,7 @@ from cassette_http.intercept.taps import Tap, put_tap, timeout_of
 from cassette_http.intercept.tls_objects import take_seeker
 from cassette_http.transport import live
 from cassette_http.transport.host import Host, Switchboard, octets_of
-from cassette_http.transport.opening import keeping_failure
+from cassette_http.transport.opening import keeping_failure, open_tunnel
 from cassette_http.transport.tunnels import Line
 
 __all__ = ["adopt", "dial_late", "is_stream", "is_tcp", "is_unix", "leave_alone", "lower_tap"]
@@ -132,7 +132,7 @@ def dial_late(tap: Tap) -> Line:
         tunnel = tap.host.channel.tunnel
         if tunnel is not None:
             try:
-                tunnel(fresh)
+                open_tunnel(tap.host.channel, fresh, tunnel)
             except BaseException:
                 fresh.close()
                 raise

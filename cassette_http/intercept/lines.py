@@ -128,6 +128,12 @@ class Pump:
         """What comes next is the end of a TLS connection without close_notify."""
         return bool(self._arrived) and isinstance(self._arrived[0], ssl.SSLEOFError)
 
+    @property
+    def is_broken(self) -> bool:
+        """What comes next is an error of TCP, or of its connect."""
+        next_one = self._arrived[0] if self._arrived else b""
+        return isinstance(next_one, OSError) and not isinstance(next_one, ssl.SSLError)
+
     def send(self, data: bytes, /) -> int:
         self.sendall(data)
         return len(data)

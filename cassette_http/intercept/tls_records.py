@@ -244,7 +244,7 @@ class PlayedRecords:
             octets, self._ahead = self._ahead, b""
             return octets
         # What breaks the TCP connection is met by reads of the socket, not by reads of the object.
-        if self._rests or not self._is_due or self._lower_failure is not None:
+        if self._rests or not self._is_due or self._lower_failure is not None or self._has_broken_line:
             self._rests = False
             is_ended = self._has_given_end or self._is_told_end or self.link.host.channel.is_half_closed
             if is_ended and not self._is_due:
@@ -331,6 +331,8 @@ class PlayedRecords:
         broken = self._lower_failure
         if broken is not None:
             raise rebuild(broken)
+        if self._has_broken_line:
+            self.link.host.receive(1)  # raises what broke it
         if self._is_ended and not self._is_due:
             self._has_given_end = True
             return b""
@@ -376,6 +378,12 @@ class PlayedRecords:
         if self._broken_handshake is not None:
             is_cut_off = self._broken_handshake.details.get("class") == ssl.SSLEOFError.__name__
         return self.is_shaken and (is_cut_off or (channel.has_only_end and not channel.ends_without_fin))
+
+    @property
+    def _has_broken_line(self) -> bool:
+        """The live peer that was dialled late was not reached, or its TCP connection broke."""
+        line = self.link.host.line
+        return isinstance(line, Pump) and line.is_broken
 
     @property
     def _lower_failure(self) -> Failure | None:

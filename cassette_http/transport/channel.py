@@ -112,6 +112,7 @@ class Channel:
         # Of one piece, behind the request that it answers; not read yet.
         self._answer: tuple[bytes, bytes] | None = None
         self.has_spoken = False  # the client has sent something
+        self.sender: int | None = None  # the thread that sends
         self._is_out_of_step = False  # the client has not waited for a response, as it took another one for it
         self._refusal: Exception | None = None
         self._ended = False
@@ -144,6 +145,16 @@ class Channel:
     def is_passing(self) -> bool:
         """The newest request goes to the live peer without being recorded."""
         return bool(self._exchanges) and self._exchanges[-1].is_passed
+
+    @property
+    def is_dialled_late(self) -> bool:
+        """The peer is dialled, if it is now, for a request whose client believes that it is connected."""
+        return bool(self._exchanges) and self._exchanges[-1].recording is not None
+
+    @property
+    def is_used(self) -> bool:
+        """Its newest request is not the first one on the connection below."""
+        return self.via is not None or not self._exchanges or not self._exchanges[-1].is_first
 
     @property
     def newest_request(self) -> Request | None:
@@ -351,12 +362,22 @@ class Channel:
             if exchange.recording is not None:
                 self._keep(exchange)
 
-    def peer_was_not_reached(self, error: OSError) -> None:
-        """Forget the newest request, which reached nobody: all there was is the failed connection, kept by itself."""
+    def peer_was_not_reached(self, error: OSError, failure: Failure | None) -> None:
+        """Keep `failure` as what became of the newest request, for which the peer was dialled; None is kept by itself.
+
+        The client believes that it is connected, and meets `error` whatever it does next.
+        """
         with self.lock:
-            if self._exchanges and self._exchanges[-1].recording is not None:
-                self._exchanges.pop()
-                self._refusal = error
+            if not self.is_dialled_late:
+                return
+            exchange = self._exchanges.pop()
+            if failure is not None and exchange.recording is not None:
+                details = failure.details
+                if self.sender == threading.get_ident():  # else another thread dials, and only a read tells
+                    details = {**details, "sent": exchange.sent_after_head}
+                exchange.recording.fail(replace(failure, details=details))
+                self._keep(exchange)
+            self._refusal = error
 
     def leave(self) -> None:
         """Leave the cassette while the connection is open: to its client it looks closed from now on.
@@ -580,7 +601,7 @@ class Channel:
             if not last.is_over:
                 return last
             self._settle(last)
-        may_be_stale = self._may_be_stale
+        may_be_stale, is_first = self._may_be_stale, not self.has_spoken
         self.has_spoken = True
         self._ended = False
         self._idle_peer.request_begins()
@@ -588,7 +609,7 @@ class Channel:
             exchange = Exchange(WholeRequest(octets), b"", self._clock())
         else:
             exchange = Exchange(RequestReader(), bytearray(), self._clock())
-        exchange.may_be_stale = may_be_stale
+        exchange.may_be_stale, exchange.is_first = may_be_stale, is_first
         newest_fate.set(exchange.fate)
         self._exchanges.append(exchange)
         return exchange

@@ -43,6 +43,10 @@ class Switchboard(Tape, Protocol):
         """The cassette has something that was recorded of connections to this host and port."""
         ...
 
+    def is_played_out(self, host: str, port: int) -> bool:
+        """The cassette has nothing left to play of this host and port."""
+        ...
+
     def note_connection(self, channel: Channel) -> None:
         """Be told that a real peer is about to be asked for a connection, for `channel`."""
         ...
@@ -87,7 +91,6 @@ class Host:
         self._dial, self._below = dial, below
         self._dialling = threading.RLock()
         self.late_break: Failure | None = None  # of a played connection, after its peer has taken no more for a while
-        self._sender: int | None = None  # the thread that sends
         self._waiting = 0  # how many threads wait for what it brings
 
     def follow(self, channel: Channel) -> None:
@@ -119,7 +122,7 @@ class Host:
         met: PlayedWriteFailure | None = None
         try:
             with self.channel.lock:
-                self._sender = threading.get_ident()
+                self.channel.sender = threading.get_ident()
                 forward = self.channel.client_sent(octets)
                 if self._waiting:
                     self.channel.moved.notify_all()
@@ -226,7 +229,8 @@ class Host:
         """Another thread sends on this connection, or must be about to, which brings what this one waits for."""
         if self.line is not None or not (result is Signal.WAIT or result is Signal.IDLE):
             return False
-        return not may_peer_begin if self._sender is None else self._sender != threading.get_ident()
+        sender = self.channel.sender
+        return not may_peer_begin if sender is None else sender != threading.get_ident()
 
     def _wait(self, due_in_s: float) -> None:
         """Wait for a played piece as long as the recording did, or until the client's patience ends."""

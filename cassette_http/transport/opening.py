@@ -15,7 +15,7 @@ from cassette_http.transport.failures import describe, rebuild
 from cassette_http.transport.host import NOT_NOW, Switchboard, clock
 from cassette_http.transport.tunnels import Line, Tunnel
 
-__all__ = ["fail_handshake", "keep_failure", "keeping_failure", "keeping_tls", "secure"]
+__all__ = ["fail_handshake", "keep_failure", "keeping_failure", "keeping_tls", "open_tunnel", "secure"]
 
 
 @contextmanager
@@ -37,13 +37,19 @@ def keeping_failure(board: Switchboard, channel: Channel, peer: Origin, kind: Fa
 def keep_failure(
     board: Switchboard, channel: Channel, peer: Origin, kind: FailureKind, error: OSError, at_s: float = 0.0
 ) -> None:
-    """Record `error` as a failure of the connection to `peer`, met after so many seconds; as `keeping_failure` does."""
+    """Record `error` as a failure of the connection to `peer`, met after so many seconds; as `keeping_failure` does.
+
+    If the peer was dialled for a request of `channel`, a replay may meet that request on a connection that is there
+    already. Then it is the request that has failed; else a replay fails to connect, as the program would without us.
+    """
     if isinstance(error, socket.gaierror):
         kind = FailureKind.LOOKUP
-    if not channel.is_passing:
-        via = channel.via if kind in (FailureKind.TLS, FailureKind.TLS_REFUSAL) else None
-        board.keep_connection_failure(peer, describe(kind, error, at_s), via)
-    channel.peer_was_not_reached(error)
+    failure = describe(kind, error, at_s)
+    via = channel.via if kind in (FailureKind.TLS, FailureKind.TLS_REFUSAL) else None
+    is_of_request = channel.is_dialled_late and (channel.is_used or not board.is_played_out(peer.host, peer.port))
+    if not (is_of_request or channel.is_passing):
+        board.keep_connection_failure(peer, failure, via)
+    channel.peer_was_not_reached(error, failure if is_of_request else None)
 
 
 def fail_handshake(board: Switchboard, origin: Origin) -> None:
@@ -77,12 +83,21 @@ def keeping_tls(board: Switchboard, channel: Channel) -> Iterator[Callable[[Any]
         yield keep
 
 
+def open_tunnel(channel: Channel, line: Line, tunnel: Tunnel) -> None:
+    """Have a live proxy open a tunnel that was only played. Raises OSError, which then is what its request has met."""
+    try:
+        tunnel(line)
+    except OSError as error:
+        channel.peer_was_not_reached(error, describe(FailureKind.PROXY, error))
+        raise
+
+
 def secure(
     board: Switchboard, channel: Channel, line: Line, tunnel: Tunnel | None, wrap: Callable[[], ssl.SSLSocket]
 ) -> ssl.SSLSocket:
     """Put live TLS over a connection of ours, for `channel`; first ask the proxy for a `tunnel`, if it needs one."""
     if tunnel is not None:
-        tunnel(line)
+        open_tunnel(channel, line, tunnel)
     with keeping_tls(board, channel) as keep:
         secured = wrap()
         keep(secured)

@@ -142,9 +142,8 @@ class Player:
                 return Signal.WAIT
             ending = self._ending()
             # The system tells once what broke a connection, and then that it has ended. TLS remembers its own errors.
-            self._is_broken = self._is_broken or (
-                isinstance(ending, Failure) and not self._is_timeout and "class" not in ending.details
-            )
+            if isinstance(ending, Failure) and ending.kind is FailureKind.RESET and "class" not in ending.details:
+                self._is_broken = True
             return ending
         if not self.is_released(sent, is_complete):
             self.reads_in_vain += 1
@@ -167,16 +166,19 @@ class Player:
 
     def write_failure(self, sent: int) -> Failure | None:
         """The failure that met the client when it had sent more than `sent` octets after the head."""
-        failure = self.track.failure
-        if failure is None or failure.kind is not FailureKind.WRITE:
-            return None
-        return failure if sent >= failure.details.get("sent", 0) else None
+        failure = self._met_by_send
+        return failure if failure is not None and sent >= failure.details.get("sent", 0) else None
 
     def _breaks_later(self, sent: int, is_complete: bool) -> bool:
         """It was a send that met the end: a client that looks for an early answer found nothing up to there."""
+        is_sending = self.is_upgrade or not is_complete
+        return is_sending and self._met_by_send is not None and self.write_failure(sent) is None
+
+    @property
+    def _met_by_send(self) -> Failure | None:
         failure = self.track.failure
-        met_by_send = failure is not None and failure.kind is FailureKind.WRITE
-        return met_by_send and (self.is_upgrade or not is_complete) and self.write_failure(sent) is None
+        is_met = failure is not None and (failure.kind is FailureKind.WRITE or "sent" in failure.details)
+        return failure if is_met else None
 
     @property
     def _is_timeout(self) -> bool:

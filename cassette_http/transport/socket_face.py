@@ -66,8 +66,8 @@ class CassetteTransport:
             raise rebuild(failure)
 
         def dial() -> Any:
-            self.board.note_connection(channel)
-            with keeping_failure(self.board, channel, target, FailureKind.CONNECT):
+            self.board.note_connection(face.served)
+            with keeping_failure(self.board, face.served, target, FailureKind.CONNECT):
                 return live.connect(address, timeout_s, source_address)
 
         channel = self.board.open_channel(Origin("http", host.lower(), port), None)
@@ -88,6 +88,7 @@ class SocketFace:
         below: Host | None = None,
     ) -> None:
         self.host = Host(channel, dial, self.gettimeout, below)
+        self.served = channel  # whose requests the connection is for
         self.host.suppresses_ragged_ends = True  # as a TLS socket does by default
         self.receive = self.host.receive
         self._board = board
@@ -127,15 +128,11 @@ class SocketFace:
 
         def dial() -> Any:
             tunnel = lower.tunnel if below.line is None else None
-            try:
-                line: Any = below.dial()
-            except OSError as error:
-                channel.peer_was_not_reached(error)
-                raise
+            line: Any = below.dial()
             wrap = functools.partial(context.wrap_socket, line, server_hostname=server_hostname)
             return secure(self._board, channel, line, tunnel, wrap)
 
-        channel = self._board.open_tls_channel(lower)
+        channel = self.served = self._board.open_tls_channel(lower)
         face = SocketFace(self._board, channel, dial, self._timeout_s, below)
         if lower.can_record and below.line is not None:
             face.host.dial()

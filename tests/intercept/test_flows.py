@@ -764,14 +764,16 @@ def refused_by_httpx_async(host: str, port: int, context: ssl.SSLContext | None)
 def test_refusal_that_came_late_for_a_missing_request_is_played_as_it_is_live(
     ask: Callable[[str, int, ssl.SSLContext | None], Seen], trust: ssl.SSLContext | None, tmp_path: Path
 ) -> None:
-    path, known = tmp_path / "refused.yaml", tmp_path / "known.yaml"
+    path = tmp_path / "refused.yaml"
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         host, port = nobody.getsockname()
-        write_cassette_of(known, port, host)
+        write_cassette_of(path, port, host)
         live = ask(host, port, trust)
-        with use_cassette(path, "new_episodes", also=[known]) as cassette:
+        with use_cassette(path, "new_episodes") as cassette:
+            httpx.get(f"http://{host}:{port}/known", trust_env=False)
             ask(host, port, trust)
     assert [one.request for one in cassette.recorded] == [None]
     with use_cassette(path, "none"):
+        httpx.get(f"http://{host}:{port}/known", trust_env=False)
         assert ask(host, port, trust) == live
