@@ -214,6 +214,8 @@ def _getaddrinfo(host: Any, port: Any, *args: Any, original: Any, **kwargs: Any)
         return original(host, port, *args, **kwargs)
     if board is None:  # only watched, for the guard
         return _remembered(name, original(host, port, *args, **kwargs), None)
+    if isinstance(host, str):
+        _refuse_what_is_no_name(host)
     origin = Origin("tcp", name.lower(), number)
     failure = board.fail_connection(origin, FailureKind.LOOKUP)
     if failure is not None:
@@ -236,6 +238,13 @@ def _gethostbyname(host: Any, *, original: Any) -> Any:
     if current_board() is None or live.is_dialling():
         return original(host)
     return socket.getaddrinfo(host, None, socket.AF_INET)[0][4][0]
+
+
+def _refuse_what_is_no_name(host: str) -> None:
+    """Raise what a look-up does of a name that nobody is asked for: one with a label that is empty or too long."""
+    labels = host.removesuffix(".").split(".")
+    if not host.isascii() or not all(0 < len(label) < 64 for label in labels):
+        host.encode("idna")  # imported for these only
 
 
 def _invent(

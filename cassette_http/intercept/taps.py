@@ -394,13 +394,16 @@ class Tap:
                 self._rests = is_marked and not is_joined
 
     def _receive_with(self, at_most: int, flags: int) -> bytes:
-        """Receive with flags of the system's call."""
-        if flags & DONTWAIT and not self._is_readable():
+        """Receive with flags of the system's call.
+
+        With a time-out, Python's sockets wait before the system's call, and not in it, whatever the flags say.
+        """
+        waits_in_call = self.sock.gettimeout() is None
+        if flags & DONTWAIT and waits_in_call and not self._is_readable():
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         if not flags & PEEK:
             octets = self.receive(at_most)
-            # With a time-out, Python's sockets do not wait in the system's call, so they do not wait for all.
-            waits_for_all = flags & WAITALL and self.sock.gettimeout() is None
+            waits_for_all = flags & WAITALL and waits_in_call
             with suppress(OSError):  # what came before it comes first
                 while waits_for_all and 0 < len(octets) < at_most and (more := self.receive(at_most - len(octets))):
                     octets += more

@@ -69,7 +69,9 @@ def incomplete_close() -> Failure:
 
 def want_read() -> ssl.SSLWantReadError:
     """What a TLS state says that needs more records."""
-    return ssl.SSLWantReadError(*_arguments_of_want_read())
+    error = ssl.SSLWantReadError(*_arguments_of_want_read())
+    error.library = error.reason = None  # type: ignore[assignment]  # as that of C has them
+    return error
 
 
 @functools.cache

@@ -42,8 +42,8 @@ def _certificate_for(name: str) -> dict[str, Any]:
 class PlayedTLS:
     """Answers what libraries ask a TLS connection that was never made."""
 
-    session = session_reused = None
-    server_side = False
+    session = None
+    session_reused = server_side = False
 
     def __init__(
         self, facts: TLSFacts, server_hostname: str | None = None, context: ssl.SSLContext | None = None

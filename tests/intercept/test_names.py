@@ -289,6 +289,26 @@ def test_old_look_ups_are_answered_offline_too(tmp_path: Path) -> None:
         assert socket.getaddrinfo("nowhere.invalid", 80)[0][4] == (address, 80)
 
 
+@pytest.mark.parametrize("name", ["two..dots.test", "x" * 64 + ".test", "b\u00fccher..test"])
+def test_name_that_no_server_is_asked_for_is_none_in_replay_either(name: str, tmp_path: Path) -> None:
+    def run() -> object:
+        errors: list[object] = []
+        for look_up in (lambda: socket.getaddrinfo(name, 80), lambda: socket.gethostbyname(name)):
+            with pytest.raises(UnicodeError) as caught:
+                look_up()
+            errors.append((caught.type, caught.value.args))
+        # Octets are asked for as they are.
+        with pytest.raises(socket.gaierror) as failed:
+            socket.getaddrinfo(b"two..dots.test", 80)
+        return errors, failed.value.args
+
+    live = run()
+    with use_cassette(tmp_path / "names.yaml", "all"):
+        assert run() == live
+    with use_cassette(tmp_path / "names.yaml", "none"):
+        assert run() == live
+
+
 # ---------------------------------------------------------------------- names of earlier cassettes
 
 

@@ -58,6 +58,10 @@ def do_not_wait(sock: socket.socket, folder: Path) -> object:
     sock.settimeout(None)
     with pytest.raises(BlockingIOError):
         sock.recv(100, socket.MSG_DONTWAIT)
+    sock.settimeout(0.05)
+    with pytest.raises(TimeoutError):
+        sock.recv(100, socket.MSG_DONTWAIT)  # Python waits before it makes the system's call
+    sock.settimeout(5)
     sock.sendall(REQUEST)
     return everything(sock)
 
@@ -375,7 +379,7 @@ def handshake_by_hand(server: Peer, trust: ssl.SSLContext) -> object:
     with trust.wrap_socket(plain, server_hostname=server.host, do_handshake_on_connect=False) as sock:
         sock.do_handshake()
         sock.sendall(REQUEST)
-        return everything(sock), sock.version(), sock.selected_alpn_protocol()
+        return everything(sock), sock.version(), sock.selected_alpn_protocol(), sock.session_reused
 
 
 def file_over_tls(server: Peer, trust: ssl.SSLContext) -> object:
