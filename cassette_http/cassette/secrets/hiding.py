@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Protocol
 
 from cassette_http.cassette.secrets.base64_text import from_base64
@@ -220,6 +221,8 @@ _ID = re.compile(rb"0x|[A-Z]{2}[0-9a-f]{32}\Z")  # the last of Twilio, whose "si
 _LONGEST_SECRET = 1 << 16
 
 
+# Some texts have one value ten thousand times.
+@lru_cache(maxsize=256)
 def is_secret_value(kind: NameKind, value: bytes, *, is_entered: bool = False) -> bool:
     """Tell whether a value can be a secret: it is no URL, no digest, and not masked already.
 
@@ -265,6 +268,7 @@ def _is_said(value: bytes) -> bool:
     return not any(MIXED.fullmatch(part) or looks_random(part.decode("latin-1")) for part in parts)
 
 
+@lru_cache(maxsize=256)
 def is_own_name(name: bytes, value: bytes) -> bool:
     """Tell whether a value is but its name, or its last words, perhaps in another spelling.
 

@@ -319,6 +319,8 @@ def is_uuid(value: str) -> bool:
     return _UUID.fullmatch(value) is not None
 
 
+# The same value mostly stands in many places of a text, or is asked about by several rules.
+@lru_cache(maxsize=1024)
 def looks_random(value: str) -> bool:
     """Tell whether a value looks made by a generator: 16 characters or more, and no words, dates, ids or paths.
 

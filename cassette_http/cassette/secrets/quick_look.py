@@ -25,6 +25,7 @@ from cassette_http.cassette.secrets.pairs import USERINFO
 from cassette_http.cassette.secrets.sentences import has_sentence
 from cassette_http.cassette.secrets.settings_lines import NAME_BACKWARDS, names_in_lines, with_narrow_signs
 from cassette_http.cassette.secrets.shapes import (
+    blocks,
     find_in_runs,
     has_beginning,
     has_secret_in_place,
@@ -54,6 +55,7 @@ _BEFORE_COLON = re.compile(rb":\s*+[\"'`]?\\*+" + NAME_BACKWARDS.replace(b"~", b
 _BEFORE_SIGN = re.compile(rb"=:?\s*+\]?[\"'`]?\\*+" + NAME_BACKWARDS)
 _VALUES_BACKWARDS = frozenset(name[::-1] for name in NAMES_OF_VALUES)
 _PART_NAME = re.compile(rb"ame\*?\s?=\s?(?:[\w-]*'[\w-]*'|\"?)([^\";\r\n]{1,200})")
+_BEHIND_ESCAPE = re.compile(rb"[^%](?<!%.)|%(?=%)", re.DOTALL)
 _ENCODED = re.compile(rb"%(?:25)*(?:2[0-9A-Fa-f]|3|5|7)")
 
 
@@ -102,7 +104,7 @@ class QuickLook:
                 _PERCENT in text
                 and depth < DEEPEST
                 and _ENCODED.search(text)
-                and self.may_find(unquote_to_bytes(text.replace(b"+", b" ")), None, depth + 1)
+                and self.may_find(_unquoted(text), None, depth + 1)
             )
         )
 
@@ -155,6 +157,12 @@ class QuickLook:
                     plain.append(run[1])
         # One look at all is cheaper than one at each.
         return bool(plain) and self.may_find(b"\n\n".join(plain), None, depth + 1)
+
+
+def _unquoted(text: bytes) -> bytes:
+    """Percent-decode a form; in parts, as each escape needs much more memory than octets meanwhile."""
+    parts = blocks(text, _LONG, _BEHIND_ESCAPE)
+    return b"".join([unquote_to_bytes(part.replace(b"+", b" ")) for _, part in parts])
 
 
 def _names_in_front(text: bytes) -> tuple[set[bytes], set[bytes]]:
