@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator
+from itertools import chain
 
 from cassette_http.cassette.matching import Matching
 from cassette_http.cassette.model import Interaction, Request
@@ -143,17 +144,26 @@ class Bucket:
         `may_be_stale` is described by `Index.find`.
         """
         passed_over: Entry | None = None
+        for entry in chain(self._filed_before(request, key), self._file_more(request, key)):
+            if may_be_stale or not entry.interaction.track.is_stale:
+                return entry
+            passed_over = passed_over or entry
+        if self._filed < len(self.queue.entries) and (smaller := self._smaller_bucket(request)) is not None:
+            return smaller.find(request, key, repeat, may_be_stale=may_be_stale)
+        return passed_over or self._repeated(request, key, repeat)
+
+    def _filed_before(self, request: Request, key: Hashable) -> Iterator[Entry]:
         if key in self._by_key:
-            for entry in self._by_key[key].unplayed():
-                if self._accepts(entry, request):
-                    if may_be_stale or not entry.interaction.track.is_stale:
-                        return entry
-                    passed_over = passed_over or entry
+            yield from (entry for entry in self._by_key[key].unplayed() if self._accepts(entry, request))
+
+    def _file_more(self, request: Request, key: Hashable) -> Iterator[Entry]:
+        """File further entries, and give those that answer `request`, until a smaller bucket can say the rest."""
         entries = self.queue.entries
-        tried_up_to = self._filed + (MOST_TRIED if self._smaller is None else 0)
+        tried = 0 if self._smaller is None else MOST_TRIED
         while self._filed < len(entries):
-            if self._filed == tried_up_to and (smaller := self._smaller_bucket(request)) is not None:
-                return smaller.find(request, key, repeat, may_be_stale=may_be_stale)
+            if tried == MOST_TRIED and self._smaller_bucket(request) is not None:
+                return
+            tried += 1
             entry = entries[self._filed]
             self._filed += 1
             if entry.request is None:
@@ -161,11 +171,8 @@ class Bucket:
             entry_key = self._matching.key(entry.request)
             self._by_key[entry_key].entries.append(entry)
             if entry_key == key and not entry.plays and self._accepts(entry, request):
-                if may_be_stale or not entry.interaction.track.is_stale:
-                    return entry
-                passed_over = passed_over or entry
+                yield entry
             entry.release()  # most of a large cassette is looked at, and answers something else
-        return passed_over or self._repeated(request, key, repeat)
 
     def _smaller_bucket(self, request: Request) -> Bucket | None:
         """The entries that could answer by their URLs; None if these do not tell."""

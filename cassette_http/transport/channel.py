@@ -296,18 +296,22 @@ class Channel:
         while octets and not self.is_transparent:  # an empty write must not start a request: h11 ends messages with one
             exchange = self._open_exchange(octets)
             if exchange.is_upgraded:
-                exchange.later_octets += len(octets)
-                if exchange.player is not None:
-                    exchange.player.client_sent()
-                    if exchange.pongs is not None:
-                        exchange.pongs.client_sent(octets)
-                    self._meet_write_failure(exchange)
-                return forward + (octets if exchange.state is State.RECORDING else b"")
+                return forward + self._take_upgraded(exchange, octets)
             taken = exchange.reader.feed(octets)
             exchange.octets += octets[:taken]
             forward += self._advance(exchange, octets[:taken])
             octets = octets[taken:]
         return forward + octets
+
+    def _take_upgraded(self, exchange: Exchange, octets: bytes) -> bytes:
+        """Take octets of the protocol behind an upgrade; returns those to forward."""
+        exchange.later_octets += len(octets)
+        if exchange.player is not None:
+            exchange.player.client_sent()
+            if exchange.pongs is not None:
+                exchange.pongs.client_sent(octets)
+            self._meet_write_failure(exchange)
+        return octets if exchange.state is State.RECORDING else b""
 
     def client_could_not_send(self, octets: bytes) -> None:
         """Take octets of the client that its peer did not take; it may have held the client up for some time."""
