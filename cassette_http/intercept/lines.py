@@ -186,9 +186,8 @@ class Pump:
 
     def _run(self, dial: list[Callable[[], socket.socket]]) -> None:
         try:
-            with (
-                dial.pop()() as self._connection
-            ):  # what dials is kept no longer than that: it knows the program's socket
+            # What dials is kept no longer than this: it knows the program's socket.
+            with dial.pop()() as self._connection:
                 self._connection.setblocking(False)
                 self._carry(self._connection)
         except OSError as error:
