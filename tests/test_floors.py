@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -88,19 +88,28 @@ def room_of(name: str) -> str:
     return name.partition(".")[0]
 
 
-def imports(path: Path) -> Iterator[str]:
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def imports(path: Path) -> list[str]:
     """Every import of a module, those in functions and under TYPE_CHECKING too, by its full dotted name."""
+    found: list[str] = []
     package = [PACKAGE, *path.relative_to(ROOT).parts[:-1]]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             source = ".".join([*base, *([node.module] if node.module else [])])
             # `from room import name`: the name is a module, or it lives in the room's own module.
-            yield from (f"{source}.{alias.name}" for alias in node.names)
+            found += [f"{source}.{alias.name}" for alias in node.names]
+    return found
 
 
+@cache
 def inner_imports(path: Path) -> set[str]:
     """The modules of this package that a module imports, named as in NAMES."""
     found = set()
@@ -173,14 +182,14 @@ def test_architecture_page_has_the_same_floors() -> None:
 
 @pytest.mark.parametrize("room", sorted({name.rpartition(".")[0] for name in NAMES if "." in name}))
 def test_room_says_what_each_of_its_modules_is_for(room: str) -> None:
-    said = ast.get_docstring(ast.parse(NAMES[room].read_text(encoding="utf-8"))) or ""
+    said = ast.get_docstring(parsed(NAMES[room])) or ""
     modules = {name.rpartition(".")[2] for name in NAMES if name.rpartition(".")[0] == room}
     assert modules - set(re.findall(r"\w+", said)) == set()
 
 
 def offer_of(path: Path) -> set[str]:
     """What a module lists in its `__all__`."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in parsed(path).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
             return set(ast.literal_eval(node.value))
     return set()
