@@ -100,6 +100,8 @@ def _check(options: argparse.Namespace) -> int:
     for left in find_left_behind(options.paths):
         print(f"{left}: written by a process that did not end; if none is at work, delete it", file=sys.stderr)
     if not findings:
+        if cassettes:
+            print(f"no secrets in {counted(len(cassettes), 'cassette')}", file=sys.stderr)
         return 0
     print(
         f"secrets in {counted(len(findings), 'line')}; to take them out: cassette-http redact PATH... "

@@ -120,7 +120,7 @@ def test_redact_cleans_and_check_then_ends_with_0(cassette: Path, capsys: pytest
     assert main(["redact", str(cassette)]) == 0
     assert capsys.readouterr().out == f"{cassette}: 2 interactions redacted\n"
     assert main(["check", str(cassette)]) == 0
-    assert capsys.readouterr() == ("", "")
+    assert capsys.readouterr() == ("", "no secrets in 1 cassette\n")
 
 
 def test_check_names_what_a_killed_process_left_behind(cassette: Path, capsys: pytest.CaptureFixture[str]) -> None:
