@@ -12,7 +12,7 @@ from cassette_http.cassette.format.yaml_format import BEGINNING, load_document
 from cassette_http.cassette.model import Header
 from cassette_http.errors import CassetteError
 from cassette_http.plugin.collection import Collection
-from cassette_http.plugin.naming import SUFFIXES, folder_of, name_of_test, safe_name
+from cassette_http.plugin.naming import SUFFIXES, folder_of, is_own
 
 __all__ = ["ORPHANED", "STALE", "Leftover", "find_leftovers", "find_moved", "test_in_head"]
 
@@ -56,7 +56,7 @@ def find_moved(path: Path, test: str, collection: Collection) -> list[Leftover]:
         for other in _cassettes_below(folder)
         if (recorded_by := test_in_head(other)) is not None
         and recorded_by != test
-        and _is_own(other, recorded_by)
+        and is_own(other, recorded_by)
         and not collection.has_test(recorded_by)
     ]
     return sorted(found, key=lambda each: _unlikeness(each.test, test))
@@ -64,11 +64,6 @@ def find_moved(path: Path, test: str, collection: Collection) -> list[Leftover]:
 
 def _cassettes_below(folder: Path) -> Iterator[Path]:
     yield from (path for path in islice(folder.rglob("*"), MOST_FILES) if path.suffix in SUFFIXES)
-
-
-def _is_own(path: Path, test: str) -> bool:
-    """Tell whether a cassette has the name of the test that recorded it: others are named in a marker."""
-    return path.stem == safe_name(name_of_test(test))
 
 
 def _unlikeness(one: str, other: str) -> tuple[bool, bool, float]:
@@ -100,7 +95,7 @@ def find_leftovers(
             folders.setdefault(folder_of(path), set()).add(module)
     for path, test in used:
         module = test.partition("::")[0]
-        if module in names and _is_own(path, test):
+        if module in names and is_own(path, test):
             folders.setdefault(path.parent, set()).add(module)
     found = [
         leftover
@@ -122,7 +117,7 @@ def _cassettes_in(folder: Path) -> Iterator[Path]:
 
 def _judge(path: Path, names: Mapping[str, set[str]], ran: set[str], passed: set[str]) -> Leftover | None:
     test = test_in_head(path)
-    if test is None or not _is_own(path, test):
+    if test is None or not is_own(path, test):
         return None
     module, _, name = test.partition("::")
     if module not in names or not all(f"{module}::{each}" in ran for each in names[module]):
@@ -135,7 +130,7 @@ def _judge(path: Path, names: Mapping[str, set[str]], ran: set[str], passed: set
 def _of_deleted_modules(root: Path, folder: Path, used: set[Path]) -> Iterator[Leftover]:
     for path in _cassettes_in(folder):
         test = test_in_head(path)
-        if path not in used and test is not None and _is_own(path, test):
+        if path not in used and test is not None and is_own(path, test):
             module = root / test.partition("::")[0]
             if module.suffix == ".py" and not module.exists():
                 yield Leftover(ORPHANED, path, test)

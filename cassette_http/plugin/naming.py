@@ -12,6 +12,7 @@ __all__ = [
     "SUFFIXES",
     "file_in",
     "folder_of",
+    "is_own",
     "is_path",
     "name_of_test",
     "path_beside",
@@ -46,6 +47,11 @@ def safe_name(name: str) -> str:
     if safe == name:
         return name
     return f"{safe}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+
+
+def is_own(path: Path, test: str) -> bool:
+    """Tell whether a cassette has the name of the test: others are named in a marker."""
+    return path.stem == safe_name(name_of_test(test))
 
 
 def _without_tokens(name: str) -> str:

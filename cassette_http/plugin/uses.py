@@ -18,7 +18,7 @@ from cassette_http.errors import CassetteError, CassetteWarning, InvalidOption
 from cassette_http.plugin.collection import collection_of
 from cassette_http.plugin.declared import declared_options
 from cassette_http.plugin.ledger import ledger_of
-from cassette_http.plugin.naming import name_of_test, safe_name
+from cassette_http.plugin.naming import is_own
 from cassette_http.plugin.options import BY_NAME, OWN, Place, checked
 from cassette_http.plugin.paths import shown_path, shown_test
 from cassette_http.plugin.sharing import sharing_of
@@ -140,7 +140,7 @@ class Use:
     @property
     def is_own(self) -> bool:
         """The cassette has the name of the test, so it is no other's."""
-        return self.item is not None and self.path.stem == safe_name(name_of_test(self.owner))
+        return self.item is not None and is_own(self.path, self.owner)
 
     @property
     def _hook(self) -> Any:
