@@ -22,7 +22,6 @@ from cassette_http.wire.head import parse_request_head, parse_response_head
 from cassette_http.wire.messages import Fields, RequestHead, ResponseHead
 
 __all__ = [
-    "BEHIND_NEXT",
     "DEFAULT_PORTS",
     "UNIX",
     "Failure",
@@ -238,18 +237,15 @@ def _status_line(version: str, status: int, reason: str) -> bytes:
     return line.encode("latin-1") + b"\r\n"
 
 
-BEHIND_NEXT = -1
-
-
 @dataclass(frozen=True, slots=True)
 class Piece:
     """Octets that arrived together.
 
     `at` is in seconds after the request was sent. `sent` is how many octets the client had sent *after the request's
     head* when the piece came, for pieces that came before the request was complete (100 Continue, an early answer) or
-    during an upgraded connection; BEHIND_NEXT if the client had begun its next request, as it had taken an interim
-    response for the final one; None if the request was complete, which is the rule. `timeouts` is how many reads of the
-    client had timed out before the piece came.
+    during an upgraded connection; -n if the client had begun n further requests, as it had taken an interim response
+    for the final one; None if the request was complete, which is the rule. `timeouts` is how many reads of the client
+    had timed out before the piece came.
     """
 
     octets: bytes

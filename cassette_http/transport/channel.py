@@ -31,7 +31,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
-from cassette_http.cassette.model import BEHIND_NEXT, Failure, FailureKind, Interaction, Origin, Request, Track
+from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Request, Track
 from cassette_http.cassette.secrets.websocket_frames import is_websocket
 from cassette_http.cassette.shortcuts import Answer, is_ordinary_request, track_of
 from cassette_http.transport.early_answers import answers_early
@@ -439,7 +439,8 @@ class Channel:
             recording = exchange.recording
             if recording is None:
                 return
-            sent = BEHIND_NEXT if self._is_out_of_step and len(self._exchanges) > 1 else exchange.sent
+            further = len(self._exchanges) - 1
+            sent = -further if self._is_out_of_step and further else exchange.sent
             taken = recording.add(octets, at - exchange.sent_at, sent)
             octets = octets[taken:]
             if octets and recording.is_complete and not exchange.is_kept and len(self._exchanges) == 1:
@@ -605,6 +606,9 @@ class Channel:
             if not last.is_over:
                 return last
             self._settle(last)
+            for earlier in self._exchanges:
+                if earlier.player is not None:
+                    earlier.player.further_requests += 1
         may_be_stale, is_first = self._may_be_stale, not self.has_spoken
         self.has_spoken = True
         self._ended = False
@@ -641,10 +645,8 @@ class Channel:
             # A client that takes an interim response for the final one has read no further.
             self._is_out_of_step = self._is_out_of_step or recording.has_answer
             recording.begin_piece()
-        elif exchange.player is not None:
-            if exchange.player.is_drained:
-                self._exchanges.remove(exchange)
-            exchange.player.is_passed_over = True
+        elif exchange.player is not None and exchange.player.is_drained:
+            self._exchanges.remove(exchange)
 
     def _advance(self, exchange: Exchange, octets: bytes) -> bytes:
         """Decide if it can be decided; returns what to forward of `octets`, the newest of the request."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
 
-from cassette_http.cassette.model import BEHIND_NEXT, Failure, FailureKind, Piece, Track
+from cassette_http.cassette.model import Failure, FailureKind, Piece, Track
 from cassette_http.transport.recording import SAME_PIECE_S
 
 __all__ = ["TLS_RECORD_OCTETS", "Player", "Signal"]
@@ -42,7 +42,7 @@ class Player:
     reads_in_vain = 0  # since the last octets; the time-outs that were recorded there are among them
     _is_broken = False
     _is_left = False
-    is_passed_over = False  # the client has begun its next request, and may be as far as it was when this came
+    further_requests = 0  # that the client has begun behind this one, whose response it does not wait for
 
     def __init__(
         self,
@@ -122,9 +122,11 @@ class Player:
         """
         if self._next == len(self._pieces):
             return self.has_ending and not self._breaks_later(sent, is_complete)
-        if is_complete and not self.is_upgrade:
-            return self._pieces[self._next].sent != BEHIND_NEXT or self.is_passed_over
         needed = self._pieces[self._next].sent
+        if needed is not None and needed < 0:
+            return self.further_requests >= -needed
+        if is_complete and not self.is_upgrade:
+            return True
         return is_complete if needed is None else sent >= needed
 
     def is_due(self, sent: int, is_complete: bool) -> bool:

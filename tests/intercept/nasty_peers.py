@@ -9,7 +9,7 @@ import time
 import pytest
 
 from tests.behaviours import BEHAVIOURS, CHUNKED, GET_A, HEAD, NO_CHUNKS, answers, once, tries_patience
-from tests.peer import Connection, response
+from tests.peer import Connection, Script, response
 
 __all__ = ["PEERS"]
 
@@ -94,14 +94,18 @@ STORM = b"".join(b"HTTP/1.1 102 Processing\r\nX-N: %d\r\n\r\n" % number for numb
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
 
 
-@tries_patience
-def answers_late(connection: Connection) -> None:
-    """The answer that a hint announces comes when the next request has come, if it does."""
-    connection.read_request()
-    connection.send(HINTS)
-    while True:
-        connection.read_request()
-        connection.send(response(b"late"))
+def answers_late(hints: int) -> Script:
+    """The answer that hints announce comes when as many further requests have come, each with a hint, if they do."""
+
+    def script(connection: Connection) -> None:
+        for _ in range(hints):
+            connection.read_request()
+            connection.send(HINTS)
+        while True:
+            connection.read_request()
+            connection.send(response(b"late"))
+
+    return tries_patience(script)
 
 
 CHUNKS = b"".join(b"%x\r\n%s\r\n" % (size, b"c" * size) for size in (1, 15, 16, 255, 256, 4095, 4096))
@@ -112,7 +116,8 @@ TRAILERS = b"0\r\nX-Sum: 1\r\nX-Sum: 2\r\nExpires: never\r\n\r\n"
 ODD_MESSAGES = [
     pytest.param(answers(STORM + response(b"after the storm")), GETS, id="storm of interim responses"),
     pytest.param(once(HINTS, response(b"hinted"), pause_s=0.02), GET_A, id="early hints in a piece of their own"),
-    pytest.param(answers_late, GETS, id="early hints, and the answer late"),
+    pytest.param(answers_late(1), GETS, id="early hints, and the answer late"),
+    pytest.param(answers_late(2), GETS, id="early hints twice, and the answer very late"),
     pytest.param(once(CHUNKED, CHUNKS, TRAILERS, pause_s=0.02), GET_A, id="chunks of odd sizes and trailers"),
     pytest.param(
         once(*TORN, pause_s=0.02),

@@ -441,6 +441,23 @@ def test_what_comes_behind_the_next_request_is_a_piece_of_its_own() -> None:
     assert octets_of(tape) == [(GET, [hint, OK])]
 
 
+def test_what_comes_behind_further_requests_waits_for_as_many_of_them() -> None:
+    """To a client that takes hints for responses, they come one request too late each, and no sooner."""
+    channel, tape, _ = recording()
+    hint = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+    for octets in (hint, hint, OK):
+        channel.client_sent(GET)
+        channel.peer_sent(octets)
+    assert [piece.sent for piece in tape.kept[0].track.pieces] == [None, -1, -2]
+    unanswered = Interaction(ORIGIN, Request(ORIGIN, GET), Track())
+    played = replaying(tape.kept[0], unanswered, unanswered)
+    for octets in (hint, hint, OK):
+        played.client_sent(GET)
+        assert played.is_due
+        assert played.client_reads(1000) == octets
+        assert not played.is_due
+
+
 @pytest.mark.parametrize(
     ("request_", "answer", "idle_s", "noted"),
     [

@@ -22,7 +22,6 @@ from cassette_http.cassette.format.canonical import (
     read_canonical,
 )
 from cassette_http.cassette.model import (
-    BEHIND_NEXT,
     DEFAULT_PORTS,
     Failure,
     FailureKind,
@@ -406,7 +405,7 @@ def _tag(key: str, tag: str, value: Any) -> Any:
                 return list(map(float, value))
             raise Unfit(key, "has 'at' that is no list of numbers")
         case "sent":
-            if isinstance(value, list) and all(each == BEHIND_NEXT or _is_count_or_none(each) for each in value):
+            if isinstance(value, list) and all(each is None or type(each) is int for each in value):
                 return value
             raise Unfit(key, "has 'sent' that is no list of numbers")
         case "timeouts":
