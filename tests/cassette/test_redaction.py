@@ -667,6 +667,18 @@ def test_what_begins_like_a_secret_again_and_again_takes_little_memory_and_time(
     assert peak < 20 << 20
 
 
+def test_nothing_of_a_large_body_is_kept() -> None:
+    redactor, exchange = Redactor(), interaction(request(), response(body=b"x" * 500_000))
+    redactor.redact(interaction(request(), OK))
+    tracemalloc.start()
+    try:
+        redactor.redact(exchange)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 100_000
+
+
 def test_a_long_text_of_escapes_takes_little_memory() -> None:
     escapes = b"\\u0061" * 300_000
     tracemalloc.start()

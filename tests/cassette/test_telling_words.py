@@ -40,6 +40,7 @@ def test_ordinary_words_tell_nothing(text: bytes) -> None:
         pytest.param(b"\\u000apassword=x", id="behind a number in an escape"),
         pytest.param(b"%70assword=x", id="percent-encoded"),
         pytest.param(b"PGPASSWORD=x", id="written together"),
+        pytest.param(b"x" * 1000 + b"password=x", id="at the end of a long run of letters"),
         pytest.param(b"Dein Passwort lautet x", id="sentence"),
         pytest.param(b"Bearer x", id="in front of a token"),
         pytest.param(b"wordbearer x", id="as the end of a word in front of a token"),

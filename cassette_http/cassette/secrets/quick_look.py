@@ -150,11 +150,13 @@ class QuickLook:
         for start, stop in spans:
             if start >= behind and ASCII_IN_BASE64.match(text, start, stop):
                 run = base64_at(text, start)
-                if run is not None and not is_binary(run[1]):
-                    behind = run[0]
+                if run is None:
+                    continue
+                behind, decoded = run
+                if not is_binary(decoded):
                     if IS_BASIC.search(text, max(0, start - 6), start):
                         return True
-                    plain.append(run[1])
+                    plain.append(decoded)
         # One look at all is cheaper than one at each.
         return bool(plain) and self.may_find(b"\n\n".join(plain), None, depth + 1)
 

@@ -20,6 +20,8 @@ _MOST_WORDS = 20_000
 # With more new words in a block, a text is hardly made of words, and to judge each takes longer than it saves.
 _MOST_NEW_WORDS = 2000
 _BLOCK = 1 << 16
+# No name is longer; but a name may be what a long run of letters ends with.
+_LONGEST_WORD = 1 << 8
 
 # Names are made of words of letters, with anything else between; "s_id" is one.
 _LETTERS = bytes(octet if 0x41 <= octet & ~0x20 <= 0x5A or octet == 0x5F else 0x20 for octet in range(256))
@@ -64,7 +66,8 @@ class TellingWords:
                 words.update(found)
         return b"\n".join(words) if is_telling else b""
 
-    def _tells(self, new: set[bytes]) -> bool:
+    def _tells(self, words: set[bytes]) -> bool:
+        new = {word[-_LONGEST_WORD:] for word in words}
         telling = words_of_names(new)
         if len(self._silent) + len(new) > _MOST_WORDS:
             self._silent.clear()
