@@ -339,6 +339,7 @@ local token = lexer:next()
     secretDoor: KeyE
 secrets: inherit
 """,
+    "options of commands": "docker run --name mysql -p 3306:3306 mysql; mongo --help; mkdir -p /data/db1\n",
     "names of services": "passwd:         files systemd\ngroup:          files systemd\n",
     "a table of sessions": "Session,Speaker,Room\nOpening Keynote,Ada,A1\nPanel: AI in 2026,Bob,B2\n",
     "a form to log in": '<input type="submit" name="session[commit]" value="Sign in" data-password-target="input">',

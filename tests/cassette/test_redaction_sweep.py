@@ -257,6 +257,21 @@ PLACES: dict[str, Callable[[str], Interaction]] = {
     "user of a command": lambda s: got(
         js({"run": f"curl -X POST -u 'ada:{s.replace(' ', '')}' https://a.test/"}), JSON
     ),
+    "password of a command": lambda s: got(
+        js({"run": f"docker login -u ada -p '{s.replace(' ', '')}' && redis-cli -a '{s.replace(' ', '')}' ping"}), JSON
+    ),
+    "variable of a container": lambda s: got(js({"run": f"docker run --env PASSWORD='{s}' a"}), JSON),
+    "property of C#": lambda s: got(
+        f'public string Password {{ get; set; }} = "{s}";\n'.encode(), "Content-Type: text/plain"
+    ),
+    "patch of JSON": lambda s: sent("/a", JSON, body=js([{"op": "replace", "path": "/password", "value": s}])),
+    "credentials of Keycloak": lambda s: sent(
+        "/a", JSON, body=js({"type": "password", "value": s, "temporary": False})
+    ),
+    "JSON, percent-encoded": lambda s: got(
+        f'JSON.parse(decodeURIComponent("{percent(js({"password": s}).decode())}"))'.encode(),
+        "Content-Type: text/plain",
+    ),
     "print_r of PHP": lambda s: got(f"Array\n(\n    [password] => {s}\n)\n".encode(), "Content-Type: text/plain"),
     "JSON of AWS Secrets Manager": lambda s: got(js({"SecretString": js({"password": s}).decode()}), JSON),
     "log with times": lambda s: got(f"2026-11-26T10:00:00.12Z API_TOKEN: {s}\n".encode(), "Content-Type: text/plain"),

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import chain
+from urllib.parse import unquote_to_bytes
 
 from cassette_http.cassette.secrets.archives import is_archive, rewritten_archive
 from cassette_http.cassette.secrets.charsets import is_binary
@@ -28,8 +29,10 @@ from cassette_http.cassette.secrets.pairs import (
     QUERY_PAIR,
     find_in_multipart,
     find_in_path,
+    find_in_percent_encoded,
     find_in_userinfo,
     find_pairs,
+    has_encoded_sign,
     hide_doubtful_pairs,
     leave_out_pairs,
     names_in_path,
@@ -52,6 +55,8 @@ __all__ = ["ContentRules"]
 BLOCK_OCTETS = 1 << 16
 """So much of a long text is looked at before its lines are searched, which takes ten times as long."""
 
+_PERCENT = b"%"[0]
+
 
 class ContentRules:
     """The rules for texts, with the vault that they hide secrets in."""
@@ -62,7 +67,10 @@ class ContentRules:
 
     def may_find_in_path(self, head: bytes) -> bool:
         """Tell whether a name stands in front of a value in the path of a request; cheap."""
-        return bool(self._hiding.tell(names_in_path(head)))
+        if self._hiding.tell(names_in_path(head)):
+            return True
+        stop = head.find(b"\n")
+        return _PERCENT in head and has_encoded_sign(head, stop) and self.may_find(unquote_to_bytes(head[:stop]))
 
     # -- what is known from the start -------------------------------------------------------------------------
 
@@ -128,6 +136,7 @@ class ContentRules:
         if is_form:
             found = _merged(found, find_pairs(text, hiding, "form", FORM_PAIR, is_matching, inner))
         found = _merged(found, find_pairs(text, hiding, "query", QUERY_PAIR, is_matching, inner))
+        found = _merged(found, find_in_percent_encoded(text, inner))
         found = _merged(found, find_in_multipart(text, hiding, is_matching))
         if is_head:
             found = _merged(found, find_in_head(text, hiding))

@@ -216,7 +216,11 @@ _QUOTE = re.compile(rb"(\\*)[\"']")
 _EMAN_SI = rb"([\w.$@ :/\[\]#\x80-\xee-]{1,80}+(?:(?<=u)\\[\w.$@ :/\[\]#\x80-\xee-]{0,80}+){0,20}+)"
 _EMAN = re.compile(rb":\s*+[\"']\\*+" + _EMAN_SI)
 _EMAN_OF_RUBY = re.compile(rb">=\s*+[\"']\\*+" + _EMAN_SI)
-_CALLED = rb"(?i:name|key|k|header|field|parameter|param|variable|property|attribute|label|id)"
+# The path is one of a JSON Patch (RFC 6902), or of SCIM (RFC 7644); a type tells of a password alone.
+_CALLED = (
+    rb"(?i:name|key|k|header|field|parameter|param|variable|property|attribute|label|id|path"
+    rb"|type(?=\\*+\"\s*+:\s*+\\*+\"password\\*+\"))"
+)
 NAMES_OF_VALUES = frozenset(
     spelled
     for kind in (b"", b"string", b"default", b"plain", b"current", b"new", b"raw")

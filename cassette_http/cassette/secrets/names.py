@@ -79,7 +79,7 @@ _WHOLE = {
 }
 # As servers, gateways and programs pass fields on: HTTP_COOKIE, X-Forwarded-Authorization, authHeader.
 _PASSED_ON = re.compile(
-    "(?:redirect|http|x|amzn|proxy|forwarded|original|upstream|client|service|user|api)*"
+    "(?:redirect|http|x|amzn|proxy|forwarded|original|upstream|client|service|user|api|grpc|metadata|serverless)*"
     "(?:(authorization)(?:header)?|authheader|(cookie))"
 )
 # They are told by their end, as "新密码".
@@ -97,7 +97,18 @@ _WHOSE_PASS = frozenset(
 _WHOSE_CODE = frozenset({"mfa", "otp", "factor", "verification", "confirmation", "recovery", "backup", "sms"})
 _WHOSE_PHRASE = frozenset({"pass", "seed", "recovery", "mnemonic"})
 _SECRET_WORDS = frozenset(
-    {"secret", "credential", "credentials", "apikey", "authtoken", "accesskey", "secretkey", "privatekey", "authkey"}
+    {
+        "secret",
+        "credential",
+        "credentials",
+        "apikey",
+        "authtoken",
+        "accesskey",
+        "secretkey",
+        "privatekey",
+        "authkey",
+        "sharedkey",
+    }
     | {"accesstoken", "refreshtoken", "idtoken", "clientsecret", "jwt", "signature", "sig", "csrf", "xsrf", "csrftoken"}
     | {"xsrftoken", "csrfmiddlewaretoken", "session", "sessionid", "sessid", "sess", "phpsessid", "jsessionid"}
 )
@@ -116,7 +127,7 @@ _WEAK = frozenset(
 # Words that make a secret of a key; whatever an "x-...-key" is, it counts too.
 _KEYS = frozenset(
     {"api", "private", "access", "subscription", "auth", "secret", "signing", "encryption", "application"}
-    | {"account", "master", "functions", "write", "admin", "shared", "preshared"}
+    | {"account", "master", "functions", "write", "admin", "shared", "preshared", "sas"}
 )
 _NO_KEYS = frozenset({"idempotency", "cache", "surrogate", "partition", "public"})
 # What is counted, described or only says where to go on is none.
@@ -197,7 +208,7 @@ def kind_of(name: str) -> NameKind:
         return NameKind.PASSWORD
     if whole in _PASSWORDS or whole in _SECRET_WORDS:  # in any spelling: "pAssWord"
         return NameKind.PASSWORD if whole in _PASSWORDS else NameKind.SECRET
-    is_weak = whole in _WEAK or words[-1:] in (["auth"], ["crumb"]) or "hmac" in words
+    is_weak = whole in _WEAK or words[-1:] in (["auth"], ["crumb"], ["sign"]) or "hmac" in words
     return NameKind.WEAK if is_weak else NameKind.ORDINARY
 
 
@@ -268,11 +279,13 @@ def _kind_of_word(before: str, word: str, is_last_of_x: bool) -> NameKind:
 # front of a token or a password, or are in an object that says what its values are.
 _OF_OBJECTS = "sensitive|masked|deletion_time|plaintext|securestring"
 _TELLING_PART = re.compile(
-    STEMS + rb"|app|saml|jfrog|hook|private|kty|curl|websocket|earer|s_id|identified|define|" + _OF_OBJECTS.encode(),
+    STEMS + rb"|app|saml|jfrog|hook|private|kty|websocket|earer|s_id|identified|define"
+    rb"|curl|docker|podman|mysql|mariadb|redis|mongo|mosq|sqlcmd|twine|ldaps|keytool|oracle|" + _OF_OBJECTS.encode(),
     re.IGNORECASE,
 )
 _TELLING_WORD = re.compile(
-    "app|saml|jfrog|honeycomb|oauth|verifier|private|curl|websocket|identified|define"
+    "app|saml|jfrog|honeycomb|oauth|verifier|private|websocket|identified|define"
+    "|curl|docker|podman|mysql|mysqldump|mariadb|redis|mongo|mongosh|mosquitto|sqlcmd|twine|ldapsearch|keytool|oracle"
     f"|.*(?:pass|phrase|token|secret|hook|kty|earer).*|{_OF_OBJECTS}"
 )
 # Of an escape in front of a name, without its backslash and digits: "\\u000apassword", "\\ntoken".

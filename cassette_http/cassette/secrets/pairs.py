@@ -17,8 +17,10 @@ __all__ = [
     "USERINFO",
     "find_in_multipart",
     "find_in_path",
+    "find_in_percent_encoded",
     "find_in_userinfo",
     "find_pairs",
+    "has_encoded_sign",
     "hide_doubtful_pairs",
     "leave_out_pairs",
     "names_in_path",
@@ -142,6 +144,11 @@ def names_in_path(head: bytes) -> list[bytes]:
     return _NAME_IN_PATH.findall(head, 0, head.find(b"\n"))
 
 
+def has_encoded_sign(head: bytes, stop: int) -> bool:
+    """Tell whether a path has a colon or a slash that is percent-encoded, as in a URL or a token of some services."""
+    return _ENCODED_SIGN.search(head, 0, stop) is not None
+
+
 def find_in_path(head: bytes, stop: int, hiding: Hiding, inner: Inner) -> Iterator[Edit]:
     """Find secrets in the path of a request target: behind their name, or in a URL that is percent-encoded there."""
     for pair in _PATH_PAIR.finditer(head, 0, stop):
@@ -151,7 +158,7 @@ def find_in_path(head: bytes, stop: int, hiding: Hiding, inner: Inner) -> Iterat
             if hidden is not None:
                 is_encoded = b"%" in pair["value"]
                 yield Edit(*pair.span("value"), quote_plus(hidden).encode() if is_encoded else hidden)
-    if head.find(b"%3A%2F%2F", 0, stop) >= 0 or head.find(b"%3a%2f%2f", 0, stop) >= 0:
+    if has_encoded_sign(head, stop):
         yield from _percent_encoded(head[:stop], 0, False, inner)
 
 
@@ -173,6 +180,12 @@ def _percent_encoded(raw: bytes, start: int, is_form: bool, inner: Inner) -> Ite
     for edit in inner(bytes(plain)):
         octets = quote(edit.octets, safe="").encode()
         yield Edit(start + positions[edit.start], start + positions[edit.stop], octets)
+
+
+def find_in_percent_encoded(text: bytes, inner: Inner) -> Iterator[Edit]:
+    """Find secrets in JSON that is percent-encoded, wherever that stands: decodeURIComponent("%7B%22...")."""
+    for found in _ENCODED_JSON.finditer(text) if b"%" in text else ():
+        yield from _percent_encoded(found[0], found.start(), False, inner)
 
 
 def find_in_multipart(text: bytes, hiding: Hiding, is_matching: bool) -> Iterator[Edit]:
@@ -225,6 +238,9 @@ FORM_PAIR = re.compile(rb"(?:^|&)(?P<name>%b)=(?P<value>[^&]*+)" % _NAME_OF_FORM
 _PATH_PAIR = re.compile(rb"[/;](?P<name>[\w.-]{3,60}+)(?=(?P<sign>[/=])(?P<value>[^/?#;\s]+))")
 _NAME_IN_PATH = re.compile(rb"/([\w.-]{3,60}+)/(?=[^/?#;\s]{%d})" % SHORTEST_RANDOM)
 _PATH_IN_FRONT = re.compile(rb"(?:^|[\s\"'(=<>])(?:[A-Za-z][A-Za-z0-9+.-]{0,20}:/)?/[^\s\"'<>()=]*\Z")
+# What is written in escapes alone is found elsewhere.
+_ENCODED_JSON = re.compile(rb"(?:%(?:25)*(?:7[Bb]|5[Bb])){1,9}%(?:25)*22(?!%)[\w.~!*'()+%-]+")
+_ENCODED_SIGN = re.compile(rb"%(?:3A|2F)", re.IGNORECASE)
 _PERCENT_TOKEN = re.compile(rb"%([0-9A-Fa-f]{2})|.", re.DOTALL)
 _PART = re.compile(
     rb"content-disposition:[^\r\n]{0,1000}?[ ;]name\*?\s?=\s?(?:[\w-]*'[\w-]*'|\"?)"

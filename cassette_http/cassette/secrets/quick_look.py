@@ -23,7 +23,7 @@ from cassette_http.cassette.secrets.markup import names_in_markup
 from cassette_http.cassette.secrets.names import NameKind
 from cassette_http.cassette.secrets.pairs import USERINFO
 from cassette_http.cassette.secrets.sentences import has_sentence
-from cassette_http.cassette.secrets.settings_lines import NAME_BACKWARDS, names_in_lines, with_narrow_signs
+from cassette_http.cassette.secrets.settings_lines import ACCESSORS, NAME_BACKWARDS, names_in_lines, with_narrow_signs
 from cassette_http.cassette.secrets.shapes import (
     blocks,
     find_in_runs,
@@ -52,7 +52,7 @@ _NEXT = _BLOCK - _LONGEST_NAME
 
 # Backwards a name begins with what is certain, and a search for one octet is the quickest.
 _BEFORE_COLON = re.compile(rb":\s*+[\"'`]?\\*+" + NAME_BACKWARDS.replace(b"~", b"#~"))
-_BEFORE_SIGN = re.compile(rb"=:?\s*+\]?[\"'`]?\\*+" + NAME_BACKWARDS)
+_BEFORE_SIGN = re.compile(rb"=:?\s*+" + ACCESSORS + rb"\]?[\"'`]?\\*+" + NAME_BACKWARDS)
 _VALUES_BACKWARDS = frozenset(name[::-1] for name in NAMES_OF_VALUES)
 _PART_NAME = re.compile(rb"ame\*?\s?=\s?(?:[\w-]*'[\w-]*'|\"?)([^\";\r\n]{1,200})")
 _BEHIND_ESCAPE = re.compile(rb"[^%](?<!%.)|%(?=%)", re.DOTALL)

@@ -20,6 +20,7 @@ from cassette_http.cassette.secrets.names import NameKind, is_uuid, looks_random
 from cassette_http.cassette.splicing import Edit
 
 __all__ = [
+    "ACCESSORS",
     "NAME_BACKWARDS",
     "find_in_head",
     "find_in_lines",
@@ -33,7 +34,7 @@ __all__ = [
 _WIDE_SIGNS = ((b"\xef\xbc\x9a", b":"), (b"\xef\xbc\x9d", b"="))  # as wide as a letter of Chinese, in UTF-8
 _SIGN = rb"[ \t]*+(?:=>|:=|[:=](?!=)|%b)[ \t]*+" % b"|".join([wide for wide, _ in _WIDE_SIGNS])
 _QUOTED = (
-    rb"(?:[bBrRuUfF]{1,2}(?=[\"']))?(?P<quote>\\*+[\"'`])"
+    rb"(?:[bBrRuUfF@$]{1,2}(?=[\"']))?(?P<quote>\\*+[\"'`])"
     rb"(?P<quoted>(?:(?!(?P=quote))(?:\\++.|[^\\\r\n])){1,500}+)(?P=quote)"
 )
 _WORDS = rb"(?P<name>[\w.\x80-\xee-]{1,80}+(?:[ ][\w.\x80-\xee-]{1,40}+){0,2})"
@@ -50,14 +51,17 @@ _LINE_OF_STRING = re.compile(
 )
 _LIST_HEAD = re.compile(rb"[ ]*+(?:-[ ])?(?P<name>[\w.-]{2,80}+):[ ]*+\r?\n")
 _LIST_ITEM = re.compile(rb"[ ]*+-[ ]++(?:%b|(?P<plain>[^\s\"'{\[&*!|>#][^\r\n:]*+))[ ]*+(?:\r?\n|\Z)" % _QUOTED)
-_OPTION = rb"--(?P<option>[A-Za-z][\w-]{1,60}+)(?:[ =]|[\"'][ ]*+,[ ]*+(?=[\"']))"
+# Those of others have a name in their value: "--env PASSWORD=x".
+_OF_PAIRS = rb"(?:env|set(?:-string)?|from-literal|build-arg|var|data(?:-raw|-urlencode)?|form|extra-vars)[ =]"
+_OPTION = rb"--(?!%b)(?P<option>[A-Za-z][\w-]{1,60}+)(?:[ =]|[\"'][ ]*+,[ ]*+(?=[\"']))" % _OF_PAIRS
 # Backwards a name begins with what is certain, and a search for one octet is the quickest.
 NAME_BACKWARDS = rb"([\w.$@ /\[\]~%*+!\x80-\xee-]{1,80}+(?:(?<=u)\\[\w.$@ /\[\]~%*+!\x80-\xee-]{0,80}+){0,20}+)"
-_EMAN = rb"[ \t]*+(?:\][\"'`]\\*+|\]?)" + NAME_BACKWARDS
+ACCESSORS = rb"(?:\}[ ]?[a-z; ]{3,60}\{ )?"  # backwards, of a property in C#: "Password { get; set; } = "
+_EMAN = rb"[ \t]*+" + ACCESSORS + rb"(?:\][\"'`]\\*+|\]?)" + NAME_BACKWARDS
 _BEFORE_COLON, _BEFORE_EQUALS = re.compile(rb":" + _EMAN), re.compile(rb"=:?" + _EMAN)
 _OPTION_NAME = re.compile(rb"--([A-Za-z][\w-]{1,60}+)[ =\"']")
 _WITHIN = re.compile(
-    rb"(?:(?<=[\s,|({\[\"'`:])|\A)(?:%b|(?P<name>[\w.\x80-\xee-]{2,80}+)=(?!=))"
+    rb"(?:(?<=[\s,;|({\[\"'`:=])|\A)(?:%b|(?P<name>(?!--)[\w.\x80-\xee-]{2,80}+)=(?!=))"
     rb"(?:%b|(?P<plain>(?:[^\s\"'`<>\\&;]|\\++u[0-9a-fA-F]{4}|&(?![\w.\[\]-]{1,80}+=))++))(?P<behind>[;(]?)"
     % (_OPTION, _QUOTED)
 )
@@ -65,10 +69,12 @@ _SUBSCRIPT = re.compile(rb"\[\\*+[\"'](?P<name>[\w.-]{1,80}+)\\*+[\"']\][ \t]*+=
 # With its type, or in the middle of a line: from the sign back to the name, as a search that began with names would
 # begin at each word.
 _DECLARED_VALUE = re.compile(
-    rb"=[ \t]*+%b(?=[ \t]*+(?:[;,)}\]]|//|#|\r?$|\\++[nr\"]|WHERE\b|\Z))" % _QUOTED, re.MULTILINE
+    rb"=[ \t]*+(?:[\w:]{0,20}(?i:str|string)(?:Literal|::from)?\()?%b"
+    rb"(?=[ \t]*+(?:[;,)}\]]|//|#|\r?$|\\++[nr\"]|WHERE\b|\Z|\.(?:to_string|to_owned|into)\())" % _QUOTED,
+    re.MULTILINE,
 )
 _DECLARED_NAMES = (
-    re.compile(rb"([A-Za-z_][\w-]{1,60})[ \t]*\Z"),
+    re.compile(rb"([A-Za-z_][\w-]{1,60})(?: \{[a-z; ]{3,60}\})?[ \t]*\Z"),
     # char name[8], name: String, var name string, Const name As String
     re.compile(
         rb"(?<![\w-])([A-Za-z_]\w{1,60})"
@@ -134,10 +140,32 @@ _PASSWORD_OF_COMMAND = re.compile(
     rb"|(?:\bsshpass[ ]+-p[ ]*\\*[\"']?|\b(?:requirepass|masterauth)[ ]+)(?P<plain>(?![$<{%%*])[^\s\"'\\]{3,200}+)"
     % _QUOTED
 )
-_WORDS_OF_COMMANDS = (b"curl", b"IDENTIFIED", b"identified", b"sshpass", b"requirepass", b"masterauth")
-_USER_OPTION = re.compile(
-    rb"(?<=\s)(?:-u|--user)[ =]?\\*[\"']?[\w.@+-]{1,80}+:(?P<plain>(?![$<{%*])[^\s\"'\\]{3,200}+)"
-)
+_WORDS_OF_COMMANDS = (b"IDENTIFIED", b"identified", b"sshpass", b"requirepass", b"masterauth")
+_ENDS_COMMAND = re.compile(rb"(?<!\\)\n|[;|&]")
+# Options without a name, which tell a password to some commands: "docker login -u bob -p x", "mysql -uroot -px".
+_OPTIONS = {
+    b"curl ": rb"(?:-u|--user)[ =]?\\*[\"']?[\w.@+-]{1,80}+:",
+    b"docker login ": rb"-p ",
+    b"podman login ": rb"-p ",
+    b"twine ": rb"-p ",
+    b"mongo": rb"-p ",
+    b"mysql": rb"-p(?=\S*[0-9])",
+    b"mariadb": rb"-p(?=\S*[0-9])",
+    b"redis-cli ": rb"-a ",
+    b"mosquitto_": rb"-P ",
+    b"sqlcmd ": rb"-P ?",
+    b"ldapsearch ": rb"-w ?",
+    b"keytool ": rb"-(?:store|key)pass ",
+}
+_OPTION_OF = {
+    # But "-p 3306:3306" are ports.
+    command: re.compile(
+        rb"(?<=\s)%b\\*[\"']?(?P<plain>(?![$<{%%*-]|(?:[0-9.:]*:)?[0-9]{1,5}(?:[\s\"'\\/]|\Z))[^\s\"'\\]{3,200}+)"
+        % option
+    )
+    for command, option in _OPTIONS.items()
+}
+_WORDS_WITH_OPTIONS = frozenset(re.split(rb"[ _-]", command)[0] for command in _OPTIONS)
 _LONGEST_COMMAND = 1000
 _OTHER_FIELDS = re.compile(
     rb"^(?!(?:proxy-)?auth|www-auth|(?:set-)?cookie|content-|[a-z]+ )[^\r\n=]*+=[^\r\n]*", re.IGNORECASE | re.MULTILINE
@@ -211,7 +239,7 @@ def names_in_lines(text: bytes, words: bytes) -> list[bytes]:
     """
     names = _OPTION_NAME.findall(text) if text.find(b"--") >= 0 else []
     forms = [form for form in _OTHERS if form[1].strip(_NO_WORDS) in words]
-    has_commands = any(word in words for word in _WORDS_OF_COMMANDS)
+    has_commands = any(word in words for word in (*_WORDS_OF_COMMANDS, *_WORDS_WITH_OPTIONS))
     return names + [name for name, _ in chain(_in_forms(forms, text), _in_commands(text) if has_commands else ())]
 
 
@@ -233,12 +261,13 @@ def _in_forms(
 
 def _in_commands(text: bytes, start: int = 0, stop: int = sys.maxsize) -> Iterator[tuple[bytes, re.Match[bytes]]]:
     """The passwords in commands that say them without a name, as options of curl do."""
-    if any(text.find(word, start, stop) >= 0 for word in _WORDS_OF_COMMANDS[1:]):
+    if any(text.find(word, start, stop) >= 0 for word in _WORDS_OF_COMMANDS):
         for found in _PASSWORD_OF_COMMAND.finditer(text, start, stop):
             yield b"password", found
-    if text.find(b"curl ", start, stop) >= 0:
-        for found in _USER_OPTION.finditer(text, start, stop):
-            if text.find(b"curl ", max(start, found.start() - _LONGEST_COMMAND), found.start()) >= 0:
+    for command, option in _OPTION_OF.items():
+        for found in option.finditer(text, start, stop) if text.find(command, start, stop) >= 0 else ():
+            at = text.rfind(command, max(start, found.start() - _LONGEST_COMMAND), found.start())
+            if at >= 0 and _ENDS_COMMAND.search(text, at, found.start()) is None:
                 yield b"password", found
 
 
@@ -369,8 +398,6 @@ def _setting(
     is_field = kind in OF_FIELDS
     groups = found.groupdict()
     is_quoted = groups.get("quote") is not None
-    if is_field and found.re is _WITHIN:
-        return None
     if is_quoted and found.re is _WITHIN and found["name"] and found.string.endswith(found["quote"], 0, found.start()):
         return None  # the quote ends a string: "token=", "x"
     start, stop = found.span("quoted" if is_quoted else "plain")
@@ -384,6 +411,8 @@ def _setting(
         value = unquote_to_bytes(raw)
     elif b"\\" in raw and found.re is not _LINE:
         value = unescaped(raw) if b"\\u" in raw else _BACKSLASHES.sub(b"", raw)
+    if is_field and found.re is _WITHIN and MIXED.fullmatch(value.rpartition(b" ")[2]) is None:
+        return None
     if is_field and (_is_no_field(value) or (b" " in value and is_prose(value, kind))):
         return None
     if is_of_program and not is_quoted and _EXPRESSION.fullmatch(value) and not _is_in_comment(found):

@@ -242,6 +242,7 @@ IN_PLACE: dict[str, tuple[bytes, re.Pattern[bytes]]] = {
         b"WIFI:",
         re.compile(rb"\bWIFI:(?:[A-OQ-Z][A-Z0-9]?:(?:[^;\\\r\n]|\\.){0,200};){0,6}P:((?:[^;\\\r\n\"]|\\.){1,200});"),
     ),
+    "oracle-url": (b"jdbc:oracle", re.compile(rb"jdbc:oracle:[a-z0-9]+:[\w$#]+/([^@\s\"'/]{1,200})@")),
     "pgpass": (b":543", re.compile(rb"^[\w.*-]+:543[0-9]:[^:\s/]+:[^:\s/]+:([^\s\"<>]{3,200})\r?$", re.MULTILINE)),
 }
 
