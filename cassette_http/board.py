@@ -80,6 +80,7 @@ class Board(Switch):
         mode_setting: str = MODE_SETTING,
     ) -> None:
         super().__init__()
+        # A program that looks at its cassette takes it, too: a fork waits for that as well.
         self._lock = index.lock
         self.cassette, self._log = cassette, log
         self.policy = may

@@ -254,7 +254,7 @@ class AnswerWatch:
     def await_continue(self) -> None:
         """Wait for 100 (Continue) or a final answer; not for long, as many servers never send it."""
         end = time.monotonic() + CONTINUE_WAIT_S
-        while not (self._reader.interim or self._reader.has_head or self._reader.malformed):
+        while not (self._reader.interim_responses or self._reader.has_head or self._reader.malformed):
             left_s = end - time.monotonic()
             if left_s <= 0 or not self._look(left_s):
                 return

@@ -111,7 +111,7 @@ class RequestReader:
 
 
 class ResponseReader:
-    """Watches one response to `method`, with the interim responses before it.
+    """Watches one response to `method`, with the interim responses before it, whose number is `interim_responses`.
 
     `has_head`: the final head is there. `head_octets` is where it ends, interim heads included; `framing_fields` are
     those of its fields that state a length or codings. `has_defects`: some of its field lines are malformed.
@@ -128,7 +128,7 @@ class ResponseReader:
         "framing_fields",
         "has_defects",
         "head_octets",
-        "interim",
+        "interim_responses",
         "is_complete",
         "is_upgrade",
         "malformed",
@@ -140,7 +140,7 @@ class ResponseReader:
 
     def __init__(self, method: str) -> None:
         self._method = method
-        self.interim: list[ResponseHead] = []
+        self.interim_responses = 0
         self._head: bytes | None = None
         self.head_octets = 0
         self.status = 0
@@ -211,8 +211,8 @@ class ResponseReader:
         status, fields, has_defects = outline_response_head(head)
         # 101 is final: the connection changes its protocol behind it (RFC 9110 section 15.2.2).
         if 100 <= status < 200 and status != 101:
-            self.interim.append(parse_response_head(head))
-            if len(self.interim) > MAX_INTERIM_RESPONSES:
+            self.interim_responses += 1
+            if self.interim_responses > MAX_INTERIM_RESPONSES:
                 raise LimitExceeded("interim responses", MAX_INTERIM_RESPONSES)
             return
         self._head, self.status, self.framing_fields, self.has_defects = head, status, fields, has_defects
