@@ -276,12 +276,12 @@ def _kind_of_word(before: str, word: str, is_last_of_x: bool) -> NameKind:
 
 
 # Parts of words that are looked at, and words that tell something together with others alone, as in "app_id", stand in
-# front of a token or a password, or are in an object that says what its values are.
+# front of a token or a password, or are in an object that says what its values are. They are written small, as a search
+# that ignores the case takes three times as long.
 _OF_OBJECTS = "sensitive|masked|deletion_time|plaintext|securestring"
 _TELLING_PART = re.compile(
     STEMS + rb"|app|saml|jfrog|hook|private|kty|websocket|earer|s_id|identified|define"
-    rb"|curl|docker|podman|mysql|mariadb|redis|mongo|mosq|sqlcmd|twine|ldaps|keytool|oracle|" + _OF_OBJECTS.encode(),
-    re.IGNORECASE,
+    rb"|curl|docker|podman|mysql|mariadb|redis|mongo|mosq|sqlcmd|twine|ldaps|keytool|oracle|" + _OF_OBJECTS.encode()
 )
 _TELLING_WORD = re.compile(
     "app|saml|jfrog|honeycomb|oauth|verifier|private|websocket|identified|define"
@@ -294,9 +294,9 @@ _OF_ESCAPE = re.compile("[nrt]|u?[A-Fa-f]{,4}")
 
 def words_of_names(words: set[bytes]) -> set[bytes]:
     """Choose the words (of letters alone) that make a name more than an ordinary one, or may with others."""
-    if _TELLING_PART.search(b"\n".join(words)) is None:
+    if _TELLING_PART.search(b"\n".join(words).lower()) is None:
         return set()
-    return {word for word in words if _TELLING_PART.search(word) is not None and _may_tell(word.decode())}
+    return {word for word in words if _TELLING_PART.search(word.lower()) is not None and _may_tell(word.decode())}
 
 
 @lru_cache(maxsize=8192)
