@@ -389,9 +389,7 @@ class Tap:
             if self.is_watched:
                 self.show()
                 is_marked = self._stand_in is not None and self._stand_in.is_marked
-                channel = self.host.channel
-                is_joined = channel.needs_peer or channel.ends_with_last_piece or channel.is_within_piece
-                self._rests = is_marked and not is_joined
+                self._rests = is_marked and not self.host.channel.goes_on
 
     def _receive_with(self, at_most: int, flags: int) -> bytes:
         """Receive with flags of the system's call.

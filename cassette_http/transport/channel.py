@@ -232,16 +232,17 @@ class Channel:
         return self._ended or self.has_only_end
 
     @property
-    def ends_with_last_piece(self) -> bool:
-        """The end of the stream came with the octets that were handed out last."""
-        player = self._player
-        return player is not None and player.ends_with_last_piece and self._is_released(player)
-
-    @property
     def is_within_piece(self) -> bool:
         """A piece was handed out in part, and its rest is there: a client that drains the stream need not wait."""
         player = self._player
         return player is not None and player.is_within_piece
+
+    @property
+    def goes_on(self) -> bool:
+        """What comes next has come with the octets that were handed out last, or is to be asked of a live peer."""
+        player = self._player
+        ends = player is not None and player.ends_with_last_piece and self._is_released(player)
+        return ends or self.is_within_piece or self.needs_peer
 
     @property
     def is_incompletely_closed(self) -> bool:
@@ -433,21 +434,21 @@ class Channel:
         if not (self.has_spoken or self._idle_peer.unasked or octets.startswith(b"HTTP/")):
             self.is_transparent = True  # not HTTP, where the client speaks first
             return
-        at = self._clock()
-        while octets and self._exchanges:
-            exchange = self._exchanges[0]
+        at, exchanges = self._clock(), self._exchanges
+        while octets and exchanges:
+            exchange = exchanges[0]
             recording = exchange.recording
             if recording is None:
                 return
-            further = len(self._exchanges) - 1
+            further = len(exchanges) - 1
             sent = -further if self._is_out_of_step and further else exchange.sent
             taken = recording.add(octets, at - exchange.sent_at, sent)
             octets = octets[taken:]
-            if octets and recording.is_complete and not exchange.is_kept and len(self._exchanges) == 1:
+            if octets and recording.is_complete and not exchange.is_kept and not further:
                 recording.add_surplus(octets, at - exchange.sent_at)
                 octets = b""
             self._keep_if_complete(exchange)
-            if not taken and exchange in self._exchanges:
+            if not taken and exchange in exchanges:
                 return
         self._idle_peer.sent(octets)
 
@@ -601,8 +602,9 @@ class Channel:
 
     def _open_exchange(self, octets: bytes) -> Exchange:
         """The exchange that the next octets of the client belong to, or the first of them."""
-        if self._exchanges:
-            last = self._exchanges[-1]
+        exchanges = self._exchanges
+        if exchanges:
+            last = exchanges[-1]
             if not last.is_over:
                 return last
             self._settle(last)
@@ -619,7 +621,7 @@ class Channel:
             exchange = Exchange(RequestReader(), bytearray(), self._clock())
         exchange.may_be_stale, exchange.is_first = may_be_stale, is_first
         newest_fate.set(exchange.fate)
-        self._exchanges.append(exchange)
+        exchanges.append(exchange)
         return exchange
 
     def _note_end(self, exchange: Exchange, result: bytes | Failure | Signal) -> None:
@@ -675,9 +677,10 @@ class Channel:
         if exchange.state is not State.RECORDING:
             return b""
         exchange.sent_at = self._clock()
-        if exchange.recording is None and (method := exchange.reader.method) is not None:
+        if exchange.recording is not None:
+            self._keep_if_complete(exchange)
+        elif (method := exchange.reader.method) is not None:
             exchange.recording = Recording(method, self._tape.most_octets, may_upgrade=exchange.may_upgrade)
-        self._keep_if_complete(exchange)
         if self._idle_peer.unasked and exchange.reader.is_complete:
             self.peer_sent(self._idle_peer.take_unasked())
         return octets
@@ -751,12 +754,12 @@ class Channel:
             raise PlayedWriteFailure(failure, exchange.sent_after_head - failure.details.get("sent", 0))
 
     def _request(self, exchange: Exchange) -> Request:
-        reader, octets = exchange.reader, memoryview(exchange.octets)
-        head, body = bytes(octets[: reader.head_octets]), bytes(octets[reader.head_octets :])
-        request = Request(self.origin, head, body, self.via)
+        reader = exchange.reader
         if isinstance(reader, WholeRequest):
-            return request
-        return request.with_head(exchange.head)
+            return Request(self.origin, reader.octets, b"", self.via)
+        octets = memoryview(exchange.octets)
+        head, body = bytes(octets[: reader.head_octets]), bytes(octets[reader.head_octets :])
+        return Request(self.origin, head, body, self.via).with_head(exchange.head)
 
     def _keep_if_complete(self, exchange: Exchange) -> None:
         recording = exchange.recording

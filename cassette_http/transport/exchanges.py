@@ -40,14 +40,14 @@ newest_fate: ContextVar[Fate] = ContextVar("newest_fate", default=NOT_LOST)
 class WholeRequest:
     """What a reader would say of a request without a body that came in one piece; parsed only if somebody asks."""
 
-    __slots__ = ("_octets", "head_octets")
+    __slots__ = ("head_octets", "octets")
     is_complete = True
     expects_continue = False
     malformed = None
     is_foreign = False
 
     def __init__(self, octets: bytes) -> None:
-        self._octets = octets
+        self.octets = octets
         self.head_octets = len(octets)
 
     def feed(self, data: bytes) -> int:
@@ -55,11 +55,11 @@ class WholeRequest:
 
     @property
     def method(self) -> str:
-        return self._octets[: self._octets.index(b" ")].decode("ascii")
+        return self.octets[: self.octets.index(b" ")].decode("ascii")
 
     @property
     def head(self) -> RequestHead:
-        return parse_request_head(self._octets)
+        return parse_request_head(self.octets)
 
 
 class Exchange:

@@ -135,7 +135,7 @@ class Host:
             # What breaks later is met by a client that has something left to send.
             return max(0, len(octets) - met.surplus - (self.late_break is not None))
         if forward:
-            line = self.dial()
+            line = self.line or self.dial()
             try:
                 line.sendall(forward)
             except OSError as error:
@@ -282,7 +282,7 @@ class Host:
             self.channel.peer_failed(describe(kind, error, clock()))
 
     def _receive_live(self, at_most: int) -> bytes:
-        line = self.dial()
+        line = self.line or self.dial()
         try:
             octets = line.recv(at_most)
         except NOT_NOW:

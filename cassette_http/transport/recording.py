@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from itertools import pairwise
 
 from cassette_http.cassette.model import Failure, FailureKind, Piece, Track
@@ -28,7 +29,6 @@ class Recording:
         self.is_too_long = self.has_surplus = False
         self._most_octets, self._may_upgrade = most_octets, may_upgrade
         self._method = method
-        self._reader: ResponseReader | WholeResponse = ResponseReader(method)
         self._octets: bytes | bytearray = b""
         self._pieces: list[tuple[int, float, int | None, int]] = []  # where each starts, and what `Piece` says of it
         self._last_at = 0.0
@@ -37,6 +37,11 @@ class Recording:
         self._ended = False
         self._end: Piece | None = None  # without octets: when the end came, if that matters
         self._close_notify = True
+
+    @cached_property
+    def _reader(self) -> ResponseReader | WholeResponse:
+        """Follows the response: most come whole, and need not be followed."""
+        return ResponseReader(self._method)
 
     @property
     def is_complete(self) -> bool:
@@ -51,7 +56,7 @@ class Recording:
     @property
     def is_upgrade(self) -> bool:
         """The stream left HTTP (101), or is a tunnel (2xx to CONNECT)."""
-        return self._reader.is_upgrade and self._may_upgrade
+        return self._may_upgrade and self._reader.is_upgrade
 
     @property
     def has_answer(self) -> bool:

@@ -735,7 +735,7 @@ def test_end_of_an_upgraded_connection_waits_for_what_the_client_had_sent() -> N
     played = replaying(tape.kept[0])
     played.client_sent(UPGRADE)
     assert [played.client_reads(1000) for _ in range(3)] == [SWITCH, b"hello", Signal.WAIT]
-    assert (played.is_due, played.has_only_end, played.ends_with_last_piece) == (False, False, False)
+    assert (played.is_due, played.has_only_end, played.goes_on) == (False, False, False)
     played.client_sent(b"ping")
     assert played.is_due
     assert played.client_reads(1000) is Signal.END
