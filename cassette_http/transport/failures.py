@@ -67,11 +67,9 @@ def incomplete_close() -> Failure:
     return describe(FailureKind.END, _error_of_empty_read(is_ended=True))
 
 
-def want_read() -> ssl.SSLWantReadError:
+def want_read() -> ssl.SSLError:
     """What a TLS state says that needs more records."""
-    error = ssl.SSLWantReadError(*_arguments_of_want_read())
-    error.library = error.reason = None  # type: ignore[assignment]  # as that of C has them
-    return error
+    return _tls_error(ssl.SSLWantReadError, *_arguments_of_want_read())
 
 
 @functools.cache
@@ -116,9 +114,16 @@ def _rebuilt(failure: Failure) -> OSError:
     return OSError(getattr(errno, failure.errno, errno.EIO), text)
 
 
+def _tls_error(cls: type[ssl.SSLError], *args: object) -> ssl.SSLError:
+    """Make an error as OpenSSL's come: with these attributes, whether or not they say something."""
+    error = cls(*args)
+    error.library = error.reason = None  # type: ignore[assignment]  # typeshed does not know that they may be
+    return error
+
+
 def _rebuild_tls(failure: Failure, text: str) -> OSError:
     cls = _TLS_CLASSES.get(failure.details["class"], ssl.SSLError)
-    error = cls(failure.details.get("number"), text)
+    error = _tls_error(cls, failure.details.get("number"), text)
     for attribute in _TLS_ATTRIBUTES:
         if attribute in failure.details:
             setattr(error, attribute, failure.details[attribute])
