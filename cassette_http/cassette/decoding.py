@@ -69,8 +69,9 @@ def _inflated(content: bytes, coding: str, most: int) -> tuple[bytes, bool] | No
     return _from_library(coding, content, most) if coding in _LIBRARIES else None
 
 
-_LIBRARIES = {"br": ("brotli",), "zstd": ("compression.zstd", "backports.zstd")}
-_STEP_OCTETS = 64  # brotli has no limit of its own, and a brotli bomb is small
+# The last one is what httpx takes. It decodes, but has no options to code in the same way once more.
+_LIBRARIES = {"br": ("brotli",), "zstd": ("compression.zstd", "backports.zstd", "zstandard")}
+_STEP_OCTETS = 64  # brotli and zstandard have no limit of their own, and a bomb is small
 
 
 @cache
@@ -89,19 +90,23 @@ def _from_library(coding: str, content: bytes, most: int) -> tuple[bytes, bool] 
     if library is None:
         return None
     try:
-        if coding == "zstd":
-            decoder = library.ZstdDecompressor()
+        decoder = library.Decompressor() if coding == "br" else library.ZstdDecompressor()
+        if hasattr(decoder, "needs_input"):
             plain = decoder.decompress(content, most + 1)
             return (plain, decoder.eof) if len(plain) <= most else None
-        decoder = library.Decompressor()
+        if coding == "zstd":
+            decoder = decoder.decompressobj()
+        take = decoder.process if coding == "br" else decoder.decompress
         parts: list[bytes] = []
         size = 0
         for start in range(0, len(content), _STEP_OCTETS):
-            parts.append(decoder.process(content[start : start + _STEP_OCTETS]))
+            parts.append(take(content[start : start + _STEP_OCTETS]))
             size += len(parts[-1])
             if size > most:
                 return None
-        return b"".join(parts), decoder.is_finished()
+            if coding == "zstd" and decoder.eof:
+                break
+        return b"".join(parts), decoder.is_finished() if coding == "br" else decoder.eof
     except Exception:
         # Each library has an error class of its own; all say that the data is corrupt.
         return None

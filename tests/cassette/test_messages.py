@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cassette_http.cassette.decoding import encoded
+from cassette_http.cassette.decoding import decoded, encoded, library_for
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Piece, Request, Response, Track
 from cassette_http.cassette.splicing import difference, splice
 from cassette_http.wire.chunking import chunk, last_chunk
@@ -50,6 +51,22 @@ def test_content_is_shown_without_chunks_and_codings(coding: str) -> None:
     body = chunk(octets[:4]) + chunk(octets[4:]) + last_chunk()
     one = answer("Transfer-Encoding: chunked", f"Content-Encoding: {coding}", body=body)
     assert (one.coded_content, one.content) == (octets, b"plain text")
+
+
+def test_zstd_is_decoded_by_the_library_that_httpx_takes(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    zstandard = pytest.importorskip("zstandard", reason="it is one of three libraries for zstd")
+    for other in ("compression.zstd", "backports.zstd"):
+        monkeypatch.setitem(sys.modules, other, None)
+    library_for.cache_clear()  # what is missing is remembered
+    request.addfinalizer(library_for.cache_clear)
+    assert library_for("zstd") is zstandard
+    octets = encoded(b"plain text", ["zstd"])
+    assert decoded(octets, ["zstd"]) == (b"plain text", True)
+    assert decoded(octets, ["zstd"], most=5) is None
+    assert decoded(octets[:-1], ["zstd"]) == (b"", False)
+    assert decoded(b"no zstd", ["zstd"]) is None
 
 
 def test_text_is_read_in_its_character_set() -> None:

@@ -176,7 +176,7 @@ def _brotli(content: bytes, quality: int, window: int = 22) -> bytes:
 
 def _undo_zstd(coded: bytes) -> tuple[bytes, str] | None:
     library = library_for("zstd")
-    if library is None:
+    if library is None or not hasattr(library, _OPTIONS_OF_ZSTD):
         return None
     decompressor = library.ZstdDecompressor()
     try:
@@ -208,6 +208,7 @@ def _zstd(content: bytes, level: int, checksum: int = 0, size: int = 1) -> bytes
     return bytes(compressor.compress(content) + compressor.flush())
 
 
+_OPTIONS_OF_ZSTD = "CompressionParameter"  # which the package 'zstandard' has not
 _MISSING = {
     "br": "the package 'brotli' is not installed",
     "zstd": "neither Python 3.14's 'compression.zstd' nor the package 'backports.zstd' is there",
@@ -217,6 +218,6 @@ _MISSING = {
 def _library(coding: str) -> Any:
     """The library for a coding. Raises ImportError, which says what to install."""
     library = library_for(coding)
-    if library is None:
+    if library is None or (coding == "zstd" and not hasattr(library, _OPTIONS_OF_ZSTD)):
         raise ImportError(_MISSING[coding])
     return library

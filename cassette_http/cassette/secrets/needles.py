@@ -6,15 +6,15 @@ import json
 import re
 from binascii import b2a_qp
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
+from typing import NamedTuple
 from urllib.parse import quote, quote_from_bytes, quote_plus
 
 from cassette_http.cassette.secrets.base64_text import in_base64
 from cassette_http.cassette.secrets.names import looks_random
 
-__all__ = ["JWT", "Needle", "all_needles", "is_searchable", "plain_needles"]
+__all__ = ["JWT", "Needle", "all_needles", "is_searchable", "plain_needles", "run_of"]
 
 _SHORTEST_SEARCHED = 8  # shorter ones would be found where they are not meant
 _LONGEST_SEARCHED = 1 << 16  # all forms of one of some MiB would take hundreds of them
@@ -37,13 +37,11 @@ def is_searchable(secret: bytes) -> bool:
     return not (secret.isdigit() and len(secret) < 16)
 
 
-@dataclass(frozen=True, slots=True)
-class Needle:
+class Needle(NamedTuple):
     """One form of a secret.
 
     For base64 the octets are the inner characters that every text with the secret there has, and `alignment` their
-    position modulo 4. `is_beginning`: the first octets, as an error message may quote them. `run` is a part that only
-    long runs can hold.
+    position modulo 4. `is_beginning`: the first octets, as an error message may quote them.
     """
 
     octets: bytes
@@ -51,7 +49,6 @@ class Needle:
     is_quoted: bool = False
     alignment: int | None = None
     is_beginning: bool = False
-    run: bytes = b""
 
 
 # Cached, as the forms of secrets from the environment are needed for each cassette of a test run.
@@ -62,42 +59,44 @@ def all_needles(secret: bytes) -> tuple[Needle, ...]:
 
 def plain_needles(secret: bytes) -> Iterator[Needle]:
     """The forms that most secrets have in most places: as it is, percent-encoded, and in JSON."""
-    yield Needle(secret, secret, run=_run_of(secret))
+    yield Needle(secret, secret)
     if _UNRESERVED.fullmatch(secret):
         return
     forms = {quote_plus(secret).encode(): True, quote_from_bytes(secret, safe="").encode(): True}
     forms[json.dumps(secret.decode("utf-8", "replace"))[1:-1].encode()] = False
     for octets, is_quoted in forms.items():
         if octets != secret:
-            yield Needle(octets, secret, is_quoted=is_quoted, run=_run_of(octets))
+            yield Needle(octets, secret, is_quoted=is_quoted)
 
 
 def _needles(secret: bytes) -> Iterator[Needle]:
     """The plain form comes first; of the others, only those that differ from it."""
-    yield Needle(secret, secret, run=_run_of(secret))
+    yield Needle(secret, secret)
     text = secret.decode("utf-8", "replace")
     is_plain = _UNRESERVED.fullmatch(secret) is not None
     percent = {"%" + secret.hex("%").upper()}
     if not is_plain:
         percent |= {quote_plus(secret), quote_from_bytes(secret, safe=""), quote_from_bytes(secret)}
-    percent |= {quote(each, safe="") for each in (*percent, json.dumps(text)[1:-1])}
+    percent |= {each.replace("%", "%25") if is_plain else quote(each, safe="") for each in percent}
+    if not is_plain:
+        percent.add(quote(json.dumps(text)[1:-1], safe=""))
     for form in percent:
         for spelled in {form, _ESCAPE.sub(lambda found: found[0].lower(), form)} - {text}:
-            yield Needle(spelled.encode(), secret, is_quoted=True, run=_run_of(spelled.encode()))
+            yield Needle(spelled.encode(), secret, is_quoted=True)
     in_mails = b2a_qp(secret).replace(b"=\n", b"")
     others = _each_escaped(text) if is_plain else _each_escaped(text) | _escaped(text) | _in_other_sets(secret)
     for octets in (others | {in_mails}) - {secret}:
-        yield Needle(octets, secret, run=_run_of(octets))
+        yield Needle(octets, secret)
     if len(secret) < _SHORTEST_SEARCHED:
         return
     for digits in (secret.hex(), secret.hex().upper()):
-        yield Needle(digits.encode(), secret, run=_run_of(digits.encode()))
-    cores = {**in_base64(json.dumps(text)[1:-1].encode()), **in_base64(secret)}
+        yield Needle(digits.encode(), secret)
+    cores = in_base64(secret) if is_plain else {**in_base64(json.dumps(text)[1:-1].encode()), **in_base64(secret)}
     for core, alignment in cores.items():
-        yield Needle(core, secret, alignment=alignment, run=_run_of(core))
+        yield Needle(core, secret, alignment=alignment)
         # Once more, in the usual alphabet.
         for twice, again in in_base64(core).items() if b"/" not in core else ():
-            yield Needle(twice, secret, alignment=again, run=_run_of(twice))
+            yield Needle(twice, secret, alignment=again)
     # What begins with words or a general prefix says nothing; a JWT begins with its head.
     if _QUOTED_IN_PART.fullmatch(secret) and len(secret) >= _SHORTEST_BEGINNING + 8 and not JWT.fullmatch(secret):
         beginning = secret[:_SHORTEST_BEGINNING]
@@ -109,9 +108,13 @@ def _each_escaped(text: str) -> set[bytes]:
     """A text in which each character is an escape, of JSON and programs, or of XML and HTML."""
     units = text.encode("utf-16-be", "surrogatepass").hex(":", 2)
     octets = text.encode("utf-8", "surrogatepass").hex(":")
-    forms = {"\\u" + units.replace(":", "\\u"), "\\x" + octets.replace(":", "\\x"), _numbered(text, "&#x{:x};")}
-    forms |= {each.upper().replace("\\U", "\\u").replace("\\X", "\\x").replace("&#X", "&#x") for each in forms}
-    return {form.encode() for form in (*forms, _numbered(text, "&#{};"))}
+    numbers = [*map(ord, text)]
+    forms = ["&#" + ";&#".join(map(str, numbers)) + ";"]
+    for digits, pattern in ((str.lower, "{:x}"), (str.upper, "{:X}")):
+        forms.append("\\u" + digits(units).replace(":", "\\u"))
+        forms.append("\\x" + digits(octets).replace(":", "\\x"))
+        forms.append("&#x" + ";&#x".join(map(pattern.format, numbers)) + ";")
+    return {form.encode() for form in forms}
 
 
 def _escaped(text: str) -> set[bytes]:
@@ -132,10 +135,6 @@ def _escaped(text: str) -> set[bytes]:
     return {form.encode("utf-8", "surrogatepass") for form in forms - {text}}
 
 
-def _numbered(text: str, form: str) -> str:
-    return "".join(form.format(ord(character)) for character in text)
-
-
 def _in_other_sets(secret: bytes) -> set[bytes]:
     """What is not ASCII, in UTF-8 if it was in the set of old, and the other way round."""
     if secret.isascii():
@@ -148,6 +147,7 @@ def _in_other_sets(secret: bytes) -> set[bytes]:
     return {text.encode(name) for name in ("latin-1", "cp1252") if text.encode(name, "ignore").decode(name) == text}
 
 
-def _run_of(octets: bytes) -> bytes:
-    """The longest run in some octets; nothing if there is none."""
+@lru_cache(maxsize=4096)
+def run_of(octets: bytes) -> bytes:
+    """The longest run in some octets, which only long runs of a text can hold; nothing if there is none."""
     return max(_LONG_RUN.findall(octets), key=len, default=b"")

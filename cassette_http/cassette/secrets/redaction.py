@@ -104,6 +104,7 @@ class Redactor:
         host = request.origin.host if request is not None else ""
         is_long = track.count_octets > _LONG
         octets = track.octets if not is_long else b""
+        is_somewhere = False
         if not is_long and not body and track.failure is None:
             # As most exchanges hold nothing, one look at all that is new in it is cheaper than one at each message.
             learned = vault.searched
@@ -114,12 +115,13 @@ class Redactor:
             if not (self._is_suspect(whole, host, spans) or vault.is_in(whole, spans)):
                 self._familiar.remember(sent_lines + received_lines, learned)
                 return interaction
+            is_somewhere = True
         # All rules come before any search: a secret of the response may stand in the request too.
         sent = received = None
         # Another copy of a large body could be too much, and a long message is suspect in any case.
         if request is not None and (len(body) > _LONG or self._is_suspect(head + body, host)):
             sent = self._ruled_request(request)
-        if is_long or self._is_suspect(octets):
+        if is_long or (is_somewhere and sent is None) or self._is_suspect(octets):
             received = response_parts(track, request)
             received.apply_rules(self._content)
         track = self._without_secrets_in_failure(track)

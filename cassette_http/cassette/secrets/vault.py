@@ -17,7 +17,7 @@ from threading import RLock
 from urllib.parse import quote_plus
 
 from cassette_http.cassette.secrets.base64_text import base64_run, from_base64, to_base64
-from cassette_http.cassette.secrets.needles import JWT, Needle, all_needles, is_searchable, plain_needles
+from cassette_http.cassette.secrets.needles import JWT, Needle, all_needles, is_searchable, plain_needles, run_of
 from cassette_http.cassette.secrets.placeholders import (
     IS_NUMBER,
     NINES,
@@ -169,8 +169,8 @@ class Vault:
     def _file(self, needle: Needle) -> None:
         if len(self._needles) > _MANY_NEEDLES:
             pass  # the first two are not asked any more
-        elif needle.run:
-            self._long.append((needle.run, needle.octets))
+        elif run := run_of(needle.octets):
+            self._long.append((run, needle.octets))
         else:
             self._short.setdefault(_MARKS.intersection(needle.octets), []).append(needle.octets)
         if len(needle.octets) < _SHORTEST_WITH_WORD:
