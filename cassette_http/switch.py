@@ -46,7 +46,8 @@ class Switch:
         channel = self.open_channel(lower.origin.over_tls, lower.via)
         channel.can_play = channel.can_play and lower.can_play  # over a live connection there is no place for a player
         if channel.can_play:
-            channel.late_refusal = cast(Tape, self).fail_connection(channel.origin, FailureKind.TLS_REFUSAL)
+            kinds = FailureKind.TLS_REFUSAL, FailureKind.END, FailureKind.RESET
+            channel.break_at_once(cast(Tape, self).fail_connection(channel.origin, *kinds))
         return channel
 
     def leave(self) -> None:

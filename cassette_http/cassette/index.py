@@ -31,6 +31,8 @@ MOST_NEAREST = 100
 URL_BEGINNING = re.compile(rb"(?!CONNECT )[^ ]+ ([^:/]+://[^/]+)/")
 # What may be met of a host behind a proxy.
 BEHIND_PROXY = frozenset({FailureKind.PROXY, FailureKind.TLS, FailureKind.TLS_REFUSAL})
+# What is met of TCP, or of the TLS over it.
+BREAKS = (FailureKind.END, FailureKind.RESET)
 OF_CONNECTIONS = frozenset({FailureKind.CONNECT, FailureKind.TLS})
 
 
@@ -273,7 +275,8 @@ class Index:
                 interaction.via is None or BEHIND_PROXY.intersection(kinds)
             )
             if is_served and interaction.request is None and failure is not None and failure.kind in kinds:
-                return entry
+                is_there = failure.kind not in BREAKS or served.is_tls == origin.is_tls
+                return entry if is_there else None
             if is_served or peer_of(interaction) == asked:
                 return None
         return None

@@ -71,6 +71,11 @@ class Origin:
         return Origin(UNIX_TLS if self.is_unix else "https", self.host, self.port)
 
     @property
+    def of_connection(self) -> Origin:
+        """The origin that stands for the connection itself, whatever it is for."""
+        return self if self.is_tls or self.is_unix else Origin("tcp", self.host, self.port)
+
+    @property
     def authority(self) -> str:
         """Host and, unless it is the scheme's own, port."""
         host = f"[{self.host}]" if ":" in self.host else self.host

@@ -100,11 +100,13 @@ class _Attempt:
 
     def make(self) -> None:
         tap, sock = self._tap, self._tap.sock
-        failure = self._lookup.failure_to_play(
-            self._literal, lambda: self._board.fail_connection(self._origin, FailureKind.CONNECT)
-        )
-        if failure is not None:
+        kinds = FailureKind.CONNECT, FailureKind.END, FailureKind.RESET
+        failure = self._lookup.failure_to_play(self._literal, lambda: self._board.fail_connection(self._origin, *kinds))
+        if failure is not None and failure.kind is FailureKind.CONNECT:
             self._fail_as_recorded(failure)
+        elif failure is not None:
+            self._lookup.connect_succeeded()
+            self._channel.break_at_once(failure)
         try:
             tap.host.open()
         except BlockingIOError:

@@ -15,7 +15,7 @@ from cassette_http.transport.host import Switchboard, clock
 from cassette_http.transport.opening import keep_failure, keeping_failure, secure
 from cassette_http.transport.tunnels import Tunnel
 
-__all__ = ["connect_anew", "keep_late_refusal", "keep_silence", "watch_handshake"]
+__all__ = ["connect_anew", "keep_silence", "watch_handshake"]
 
 
 def connect_anew(
@@ -35,15 +35,6 @@ def connect_anew(
     except BaseException:
         fresh.close()
         raise
-
-
-def keep_late_refusal(board: Switchboard, channel: Channel, error: ssl.SSLError) -> None:
-    """Record it if a live peer refuses with `error` before its client has sent a request.
-
-    To a client, the handshake of TLS 1.3 is over before its peer has seen the certificate (RFC 8446 section 2).
-    """
-    if not channel.has_spoken:
-        keep_failure(board, channel, channel.origin, FailureKind.TLS_REFUSAL, error)
 
 
 def keep_silence(board: Switchboard, channel: Channel) -> None:

@@ -131,8 +131,7 @@ class Target:
 
     @property
     def peer(self) -> Origin:
-        """The origin that stands for the connection itself, whatever it is for."""
-        return Origin("tcp", self.host, self.port)
+        return self.origin.of_connection
 
     def settle(self, said: str | None) -> bool:
         """Take the client's word for which host it is; tells whether that is another one than it seemed."""
@@ -170,8 +169,6 @@ class UnixTarget(Target):
     @property
     def origin(self) -> Origin:
         return Origin(UNIX, self.host, self.port)
-
-    peer = origin
 
     def dial(self, timeout_s: float | None = None) -> socket.socket:
         return live.connect_unix(self._path, timeout_s)

@@ -153,7 +153,7 @@ def _tapped_fileno(self: socket.socket, *, original: Any) -> Any:
 @PATCHES.hook(socket.socket, "getpeername")
 def _tapped_getpeername(self: socket.socket, *, original: Any) -> Any:
     tap = tap_of(self)
-    return tap.peer if tap is not None and tap.stands_in else original(self)
+    return original(self) if tap is None else tap.peername()
 
 
 @PATCHES.hook(socket.socket, "getsockname")

@@ -26,6 +26,7 @@ from cassette_http.intercept.names import Target, is_invented, target_of
 from cassette_http.intercept.running_loop import call_when_idle
 from cassette_http.intercept.stand_ins import CAN_MOVE_WATCHERS, StandIn, put_under
 from cassette_http.transport.channel import do_nothing
+from cassette_http.transport.failures import rebuild
 from cassette_http.transport.host import Host, Switchboard, octets_of
 from cassette_http.transport.socks import as_it_is
 from cassette_http.transport.tunnels import Line
@@ -435,6 +436,20 @@ class Tap:
         with selectors.DefaultSelector() as selector:
             selector.register(_fileno(self.sock), selectors.EVENT_READ)
             return bool(selector.select(0))
+
+    def peername(self) -> Any:
+        """The address of the peer; some learn by it, before they read, that their connection is broken."""
+        if self.stands_in:
+            refusal = self._upper.channel.late_refusal
+            if refusal is not None and refusal.errno == "ENOTCONN":
+                raise rebuild(refusal)
+            return self.peer
+        try:
+            return _getpeername(self.sock)
+        except OSError as error:
+            if self.connecting is None:
+                self._upper.peer_failed(error)
+            raise
 
     def shutdown(self, how: int) -> None:
         """The program closes halves of its connection."""

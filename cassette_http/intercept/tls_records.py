@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from cassette_http.cassette.model import Failure, FailureKind
 from cassette_http.errors import UnmatchedRequest
 from cassette_http.intercept.carriers import Above, Carrier
-from cassette_http.intercept.handshakes import keep_late_refusal, watch_handshake
+from cassette_http.intercept.handshakes import watch_handshake
 from cassette_http.intercept.lines import Pump
 from cassette_http.intercept.stand_ins import WAKE
 from cassette_http.transport.failures import incomplete_close, rebuild, silence, want_read
@@ -134,7 +134,6 @@ class LiveRecords:
             host.peer_ended(close_notify=False)
             raise
         except ssl.SSLError as error:
-            keep_late_refusal(self.link.board, host.channel, error)
             host.peer_failed(error)
             raise
         host.peer_did(octets)

@@ -11,7 +11,7 @@ import weakref
 from typing import Any
 
 from cassette_http.cassette.model import Failure, FailureKind
-from cassette_http.intercept.handshakes import keep_late_refusal, keep_silence
+from cassette_http.intercept.handshakes import keep_silence
 from cassette_http.intercept.taps import Tap, take_tap
 from cassette_http.transport.failures import incomplete_close, rebuild, want_read
 from cassette_http.transport.host import NOT_NOW, put_into
@@ -46,12 +46,6 @@ class SocketState:
             octets = self._tap.receive(size)
         except BlockingIOError:
             raise want_read() from None
-        except (*NOT_NOW, ssl.SSLEOFError):
-            raise
-        except ssl.SSLError as error:
-            if not self._tap.stands_in:
-                keep_late_refusal(self._tap.board, self._tap.host.channel, error)
-            raise
         if size and not octets and self._tap.host.channel.is_incompletely_closed:
             raise rebuild(incomplete_close())
         return octets if buffer is None else put_into(buffer, octets)

@@ -99,7 +99,7 @@ class Channel:
         self.is_held_up = False  # the peer, live or played, takes no more at present
         self.reads_no_more = False  # the client has shut down its side: it meets an end that the peer did not make
         self.on_left: Callable[[], None] = do_nothing
-        # By a recorded peer, which had made the handshake, but took no request.
+        # By a recorded peer, which had accepted the connection, but took no request.
         self.late_refusal: Failure | None = None
         self.tunnel: Tunnel | None = None  # once a proxy has agreed to one
         self.naming: Naming = as_it_is
@@ -266,7 +266,7 @@ class Channel:
         """The failure that the next read would raise, if nothing comes before it."""
         player = self._player if self._refusal is None else None
         if player is None:
-            return self.late_refusal
+            return None if self._ended else self.late_refusal
         return player.next_failure if self._is_released(player) else None
 
     def _is_released(self, player: Player) -> bool:
@@ -329,7 +329,7 @@ class Channel:
         if self._refusal is not None:
             raise self._refusal
         if self.late_refusal is not None and not self.is_left:
-            return self.late_refusal
+            return Signal.END if self._ended else self.late_refusal
         if self._answer is not None:
             request, octets = self._answer
             if len(octets) <= at_most and not (may_ask_to_close(request) or may_close(octets)):
@@ -355,11 +355,19 @@ class Channel:
             self._exchanges.popleft()
         return Signal.END if self._ended else Signal.IDLE
 
+    def break_at_once(self, failure: Failure | None) -> None:
+        """Play a peer that took no request: whatever the client sends, it meets `failure`."""
+        self.late_refusal = failure
+        self._ended = failure is not None and failure.kind is FailureKind.END
+
     def client_closed(self) -> None:
         """The connection is over: keep what an abandoned exchange has got so far, and what nobody had asked for."""
         self.is_closed = True
         if not self._exchanges:
-            self._idle_peer.client_closed()
+            is_unused = not (self.has_spoken or self.is_transparent or self.is_left)
+            # Of a proxy without TLS behind it, its greeting tells.
+            is_told = self.via is not None and not self.origin.is_tls
+            self._idle_peer.client_closed(self.origin.of_connection if is_unused and not is_told else None, self.via)
         if self.is_held_up and self._exchanges:
             self._give_up_sending(self._exchanges[-1])
         while self._exchanges:

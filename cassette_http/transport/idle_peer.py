@@ -1,6 +1,7 @@
 """What a live peer does while no request is open, which becomes a part of the response that was kept last.
 
-Who reads an idle connection meets that before the next request, which then may never be sent.
+Who reads an idle connection meets that before the next request, which then may never be sent. What is met before the
+first request is a failure of the connection.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from cassette_http.cassette.model import Failure, Piece, Track
+from cassette_http.cassette.model import Failure, FailureKind, Origin, Piece, Track
 from cassette_http.transport.exchanges import Exchange, WholeRequest
 from cassette_http.transport.recording import Recording
 from cassette_http.transport.tape import Tape
@@ -49,6 +50,7 @@ class IdlePeer:
         self._last: KeptExchange | None = None
         # What was kept with the end of TLS behind it: TCP may have gone on, which the next request would show.
         self._half_closed: tuple[object, Track] | None = None
+        self._first_end: tuple[Failure, float] | None = None  # before anything was asked, and when
         self.unasked = b""
         """What came while no request was open: the next one gets it for an answer."""
 
@@ -85,13 +87,21 @@ class IdlePeer:
     def failed(self, failure: Failure) -> None:
         self._add(failure, ended=False)
 
-    def client_closed(self) -> None:
+    def client_closed(self, unused: Origin | None, via: Origin | None) -> None:
+        """`unused` is whom the connection was opened to (through a proxy `via`), if nothing was said on it."""
         if self.unasked:
             self._add(None, ended=False)  # pools close a connection on which they find something
+        if unused is not None and self._first_end is not None:
+            (failure, at), self._first_end = self._first_end, None
+            self._tape.keep_connection_failure(unused, failure, via, at)
 
     def _add(self, failure: Failure | None, *, ended: bool, close_notify: bool = True) -> None:
         """Add to the last response how its connection ended, and what its peer has said unasked."""
         if self._last is None:
+            if failure is not None or ended:
+                failure = failure or Failure(FailureKind.END)
+                kind = FailureKind.TLS_REFUSAL if "class" in failure.details else failure.kind
+                self._first_end = replace(failure, kind=kind, at=0.0), self._clock()
             return
         last, self._last = self._last, None
         at = last.recording.last_at_s

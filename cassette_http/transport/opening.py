@@ -45,7 +45,7 @@ def keep_failure(
     if isinstance(error, socket.gaierror):
         kind = FailureKind.LOOKUP
     failure = describe(kind, error, at_s)
-    via = channel.via if kind in (FailureKind.TLS, FailureKind.TLS_REFUSAL) else None
+    via = channel.via if kind is FailureKind.TLS else None
     is_of_request = channel.is_dialled_late and (channel.is_used or not board.is_played_out(peer.host, peer.port))
     if not (is_of_request or channel.is_passing):
         board.keep_connection_failure(peer, failure, via)

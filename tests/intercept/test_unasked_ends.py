@@ -1,0 +1,138 @@
+"""A peer that breaks a connection before anything was asked of it: clients that read first send no request then."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import select
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.behaviours import assert_same_three_times
+from tests.peer import LIMIT_S, Connection, Peer, Script, response
+
+REQUEST = b"GET /a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+Ask = Callable[[int, ssl.SSLContext | None], Any]
+
+
+# Told by clients that are connected: before that, a reset fails the connect.
+connected = threading.Semaphore(0)
+
+
+def first(how: Callable[[Connection], None]) -> Script:
+    """Do so to the first connection of two, and answer on the other one."""
+
+    def script(connection: Connection) -> None:
+        if connection.number % 2:
+            assert connected.acquire(timeout=LIMIT_S)
+            how(connection)
+        else:
+            connection.read_request()
+            connection.send(response(b"hello"))
+
+    return script
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_connected() -> None:
+    while connected.acquire(blocking=False):
+        pass
+
+
+def closes(connection: Connection) -> None:
+    pass
+
+
+def resets(connection: Connection) -> None:
+    connection.reset()
+
+
+def answer_of(sock: socket.socket) -> bytes:
+    sock.sendall(REQUEST)
+    octets = b""
+    while piece := sock.recv(65536):
+        octets += piece
+    return octets
+
+
+def with_sockets(port: int, trust: ssl.SSLContext | None) -> Any:
+    def connect() -> socket.socket:
+        sock = socket.create_connection(("localhost", port), timeout=LIMIT_S)
+        return sock if trust is None else trust.wrap_socket(sock, server_hostname="localhost")
+
+    with connect() as sock:
+        connected.release()
+        try:
+            met: Any = sock.recv(65536)
+        except OSError as error:
+            met = type(error), error.errno
+    with connect() as sock:
+        return met, answer_of(sock)
+
+
+def with_streams(port: int, trust: ssl.SSLContext | None) -> Any:
+    async def ask() -> Any:
+        reader, writer = await asyncio.open_connection("localhost", port, ssl=trust)
+        connected.release()
+        try:
+            met: Any = await reader.read()
+        except OSError as error:
+            met = type(error), error.errno
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+        reader, writer = await asyncio.open_connection("localhost", port, ssl=trust)
+        writer.write(REQUEST)
+        answer = await reader.read()
+        writer.close()
+        return met, answer
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("ask", [with_sockets, with_streams])
+@pytest.mark.parametrize("how", [closes, resets])
+@pytest.mark.parametrize("is_tls", [pytest.param(False, id="TCP"), pytest.param(True, id="TLS")])
+def test_peer_that_breaks_a_fresh_connection_does_so_three_times(
+    is_tls: bool,
+    how: Callable[[Connection], None],
+    ask: Ask,
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    tmp_path: Path,
+) -> None:
+    server = peer(first(how), tls=server_tls if is_tls else None)
+    trust = client_tls if is_tls else None
+    cassette = assert_same_three_times(lambda: ask(server.port, trust), server, tmp_path / "unasked.yaml")
+    assert cassette.unplayed == []
+
+
+def test_peer_whose_address_nobody_can_tell_has_broken_the_connection(
+    peer: Callable[..., Peer], tmp_path: Path
+) -> None:
+    """urllib3-future asks for it before its first request."""
+
+    def ask() -> Any:
+        with socket.create_connection((server.host, server.port), timeout=LIMIT_S) as sock:
+            connected.release()
+            poller = select.poll()
+            poller.register(sock, 0)
+            assert not server.is_running or poller.poll(LIMIT_S * 1000)  # a hang-up
+            with pytest.raises(OSError, match="not connected") as caught:
+                sock.getpeername()
+        with socket.create_connection((server.host, server.port), timeout=LIMIT_S) as sock:
+            return caught.value.errno == errno.ENOTCONN, answer_of(sock)
+
+    server = peer(first(resets))
+    cassette = assert_same_three_times(ask, server, tmp_path / "unasked.yaml")
+    assert cassette.unplayed == []
