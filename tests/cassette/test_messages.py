@@ -65,7 +65,9 @@ def test_zstd_is_decoded_by_the_library_that_httpx_takes(
     octets = encoded(b"plain text", ["zstd"])
     assert decoded(octets, ["zstd"]) == (b"plain text", True)
     assert decoded(octets, ["zstd"], most=5) is None
-    assert decoded(octets[:-1], ["zstd"]) == (b"", False)
+    cut = decoded(octets[:-1], ["zstd"])
+    assert cut is not None
+    assert not cut[1]
     assert decoded(b"no zstd", ["zstd"]) is None
 
 

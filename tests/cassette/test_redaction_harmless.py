@@ -339,6 +339,7 @@ local token = lexer:next()
     secretDoor: KeyE
 secrets: inherit
 """,
+    "rows of SQL": "INSERT INTO t (session, password, title) VALUES ('morning', NULL, 'x'), ('noon', ?, 'p4ssw0rd');\n",
     "options of commands": "docker run --name mysql -p 3306:3306 mysql; mongo --help; mkdir -p /data/db1\n",
     "names of services": "passwd:         files systemd\ngroup:          files systemd\n",
     "a table of sessions": "Session,Speaker,Room\nOpening Keynote,Ada,A1\nPanel: AI in 2026,Bob,B2\n",

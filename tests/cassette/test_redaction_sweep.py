@@ -230,6 +230,10 @@ PLACES: dict[str, Callable[[str], Interaction]] = {
     "constant with its type": lambda s: got(f'password: str = "{s}"\n'.encode(), "Content-Type: text/plain"),
     "constant of C": lambda s: got(f'#define DB_PASSWORD "{s}"\n'.encode(), "Content-Type: text/plain"),
     "statement of SQL": lambda s: got(f"CREATE USER a IDENTIFIED BY '{s}';".encode(), "Content-Type: text/plain"),
+    "rows of SQL": lambda s: got(
+        f"INSERT INTO `u` (`id`, `name`, `password`) VALUES (1, 'ada', '{s}'),\n(2, 'an''na', '{s}');\n".encode(),
+        "Content-Type: text/plain",
+    ),
     "list of YAML": lambda s: got(f"a:\n  passwords:\n  - {s}\n  - {s}\nb: 1\n".encode(), "Content-Type: text/yaml"),
     "attribute in a string of JSON": lambda s: got(
         js({"html": f'<input name="csrf_token" value="{xml(s)}"><login password="{xml(s)}"/>'}), JSON

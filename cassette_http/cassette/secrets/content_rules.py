@@ -45,7 +45,7 @@ from cassette_http.cassette.secrets.sentences import find_in_sentences
 from cassette_http.cassette.secrets.settings_lines import find_in_head, find_in_lines
 from cassette_http.cassette.secrets.shapes import HOST_PATHS, runs
 from cassette_http.cassette.secrets.surroundings import netrc_passwords, secrets_of_variable
-from cassette_http.cassette.secrets.tables import find_cells
+from cassette_http.cassette.secrets.tables import find_cells, find_in_inserts
 from cassette_http.cassette.secrets.telling_objects import find_in_objects
 from cassette_http.cassette.secrets.vault import Vault
 from cassette_http.cassette.splicing import Edit, merged, shift, splice
@@ -142,6 +142,7 @@ class ContentRules:
             found = _merged(found, find_in_head(text, hiding))
         else:
             found = _merged(found, find_cells(text, hiding))
+            found = _merged(found, find_in_inserts(text, hiding))
             lines = self._lines_to_search(text)
             found = _merged(found, chain.from_iterable(find_in_lines(text, hiding, *span) for span in lines))
             found = _merged(found, find_literals(text, hiding))

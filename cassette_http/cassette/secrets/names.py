@@ -38,6 +38,8 @@ class NameKind(Enum):
     COOKIE = "cookie"
     SET_COOKIE = "set-cookie"
 
+    __hash__ = object.__hash__  # each is one object, and that of Enum is slow
+
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _WORD_IN_OTHER_LETTERS = re.compile(r"[^\W\d_]+|[0-9]+")

@@ -1,4 +1,4 @@
-"""Secrets in tables (CSV, RFC 4180): the cells below a name (pure)."""
+"""Secrets in tables, whose names stand apart: cells of CSV (RFC 4180), and values of an INSERT in SQL (pure)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cassette_http.cassette.secrets.hiding import Hiding
 from cassette_http.cassette.secrets.names import NameKind
 from cassette_http.cassette.splicing import Edit
 
-__all__ = ["find_cells", "names_of_columns"]
+__all__ = ["find_cells", "find_in_inserts", "names_of_columns"]
 
 _DELIMITERS = (b",", b";", b"\t")
 _NAME = rb"\"?[A-Za-z_\x80-\xee][\w.\x80-\xee-]{0,60}+(?:[ ][\w.\x80-\xee-]{1,40}+){0,2}\"?"
@@ -29,7 +29,8 @@ _CELLS = {
 def names_of_columns(text: bytes) -> list[bytes]:
     """All names in first rows: that of the text, and those behind a head."""
     rows = [_FIRST_ROW.match(text), *_ROW_BEHIND_HEAD.finditer(text)]
-    return [name for row in rows if row is not None for name in _cells(row)]
+    names = [name for row in rows if row is not None for name in _cells(row)]
+    return names + [name for insert in _inserts(text) for name in _columns(insert)]
 
 
 def _cells(row: re.Match[bytes]) -> list[bytes]:
@@ -54,3 +55,42 @@ def find_cells(text: bytes, hiding: Hiding) -> Iterator[Edit]:
         hidden = hiding.hidden(kind, text[start:stop].replace(b'""', b'"'))
         if hidden is not None:
             yield Edit(start, stop, hidden)
+
+
+_INSERT = re.compile(
+    rb"INSERT[ ]+(?:IGNORE[ ]+)?INTO[ ]+[\w.`\"\[\]\\]{1,120}+[ ]*+"
+    rb"\((?P<columns>[^()']{3,4000}+)\)\s*+VALUES\s*+(?=\()",
+    re.IGNORECASE,
+)
+_SQL_VALUE = re.compile(
+    rb"(?P<begins>(?:,\s*+)?\()?+\s*+[NE]?(?:'(?P<text>(?:[^'\\]|''|\\.)*+)'|[^,()']*+(?:\([^()]*+\))?+)"
+    rb"\s*+(?:,(?!\s*+\()|\))",
+    re.DOTALL,
+)
+_QUOTES = b'`"[] \\\r\n\t'
+
+
+def _inserts(text: bytes) -> Iterator[re.Match[bytes]]:
+    if text.find(b"VALUES") >= 0 or text.find(b"values") >= 0:
+        yield from _INSERT.finditer(text)
+
+
+def _columns(insert: re.Match[bytes]) -> list[bytes]:
+    return [name.strip(_QUOTES) for name in insert["columns"].split(b",")]
+
+
+def find_in_inserts(text: bytes, hiding: Hiding) -> Iterator[Edit]:
+    """Find the texts that an INSERT puts into columns with the names of secrets."""
+    for insert in _inserts(text):
+        kinds = [hiding.kind("form", name) for name in _columns(insert)]
+        at, column = insert.end(), 0
+        while (
+            any(kind is not NameKind.ORDINARY for kind in kinds) and (found := _SQL_VALUE.match(text, at)) is not None
+        ):
+            column = 0 if found["begins"] is not None else column + 1
+            kind = kinds[column] if column < len(kinds) else NameKind.ORDINARY
+            if found["text"] and kind is not NameKind.ORDINARY:
+                hidden = hiding.hidden(kind, found["text"].replace(b"''", b"'"))
+                if hidden is not None:
+                    yield Edit(*found.span("text"), hidden)
+            at = found.end()

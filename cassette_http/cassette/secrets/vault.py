@@ -240,6 +240,9 @@ class Vault:
     def _positions(self, octets: bytes) -> Iterator[tuple[int, Needle]]:
         """Where needles are, in order; of those that begin at one place the longest."""
         if len(self._needles) > _MANY_NEEDLES:
+            if not self._tiny:
+                yield from self._looked_up(octets)
+                return
             tiny = [(at.start(), each) for each in self._tiny for at in re.finditer(re.escape(each.octets), octets)]
             yield from merge(self._looked_up(octets), sorted(tiny, key=itemgetter(0)), key=itemgetter(0))
             return
