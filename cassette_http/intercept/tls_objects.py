@@ -120,11 +120,13 @@ class ObjectState:
     def _dial(self) -> Pump:
         link, channel = self._linked.link, self.host.channel
         if channel.via is not None and channel.via.is_tls:
-            raise ConnectionRefusedError(
+            refusal = ConnectionRefusedError(
                 errno.ECONNREFUSED,
                 f"the tunnel through {channel.via} is only played, and none can be opened for a request that is not in "
                 'the cassette; record all of it anew, in record mode "rewrite"',
             )
+            channel.peer_was_not_reached(refusal, None)  # no peer has refused: this is not to be played
+            raise refusal
         below = link.below
         target = below.target if below is not None else target_of((channel.origin.host, channel.origin.port))
         connect = functools.partial(

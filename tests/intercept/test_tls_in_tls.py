@@ -16,7 +16,8 @@ import requests.adapters
 import trio
 import urllib3
 
-from tests.behaviours import assert_same_three_times
+from cassette_http import use_cassette
+from tests.behaviours import assert_same_three_times, with_causes
 from tests.peer import Connection, Gone, Peer, Script, response
 
 TARGET = "https://localhost:4443"
@@ -136,3 +137,26 @@ def test_tunnel_through_a_proxy_with_tls_is_the_same_three_times(
     url = f"https://localhost:{server.port}"
     cassette = assert_same_three_times(lambda: client(url, client_tls), server, tmp_path / "tunnel.yaml")
     assert [exchange.request.url for exchange in cassette.history if exchange.request][-1] == f"{TARGET}/b"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("client", CLIENTS)
+def test_request_that_a_played_tunnel_cannot_carry_is_not_recorded(
+    client: Callable[[str, ssl.SSLContext], Any],
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    tmp_path: Path,
+) -> None:
+    server = peer(proxy(server_tls), tls=server_tls)
+    url, path = f"https://localhost:{server.port}", tmp_path / "tunnel.yaml"
+    with use_cassette(path, "all"):
+        client(url, client_tls)
+    line = f"request: GET {TARGET}/b\n"
+    first, there, _ = path.read_text().partition(line)
+    assert there
+    path.write_text(first)
+    with use_cassette(path, "new_episodes"), pytest.raises(Exception, match="only played") as refusal:
+        client(url, client_tls)
+    assert isinstance(with_causes(refusal.value)[-1], ConnectionRefusedError)
+    assert line not in path.read_text()
