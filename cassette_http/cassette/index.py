@@ -51,6 +51,7 @@ class Index:
     ) -> None:
         """`library` has read its first interaction already; it is made to read on when more are needed."""
         self._library, self._redact = library, redact
+        self._read_answer = library.read_answer  # asked for each request
         self._matching, self._repeat = matching, known_policy(repeat)
         self.answers_once = repeat == "fail"
         # Objects per interaction are made when they are needed: most of a large cassette often is not.
@@ -191,9 +192,7 @@ class Index:
         """
         entry = self._first_unplayed(written.line) if not self._matching.filters else None
         first_line = written.first_line if passes_over_fields else None
-        answer = (
-            self._library.read_answer(entry.number - 1, written.beginning, first_line) if entry is not None else None
-        )
+        answer = self._read_answer(entry.number - 1, written.beginning, first_line) if entry is not None else None
         if entry is None or answer is None:
             return None
         is_stale = not isinstance(answer, bytes) and answer.is_stale
@@ -208,7 +207,7 @@ class Index:
         if entry is None:
             return None
         if not entry.is_parsed and (beginning := written_beginning(request)) is not None:
-            answer = self._library.read_answer(entry.number - 1, beginning, None)
+            answer = self._read_answer(entry.number - 1, beginning, None)
             track = track_of(answer) if answer is not None else None
             if track is not None and (may_be_stale or not track.is_stale):
                 interaction = Interaction(request.origin, request, track, request.via)
