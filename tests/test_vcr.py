@@ -72,6 +72,39 @@ def test_attributes_are_options_and_count_until_the_cassette_is_used(old: Path) 
         assert get(URL) == "<NAME>"
 
 
+def test_matcher_of_the_suite_takes_the_place_of_one_with_its_name(old: Path) -> None:
+    recorder = VCR(match_on=["method", "path"])
+    recorder.matchers["path"] = lambda one, other: vcr.matchers.host(one, other)
+    with recorder.use_cassette(str(old)):
+        assert get(URL + "/7") == "<NAME>"
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "headers", "is_same"),
+    [
+        pytest.param("body", b'{"b": 2, "a": 1.0}', JSON, True, id="the same value"),
+        pytest.param("raw_body", b'{"b": 2, "a": 1.0}', JSON, False, id="in other octets"),
+        pytest.param("body", b'{"a": 1, "b": 3}', JSON, False, id="another value"),
+        pytest.param("body", b'{"a": 1, "b": ', JSON, False, id="no JSON"),
+        pytest.param("headers", b"", {"content-type": "application/json"}, True, id="names in small letters"),
+        pytest.param("headers", b"", {}, False, id="without a field"),
+        pytest.param("method", b"", {}, True, id="the same method"),
+    ],
+)
+def test_matchers_compare_two_requests(name: str, body: bytes, headers: dict[str, str], is_same: bool) -> None:
+    matcher = getattr(vcr.matchers, name)
+    one = vcr.Request("POST", URL, b'{"a": 1, "b": 2}', JSON)
+    other = vcr.Request("POST", URL, body, headers)
+    if is_same:
+        matcher(one, other)
+    else:
+        with pytest.raises(AssertionError, match=f"{name}: .* != "):
+            matcher(one, other)
+
+
 @pytest.mark.parametrize(
     ("recorder", "path", "place"),
     [

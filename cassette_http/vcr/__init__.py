@@ -7,11 +7,12 @@
     @recorder.use_cassette("login.yaml")
     def test_login(): ...
 
-All names that suites import are here, whatever module of VCR.py they are in.
+All names that suites import are here, whatever module of VCR.py they are in; matchers have a module of their own.
 
 recorder   `VCR`, `use_cassette`
 settings   what is configured, by attributes and by arguments
 config     what it means, as options of ours
+matchers   functions of two requests, for those of suites
 objects    requests, responses and cassettes as functions of suites know them
 files      cassettes that a suite reads in a way of its own
 unittest   test cases
@@ -24,6 +25,7 @@ from __future__ import annotations
 import sys
 
 from cassette_http.errors import UnmatchedRequest
+from cassette_http.vcr import matchers
 from cassette_http.vcr.files import (
     CassetteNotFoundError,
     FilesystemPersister,
@@ -52,6 +54,7 @@ __all__ = [
     "deserialize",
     "errors",
     "jsonserializer",
+    "matchers",
     "mode",
     "persisters",
     "record_mode",

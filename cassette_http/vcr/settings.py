@@ -26,6 +26,16 @@ class VcrSettings(SimpleNamespace):
         self._persister: Any = None
         super().__init__(**options)
 
+    @property
+    def matchers(self) -> dict[str, Any]:
+        """Those of the suite alone, by name; one may take the place of VCR.py's."""
+        return self._matchers
+
+    @property
+    def serializers(self) -> dict[str, Any]:
+        """Those of the suite alone, by name."""
+        return self._serializers
+
     def register_matcher(self, name: str, matcher: Any) -> None:
         self._matchers[name] = matcher
 

@@ -135,10 +135,20 @@ SUITES = (
         ("tests/unit",),
         imports_vcr=True,
     ),
+    Suite("wayback", "0.5.1", "vcrpy", (".[test]", "pytest"), ("src/wayback/tests",), imports_vcr=True),
+    Suite("subliminal", "2.8.0", "vcrpy", (".[tests]", "pytest"), ("tests",), imports_vcr=True),
+    Suite(
+        "datadog-api-client",
+        "2.62.0",
+        "pytest-recording",
+        (".[tests]", "setuptools<81", "vcrpy<9"),
+        ("-c", "pytest.ini", "tests/v1", "-p", "no:randomly", "--record-mode=none"),
+    ),
 )
 
 # What `docs/migrating.md` says to do with a suite that imports VCR.py.
 IMPORTS = (
+    (re.compile(r"^( *)from vcr\.matchers import", re.MULTILINE), r"\1from cassette_http.vcr.matchers import"),
     (re.compile(r"^( *)from vcr(\.[a-z_.]+)? import", re.MULTILINE), r"\1from cassette_http.vcr import"),
     (re.compile(r"^( *)import vcr(\.[a-z_.]+)?$", re.MULTILINE), r"\1from cassette_http import vcr"),
 )
