@@ -210,9 +210,10 @@ _REMARK = re.compile(
 )
 _DIGIT = re.compile(rb"[0-9]")
 _OF_SENTENCES = re.compile(rb"\b(?:the|an?|it|of|to|and|or|for|with|by|in|on|this|that)\b", re.IGNORECASE)
-# Of a conference, a term or a desktop: "morning", "fall-2026", "test-3.8"; or of a function: "f(x: int) -> str".
-_SOME_WORD = rb"(?:(?:[A-Za-z]|\xc3[\x80-\xbf]){1,20}[0-9]?|(?:19|20)[0-9]{2}|[0-9]{1,2})"
-_SOME_WORDS = re.compile(rb"%b(?:[-_./]%b)*|[0-9]{1,5}" % (_SOME_WORD, _SOME_WORD))
+# Of a conference, a term or a desktop: "morning", "fall-2026", "test-3.8", "2". What is longer may be a secret.
+_SOME_WORDS = re.compile(
+    rb"(?!.{13})(?:[A-Za-z]|\xc3[\x80-\xbf])+(?:[-_./](?:[A-Za-z]+|[0-9]+))*|[0-9]{1,5}(?:[/-][0-9]{1,4})?", re.DOTALL
+)
 SIMPLE_WORD = re.compile(rb"[a-z]{1,15}|[A-Z]{1,15}|[A-Z][a-z]{1,14}")
 # A word of digits and letters that is no date.
 MIXED = re.compile(rb"(?=[^\s]*[0-9])(?=[^\s]*[A-Za-z])(?![0-9]{4}-[0-9]{2}-)[^\s(){}\[\];,<>]{6,200}")
@@ -264,7 +265,7 @@ def _is_said(value: bytes) -> bool:
     """Tell whether a value is some words or a small number, and no session or signature of a program."""
     parts = value.split()
     if len(parts) == 1 and b"(" not in value:
-        return _SOME_WORDS.fullmatch(value) is not None and not looks_random(value.decode("latin-1"))
+        return _SOME_WORDS.fullmatch(value) is not None
     return not any(MIXED.fullmatch(part) or looks_random(part.decode("latin-1")) for part in parts)
 
 
