@@ -206,7 +206,9 @@ _PROSE = re.compile(
     re.IGNORECASE,
 )
 _REMARK = re.compile(
-    rb"(?:is|are|was|has|have|had|must|should|can(?:not|'t)|may|needs|do(?:es)?(?:n't| not)|expire[sd])[ ].*", re.DOTALL
+    rb"(?:is|are|was|has|have|had|must|should|can(?:not|'t)|needs|do(?:es)?(?:n't| not))[ ]"
+    rb"(?:(?:a|at|be|been|no|not|only|to|too)[ ]|blank|contain|expired|incorrect|invalid|match|missing|required).*",
+    re.DOTALL,
 )
 _DIGIT = re.compile(rb"[0-9]")
 _OF_SENTENCES = re.compile(rb"\b(?:the|an?|it|of|to|and|or|for|with|by|in|on|this|that)\b", re.IGNORECASE)
