@@ -1,6 +1,6 @@
 """Every file operation that the store makes, one method each, so that a test can let any of them fail.
 
-Errors are OSError, as the system gives them. Calls that a signal interrupts are made again by Python (PEP 475).
+Errors are OSError, as the system gives them. Interrupted calls are made again.
 """
 
 from __future__ import annotations
@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any, TypeVar
 
 try:
     import fcntl
@@ -16,6 +18,8 @@ except ImportError:  # Windows; O_APPEND keeps documents apart there, without pr
     fcntl = None  # type: ignore[assignment]
 
 __all__ = ["APPEND", "CREATE", "READ", "Files", "drop_left_behind", "find_unfinished", "unfinished"]
+
+_Result = TypeVar("_Result")
 
 # Text mode would change line ends on Windows; a FIFO must not block; children must not inherit.
 _COMMON_FLAGS = getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -26,6 +30,7 @@ CREATE = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | _COMMON_FLAGS
 
 LOCK_TIMEOUT_S = 10.0
 LOCK_INTERVAL_S = 0.002
+
 
 _UNFINISHED = re.compile(r"\.(.+)\.[0-9]+-[0-9a-f]{8}\.new")
 A_DAY_S = 86_400.0
@@ -52,18 +57,17 @@ def drop_left_behind(path: str, files: Files) -> None:
     folder, name = os.path.split(path)
     for left in find_unfinished(folder):
         found = _UNFINISHED.fullmatch(left)
-        if found is None or found[1] != name:
-            continue
-        with suppress(OSError):
-            if time.time() - files.stat(os.path.join(folder, left)).st_mtime > A_DAY_S:
-                files.remove(os.path.join(folder, left))
+        if found is not None and found[1] == name:
+            with suppress(OSError):
+                if time.time() - files.stat(os.path.join(folder, left)).st_mtime > A_DAY_S:
+                    files.remove(os.path.join(folder, left))
 
 
 class Files:
     """The file system as it is."""
 
     def open(self, path: str, flags: int) -> int:
-        return os.open(path, flags, 0o666)
+        return _again(os.open, path, flags, 0o666)
 
     def close(self, fd: int) -> None:
         os.close(fd)
@@ -71,7 +75,7 @@ class Files:
     def read(self, fd: int, count: int, offset: int) -> bytes:
         """Read at an offset; `fd` is ours alone, so that its position does not matter to others."""
         os.lseek(fd, offset, os.SEEK_SET)
-        return os.read(fd, count)
+        return _again(os.read, fd, count)
 
     def read_all(self, fd: int, count: int) -> bytes:
         """Read from the beginning, at most `count` octets; fewer if the file has no more."""
@@ -86,7 +90,7 @@ class Files:
         return b"".join(parts)
 
     def write(self, fd: int, data: bytes | memoryview) -> int:
-        return os.write(fd, data)
+        return _again(os.write, fd, data)
 
     def write_all(self, fd: int, data: bytes) -> None:
         """Write in as many calls as it takes, usually one."""
@@ -111,10 +115,10 @@ class Files:
             raise
 
     def truncate(self, fd: int, length: int) -> None:
-        os.ftruncate(fd, length)
+        _again(os.ftruncate, fd, length)
 
     def fsync(self, fd: int) -> None:
-        os.fsync(fd)
+        _again(os.fsync, fd)
 
     def fsync_folder(self, path: str) -> None:
         """Make a rename last. Windows has no descriptors of folders, and does not need it."""
@@ -133,10 +137,10 @@ class Files:
         return os.stat(path)
 
     def chmod(self, path: str, mode: int) -> None:
-        os.chmod(path, mode)
+        _again(os.chmod, path, mode)
 
     def rename(self, source: str, target: str) -> None:
-        os.replace(source, target)
+        _again(os.replace, source, target)
 
     def remove(self, path: str) -> None:
         os.remove(path)
@@ -155,7 +159,7 @@ class Files:
         deadline = time.monotonic() + LOCK_TIMEOUT_S
         while True:
             try:
-                fcntl.flock(fd, kind | fcntl.LOCK_NB)
+                _again(fcntl.flock, fd, kind | fcntl.LOCK_NB)
                 return True
             except BlockingIOError:
                 if time.monotonic() > deadline:
@@ -167,4 +171,13 @@ class Files:
     def unlock(self, fd: int) -> None:
         if fcntl is not None:
             with suppress(OSError):  # closing the descriptor frees it as well
-                fcntl.flock(fd, fcntl.LOCK_UN)
+                _again(fcntl.flock, fd, fcntl.LOCK_UN)
+
+
+def _again(call: Callable[..., _Result], *arguments: Any) -> _Result:
+    """Make a call, again if a signal interrupts it. Python's own calls do so, but not what is put in their place."""
+    while True:
+        try:
+            return call(*arguments)
+        except InterruptedError:
+            continue

@@ -718,6 +718,31 @@ def test_a_file_system_without_locks_serves_as_well(path: Path) -> None:
     assert lines(store) == ["1", "2"]
 
 
+@pytest.mark.parametrize("call", ["open", "read", "write", "ftruncate", "fsync", "replace"])
+def test_a_call_that_a_signal_interrupts_is_made_again(path: Path, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(path, 1)
+    path.write_bytes(path.read_bytes() + b"request: GET http://torn")
+    made = []
+    real = getattr(os, call)
+
+    def interrupted(*arguments: Any) -> Any:
+        made.append(arguments)
+        if len(made) == 1:
+            raise InterruptedError(errno.EINTR, "Interrupted system call")
+        return real(*arguments)
+
+    monkeypatch.setattr(os, call, interrupted)
+    store = Store(path)
+    store.append(document(1))
+    store.commit()
+    assert lines(store) == ["0", "1"]
+    store = Store(path, rewrite=True)
+    store.append(document(9))
+    store.commit()
+    assert len(made) > 1
+    assert lines(store) == ["9"]
+
+
 def test_an_unreadable_file_says_so(path: Path) -> None:
     filled(path, 1)
     with pytest.raises(CassetteFormatError, match="cannot be read: Input/output error"):
