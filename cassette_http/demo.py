@@ -166,8 +166,9 @@ def _origin(host: str, port: int, trust: ssl.SSLContext | None) -> str:
 
 
 def _with_client(host: str, port: int, trust: ssl.SSLContext | None) -> Iterator[_Step]:
-    connection = client.HTTPConnection(host, port, timeout=PATIENCE_S)
-    if trust is not None:
+    if trust is None:
+        connection = client.HTTPConnection(host, port, timeout=PATIENCE_S)
+    else:
         connection = client.HTTPSConnection(host, port, timeout=PATIENCE_S, context=trust)
 
     def ask(method: str, path: str, body: str | None = None, **fields: str) -> client.HTTPResponse:

@@ -83,10 +83,10 @@ def find_in_inserts(text: bytes, hiding: Hiding) -> Iterator[Edit]:
     """Find the texts that an INSERT puts into columns with the names of secrets."""
     for insert in _inserts(text):
         kinds = [hiding.kind("form", name) for name in _columns(insert)]
+        if all(kind is NameKind.ORDINARY for kind in kinds):
+            continue
         at, column = insert.end(), 0
-        while (
-            any(kind is not NameKind.ORDINARY for kind in kinds) and (found := _SQL_VALUE.match(text, at)) is not None
-        ):
+        while (found := _SQL_VALUE.match(text, at)) is not None:
             column = 0 if found["begins"] is not None else column + 1
             kind = kinds[column] if column < len(kinds) else NameKind.ORDINARY
             if found["text"] and kind is not NameKind.ORDINARY:
