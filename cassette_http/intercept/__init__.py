@@ -65,6 +65,7 @@ def intercepting() -> Iterator[None]:
             _cassettes -= 1
             if _cassettes == 0:
                 expected_hellos.clear()
+                tls.offer_http2_again()
             _unhook()
             names.PATCHES.remove()
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import socket
 import ssl
+from collections.abc import Iterable
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 from cassette_http.cassette.model import Origin
 from cassette_http.intercept.adoption import lower_tap
@@ -23,14 +25,37 @@ from cassette_http.transport.host import Host
 from cassette_http.transport.opening import fail_handshake, keeping_tls
 from cassette_http.transport.tunnels import Line
 
-__all__ = ["PATCHES"]
+__all__ = ["PATCHES", "offer_http2_again"]
 
 PATCHES = Patches()
 
 _wrap_socket = ssl.SSLContext.wrap_socket
+_set_alpn_protocols = ssl.SSLContext.set_alpn_protocols
+
+# What a context would offer without a cassette.
+_offered: WeakKeyDictionary[ssl.SSLContext, list[str]] = WeakKeyDictionary()
 
 
 # ---------------------------------------------------------------------- contexts
+
+
+@PATCHES.hook(ssl.SSLContext, "set_alpn_protocols")
+def _set_alpn_without_http2(self: ssl.SSLContext, alpn_protocols: Iterable[str], *, original: Any) -> None:
+    """Have a client that speaks HTTP/2 as well as HTTP/1.1 agree on the one that can be recorded."""
+    wanted, board = list(alpn_protocols), current_board()
+    offered = [protocol for protocol in wanted if protocol != "h2"]
+    if not offered or offered == wanted or board is None or board.only_watches:
+        _offered.pop(self, None)
+        original(self, wanted)
+    else:
+        _offered[self] = wanted
+        original(self, offered)
+
+
+def offer_http2_again() -> None:
+    """Give the contexts that outlive their cassette back what they were told to offer."""
+    while _offered:
+        _set_alpn_protocols(*_offered.popitem())
 
 
 @PATCHES.hook(ssl.SSLContext, "wrap_socket")
