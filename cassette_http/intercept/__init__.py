@@ -6,6 +6,7 @@ cassettes that follow each other leave them in place.
 patches          puts functions of ours in the place of others', and takes them out again
 sockets          the hooks on `socket` and `os.sendfile`: each asks whether the socket has a tap
 tls              the hooks on `ssl`: what comes out of a context has a state of ours
+authorities      what contexts trust is not read before something depends on it
 loops            modules that need hooks of their own; selector_face: uvloop, by asyncio's transports
 imports          hooks a module as soon as the program imports it
 
@@ -41,7 +42,7 @@ if not hasattr(socket.socket, "shutdown"):
         "run this test without the monkey patches of sockets, as in eventlet.monkey_patch(socket=False)"
     )
 
-from cassette_http.intercept import loops, names, sockets, tls
+from cassette_http.intercept import authorities, loops, names, sockets, tls
 from cassette_http.intercept.carriers import expected_hellos
 
 __all__ = ["hooked", "intercepting"]
@@ -89,7 +90,7 @@ def hooked() -> Iterator[None]:
 def _hook() -> None:
     global _holders
     _holders += 1
-    for room in (sockets, tls):
+    for room in (sockets, tls, authorities):
         room.PATCHES.install()
     loops.HOOKS.install()
 
@@ -100,7 +101,7 @@ def _unhook() -> None:
     _holders -= 1
     if _holders == 0:
         loops.HOOKS.remove()
-    for room in (tls, sockets):
+    for room in (authorities, tls, sockets):
         room.PATCHES.remove()
 
 

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 from cassette_http.cassette.model import Origin
 from cassette_http.intercept.adoption import lower_tap
+from cassette_http.intercept.authorities import left_unread
 from cassette_http.intercept.beginnings import authority_of_request
 from cassette_http.intercept.current import current_board
 from cassette_http.intercept.handshakes import connect_anew
@@ -114,9 +115,11 @@ def _tapped_wrap_bio(
     *,
     original: Any,
 ) -> Any:
-    made = original(self, incoming, outgoing, server_side, server_hostname, session)
-    if not server_side and current_board() is not None:
-        made._sslobj = ObjectState(self, made._sslobj, incoming, outgoing)
+    if server_side or current_board() is None:
+        return original(self, incoming, outgoing, server_side, server_hostname, session)
+    with left_unread():
+        made = original(self, incoming, outgoing, server_side, server_hostname, session)
+    made._sslobj = ObjectState(self, made._sslobj, incoming, outgoing)
     return made
 
 

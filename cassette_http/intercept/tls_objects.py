@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from cassette_http.cassette.model import Origin
+from cassette_http.intercept.authorities import read_authorities
 from cassette_http.intercept.carriers import HANDSHAKE_RECORD, Carrier, expected_hellos
 from cassette_http.intercept.handshakes import connect_anew
 from cassette_http.intercept.lines import Pump
@@ -90,6 +91,7 @@ class ObjectState:
                 below.board.tls_facts(lower.origin.over_tls), self._real.server_hostname, self._context
             )
         else:
+            read_authorities(self._real.context)
             self._records = LiveRecords(link, self._real, self._incoming)
         return self
 
@@ -150,12 +152,19 @@ class ObjectState:
 
     # ------------------------------------------------------------------ what the library asks
 
+    @property
+    def _unlinked(self) -> Any:
+        """The state in C, which verifies the peer once it gets octets."""
+        if self._incoming.pending:
+            read_authorities(self._real.context)
+        return self._real
+
     def do_handshake(self) -> None:
         if self._records is not None:
             self._records.do_handshake()
             return
         try:
-            self._real.do_handshake()
+            self._unlinked.do_handshake()
         except ssl.SSLWantReadError:
             self._tell_hello()
             raise
@@ -171,14 +180,14 @@ class ObjectState:
     def read(self, size: int = 1024, buffer: Any = None, /) -> Any:
         records = self._records
         if records is None:
-            return self._real.read(size) if buffer is None else self._real.read(size, buffer)
+            return self._unlinked.read(size) if buffer is None else self._unlinked.read(size, buffer)
         above = records.link.above
         octets = records.read(size) if above is None else records.read_for(above, size)
         return octets if buffer is None else put_into(buffer, octets)
 
     def write(self, data: Any, /) -> int:
         if self._records is None:
-            return self._real.write(data)  # type: ignore[no-any-return]  # the state gives an int
+            return self._unlinked.write(data)  # type: ignore[no-any-return]  # the state gives an int
         link = self._records.link
         octets = octets_of(data)
         if link.below is not None and link.below.is_closed:
