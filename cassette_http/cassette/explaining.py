@@ -59,6 +59,7 @@ class Difference(NamedTuple):
 _MOST_DIFFERENCES = 20
 _MOST_LINES = 4
 _MOST_CHARACTERS = 60  # of a value; what is cut off is the end
+_NOT_PLAIN = re.compile("[^ -~]|[%&+]")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
 
 
@@ -106,7 +107,13 @@ def _differing_pairs(
 
 
 def _as_query(name: str, values: list[str | None]) -> str:
-    return "&".join(name if value is None else f"{name}={value}" for value in values)
+    name = _encoded(name)
+    return "&".join(name if value is None else f"{name}={_encoded(value)}" for value in values)
+
+
+def _encoded(text: str) -> str:
+    """Encode what could not be read, or would be read as something else."""
+    return _NOT_PLAIN.sub(lambda found: f"%{ord(found[0]):02X}", text)
 
 
 def _differing_query(recorded: Request, sent: Request) -> Iterator[Difference]:

@@ -8,7 +8,7 @@ What the named matchers look at:
 
     method, scheme, host, port     as they are (the host in lower case)
     path       spelling of percent-encoding aside: "/%7Ea%2f" is "/~a%2F"
-    query      pairs, those without "=" too; any order across names, in order within a name; "+" is "%20"
+    query      decoded pairs, those without "=" too; any order across names, in order within a name
     body       what the content means: a JSON value, form pairs, the parts of a multipart, else octets;
                content codings gzip and deflate aside
     raw_body   the octets of the content as they are

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from operator import itemgetter
 from string import ascii_letters, digits
 from typing import Any, TypeAlias
+from urllib.parse import unquote
 
 from cassette_http.cassette.decoding import codings_of, decoded
 from cassette_http.cassette.model import Request
@@ -66,10 +67,16 @@ def _spell(found: re.Match[str]) -> str:
 
 
 def pairs_of(text: str) -> Pairs:
-    """Take a query or a form apart; (name, None) for a pair without "="."""
+    """Take a query or a form apart and decode it, a character for each octet; (name, None) for a pair without "=".
+
+    That is how servers read them, so "a%2Cb" is "a,b" here: which of them is sent differs from one library, and from
+    one release of it, to the next.
+    """
     if not text:
         return ()
-    pieces = (piece.partition("=") for piece in same_spelling(text.replace("+", "%20")).split("&") if piece)
+    pieces = [piece.partition("=") for piece in text.replace("+", " ").split("&") if piece]
+    if "%" in text:
+        pieces = [(unquote(name, "latin-1"), equals, unquote(value, "latin-1")) for name, equals, value in pieces]
     return ordered((name, value if equals else None) for name, equals, value in pieces)
 
 
