@@ -136,6 +136,7 @@ class Tap:
         self._stand_in: StandIn | None = None
         self._rests = False
         self._peeked = b""
+        self._was_polled = False  # since it was read last
         self._shut: set[int] = set()
         self._awaits_first_word = False
         host.channel.on_left, host.channel.naming = self.leave, self._name_far_end
@@ -246,6 +247,7 @@ class Tap:
 
         Most blocking clients never ask, and are spared the system calls.
         """
+        self._was_polled = True
         if not self.is_watched or not self.host.channel.has_spoken:
             self._be_watched()
 
@@ -369,6 +371,7 @@ class Tap:
 
     def receive(self, at_most: int, flags: int = 0) -> bytes:
         """Receive what a `recv` of the socket would."""
+        self._was_polled = False
         if flags:
             return self._receive_with(at_most, flags)
         if self._peeked:
@@ -468,8 +471,7 @@ class Tap:
         if others:
             self.move(others[0])
             return
-        if self._upper.channel.has_surplus and not self.stands_in:
-            self._look_for_end()
+        self._look_for_end()
         if self.on_closed is not None:
             self.on_closed()
         if self.above is not None:
@@ -483,7 +485,10 @@ class Tap:
 
     def _look_for_end(self) -> None:
         """See whether a client that has only polled, and now closes, did so because its peer had closed."""
-        if not self._is_readable():
+        channel = self._upper.channel
+        is_live = not self.stands_in or isinstance(self._upper.line, Pump)
+        may_matter = channel.has_surplus or (self._was_polled and channel.is_idle)
+        if not (is_live and may_matter and self._is_readable()):
             return
         if self.above is not None:
             self.above.upper.peer_ended()  # nobody will read what tells how

@@ -187,6 +187,11 @@ class Channel:
         return recording is not None and recording.may_be_complete
 
     @property
+    def is_idle(self) -> bool:
+        """All requests so far are answered."""
+        return self.has_spoken and not (self.is_transparent or self._exchanges)
+
+    @property
     def needs_peer(self) -> bool:
         """The client is waiting for a live peer."""
         if self._greeting is not None:
@@ -482,7 +487,7 @@ class Channel:
             self._greeting.peer_failed(failure)
             self._end_greeting(self._greeting)
         if not self._exchanges:
-            if failure.kind is FailureKind.RESET:
+            if failure.kind in (FailureKind.RESET, FailureKind.TIMEOUT):
                 self._idle_peer.failed(failure)
             return
         # A reset breaks all that is under way: the client may have taken something else for the answer to the first.

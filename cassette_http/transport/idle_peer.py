@@ -21,8 +21,6 @@ __all__ = ["IdlePeer"]
 
 # A client that drains an idle connection must not fill the memory.
 MOST_UNASKED_OCTETS = 1 << 16
-# A kept connection that its peer closes later than this after a response has been idle for too long.
-SOON_S = 1.0
 
 
 class KeptExchange(NamedTuple):
@@ -30,7 +28,6 @@ class KeptExchange(NamedTuple):
 
     reader: RequestReader | WholeRequest
     recording: Recording
-    sent_at: float
     token: object
     """What `Tape.keep` has returned."""
     is_tls: bool
@@ -61,7 +58,7 @@ class IdlePeer:
 
     def response_was_kept(self, exchange: Exchange, track: Track, token: object, *, is_tls: bool) -> None:
         assert exchange.recording is not None
-        self._last = KeptExchange(exchange.reader, exchange.recording, exchange.sent_at, token, is_tls)
+        self._last = KeptExchange(exchange.reader, exchange.recording, token, is_tls)
         if track.ended:
             self._note_end_of_tls(self._last, Track(ended=True, close_notify=track.close_notify))
 
@@ -85,7 +82,9 @@ class IdlePeer:
         self._add(None, ended=True, close_notify=close_notify)
 
     def failed(self, failure: Failure) -> None:
-        self._add(failure, ended=False)
+        is_silence = failure.kind is FailureKind.TIMEOUT
+        if not is_silence or (self._last is not None and self._last.has_announced_end):
+            self._add(failure, ended=False)
 
     def client_closed(self, unused: Origin | None, via: Origin | None) -> None:
         """`unused` is whom the connection was opened to (through a proxy `via`), if nothing was said on it."""
@@ -105,8 +104,8 @@ class IdlePeer:
             return
         last, self._last = self._last, None
         at = last.recording.last_at_s
-        is_late = self._clock() - last.sent_at - at > SOON_S
-        if last.token is None or last.recording.has_ended or last.has_announced_end or is_late:
+        is_announced = last.has_announced_end and failure is None and not self.unasked
+        if last.token is None or last.recording.has_ended or is_announced:
             return
         # It was met by the next read, whenever that was: to a player, it came with the response.
         unasked = self.take_unasked()

@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import http.client
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ import trio
 import urllib3
 
 import cassette_http.client
-from cassette_http import use_cassette
-from tests.peer import Connection, Peer, Script, response
+from cassette_http import RecordMode, use_cassette
+from tests.peer import Connection, Peer, Script, keep_alive, response
 
 PATHS = ("/1", "/2", "/3")
 SURPLUS = response(status=b"408 Request Timeout")
@@ -48,9 +48,9 @@ def says_what_may_be_content_and_closes(connection: Connection) -> None:
     connection.send(b"HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
 
 
-def seen_by(ask: Ask, method: str, url: str) -> list[object]:
+def seen_by(ask: Ask, method: str, url: str, paths: Iterable[str] = PATHS) -> list[object]:
     seen: list[object] = []
-    for path in PATHS:
+    for path in paths:
         try:
             seen.append(ask(method, url + path))
         except Exception as error:  # of whatever library
@@ -58,7 +58,7 @@ def seen_by(ask: Ask, method: str, url: str) -> list[object]:
     return seen
 
 
-def with_module(module: Any, method: str, url: str) -> list[object]:
+def with_module(module: Any, method: str, url: str, paths: Iterable[str] = PATHS) -> list[object]:
     connection = module.HTTPConnection(url.partition("//")[2], timeout=5)
 
     def ask(method: str, url: str) -> object:
@@ -70,44 +70,46 @@ def with_module(module: Any, method: str, url: str) -> list[object]:
             connection.close()
             raise
 
-    seen = seen_by(ask, method, url)
+    seen = seen_by(ask, method, url, paths)
     connection.close()
     return seen
 
 
-def with_urllib3(method: str, url: str) -> list[object]:
+def with_urllib3(method: str, url: str, paths: Iterable[str] = PATHS) -> list[object]:
     with urllib3.PoolManager(retries=False, timeout=5) as pool:
 
         def ask(method: str, url: str) -> object:
             answer = pool.request(method, url, body=b"x" * (method == "POST"))
             return answer.status, answer.data
 
-        return seen_by(ask, method, url)
+        return seen_by(ask, method, url, paths)
 
 
-def with_requests(method: str, url: str) -> list[object]:
+def with_requests(method: str, url: str, paths: Iterable[str] = PATHS) -> list[object]:
     with requests.Session() as session:
 
         def ask(method: str, url: str) -> object:
             answer = session.request(method, url, data=b"x" * (method == "POST"), timeout=5)
             return answer.status_code, answer.content
 
-        return seen_by(ask, method, url)
+        return seen_by(ask, method, url, paths)
 
 
-def with_httpx(method: str, url: str) -> list[object]:
+def with_httpx(method: str, url: str, paths: Iterable[str] = PATHS) -> list[object]:
     with httpx.Client(trust_env=False) as client:
 
         def ask(method: str, url: str) -> object:
             answer = client.request(method, url, content=b"x" * (method == "POST"))
             return answer.status_code, answer.content
 
-        return seen_by(ask, method, url)
+        return seen_by(ask, method, url, paths)
 
 
-async def seen_by_tasks(ask: Callable[[str], Awaitable[object]], url: str) -> list[object]:
+async def seen_by_tasks(
+    ask: Callable[[str], Awaitable[object]], url: str, paths: Iterable[str] = PATHS
+) -> list[object]:
     seen: list[object] = []
-    for path in PATHS:
+    for path in paths:
         try:
             seen.append(await ask(url + path))
         except Exception as error:
@@ -115,24 +117,24 @@ async def seen_by_tasks(ask: Callable[[str], Awaitable[object]], url: str) -> li
     return seen
 
 
-async def with_async_httpx(method: str, url: str) -> list[object]:
+async def with_async_httpx(method: str, url: str, paths: Iterable[str] = PATHS) -> list[object]:
     async with httpx.AsyncClient(trust_env=False) as client:
 
         async def ask(url: str) -> object:
             answer = await client.request(method, url, content=b"x" * (method == "POST"))
             return answer.status_code, answer.content
 
-        return await seen_by_tasks(ask, url)
+        return await seen_by_tasks(ask, url, paths)
 
 
-async def with_aiohttp(method: str, url: str) -> list[object]:
+async def with_aiohttp(method: str, url: str, paths: Iterable[str] = PATHS) -> list[object]:
     async with aiohttp.ClientSession() as session:
 
         async def ask(url: str) -> object:
             async with session.request(method, url, data=b"x" if method == "POST" else None) as answer:
                 return answer.status, await answer.read()
 
-        return await seen_by_tasks(ask, url)
+        return await seen_by_tasks(ask, url, paths)
 
 
 CLIENTS = [
@@ -168,6 +170,29 @@ def test_replay_ends_as_the_recording_did(
     server.stop()
     with use_cassette(path, "none"):
         assert client(method, server.url) == recorded
+
+
+def asked_until_it_is_gone(server: Peer) -> Iterator[str]:
+    yield "/1"
+    server.stop()
+    yield "/2"
+    yield "/3"
+
+
+@pytest.mark.usefixtures("litter")
+@pytest.mark.parametrize("modes", [("all", "none"), ("new_episodes", "new_episodes")], ids="-".join)
+@pytest.mark.parametrize("client", CLIENTS)
+def test_peer_that_is_gone_after_an_idle_time_refuses_in_replay(
+    client: Callable[..., list[object]], modes: tuple[RecordMode, RecordMode], peer: Callable[..., Peer], tmp_path: Path
+) -> None:
+    """A pool that has dropped the idle connection cannot make another one."""
+    path = tmp_path / "gone.yaml"
+    server = peer(keep_alive(lambda _: response(b"ok")))
+    with use_cassette(path, modes[0]):
+        recorded = client("GET", server.url, asked_until_it_is_gone(server))
+    assert recorded[0] == (200, b"ok")
+    with use_cassette(path, modes[1]):
+        assert client("GET", server.url) == recorded
 
 
 @pytest.mark.usefixtures("litter")

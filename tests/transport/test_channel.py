@@ -462,7 +462,7 @@ def test_what_comes_behind_further_requests_waits_for_as_many_of_them() -> None:
     ("request_", "answer", "idle_s", "noted"),
     [
         pytest.param(GET, OK, 0.5, True, id="at once"),
-        pytest.param(GET, OK, 1.5, False, id="later"),
+        pytest.param(GET, OK, 1000.0, True, id="later"),
         pytest.param(GET, OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"), 0.5, False, id="announced"),
         pytest.param(GET[:-2] + b"Connection: close\r\n\r\n", OK, 0.5, False, id="asked for"),
         pytest.param(GET, UNTIL_CLOSE, 0.5, False, id="is the end of the content"),
@@ -478,6 +478,15 @@ def test_end_of_a_connection_that_was_to_be_kept_is_noted(
     channel.peer_ended()
     channel.peer_ended()
     assert tape.amended == ([(tape.kept[0], Track(ended=True))] if noted else [])
+
+
+@pytest.mark.parametrize("kind", [FailureKind.RESET, FailureKind.TIMEOUT])
+def test_peer_that_does_not_close_as_it_announced_is_noted(kind: FailureKind) -> None:
+    channel, tape, _ = recording()
+    channel.client_sent(GET[:-2] + b"Connection: close\r\n\r\n")
+    channel.peer_sent(OK)
+    channel.peer_failed(replace(RESET, kind=kind))
+    assert [ending.failure for _, ending in tape.amended] == [replace(RESET, kind=kind, at=0.0)]
 
 
 def test_reset_of_an_idle_connection_is_noted_and_a_timeout_is_not() -> None:
