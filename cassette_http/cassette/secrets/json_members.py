@@ -380,12 +380,13 @@ def unescaped(raw: bytes) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+_DEEPEST_MEMBER = 100
 _PLAIN_STRING = re.compile(rb"\"[^\x00-\x1f\"\\<>&]{1,4096}\"")
 _JSON_TOKEN = re.compile(rb'[\s,:]*+("(?:[^"\\]|\\.)*+"|[\[\]{}]|[^\s,:\[\]{}"]++)', re.DOTALL)
 
 
 def walk_json(text: bytes) -> Iterator[tuple[list[str], int, int]]:
-    """Go through JSON, and give each scalar with its path; without recursion, and not minding what is no JSON."""
+    """Go through JSON, and give each scalar with its path, unless that is very long; not minding what is no JSON."""
     path: list[str] = []
     counters: list[int | None] = []  # of lists; None of objects
     name: str | None = None
@@ -410,7 +411,7 @@ def walk_json(text: bytes) -> Iterator[tuple[list[str], int, int]]:
             if counters:
                 path.append(step)
             counters.append(0 if kind == b"[" else None)
-        else:
+        elif len(path) < _DEEPEST_MEMBER:
             yield [*path, step], *token.span(1)
 
 
