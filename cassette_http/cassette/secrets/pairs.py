@@ -192,15 +192,17 @@ def find_in_multipart(text: bytes, hiding: Hiding, is_matching: bool) -> Iterato
     """Find secrets in parts of multipart/form-data (RFC 7578)."""
     if b"form-data" not in text:
         return
-    for part in _PART.finditer(text):
-        kind = hiding.kind("multipart", part["name"])
+    behind = 0
+    while (part := _PART.search(text, behind)) is not None:
+        kind, behind = hiding.kind("multipart", part["name"]), part.end()
         if kind is not NameKind.ORDINARY:
             end = _PART_END.search(text, part.end())
-            value = text[part.end() : end.start() if end is not None else len(text)]
+            behind = end.start() if end is not None else len(text)
+            value = text[part.end() : behind]
             if (hidden := hiding.hidden(kind, value, is_matching, is_entered=True)) is not None:
                 # An edit needs octets to take the place of: those of an empty value are the end of the line in front.
                 start, instead = (part.end(), hidden) if value else (part.end() - 1, b"\n" + hidden)
-                yield Edit(start, part.end() + len(value), instead)
+                yield Edit(start, behind, instead)
 
 
 def find_in_userinfo(text: bytes, hiding: Hiding) -> Iterator[Edit]:
