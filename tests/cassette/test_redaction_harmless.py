@@ -54,6 +54,11 @@ JSON = {
     "what a model thought": {"type": "thinking", "thinking": 'a "b"', "signature": "EqQBCkYIBxgCKkBzP8n4tT7qLxq1"},
     "the same in another order": {"signature": "EqQBCkYIBxgCKkBzP8n4tT7qLxq1", "thinking": "a", "type": "thinking"},
     "titles": {"title": "Password managers: what to know", "msg": "token: refreshed", "api_key_id": "k_17abc"},
+    "tokens of languages and chains": [
+        {"token": "hello", "score": 0.97},
+        {"search_token": "red", "chain": {"token": "USDC"}},
+        {"msg": "unexpected token: `fn`", "commit": "Fix token: handle expiry"},
+    ],
     "sessions and signatures of another kind": [
         {"session": "morning"},
         {"session": "118th Congress", "term": "fall-2026"},

@@ -128,7 +128,7 @@ class Hiding:
 
 def _says_nothing(value: bytes) -> bool:
     """Tell whether a program that has no secret, or must not show it, would write this in its place."""
-    is_nothing = value.strip().lower() in _NOTHING
+    is_nothing = value.strip().lower() in _NOTHING or _SHORT_WORD.fullmatch(value) is not None
     return is_nothing or (_STANDS_FOR_ONE.fullmatch(value) is not None and not is_placeholder(value))
 
 
@@ -216,6 +216,8 @@ _OF_SENTENCES = re.compile(rb"\b(?:the|an?|it|of|to|and|or|for|with|by|in|on|thi
 _SOME_WORDS = re.compile(
     rb"(?!.{13})(?:[A-Za-z]|\xc3[\x80-\xbf])+(?:[-_./](?:[A-Za-z]+|[0-9]+))*|[0-9]{1,5}(?:[/-][0-9]{1,4})?", re.DOTALL
 )
+# A word of a language ({"token": "hello"}), a currency or a stand-in: no generator makes such a token.
+_SHORT_WORD = re.compile(rb"[a-z]{1,5}|[A-Z]{1,5}")
 SIMPLE_WORD = re.compile(rb"[a-z]{1,15}|[A-Z]{1,15}|[A-Z][a-z]{1,14}")
 # A word of digits and letters that is no date.
 MIXED = re.compile(rb"(?=[^\s]*[0-9])(?=[^\s]*[A-Za-z])(?![0-9]{4}-[0-9]{2}-)[^\s(){}\[\];,<>]{6,200}")
@@ -241,7 +243,7 @@ def is_secret_value(kind: NameKind, value: bytes, *, is_entered: bool = False) -
         return _CODE.fullmatch(value) is not None or looks_random(value.decode("latin-1"))
     if kind is NameKind.WEAK:
         return looks_random(value.decode("latin-1")) and not (_ID.match(value) or _is_text_in_base64(value))
-    if not is_entered and _is_text_about_one(value):
+    if not is_entered and (_is_text_about_one(value) or (kind is NameKind.SECRET and _SHORT_WORD.fullmatch(value))):
         return False
     return not (_FOLDER.fullmatch(value) if kind is NameKind.PASSWORD else _URL.match(value))
 
