@@ -1,4 +1,4 @@
-"""Secrets in archives and Protocol Buffers: what holds one is written anew, and can still be read."""
+"""Secrets in files within strings, in archives and Protocol Buffers: what holds one is written anew, and still read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import json
 import tarfile
 import zipfile
 from collections.abc import Callable
+from html import escape
 from io import BytesIO
+from urllib.parse import quote
 
 import pytest
 
@@ -27,6 +29,42 @@ def redacted(body: bytes, *fields: str) -> bytes:
     head, _, content = octets.partition(b"\r\n\r\n")
     assert head.endswith(b"Content-Length: %d" % len(content))
     return content
+
+
+# -- texts within texts --------------------------------------------------------------------------------------
+
+FILES = {
+    "a table": "name,password,role\nada,maple-Syrup9,admin\n",
+    "a table with tabs": "name\tpassword\nada\tmaple-Syrup9\n",
+    "a Secret of Kubernetes": "apiVersion: v1\nkind: Secret\nstringData:\n  sunny: maple-Syrup9\n",
+    "a Secret in JSON": json.dumps({"kind": "Secret", "stringData": {"sunny": "maple-Syrup9"}}),
+    "a list": "a:\n  tokens:\n  - maple-Syrup9\n",
+    "a block": "db:\n  password: |-\n    maple-Syrup9\n",
+    "a script": 'import x\n\nclient = x.Client(api_key="maple-Syrup9", timeout=3)\n',
+}
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("is_cut_off", [False, True])
+def test_a_file_in_a_string_of_json_is_searched_as_a_file(file: str, is_cut_off: bool) -> None:
+    body = json.dumps({"id": 7, "content": FILES[file], "ok": True})
+    found = redacted(body[: -len('", "ok": true}')].encode() if is_cut_off else body.encode())
+    assert b"maple-Syrup9" not in found
+    if not is_cut_off:
+        assert json.loads(found)["content"] == FILES[file].replace("maple-Syrup9", "{{secret:2}}")
+
+
+@pytest.mark.parametrize("file", ["a script", "a Secret in JSON"])
+def test_a_file_in_an_element_of_xml_is_searched_as_a_file(file: str) -> None:
+    found = redacted(f"<r><id>7</id><d>{escape(FILES[file])}</d></r>".encode())
+    assert b"maple-Syrup9" not in found
+    assert b"{{secret:2}}" in found
+
+
+def test_a_url_that_is_percent_encoded_twice_stays_so() -> None:
+    url = quote(quote("https://a.test/?token=maple-Syrup9&b=1", safe=""), safe="")
+    expected = url.replace("maple-Syrup9", quote(quote("{{secret:2}}", safe=""), safe=""))
+    assert redacted(f'<a href="/go?next={url}">x</a>'.encode()) == f'<a href="/go?next={expected}">x</a>'.encode()
 
 
 # -- archives ------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@
 3. The rules run: field_rules for the fields of a head, content_rules for every text; that module says in which order.
    Each way to write a name and its value has a module: pairs, json_members, markup, tables, settings_lines, sentences;
    telling_objects for values whose names say nothing; packed, protobuf and archives for what is no text. looks finds
-   what needs no name. Texts within texts are looked at again: base64_text, coded_texts, streamed_texts.
+   what needs no name. Texts within texts are looked at again: base64_text, coded_texts, escaped_parts, streamed_texts.
 4. A value with a telling name goes to hiding, which decides whether it is a secret, and what is written in its place.
    The vault numbers secrets (placeholders).
 5. When all rules have run, all secrets that the vault knows are searched in all parts, in each form that they may have

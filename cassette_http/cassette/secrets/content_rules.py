@@ -18,6 +18,7 @@ from urllib.parse import unquote_to_bytes
 
 from cassette_http.cassette.secrets.archives import is_archive, rewritten_archive
 from cassette_http.cassette.secrets.charsets import is_binary
+from cassette_http.cassette.secrets.escaped_parts import find_in_strings
 from cassette_http.cassette.secrets.field_rules import field_edits
 from cassette_http.cassette.secrets.hiding import Hiding, Inner
 from cassette_http.cassette.secrets.json_members import find_by_path, find_literals, find_members
@@ -149,6 +150,7 @@ class ContentRules:
             found = _merged(found, find_in_sentences(text, hiding))
             found = _merged(found, find_in_stream(text, hiding, inner))
         found = _merged(found, find_in_markup(text, hiding, inner))
+        found = _merged(found, find_in_strings(text, inner))
         found = _merged(found, find_in_userinfo(text, hiding))
         return _merged(found, find_by_look(text, hiding, runs(text), in_codes))
 

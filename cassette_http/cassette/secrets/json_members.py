@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from cassette_http.cassette.secrets.hiding import MIXED, OF_FIELDS, STRONG, Hiding, is_own_name, is_prose
+from cassette_http.cassette.secrets.hiding import MIXED, OF_FIELDS, SIMPLE_WORD, STRONG, Hiding, is_own_name, is_prose
 from cassette_http.cassette.secrets.names import NameKind, looks_random
 from cassette_http.cassette.secrets.placeholders import is_placeholder
 from cassette_http.cassette.secrets.vault import WORDS_FOR_SECRETS
@@ -127,10 +127,12 @@ def find_literals(text: bytes, hiding: Hiding) -> Iterator[Edit]:
         name = _LITERAL_NAME.search(text[max(0, colon.start() - _LONGEST_LITERAL_NAME) : colon.start()])
         if name is None or name[0].startswith(b":"):
             continue  # or it is a role of reStructuredText: ":token:`x`"
-        kind, quote = hiding.kind("json", name[1]), colon[0][-1:]
+        kind, quote = hiding.kind("json", name["name"]), colon[0][-1:]
         value = _LITERAL_VALUES[quote].match(text, colon.end()) if kind in STRONG else None
-        if value is None or not text.startswith(quote, value.end()) or is_own_name(name[1], value[0]):
+        if value is None or not text.startswith(quote, value.end()) or is_own_name(name["name"], value[0]):
             continue
+        if name["is_said"] is not None and SIMPLE_WORD.fullmatch(value[0]):
+            continue  # 'The secret: "patience"'
         if quote == b"`" and b"${" in value[0]:
             continue  # a program fills it in
         if (hidden := hiding.hidden(kind, value[0])) is not None:
@@ -278,7 +280,7 @@ _LIST_GAP = re.compile(_BLANK + rb",?" + _BLANK)
 _IS_JSON = re.compile(rb"\s*+[\[{]\s*+[\[{\]}\"\d]")
 _LITERAL_COLON = re.compile(rb":[ \t]*[\"'`]")
 _LONGEST_LITERAL_NAME = 64
-_LITERAL_NAME = re.compile(rb"(?:^|[^\w$\"'\\.@/-])([A-Za-z_$][\w$]{2,60})[ \t]*\Z")
+_LITERAL_NAME = re.compile(rb"(?:^|(?P<is_said>[A-Za-z] )|[^\w$\"'\\.@/-])(?P<name>[A-Za-z_$][\w$]{2,60})[ \t]*\Z")
 # What lies between two strings is no third one: "Token:", "Secret:".
 _LITERAL_VALUES = {
     quote: re.compile(rb"(?![ ,:;]*[\"'`])(?:[^%b\\\r\n]|\\.){1,500}" % quote) for quote in (b'"', b"'", b"`")

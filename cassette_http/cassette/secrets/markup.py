@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 
+from cassette_http.cassette.secrets.escaped_parts import MARKUP, find_in_part, plain_markup
 from cassette_http.cassette.secrets.hiding import MIXED, STRONG, Hiding, Inner, is_own_name
 from cassette_http.cassette.secrets.names import NameKind, looks_random
 from cassette_http.cassette.splicing import Edit
@@ -25,16 +26,11 @@ def names_in_markup(text: bytes) -> list[bytes]:
     return names
 
 
-def find_in_markup(text: bytes, hiding: Hiding, inner: Inner, is_escaped: bool = False) -> Iterator[Edit]:
+def find_in_markup(text: bytes, hiding: Hiding, inner: Inner) -> Iterator[Edit]:
     """Find secrets by the names of elements and attributes, and those in them: `name="password"`, `<dt>Password</dt>`.
 
-    `inner` looks into attributes and elements that are JSON. An element may also hold markup that is escaped, but not
-    once more in that.
+    `inner` looks into attributes that are JSON, and elements that are any other text, whose quotes are escaped.
     """
-
-    def inner_markup(plain: bytes) -> list[Edit]:
-        return list(find_in_markup(plain, hiding, inner, is_escaped=True))
-
     if b"<" not in text:
         return
     names = names_in_markup(text)
@@ -48,10 +44,8 @@ def find_in_markup(text: bytes, hiding: Hiding, inner: Inner, is_escaped: bool =
             yield from _hidden_value(hiding, hiding.kind("xml", pair["name"]), pair)
         for caption in _CAPTION.finditer(text):
             yield from _captioned(hiding, caption)
-        for node in _JSON_NODE.finditer(text):
-            yield from _in_escaped(text, *node.span("value"), inner)
-        for node in _XML_NODE.finditer(text) if not is_escaped else ():
-            yield from _in_escaped(text, *node.span("value"), inner_markup)
+        for node in _ESCAPED_NODE.finditer(text):
+            yield from find_in_part(text, *node.span("value"), MARKUP, inner)
     if b"=" not in text:
         return
     for name in hiding.secrets("xml", _XML_ATTRIBUTE.findall(text)):
@@ -69,7 +63,7 @@ def find_in_markup(text: bytes, hiding: Hiding, inner: Inner, is_escaped: bool =
             if (value := _TAG_VALUE.search(text, tag.start(), tag.end())) is not None:
                 yield from _hidden_value(hiding, hiding.kind("form", b"password"), value)
         for attribute in _QUOTED.finditer(text):
-            yield from _in_escaped(text, *attribute.span("value"), inner)
+            yield from find_in_part(text, *attribute.span("value"), MARKUP, inner)
 
 
 def _captioned(hiding: Hiding, found: re.Match[bytes]) -> Iterator[Edit]:
@@ -85,25 +79,12 @@ def _captioned(hiding: Hiding, found: re.Match[bytes]) -> Iterator[Edit]:
 def _hidden_value(hiding: Hiding, kind: NameKind, found: re.Match[bytes]) -> Iterator[Edit]:
     group = "value" if found["value"] is not None else "bare"
     raw = found[group]
-    value = _XML_ESCAPE.sub(_xml_character, raw) if b"&" in raw else raw
+    value = plain_markup(raw)
     blanks = len(value) - len(value.lstrip())
     hidden = hiding.hidden(kind, value.strip()) if kind is not NameKind.ORDINARY else None
     if hidden is not None:
         start = found.start(group) + blanks
         yield Edit(start, start + len(raw.strip()), hidden)
-
-
-def _in_escaped(text: bytes, start: int, stop: int, inner: Callable[[bytes], list[Edit]]) -> Iterator[Edit]:
-    """Find secrets in a part of a text that is JSON or XML itself, whose quotes and brackets are escaped."""
-    positions: list[int] = []
-    plain: list[bytes] = []
-    for token in _XML_TOKEN.finditer(text, start, stop):
-        character = _xml_character(token) if token[0][:1] == b"&" and len(token[0]) > 1 else token[0]
-        positions += [token.start()] * len(character)
-        plain.append(character)
-    positions.append(stop)
-    for edit in inner(b"".join(plain)):
-        yield Edit(positions[edit.start], positions[edit.stop], edit.octets.replace(b'"', b"&quot;"))
 
 
 _XML_END = re.compile(rb"</(?:[\w.-]{1,40}:)?([\w.-]{1,80}+)\s*>")
@@ -146,18 +127,8 @@ _ELEMENTS = re.compile(
 _QUOTED_NAME = re.compile(rb"([\w.-]{1,80}+)&(?:quot|#34);\s*+[:,]")
 _QUOTED = re.compile(rb"=\s?(?:\"(?P<value>[\[{][^\"<>]*+)\")")
 _ESCAPED_END = re.compile(rb"&lt;/(?:[\w.-]{1,40}:)?([\w.-]{1,80}+)\s*&gt;")
-_JSON_NODE = re.compile(rb">\s*(?P<value>[\[{]\s*&(?:quot|#34);[^<>]*+)<")
-_XML_NODE = re.compile(rb">\s*(?P<value>&lt;[^<>]*+)<")
-_XML_ESCAPE = re.compile(rb"&(?:(amp|lt|gt|quot|apos)|#(\d{1,7})|#x([0-9a-fA-F]{1,6}));")
-_XML_TOKEN = re.compile(_XML_ESCAPE.pattern + rb"|[^&]|&", re.DOTALL)
-_XML_NAMES = {b"amp": b"&", b"lt": b"<", b"gt": b">", b"quot": b'"', b"apos": b"'"}
-
-
-def _xml_character(found: re.Match[bytes]) -> bytes:
-    if found[1]:
-        return _XML_NAMES[found[1]]
-    number = int(found[2]) if found[2] else int(found[3], 16)
-    return chr(number).encode() if number < 0xD800 or 0xE000 <= number < 0x110000 else found[0]
+# Where quotes or brackets are escaped, an element may hold JSON, markup or a text with secrets of its own.
+_ESCAPED_NODE = re.compile(rb">(?P<value>[^<>&]*+&(?:quot|lt|apos|#)[^<>]*+)<")
 
 
 @lru_cache(maxsize=256)

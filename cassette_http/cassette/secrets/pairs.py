@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from urllib.parse import quote, quote_plus, unquote_to_bytes
+from urllib.parse import quote_plus, unquote_to_bytes
 
+from cassette_http.cassette.secrets.escaped_parts import FORM, PERCENT, Escapes, find_in_part
 from cassette_http.cassette.secrets.hiding import STRONG, Hiding, Inner
 from cassette_http.cassette.secrets.names import SHORTEST_RANDOM, NameKind, is_uuid, looks_random
 from cassette_http.cassette.secrets.placeholders import is_placeholder
@@ -91,7 +92,7 @@ def find_pairs(
             continue
         if kind is NameKind.ORDINARY:
             if b"%" in raw:
-                yield from _percent_encoded(raw, start, is_whole, inner)
+                yield from _percent_encoded(text, start, start + len(raw), FORM if is_whole else PERCENT, inner)
             elif b"?" in raw:
                 # A URL that should have been percent-encoded, but was not.
                 query = raw.find(b"?")
@@ -159,7 +160,7 @@ def find_in_path(head: bytes, stop: int, hiding: Hiding, inner: Inner) -> Iterat
                 is_encoded = b"%" in pair["value"]
                 yield Edit(*pair.span("value"), quote_plus(hidden).encode() if is_encoded else hidden)
     if has_encoded_sign(head, stop):
-        yield from _percent_encoded(head[:stop], 0, False, inner)
+        yield from _percent_encoded(head, 0, stop, PERCENT, inner)
 
 
 def _is_token_in_path(name: bytes, value: str) -> bool:
@@ -167,25 +168,22 @@ def _is_token_in_path(name: bytes, value: str) -> bool:
     return looks_random(value) or (is_uuid(value) and not name.endswith(b"s"))
 
 
-def _percent_encoded(raw: bytes, start: int, is_form: bool, inner: Inner) -> Iterator[Edit]:
-    """A value that is itself a URL or JSON: only what is secret in it is spelled anew."""
-    positions: list[int] = []
-    plain = bytearray()
-    for token in _PERCENT_TOKEN.finditer(raw):
-        positions.append(token.start())
-        plain.append(int(token[1], 16) if token[1] else token[0][0])
-    positions.append(len(raw))
-    if is_form:
-        plain = bytearray(0x20 if raw[at] == 0x2B else octet for at, octet in zip(positions, plain, strict=False))
-    for edit in inner(bytes(plain)):
-        octets = quote(edit.octets, safe="").encode()
-        yield Edit(start + positions[edit.start], start + positions[edit.stop], octets)
+def _percent_encoded(text: bytes, start: int, stop: int, escapes: Escapes, inner: Inner) -> Iterator[Edit]:
+    """A part that is itself a URL or JSON, perhaps percent-encoded once more in that."""
+
+    def twice(plain: bytes) -> list[Edit]:
+        found = inner(plain)
+        if not found and b"%" in plain:
+            found = list(find_in_part(plain, 0, len(plain), PERCENT, inner))
+        return found
+
+    yield from find_in_part(text, start, stop, escapes, twice)
 
 
 def find_in_percent_encoded(text: bytes, inner: Inner) -> Iterator[Edit]:
     """Find secrets in JSON that is percent-encoded, wherever that stands: decodeURIComponent("%7B%22...")."""
     for found in _ENCODED_JSON.finditer(text) if b"%" in text else ():
-        yield from _percent_encoded(found[0], found.start(), False, inner)
+        yield from _percent_encoded(text, *found.span(), PERCENT, inner)
 
 
 def find_in_multipart(text: bytes, hiding: Hiding, is_matching: bool) -> Iterator[Edit]:
@@ -243,7 +241,6 @@ _PATH_IN_FRONT = re.compile(rb"(?:^|[\s\"'(=<>])(?:[A-Za-z][A-Za-z0-9+.-]{0,20}:
 # What is written in escapes alone is found elsewhere.
 _ENCODED_JSON = re.compile(rb"(?:%(?:25)*(?:7[Bb]|5[Bb])){1,9}%(?:25)*22(?!%)[\w.~!*'()+%-]+")
 _ENCODED_SIGN = re.compile(rb"%(?:3A|2F)", re.IGNORECASE)
-_PERCENT_TOKEN = re.compile(rb"%([0-9A-Fa-f]{2})|.", re.DOTALL)
 _PART = re.compile(
     rb"content-disposition:[^\r\n]{0,1000}?[ ;]name\*?\s?=\s?(?:[\w-]*'[\w-]*'|\"?)"
     rb"(?P<name>[^\";\r\n]+)\"?[^\r\n]{0,1000}+\r?\n"

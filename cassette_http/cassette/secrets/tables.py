@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from cassette_http.cassette.secrets.escaped_parts import rich_strings
 from cassette_http.cassette.secrets.hiding import Hiding
 from cassette_http.cassette.secrets.names import NameKind
 from cassette_http.cassette.splicing import Edit
@@ -17,6 +18,10 @@ _NAME = rb"\"?[A-Za-z_\x80-\xee][\w.\x80-\xee-]{0,60}+(?:[ ][\w.\x80-\xee-]{1,40
 _ROW = rb"(?:\xef\xbb\xbf)?(?P<names>%b(?P<delimiter>[,;\t])%b(?:(?P=delimiter)%b){0,200})\r?\n" % (_NAME, _NAME, _NAME)
 _FIRST_ROW = re.compile(_ROW)
 _ROW_BEHIND_HEAD = re.compile(rb"\n\r?\n" + _ROW)
+_ROW_OF_STRING = re.compile(
+    rb"(?P<names>%b(?P<delimiter>[,;]|\\t)%b(?:(?P=delimiter)%b){0,200})(?:\\r)?\\n"
+    % ((_NAME.replace(rb"\"", rb"(?:\\\")"),) * 3)
+)
 # A quoted cell may hold line ends.
 _CELLS = {
     delimiter: re.compile(
@@ -27,14 +32,15 @@ _CELLS = {
 
 
 def names_of_columns(text: bytes) -> list[bytes]:
-    """All names in first rows: that of the text, and those behind a head."""
+    """All names in first rows: that of the text, those behind a head, and those of strings of JSON."""
     rows = [_FIRST_ROW.match(text), *_ROW_BEHIND_HEAD.finditer(text)]
+    rows += [_ROW_OF_STRING.match(text, *span) for span in rich_strings(text)]
     names = [name for row in rows if row is not None for name in _cells(row)]
     return names + [name for insert in _inserts(text) for name in _columns(insert)]
 
 
 def _cells(row: re.Match[bytes]) -> list[bytes]:
-    return [cell.strip(b'" ') for cell in row["names"].split(row["delimiter"])]
+    return [cell.strip(b'\\" ') for cell in row["names"].split(row["delimiter"])]
 
 
 def find_cells(text: bytes, hiding: Hiding) -> Iterator[Edit]:

@@ -40,9 +40,10 @@ _TELLING = (
     _Telling(b"deletion_time", ("metadata", "deletion_time"), _ANY, (("data", "*"),)),  # of Vault
     _Telling(b"Plaintext", ("KeyId",), _ANY, (("Plaintext",),)),  # what AWS KMS has deciphered
 )
+# Also in a string of JSON.
 _MAY_TELL = re.compile(
-    rb"\"kind\"\s*+:\s*+\"Secret\"|\"Type\"\s*+:\s*+\"SecureString\"|\"(?:sensitive|masked)\"\s*+:\s*+true"
-    rb"|\"deletion_time\"\s*+:|\"Plaintext\"\s*+:|^[ ]*+kind:[ ]+[\"']?Secret\b",
+    rb"\"kind%b\"Secret\\*\"|\"Type%b\"SecureString\\*\"|\"(?:sensitive|masked)%btrue|\"deletion_time%b|\"Plaintext%b"
+    rb"|(?:^|\\n|\")[ ]*+kind:[ ]+\\*[\"']?Secret\b" % ((rb"\\*\"\s*+:\s*+\\*",) * 5),
     re.MULTILINE,
 )
 

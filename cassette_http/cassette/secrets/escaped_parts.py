@@ -1,0 +1,144 @@
+"""Parts of a text that are written with escapes, such as strings of JSON, and are searched for what they say (pure).
+
+Only what is secret in them is spelled anew.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from html import escape
+from typing import NamedTuple
+from urllib.parse import quote_from_bytes
+
+from cassette_http.cassette.splicing import Edit
+
+__all__ = [
+    "FORM",
+    "MARKUP",
+    "PERCENT",
+    "Escapes",
+    "find_in_part",
+    "find_in_strings",
+    "plain_markup",
+    "rich_strings",
+]
+
+
+class Escapes(NamedTuple):
+    """A way to escape: what one escape looks like, what it stands for, and how octets are written so."""
+
+    pattern: re.Pattern[bytes]
+    character: Callable[[re.Match[bytes]], bytes]
+    written: Callable[[bytes], bytes]
+
+
+def find_in_part(
+    text: bytes, start: int, stop: int, escapes: Escapes, inner: Callable[[bytes], list[Edit]]
+) -> Iterator[Edit]:
+    """Find what `inner` does in that what a part of a text says."""
+    # Where escapes begin and end, in what is said and in what is written: between them both go on alike.
+    said, written = [0], [start]
+    plain: list[bytes] = []
+    for found in escapes.pattern.finditer(text, start, stop):
+        plain += [text[written[-1] : found.start()], escapes.character(found)]
+        said += [said[-1] + len(plain[-2]), said[-1] + len(plain[-2]) + len(plain[-1])]
+        written += found.span()
+    plain.append(text[written[-1] : stop])
+    written.append(stop)
+
+    def place(at: int) -> int:
+        nearest = bisect_right(said, at) - 1
+        return min(written[nearest] + at - said[nearest], written[nearest + 1])
+
+    for edit in inner(b"".join(plain)):
+        yield Edit(place(edit.start), place(edit.stop), escapes.written(edit.octets))
+
+
+# -- percent-encoded, as in a URL or a form -----------------------------------------------------------------------
+
+
+def _octet(found: re.Match[bytes]) -> bytes:
+    return bytes([int(found[1], 16)]) if found[1] else b" "
+
+
+def _quoted(octets: bytes) -> bytes:
+    return quote_from_bytes(octets, safe="").encode()
+
+
+PERCENT = Escapes(re.compile(rb"%([0-9A-Fa-f]{2})"), _octet, _quoted)
+FORM = Escapes(re.compile(rb"%([0-9A-Fa-f]{2})|\+"), _octet, _quoted)
+
+# -- XML and HTML -------------------------------------------------------------------------------------------------
+
+_NAMES = {b"amp": b"&", b"lt": b"<", b"gt": b">", b"quot": b'"', b"apos": b"'"}
+
+
+def _character_of_markup(found: re.Match[bytes]) -> bytes:
+    if found[1]:
+        return _NAMES[found[1]]
+    number = int(found[2]) if found[2] else int(found[3], 16)
+    return chr(number).encode() if number < 0xD800 or 0xE000 <= number < 0x110000 else found[0]
+
+
+def _in_markup(octets: bytes) -> bytes:
+    return escape(octets.decode("latin-1")).encode("latin-1")
+
+
+MARKUP = Escapes(
+    re.compile(rb"&(?:(amp|lt|gt|quot|apos)|#(\d{1,7})|#x([0-9a-fA-F]{1,6}));"), _character_of_markup, _in_markup
+)
+
+
+def plain_markup(raw: bytes) -> bytes:
+    """What a part of XML or HTML says."""
+    return MARKUP.pattern.sub(_character_of_markup, raw) if b"&" in raw else raw
+
+
+# -- strings of JSON ----------------------------------------------------------------------------------------------
+
+_CONTROLS = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
+
+
+def _character_of_string(found: re.Match[bytes]) -> bytes:
+    return chr(int(found[1], 16)).encode("utf-8", "surrogatepass") if found[1] else _CONTROLS.get(found[2], found[2])
+
+
+def _in_string(octets: bytes) -> bytes:
+    text = octets.decode("utf-8", "surrogateescape")
+    return json.dumps(text, ensure_ascii=False)[1:-1].encode("utf-8", "surrogateescape")
+
+
+_STRING = Escapes(re.compile(rb"\\(?:u([0-9a-fA-F]{4})|(.))"), _character_of_string, _in_string)
+_REST = re.compile(rb'(?:[^"\\\r\n]|\\.)*+(?="|\Z)')
+# An escaped line end, or the beginning of another JSON.
+_MARK = re.compile(rb"\\n|\{\\\"")
+(_BACKSLASH,) = b"\\"
+
+
+def find_in_strings(text: bytes, inner: Callable[[bytes], list[Edit]]) -> Iterator[Edit]:
+    """Find secrets in such strings of JSON as `rich_strings` does."""
+    for start, stop in rich_strings(text):
+        yield from find_in_part(text, start, stop, _STRING, inner)
+
+
+def rich_strings(text: bytes) -> Iterator[tuple[int, int]]:
+    """Where strings of JSON start and stop that have several lines, or are JSON: a file, a log, a message.
+
+    What is around them does not matter.
+    """
+    if text.find(b"\\n") < 0 and text.find(b'{\\"') < 0:  # which few texts have, and are found at once
+        return
+    behind = 0
+    while (mark := _MARK.search(text, behind)) is not None:
+        start = text.rfind(b'"', behind, mark.start())
+        while start > behind and text[start - 1] == _BACKSLASH:
+            start = text.rfind(b'"', behind, start)
+        rest = _REST.match(text, start + 1) if start >= 0 else None
+        if rest is not None and rest.end() > mark.start():
+            yield rest.span()
+            behind = rest.end() + 1
+        else:
+            behind = mark.end()
