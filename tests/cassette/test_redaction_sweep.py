@@ -248,6 +248,11 @@ PLACES: dict[str, Callable[[str], Interaction]] = {
     "Secret of Kubernetes in YAML": lambda s: got(
         f"data:\n  a: {b64(s)}\nkind: Secret\n".encode(), "Content-Type: application/yaml"
     ),
+    "a parameter of CloudFormation": lambda s: got(
+        js({"Parameters": [{"ParameterKey": "DbPassword", "ParameterValue": s}]}), JSON
+    ),
+    "list of Secrets of Kubernetes": lambda s: got(js({"kind": "SecretList", "items": [{"data": {"a": s}}]}), JSON),
+    "field of 1Password": lambda s: got(js({"fields": [{"id": "x", "type": "CONCEALED", "value": s}]}), JSON),
     "SecureString of AWS": lambda s: got(js({"Parameter": {"Type": "SecureString", "Value": s}}), JSON),
     "sensitive output of Terraform": lambda s: got(js({"db": {"sensitive": True, "value": s}}), JSON),
     "environment of a container": lambda s: got(

@@ -218,14 +218,16 @@ _QUOTE = re.compile(rb"(\\*)[\"']")
 _EMAN_SI = rb"([\w.$@ :/\[\]#\x80-\xee-]{1,80}+(?:(?<=u)\\[\w.$@ :/\[\]#\x80-\xee-]{0,80}+){0,20}+)"
 _EMAN = re.compile(rb":\s*+[\"']\\*+" + _EMAN_SI)
 _EMAN_OF_RUBY = re.compile(rb">=\s*+[\"']\\*+" + _EMAN_SI)
+# What has a name and a value: {"ParameterKey": ..., "ParameterValue": ...}.
+_OF_WHAT = (b"parameter", b"output", b"variable", b"option", b"setting", b"attribute", b"header", b"field", b"env")
 # The path is one of a JSON Patch (RFC 6902), or of SCIM (RFC 7644); a type tells of a password alone.
 _CALLED = (
-    rb"(?i:name|key|k|header|field|parameter|param|variable|property|attribute|label|id|path"
-    rb"|type(?=\\*+\"\s*+:\s*+\\*+\"password\\*+\"))"
+    rb"(?i:(?:%b)_?(?:name|key)|name|key|k|header|field|parameter|param|variable|property|attribute|label|id|path"
+    rb"|type(?=\\*+\"\s*+:\s*+\\*+\"password\\*+\"))" % b"|".join(_OF_WHAT)
 )
 NAMES_OF_VALUES = frozenset(
     spelled
-    for kind in (b"", b"string", b"default", b"plain", b"current", b"new", b"raw")
+    for kind in (b"", b"string", b"default", b"plain", b"current", b"new", b"raw", *_OF_WHAT)
     for value in (b"value", b"val", b"v")
     for name in ((kind + b"_" + value, kind + value.title(), kind.title() + value.title()) if kind else (value,))
     for spelled in (name, name.title() if not kind else name, name.upper())

@@ -137,8 +137,8 @@ _NOTHING = re.compile(rb"(?!)")
 _NO_WORDS = b" #:(\t0"
 _PASSWORD_OF_COMMAND = re.compile(
     rb"(?i:\bIDENTIFIED[ ]+(?:WITH[ ]+[\w'\"]{1,60}+[ ]+)?(?:BY|AS)[ ]+(?:PASSWORD[ ]+)?(?=\\*['\"]))%b"
-    rb"|(?:\bsshpass[ ]+-p[ ]*\\*[\"']?|\b(?:requirepass|masterauth)[ ]+)(?P<plain>(?![$<{%%*])[^\s\"'\\]{3,200}+)"
-    % _QUOTED
+    rb"|(?:\bsshpass[ ]+-p[ ]*\\*[\"']?|\b(?:requirepass|masterauth)(?:[ ]+|\\*\"[ ]*,[ ]*\\*\"))"
+    rb"(?P<plain>(?![$<{%%*])[^\s\"'\\]{3,200}+)" % _QUOTED
 )
 _WORDS_OF_COMMANDS = (b"IDENTIFIED", b"identified", b"sshpass", b"requirepass", b"masterauth")
 _ENDS_COMMAND = re.compile(rb"(?<!\\)\n|[;|&]")

@@ -34,6 +34,8 @@ class _Telling:
 _ANY = re.compile(b"")
 _TELLING = (
     _Telling(b"Secret", ("kind",), re.compile(rb'"Secret"\Z'), (("data", "*"), ("stringData", "*"))),
+    _Telling(b"SecretList", ("kind",), re.compile(rb'"SecretList"\Z'), (("items", "*", "data", "*"),)),
+    _Telling(b"CONCEALED", ("type",), re.compile(rb'"CONCEALED"\Z'), (("value",),)),  # of 1Password
     _Telling(b"SecureString", ("Type",), re.compile(rb'"SecureString"\Z'), (("Value",),)),  # of AWS Systems Manager
     _Telling(b"sensitive", ("sensitive",), re.compile(rb"true\Z"), (("value",),)),  # of Terraform
     _Telling(b"masked", ("masked",), re.compile(rb"true\Z"), (("value",),)),  # of GitLab
@@ -42,8 +44,8 @@ _TELLING = (
 )
 # Also in a string of JSON.
 _MAY_TELL = re.compile(
-    rb"\"kind%b\"Secret\\*\"|\"Type%b\"SecureString\\*\"|\"(?:sensitive|masked)%btrue|\"deletion_time%b|\"Plaintext%b"
-    rb"|(?:^|\\n|\")[ ]*+kind:[ ]+\\*[\"']?Secret\b" % ((rb"\\*\"\s*+:\s*+\\*",) * 5),
+    rb"\"kind%b\"Secret(?:List)?\\*\"|\"type%b\"CONCEALED|\"Type%b\"SecureString\\*\"|\"(?:sensitive|masked)%btrue|\"deletion_time%b|\"Plaintext%b"
+    rb"|(?:^|\\n|\")[ ]*+kind:[ ]+\\*[\"']?Secret\b" % ((rb"\\*\"\s*+:\s*+\\*",) * 6),
     re.MULTILINE,
 )
 
