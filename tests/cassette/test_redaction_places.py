@@ -433,3 +433,53 @@ def test_secrets_in_fields_with_weak_names_are_known_by_their_look(field: str) -
 def test_names_of_protocols_stay() -> None:
     made = interaction(request("Sec-WebSocket-Protocol: graphql-transport-ws, v10.stomp"))
     assert Redactor().redact(made) is made
+
+
+STEPS = ["token", "reset-password", "password/reset", "users/invitations", "magic-link", "verify_email", "api_key"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda path: interaction(request(target=path)), id="target"),
+        pytest.param(lambda path: answer("", f"Location: https://a.test{path}?a=b"), id="field"),
+        pytest.param(lambda path: answer(json.dumps({"url": f"https://a.test{path}"})), id="JSON"),
+        pytest.param(
+            lambda path: answer(json.dumps({"url": f"https://a.test{path}"}).replace("/", r"\/")), id="escaped"
+        ),
+        pytest.param(lambda path: answer(f'<a href="https://a.test{path}/go">x</a>'), id="page"),
+    ],
+)
+def test_a_token_in_a_path_is_known_by_the_step_in_front(step: str, make: Callable[[str], Interaction]) -> None:
+    token = made_up("<A30><d1>a")
+    assert token.encode() not in dumped(Redactor().redact(make(f"/v1/{step}/{token}")))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/reset/your-password-in-a-few-steps",
+        "/secrets/123e4567-e89b-12d3-a456-426614174000",
+        "/commit/6dcb09b5b57875f334f61aebed695e2e4193db5e",
+        "/blob/q7Xw2Kp9Zr4Tn6Vb8Ym1",
+    ],
+)
+def test_other_steps_of_a_path_stay(path: str) -> None:
+    made = answer(json.dumps({"url": f"https://a.test{path}"}))
+    assert Redactor().redact(made) is made
+
+
+@pytest.mark.parametrize("mark", ["~hmac={}", "%7Ehmac%3D{}"])
+def test_a_signature_of_akamai_is_known_by_its_mark(mark: str) -> None:
+    digits = made_up("<x64>")
+    url = "https://v.test/exp=1700003600~acl=%2F*" + mark.format(digits) + "/a.m3u8"
+    assert digits.encode() not in dumped(Redactor().redact(answer(url)))
+
+
+def test_userinfo_and_paths_of_hooks_may_have_escaped_slashes() -> None:
+    token = made_up("<A24>")
+    urls = ["https://ada:maple-Syrup9@a.test/", f"https://hooks.slack.com/services/T0ABCDEFG/B0ABCDEFG/{token}"]
+    redacted = dumped(Redactor().redact(answer(json.dumps(urls).replace("/", r"\/"))))
+    assert b"maple-Syrup9" not in redacted
+    assert token.encode() not in redacted

@@ -28,6 +28,7 @@ from cassette_http.cassette.secrets.packed import find_in_packed
 from cassette_http.cassette.secrets.pairs import (
     FORM_PAIR,
     QUERY_PAIR,
+    find_behind_steps,
     find_in_multipart,
     find_in_path,
     find_in_percent_encoded,
@@ -123,12 +124,13 @@ class ContentRules:
 
         in_codes = inner if depth < DEEPEST else None
         hiding = self._hiding
+        spans = runs(text)
         found = _merged([], find_by_pattern(text, hiding))
         if is_archive(text) and in_codes is not None:
             new = rewritten_archive(text, partial(self._hidden_in_member, inner=inner))
             return [Edit(0, len(text), new)] if new != text else []
         if is_binary(text):
-            return _merged(found, find_by_look(text, hiding, runs(text), in_codes))
+            return _merged(found, find_by_look(text, hiding, spans, in_codes))
         found = _merged(found, find_by_path(text, hiding))
         found = _merged(found, find_in_objects(text, hiding, is_matching))
         found = _merged(found, find_members(text, hiding, is_matching))
@@ -151,8 +153,9 @@ class ContentRules:
             found = _merged(found, find_in_stream(text, hiding, inner))
         found = _merged(found, find_in_markup(text, hiding, inner))
         found = _merged(found, find_in_strings(text, inner))
+        found = _merged(found, find_behind_steps(text, spans, hiding))
         found = _merged(found, find_in_userinfo(text, hiding))
-        return _merged(found, find_by_look(text, hiding, runs(text), in_codes))
+        return _merged(found, find_by_look(text, hiding, spans, in_codes))
 
     def _hidden_in_member(self, content: bytes, is_of_package: bool, inner: Inner) -> bytes:
         known = self._vault.occurrences

@@ -112,7 +112,7 @@ def _in_string(octets: bytes) -> bytes:
 
 
 _STRING = Escapes(re.compile(rb"\\(?:u([0-9a-fA-F]{4})|(.))"), _character_of_string, _in_string)
-_REST = re.compile(rb'(?:[^"\\\r\n]|\\.)*+(?="|\Z)')
+_REST = re.compile(rb'[^"\\\r\n]*+(?:\\.[^"\\\r\n]*+)*+(?="|\Z)')
 # An escaped line end, or the beginning of another JSON.
 _MARK = re.compile(rb"\\n|\{\\\"")
 (_BACKSLASH,) = b"\\"

@@ -16,6 +16,7 @@ __all__ = [
     "FORM_PAIR",
     "QUERY_PAIR",
     "USERINFO",
+    "find_behind_steps",
     "find_in_multipart",
     "find_in_path",
     "find_in_percent_encoded",
@@ -142,7 +143,8 @@ def _is_of_url(text: bytes, at: int) -> bool:
 
 def names_in_path(head: bytes) -> list[bytes]:
     """All names in the path of a request, in front of a segment of such a length that `find_in_path` may hide it."""
-    return _NAME_IN_PATH.findall(head, 0, head.find(b"\n"))
+    names = _NAME_IN_PATH.findall(head, 0, head.find(b"\n"))
+    return [b"token" if _SENT_BY_MAIL.search(name) else name for name in names]
 
 
 def has_encoded_sign(head: bytes, stop: int) -> bool:
@@ -154,7 +156,9 @@ def find_in_path(head: bytes, stop: int, hiding: Hiding, inner: Inner) -> Iterat
     """Find secrets in the path of a request target: behind their name, or in a URL that is percent-encoded there."""
     for pair in _PATH_PAIR.finditer(head, 0, stop):
         kind, value = hiding.kind("query", pair["name"]), unquote_to_bytes(pair["value"])
-        if kind in STRONG and (pair["sign"] != b"/" or _is_token_in_path(pair["name"], value.decode("latin-1"))):
+        if pair["sign"] == b"/":
+            kind = _kind_in_path(hiding, pair["name"], value.decode("latin-1"))
+        if kind in STRONG:
             hidden = hiding.hidden(kind, value)
             if hidden is not None:
                 is_encoded = b"%" in pair["value"]
@@ -163,9 +167,26 @@ def find_in_path(head: bytes, stop: int, hiding: Hiding, inner: Inner) -> Iterat
         yield from _percent_encoded(head, 0, stop, PERCENT, inner)
 
 
-def _is_token_in_path(name: bytes, value: str) -> bool:
-    """Tell whether a segment of a path may be what the segment in front of it names, and no id of one among many."""
-    return looks_random(value) or (is_uuid(value) and not name.endswith(b"s"))
+def find_behind_steps(text: bytes, spans: list[tuple[int, int]], hiding: Hiding) -> Iterator[Edit]:
+    """Find secrets in the paths of URLs, wherever they stand; `spans` are the runs of the text."""
+    for start, _ in spans:
+        is_step = text[start - 1 : start] == b"/"
+        step = _STEP_BEHIND.search(text, max(0, start - _LONGEST_STEP), start) if is_step else None
+        if step is None:
+            continue
+        whole = _STEP.match(text, start)
+        assert whole is not None  # it may be empty
+        value = whole[0]
+        kind = _kind_in_path(hiding, step[1], value.decode("latin-1"), is_request=False)
+        if kind in STRONG and (hidden := hiding.hidden(kind, value)) is not None:
+            yield Edit(start, start + len(value), hidden)
+
+
+def _kind_in_path(hiding: Hiding, name: bytes, value: str, is_request: bool = True) -> NameKind:
+    """Say what a step in a path tells about the next, which may be the id of one among many."""
+    if not looks_random(value) and not (is_request and is_uuid(value) and not name.endswith(b"s")):
+        return NameKind.ORDINARY
+    return NameKind.SECRET if _SENT_BY_MAIL.search(name) else hiding.kind("query", name)
 
 
 def _percent_encoded(text: bytes, start: int, stop: int, escapes: Escapes, inner: Inner) -> Iterator[Edit]:
@@ -237,6 +258,15 @@ FORM_PAIR = re.compile(rb"(?:^|&)(?P<name>%b)=(?P<value>[^&]*+)" % _NAME_OF_FORM
 # The value of one may be the name of the next: "/password/token/abc".
 _PATH_PAIR = re.compile(rb"[/;](?P<name>[\w.-]{3,60}+)(?=(?P<sign>[/=])(?P<value>[^/?#;\s]+))")
 _NAME_IN_PATH = re.compile(rb"/([\w.-]{3,60}+)/(?=[^/?#;\s]{%d})" % SHORTEST_RANDOM)
+_LONGEST_STEP = 64
+_STEP_BEHIND = re.compile(rb"/([\w.-]{3,60}+)\\?/\Z", re.ASCII)
+_STEP = re.compile(rb"[\w.~%+=-]*", re.ASCII)
+# What is followed by a token that is sent to a user.
+_SENT_BY_MAIL = re.compile(
+    rb"(?:\b|_)(?:reset|magic[_-]?link|magic|invit(?:e|ation)s?|activat(?:e|ion)|confirm(?:ation)?|unsubscribe|unlock"
+    rb"|verify[_-]e?mail|e?mail[_-]verif(?:y|ication))(?:\b|_)",
+    re.IGNORECASE,
+)
 _PATH_IN_FRONT = re.compile(rb"(?:^|[\s\"'(=<>])(?:[A-Za-z][A-Za-z0-9+.-]{0,20}:/)?/[^\s\"'<>()=]*\Z")
 # What is written in escapes alone is found elsewhere.
 _ENCODED_JSON = re.compile(rb"(?:%(?:25)*(?:7[Bb]|5[Bb])){1,9}%(?:25)*22(?!%)[\w.~!*'()+%-]+")
@@ -249,7 +279,7 @@ _PART = re.compile(
 )
 _PART_END = re.compile(rb"\r?\n--")
 USERINFO = re.compile(
-    rb"://(?P<user>[^/\s:@\"'<>\\?#&]{0,200}+)(?::(?P<password>[^/\s@\"'<>\\?#]{0,500}+))?@(?=[\w\[%-])", re.ASCII
+    rb":\\?/\\?/(?P<user>[^/\s:@\"'<>\\?#&]{0,200}+)(?::(?P<password>[^/\s@\"'<>\\?#]{0,500}+))?@(?=[\w\[%-])", re.ASCII
 )
 
 

@@ -21,7 +21,7 @@ from cassette_http.cassette.secrets.json_members import NAMES_OF_VALUES, names_o
 from cassette_http.cassette.secrets.looks import ASCII_IN_BASE64, IS_BASIC
 from cassette_http.cassette.secrets.markup import names_in_markup
 from cassette_http.cassette.secrets.names import NameKind
-from cassette_http.cassette.secrets.pairs import USERINFO
+from cassette_http.cassette.secrets.pairs import USERINFO, find_behind_steps
 from cassette_http.cassette.secrets.sentences import has_sentence
 from cassette_http.cassette.secrets.settings_lines import ACCESSORS, NAME_BACKWARDS, names_in_lines, with_narrow_signs
 from cassette_http.cassette.secrets.shapes import (
@@ -76,7 +76,7 @@ class QuickLook:
         words = self._words.words_of(text)
         return (
             (words != b"" and self._may_have_name(text, words, depth))
-            or (_AT in text and (at := text.find(b"://")) >= 0 and USERINFO.search(text, at) is not None)
+            or (_AT in text and USERINFO.search(text) is not None)
             or self._may_have_token(text, words, runs(text) if spans is None else spans, depth)
             or (depth < DEEPEST and any(self._is_in(each.plain, depth + 1) for each in streamed_texts(text)))
         )
@@ -127,6 +127,7 @@ class QuickLook:
                 is_one
                 or (has_beginning(inside) and next(find_in_runs(text, spans), None) is not None)
                 or (may_be_base64(inside) and self._may_be_in_base64(text, spans, depth))
+                or (inside.find(b" /") >= 0 and next(find_behind_steps(text, spans, self._hiding), None) is not None)
             )
         return is_one or (may_be_coded(text, inside) and self._may_be_in_codes(text, spans, depth))
 

@@ -243,6 +243,7 @@ IN_PLACE: dict[str, tuple[bytes, re.Pattern[bytes]]] = {
         re.compile(rb"\bWIFI:(?:[A-OQ-Z][A-Z0-9]?:(?:[^;\\\r\n]|\\.){0,200};){0,6}P:((?:[^;\\\r\n\"]|\\.){1,200});"),
     ),
     "oracle-url": (b"jdbc:oracle", re.compile(rb"jdbc:oracle:[a-z0-9]+:[\w$#]+/([^@\s\"'/]{1,200})@")),
+    "akamai": (b"hmac", re.compile(rb"(?:~|%(?:25)?7[Ee])hmac(?:=|%(?:25)?3[Dd])([0-9a-fA-F]{32,128})")),
     "pgpass": (b":543", re.compile(rb"^[\w.*-]+:543[0-9]:[^:\s/]+:[^:\s/]+:([^\s\"<>]{3,200})\r?$", re.MULTILINE)),
 }
 
@@ -321,10 +322,11 @@ def legible(octets: bytes) -> bytes:
 # -- finding -------------------------------------------------------------------------------------------------
 
 _GROUPS = {"s_" + name.replace("-", "_").replace("1", "one"): name for name in SHAPES}
-_ANY_PATH = re.compile("|".join(PATHS.values()).encode(), re.ASCII)
+# A slash may be escaped in JSON.
+_ANY_PATH = re.compile("|".join(PATHS.values()).replace("/", r"\\?/").encode(), re.ASCII)
 _PATH_NAMES = list(PATHS)
 # Each path has one of them.
-_WORDS_OF_PATHS = (b"hook", b"/bot", b"/services/", b"/workflows/", b"/triggers/", b"/with/key/")
+_WORDS_OF_PATHS = (b"hook", b"/bot", b"/services", b"/workflows", b"/triggers", b"/with")
 
 # How a token may begin: at the run's start, or in it behind "_" or "-". Without one of these a run is no token:
 # identifiers, hashes and ids leave here.
