@@ -61,6 +61,13 @@ def test_a_file_in_an_element_of_xml_is_searched_as_a_file(file: str) -> None:
     assert b"{{secret:2}}" in found
 
 
+def test_a_file_in_a_part_of_a_multipart_is_searched_as_a_file() -> None:
+    part = '--b\r\nContent-Disposition: form-data; name="f"; filename="a"\r\n\r\n{}\r\n--b--\r\nis,it,maple\r\n'
+    assert redacted(part.format(FILES["a table"]).encode()).decode() == part.format(
+        FILES["a table"].replace("maple-Syrup9", "{{secret:2}}")
+    )
+
+
 def test_a_url_that_is_percent_encoded_twice_stays_so() -> None:
     url = quote(quote("https://a.test/?token=maple-Syrup9&b=1", safe=""), safe="")
     expected = url.replace("maple-Syrup9", quote(quote("{{secret:2}}", safe=""), safe=""))

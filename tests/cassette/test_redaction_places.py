@@ -483,3 +483,22 @@ def test_userinfo_and_paths_of_hooks_may_have_escaped_slashes() -> None:
     redacted = dumped(Redactor().redact(answer(json.dumps(urls).replace("/", r"\/"))))
     assert b"maple-Syrup9" not in redacted
     assert token.encode() not in redacted
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["X-Error: invalid api key: {}", 'WWW-Authenticate: Bearer error_description="The token {} expired"'],
+)
+def test_a_secret_in_what_a_field_says_is_known_by_its_look(field: str) -> None:
+    secret = made_up("<A31><d1>")
+    assert secret.encode() not in dumped(Redactor().redact(answer("", field.format(secret))))
+
+
+def test_the_start_line_is_no_sentence() -> None:
+    made = interaction(request(target="/?page=1&q=password"))
+    assert Redactor().redact(made) is made
+
+
+def test_a_code_that_is_sent_for_a_token_is_one_however_short() -> None:
+    body = "grant_type=authorization_code&code=short-17&client_id=abc"
+    assert b"short-17" not in dumped(Redactor().redact(interaction(request(FORM, body=body.encode()))))

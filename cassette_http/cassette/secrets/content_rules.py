@@ -143,6 +143,8 @@ class ContentRules:
         found = _merged(found, find_in_multipart(text, hiding, is_matching))
         if is_head:
             found = _merged(found, find_in_head(text, hiding))
+            fields = text.find(b"\n") + 1
+            found = _merged(found, shift(find_in_sentences(text[fields:], hiding), fields))
         else:
             found = _merged(found, find_cells(text, hiding))
             found = _merged(found, find_in_inserts(text, hiding))

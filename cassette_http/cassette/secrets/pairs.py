@@ -88,7 +88,8 @@ def find_pairs(
         raw = pair["value"] if is_whole else _without_end(pair["value"])
         start = pair.start("value")
         is_one_time = kind is NameKind.WEAK and _ONE_TIME.fullmatch(pair["name"]) is not None
-        if is_one_time and (is_oauth if is_whole else _is_oauth(_query_around(text, pair.start()))):
+        is_code = is_whole and pair["name"] == b"code" and _GRANT.search(text) is not None
+        if is_code or (is_one_time and (is_oauth if is_whole else _is_oauth(_query_around(text, pair.start())))):
             yield from _hidden_one_time(raw, start, hiding)
             continue
         if kind is NameKind.ORDINARY:
@@ -239,6 +240,7 @@ def find_in_userinfo(text: bytes, hiding: Hiding) -> Iterator[Edit]:
 
 
 # Made anew for each request, and given back by the server.
+_GRANT = re.compile(rb"(?:^|&)grant_type=")  # RFC 6749 section 4.1.3
 _ONE_TIME = re.compile(rb"state|nonce")
 _SIGNATURE = re.compile(rb"(?:^|&)(?:[\w.-]{0,40}signature|sign?|hmac)=", re.IGNORECASE)
 _OF_SIGNATURE = re.compile(

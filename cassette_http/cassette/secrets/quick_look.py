@@ -112,9 +112,11 @@ class QuickLook:
     def _has_value(self, text: bytes, told: dict[bytes, NameKind]) -> bool:
         """Tell whether a name has a value that could be hidden: behind a weak one, it must look random.
 
-        But it may be the end of a strong one: "Api:Key".
+        But it may be the end of a strong one: "Api:Key", or a code that is sent for a token.
         """
-        return any(kind in STRONG or b":" + name in text or _weak(name).search(text) for name, kind in told.items())
+        return b"grant_type=" in text or any(
+            kind in STRONG or b":" + name in text or _weak(name).search(text) for name, kind in told.items()
+        )
 
     def _may_have_token(self, text: bytes, words: bytes, spans: list[tuple[int, int]], depth: int) -> bool:
         """`words` has those of the text that stand in front of a token, or are in an object that tells."""

@@ -454,12 +454,12 @@ def _names_one(hiding: Hiding, value: bytes) -> bool:
     return _IDENTIFIER.fullmatch(value) is not None and hiding.kind("settings", value) is not NameKind.ORDINARY
 
 
-def _is_said(hiding: Hiding, kind: NameKind, name: bytes, value: bytes) -> bool:
+def _is_said(hiding: Hiding, name: bytes, value: bytes, may_be_words: bool) -> bool:
     """Tell whether some words behind others are no value: "My password: a sad story", "Fix token: handle expiry"."""
     last = name.rpartition(b" ")[2]
     if hiding.kind("settings", last) is NameKind.ORDINARY or _TITLE.match(value) is not None:
         return True
-    return kind is not NameKind.PASSWORD and last.islower() and _DIGIT.search(value) is None
+    return not may_be_words and last.islower() and _DIGIT.search(value) is None
 
 
 def _is_said_in_call(hiding: Hiding, name: bytes, value: bytes, found: re.Match[bytes]) -> bool:
@@ -485,7 +485,7 @@ def _is_meant(
         or _BEHIND_TEXT.match(value)
         or is_no_value(value)
         or is_own_name(name, value)
-        or (b" " in name and b" " in value and _is_said(hiding, kind, name, value))
+        or (b" " in name and b" " in value and _is_said(hiding, name, value, kind is NameKind.PASSWORD or is_quoted))
         or _URN.fullmatch(value)
         or ((_AMBIGUOUS.match(name) or _CONSTANT.fullmatch(value)) and _names_one(hiding, value))
     ):

@@ -18,6 +18,7 @@ _NAME = rb"\"?[A-Za-z_\x80-\xee][\w.\x80-\xee-]{0,60}+(?:[ ][\w.\x80-\xee-]{1,40
 _ROW = rb"(?:\xef\xbb\xbf)?(?P<names>%b(?P<delimiter>[,;\t])%b(?:(?P=delimiter)%b){0,200})\r?\n" % (_NAME, _NAME, _NAME)
 _FIRST_ROW = re.compile(_ROW)
 _ROW_BEHIND_HEAD = re.compile(rb"\n\r?\n" + _ROW)
+_PART_END = re.compile(rb"\n--")
 _ROW_OF_STRING = re.compile(
     rb"(?P<names>%b(?P<delimiter>[,;]|\\t)%b(?:(?P=delimiter)%b){0,200})(?:\\r)?\\n"
     % ((_NAME.replace(rb"\"", rb"(?:\\\")"),) * 3)
@@ -44,23 +45,24 @@ def _cells(row: re.Match[bytes]) -> list[bytes]:
 
 
 def find_cells(text: bytes, hiding: Hiding) -> Iterator[Edit]:
-    """Find the cells of a table below the names of secrets."""
-    first = _FIRST_ROW.match(text)
-    kinds = [hiding.kind("form", name) for name in _cells(first)] if first is not None else []
-    if first is None or all(kind is NameKind.ORDINARY for kind in kinds):
-        return
-    column = 0
-    for found in _CELLS[first["delimiter"]].finditer(text, first.end()):
-        column = 0 if found["begins"] is not None else column + 1
-        kind = kinds[column] if column < len(kinds) else NameKind.ORDINARY
-        if kind is NameKind.ORDINARY:
+    """Find the cells of tables below the names of secrets; a table is a text, or a part of a multipart."""
+    for row in filter(None, (_FIRST_ROW.match(text), *_ROW_BEHIND_HEAD.finditer(text))):
+        kinds = [hiding.kind("form", name) for name in _cells(row)]
+        if all(kind is NameKind.ORDINARY for kind in kinds):
             continue
-        start, stop = found.span("cell")
-        if found["cell"].startswith(b'"') and stop - start > 1:
-            start, stop = start + 1, stop - 1
-        hidden = hiding.hidden(kind, text[start:stop].replace(b'""', b'"'))
-        if hidden is not None:
-            yield Edit(start, stop, hidden)
+        end = _PART_END.search(text, row.end())
+        column = 0
+        for found in _CELLS[row["delimiter"]].finditer(text, row.end(), len(text) if end is None else end.start()):
+            column = 0 if found["begins"] is not None else column + 1
+            kind = kinds[column] if column < len(kinds) else NameKind.ORDINARY
+            if kind is NameKind.ORDINARY:
+                continue
+            start, stop = found.span("cell")
+            if found["cell"].startswith(b'"') and stop - start > 1:
+                start, stop = start + 1, stop - 1
+            hidden = hiding.hidden(kind, text[start:stop].replace(b'""', b'"'))
+            if hidden is not None:
+                yield Edit(start, stop, hidden)
 
 
 _INSERT = re.compile(
