@@ -7,7 +7,6 @@ ordinary gives None, and goes the long way (`writing`, `reading`), which would h
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
@@ -20,6 +19,7 @@ from cassette_http.cassette.format.yaml_format import Document
 from cassette_http.cassette.model import Origin, Piece, Request, Track
 from cassette_http.wire.head import parse_fields
 from cassette_http.wire.messages import field_values
+from cassette_http.wire.patterns import to_pattern
 
 __all__ = [
     "Answer",
@@ -33,8 +33,8 @@ __all__ = [
 ]
 
 # A target that says origin, path and query in the canonical way (`REQUEST` in `yaml_format`).
-REQUEST_LINE = re.compile(rb"((?:GET|HEAD|DELETE|OPTIONS) )(/[!->@-~]*+)((?:\?[!-~]*+)?)(?<!:) HTTP/1\.1\r\n")
-ORDINARY_ORIGIN = re.compile("[a-z0-9.:/\\[\\]_-]+")
+REQUEST_LINE = to_pattern(rb"((?:GET|HEAD|DELETE|OPTIONS) )(/[!->@-~]*+)((?:\?[!-~]*+)?)(?<!:) HTTP/1\.1\r\n")
+ORDINARY_ORIGIN = to_pattern("[a-z0-9.:/\\[\\]_-]+")
 # Fields that give a request a body, or that let the peer speak before there is one.
 UNUSUAL_FIELDS = frozenset({"content-length", "expect", "transfer-encoding", "upgrade"})
 LONGEST_FIELDS_OCTETS = 4096
@@ -42,10 +42,10 @@ LONGEST_BODY_OCTETS = 1 << 16
 
 # A literal block behind its first indentation; it does not end in a blank.
 _BLOCK = rb"[!-~][^\n]*+(?:\n  [^\n]*+)*+(?<! )"
-REQUEST_FIELDS = re.compile(rb"request headers: \|\n  %b\n" % _BLOCK)
+REQUEST_FIELDS = to_pattern(rb"request headers: \|\n  %b\n" % _BLOCK)
 JSON_FORMS = {form.encode(): form for form in (json_layout.COMPACT, json_layout.SPACED)}
 # Status and fields, then perhaps a body, then perhaps that the body is JSON that was on one line.
-ANSWER = re.compile(
+ANSWER = to_pattern(
     rb"response: ([0-9]{3}(?: [A-Z][A-Za-z]*+)++)\n"
     rb"response headers: \|\n  (%b)\n"
     rb"(?:response body: \|(-?)\n  (%b)\n(?:wire: \{body: (%b)\}\n)?)?\Z" % (_BLOCK, _BLOCK, b"|".join(JSON_FORMS))
@@ -55,7 +55,7 @@ LINE_END = ord("\n")  # Python finds numbers faster than octets
 
 # As we write them, if nothing needs quotes: a colon or a blank is followed by something else, and a blank not by "#".
 _WORDS = rb"[A-Za-z](?:[!-9;-~]|:(?=[!-~])| (?=[!\"$-~]))*+"
-PLAIN_HEADER = re.compile(
+PLAIN_HEADER = to_pattern(
     rb"cassette: 1\n(?:recorded: %b\n)?(?:by: %b\n)?(?:test: %b\n)?" % (TIMESTAMP.pattern.encode(), _WORDS, _WORDS)
 )
 

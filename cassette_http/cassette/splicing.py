@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from cassette_http.wire.content import ChunkedDecoder, Octets
 from cassette_http.wire.errors import MalformedMessage
 from cassette_http.wire.framing import Framing, FramingKind
+from cassette_http.wire.patterns import to_pattern
 
 __all__ = [
     "Edit",
@@ -139,10 +140,10 @@ def moved(position: int, edits: Iterable[Edit]) -> int:
 
 # -- framing -------------------------------------------------------------------------------------------------
 
-_LENGTH_LINE = re.compile(rb"^content-length[ \t]*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
-_DIGITS = re.compile(rb"[0-9]+")
-_EXTENSION = re.compile(rb';((?:[^;"\r\n]|"(?:[^"\\\r\n]|\\.)*"?)*+)')
-_HEX_DIGITS = re.compile(rb"[0-9A-Fa-f]+")
+_LENGTH_LINE = to_pattern(rb"^content-length[ \t]*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+_DIGITS = to_pattern(rb"[0-9]+")
+_EXTENSION = to_pattern(rb';((?:[^;"\r\n]|"(?:[^"\\\r\n]|\\.)*"?)*+)')
+_HEX_DIGITS = to_pattern(rb"[0-9A-Fa-f]+")
 
 
 def edit_length(head: bytes, added: int) -> list[Edit]:

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from cassette_http.cassette.format.yaml_reading import CORE_TAG, UnreadableYAML, yaml_events
+from cassette_http.wire.patterns import to_pattern
 
 __all__ = ["Plain", "Table", "Unreadable", "read_json", "read_yaml", "table_line"]
 
@@ -207,9 +208,9 @@ def _refused(tag: str, line: int) -> Unreadable:
 # ---------------------------------------------------------------------- JSON
 
 _DECODER = json.JSONDecoder(object_hook=Table)
-_SPACE = re.compile(r"[ \t\r\n]*")
+_SPACE = to_pattern(r"[ \t\r\n]*")
 # A bracket or a comma that is not within a string, with all that is in front of it.
-_MARK = re.compile(r'(?:[^"\[\]{},]++|"(?:[^"\\]++|\\.)*+")*+([\[\]{},])', re.DOTALL)
+_MARK = to_pattern(r'(?:[^"\[\]{},]++|"(?:[^"\\]++|\\.)*+")*+([\[\]{},])', re.DOTALL)
 
 
 def read_json(octets: bytes) -> Any:

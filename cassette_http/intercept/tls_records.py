@@ -18,7 +18,7 @@ from cassette_http.intercept.carriers import Above, Carrier
 from cassette_http.intercept.handshakes import watch_handshake
 from cassette_http.intercept.lines import Pump
 from cassette_http.intercept.stand_ins import WAKE
-from cassette_http.transport.failures import incomplete_close, rebuild, silence, want_read
+from cassette_http.transport.failures import ENDED_HANDSHAKES, incomplete_close, rebuild, silence, want_read
 from cassette_http.transport.host import NOT_NOW, Host, Switchboard
 from cassette_http.transport.opening import keeping_tls
 
@@ -229,7 +229,7 @@ class PlayedRecords:
         if failure is None:
             return
         # What breaks the TCP connection, or ends it, is met by reads of the socket: the object only wants to read.
-        is_met_below = failure.details.get("class") in (None, ssl.SSLEOFError.__name__)
+        is_met_below = failure.details.get("class") in (None, *ENDED_HANDSHAKES)
         if is_met_below and not self._incoming.eof:
             raise want_read()
         raise rebuild(failure)
@@ -375,7 +375,7 @@ class PlayedRecords:
         channel, line = self.link.host.channel, self.link.host.line
         is_cut_off = isinstance(line, Pump) and line.is_cut_off
         if self._broken_handshake is not None:
-            is_cut_off = self._broken_handshake.details.get("class") == ssl.SSLEOFError.__name__
+            is_cut_off = self._broken_handshake.details.get("class") in ENDED_HANDSHAKES
         return self.is_shaken and (is_cut_off or (channel.has_only_end and not channel.ends_without_fin))
 
     @property

@@ -6,11 +6,12 @@ import errno
 import functools
 import socket
 import ssl
+import sys
 from typing import Any
 
 from cassette_http.cassette.model import Failure, FailureKind
 
-__all__ = ["describe", "incomplete_close", "read_timed_out", "rebuild", "silence", "want_read"]
+__all__ = ["ENDED_HANDSHAKES", "describe", "incomplete_close", "read_timed_out", "rebuild", "silence", "want_read"]
 
 _LOOKUP_NAMES = {getattr(socket, name): name for name in dir(socket) if name.startswith("EAI_")}
 _TLS_CLASSES = {
@@ -24,6 +25,9 @@ _TLS_CLASSES = {
     )
 }
 _TLS_ATTRIBUTES = ("library", "reason", "verify_code", "verify_message")
+
+# The errors of a handshake whose peer ended the TCP connection.
+ENDED_HANDSHAKES = {"SSLEOFError", "SSLZeroReturnError"} if sys.version_info < (3, 11, 4) else {"SSLEOFError"}
 
 # Else somebody whose network was down while recording looks for what is wrong with it today.
 NOTE = (
@@ -88,7 +92,9 @@ def _error_of_empty_read(*, is_ended: bool) -> ssl.SSLError:
         context.wrap_bio(nothing, ssl.MemoryBIO()).read(1)
     except ssl.SSLError as error:
         return error
-    raise AssertionError("nothing can be read of nothing")
+    # Up to 3.11.3, Python has OpenSSL 3 take an end for one in good order, except for what resets say.
+    place = str(_arguments_of_want_read()[1]).rpartition(" ")[2]
+    return ssl.SSLEOFError(ssl.SSL_ERROR_EOF, f"EOF occurred in violation of protocol {place}")
 
 
 def read_timed_out(*, is_tls: bool) -> TimeoutError:

@@ -8,4 +8,5 @@ content    from a message body to content, one decoder for each framing
 chunking   chunked bodies written, and taken apart
 reader     where messages begin and end in a stream
 errors     what can be wrong
+patterns   regular expressions for every release of Python
 """

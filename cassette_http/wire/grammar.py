@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from cassette_http.wire.patterns import to_pattern
+
 __all__ = [
     "CHUNK_BORDER",
     "CHUNK_SIZE_LINE",
@@ -64,45 +66,45 @@ _HTTP_VERSION = r"HTTP/[0-9]\.[0-9]"
 # request-line = method SP request-target SP HTTP-version                              RFC 9112 section 3
 # White space within the target is wrong, but clients that send it exist, and a recorder must not lose their
 # requests.
-REQUEST_LINE = re.compile(rf"({_TCHAR}++)[ \t]++([^ \t](?:.*[^ \t])?)[ \t]++({_HTTP_VERSION})[ \t]*", re.DOTALL)
+REQUEST_LINE = to_pattern(rf"({_TCHAR}++)[ \t]++([^ \t](?:.*[^ \t])?)[ \t]++({_HTTP_VERSION})[ \t]*", re.DOTALL)
 
 # status-line = HTTP-version SP status-code SP [ reason-phrase ]                       RFC 9112 section 4
 # More than one SP, and none before a missing reason, are tolerated as section 4 allows.
-STATUS_LINE = re.compile(rf"({_HTTP_VERSION})[ \t]++([1-9][0-9][0-9])(?:[ \t]++(.*+))?", re.DOTALL)
+STATUS_LINE = to_pattern(rf"({_HTTP_VERSION})[ \t]++([1-9][0-9][0-9])(?:[ \t]++(.*+))?", re.DOTALL)
 
 # What the first octets of a message look like, as far as they have arrived: tells other protocols early.
-REQUEST_BEGINNING = re.compile(rb"%b*+(?:[ \t]|\Z)" % _TCHAR.encode())
+REQUEST_BEGINNING = to_pattern(rb"%b*+(?:[ \t]|\Z)" % _TCHAR.encode())
 # A first line that is none of HTTP/1.x, but whose sender means HTTP; also the request of HTTP/0.9.
-MEANT_FOR_REQUEST = re.compile(rb"[^\n]*[ \t](?i:HTTP)/[0-9.]*[ \t]*\r?\n|GET /[^\n]*\n")
-RESPONSE_BEGINNING = re.compile(rb"H(?:\Z|T(?:\Z|T(?:\Z|P(?:\Z|/))))")
+MEANT_FOR_REQUEST = to_pattern(rb"[^\n]*[ \t](?i:HTTP)/[0-9.]*[ \t]*\r?\n|GET /[^\n]*\n")
+RESPONSE_BEGINNING = to_pattern(rb"H(?:\Z|T(?:\Z|T(?:\Z|P(?:\Z|/))))")
 
 # field-line = field-name ":" OWS field-value OWS                                      RFC 9112 section 5
 # An ordinary line, whole; trailing OWS remains in the value. Names may hold any visible US-ASCII character,
 # as brackets and slashes do occur. Whoever uses it on a section must compare the number of matches with the
 # number of lines.
-FIELD_LINE = re.compile(r"^([!-9;-~]++):[ \t]*+([^\r\n\0]*+)\r\n", re.MULTILINE)
-FIELD_NAME = re.compile(r"[!-9;-~]++")
+FIELD_LINE = to_pattern(r"^([!-9;-~]++):[ \t]*+([^\r\n\0]*+)\r\n", re.MULTILINE)
+FIELD_NAME = to_pattern(r"[!-9;-~]++")
 # A section of nothing but ordinary lines, with its empty line; and those lines in it that say where a message ends.
-ORDINARY_SECTION = re.compile(r"(?:[!-9;-~]++:[^\r\n\0]*+\r\n)*+\r\n")
-FRAMING_LINE = re.compile(r"^(content-length|transfer-encoding):[ \t]*+([^\r]*+)", re.MULTILINE | re.IGNORECASE)
+ORDINARY_SECTION = to_pattern(r"(?:[!-9;-~]++:[^\r\n\0]*+\r\n)*+\r\n")
+FRAMING_LINE = to_pattern(r"^(content-length|transfer-encoding):[ \t]*+([^\r]*+)", re.MULTILINE | re.IGNORECASE)
 # A final head with one field that frames, which is a number: all clients agree about where such a response ends.
 _OTHER_LINES = rb"(?:(?!(?i:content-length|transfer-encoding):)[!-9;-~]++:[^\r\n\0]*+\r\n)*+"
-ORDINARY_RESPONSE_HEAD = re.compile(
+ORDINARY_RESPONSE_HEAD = to_pattern(
     rb"HTTP/1\.[01] (?!204|304)[2-5][0-9][0-9](?: [^\r\n\0]*+)?+\r\n"
     rb"%b(?i:content-length):[ \t]*+([0-9]{1,15})\r\n%b\r\n" % (_OTHER_LINES, _OTHER_LINES)
 )
 
 # The empty line that ends a field section, from the end of the line before; LF alone will do (section 2.2).
-EMPTY_LINE = re.compile(rb"\n\r?\n")
+EMPTY_LINE = to_pattern(rb"\n\r?\n")
 
 # Content-Length = 1*DIGIT                                                             RFC 9110 section 8.6
 # 19 digits hold any size there is; conversion of longer ones costs quadratic time.
-CONTENT_LENGTH = re.compile(r"[0-9]{1,19}")
+CONTENT_LENGTH = to_pattern(r"[0-9]{1,19}")
 
 # chunk = chunk-size [ chunk-ext ] CRLF chunk-data CRLF ; chunk-size = 1*HEXDIG        RFC 9112 section 7.1
 # chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )            RFC 9112 section 7.1.1
 # White space around the size is tolerated (servers pad it to a fixed width). Extensions are passed over, not
 # parsed.
-CHUNK_SIZE_LINE = re.compile(rb"[ \t]*+([0-9A-Fa-f]++)[ \t]*+(;[^\r\n]*+)?\r?\n")
+CHUNK_SIZE_LINE = to_pattern(rb"[ \t]*+([0-9A-Fa-f]++)[ \t]*+(;[^\r\n]*+)?\r?\n")
 # From the end of one chunk's data to the beginning of the next one's, if there is nothing unusual about it.
-CHUNK_BORDER = re.compile(rb"\r\n([0-9A-Fa-f]{1,16})\r\n")
+CHUNK_BORDER = to_pattern(rb"\r\n([0-9A-Fa-f]{1,16})\r\n")

@@ -324,11 +324,13 @@ def test_missing_announcement_is_noted_in_the_cassette(
     client_tls: ssl.SSLContext,
     tmp_path: Path,
 ) -> None:
+    """OpenSSL may have been told to hide it from some clients, as by Python up to 3.11.3."""
+    may_be_hidden = is_noted and client_tls.options & getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     server = peer(script, tls=server_tls)
     path = tmp_path / "end.yaml"
     with use_cassette(path, "all"):
         client(server.port, client_tls)
-    assert ("close_notify: false" in path.read_text()) is is_noted
+    assert ("close_notify: false" in path.read_text()) is is_noted or may_be_hidden
 
 
 class Pausing(asyncio.Protocol):

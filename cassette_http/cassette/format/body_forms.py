@@ -20,6 +20,7 @@ from cassette_http.cassette.format import codings, json_layout
 from cassette_http.cassette.format.scalars import is_safe
 from cassette_http.wire.chunking import Chunked, enchunk, unchunk
 from cassette_http.wire.messages import Fields
+from cassette_http.wire.patterns import to_pattern
 
 __all__ = [
     "CHARSETS",
@@ -45,13 +46,13 @@ LONGEST_UNDONE = 4 << 20
 # Text with line ends CRLF (multipart, mostly) is shown with LF.
 CRLF_LINES = "crlf"
 
-CONTENT_CODING = re.compile(r"^content-encoding:[ \t]*([a-z0-9-]+)[ \t]*\r?$", re.MULTILINE)
-CONTENT_LENGTH = re.compile(r"^content-length:[ \t]*([0-9]+)[ \t]*\r?$", re.MULTILINE)
-CONTENT_TYPE = re.compile(r"^content-type:[ \t]*+([!-~]++(?: [!-~]++)*+)[ \t]*+\r?$", re.MULTILINE)
-CHARSET = re.compile(r"charset=\"?([a-z0-9_-]+)")
+CONTENT_CODING = to_pattern(r"^content-encoding:[ \t]*([a-z0-9-]+)[ \t]*\r?$", re.MULTILINE)
+CONTENT_LENGTH = to_pattern(r"^content-length:[ \t]*([0-9]+)[ \t]*\r?$", re.MULTILINE)
+CONTENT_TYPE = to_pattern(r"^content-type:[ \t]*+([!-~]++(?: [!-~]++)*+)[ \t]*+\r?$", re.MULTILINE)
+CHARSET = to_pattern(r"charset=\"?([a-z0-9_-]+)")
 
 # Names come from peers and from files: only plain character sets, no codec that Python happens to have.
-CHARSETS = re.compile(
+CHARSETS = to_pattern(
     r"iso-8859-[0-9]{1,2}|windows-125[0-8]|utf-16-?[lb]e|koi8-[ru]|shift_jis|euc-jp|euc-kr|gb2312|gbk|gb18030|big5"
 )
 
@@ -148,7 +149,7 @@ def _show(text: str) -> tuple[str | None, str | None]:
 @cache
 def _odd() -> re.Pattern[str]:
     """What texts hardly have; compiled late, as sets of characters beyond Latin-1 take long."""
-    return re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
+    return to_pattern("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 
 
 def _is_mostly_text(text: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from cassette_http.cassette.format.body_forms import MOST_SIZES
 from cassette_http.cassette.format.scalars import PLAIN, PLAIN_IN_FLOW, SAFE_ASCII, is_safe, octets_of, resolve
+from cassette_http.wire.patterns import to_pattern
 
 __all__ = [
     "HEADER_KEYS",
@@ -38,11 +39,11 @@ INTERACTION_KEYS = (
 TLS_KEYS = ("tls", "version", "cipher", "alpn", "certificate", "peer")
 HEADER_KEYS = ("cassette", "recorded", "by", "test")
 MOST_LINES = 10_000  # of trailers, and of interim responses
-TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+TIMESTAMP = to_pattern(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 # An entry is a literal block, one line, base64, or a list of literal blocks. Repeats are possessive: no way back.
 _LINES = r"(?:(?:  [^\n]*+)?\n)*+"
-ENTRY = re.compile(
+ENTRY = to_pattern(
     rf"([a-z]++(?: [a-z]++)?+):(?: \|(2?)([-+]?)\n({_LINES})"
     r'| "\\\n((?:  [^\n]*+\n)++)'
     r'| (["{\[\w][^\n]*+)\n'
@@ -50,8 +51,8 @@ ENTRY = re.compile(
     rf"|\n((?:- (?:\|2?[-+]?\n{_LINES}|\"[^\n]*+\n(?:  [^\n]*+\n)*+))++))",
     re.ASCII,
 )
-ITEM = re.compile(rf'- (?:\|(2?)([-+]?)\n({_LINES})|"\\\n((?:  [^\n]*+\n)++)|("[^\n]*+)\n)')
-LAST_ENTRY = re.compile(
+ITEM = to_pattern(rf'- (?:\|(2?)([-+]?)\n({_LINES})|"\\\n((?:  [^\n]*+\n)++)|("[^\n]*+)\n)')
+LAST_ENTRY = to_pattern(
     rb"^(?:interim:\n(?:- .*+\n(?:(?:  .*+)?+\n)*+)*+"
     rb'|[a-z ]++: (?:\|2?[-+]?|!!binary \|.*+|"\\)\n(?:(?:  .*+)?+\n)*+)\Z',
     re.MULTILINE,
@@ -59,8 +60,8 @@ LAST_ENTRY = re.compile(
 INTERACTION_ORDER, TLS_ORDER, HEADER_ORDER = (
     {key: position for position, key in enumerate(keys)} for keys in (INTERACTION_KEYS, TLS_KEYS, HEADER_KEYS)
 )
-PAIR_OF_SURROGATES = re.compile(r"\\u[dD][89A-Fa-f]")
-FLOW_SCALAR = re.compile(
+PAIR_OF_SURROGATES = to_pattern(r"\\u[dD][89A-Fa-f]")
+FLOW_SCALAR = to_pattern(
     rf"{PLAIN_IN_FLOW.pattern}|[0-9]+\*[0-9]+|-?[0-9]+(?:\.[0-9]+(?:e[-+][0-9]+)?)?|-?\.inf|\.nan", re.ASCII
 )
 DEEPEST_FLOW = 12

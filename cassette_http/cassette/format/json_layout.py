@@ -6,7 +6,7 @@ duplicate names stay as they were. Nothing recurses: foreign data may be nested 
 
 from __future__ import annotations
 
-import re
+from cassette_http.wire.patterns import to_pattern
 
 __all__ = ["COMPACT", "SPACED", "lay_out", "undo"]
 
@@ -18,14 +18,14 @@ DEEPEST = 24  # what is nested deeper is left on one line, as indentation grows 
 LONGEST_TEXT = 1 << 20  # so are longer texts: nobody reads them, and each pass costs time
 
 # What stands outside of strings in JSON without white space; "\0" is for a string.
-OUTSIDE = re.compile(r"[-+.\w:,\0\[\]{}]*+")
-STRINGS = re.compile(r'"([^"\\\n]*+(?:\\.[^"\\\n]*+)*+)"')
-STRINGS_IN_OCTETS = re.compile(STRINGS.pattern.encode())
+OUTSIDE = to_pattern(r"[-+.\w:,\0\[\]{}]*+")
+STRING = r'"([^"\\\n]*+(?:\\.[^"\\\n]*+)*+)"'
+STRINGS, STRINGS_IN_OCTETS = to_pattern(STRING), to_pattern(STRING.encode())
 WHITE_SPACE = b" \t\n\r"
 NUL, BACKSLASH = b"\0\\"  # as numbers, in which form Python finds them fastest
 OPENERS = {"}": "{", "]": "["}
 BORDER = "\1"  # between a bracket and what it encloses, as long as nothing is laid out
-NUMBERS = re.compile(r"[-0-9][^\n]*+(?:\n[-0-9][^\n]*+)*+")
+NUMBERS = to_pattern(r"[-0-9][^\n]*+(?:\n[-0-9][^\n]*+)*+")
 
 
 def lay_out(text: str) -> tuple[str, str] | None:

@@ -5,7 +5,6 @@ What the reader derives, or takes for granted, is left out; so the writer asks t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -40,6 +39,7 @@ from cassette_http.cassette.model import (
     Track,
     target_uri,
 )
+from cassette_http.wire.patterns import to_pattern
 
 __all__ = ["dump_header", "dump_interaction", "dump_request", "dump_tls", "fields_block", "origin_text"]
 
@@ -48,7 +48,7 @@ LONGEST_FAMILIAR_FIELDS = 4096
 # Times of small, single answers only make noise in diffs.
 SHORTEST_TIME_SHOWN_S = 0.1
 
-ORDINARY_STATUS = re.compile(rb"HTTP/1\.1 ([2-9][0-9]{2}(?: [A-Z][A-Za-z]*+)++)")
+ORDINARY_STATUS = to_pattern(rb"HTTP/1\.1 ([2-9][0-9]{2}(?: [A-Z][A-Za-z]*+)++)")
 CODED = (b"chunked", b"content-encoding")
 LONGEST_ORDINARY_OCTETS = 1 << 16
 LONGEST_ORDINARY_TIME_S = SHORTEST_TIME_SHOWN_S - 0.001  # rounded, it is still not shown

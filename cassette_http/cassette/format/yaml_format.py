@@ -31,6 +31,7 @@ from cassette_http.cassette.format.reading import LARGEST_DOCUMENT_OCTETS, Fetch
 from cassette_http.cassette.format.writing import dump_header, dump_interaction, dump_tls
 from cassette_http.cassette.model import Header, Interaction, TLSFacts
 from cassette_http.errors import CassetteFormatError, CassetteWarning
+from cassette_http.wire.patterns import to_pattern
 
 __all__ = [
     "BEGINNING",
@@ -142,8 +143,8 @@ class Documents(Sequence[Document]):
 
 
 # Keys that say more of a request: `origin`, `target`, `via`, and any that is not plainly another one.
-DOUBTFUL_LINE = re.compile(rb"\n[^a-np-suw-z0-9 \n#-]")
-ODD_LINE_END = re.compile(rb"\r(?!\n)|\xc2\x85|\xe2\x80[\xa8\xa9]")
+DOUBTFUL_LINE = to_pattern(rb"\n[^a-np-suw-z0-9 \n#-]")
+ODD_LINE_END = to_pattern(rb"\r(?!\n)|\xc2\x85|\xe2\x80[\xa8\xa9]")
 
 
 def _has_odd_line_end(octets: bytes, start: int, end: int) -> bool:
@@ -153,13 +154,13 @@ def _has_odd_line_end(octets: bytes, start: int, end: int) -> bool:
 
 UTF8_BOM = b"\xef\xbb\xbf"
 _BOUNDARY = rb"---(?:\n|[ \t]++\r?\n?|\r\n?|\Z)"
-BOUNDARY = re.compile(_BOUNDARY)
+BOUNDARY = to_pattern(_BOUNDARY)
 # Boundaries with nothing between them, and what `Document.request_line` says of the document behind; of a line that is
 # longer than any real one it says nothing, as a look at it would need several times its size.
-NEXT_BOUNDARIES = re.compile(
+NEXT_BOUNDARIES = to_pattern(
     rb"\n%b(?:%b)*+(?=request: ([A-Za-z][!-~]{,40}+ [!->@-~]{1,65536}+)(?:\?[!-~]*+)?\n|)" % (_BOUNDARY, _BOUNDARY)
 )
-NOTHING = re.compile(rb"(?:[ \t\r\n]++|#[^\n]*+|%[^\n]*+\n)*+\Z")
+NOTHING = to_pattern(rb"(?:[ \t\r\n]++|#[^\n]*+|%[^\n]*+\n)*+\Z")
 
 
 def scan(data: bytes, path: str) -> Documents:
@@ -286,8 +287,8 @@ def whole_file(documents: Iterable[bytes]) -> bytes:
     return b"".join([document + TERMINATOR for document in documents])
 
 
-FOREIGN_YAML = re.compile(rb"^(?:interactions|http_interactions|responses):", re.MULTILINE)
-FOREIGN_JSON = re.compile(rb'"(?:interactions|http_interactions|entries)"[ \t\r\n]*:')
+FOREIGN_YAML = to_pattern(rb"^(?:interactions|http_interactions|responses):", re.MULTILINE)
+FOREIGN_JSON = to_pattern(rb'"(?:interactions|http_interactions|entries)"[ \t\r\n]*:')
 
 
 def looks_foreign(data: bytes) -> bool:

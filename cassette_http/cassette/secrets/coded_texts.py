@@ -19,6 +19,7 @@ from cassette_http.cassette.secrets.base64_text import base64_at, base64_run, fr
 from cassette_http.cassette.secrets.charsets import Charset, is_binary, recoded
 from cassette_http.cassette.secrets.shapes import joined, runs
 from cassette_http.cassette.splicing import Edit, splice
+from cassette_http.wire.patterns import to_pattern
 
 __all__ = ["CodedText", "coded_texts", "may_be_coded"]
 
@@ -74,9 +75,9 @@ def coded_texts(octets: bytes, spans: list[tuple[int, int]] | None = None) -> li
 # indented.
 _LINE_END = rb"(?:\r?\n[ \t]*+|(?:\\r)?\\n)"
 _NEWLINE, _BACKSLASH = b"\n\\"
-_ENDS_LINE = re.compile(rb"\n(?:(?<=[A-Za-z0-9+/]{56}\n)|(?<=[A-Za-z0-9+/]{56}\r\n))")
-_ENDS_ESCAPED_LINE = re.compile(rb"\\(?<=[A-Za-z0-9+/]{56}\\)")
-_LINES = re.compile(
+_ENDS_LINE = to_pattern(rb"\n(?:(?<=[A-Za-z0-9+/]{56}\n)|(?<=[A-Za-z0-9+/]{56}\r\n))")
+_ENDS_ESCAPED_LINE = to_pattern(rb"\\(?<=[A-Za-z0-9+/]{56}\\)")
+_LINES = to_pattern(
     rb"(?:(?<![A-Za-z0-9+/])|(?<=\\n))([A-Za-z0-9+/]{56,76}+)(%b)"
     rb"(?:[A-Za-z0-9+/]{56,76}+\2)*+(?:[A-Za-z0-9+/]{1,76}+={0,2})?" % _LINE_END
 )
@@ -126,7 +127,7 @@ def _escapes(sign: bytes, first: bytes, digits: bytes, base: int, charset: str =
     between = rb"(?P<sign>%b)" % sign.replace(rb"\\", rb"\\{1,8}")
     pattern = rb"(?P<lead>%b)%b%b%b(?:(?P=sign)%b){6,%d}+" % (sign, first, between, digits, digits, _MOST_ESCAPES)
     unit = rb"%b(%b)" % (sign, digits.rstrip(b";"))
-    return _Escapes(re.compile(pattern), re.compile(unit), base, charset)
+    return _Escapes(to_pattern(pattern), to_pattern(unit), base, charset)
 
 
 _HEX = rb"[0-9A-Fa-f]"
@@ -141,10 +142,10 @@ _KINDS = (
 )
 # An octet that some kinds begin with, which is found at once, and the first two escapes of these kinds.
 _BEGINNINGS = (
-    (b"%"[0], re.compile(rb"%[2-7].%[2-7].%")),
-    (b"="[0], re.compile(rb"=[2-7].=[2-7].=")),
-    (_BACKSLASH, re.compile(rb"\\(?:x[2-7].|u00[2-7].|[01][0-7]{2})\\")),
-    (b"&"[0], re.compile(rb"&#x?[0-9a-fA-F]{2,3};&#")),
+    (b"%"[0], to_pattern(rb"%[2-7].%[2-7].%")),
+    (b"="[0], to_pattern(rb"=[2-7].=[2-7].=")),
+    (_BACKSLASH, to_pattern(rb"\\(?:x[2-7].|u00[2-7].|[01][0-7]{2})\\")),
+    (b"&"[0], to_pattern(rb"&#x?[0-9a-fA-F]{2,3};&#")),
 )
 _WIDTHS = {"latin-1": 1, "utf-16-be": 2, "utf-32-be": 4}
 
@@ -185,11 +186,11 @@ def _escaped(plain: bytes, like: re.Match[bytes], kind: _Escapes) -> bytes:
 
 _GZIP = b"H4sI"  # its header has a slash in base64, so it may begin with no run
 _ZLIB = rb"(?:eJ[w-z]|eN[o-r]|eF4|eAE)"
-_HEX_DIGITS = re.compile(rb"(?:[2-7]%b){16}(?:%b{2})*+" % (_HEX, _HEX))
-_BASE32 = re.compile(rb"[A-Z2-7]{20,}+")
-_BEGINS_ZLIB = re.compile(_ZLIB)
-_CODED_RUN = re.compile(
-    rb" .(?:%b|%b(?![A-Za-z0-9_+-])|%b(?![A-Za-z0-9_+-]))" % (_ZLIB, _HEX_DIGITS.pattern, _BASE32.pattern),
+_HEX_DIGITS = rb"(?:[2-7]%b){16}(?:%b{2})*+" % (_HEX, _HEX)
+_BASE32 = rb"[A-Z2-7]{20,}+"
+_IS_HEX, _IS_BASE32, _BEGINS_ZLIB = map(to_pattern, (_HEX_DIGITS, _BASE32, _ZLIB))
+_CODED_RUN = to_pattern(
+    rb" .(?:%b|%b(?![A-Za-z0-9_+-])|%b(?![A-Za-z0-9_+-]))" % (_ZLIB, _HEX_DIGITS, _BASE32),
     re.DOTALL,
 )
 _MOST_INFLATED = 1 << 20  # of one text
@@ -197,11 +198,11 @@ _MOST_INFLATED = 1 << 20  # of one text
 
 def _in_runs(octets: bytes, spans: list[tuple[int, int]]) -> Iterator[CodedText]:
     for start, stop in spans:
-        if _HEX_DIGITS.fullmatch(octets, start, stop) is not None:
+        if _IS_HEX.fullmatch(octets, start, stop) is not None:
             digits = octets[start:stop]
             written = _in_small_digits if digits == digits.lower() else _in_large_digits
             yield CodedText(start, stop, bytes.fromhex(digits.decode()), written)
-        elif _BASE32.fullmatch(octets, start, stop) is not None:
+        elif _IS_BASE32.fullmatch(octets, start, stop) is not None:
             text = _base32(octets, start, stop)
             if text is not None:
                 yield text
@@ -231,7 +232,7 @@ def _unpadded_base32(plain: bytes) -> bytes:
 
 
 # Each second octet of ASCII in UTF-16 is zero, so that each second group of four characters has an "A" at both ends.
-_WIDE = re.compile(rb"A[C-H][\w+/-]A[I-Za-f][AQgw][AB][\w+/-]A[C-H][\w+/-]A")
+_WIDE = to_pattern(rb"A[C-H][\w+/-]A[I-Za-f][AQgw][AB][\w+/-]A[C-H][\w+/-]A")
 
 
 def _wide(octets: bytes) -> Iterator[CodedText]:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from urllib.parse import quote_from_bytes
 
 from cassette_http.cassette.splicing import Edit
+from cassette_http.wire.patterns import to_pattern
 
 __all__ = [
     "FORM",
@@ -68,8 +69,8 @@ def _quoted(octets: bytes) -> bytes:
     return quote_from_bytes(octets, safe="").encode()
 
 
-PERCENT = Escapes(re.compile(rb"%([0-9A-Fa-f]{2})"), _octet, _quoted)
-FORM = Escapes(re.compile(rb"%([0-9A-Fa-f]{2})|\+"), _octet, _quoted)
+PERCENT = Escapes(to_pattern(rb"%([0-9A-Fa-f]{2})"), _octet, _quoted)
+FORM = Escapes(to_pattern(rb"%([0-9A-Fa-f]{2})|\+"), _octet, _quoted)
 
 # -- XML and HTML -------------------------------------------------------------------------------------------------
 
@@ -88,7 +89,7 @@ def _in_markup(octets: bytes) -> bytes:
 
 
 MARKUP = Escapes(
-    re.compile(rb"&(?:(amp|lt|gt|quot|apos)|#(\d{1,7})|#x([0-9a-fA-F]{1,6}));"), _character_of_markup, _in_markup
+    to_pattern(rb"&(?:(amp|lt|gt|quot|apos)|#(\d{1,7})|#x([0-9a-fA-F]{1,6}));"), _character_of_markup, _in_markup
 )
 
 
@@ -111,10 +112,10 @@ def _in_string(octets: bytes) -> bytes:
     return json.dumps(text, ensure_ascii=False)[1:-1].encode("utf-8", "surrogateescape")
 
 
-_STRING = Escapes(re.compile(rb"\\(?:u([0-9a-fA-F]{4})|(.))"), _character_of_string, _in_string)
-_REST = re.compile(rb'[^"\\\r\n]*+(?:\\.[^"\\\r\n]*+)*+(?="|\Z)')
+_STRING = Escapes(to_pattern(rb"\\(?:u([0-9a-fA-F]{4})|(.))"), _character_of_string, _in_string)
+_REST = to_pattern(rb'[^"\\\r\n]*+(?:\\.[^"\\\r\n]*+)*+(?="|\Z)')
 # An escaped line end, or the beginning of another JSON.
-_MARK = re.compile(rb"\\n|\{\\\"")
+_MARK = to_pattern(rb"\\n|\{\\\"")
 (_BACKSLASH,) = b"\\"
 
 

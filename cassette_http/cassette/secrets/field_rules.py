@@ -12,6 +12,7 @@ from cassette_http.cassette.secrets.names import NameKind, looks_random
 from cassette_http.cassette.secrets.rules import Rules
 from cassette_http.cassette.secrets.vault import Vault
 from cassette_http.cassette.splicing import Edit
+from cassette_http.wire.patterns import to_pattern
 
 __all__ = ["COOKIE_RULES", "field_edits", "redact_basic", "redact_credentials"]
 
@@ -19,7 +20,7 @@ Rule: TypeAlias = Callable[[bytes, Vault], bytes]
 """Takes the value of a field, and returns it with its secrets hidden in the vault."""
 
 # No blank in the name: start lines are no fields. The value includes stray CRs and continuation lines.
-_FIELD = re.compile(rb"^([^: \t\r\n]+)[ \t]*+:[ \t]*+([^\n]*(?:\n[ \t][^\n]*)*)", re.MULTILINE)
+_FIELD = to_pattern(rb"^([^: \t\r\n]+)[ \t]*+:[ \t]*+([^\n]*(?:\n[ \t][^\n]*)*)", re.MULTILINE)
 
 
 def field_edits(head: bytes, rules: Rules, vault: Vault) -> list[Edit]:
@@ -50,12 +51,12 @@ def _parameter_edits(line: re.Match[bytes], rules: Rules, vault: Vault) -> Itera
                 yield Edit(line.start(2) + start, line.start(2) + stop, hidden)
 
 
-_PARAMETER = re.compile(rb'(?:^|[ \t;,])([\w.-]{2,60})="([^"\r\n]+)"')
+_PARAMETER = to_pattern(rb'(?:^|[ \t;,])([\w.-]{2,60})="([^"\r\n]+)"')
 
 
 # -- Authorization -------------------------------------------------------------------------------------------
 
-_SCHEME = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]+(?=[^ \t])")
+_SCHEME = to_pattern(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]+(?=[^ \t])")
 _BARE_SCHEMES = frozenset({b"basic", b"bearer", b"digest", b"negotiate", b"ntlm"})
 
 
@@ -86,14 +87,14 @@ def redact_basic(credentials: bytes, vault: Vault) -> bytes:
 
 
 # The user name has no colon (RFC 7617 section 2), but a placeholder has.
-_BASIC_PAIR = re.compile(rb"(\{\{secret:[A-Za-z0-9_.-]+\}\}|[^:]*):(.*)", re.DOTALL)
+_BASIC_PAIR = to_pattern(rb"(\{\{secret:[A-Za-z0-9_.-]+\}\}|[^:]*):(.*)", re.DOTALL)
 _NO_PASSWORDS = frozenset({b"", b"x", b"api_token", b"x-oauth-basic"})
 
 # -- cookies -------------------------------------------------------------------------------------------------
 
-_COOKIE = re.compile(rb"([^=]*+)(?:(=[ \t]*\"?)([^\"]*+))?+")
-_MAY_BE_NAMELESS = re.compile(rb"(?=\S*[0-9])[^\s,\"]{8,}")
-_SECRET_COOKIE = re.compile(
+_COOKIE = to_pattern(rb"([^=]*+)(?:(=[ \t]*\"?)([^\"]*+))?+")
+_MAY_BE_NAMELESS = to_pattern(rb"(?=\S*[0-9])[^\s,\"]{8,}")
+_SECRET_COOKIE = to_pattern(
     rb"sess|token|auth(?!or(?!iz))|csrf|xsrf|jwt|secret|passw|pwd|api.?key|private|credential|sid\b|\bsid|_sid",
     re.IGNORECASE,
 )
@@ -132,7 +133,7 @@ def _whole_value(value: bytes, vault: Vault) -> bytes:
 
 
 # Of a list (RFC 9110 section 5.6.1), as in "Sec-WebSocket-Protocol: graphql, TOKEN".
-_MEMBER = re.compile(rb"[^\s,][^\r\n,]*")
+_MEMBER = to_pattern(rb"[^\s,][^\r\n,]*")
 
 
 def _random_members(value: bytes, vault: Vault) -> bytes:

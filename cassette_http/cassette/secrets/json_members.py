@@ -15,6 +15,7 @@ from cassette_http.cassette.secrets.names import NameKind, looks_random
 from cassette_http.cassette.secrets.placeholders import is_placeholder
 from cassette_http.cassette.secrets.vault import WORDS_FOR_SECRETS
 from cassette_http.cassette.splicing import Edit
+from cassette_http.wire.patterns import to_pattern
 
 __all__ = [
     "NAMES_OF_VALUES",
@@ -213,11 +214,11 @@ def _is_secret_number(kind: NameKind, name: bytes, digits: bytes) -> bool:
 
 _BLANKED = b"|".join(sorted(WORDS_FOR_SECRETS))
 _BLANK = rb"(?:\s|\\[nrt])*+"
-_QUOTE = re.compile(rb"(\\*)[\"']")
+_QUOTE = to_pattern(rb"(\\*)[\"']")
 # A backslash belongs to it that makes an escape with the "u" behind it.
 _EMAN_SI = rb"([\w.$@ :/\[\]#\x80-\xee-]{1,80}+(?:(?<=u)\\[\w.$@ :/\[\]#\x80-\xee-]{0,80}+){0,20}+)"
-_EMAN = re.compile(rb":\s*+[\"']\\*+" + _EMAN_SI)
-_EMAN_OF_RUBY = re.compile(rb">=\s*+[\"']\\*+" + _EMAN_SI)
+_EMAN = to_pattern(rb":\s*+[\"']\\*+" + _EMAN_SI)
+_EMAN_OF_RUBY = to_pattern(rb">=\s*+[\"']\\*+" + _EMAN_SI)
 # What has a name and a value: {"ParameterKey": ..., "ParameterValue": ...}.
 _OF_WHAT = (b"parameter", b"output", b"variable", b"option", b"setting", b"attribute", b"header", b"field", b"env")
 # The path is one of a JSON Patch (RFC 6902), or of SCIM (RFC 7644); a type tells of a password alone.
@@ -236,56 +237,56 @@ _VALUE = rb"(?:%b)" % b"|".join(sorted(NAMES_OF_VALUES, reverse=True))
 _SKIPPED = (
     rb"(?:(?P=quote)[^\"\\]{1,40}(?P=quote)\s*+:\s*+(?:(?P=quote)[^\"\\]{0,200}(?P=quote)|[\w.-]{1,40}+)\s*+,\s*+){0,3}"
 )
-_RECORD = re.compile(
+_RECORD = to_pattern(
     rb"\"%b(?P<quote>\\*+\")\s*+:\s*+(?P=quote)(?P<name>[^\"\\]{1,80})(?P=quote)\s*+,\s*+%b(?P=quote)%b(?P=quote)\s*+:\s*+"
     % (_CALLED, _SKIPPED, _VALUE)
 )
-_VALUE_OF_RECORD = re.compile(rb"\"%b\\*+\"\s*+:\s*+(?=[\\\"\d])" % _VALUE)
-_NAME_OF_RECORD = re.compile(
+_VALUE_OF_RECORD = to_pattern(rb"\"%b\\*+\"\s*+:\s*+(?=[\\\"\d])" % _VALUE)
+_NAME_OF_RECORD = to_pattern(
     rb"\s*+,\s*+(?=(?P<quote>\\*+\"))%b(?P=quote)%b(?P=quote)\s*+:\s*+(?P=quote)(?P<name>[^\"\\]{1,80})(?P=quote)"
     % (_SKIPPED, _CALLED)
 )
-_PAIR = re.compile(rb"\[\s*+(?P<quote>\\*+\")(?P<name>[\w.-]{1,80}+)(?P=quote)\s*+,\s*+(?=(?P=quote))")
-_LIST_END = re.compile(_BLANK + rb"\]")
-_BEHIND_NAME = re.compile(rb":\s*+\Z")
+_PAIR = to_pattern(rb"\[\s*+(?P<quote>\\*+\")(?P<name>[\w.-]{1,80}+)(?P=quote)\s*+,\s*+(?=(?P=quote))")
+_LIST_END = to_pattern(_BLANK + rb"\]")
+_BEHIND_NAME = to_pattern(rb":\s*+\Z")
 # Names of other members, and of what belongs to a secret.
-_OF_A_FORM = re.compile(
+_OF_A_FORM = to_pattern(
     rb"e-?mail|user(?:name)?|name|login|id|type|url|phone|address|role|status|title|date|time|[a-z]+(?:[_.-][a-z]+)+",
     re.IGNORECASE,
 )
-_FLAT_OBJECT = re.compile(rb"\{[^{}]*+\}")
+_FLAT_OBJECT = to_pattern(rb"\{[^{}]*+\}")
 # The tokens of language models are pieces of words.
-_OF_LANGUAGE = re.compile(rb"\s*+,\s*+\\*+\"(?:logprob|prob|bytes|token_id|id|text_offset|start_offset)\\*+\"")
+_OF_LANGUAGE = to_pattern(rb"\s*+,\s*+\\*+\"(?:logprob|prob|bytes|token_id|id|text_offset|start_offset)\\*+\"")
 # The signatures of TUF (The Update Framework) vouch for a document, and a key of GitHub is one to encrypt secrets with.
-_THINKING = re.compile(rb"\"thinking\\*\"\s*+:\s*+")
-_THINKING_NEXT = re.compile(rb"\s*+,\s*+\\*\"thinking\\*\"\s*+:")
-_SIGNATURE_NEXT = re.compile(rb"\s*+,\s*+\\*\"signature\\*\"\s*+:\s*+\Z")
-_BEHIND_DELTA = re.compile(rb"\"signature_delta\\*\"\s*+,\s*+\\*\"signature\\*\"\s*+:\s*+\Z")
+_THINKING = to_pattern(rb"\"thinking\\*\"\s*+:\s*+")
+_THINKING_NEXT = to_pattern(rb"\s*+,\s*+\\*\"thinking\\*\"\s*+:")
+_SIGNATURE_NEXT = to_pattern(rb"\s*+,\s*+\\*\"signature\\*\"\s*+:\s*+\Z")
+_BEHIND_DELTA = to_pattern(rb"\"signature_delta\\*\"\s*+,\s*+\\*\"signature\\*\"\s*+:\s*+\Z")
 _LONGEST_THOUGHT = 1 << 14
-_BASE58 = re.compile(rb"\\*\"[1-9A-HJ-NP-Za-km-z]{86,88}\\*\"")
-_BEHIND_KEY_ID = re.compile(rb"\"key_?id\\*\"\s*+:\s*+\\*\"(?:[0-9a-f]{64}|[0-9]{17,20})\\*\"\s*+,\s*+\\*\"\Z")
-_OF_CONSUL = re.compile(rb"\"(?:Lock|Modify)Index\\*\"")  # where a session is the id of a lock
+_BASE58 = to_pattern(rb"\\*\"[1-9A-HJ-NP-Za-km-z]{86,88}\\*\"")
+_BEHIND_KEY_ID = to_pattern(rb"\"key_?id\\*\"\s*+:\s*+\\*\"(?:[0-9a-f]{64}|[0-9]{17,20})\\*\"\s*+,\s*+\\*\"\Z")
+_OF_CONSUL = to_pattern(rb"\"(?:Lock|Modify)Index\\*\"")  # where a session is the id of a lock
 _LONGEST_KEY = 300
-_OBJECT_VALUE = re.compile(
+_OBJECT_VALUE = to_pattern(
     rb"(?P<is_value>[\"'](?:[vV]al(?:ue)?|S|stringValue|current)\\*+[\"']\s*+)?:\s*+(?=\\*[\"'])"
 )
-_IN_NAME = re.compile(rb"[\w$.-]")
-_UNQUOTED_NAME = re.compile(rb"\b([A-Za-z_]\w{1,60})\s*+:\s*+\\")
+_IN_NAME = to_pattern(rb"[\w$.-]")
+_UNQUOTED_NAME = to_pattern(rb"\b([A-Za-z_]\w{1,60})\s*+:\s*+\\")
 _BACKSLASH, _BRACE = b"\\{"
-_IS_OBJECT = re.compile(rb"\\*+\"\s*+[{\[]")
+_IS_OBJECT = to_pattern(rb"\\*+\"\s*+[{\[]")
 # No line ends: else a quote of one field's value would find its fellow in another's.
-_STRING_END = re.compile(rb'(?:[^"\\\r\n]|\\.)*+')
-_SCALAR = re.compile(rb"-?[0-9][0-9.eE+-]*+|null|true|false")
-_LIST_GAP = re.compile(_BLANK + rb",?" + _BLANK)
+_STRING_END = to_pattern(rb'(?:[^"\\\r\n]|\\.)*+')
+_SCALAR = to_pattern(rb"-?[0-9][0-9.eE+-]*+|null|true|false")
+_LIST_GAP = to_pattern(_BLANK + rb",?" + _BLANK)
 
 
-_IS_JSON = re.compile(rb"\s*+[\[{]\s*+[\[{\]}\"\d]")
-_LITERAL_COLON = re.compile(rb":[ \t]*[\"'`]")
+_IS_JSON = to_pattern(rb"\s*+[\[{]\s*+[\[{\]}\"\d]")
+_LITERAL_COLON = to_pattern(rb":[ \t]*[\"'`]")
 _LONGEST_LITERAL_NAME = 64
-_LITERAL_NAME = re.compile(rb"(?:^|(?P<is_said>[A-Za-z] )|[^\w$\"'\\.@/-])(?P<name>[A-Za-z_$][\w$]{2,60})[ \t]*\Z")
+_LITERAL_NAME = to_pattern(rb"(?:^|(?P<is_said>[A-Za-z] )|[^\w$\"'\\.@/-])(?P<name>[A-Za-z_$][\w$]{2,60})[ \t]*\Z")
 # What lies between two strings is no third one: "Token:", "Secret:".
 _LITERAL_VALUES = {
-    quote: re.compile(rb"(?![ ,:;]*[\"'`])(?:[^%b\\\r\n]|\\.){1,500}" % quote) for quote in (b'"', b"'", b"`")
+    quote: to_pattern(rb"(?![ ,:;]*[\"'`])(?:[^%b\\\r\n]|\\.){1,500}" % quote) for quote in (b'"', b"'", b"`")
 }
 
 
@@ -317,7 +318,7 @@ def _member(name: bytes, is_weak: bool) -> re.Pattern[bytes]:
     A weak name needs a text of some length behind it.
     """
     value = rb"(?=[\[\s]*+\\*[\"'](?:[^\"'\\\s]{16}|[<\[{*]{0,3}(?i:%b)))" % _BLANKED if is_weak else b""
-    return re.compile(rb"%b(\\*[\"'])?\s*+(?::|=>)%b%b(?:[bu](?=[\"']))?" % (re.escape(name), _BLANK, value))
+    return to_pattern(rb"%b(\\*[\"'])?\s*+(?::|=>)%b%b(?:[bu](?=[\"']))?" % (re.escape(name), _BLANK, value))
 
 
 def _is_member(text: bytes, found: re.Match[bytes]) -> bool:
@@ -370,7 +371,7 @@ def _value_end(text: bytes, at: int) -> int | None:
     return stop + len(opening[0]) if text.startswith(opening[0], stop) else None
 
 
-_ESCAPED_QUOTE = re.compile(rb"\\([\"'\\])")
+_ESCAPED_QUOTE = to_pattern(rb"\\([\"'\\])")
 
 
 def unescaped(raw: bytes) -> bytes:
@@ -385,8 +386,8 @@ def unescaped(raw: bytes) -> bytes:
 
 
 _DEEPEST_MEMBER = 100
-_PLAIN_STRING = re.compile(rb"\"[^\x00-\x1f\"\\<>&]{1,4096}\"")
-_JSON_TOKEN = re.compile(rb'[\s,:]*+("(?:[^"\\]|\\.)*+"|[\[\]{}]|[^\s,:\[\]{}"]++)', re.DOTALL)
+_PLAIN_STRING = to_pattern(rb"\"[^\x00-\x1f\"\\<>&]{1,4096}\"")
+_JSON_TOKEN = to_pattern(rb'[\s,:]*+("(?:[^"\\]|\\.)*+"|[\[\]{}]|[^\s,:\[\]{}"]++)', re.DOTALL)
 
 
 def walk_json(text: bytes) -> Iterator[tuple[list[str], int, int]]:

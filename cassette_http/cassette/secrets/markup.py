@@ -10,6 +10,7 @@ from cassette_http.cassette.secrets.escaped_parts import MARKUP, find_in_part, p
 from cassette_http.cassette.secrets.hiding import MIXED, STRONG, Hiding, Inner, is_own_name
 from cassette_http.cassette.secrets.names import NameKind, looks_random
 from cassette_http.cassette.splicing import Edit
+from cassette_http.wire.patterns import to_pattern
 
 __all__ = ["find_in_markup", "names_in_markup"]
 
@@ -87,59 +88,59 @@ def _hidden_value(hiding: Hiding, kind: NameKind, found: re.Match[bytes]) -> Ite
         yield Edit(start, start + len(raw.strip()), hidden)
 
 
-_XML_END = re.compile(rb"</(?:[\w.-]{1,40}:)?([\w.-]{1,80}+)\s*>")
+_XML_END = to_pattern(rb"</(?:[\w.-]{1,40}:)?([\w.-]{1,80}+)\s*>")
 # <td>Password</td> <td>x</td>, <dt>API key</dt> <dd><code>x</code></dd>, <b>Token:</b> x
 _CAPTION_END = rb"\s*:?\s*</(?:t[dh]|dt|b|strong|em|i|label|span|div|p|code)>"
-_CAPTION_NAME = re.compile(rb">\s*([A-Za-z_][\w.-]{1,40}(?: [\w.-]{1,40}){0,2})" + _CAPTION_END)
-_CAPTION = re.compile(
+_CAPTION_NAME = to_pattern(rb">\s*([A-Za-z_][\w.-]{1,40}(?: [\w.-]{1,40}){0,2})" + _CAPTION_END)
+_CAPTION = to_pattern(
     rb">\s*(?P<name>[A-Za-z_][\w.-]{1,40}(?: [\w.-]{1,40}){0,2})%b\s*:?\s*(?:<[A-Za-z][^<>]{0,200}>\s*){0,3}"
     rb"(?P<value>[^\s<>&]{6,500}+)(?=\s*<)" % _CAPTION_END
 )
 # A quote may be escaped, as in a string of JSON.
-_XML_ATTRIBUTE = re.compile(rb"[\s:]([\w.-]{1,80}+)\s?=\s?\\*+[\"']")
+_XML_ATTRIBUTE = to_pattern(rb"[\s:]([\w.-]{1,80}+)\s?=\s?\\*+[\"']")
 # Literals in front make these searches quick.
 _CALLED = [
-    re.compile(rb"%b\s?=\s?\\*+[\"']?([^\"'\s<>;\\]{1,80})" % each)
+    to_pattern(rb"%b\s?=\s?\\*+[\"']?([^\"'\s<>;\\]{1,80})" % each)
     for each in (b"ame", b"AME", b"key", b"property", b"type")
 ]
-_CALLING = [re.compile(rb"%b>\s*([^<>]{1,80}?)\s*</" % each) for each in (b"ame", b"AME", b"ey", b"EY")]
-_CALLED_TAG = re.compile(
+_CALLING = [to_pattern(rb"%b>\s*([^<>]{1,80}?)\s*</" % each) for each in (b"ame", b"AME", b"ey", b"EY")]
+_CALLED_TAG = to_pattern(
     rb"<[A-Za-z][\w:.-]*+\s(?:[^<>]*?\s)?(?:name|key|property|data-name)\s*=\s*\\*+[\"']?(?P<name>[^\"'\s<>\\]{1,80}+)[^<>]*+>",
     re.IGNORECASE,
 )
-_OF_PASSWORD = re.compile(rb"<input\s[^<>]*?\btype\s*=\s*\\*+[\"']?password\b[^<>]*+>", re.IGNORECASE)
-_TAG_VALUE = re.compile(
+_OF_PASSWORD = to_pattern(rb"<input\s[^<>]*?\btype\s*=\s*\\*+[\"']?password\b[^<>]*+>", re.IGNORECASE)
+_TAG_VALUE = to_pattern(
     rb"\s(?:value|content)\s*=\s*(?:(?P<quote>\\*+[\"'])(?P<value>(?:(?!(?P=quote))[^<>])*+)(?P=quote)|(?P<bare>[^\s\"'<>\\]++))",
     re.IGNORECASE,
 )
 # What is shown to people is a caption, and some elements have no content.
-_TAG_CONTENT = re.compile(
+_TAG_CONTENT = to_pattern(
     rb"<(?!(?:a|button|label|legend|option|li|t[dhr]|span|div|p|h[1-6]|section|summary|form|select|iframe|svg|body|nav"
     rb"|input|meta|link|img|br|hr)\b)"
     rb"[^<>]*+(?<!/)>\s*(?:<!\[CDATA\[)?(?P<value>[^<>\]]+)",
     re.IGNORECASE,
 )
-_ELEMENTS = re.compile(
+_ELEMENTS = to_pattern(
     rb"<(?:[\w.-]{1,40}:)?(name|key)>\s*(?P<name>[^<>]{1,80}?)\s*</[^<>]{1,80}>\s*"
     rb"<(?:[\w.-]{1,40}:)?(?:value|string|data|text)>\s*(?:<\w{1,40}>\s*)?(?:<!\[CDATA\[)?(?P<value>[^<>\]]+)",
     re.IGNORECASE,
 )
-_QUOTED_NAME = re.compile(rb"([\w.-]{1,80}+)&(?:quot|#34);\s*+[:,]")
-_QUOTED = re.compile(rb"=\s?(?:\"(?P<value>[\[{][^\"<>]*+)\")")
-_ESCAPED_END = re.compile(rb"&lt;/(?:[\w.-]{1,40}:)?([\w.-]{1,80}+)\s*&gt;")
+_QUOTED_NAME = to_pattern(rb"([\w.-]{1,80}+)&(?:quot|#34);\s*+[:,]")
+_QUOTED = to_pattern(rb"=\s?(?:\"(?P<value>[\[{][^\"<>]*+)\")")
+_ESCAPED_END = to_pattern(rb"&lt;/(?:[\w.-]{1,40}:)?([\w.-]{1,80}+)\s*&gt;")
 # Where quotes or brackets are escaped, an element may hold JSON, markup or a text with secrets of its own.
-_ESCAPED_NODE = re.compile(rb">(?P<value>[^<>&]*+&(?:quot|lt|apos|#)[^<>]*+)<")
+_ESCAPED_NODE = to_pattern(rb">(?P<value>[^<>&]*+&(?:quot|lt|apos|#)[^<>]*+)<")
 
 
 @lru_cache(maxsize=256)
 def _element(name: bytes) -> re.Pattern[bytes]:
-    return re.compile(
+    return to_pattern(
         rb"<(?:[\w.-]{1,40}:)?%b(?:\s[^<>]*)?(?<!/)>\s*(?:<!\[CDATA\[)?(?P<value>[^<>\]]+)" % re.escape(name)
     )
 
 
 @lru_cache(maxsize=256)
 def _attribute(name: bytes) -> re.Pattern[bytes]:
-    return re.compile(
+    return to_pattern(
         rb"[\s:]%b\s?=\s?(?P<quote>\\*+[\"'])(?P<value>(?:(?!(?P=quote))[^<>])*+)(?P=quote)" % re.escape(name)
     )

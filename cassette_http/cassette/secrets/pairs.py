@@ -11,6 +11,7 @@ from cassette_http.cassette.secrets.hiding import STRONG, Hiding, Inner
 from cassette_http.cassette.secrets.names import SHORTEST_RANDOM, NameKind, is_uuid, looks_random
 from cassette_http.cassette.secrets.placeholders import is_placeholder
 from cassette_http.cassette.splicing import Edit, shift
+from cassette_http.wire.patterns import to_pattern
 
 __all__ = [
     "FORM_PAIR",
@@ -240,47 +241,47 @@ def find_in_userinfo(text: bytes, hiding: Hiding) -> Iterator[Edit]:
 
 
 # Made anew for each request, and given back by the server.
-_GRANT = re.compile(rb"(?:^|&)grant_type=")  # RFC 6749 section 4.1.3
-_ONE_TIME = re.compile(rb"state|nonce")
-_SIGNATURE = re.compile(rb"(?:^|&)(?:[\w.-]{0,40}signature|sign?|hmac)=", re.IGNORECASE)
-_OF_SIGNATURE = re.compile(
+_GRANT = to_pattern(rb"(?:^|&)grant_type=")  # RFC 6749 section 4.1.3
+_ONE_TIME = to_pattern(rb"state|nonce")
+_SIGNATURE = to_pattern(rb"(?:^|&)(?:[\w.-]{0,40}signature|sign?|hmac)=", re.IGNORECASE)
+_OF_SIGNATURE = to_pattern(
     rb"_?(?:time_?stamp|ts|nonce|recv_?window|expires?)=(?:[0-9]{9,20}(?:\.[0-9]{1,9})?|[0-9]{4}-?[0-9]{2}-?[0-9]{2}T[0-9:%A-F.Z+-]{4,30}"
     rb"|(?<=nonce=)[\w-]{8,64})",
     re.IGNORECASE,
 )
 _LONGEST_QUERY = 4000
-_QUERY_END = re.compile(rb"[\s\"'<>\\^`{|}]")
+_QUERY_END = to_pattern(rb"[\s\"'<>\\^`{|}]")
 _NAME = rb"[\w.~%$\[\]*:\x80-\xee-]{1,80}"
 # "6" ends the "\\u0026" of some JSON. Backwards a name begins with what is certain, and rare.
-_EMAN_YREUQ = re.compile(rb"=(%b)[ ]?[?&#;6]" % _NAME)
+_EMAN_YREUQ = to_pattern(rb"=(%b)[ ]?[?&#;6]" % _NAME)
 _NAME_OF_FORM = rb"[\w.$@/:\[\]~%*+!\x80-\xee-]{1,80}"
-_FORM_NAME = re.compile(rb"(?:^|&)(%b)=" % _NAME_OF_FORM)
-QUERY_PAIR = re.compile(rb"(?:[?&#;]|\\u0026)[ ]?(?P<name>%b+)=(?P<value>[^&\s\"'<>\\;#|^`]*+)" % _NAME)
-FORM_PAIR = re.compile(rb"(?:^|&)(?P<name>%b)=(?P<value>[^&]*+)" % _NAME_OF_FORM)
+_FORM_NAME = to_pattern(rb"(?:^|&)(%b)=" % _NAME_OF_FORM)
+QUERY_PAIR = to_pattern(rb"(?:[?&#;]|\\u0026)[ ]?(?P<name>%b+)=(?P<value>[^&\s\"'<>\\;#|^`]*+)" % _NAME)
+FORM_PAIR = to_pattern(rb"(?:^|&)(?P<name>%b)=(?P<value>[^&]*+)" % _NAME_OF_FORM)
 # The value of one may be the name of the next: "/password/token/abc".
-_PATH_PAIR = re.compile(rb"[/;](?P<name>[\w.-]{3,60}+)(?=(?P<sign>[/=])(?P<value>[^/?#;\s]+))")
-_NAME_IN_PATH = re.compile(rb"/([\w.-]{3,60}+)/(?=[^/?#;\s]{%d})" % SHORTEST_RANDOM)
+_PATH_PAIR = to_pattern(rb"[/;](?P<name>[\w.-]{3,60}+)(?=(?P<sign>[/=])(?P<value>[^/?#;\s]+))")
+_NAME_IN_PATH = to_pattern(rb"/([\w.-]{3,60}+)/(?=[^/?#;\s]{%d})" % SHORTEST_RANDOM)
 _LONGEST_STEP = 64
-_STEP_BEHIND = re.compile(rb"/([\w.-]{3,60}+)\\?/\Z", re.ASCII)
-_STEP = re.compile(rb"[\w.~%+=-]*", re.ASCII)
+_STEP_BEHIND = to_pattern(rb"/([\w.-]{3,60}+)\\?/\Z", re.ASCII)
+_STEP = to_pattern(rb"[\w.~%+=-]*", re.ASCII)
 # What is followed by a token that is sent to a user.
-_SENT_BY_MAIL = re.compile(
+_SENT_BY_MAIL = to_pattern(
     rb"(?:\b|_)(?:reset|magic[_-]?link|magic|invit(?:e|ation)s?|activat(?:e|ion)|confirm(?:ation)?|unsubscribe|unlock"
     rb"|verify[_-]e?mail|e?mail[_-]verif(?:y|ication))(?:\b|_)",
     re.IGNORECASE,
 )
-_PATH_IN_FRONT = re.compile(rb"(?:^|[\s\"'(=<>])(?:[A-Za-z][A-Za-z0-9+.-]{0,20}:/)?/[^\s\"'<>()=]*\Z")
+_PATH_IN_FRONT = to_pattern(rb"(?:^|[\s\"'(=<>])(?:[A-Za-z][A-Za-z0-9+.-]{0,20}:/)?/[^\s\"'<>()=]*\Z")
 # What is written in escapes alone is found elsewhere.
-_ENCODED_JSON = re.compile(rb"(?:%(?:25)*(?:7[Bb]|5[Bb])){1,9}%(?:25)*22(?!%)[\w.~!*'()+%-]+")
-_ENCODED_SIGN = re.compile(rb"%(?:3A|2F)", re.IGNORECASE)
-_PART = re.compile(
+_ENCODED_JSON = to_pattern(rb"(?:%(?:25)*(?:7[Bb]|5[Bb])){1,9}%(?:25)*22(?!%)[\w.~!*'()+%-]+")
+_ENCODED_SIGN = to_pattern(rb"%(?:3A|2F)", re.IGNORECASE)
+_PART = to_pattern(
     rb"content-disposition:[^\r\n]{0,1000}?[ ;]name\*?\s?=\s?(?:[\w-]*'[\w-]*'|\"?)"
     rb"(?P<name>[^\";\r\n]+)\"?[^\r\n]{0,1000}+\r?\n"
     rb"(?:[^\r\n]{1,1000}+\r?\n){0,20}+\r?\n",
     re.IGNORECASE,
 )
-_PART_END = re.compile(rb"\r?\n--")
-USERINFO = re.compile(
+_PART_END = to_pattern(rb"\r?\n--")
+USERINFO = to_pattern(
     rb":\\?/\\?/(?P<user>[^/\s:@\"'<>\\?#&]{0,200}+)(?::(?P<password>[^/\s@\"'<>\\?#]{0,500}+))?@(?=[\w\[%-])", re.ASCII
 )
 

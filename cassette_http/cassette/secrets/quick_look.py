@@ -39,6 +39,7 @@ from cassette_http.cassette.secrets.tables import names_of_columns
 from cassette_http.cassette.secrets.telling_objects import has_telling_object
 from cassette_http.cassette.secrets.telling_words import TellingWords
 from cassette_http.cassette.secrets.vault import WORDS_FOR_SECRETS
+from cassette_http.wire.patterns import to_pattern
 
 __all__ = ["DEEPEST", "QuickLook"]
 
@@ -49,12 +50,12 @@ _BLOCK, _LONGEST_NAME = 1 << 18, 1 << 8
 _NEXT = _BLOCK - _LONGEST_NAME
 
 # Backwards a name begins with what is certain, and a search for one octet is the quickest.
-_BEFORE_COLON = re.compile(rb":\s*+[\"'`]?\\*+" + NAME_BACKWARDS.replace(b"~", b"#~"))
-_BEFORE_SIGN = re.compile(rb"=:?\s*+" + ACCESSORS + rb"\]?[\"'`]?\\*+" + NAME_BACKWARDS)
+_BEFORE_COLON = to_pattern(rb":\s*+[\"'`]?\\*+" + NAME_BACKWARDS.replace(b"~", b"#~"))
+_BEFORE_SIGN = to_pattern(rb"=:?\s*+" + ACCESSORS + rb"\]?[\"'`]?\\*+" + NAME_BACKWARDS)
 _VALUES_BACKWARDS = frozenset(name[::-1] for name in NAMES_OF_VALUES)
-_PART_NAME = re.compile(rb"ame\*?\s?=\s?(?:[\w-]*'[\w-]*'|\"?)([^\";\r\n]{1,200})")
-_BEHIND_ESCAPE = re.compile(rb"[^%](?<!%.)|%(?=%)", re.DOTALL)
-_ENCODED = re.compile(rb"%(?:25)*(?:2[0-9A-Fa-f]|3|5|7)")
+_PART_NAME = to_pattern(rb"ame\*?\s?=\s?(?:[\w-]*'[\w-]*'|\"?)([^\";\r\n]{1,200})")
+_BEHIND_ESCAPE = to_pattern(rb"[^%](?<!%.)|%(?=%)", re.DOTALL)
+_ENCODED = to_pattern(rb"%(?:25)*(?:2[0-9A-Fa-f]|3|5|7)")
 
 
 class QuickLook:
@@ -183,4 +184,4 @@ def _weak(name: bytes) -> re.Pattern[bytes]:
     word = name.rpartition(b" ")[2].lstrip(b"nrt")
     others = rb"(?:[\w.-]{1,40}+,[ \t]*+){0,3}"  # in a field with a list
     value = rb"(?:[\w+/=.~:%%-]{16}|[<\[{*%%\w]{0,6}(?i:%b))" % b"|".join(sorted(WORDS_FOR_SECRETS))
-    return re.compile(rb"%b[\"'`\\]*+\s*+:?[:=]>?[\s\[\"'`\\]*+(?:%b%b|n?[ ]*+- )" % (re.escape(word), others, value))
+    return to_pattern(rb"%b[\"'`\\]*+\s*+:?[:=]>?[\s\[\"'`\\]*+(?:%b%b|n?[ ]*+- )" % (re.escape(word), others, value))

@@ -14,19 +14,20 @@ from cassette_http.cassette.secrets.names import NameKind, is_uuid, looks_random
 from cassette_http.cassette.secrets.settings_lines import is_code, is_no_value, is_program
 from cassette_http.cassette.secrets.vault import is_masked
 from cassette_http.cassette.splicing import Edit
+from cassette_http.wire.patterns import to_pattern
 
 __all__ = ["find_in_sentences", "has_sentence"]
 
 # To find a few octets is quick; few texts have these in front of what could be a sentence.
 _STEMS = (b"ssword", b"SSWORD", b"sswort", b"assphrase", b"oken", b"ecret", b" key", b" Key", b" KEY")
-_NAME = re.compile(rb"(?<![\w.:$&#@/-])(?:[A-Za-z-]{1,20} ){0,2}[A-Za-z-]{3,30}\Z")
+_NAME = to_pattern(rb"(?<![\w.:$&#@/-])(?:[A-Za-z-]{1,20} ){0,2}[A-Za-z-]{3,30}\Z")
 _LONGEST_NAME = 80
 _GAP = rb"(?:[ \t]|&nbsp;|\\[nrt]|\r?\n)"
 _WORD = (
     rb"(?:is|was|are|has|been|will|be|now|set|reset|changed|updated|to|provided|supplied|given|entered"
     rb"|ist|lautet)"
 )
-_BEHIND = re.compile(
+_BEHIND = to_pattern(
     rb"(?:</[a-z]{1,10}>)?+(?:[ ]\([A-Za-z ,-]{3,30}\))?+"
     rb"(?P<said>(?:[ ]%(word)b(?=[ :=]))*+)(?P<sign>[ ]?(?:[:=](?![:=])|-(?=[ ])|\xe2\x80\x93))?+"
     rb"(?P<gap>(?:%(gap)b){0,8}+)(?P<mark>(?:<[a-z][^<>]{0,200}>|</[a-z]{1,10}>|\*\*|\\*+[\"'`]|%(gap)b){0,6}+)"
@@ -34,12 +35,12 @@ _BEHIND = re.compile(
     % {b"word": _WORD, b"gap": _GAP}
 )
 # Names of algorithms and formats, lengths and times.
-_OF_A_FORMAT = re.compile(
+_OF_A_FORMAT = to_pattern(
     rb"(?:base|sha3?|utf|oauth|md|[hrep]s|aes|ed|http|ipv|rfc|blake|argon|hmac|secp|rsa|3?des|rc|uuidv?|iso|tls|ssl)-?[0-9]\S*"
     rb"|[vxps][0-9]{1,4}(?:[.-]\w+)*|[0-9]+-?(?:byte|bit|char|digit|day|hour|minute|second|[kM]i?B|ms)\S*",
     re.IGNORECASE,
 )
-_STRENGTH = re.compile(rb"(?:very )?(?:weak|strong|medium|fair|good|secure|minimum|maximum|mandatory)", re.IGNORECASE)
+_STRENGTH = to_pattern(rb"(?:very )?(?:weak|strong|medium|fair|good|secure|minimum|maximum|mandatory)", re.IGNORECASE)
 _END = b".,:;!?)*"
 
 
@@ -78,7 +79,7 @@ def _said(text: bytes, hiding: Hiding, stems: Iterable[bytes] = _STEMS) -> Itera
             yield kind, found.start("value"), found.start("value") + len(value)
 
 
-_NO_WORD = re.compile(rb"[0-9]|.{16}")
+_NO_WORD = to_pattern(rb"[0-9]|.{16}")
 _FOLLOWS = frozenset({b" ", b":", b"<"})
 
 

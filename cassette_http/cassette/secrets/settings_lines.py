@@ -18,6 +18,7 @@ from cassette_http.cassette.secrets.hiding import MIXED, OF_FIELDS, SIMPLE_WORD,
 from cassette_http.cassette.secrets.json_members import unescaped
 from cassette_http.cassette.secrets.names import NameKind, is_uuid, looks_random
 from cassette_http.cassette.splicing import Edit
+from cassette_http.wire.patterns import to_pattern
 
 __all__ = [
     "ACCESSORS",
@@ -38,19 +39,19 @@ _QUOTED = (
     rb"(?P<quoted>(?:(?!(?P=quote))(?:\\++.|[^\\\r\n])){1,500}+)(?P=quote)"
 )
 _WORDS = rb"(?P<name>[\w.\x80-\xee-]{1,80}+(?:[ ][\w.\x80-\xee-]{1,40}+){0,2})"
-_LINE = re.compile(
+_LINE = to_pattern(
     rb"(?:^|(?<=<!--))[ \t]*+(?:[0-9][0-9T:.,Z+-]{9,40}[ \t]++)?"
     rb"(?:(?:[-*#>$;]|//|data:|export|set|ENV|ARG)[ \t]++)?"
     rb"(?:\$env:|\[|\*\*)?%b(?:\]|\*\*)?%b(?:\*\*[ \t]*+)?"
     rb"(?:%b(?=[ \t]*+(?:[,;)}\]#]|//|\r?$))|(?P<plain>[^\r\n]++))" % (_WORDS, _SIGN, _QUOTED),
     re.MULTILINE,
 )
-_LINE_OF_STRING = re.compile(
+_LINE_OF_STRING = to_pattern(
     rb"(?:\\++[nr]|(?P<open>[\"'`]))[ \t]*+%b%b"
     rb"(?P<plain>(?:(?(open)(?!(?P=open))|(?!\"))(?:[^\\\r\n]|\\++[\"'/u]))++)(?=[\"'`\\])" % (_WORDS, _SIGN)
 )
-_LIST_HEAD = re.compile(rb"[ ]*+(?:-[ ])?(?P<name>[\w.-]{2,80}+):[ ]*+\r?\n")
-_LIST_ITEM = re.compile(rb"[ ]*+-[ ]++(?:%b|(?P<plain>[^\s\"'{\[&*!|>#][^\r\n:]*+))[ ]*+(?:\r?\n|\Z)" % _QUOTED)
+_LIST_HEAD = to_pattern(rb"[ ]*+(?:-[ ])?(?P<name>[\w.-]{2,80}+):[ ]*+\r?\n")
+_LIST_ITEM = to_pattern(rb"[ ]*+-[ ]++(?:%b|(?P<plain>[^\s\"'{\[&*!|>#][^\r\n:]*+))[ ]*+(?:\r?\n|\Z)" % _QUOTED)
 # Those of others have a name in their value: "--env PASSWORD=x".
 _OF_PAIRS = rb"(?:env|set(?:-string)?|from-literal|build-arg|var|data(?:-raw|-urlencode)?|form|extra-vars)[ =]"
 _OPTION = rb"--(?!%b)(?P<option>[A-Za-z][\w-]{1,60}+)(?:[ =]|[\"'][ ]*+,[ ]*+(?=[\"']))" % _OF_PAIRS
@@ -58,36 +59,36 @@ _OPTION = rb"--(?!%b)(?P<option>[A-Za-z][\w-]{1,60}+)(?:[ =]|[\"'][ ]*+,[ ]*+(?=
 NAME_BACKWARDS = rb"([\w.$@ /\[\]~%*+!\x80-\xee-]{1,80}+(?:(?<=u)\\[\w.$@ /\[\]~%*+!\x80-\xee-]{0,80}+){0,20}+)"
 ACCESSORS = rb"(?:\}[ ]?[a-z; ]{3,60}\{ )?"  # backwards, of a property in C#: "Password { get; set; } = "
 _EMAN = rb"[ \t]*+" + ACCESSORS + rb"(?:\][\"'`]\\*+|\]?)" + NAME_BACKWARDS
-_BEFORE_COLON, _BEFORE_EQUALS = re.compile(rb":" + _EMAN), re.compile(rb"=:?" + _EMAN)
-_OPTION_NAME = re.compile(rb"--([A-Za-z][\w-]{1,60}+)[ =\"']")
-_WITHIN = re.compile(
+_BEFORE_COLON, _BEFORE_EQUALS = to_pattern(rb":" + _EMAN), to_pattern(rb"=:?" + _EMAN)
+_OPTION_NAME = to_pattern(rb"--([A-Za-z][\w-]{1,60}+)[ =\"']")
+_WITHIN = to_pattern(
     rb"(?:(?<=[\s,;|({\[\"'`:=])|\A)(?:%b|(?P<name>(?!--)[\w.\x80-\xee-]{2,80}+)=(?!=))"
     rb"(?:%b|(?P<plain>(?:[^\s\"'`<>\\&;]|\\++u[0-9a-fA-F]{4}|&(?![\w.\[\]-]{1,80}+=))++))(?P<behind>[;(]?)"
     % (_OPTION, _QUOTED)
 )
-_SUBSCRIPT = re.compile(rb"\[\\*+[\"'](?P<name>[\w.-]{1,80}+)\\*+[\"']\][ \t]*+=[ \t]*+%b(?![ \t]*[.%%+])" % _QUOTED)
+_SUBSCRIPT = to_pattern(rb"\[\\*+[\"'](?P<name>[\w.-]{1,80}+)\\*+[\"']\][ \t]*+=[ \t]*+%b(?![ \t]*[.%%+])" % _QUOTED)
 # With its type, or in the middle of a line: from the sign back to the name, as a search that began with names would
 # begin at each word.
-_DECLARED_VALUE = re.compile(
+_DECLARED_VALUE = to_pattern(
     rb"=[ \t]*+(?:[\w:]{0,20}(?i:str|string)(?:Literal|::from)?\()?%b"
     rb"(?=[ \t]*+(?:[;,)}\]]|//|#|\r?$|\\++[nr\"]|WHERE\b|\Z|\.(?:to_string|to_owned|into)\())" % _QUOTED,
     re.MULTILINE,
 )
 _DECLARED_NAMES = (
-    re.compile(rb"([A-Za-z_][\w-]{1,60})(?: \{[a-z; ]{3,60}\})?[ \t]*\Z"),
+    to_pattern(rb"([A-Za-z_][\w-]{1,60})(?: \{[a-z; ]{3,60}\})?[ \t]*\Z"),
     # char name[8], name: String, var name string, Const name As String
-    re.compile(
+    to_pattern(
         rb"(?<![\w-])([A-Za-z_]\w{1,60})"
         rb"(?:\[\w{0,8}\]|[ ]?:[ ]?[&A-Za-z][\w<>\[\].,|?' ]{0,40}|[ ](?:As[ ])?[A-Za-z]\w{0,20})[ \t]*\Z"
     ),
 )
 _LONGEST_DECLARATION = 100
 # In a script that is written on one line.
-_ASSIGNED = re.compile(
+_ASSIGNED = to_pattern(
     rb"(?:\b(?:const|let|var)[ \t]++|(?:window|self|globalThis|this|document)\.)(?P<name>[\w$]{2,80}+)[ \t]*+=[ \t]*+%b"
     rb"(?=[ \t]*+[;,)}]|\s*+</)" % _QUOTED
 )
-_LISTED = re.compile(
+_LISTED = to_pattern(
     rb"[,;|][ \t]++(?P<name>[\w.-]{1,80}+)[ \t]*+:[ \t]*+"
     rb"(?P<plain>(?:[^,;|\"'`\\\r\n{}()\[\]]|[\"'](?=\w)){1,200}+)(?=[,;|\r\n\"]|\Z)"
 )
@@ -101,7 +102,7 @@ _Form: TypeAlias = tuple[int, bytes, re.Pattern[bytes]]
 def _form(marker: bytes, pattern: bytes) -> _Form:
     # One octet is found twenty times as quickly as several, and few texts have these.
     rare = next((octet for octet in b"\t|>(V" if octet in marker), marker[0])
-    return rare, marker, re.compile(pattern % {b"name": _NAME, b"quoted": _QUOTED, b"break": _BREAK}, re.MULTILINE)
+    return rare, marker, to_pattern(pattern % {b"name": _NAME, b"quoted": _QUOTED, b"break": _BREAK}, re.MULTILINE)
 
 
 # Forms that few texts have, each with what all of them have.
@@ -133,15 +134,15 @@ _OTHERS = (
         rb"\bmachine\s++\S++(?:\s++(?:login|account)\s++\S++){0,2}\s++(?P<name>password)\s++(?P<plain>[^\s\"'\\]++)",
     ),
 )
-_NOTHING = re.compile(rb"(?!)")
+_NOTHING = to_pattern(rb"(?!)")
 _NO_WORDS = b" #:(\t0"
-_PASSWORD_OF_COMMAND = re.compile(
+_PASSWORD_OF_COMMAND = to_pattern(
     rb"(?i:\bIDENTIFIED[ ]+(?:WITH[ ]+[\w'\"]{1,60}+[ ]+)?(?:BY|AS)[ ]+(?:PASSWORD[ ]+)?(?=\\*['\"]))%b"
     rb"|(?:\bsshpass[ ]+-p[ ]*\\*[\"']?|\b(?:requirepass|masterauth)(?:[ ]+|\\*\"[ ]*,[ ]*\\*\"))"
     rb"(?P<plain>(?![$<{%%*])[^\s\"'\\]{3,200}+)" % _QUOTED
 )
 _WORDS_OF_COMMANDS = (b"IDENTIFIED", b"identified", b"sshpass", b"requirepass", b"masterauth")
-_ENDS_COMMAND = re.compile(rb"(?<!\\)\n|[;|&]")
+_ENDS_COMMAND = to_pattern(rb"(?<!\\)\n|[;|&]")
 # Options without a name, which tell a password to some commands: "docker login -u bob -p x", "mysql -uroot -px".
 _OPTIONS = {
     b"curl ": rb"(?:-u|--user)[ =]?\\*[\"']?[\w.@+-]{1,80}+:",
@@ -159,7 +160,7 @@ _OPTIONS = {
 }
 _OPTION_OF = {
     # But "-p 3306:3306" are ports.
-    command: re.compile(
+    command: to_pattern(
         rb"(?<=\s)%b\\*[\"']?(?P<plain>(?![$<{%%*-]|(?:[0-9.:]*:)?[0-9]{1,5}(?:[\s\"'\\/]|\Z))[^\s\"'\\]{3,200}+)"
         % option
     )
@@ -167,7 +168,7 @@ _OPTION_OF = {
 }
 _WORDS_WITH_OPTIONS = frozenset(re.split(rb"[ _-]", command)[0] for command in _OPTIONS)
 _LONGEST_COMMAND = 1000
-_OTHER_FIELDS = re.compile(
+_OTHER_FIELDS = to_pattern(
     rb"^(?!(?:proxy-)?auth|www-auth|(?:set-)?cookie|content-|[a-z]+ )[^\r\n=]*+=[^\r\n]*", re.IGNORECASE | re.MULTILINE
 )
 _CONNECTION_NAMES = (
@@ -175,50 +176,50 @@ _CONNECTION_NAMES = (
     b"endpoint",
 )
 # From the sign on, which is found at once.
-_CONNECTION = re.compile(
+_CONNECTION = to_pattern(
     rb"=(?:%b)[^;\"'\r\n]{1,500};" % b"|".join([rb"(?<=\b%b=)" % name for name in _CONNECTION_NAMES]), re.IGNORECASE
 )
-_CONNECTION_PART = re.compile(rb";(?P<name>[\w .-]{2,60}+)=(?P<plain>(?:[^;\"\r\n]|\"(?=[\w])){1,500}+)")
+_CONNECTION_PART = to_pattern(rb";(?P<name>[\w .-]{2,60}+)=(?P<plain>(?:[^;\"\r\n]|\"(?=[\w])){1,500}+)")
 
 # Lines that only programs have. In a program, what has no quotes is code and no secret, except in a comment.
-_OF_A_PROGRAM = re.compile(
+_OF_A_PROGRAM = to_pattern(
     rb"(?:^|\\n|^\xef\xbb\xbf)[ \t]*(?:(?:async )?def \w+\(|class \w+[(:{ ]|from [\w.]+ import \w"
     rb"|import [\w.]+(?: as \w+)?;?\r?$|#include [<\"]|using [\w.]+;"
     rb"|(?:export )?(?:interface|type|enum) \w+ (?:=|\{|extends )"
     rb"|func \w*\(|(?:export |async )*function\b[ \w*]*\(|(?:const|let|var) [\w{])",
     re.MULTILINE,
 )
-_IS_MARKUP = re.compile(rb"\s*+<[!?A-Za-z]")  # which has programs in it, and other texts
-_EXPRESSION = re.compile(rb"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*[,;:)\]}]*")
-_IN_COMMENT = re.compile(rb"[ \t]*(?:#|//|\*|--|;|\"\"\")")
-_JOINED = re.compile(rb"[bBrRuUfF]{0,2}([\"'`]).*?\1[ \t]*(?:[+%.]|if\b)")
-_ATTRIBUTE = re.compile(rb"(?:[A-Za-z_]\w*\.)+([A-Za-z_]\w*)[,;:)\]}]*")
+_IS_MARKUP = to_pattern(rb"\s*+<[!?A-Za-z]")  # which has programs in it, and other texts
+_EXPRESSION = to_pattern(rb"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*[,;:)\]}]*")
+_IN_COMMENT = to_pattern(rb"[ \t]*(?:#|//|\*|--|;|\"\"\")")
+_JOINED = to_pattern(rb"[bBrRuUfF]{0,2}([\"'`]).*?\1[ \t]*(?:[+%.]|if\b)")
+_ATTRIBUTE = to_pattern(rb"(?:[A-Za-z_]\w*\.)+([A-Za-z_]\w*)[,;:)\]}]*")
 _LONGEST_CALL = 40
-_CALLED = re.compile(rb"\w+\Z")
+_CALLED = to_pattern(rb"\w+\Z")
 # Of these nobody tells a secret.
-_ASKING_CALL = re.compile(
+_ASKING_CALL = to_pattern(
     rb"(?:log|info|debug|warn|warning|error|fatal|assert\w*|delete|remove|get|has|is|t|tr|translate|label|replace)\Z",
     re.IGNORECASE,
 )
-_TITLE = re.compile(rb"(?:an?|the|how|why|what|when|where|who|my|our|some|all|no) [a-z]", re.IGNORECASE)
-_MORE_WORDS = re.compile(rb"(?: [a-z]+){2}")
-_DIGIT = re.compile(rb"[0-9]")
+_TITLE = to_pattern(rb"(?:an?|the|how|why|what|when|where|who|my|our|some|all|no) [a-z]", re.IGNORECASE)
+_MORE_WORDS = to_pattern(rb"(?: [a-z]+){2}")
+_DIGIT = to_pattern(rb"[0-9]")
 _TYPED = rb"[A-Za-z_][\w.\[\]|, ]{0,60}[ ]=[ ]"  # a type, and what is assigned
-_CALL = re.compile(rb"[\w.$]+[(\[]|%b" % _TYPED)
+_CALL = to_pattern(rb"[\w.$]+[(\[]|%b" % _TYPED)
 # What closes a text that was opened before the name, and markup in other characters.
-_BEHIND_TEXT = re.compile(rb"[ \t]*(?:[+,%.)\]};]+[ \t]|[)\]};,]+\Z)|&(?:lt|#x3c|#60)\b|\W\Z", re.IGNORECASE)
+_BEHIND_TEXT = to_pattern(rb"[ \t]*(?:[+,%.)\]};]+[ \t]|[)\]};,]+\Z)|&(?:lt|#x3c|#60)\b|\W\Z", re.IGNORECASE)
 _JOINING_WORDS = frozenset(
     {b"and", b"or", b"is", b"was", b"to", b"with", b"for", b"in", b"of", b"flag", b"option", b"arg"}
 )
-_NEXT_PAIR = re.compile(rb"&[\w.\[\]-]{1,80}=")
-_COMMENT = re.compile(rb"[ \t]+(?:#|//|-->)|-->")
+_NEXT_PAIR = to_pattern(rb"&[\w.\[\]-]{1,80}=")
+_COMMENT = to_pattern(rb"[ \t]+(?:#|//|-->)|-->")
 _PATH = rb"(?:(?:\?\.|\.|::|->)[$A-Za-z_][\w$]*+)"
-_CODE = re.compile(
+_CODE = to_pattern(
     rb"[({\[<|!]|(?:new|await|return|function|async|lambda|typeof)\b|.*[,;{(\\]\Z"
     rb"|%b|[$A-Za-z_][\w$]*+(?:%b*+(?::\w++)?[ ]?[(\[]|%b++[)}\]:]*+\Z)" % (_TYPED, _PATH, _PATH),
     re.DOTALL,
 )
-_NO_VALUE = re.compile(
+_NO_VALUE = to_pattern(
     rb"(?:required|attribute|method|function|property|class|module|optional|absent|present|valid|string|str|text|bytes|int|integer|number|bool|boolean|any|object|array|uuid|invalid|missing"
     rb"|expired|re(?:freshed|voked|newed|jected|moved|ceived)|issued|created|rotated|generated|updated|deleted|found"
     rb"|sent|used|verified|accepted|failed|denied|ok|hidden|unknown|empty|unset|changed?|forgot|reset|true|false|null|none|nil|undefined|yes|no|on|off"
@@ -227,9 +228,9 @@ _NO_VALUE = re.compile(
     rb"|utf-?(?:8|16))[!?]?(?:[ ]?[|=,;)\]}].*)?|-[0-9]+|[|>][+-]?|\"\"|''|\W",
     re.IGNORECASE,
 )
-_DATE = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}\b")
+_DATE = to_pattern(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}\b")
 # Such names are ordinary words, too: a plain word behind one is hardly a secret.
-_AMBIGUOUS = re.compile(rb"(?!.*token)(?:.*(?:sess|sig|credential|csrf|xsrf))|(?:self|this|cls)\.", re.IGNORECASE)
+_AMBIGUOUS = to_pattern(rb"(?!.*token)(?:.*(?:sess|sig|credential|csrf|xsrf))|(?:self|this|cls)\.", re.IGNORECASE)
 
 
 def names_in_lines(text: bytes, words: bytes) -> list[bytes]:
@@ -319,7 +320,7 @@ def _names_at_signs(text: bytes) -> tuple[set[bytes], set[bytes]]:
 
 def _lines_with(names: Iterable[bytes], text: bytes, start: int, stop: int) -> Iterator[tuple[int, int]]:
     """Where those lines start and stop that have one of some names."""
-    any_name = re.compile(b"|".join(map(re.escape, names))) if names else _NOTHING
+    any_name = to_pattern(b"|".join(map(re.escape, names))) if names else _NOTHING
     while (found := any_name.search(text, start, stop)) is not None:
         line_start = text.rfind(b"\n", start, found.start()) + 1
         line_end = text.find(b"\n", found.end(), stop) + 1
@@ -425,11 +426,11 @@ def _setting(
     return Edit(start, start + len(raw), quote_plus(hidden).encode() if value != raw and b"%" in raw else hidden)
 
 
-_CONSTANT = re.compile(rb"[A-Z]+(?:_[A-Z]+)+")  # as of a variable of the environment
-_IDENTIFIER = re.compile(rb"[A-Za-z]+(?:[_-][A-Za-z]+)*")
-_URN = re.compile(rb"[a-z]+(?::[a-z]+)+")  # as in "token:software:totp"
-_EXAMPLE = re.compile(rb"[\w-]+ (?:[$<{%\[]|\.\.\.)")
-_BACKSLASHES = re.compile(rb"\\+(?=[\"'/])")
+_CONSTANT = to_pattern(rb"[A-Z]+(?:_[A-Z]+)+")  # as of a variable of the environment
+_IDENTIFIER = to_pattern(rb"[A-Za-z]+(?:[_-][A-Za-z]+)*")
+_URN = to_pattern(rb"[a-z]+(?::[a-z]+)+")  # as in "token:software:totp"
+_EXAMPLE = to_pattern(rb"[\w-]+ (?:[$<{%\[]|\.\.\.)")
+_BACKSLASHES = to_pattern(rb"\\+(?=[\"'/])")
 
 
 def _is_no_field(value: bytes) -> bool:

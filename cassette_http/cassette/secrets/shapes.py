@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
+from cassette_http.wire.patterns import to_pattern
+
 __all__ = [
     "HOST_PATHS",
     "IN_PLACE",
@@ -214,9 +216,9 @@ PATHS: dict[str, str] = {
 
 # With these hosts it is one whatever it looks like, so that a made-up token is answered as the real one.
 HOST_PATHS: dict[str, re.Pattern[bytes]] = {
-    "api.telegram.org": re.compile(rb"/bot([^/?\s]*)"),
-    "hooks.slack.com": re.compile(rb"/(?:services|workflows|triggers)/([^?\s]+)"),
-    "discord.com": re.compile(rb"/webhooks/[^/?\s]+/([^/?\s]+)"),
+    "api.telegram.org": to_pattern(rb"/bot([^/?\s]*)"),
+    "hooks.slack.com": to_pattern(rb"/(?:services|workflows|triggers)/([^?\s]+)"),
+    "discord.com": to_pattern(rb"/webhooks/[^/?\s]+/([^/?\s]+)"),
 }
 
 # Values of some services whose names say nothing, each with what is in all texts that have them.
@@ -231,32 +233,32 @@ _HASH = rb"(\$\$?(?:%b))(?![.A-Za-z0-9+/])" % b"|".join(
     ]
 ).replace(b"D", rb"\$\$?").replace(b"C", rb"(?:[.A-Za-z0-9]|\\?/)")
 IN_PLACE: dict[str, tuple[bytes, re.Pattern[bytes]]] = {
-    "azure-storage": (b"keyName", re.compile(rb"\"value%b([A-Za-z0-9+/]{86}==)" % _VALUE)),
+    "azure-storage": (b"keyName", to_pattern(rb"\"value%b([A-Za-z0-9+/]{86}==)" % _VALUE)),
     "google-secret": (
         b"/secrets/",
-        re.compile(rb"\"payload\\*\"\s*:\s*\{[^{}\"]{0,20}\"data%b([A-Za-z0-9+/=_-]{4,90000})\\*\"" % _VALUE),
+        to_pattern(rb"\"payload\\*\"\s*:\s*\{[^{}\"]{0,20}\"data%b([A-Za-z0-9+/=_-]{4,90000})\\*\"" % _VALUE),
     ),
-    "password-hash": (b"$", re.compile(_HASH)),
-    "ldap-hash": (b"SHA", re.compile(rb"(\{S?SHA(?:256|384|512)?\}(?:[A-Za-z0-9+]|\\?/){27,120}={0,2})")),
+    "password-hash": (b"$", to_pattern(_HASH)),
+    "ldap-hash": (b"SHA", to_pattern(rb"(\{S?SHA(?:256|384|512)?\}(?:[A-Za-z0-9+]|\\?/){27,120}={0,2})")),
     "wifi": (
         b"WIFI:",
-        re.compile(rb"\bWIFI:(?:[A-OQ-Z][A-Z0-9]?:(?:[^;\\\r\n]|\\.){0,200};){0,6}P:((?:[^;\\\r\n\"]|\\.){1,200});"),
+        to_pattern(rb"\bWIFI:(?:[A-OQ-Z][A-Z0-9]?:(?:[^;\\\r\n]|\\.){0,200};){0,6}P:((?:[^;\\\r\n\"]|\\.){1,200});"),
     ),
-    "oracle-url": (b"jdbc:oracle", re.compile(rb"jdbc:oracle:[a-z0-9]+:[\w$#]+/([^@\s\"'/]{1,200})@")),
-    "akamai": (b"hmac", re.compile(rb"(?:~|%(?:25)?7[Ee])hmac(?:=|%(?:25)?3[Dd])([0-9a-fA-F]{32,128})")),
-    "pgpass": (b":543", re.compile(rb"^[\w.*-]+:543[0-9]:[^:\s/]+:[^:\s/]+:([^\s\"<>]{3,200})\r?$", re.MULTILINE)),
+    "oracle-url": (b"jdbc:oracle", to_pattern(rb"jdbc:oracle:[a-z0-9]+:[\w$#]+/([^@\s\"'/]{1,200})@")),
+    "akamai": (b"hmac", to_pattern(rb"(?:~|%(?:25)?7[Ee])hmac(?:=|%(?:25)?3[Dd])([0-9a-fA-F]{32,128})")),
+    "pgpass": (b":543", to_pattern(rb"^[\w.*-]+:543[0-9]:[^:\s/]+:[^:\s/]+:([^\s\"<>]{3,200})\r?$", re.MULTILINE)),
 }
 
 _BLANKS = rb"(?:\s|\\[nr])*+"  # a line end may be escaped, as in JSON
-_KEY_BLOCK = re.compile(
+_KEY_BLOCK = to_pattern(
     rb"----[ -]BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?[ -]----%b(.*?)%b(?:----[ -]END|\Z)" % (_BLANKS, _BLANKS),
     re.DOTALL,
 )
-_KEY_MATERIAL = re.compile(rb"[A-Za-z0-9+/=]{16}|\{\{secret")
-_PUTTY_KEY = re.compile(rb"Private-Lines: \d+%b(.*?)%b(?:Private-MAC|\Z)" % (_BLANKS, _BLANKS), re.DOTALL)
+_KEY_MATERIAL = to_pattern(rb"[A-Za-z0-9+/=]{16}|\{\{secret")
+_PUTTY_KEY = to_pattern(rb"Private-Lines: \d+%b(.*?)%b(?:Private-MAC|\Z)" % (_BLANKS, _BLANKS), re.DOTALL)
 
 # Members that only private keys have (RFC 7518 section 6); their names say nothing elsewhere.
-_PRIVATE_JWK = re.compile(rb"\"(?:d|p|q|dp|dq|qi|k)\\*+\"{1,2}+\s*+:\s*+\\*+\"{1,2}+([\w-]{16,})\\*+\"")
+_PRIVATE_JWK = to_pattern(rb"\"(?:d|p|q|dp|dq|qi|k)\\*+\"{1,2}+\s*+:\s*+\\*+\"{1,2}+([\w-]{16,})\\*+\"")
 
 # How much is translated in one go.
 _BLOCK = 1 << 20
@@ -278,7 +280,7 @@ class Runs:
     def __init__(self, characters: bytes, shortest: int) -> None:
         self._marked = bytes(0x61 if octet in characters else 0x20 for octet in range(256))
         self._shortest = b"a" * shortest
-        self._others = re.compile(b"[^%b]" % re.escape(characters))
+        self._others = to_pattern(b"[^%b]" % re.escape(characters))
 
     def spans(self, text: bytes) -> list[tuple[int, int]]:
         """Find where runs start and stop."""
@@ -323,7 +325,7 @@ def legible(octets: bytes) -> bytes:
 
 _GROUPS = {"s_" + name.replace("-", "_").replace("1", "one"): name for name in SHAPES}
 # A slash may be escaped in JSON.
-_ANY_PATH = re.compile("|".join(PATHS.values()).replace("/", r"\\?/").encode(), re.ASCII)
+_ANY_PATH = to_pattern("|".join(PATHS.values()).replace("/", r"\\?/").encode(), re.ASCII)
 _PATH_NAMES = list(PATHS)
 # Each path has one of them.
 _WORDS_OF_PATHS = (b"hook", b"/bot", b"/services", b"/workflows", b"/triggers", b"/with")
@@ -356,18 +358,18 @@ def _any_of(beginnings: list[str]) -> bytes:
 
 
 _BEGINS = _any_of(_BEGINNINGS.split())
-_ID = re.compile(rb"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+_ID = to_pattern(rb"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 _OPEN = frozenset(b".:/~")
 _TO_THE_LEFT = 100
 _MOST_ATTEMPTS = 100
 # The same for all runs at once, with a blank and the octet in front of each.
-_RUN_BEGINS = re.compile(
+_RUN_BEGINS = to_pattern(
     rb" (?:\.|[:/~](?!(?:%b) )|(?:.|\\(?:[nrt]|u[0-9a-fA-F]{4})|%%[0-9A-Fa-f]{2})%b)" % (_ID.pattern, _BEGINS),
     re.ASCII | re.DOTALL,
 )
-_BEGINS_WITHIN = re.compile(rb"[_+-]" + _BEGINS, re.ASCII)
+_BEGINS_WITHIN = to_pattern(rb"[_+-]" + _BEGINS, re.ASCII)
 # Text in ASCII begins each group of four characters with one of these. An id says nothing, though it may have them.
-_BASE64_BEGINS = re.compile(rb" .(?!(?:%b) )(?:[A-Za-f][A-Za-z0-9+_-]{3}){5}" % _ID.pattern, re.DOTALL)
+_BASE64_BEGINS = to_pattern(rb" .(?!(?:%b) )(?:[A-Za-f][A-Za-z0-9+_-]{3}){5}" % _ID.pattern, re.DOTALL)
 _NAMES_OF_JWK = (b'kty"', b"kty\\", b"kty&")  # the quote may be escaped, also as in markup
 # Each with a word of it.
 _WORDS_IN_FRONT = [
@@ -387,7 +389,7 @@ _WORDS_IN_FRONT = [
 def _beginnings() -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
     """Where a token may begin: behind another octet, in the group, and behind an escape; compiled as late as shapes."""
     escape = rb"(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u[0-9a-fA-F]{4})"
-    return re.compile(rb"[^A-Za-z0-9](%b)" % _BEGINS, re.ASCII), re.compile(rb"(?:%b)%b" % (escape, _BEGINS), re.ASCII)
+    return to_pattern(rb"[^A-Za-z0-9](%b)" % _BEGINS, re.ASCII), to_pattern(rb"(?:%b)%b" % (escape, _BEGINS), re.ASCII)
 
 
 def _next_beginning(text: bytes, at: int, stop: int, has_escapes: bool) -> int:
@@ -406,7 +408,7 @@ def _next_beginning(text: bytes, at: int, stop: int, has_escapes: bool) -> int:
 @cache
 def _combined() -> re.Pattern[bytes]:
     """All shapes in one; compiled when a text has something that begins like one, which few have."""
-    return re.compile("|".join(f"(?P<{group}>{SHAPES[name]})" for group, name in _GROUPS.items()).encode(), re.ASCII)
+    return to_pattern("|".join(f"(?P<{group}>{SHAPES[name]})" for group, name in _GROUPS.items()).encode(), re.ASCII)
 
 
 def joined(text: bytes, spans: list[tuple[int, int]]) -> bytes:

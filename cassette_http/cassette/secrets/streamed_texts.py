@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from cassette_http.cassette.secrets.json_members import unescaped
 from cassette_http.cassette.splicing import Edit, splice
+from cassette_http.wire.patterns import to_pattern
 
 __all__ = ["StreamedText", "streamed_texts"]
 
@@ -24,15 +25,15 @@ _LONGEST_PIECES_OF_LINES = 40
 (_LINE_END,) = b"\n"  # as a number, which is found much quicker
 _EVENT_BEGINS = b"\ndata:"
 _LINE_BEGINS = b"\n{"
-_BETWEEN_LINES = re.compile(rb"\}\r?\n\{")
+_BETWEEN_LINES = to_pattern(rb"\}\r?\n\{")
 _STRING = rb'"\s?:\s?"(?P<piece>(?:[^"\\\r\n]|\\.)*+)"'
-_MEMBER = re.compile(rb'"(?P<name>[\w.-]{1,40}+)' + _STRING)
+_MEMBER = to_pattern(rb'"(?P<name>[\w.-]{1,40}+)' + _STRING)
 # Lines are records more often, so that few names count there.
-_MEMBER_OF_LINE = re.compile(
+_MEMBER_OF_LINE = to_pattern(
     rb'"(?P<name>content|text|response|delta|token|chunk|output|completion|answer|thinking|message|arguments|data)'
     + _STRING
 )
-_DATA = re.compile(rb'^data:[ ]?+(?:"((?:[^"\\\r\n]|\\.)*+)"|(?!\{[^\r\n]*\}\r?$|\[DONE)([^\r\n]++))\r?$', re.MULTILINE)
+_DATA = to_pattern(rb'^data:[ ]?+(?:"((?:[^"\\\r\n]|\\.)*+)"|(?!\{[^\r\n]*\}\r?$|\[DONE)([^\r\n]++))\r?$', re.MULTILINE)
 
 
 class _Piece(NamedTuple):

@@ -9,6 +9,7 @@ from cassette_http.cassette.secrets.escaped_parts import rich_strings
 from cassette_http.cassette.secrets.hiding import Hiding
 from cassette_http.cassette.secrets.names import NameKind
 from cassette_http.cassette.splicing import Edit
+from cassette_http.wire.patterns import to_pattern
 
 __all__ = ["find_cells", "find_in_inserts", "names_of_columns"]
 
@@ -16,16 +17,16 @@ _DELIMITERS = (b",", b";", b"\t")
 _NAME = rb"\"?[A-Za-z_\x80-\xee][\w.\x80-\xee-]{0,60}+(?:[ ][\w.\x80-\xee-]{1,40}+){0,2}\"?"
 # With names alone in the first row, or it is a sentence.
 _ROW = rb"(?:\xef\xbb\xbf)?(?P<names>%b(?P<delimiter>[,;\t])%b(?:(?P=delimiter)%b){0,200})\r?\n" % (_NAME, _NAME, _NAME)
-_FIRST_ROW = re.compile(_ROW)
-_ROW_BEHIND_HEAD = re.compile(rb"\n\r?\n" + _ROW)
-_PART_END = re.compile(rb"\n--")
-_ROW_OF_STRING = re.compile(
+_FIRST_ROW = to_pattern(_ROW)
+_ROW_BEHIND_HEAD = to_pattern(rb"\n\r?\n" + _ROW)
+_PART_END = to_pattern(rb"\n--")
+_ROW_OF_STRING = to_pattern(
     rb"(?P<names>%b(?P<delimiter>[,;]|\\t)%b(?:(?P=delimiter)%b){0,200})(?:\\r)?\\n"
     % ((_NAME.replace(rb"\"", rb"(?:\\\")"),) * 3)
 )
 # A quoted cell may hold line ends.
 _CELLS = {
-    delimiter: re.compile(
+    delimiter: to_pattern(
         rb"(?:(?P<begins>^)|%b)(?P<cell>\"(?:[^\"]|\"\")*+\"|[^%b\r\n]*+)" % (delimiter, delimiter), re.MULTILINE
     )
     for delimiter in _DELIMITERS
@@ -65,12 +66,12 @@ def find_cells(text: bytes, hiding: Hiding) -> Iterator[Edit]:
                 yield Edit(start, stop, hidden)
 
 
-_INSERT = re.compile(
+_INSERT = to_pattern(
     rb"INSERT[ ]+(?:IGNORE[ ]+)?INTO[ ]+[\w.`\"\[\]\\]{1,120}+[ ]*+"
     rb"\((?P<columns>[^()']{3,4000}+)\)\s*+VALUES\s*+(?=\()",
     re.IGNORECASE,
 )
-_SQL_VALUE = re.compile(
+_SQL_VALUE = to_pattern(
     rb"(?P<begins>(?:,\s*+)?\()?+\s*+[NE]?(?:'(?P<text>(?:[^'\\]|''|\\.)*+)'|[^,()']*+(?:\([^()]*+\))?+)"
     rb"\s*+(?:,(?!\s*+\()|\))",
     re.DOTALL,

@@ -17,6 +17,7 @@ from cassette_http.cassette.secrets.json_members import unescaped, walk_json
 from cassette_http.cassette.secrets.names import NameKind
 from cassette_http.cassette.secrets.placeholders import is_placeholder
 from cassette_http.cassette.splicing import Edit
+from cassette_http.wire.patterns import to_pattern
 
 __all__ = ["find_in_objects", "has_telling_object"]
 
@@ -31,35 +32,35 @@ class _Telling:
     values: tuple[tuple[str, ...], ...]
 
 
-_ANY = re.compile(b"")
+_ANY = to_pattern(b"")
 _TELLING = (
-    _Telling(b"Secret", ("kind",), re.compile(rb'"Secret"\Z'), (("data", "*"), ("stringData", "*"))),
-    _Telling(b"SecretList", ("kind",), re.compile(rb'"SecretList"\Z'), (("items", "*", "data", "*"),)),
-    _Telling(b"CONCEALED", ("type",), re.compile(rb'"CONCEALED"\Z'), (("value",),)),  # of 1Password
-    _Telling(b"SecureString", ("Type",), re.compile(rb'"SecureString"\Z'), (("Value",),)),  # of AWS Systems Manager
-    _Telling(b"sensitive", ("sensitive",), re.compile(rb"true\Z"), (("value",),)),  # of Terraform
-    _Telling(b"masked", ("masked",), re.compile(rb"true\Z"), (("value",),)),  # of GitLab
+    _Telling(b"Secret", ("kind",), to_pattern(rb'"Secret"\Z'), (("data", "*"), ("stringData", "*"))),
+    _Telling(b"SecretList", ("kind",), to_pattern(rb'"SecretList"\Z'), (("items", "*", "data", "*"),)),
+    _Telling(b"CONCEALED", ("type",), to_pattern(rb'"CONCEALED"\Z'), (("value",),)),  # of 1Password
+    _Telling(b"SecureString", ("Type",), to_pattern(rb'"SecureString"\Z'), (("Value",),)),  # of AWS Systems Manager
+    _Telling(b"sensitive", ("sensitive",), to_pattern(rb"true\Z"), (("value",),)),  # of Terraform
+    _Telling(b"masked", ("masked",), to_pattern(rb"true\Z"), (("value",),)),  # of GitLab
     _Telling(b"deletion_time", ("metadata", "deletion_time"), _ANY, (("data", "*"),)),  # of Vault
     _Telling(b"Plaintext", ("KeyId",), _ANY, (("Plaintext",),)),  # what AWS KMS has deciphered
 )
 # Also in a string of JSON.
-_MAY_TELL = re.compile(
+_MAY_TELL = to_pattern(
     rb"\"kind%b\"Secret(?:List)?\\*\"|\"type%b\"CONCEALED|\"Type%b\"SecureString\\*\"|\"(?:sensitive|masked)%btrue|\"deletion_time%b|\"Plaintext%b"
     rb"|(?:^|\\n|\")[ ]*+kind:[ ]+\\*[\"']?Secret\b" % ((rb"\\*\"\s*+:\s*+\\*",) * 6),
     re.MULTILINE,
 )
 
-_IS_SECRET = re.compile(rb"^(?P<indent>[ ]*+)kind:[ ]+[\"']?Secret[\"']?[ ]*\r?$", re.MULTILINE)
-_DATA = re.compile(
+_IS_SECRET = to_pattern(rb"^(?P<indent>[ ]*+)kind:[ ]+[\"']?Secret[\"']?[ ]*\r?$", re.MULTILINE)
+_DATA = to_pattern(
     rb"^(?P<indent>[ ]*+)(?P<name>data|stringData):[ ]*\r?\n(?P<block>(?:(?P=indent)[ ]+[^\r\n]*\r?(?:\n|\Z))++)",
     re.MULTILINE,
 )
-_ENTRY = re.compile(
+_ENTRY = to_pattern(
     rb"^[ ]++[\w.\"'-]{1,100}+:[ ]+(?:(?P<quote>[\"'])(?P<quoted>[^\r\n]*?)(?P=quote)|(?P<plain>[^\s|>\"'][^\r\n]*?))"
     rb"[ ]*\r?$",
     re.MULTILINE,
 )
-_BORDER = re.compile(rb"^(?:---|- )", re.MULTILINE)
+_BORDER = to_pattern(rb"^(?:---|- )", re.MULTILINE)
 
 
 def has_telling_object(text: bytes) -> bool:
