@@ -18,7 +18,7 @@ from cassette_http.cassette.model import Interaction
 from cassette_http.cassette.secrets.redaction import Redactor, next_number
 from cassette_http.cassette.store import UNCHANGED, Store
 from cassette_http.convert.formats import read_foreign
-from cassette_http.converting import OWN_SUFFIXES, find_foreign
+from cassette_http.converting import SUFFIXES, find_foreign
 from cassette_http.errors import CassetteFormatError, CassetteNotFound, CassetteNotWritable
 
 __all__ = [
@@ -53,7 +53,7 @@ def find_cassettes(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, paths):
         if os.path.isdir(path):
-            found += sorted(each for each in path.rglob("*") if each.suffix in OWN_SUFFIXES and _is_cassette(each))
+            found += sorted(each for each in path.rglob("*") if each.suffix in SUFFIXES and _is_cassette(each))
         elif os.path.exists(path):  # False also for a name that no file can have
             found.append(path)
         else:
@@ -69,7 +69,7 @@ def find_with_foreign(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
 
 
 def _is_cassette(path: Path) -> bool:
-    """Tell whether a file in a folder begins as a cassette does; folders hold other YAML files, too."""
+    """Tell whether a file in a folder begins as a cassette does; folders hold other files, too."""
     try:
         if not path.is_file():
             return False  # to open a pipe would wait for its other end

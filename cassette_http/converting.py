@@ -20,10 +20,10 @@ from cassette_http.errors import CassetteFormatError, CassetteNotFound, Cassette
 from cassette_http.version import __version__
 from cassette_http.wording import counted, number_of
 
-__all__ = ["OWN_SUFFIXES", "Converted", "convert_file", "export_file", "find_foreign", "total"]
+__all__ = ["SUFFIXES", "Converted", "convert_file", "export_file", "find_foreign", "total"]
 
-OWN_SUFFIXES = frozenset({".yaml", ".yml"})
-SUFFIXES = OWN_SUFFIXES | {".json", ".har"}
+_OWN_SUFFIXES = frozenset({".yaml", ".yml"})
+SUFFIXES = _OWN_SUFFIXES | {".json", ".har"}
 MOST_NUMBERS_SHOWN = 8
 
 
@@ -99,7 +99,7 @@ def _is_foreign(path: Path) -> bool:
 
 def _target(source: Path, base: Path, to: str | os.PathLike[str] | None) -> Path:
     target = source if to is None else Path(to) / source.relative_to(base)
-    return target if target.suffix in OWN_SUFFIXES else target.with_suffix(".yaml")
+    return target if target.suffix in _OWN_SUFFIXES else target.with_suffix(".yaml")
 
 
 def convert_file(source: Path, target: Path, name: str | None = None) -> Converted:

@@ -55,6 +55,11 @@ def test_folders_are_searched_for_cassettes(cassette: Path) -> None:
     assert check_paths([cassette.parent.parent]) == check_paths([cassette])
 
 
+def test_folders_are_searched_for_cassettes_with_the_suffix_of_another_recorder(cassette: Path) -> None:
+    renamed = cassette.rename(cassette.with_suffix(".json"))
+    assert {one.path for one in check_paths([renamed.parent])} == {str(renamed)}
+
+
 def test_other_things_in_a_folder_do_not_matter(cassette: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = check_paths([cassette])
     with (cassette.parent / "large.yaml").open("wb") as file:

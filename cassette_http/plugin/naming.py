@@ -22,6 +22,8 @@ __all__ = [
 ]
 
 SUFFIXES = (".yaml", ".yml")
+# A name that ends in one of these is that of a file; the last two are of other recorders, whose cassettes are read.
+_FILE_SUFFIXES = (*SUFFIXES, ".json", ".har")
 
 # Longer names do not fit into every file system together with the suffix and a hash.
 MAX_NAME_CHARACTERS = 120
@@ -66,7 +68,7 @@ def _without_tokens(name: str) -> str:
 
 def is_path(name: str) -> bool:
     """Tell whether a name given by the user is a path beside the test: it has a slash, or a suffix."""
-    return "/" in name or name.endswith(SUFFIXES)
+    return "/" in name or name.endswith(_FILE_SUFFIXES)
 
 
 @lru_cache(maxsize=16)
@@ -87,7 +89,7 @@ def file_in(folder: Path, name: str) -> Path:
 
 def path_beside(folder: Path, name: str) -> Path:
     """Find the cassette that a path given by the user names, seen from `folder`."""
-    return folder / (name if name.endswith(SUFFIXES) else f"{name}.yaml")
+    return folder / (name if name.endswith(_FILE_SUFFIXES) else f"{name}.yaml")
 
 
 def with_paths_beside(folder: Path, options: dict[str, Any]) -> dict[str, Any]:

@@ -146,6 +146,7 @@ def test_a(token, n):
         ("cassette('data/login.yaml')", "data/login.yaml"),
         ("cassette('data/login')", "data/login.yaml"),
         ("cassette('../login.yml')", "../login.yml"),
+        ("cassette('data/login.json')", "data/login.json"),
     ],
 )
 def test_name_of_the_marker_says_where_the_cassette_lies(project: Project, marker: str, file: str) -> None:
