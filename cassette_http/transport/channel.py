@@ -807,7 +807,8 @@ class Channel:
                 track = track.of_stale()
             interaction = Interaction(admitted.origin, admitted, track, admitted.via)
             kept = self._tape.keep(interaction, exchange.started_at)
-            self._idle_peer.response_was_kept(exchange, track, kept, is_tls=self.origin.is_tls)
+            if not self.is_closed:
+                self._idle_peer.response_was_kept(exchange, track, kept, is_tls=self.origin.is_tls)
 
     def _enter_tunnel(self, exchange: Exchange) -> None:
         """From here on the octets go to the host that CONNECT named; TLS may follow, then another channel serves."""

@@ -489,6 +489,15 @@ def test_peer_that_does_not_close_as_it_announced_is_noted(kind: FailureKind) ->
     assert [ending.failure for _, ending in tape.amended] == [replace(RESET, kind=kind, at=0.0)]
 
 
+def test_what_comes_after_the_client_has_given_up_is_not_noted() -> None:
+    channel, tape, _ = recording()
+    channel.client_sent(GET)
+    channel.client_closed()
+    channel.peer_failed(RESET)
+    assert len(tape.kept) == 1
+    assert not tape.amended
+
+
 def test_reset_of_an_idle_connection_is_noted_and_a_timeout_is_not() -> None:
     channel, tape, _ = recording()
     channel.client_sent(GET)
