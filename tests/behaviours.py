@@ -15,6 +15,7 @@ from tests.peer import Connection, Peer, Script, response
 __all__ = [
     "BEHAVIOURS",
     "GET_A",
+    "LONG_PATIENCE_S",
     "Asked",
     "assert_same_three_times",
     "patience_s",
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 # How long clients wait for octets: where none come, and where some always do, however slow the machine is.
+# Connects and handshakes always end, so clients that can tell them apart are to wait for them longer.
 SHORT_PATIENCE_S, LONG_PATIENCE_S = 0.3, 10.0
 _trying: set[Script] = set()
 

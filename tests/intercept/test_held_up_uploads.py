@@ -41,7 +41,8 @@ def does_not_read(connection: Connection) -> None:
 
 
 async def ask_httpx(url: str, trust: ssl.SSLContext) -> Any:
-    async with httpx.AsyncClient(verify=trust, trust_env=False, timeout=PATIENCE_S) as client:
+    timeout = httpx.Timeout(LIMIT_S, write=PATIENCE_S)
+    async with httpx.AsyncClient(verify=trust, trust_env=False, timeout=timeout) as client:
         try:
             return await client.post(url, content=BODY)
         except httpx.TimeoutException as error:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.behaviours import Asked, assert_same_three_times, patience_s
+from tests.behaviours import LONG_PATIENCE_S, Asked, assert_same_three_times, patience_s
 from tests.intercept.nasty_peers import PEERS
 from tests.peer import Peer, Script
 
@@ -35,7 +35,8 @@ def with_urllib3(url: str, asked: Asked, trust: ssl.SSLContext, timeout_s: float
 
     seen: list[Seen] = []
     tls: dict[str, Any] = {"ssl_context": trust} if url.startswith("https") else {}
-    with urllib3.PoolManager(retries=False, timeout=timeout_s, **tls) as pool:
+    timeout = urllib3.Timeout(connect=LONG_PATIENCE_S, read=timeout_s)
+    with urllib3.PoolManager(retries=False, timeout=timeout, **tls) as pool:
         for method, path, body in asked:
             try:
                 answer = pool.request(method, url + path, body=body, redirect=True)
@@ -49,7 +50,8 @@ def with_httpx(url: str, asked: Asked, trust: ssl.SSLContext, timeout_s: float) 
     import httpx
 
     seen: list[Seen] = []
-    with httpx.Client(verify=trust, timeout=timeout_s, trust_env=False, follow_redirects=True) as client:
+    timeout = httpx.Timeout(LONG_PATIENCE_S, read=timeout_s)
+    with httpx.Client(verify=trust, timeout=timeout, trust_env=False, follow_redirects=True) as client:
         for method, path, body in asked:
             try:
                 with client.stream(method, url + path, content=body) as answer:
@@ -66,7 +68,8 @@ def with_async_httpx(run: Callable[[Asking], list[Seen]]) -> Callable[..., list[
 
         async def ask() -> list[Seen]:
             seen: list[Seen] = []
-            options: Any = {"timeout": timeout_s, "trust_env": False, "follow_redirects": True}
+            timeout = httpx.Timeout(LONG_PATIENCE_S, read=timeout_s)
+            options: Any = {"timeout": timeout, "trust_env": False, "follow_redirects": True}
             async with httpx.AsyncClient(verify=trust, **options) as client:
                 for method, path, body in asked:
                     try:
