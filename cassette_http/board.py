@@ -19,7 +19,7 @@ from cassette_http.cassette.buckets import Entry
 from cassette_http.cassette.explaining import MODE_SETTING, Candidate, explain_miss
 from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.hooks import Hooks
-from cassette_http.cassette.index import Index
+from cassette_http.cassette.index import Index, line_of
 from cassette_http.cassette.late_redactor import LateRedactor
 from cassette_http.cassette.matching import Matching
 from cassette_http.cassette.model import UNIX, Failure, FailureKind, Interaction, Origin, Request, TLSFacts, Track
@@ -164,6 +164,8 @@ class Board(Switch):
         with self._lock, self._remembering_errors():
             entry = self._index.find_same_head(request)
             if entry is None:
+                if not (is_waiting or self._index.may_have(line_of(request), fits)):
+                    return Undecided.YET  # without redaction, which takes long
                 entry = self._index.find_by_head(self._compared(request), repeats=is_waiting)
             # What is chosen later is shown to the hook with its body, so not now as well if it can be helped.
             if entry is not None and not fits(entry.interaction) and not (is_waiting and self._hooks.on_match):

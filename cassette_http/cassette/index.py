@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import islice
 from threading import RLock
 
-from cassette_http.cassette.buckets import Bucket, Entry, Queue
+from cassette_http.cassette.buckets import MOST_TRIED, Bucket, Entry, Queue
 from cassette_http.cassette.explaining import most_alike
 from cassette_http.cassette.format.reading import USUAL_VERSION, Unfit, resolve_target
 from cassette_http.cassette.library import Library
@@ -239,6 +239,14 @@ class Index:
         if recorded is None or recorded.head_octets != request.head_octets:
             return None
         return entry if (recorded.origin, recorded.via) == (request.origin, request.via) else None
+
+    def may_have(self, line: bytes, fits: Callable[[Interaction], bool]) -> bool:
+        """Tell whether what `find_by_head` finds may fit, for a request that was sent with this line."""
+        bucket = self._bucket(line)
+        if bucket is None:
+            return True  # redaction makes another line of it
+        unplayed = list(islice(bucket.queue.unplayed(), MOST_TRIED))
+        return len(unplayed) == MOST_TRIED or any(fits(entry.interaction) for entry in unplayed)
 
     def find_by_head(self, request: Request, *, repeats: bool = False) -> Entry | None:
         """The first entry not played yet whose head matches, for a request whose body is not there yet.

@@ -70,10 +70,10 @@ class VcrRequest:
 
     @classmethod
     def of(cls, request: Request) -> VcrRequest:
-        # The first line of a name counts, so it has to be put in last.
-        headers = VcrHeaders(list(reversed(request.fields)))
-        ordered = VcrHeaders([(name, headers[name]) for name, _ in request.fields])
-        return cls(request.method, request.url, request.coded_content or None, ordered)
+        headers = VcrHeaders()
+        for name, value in request.fields:
+            headers._store.setdefault(name.lower(), (name, value))
+        return cls(request.method, request.url, request.coded_content or None, headers)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "headers" and not isinstance(value, VcrHeaders):

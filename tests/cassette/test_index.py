@@ -304,6 +304,26 @@ def test_request_whose_body_is_not_there_is_told_apart_by_its_query() -> None:
     assert index.find_by_head(Request(ORIGIN, request("/o?part=3", b"3").head_octets)) is None
 
 
+@pytest.mark.parametrize(
+    ("target", "may_have"),
+    [
+        pytest.param("/early?part=3", True, id="one with this line fits"),
+        pytest.param("/late", False, id="none fits"),
+        pytest.param("/token/1234", True, id="its line may be compared in another form"),
+    ],
+)
+def test_a_look_at_the_line_tells_what_a_head_cannot_find(target: str, may_have: bool) -> None:
+    targets = {"/early?part=1": b"late", "/early?part=2": b"early", "/late": b"late"}
+    index = Counting(*[interaction(request(one, b"body"), answer) for one, answer in targets.items()]).index()
+    assert index.may_have(line_of(request(target)), lambda one: one.track.octets == b"early") is may_have
+
+
+def test_a_look_at_the_line_is_a_short_one() -> None:
+    library = Counting(*[interaction(request("/a", b"%d" % n)) for n in range(100)])
+    assert library.index().may_have(line_of(request("/a")), lambda one: False)
+    assert len(library.parsed) < 20
+
+
 def test_failed_tls_in_a_tunnel_is_found_by_whom_it_leads_to() -> None:
     far, proxy = Origin("https", "api.test", 443), Origin("http", "proxy.test", 3128)
     failed = Interaction(far, None, Track(failure=Failure(FailureKind.TLS, text="no TLS")), via=proxy)
