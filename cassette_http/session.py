@@ -376,7 +376,8 @@ def _load(store: Store, mode: RecordMode, options: _Options) -> tuple[Iterator[D
             reason = f"the cassette {str(store.path)!r} is an empty file, with nothing to replay"
         elif not store.path.is_absolute():
             reason += f" (in the folder {os.getcwd()})"
-        raise CassetteNotFound(f'{reason}; to record it, run once with record_mode="once"')
+        why = ", which is not the default where CI=true" if is_build_server(os.environ) else ""
+        raise CassetteNotFound(f'{reason}; to record it, run once with record_mode="once"{why}')
     return nothing, store.blobs.fetch, False
 
 

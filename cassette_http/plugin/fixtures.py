@@ -48,7 +48,7 @@ def cassette_dir(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture
 def cassette_name(request: pytest.FixtureRequest) -> str:
     """The name of this test's cassette: that of the marker, or `<Class.>test[params]`. Made safe for a file later."""
-    with failing_the_test():
+    with failing_the_test(request.config):
         return _name(request.node, marker_options(request.node))
 
 
@@ -64,7 +64,7 @@ def http_cassette(request: pytest.FixtureRequest) -> Iterator[Cassette]:
     item = request.node
     overridden = _overridden_for(item)
     given = request.getfixturevalue("cassette_config") if "cassette_config" in overridden else {}
-    with failing_the_test():
+    with failing_the_test(item.config):
         marked = marker_options(item)
         options = settings(item.config).for_test(marked, checked(given, Place.CONFIG, "cassette_config"))
     if overridden - {"cassette_config"}:

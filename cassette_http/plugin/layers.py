@@ -117,7 +117,7 @@ class LayerFactory:
         frame = sys._getframe(1)
         file = Path(frame.f_code.co_filename)
         config = self._request.config
-        with failing_the_test():
+        with failing_the_test(config):
             given = checked({"name": name, **options}, Place.MARKER, "use_cassette")
             defaults = checked(self._defaults(), Place.CONFIG, "cassette_config")
         del given["name"]

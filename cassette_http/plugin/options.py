@@ -89,7 +89,7 @@ def one_of(what: str, values: tuple[str, ...]) -> Callable[[Any], Any]:
 
 def name(value: Any) -> str:
     """Check the name of a cassette."""
-    if isinstance(value, str) and value.strip("./ "):
+    if isinstance(value, str) and value.strip("./ ") and not value.endswith("/"):
         return value
     raise InvalidOption(f"the name of a cassette is a text, such as 'login' or 'data/login.yaml', not {value!r}")
 

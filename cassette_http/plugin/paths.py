@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["command_that_records", "shown_path", "shown_test"]
+__all__ = ["command_that_records", "shown_path", "shown_paths", "shown_test"]
 
 # More tests than that are named by the cache of the last failures.
 MOST_TESTS_NAMED = 3
@@ -36,3 +36,8 @@ def shown_path(config: pytest.Config, path: Path | str) -> str:
     if Path(path).is_relative_to(start):
         return str(Path(path).relative_to(start))
     return os.path.relpath(path, start) if Path(path).is_relative_to(root) else str(path)
+
+
+def shown_paths(config: pytest.Config, text: str) -> str:
+    """Shorten the paths in a text; a line of the short summary has no room for whole ones."""
+    return text.replace(f"{config.invocation_params.dir}{os.sep}", "")

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from cassette_http.errors import CassetteError, NetworkBlocked, UnmatchedRequest
+from cassette_http.errors import CassetteError, CassetteFormatError, NetworkBlocked, UnmatchedRequest
 from cassette_http.in_use import Cassette, Miss
 from cassette_http.plugin.collection import collection_of
 from cassette_http.plugin.ledger import TRANSCRIPT
 from cassette_http.plugin.leftovers import find_moved
-from cassette_http.plugin.paths import command_that_records, shown_path, shown_test
+from cassette_http.plugin.paths import command_that_records, shown_path, shown_paths, shown_test
 from cassette_http.plugin.transcript import content_difference, transcript
 from cassette_http.plugin.uses import CassetteFailure, Use
 
@@ -46,7 +46,7 @@ MOST_MOVED = 2
 def failure_of(use: Use, error: CassetteError) -> CassetteFailure:
     """Make the failure of a test, or a fixture, that could not leave its cassette well."""
     if not isinstance(error, UnmatchedRequest):
-        return CassetteFailure(str(error))
+        return CassetteFailure(shown_paths(use.config, str(error)))
     assert use.cassette is not None, "it was opened"
     cassette = use.cassette
     return CassetteFailure("\n".join(_misses(use, cassette)), _reason(cassette), _transcript(cassette))
@@ -81,6 +81,8 @@ def complete(report: pytest.TestReport, error: BaseException, use: Use | None) -
     if cassette.misses and ours is None:
         set_reason(report, with_own_reason(_reason(cassette), report, error))
         add_section(report, "no match in the cassette", "\n".join(_misses(use, cassette)))
+    elif (broken := _find(error, CassetteFormatError)) is not None:
+        set_reason(report, shown_paths(use.config, str(broken)))
     if any(type(each).__name__ == "SocketBlockedError" for each in _causes(error)):
         add_section(report, "no sockets for the cassette", NEEDS_SOCKETS)
     if text := _transcript(cassette):

@@ -20,7 +20,7 @@ from cassette_http.plugin.declared import declared_options
 from cassette_http.plugin.ledger import ledger_of
 from cassette_http.plugin.naming import is_own
 from cassette_http.plugin.options import BY_NAME, OWN, Place, checked
-from cassette_http.plugin.paths import shown_path, shown_test
+from cassette_http.plugin.paths import shown_path, shown_paths, shown_test
 from cassette_http.plugin.sharing import sharing_of
 
 if TYPE_CHECKING:
@@ -60,12 +60,12 @@ class CassetteFailure(pytest.fail.Exception):  # type: ignore[misc,name-defined]
 
 
 @contextmanager
-def failing_the_test() -> Iterator[None]:
+def failing_the_test(config: pytest.Config) -> Iterator[None]:
     """Let a CassetteError be the failure of a test; its text says what is wrong."""
     try:
         yield
     except CassetteError as error:
-        raise CassetteFailure(str(error)) from None
+        raise CassetteFailure(shown_paths(config, str(error))) from None
 
 
 @dataclass(eq=False, repr=False)  # each generated method costs every start of pytest a third of a millisecond
@@ -87,9 +87,12 @@ class Use:
     facts: dict[str, Any] = field(default_factory=dict)
     _session: use_cassette | None = None
 
-    @failing_the_test()
     def open(self) -> Cassette:
         """Put the cassette into use. Raises CassetteFailure."""
+        with failing_the_test(self.config):
+            return self._open()
+
+    def _open(self) -> Cassette:
         if self.options.get("no_cassette"):
             return self._open_nothing()
         from cassette_http.session import use_cassette  # late: pytest starts without it
@@ -107,7 +110,7 @@ class Use:
             mode,
             test=self.owner,
             allow_missing=True,
-            mode_setting="--cassette-mode={}",
+            mode_setting="--cassette-update=failed",
             everywhere=True,
             **options,
         )

@@ -277,7 +277,7 @@ def vcr_cassette(
         # A test that has moved on, in a module or class that has not.
         yield VcrCassette(request.getfixturevalue("http_cassette"))
         return
-    with failing_the_test():
+    with failing_the_test(request.config):
         use = use_of_test(request, vcr_markers, vcr_cassette_dir)
     yield VcrCassette(open_for_test(use))
     close_for_test(use)

@@ -251,6 +251,7 @@ WRONG_MARKERS = [
     ("cassette('a', 'b')", "@pytest.mark.cassette takes one name, and got ('a', 'b')"),
     ("cassette('a', name='b')", "@pytest.mark.cassette takes one name, and got ('a',)"),
     ("cassette(7)", "the name of a cassette is a text, such as 'login' or 'data/login.yaml', not 7"),
+    ("cassette('data/')", "the name of a cassette is a text, such as 'login' or 'data/login.yaml', not 'data/'"),
     ("cassette('..')", "the name of a cassette is a text, such as 'login' or 'data/login.yaml', not '..'"),
     ("cassette(mode='onse')", "there is no record mode 'onse'; did you mean \"once\"?*"),
     ("cassette(match=['hots'])", "there is no matcher 'hots'; did you mean \"host\"?*"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from fnmatch import fnmatch
 
 import pytest
 
@@ -212,8 +213,24 @@ def test_a():
 def test_refusal_says_how_to_record_it_in_words_of_the_command_line(project: Project) -> None:
     project.write("@pytest.mark.cassette\ndef test_a():\n    get('/a')")
     shown = project.run().stdout.str()
-    assert "to record it, run with --cassette-mode=once" in shown
+    assert "to record it, run with --cassette-update=failed" in shown
     assert "record_mode=" not in shown
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        pytest.param("<<<<<<< HEAD", "a merge conflict is not resolved here*", id="when it is opened"),
+        pytest.param("response 200 OK", "this is not YAML*", id="when a request asks for it"),
+    ],
+)
+def test_summary_names_a_broken_cassette_in_few_words(project: Project, line: str, reason: str) -> None:
+    project.write("@pytest.mark.cassette\ndef test_a():\n    get('/a')")
+    project.record_then_stop()
+    cassette = project.pytester.path / "cassettes/test_api/test_a.yaml"
+    cassette.write_text(cassette.read_text().replace("response: 200 OK", line))
+    summary = project.run("-vv").stdout.str().partition("short test summary")[2]
+    assert fnmatch(summary, f"*test_api.py::test_a - cassettes/test_api/test_a.yaml, line *: {reason}")
 
 
 def test_transcript_shows_failures_of_connections(project: Project) -> None:

@@ -314,7 +314,9 @@ def _refuse_foreign(data: bytes, path: str) -> None:
     conflict = re.search(rb"^(?:<<<<<<<|>>>>>>>)", data, re.MULTILINE)
     if conflict is not None:
         line = data.count(b"\n", 0, conflict.start()) + 1
-        raise CassetteFormatError(path, line, "a merge conflict is not resolved here")
+        raise CassetteFormatError(
+            path, line, "a merge conflict is not resolved here; take one side of it, or record again"
+        )
     if beginning[:1] == b"<":
         raise CassetteFormatError(path, 1, "this is an HTML or XML file, no cassette")
     if looks_foreign(data):
