@@ -74,6 +74,20 @@ def test_a_url_that_is_percent_encoded_twice_stays_so() -> None:
     assert redacted(f'<a href="/go?next={url}">x</a>'.encode()) == f'<a href="/go?next={expected}">x</a>'.encode()
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        r"ab+cd/\u003cef'gh\u0026",  # by Go
+        r"ab\u002Bcd/\u003Cef\u0027gh\u0026",  # by .NET
+        "ab+cd/&lt;ef&apos;gh&amp;",
+        "ab+cd/&lt;ef&#39;gh&amp;",
+    ],
+)
+def test_a_known_secret_is_found_as_programs_escape_it(written: str) -> None:
+    body = json.dumps({"password": "ab+cd/<ef'gh&"}) + f'\n{{"echo": "{written}"}}'
+    assert redacted(body.encode()) == b'{"password": "{{secret:2}}"}\n{"echo": "{{secret:2}}"}'
+
+
 # -- archives ------------------------------------------------------------------------------------------------
 
 IMAGE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8

@@ -117,15 +117,23 @@ def _each_escaped(text: str) -> set[bytes]:
     return {form.encode() for form in forms}
 
 
+# What these write as escapes in JSON that others leave as it is.
+_OF_GO = str.maketrans({sign: f"\\u{ord(sign):04x}" for sign in "<>&"})
+_OF_DOTNET = str.maketrans({sign: f"\\u{ord(sign):04X}" for sign in "<>&+'`"})
+
+
 def _escaped(text: str) -> set[bytes]:
     """A text with escapes: those of JSON, in strings in strings too, of XML and HTML, of programs, of mails."""
     once = {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
     once |= {each.replace("/", "\\/") for each in once}
     twice = {json.dumps(each)[1:-1] for each in once}
+    once |= {each.translate(_OF_GO) for each in once}
+    once.add(json.dumps(text)[1:-1].replace('\\"', "\\u0022").translate(_OF_DOTNET))
     markup = {
         escape(text, quote=False),
         escape(text),
         escape(text).replace("&#x27;", "&#39;"),
+        escape(text).replace("&#x27;", "&apos;"),
     }
     # As shells, databases and programs quote it.
     quoted = {text.replace("'", each) for each in ("''", "\\'", "'\\''")} | {text.replace("/", "\\/")}
