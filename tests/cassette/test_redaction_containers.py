@@ -19,6 +19,7 @@ from cassette_http.cassette.secrets.redaction import Redactor
 ORIGIN = Origin("https", "api.test", 443)
 GITHUB = "ghp_" + "a1B2c3D4e5" * 4
 KNOWN = "tk_Live-0123/abc+XYZ"
+IMAGE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
 
 
 def redacted(body: bytes, *fields: str) -> bytes:
@@ -68,6 +69,17 @@ def test_a_file_in_a_part_of_a_multipart_is_searched_as_a_file() -> None:
     )
 
 
+@pytest.mark.parametrize("count", [1, 40])
+def test_fields_beside_an_image_are_searched(count: int) -> None:
+    def upload(secret: str) -> bytes:
+        head, meta = "Content-Disposition: form-data; name=", json.dumps({"client_secret": secret})
+        texts = f'--b\r\n{head}"api_key"\r\n\r\n{secret}\r\n--b\r\nContent-Type: application/json\r\n\r\n{meta}\r\n'
+        image = f'--b\r\n{head}"f"; filename="a.png"\r\n\r\n'.encode() + IMAGE * count
+        return image + f"\r\n{texts}--b--\r\n".encode()
+
+    assert redacted(upload("maple-Syrup9")) == upload("{{secret:2}}")
+
+
 def test_a_url_that_is_percent_encoded_twice_stays_so() -> None:
     url = quote(quote("https://a.test/?token=maple-Syrup9&b=1", safe=""), safe="")
     expected = url.replace("maple-Syrup9", quote(quote("{{secret:2}}", safe=""), safe=""))
@@ -90,7 +102,6 @@ def test_a_known_secret_is_found_as_programs_escape_it(written: str) -> None:
 
 # -- archives ------------------------------------------------------------------------------------------------
 
-IMAGE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
 MEMBERS = {
     "a/settings.json": json.dumps({"password": "hunter2", "size": 3}).encode(),
     "notes.txt": f"Use {GITHUB}, or {KNOWN}.\n".encode(),

@@ -38,6 +38,7 @@ from cassette_http.cassette.secrets.pairs import (
     hide_doubtful_pairs,
     leave_out_pairs,
     names_in_path,
+    texts_of_parts,
 )
 from cassette_http.cassette.secrets.placeholders import is_placeholder
 from cassette_http.cassette.secrets.protobuf import IS_PROTOBUF, find_in_protobuf, texts_in_protobuf
@@ -130,6 +131,8 @@ class ContentRules:
             new = rewritten_archive(text, partial(self._hidden_in_member, inner=inner))
             return [Edit(0, len(text), new)] if new != text else []
         if is_binary(text):
+            for start, stop in texts_of_parts(text) if in_codes is not None else ():
+                found = _merged(found, shift(inner(text[start:stop]), start))
             return _merged(found, find_by_look(text, hiding, spans, in_codes))
         found = _merged(found, find_by_path(text, hiding))
         found = _merged(found, find_in_objects(text, hiding, is_matching))

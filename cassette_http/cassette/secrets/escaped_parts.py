@@ -115,7 +115,7 @@ def _in_string(octets: bytes) -> bytes:
 _STRING = Escapes(to_pattern(rb"\\(?:u([0-9a-fA-F]{4})|(.))"), _character_of_string, _in_string)
 _REST = to_pattern(rb'[^"\\\r\n]*+(?:\\.[^"\\\r\n]*+)*+(?="|\Z)')
 # An escaped line end, or the beginning of another JSON.
-_MARK = to_pattern(rb"\\n|\{\\\"")
+_MARK = to_pattern(rb"\\n|\{\\(?:\"|u0022)")
 (_BACKSLASH,) = b"\\"
 
 
@@ -130,7 +130,7 @@ def rich_strings(text: bytes) -> Iterator[tuple[int, int]]:
 
     What is around them does not matter.
     """
-    if text.find(b"\\n") < 0 and text.find(b'{\\"') < 0:  # which few texts have, and are found at once
+    if text.find(b"\\n") < 0 and text.find(b"{\\") < 0:  # which few texts have, and are found at once
         return
     behind = 0
     while (mark := _MARK.search(text, behind)) is not None:

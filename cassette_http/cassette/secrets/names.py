@@ -56,7 +56,9 @@ _WHOLE = {
     "samlresponse": NameKind.SECRET,
     "samlrequest": NameKind.SECRET,  # another one with each log-in
     "relaystate": NameKind.SECRET,
-    "motdepasse": NameKind.PASSWORD,
+    "clientkeydata": NameKind.SECRET,  # of a kubeconfig
+    **dict.fromkeys(("oobcode", "invitecode", "grecaptcharesponse", "cfturnstileresponse"), NameKind.SECRET),
+    **dict.fromkeys(("motdepasse", "mnemonic"), NameKind.PASSWORD),
     "mdp": NameKind.PASSWORD,
     **dict.fromkeys(("otp", "totp", "onetimecode", "cvc", "cvv"), NameKind.CODE),
     "bearer": NameKind.SECRET,
@@ -173,7 +175,7 @@ STEMS = b"|".join(
     [
         rb"token|secret|pass|pwd|key|auth|sess|credential|sig|jwt|[cx]srf|cookie|code|state|nonce|assertion|appid|sid"
         rb"|otp|verifier|samlre|bearer|psk|pw|hmac|honeycomb|artapi|kennwort|wachtwoord|contrasena|senha|heslo"
-        rb"|adgangskode|losenord|salasana|mdp|cvv|cvc|crumb|ticket|clave|phrase|secwebsocket",
+        rb"|adgangskode|losenord|salasana|mdp|cvv|cvc|crumb|ticket|clave|phrase|mnemonic|captcha|turnstile|secwebsocket",
         *map(str.encode, IN_OTHER_LETTERS),
     ]
 )
@@ -286,7 +288,7 @@ _TELLING_PART = re.compile(
     rb"|curl|docker|podman|mysql|mariadb|redis|mongo|mosq|sqlcmd|twine|ldaps|keytool|oracle|" + _OF_OBJECTS.encode()
 )
 _TELLING_WORD = re.compile(
-    "app|saml|jfrog|honeycomb|oauth|verifier|private|websocket|identified|define"
+    "app|saml|recaptcha|turnstile|jfrog|honeycomb|oauth|verifier|private|websocket|identified|define"
     "|curl|docker|podman|mysql|mysqldump|mariadb|redis|mongo|mongosh|mosquitto|sqlcmd|twine|ldapsearch|keytool|oracle"
     f"|.*(?:pass|phrase|token|secret|hook|kty|earer).*|{_OF_OBJECTS}"
 )

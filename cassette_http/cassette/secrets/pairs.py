@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from urllib.parse import quote_plus, unquote_to_bytes
 
+from cassette_http.cassette.secrets.charsets import is_binary
 from cassette_http.cassette.secrets.escaped_parts import FORM, PERCENT, Escapes, find_in_part
 from cassette_http.cassette.secrets.hiding import STRONG, Hiding, Inner
 from cassette_http.cassette.secrets.names import SHORTEST_RANDOM, NameKind, is_uuid, looks_random
@@ -28,6 +30,7 @@ __all__ = [
     "leave_out_pairs",
     "names_in_path",
     "sent_in_place_of",
+    "texts_of_parts",
 ]
 
 
@@ -226,6 +229,17 @@ def find_in_multipart(text: bytes, hiding: Hiding, is_matching: bool) -> Iterato
                 yield Edit(start, behind, instead)
 
 
+def texts_of_parts(octets: bytes) -> Iterator[tuple[int, int]]:
+    """Where those parts of a multipart are that are texts, from border to border (RFC 2046 section 5.1)."""
+    delimiter = octets[:_LONGEST_DELIMITER].partition(b"\r\n")[0]
+    if not delimiter.startswith(b"--"):
+        return
+    borders = [found.start() for found in re.finditer(re.escape(delimiter), octets)]
+    for start, stop in pairwise([*borders, len(octets)]):
+        if not is_binary(octets[start : min(stop, start + _LONGEST_SAMPLE)]):
+            yield start, stop + len(delimiter)
+
+
 def find_in_userinfo(text: bytes, hiding: Hiding) -> Iterator[Edit]:
     """Find passwords in URLs, and tokens in the place of a user (RFC 3986 section 3.2.1)."""
     if b"@" not in text or "userinfo" in hiding.rules.off:
@@ -280,6 +294,7 @@ _PART = to_pattern(
     rb"(?:[^\r\n]{1,1000}+\r?\n){0,20}+\r?\n",
     re.IGNORECASE,
 )
+_LONGEST_DELIMITER, _LONGEST_SAMPLE = 74, 1 << 12
 _PART_END = to_pattern(rb"\r?\n--")
 USERINFO = to_pattern(
     rb":\\?/\\?/(?P<user>[^/\s:@\"'<>\\?#&]{0,200}+)(?::(?P<password>[^/\s@\"'<>\\?#]{0,500}+))?@(?=[\w\[%-])", re.ASCII

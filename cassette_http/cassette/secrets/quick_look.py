@@ -21,7 +21,7 @@ from cassette_http.cassette.secrets.json_members import NAMES_OF_VALUES, names_o
 from cassette_http.cassette.secrets.looks import ASCII_IN_BASE64, IS_BASIC
 from cassette_http.cassette.secrets.markup import names_in_markup
 from cassette_http.cassette.secrets.names import NameKind
-from cassette_http.cassette.secrets.pairs import USERINFO, find_behind_steps
+from cassette_http.cassette.secrets.pairs import USERINFO, find_behind_steps, texts_of_parts
 from cassette_http.cassette.secrets.sentences import has_sentence
 from cassette_http.cassette.secrets.settings_lines import ACCESSORS, NAME_BACKWARDS, names_in_lines, with_narrow_signs
 from cassette_http.cassette.secrets.shapes import (
@@ -73,7 +73,10 @@ class QuickLook:
         if has_archive(text):
             return depth < DEEPEST
         if len(text) > _LONG and is_binary(text):
-            return self._may_have_token(text, text, runs(text), depth)
+            return self._may_have_token(text, text, runs(text), depth) or (
+                depth < DEEPEST
+                and any(self.may_find(text[slice(*span)], None, depth + 1) for span in texts_of_parts(text))
+            )
         words = self._words.words_of(text)
         return (
             (words != b"" and self._may_have_name(text, words, depth))

@@ -62,7 +62,7 @@ _EMAN = rb"[ \t]*+" + ACCESSORS + rb"(?:\][\"'`]\\*+|\]?)" + NAME_BACKWARDS
 _BEFORE_COLON, _BEFORE_EQUALS = to_pattern(rb":" + _EMAN), to_pattern(rb"=:?" + _EMAN)
 _OPTION_NAME = to_pattern(rb"--([A-Za-z][\w-]{1,60}+)[ =\"']")
 _WITHIN = to_pattern(
-    rb"(?:(?<=[\s,;|({\[\"'`:=])|\A)(?:%b|(?P<name>(?!--)[\w.\x80-\xee-]{2,80}+)=(?!=))"
+    rb"(?:(?<=[\s,;|({\[\"'`:=>])|\A)(?:%b|(?P<name>(?!--)[\w.\x80-\xee-]{2,80}+)=(?!=))"
     rb"(?:%b|(?P<plain>(?:[^\s\"'`<>\\&;]|\\++u[0-9a-fA-F]{4}|&(?![\w.\[\]-]{1,80}+=))++))(?P<behind>[;(]?)"
     % (_OPTION, _QUOTED)
 )
