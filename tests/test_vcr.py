@@ -50,7 +50,7 @@ def test_cassette_is_recorded_once_and_then_played(server: Peer, tmp_path: Path)
         (answer,) = cassette.responses_of(cassette.requests[0])
         assert answer["body"]["string"] == b"/a"
         assert get_or_none(server.url + "/b") is None
-        cassette.cassette.misses.clear()
+        cassette.misses.clear()
 
 
 @pytest.mark.parametrize("mode", [vcr.mode.NONE, "none"])

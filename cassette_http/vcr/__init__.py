@@ -27,6 +27,7 @@ import sys
 from cassette_http.errors import UnmatchedRequest
 from cassette_http.vcr import matchers
 from cassette_http.vcr.files import (
+    CassetteDecodeError,
     CassetteNotFoundError,
     FilesystemPersister,
     deserialize,
@@ -42,6 +43,7 @@ __all__ = [
     "VCR",
     "CannotOverwriteExistingCassetteException",
     "Cassette",
+    "CassetteDecodeError",
     "CassetteNotFoundError",
     "FilesystemPersister",
     "RecordMode",

@@ -14,6 +14,7 @@ from cassette_http.errors import CassetteFormatError
 from cassette_http.vcr.objects import VcrRequest
 
 __all__ = [
+    "CassetteDecodeError",
     "CassetteNotFoundError",
     "FilesystemPersister",
     "decoder",
@@ -52,6 +53,10 @@ def decoder(serializer: Any, persister: Any) -> Callable[[bytes, str], bytes]:
 
 class CassetteNotFoundError(FileNotFoundError):
     """What `load_cassette` of a persister raises if there is none."""
+
+
+class CassetteDecodeError(ValueError):
+    """What `load_cassette` of a persister raises if it cannot be read."""
 
 
 class FilesystemPersister:

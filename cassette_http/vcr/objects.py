@@ -24,7 +24,7 @@ from cassette_http.errors import InvalidOption
 from cassette_http.wire.messages import Fields
 
 if TYPE_CHECKING:
-    from cassette_http.in_use import Cassette
+    from cassette_http.in_use import Cassette, Miss
 
 __all__ = ["VcrCassette", "VcrHeaders", "VcrRequest", "response_dict", "with_response_dict"]
 
@@ -215,6 +215,11 @@ class VcrCassette:
     def cassette(self) -> Cassette:
         """The cassette of ours behind it."""
         return self._cassette
+
+    @property
+    def misses(self) -> list[Miss]:
+        """The requests that were refused, to be cleared by a test that expects a refusal; VCR.py has none."""
+        return self._cassette.misses
 
     @property
     def path(self) -> str:
