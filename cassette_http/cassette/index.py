@@ -62,6 +62,7 @@ class Index:
         self._known: dict[bytes | None, int | list[int]] = {}
         self._passed: dict[bytes, int] = {}  # how many interactions with a repeated line were played already
         self._filed = self._played_up_to = 0
+        self._told_next: tuple[int, Origin | None] = -1, None  # the position of what is not played yet, and its origin
         self._file_lines()
         self._buckets: dict[bytes, Bucket] = {}
         self._larger_buckets: dict[tuple[Hashable, ...], Bucket] = {}
@@ -174,9 +175,11 @@ class Index:
         while position == len(self._lines):
             if not self._find_more():
                 return None
-        line = self._library.read_url(position)
-        told = request_with(line) if line is not None else None
-        return told.origin if told is not None else None
+        if self._told_next[0] != position:  # asked several times for each connection
+            line = self._library.read_url(position)
+            told = request_with(line) if line is not None else None
+            self._told_next = position, told.origin if told is not None else None
+        return self._told_next[1]
 
     def _comes_next(self, host: str, port: int) -> bool:
         """Tell if it is clear that a request to this host and port comes next, though not all of the file is known."""
