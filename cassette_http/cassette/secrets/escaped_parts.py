@@ -10,6 +10,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from html import escape
+from itertools import islice
 from typing import NamedTuple
 from urllib.parse import quote_from_bytes
 
@@ -114,6 +115,8 @@ def _in_string(octets: bytes) -> bytes:
 
 _STRING = Escapes(to_pattern(rb"\\(?:u([0-9a-fA-F]{4})|(.))"), _character_of_string, _in_string)
 _REST = to_pattern(rb'[^"\\\r\n]*+(?:\\.[^"\\\r\n]*+)*+(?="|\Z)')
+# To search one takes as long as a short content, and a text may have as many as octets.
+_MOST_STRINGS = 5000
 # An escaped line end, or the beginning of another JSON.
 _MARK = to_pattern(rb"\\n|\{\\(?:\"|u0022)")
 (_BACKSLASH,) = b"\\"
@@ -121,7 +124,7 @@ _MARK = to_pattern(rb"\\n|\{\\(?:\"|u0022)")
 
 def find_in_strings(text: bytes, inner: Callable[[bytes], list[Edit]]) -> Iterator[Edit]:
     """Find secrets in such strings of JSON as `rich_strings` does."""
-    for start, stop in rich_strings(text):
+    for start, stop in islice(rich_strings(text), _MOST_STRINGS):
         yield from find_in_part(text, start, stop, _STRING, inner)
 
 

@@ -57,8 +57,10 @@ _WHOLE = {
     "samlrequest": NameKind.SECRET,  # another one with each log-in
     "relaystate": NameKind.SECRET,
     "clientkeydata": NameKind.SECRET,  # of a kubeconfig
-    **dict.fromkeys(("oobcode", "invitecode", "grecaptcharesponse", "cfturnstileresponse"), NameKind.SECRET),
-    **dict.fromkeys(("motdepasse", "mnemonic"), NameKind.PASSWORD),
+    **dict.fromkeys(
+        ("oobcode", "invitecode", "grecaptcharesponse", "cfturnstileresponse", "mnemonic"), NameKind.SECRET
+    ),
+    "motdepasse": NameKind.PASSWORD,
     "mdp": NameKind.PASSWORD,
     **dict.fromkeys(("otp", "totp", "onetimecode", "cvc", "cvv"), NameKind.CODE),
     "bearer": NameKind.SECRET,

@@ -47,23 +47,24 @@ def _cells(row: re.Match[bytes]) -> list[bytes]:
 
 def find_cells(text: bytes, hiding: Hiding) -> Iterator[Edit]:
     """Find the cells of tables below the names of secrets; a table is a text, or a part of a multipart."""
-    for row in filter(None, (_FIRST_ROW.match(text), *_ROW_BEHIND_HEAD.finditer(text))):
+    rows = [row for row in (_FIRST_ROW.match(text), *_ROW_BEHIND_HEAD.finditer(text)) if row is not None]
+    for row, stop in zip(rows, [*(row.start() for row in rows[1:]), len(text)], strict=False):
         kinds = [hiding.kind("form", name) for name in _cells(row)]
         if all(kind is NameKind.ORDINARY for kind in kinds):
             continue
-        end = _PART_END.search(text, row.end())
+        end = _PART_END.search(text, row.end(), stop)
         column = 0
-        for found in _CELLS[row["delimiter"]].finditer(text, row.end(), len(text) if end is None else end.start()):
+        for found in _CELLS[row["delimiter"]].finditer(text, row.end(), stop if end is None else end.start()):
             column = 0 if found["begins"] is not None else column + 1
             kind = kinds[column] if column < len(kinds) else NameKind.ORDINARY
             if kind is NameKind.ORDINARY:
                 continue
-            start, stop = found.span("cell")
-            if found["cell"].startswith(b'"') and stop - start > 1:
-                start, stop = start + 1, stop - 1
-            hidden = hiding.hidden(kind, text[start:stop].replace(b'""', b'"'))
+            start, behind = found.span("cell")
+            if found["cell"].startswith(b'"') and behind - start > 1:
+                start, behind = start + 1, behind - 1
+            hidden = hiding.hidden(kind, text[start:behind].replace(b'""', b'"'))
             if hidden is not None:
-                yield Edit(start, stop, hidden)
+                yield Edit(start, behind, hidden)
 
 
 _INSERT = to_pattern(
