@@ -20,6 +20,7 @@ from cassette_http.wire.patterns import to_pattern
 __all__ = [
     "FORM",
     "MARKUP",
+    "MOST_PARTS",
     "PERCENT",
     "Escapes",
     "find_in_part",
@@ -27,6 +28,10 @@ __all__ = [
     "plain_markup",
     "rich_strings",
 ]
+
+
+# To search one takes as long as a short content, and a text may have as many as octets.
+MOST_PARTS = 5000
 
 
 class Escapes(NamedTuple):
@@ -115,8 +120,6 @@ def _in_string(octets: bytes) -> bytes:
 
 _STRING = Escapes(to_pattern(rb"\\(?:u([0-9a-fA-F]{4})|(.))"), _character_of_string, _in_string)
 _REST = to_pattern(rb'[^"\\\r\n]*+(?:\\.[^"\\\r\n]*+)*+(?="|\Z)')
-# To search one takes as long as a short content, and a text may have as many as octets.
-_MOST_STRINGS = 5000
 # An escaped line end, or the beginning of another JSON.
 _MARK = to_pattern(rb"\\n|\{\\(?:\"|u0022)")
 (_BACKSLASH,) = b"\\"
@@ -124,7 +127,7 @@ _MARK = to_pattern(rb"\\n|\{\\(?:\"|u0022)")
 
 def find_in_strings(text: bytes, inner: Callable[[bytes], list[Edit]]) -> Iterator[Edit]:
     """Find secrets in such strings of JSON as `rich_strings` does."""
-    for start, stop in islice(rich_strings(text), _MOST_STRINGS):
+    for start, stop in islice(rich_strings(text), MOST_PARTS):
         yield from find_in_part(text, start, stop, _STRING, inner)
 
 

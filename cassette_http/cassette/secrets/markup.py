@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice
 
-from cassette_http.cassette.secrets.escaped_parts import MARKUP, find_in_part, plain_markup
+from cassette_http.cassette.secrets.escaped_parts import MARKUP, MOST_PARTS, find_in_part, plain_markup
 from cassette_http.cassette.secrets.hiding import MIXED, STRONG, Hiding, Inner, is_own_name
 from cassette_http.cassette.secrets.names import NameKind, looks_random
 from cassette_http.cassette.splicing import Edit
@@ -45,8 +46,8 @@ def find_in_markup(text: bytes, hiding: Hiding, inner: Inner) -> Iterator[Edit]:
             yield from _hidden_value(hiding, hiding.kind("xml", pair["name"]), pair)
         for caption in _CAPTION.finditer(text):
             yield from _captioned(hiding, caption)
-        for node in _ESCAPED_NODE.finditer(text):
-            yield from find_in_part(text, *node.span("value"), MARKUP, inner)
+    for escaped in islice(_ESCAPED.finditer(text), MOST_PARTS):
+        yield from find_in_part(text, *escaped.span(escaped.lastindex or 0), MARKUP, inner)
     if b"=" not in text:
         return
     for name in hiding.secrets("xml", _XML_ATTRIBUTE.findall(text)):
@@ -63,8 +64,6 @@ def find_in_markup(text: bytes, hiding: Hiding, inner: Inner) -> Iterator[Edit]:
         for tag in _OF_PASSWORD.finditer(text):
             if (value := _TAG_VALUE.search(text, tag.start(), tag.end())) is not None:
                 yield from _hidden_value(hiding, hiding.kind("form", b"password"), value)
-        for attribute in _QUOTED.finditer(text):
-            yield from find_in_part(text, *attribute.span("value"), MARKUP, inner)
 
 
 def _captioned(hiding: Hiding, found: re.Match[bytes]) -> Iterator[Edit]:
@@ -126,10 +125,9 @@ _ELEMENTS = to_pattern(
     re.IGNORECASE,
 )
 _QUOTED_NAME = to_pattern(rb"([\w.-]{1,80}+)&(?:quot|#34);\s*+[:,]")
-_QUOTED = to_pattern(rb"=\s?(?:\"(?P<value>[\[{][^\"<>]*+)\")")
 _ESCAPED_END = to_pattern(rb"&lt;/(?:[\w.-]{1,40}:)?([\w.-]{1,80}+)\s*&gt;")
-# Where quotes or brackets are escaped, an element may hold JSON, markup or a text with secrets of its own.
-_ESCAPED_NODE = to_pattern(rb">(?P<value>[^<>&]*+&(?:quot|lt|apos|#)[^<>]*+)<")
+# An element whose quotes or brackets are escaped may hold any text with secrets of its own, an attribute JSON.
+_ESCAPED = to_pattern(rb">([^<>&]*+&(?:quot|lt|apos|#)[^<>]*+)<|=\s?(?:\"([\[{][^\"<>]*+)\"|'([\[{][^'<>]*+)')")
 
 
 @lru_cache(maxsize=256)
