@@ -157,6 +157,8 @@ def with_causes(error: BaseException) -> list[BaseException]:
     """An error of a library, and what it came of, down to that of the socket."""
     errors = [error]
     while (cause := errors[-1].__cause__ or errors[-1].__context__) is not None:
+        if cause in errors:  # the first releases of Python 3.11 may lead in a circle
+            break
         errors.append(cause)
     return errors
 
