@@ -144,6 +144,15 @@ SUITES = (
         (".[tests]", "setuptools<81", "vcrpy<9"),
         ("-c", "pytest.ini", "tests/v1", "-p", "no:randomly", "--record-mode=none"),
     ),
+    Suite(
+        "tiingo",
+        "0.16.1",
+        "vcrpy",
+        (".", "pytest", "pandas", "websocket-client", "websockets"),
+        ("-c", "setup.cfg", "tests", "--ignore=tests/test_api_key_tools.py"),
+        {"TIINGO_API_KEY": "test"},
+        imports_vcr=True,
+    ),
 )
 
 # What `docs/migrating.md` says to do with a suite that imports VCR.py.
