@@ -58,6 +58,27 @@ SUITES = (
         {"ANTHROPIC_API_KEY": "test"},
     ),
     Suite(
+        "opentelemetry-instrumentation-bedrock",
+        "0.62.4",
+        "pytest-recording",
+        (
+            *(".", "aioboto3==14.3.0", "opentelemetry-sdk", "pytest-asyncio>=0.23,<1"),
+            *("pytest<9", "vcrpy>=8,<9"),
+        ),
+        ("tests", "--record-mode=none"),
+    ),
+    Suite(
+        "opentelemetry-instrumentation-openai",
+        "0.62.4",
+        "pytest-recording",
+        (
+            *(".", "openai[datalib]==1.99.7", "opentelemetry-sdk", "pytest-asyncio>=0.23.7,<0.24", "pytest<9"),
+            *("requests", "vcrpy>=8,<9"),
+        ),
+        ("tests", "--record-mode=none"),
+        {"OPENAI_API_KEY": "test"},
+    ),
+    Suite(
         "opentelemetry-instrumentation-openai-v2",
         "2.4b0",
         "pytest-vcr",
