@@ -397,11 +397,12 @@ class Board(Switch):
         is_in_order = order == list(range(len(kept)))
         if self.write_error is not None or (is_in_order and not changed):
             return
-        positions = sorted(changed) if is_in_order else range(len(kept))
+        # All behind the first change, too: only their order tells documents apart that are equal.
+        positions = range(min(changed) if is_in_order else 0, len(kept))
         old = [kept[position].document for position in positions]
         for position, redacted in changed.items():
             kept[position] = self._remembered(redacted, self._dump(redacted), kept[position].started_at_s)
-        new = [kept[position].document for position in positions]
+        new = [kept[at].document if at in changed else same for at, same in zip(positions, old, strict=True)]
         self._store.replace(old, new, None if is_in_order else order)
         self._store.blobs.remove((blob_names(b"".join(old)) - blob_names(b"".join(new))) & self._store.blobs.made)
         kept[:] = [kept[position] for position in order]

@@ -229,7 +229,7 @@ class Channel:
         player = self._player
         if player is None:
             return self._ended and not self._exchanges
-        return player.has_only_end and self._is_released(player)
+        return player.has_only_end and self._is_there(player)
 
     @property
     def is_closed_by_peer(self) -> bool:
@@ -272,7 +272,11 @@ class Channel:
         player = self._player if self._refusal is None else None
         if player is None:
             return None if self._ended else self.late_refusal
-        return player.next_failure if self._is_released(player) else None
+        return player.next_failure if self._is_there(player) else None
+
+    def _is_there(self, player: Player) -> bool:
+        """What `player` has next is released, and has come at the recorded pace."""
+        return self._is_released(player) and not player.due_in_s
 
     def _is_released(self, player: Player) -> bool:
         """What `player`, that of the oldest exchange, has next is there for a client that has come so far."""

@@ -291,6 +291,33 @@ def test_losses_that_one_task_meets_in_a_row_are_played_in_a_row(peer: Callable[
         assert ask_in_tasks(server.url, steps) == recorded
 
 
+def test_end_is_added_to_the_one_of_equal_interactions_that_it_followed(
+    peer: Callable[..., Peer], tmp_path: Path
+) -> None:
+    path = tmp_path / "idle.yaml"
+
+    async def ask(*, until_it_ends: bool) -> None:
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: api.test\r\n\r\n")
+        assert await reader.readexactly(len(response(b"ok"))) == response(b"ok")
+        if until_it_ends:
+            assert await reader.read() == b""
+        writer.close()
+
+    def script(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(response(b"ok"))
+        if connection.number != 2:
+            connection.wait_closed()
+
+    server = peer(script)
+    with use_cassette(path, "all"):
+        for number in (1, 2, 3):
+            asyncio.run(ask(until_it_ends=number == 2))
+    with use_cassette(path, "none") as cassette:
+        assert [interaction.track.ended for interaction in cassette.interactions] == [False, True, False]
+
+
 def test_end_is_added_when_the_recording_ends(peer: Callable[..., Peer], tmp_path: Path) -> None:
     path = tmp_path / "idle.yaml"
 

@@ -12,12 +12,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import trio
 
 import cassette_http.client
 from cassette_http import InvalidOption, use_cassette
 from tests.behaviours import assert_same_three_times
-from tests.peer import LIMIT_S, Connection, Peer, response
+from tests.peer import LIMIT_S, Connection, Peer, Script, response
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: text/event-stream\r\n\r\n"
 EVENTS = [b"data: %d\n\n" % number for number in range(4)]
@@ -136,6 +138,46 @@ def test_recorded_pace_ends_with_the_patience_of_the_client(peer: Callable[..., 
             with pytest.raises(TimeoutError):
                 answer.read()
         connection.close()
+
+
+def closes_later(connection: Connection) -> None:
+    connection.read_request()
+    time.sleep(PAUSE_S)
+
+
+def resets_later(connection: Connection) -> None:
+    connection.read_request()
+    connection.send(CHUNKED + chunk(b"first"))
+    time.sleep(PAUSE_S)
+    connection.reset()
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("script", [closes_later, resets_later])
+@pytest.mark.parametrize("run", [lambda ask: asyncio.run(ask()), trio.run], ids=["asyncio", "trio"])
+def test_connection_breaks_at_the_recorded_pace_too(
+    run: Callable[..., str],
+    script: Script,
+    is_tls: bool,
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    tmp_path: Path,
+) -> None:
+    server = peer(script, tls=server_tls if is_tls else None)
+    path = tmp_path / "breaks.yaml"
+
+    async def ask() -> str:
+        async with httpx.AsyncClient(verify=client_tls, trust_env=False) as client:
+            with pytest.raises(httpx.HTTPError) as raised:
+                await client.get(server.url)
+        return repr(raised.value)
+
+    with use_cassette(path, "all"):
+        recorded = run(ask)
+    server.stop()
+    with use_cassette(path, "none", pace="recorded"):
+        assert run(ask) == recorded
 
 
 def test_client_of_a_stream_is_not_kept_waiting_by_the_recorder(peer: Callable[..., Peer], tmp_path: Path) -> None:

@@ -843,6 +843,20 @@ def test_recorded_pace_holds_each_piece_back_until_its_time() -> None:
     assert seen == [(1.0, OK[:20]), (3.0, OK[20:]), (4.0, Failure(FailureKind.RESET, 4.0))]
 
 
+@pytest.mark.parametrize("kind", [FailureKind.END, FailureKind.RESET])
+def test_end_is_not_there_before_its_time(kind: FailureKind) -> None:
+    failure = Failure(kind, 2.0)
+    tape, clock = ListTape(Policy(can_play=True, can_record=False), [interaction(GET, failure=failure)]), Clock()
+    tape.keeps_pace = True
+    channel = Channel(ORIGIN, tape, clock)
+    channel.client_sent(GET)
+    assert not channel.is_closed_by_peer
+    assert channel.next_failure is None
+    clock.now_s += 2.0
+    assert channel.is_closed_by_peer == (kind is FailureKind.END)
+    assert channel.next_failure == (failure if kind is FailureKind.RESET else None)
+
+
 def test_left_connection_looks_closed() -> None:
     channel = replaying(interaction(GET, OK))
     channel.client_sent(GET)
