@@ -127,6 +127,10 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
             raise InvalidOption(
                 f'use_cassette takes the path of a cassette, as in use_cassette("cassettes/users.yaml"), not {path!r}'
             )
+        if secrets is not None and not isinstance(secrets, Mapping):
+            raise InvalidOption('secrets= takes names and values, as in secrets={"account": "1234-5678"}')
+        if not isinstance(blob_threshold, int | None):
+            raise InvalidOption(f"blob_threshold= takes a number of octets, not {blob_threshold!r}")
         redaction: dict[str, Any] = {
             "redact": _several(redact),
             "keep": _several(keep),

@@ -574,6 +574,21 @@ def test_what_is_no_path_is_reported(path: object) -> None:
         use_cassette(path)  # type: ignore[arg-type]  # that is what is tested
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        pytest.param({"secrets": ["hunter-2-hunter"]}, r"secrets= takes names and values, as in", id="secrets"),
+        pytest.param(
+            {"blob_threshold": "1k"}, "blob_threshold= takes a number of octets, not '1k'", id="blob_threshold"
+        ),
+    ],
+)
+def test_option_of_a_wrong_type_is_reported(path: Path, option: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidOption, match=message) as wrong:
+        use_cassette(path, **option)
+    assert "hunter" not in str(wrong.value)
+
+
 def test_wrong_repeat_policy_is_reported(path: Path) -> None:
     with pytest.raises(InvalidOption, match=r"there is no repeat policy 'often' \(the policies are: fail"):
         use_cassette(path, repeat="often").__enter__()

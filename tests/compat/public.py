@@ -79,6 +79,16 @@ SUITES = (
         {"OPENAI_API_KEY": "test"},
     ),
     Suite(
+        "opentelemetry-instrumentation-botocore",
+        "0.66b2",
+        "pytest-vcr",
+        (
+            *(".", "boto3", "opentelemetry-test-utils==0.66b2", "opentelemetry-propagator-aws-xray"),
+            *("vcrpy>=7", "pytest<9"),
+        ),
+        ("tests/test_botocore_bedrock.py", "--vcr-record=none"),
+    ),
+    Suite(
         "opentelemetry-instrumentation-openai-v2",
         "2.4b0",
         "pytest-vcr",
