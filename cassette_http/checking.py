@@ -32,6 +32,8 @@ __all__ = [
 ]
 
 LONGEST_SHOWN = 100
+_MOST_KEPT_OCTETS = 1 << 26
+_OCTETS_OF_OBJECTS = 1 << 11  # that one interaction takes in memory besides its own
 # Lines that change with a body, and hold no secret themselves.
 _FOLLOWING = ("Content-Length:", "wire: {")
 
@@ -116,26 +118,31 @@ def _findings_of_others(store: Store) -> Iterator[Finding]:
 
 
 class _Looked:
-    """Remembers in which interactions nothing was found, with all that is known of secrets by now."""
+    """Remembers what was found in interactions, as long as no more is known of secrets than was then."""
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
         self._clean: dict[int, int] = {}
-        # The newest one that is not clean, which may be large; all of them would be as large as the cassette.
-        self._last: tuple[int, int, Interaction] | None = None
+        # Those that are not clean: the first of them, however large, and others of some size.
+        self._redacted: dict[int, Interaction] = {}
+        self._learned, self._room_octets = 0, 0
 
     def at(self, number: int, interaction: Interaction) -> None:
         redacted = self._redactor.redact(interaction)
         if redacted is interaction:
             self._clean[number] = self._redactor.learned
-        else:
-            self._last = number, self._redactor.learned, redacted
+            return
+        if self._learned != self._redactor.learned:
+            self._redacted.clear()
+            self._learned, self._room_octets = self._redactor.learned, _MOST_KEPT_OCTETS
+        self._room_octets -= redacted.track.count_octets + _OCTETS_OF_OBJECTS
+        if self._room_octets > 0 or not self._redacted:
+            self._redacted[number] = redacted
 
     def redacted(self, number: int, interaction: Interaction) -> Interaction:
         """Redact with all that is known by now; itself if there is nothing."""
-        if self._last is not None and self._last[:2] == (number, self._redactor.learned):
-            return self._last[2]
-        return self._redactor.redact(interaction)
+        known = self._redacted.pop(number, None) if self._learned == self._redactor.learned else None
+        return known or self._redactor.redact(interaction)
 
     def is_clean(self, number: int) -> bool:
         return self._clean.get(number) == self._redactor.learned
