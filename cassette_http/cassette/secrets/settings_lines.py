@@ -120,7 +120,6 @@ _SELDOM = (
 _OTHERS = (
     _form(b"ENV ", rb"(?:^|\\n)[ \t]*+ENV[ \t]++%(name)b[ \t]++(?:%(quoted)b|(?P<plain>[^\r\n\\\"]++))"),
     _form(b"#define ", rb"^[ \t]*+#define[ \t]++%(name)b[ \t]++%(quoted)b"),
-    _form(b"setenv ", rb"(?:^|\\n)[ \t]*+setenv[ \t]++%(name)b[ \t]++(?:%(quoted)b|(?P<plain>[^\r\n\\\"]++))"),
     _form(
         b"alue:",  # "- name: PASSWORD", and below it "value: x"
         rb"(?:^|\\n)[ -]*+(?i:name|key):[ ]*+[\"']?%(name)b[\"']?[ ]*+%(break)b"
