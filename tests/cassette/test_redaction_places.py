@@ -487,11 +487,19 @@ def test_userinfo_and_paths_of_hooks_may_have_escaped_slashes() -> None:
 
 @pytest.mark.parametrize(
     "field",
-    ["X-Error: invalid api key: {}", 'WWW-Authenticate: Bearer error_description="The token {} expired"'],
+    [
+        "X-Error: invalid api key: {}",
+        'WWW-Authenticate: Bearer error_description="The token {} expired"',
+    ],
 )
 def test_a_secret_in_what_a_field_says_is_known_by_its_look(field: str) -> None:
     secret = made_up("<A31><d1>")
     assert secret.encode() not in dumped(Redactor().redact(answer("", field.format(secret))))
+
+
+def test_a_pair_in_a_field_may_end_with_a_semicolon() -> None:
+    redacted = Redactor().redact(answer("", "X-Debug: password=maple-Syrup9; user=bob"))
+    assert b"X-Debug: password={{secret:1}}; user=bob" in redacted.track.octets
 
 
 def test_the_start_line_is_no_sentence() -> None:

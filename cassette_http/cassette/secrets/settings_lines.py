@@ -63,8 +63,8 @@ _BEFORE_COLON, _BEFORE_EQUALS = to_pattern(rb":" + _EMAN), to_pattern(rb"=:?" + 
 _OPTION_NAME = to_pattern(rb"--([A-Za-z][\w-]{1,60}+)[ =\"']")
 _WITHIN = to_pattern(
     rb"(?:(?<=[\s,;|({\[\"'`:=>])|\A)(?:%b|(?P<name>(?!--)[\w.\x80-\xee-]{2,80}+)=(?!=))"
-    rb"(?:%b|(?P<plain>(?:[^\s\"'`<>\\&;]|\\++u[0-9a-fA-F]{4}|&(?![\w.\[\]-]{1,80}+=))++))(?P<behind>[;(]?)"
-    % (_OPTION, _QUOTED)
+    rb"(?:%b|(?P<plain>(?:[^\s\"'`<>\\&;]|\\++u[0-9a-fA-F]{4}|&(?![\w.\[\]-]{1,80}+=))++))"
+    rb"(?P<behind>(?:;(?![ ]\w{1,40}=)|\()?+)" % (_OPTION, _QUOTED)
 )
 _SUBSCRIPT = to_pattern(rb"\[\\*+[\"'](?P<name>[\w.-]{1,80}+)\\*+[\"']\][ \t]*+=[ \t]*+%b(?![ \t]*[.%%+])" % _QUOTED)
 # With its type, or in the middle of a line: from the sign back to the name, as a search that began with names would
