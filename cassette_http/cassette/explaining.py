@@ -10,7 +10,7 @@ from itertools import islice, zip_longest
 from typing import Any, NamedTuple
 
 from cassette_http.cassette.matching import NAMED, Matching, headers, objection, query, shortened
-from cassette_http.cassette.meaning import Pairs, Part, canonical, meaning, part_name, split_target
+from cassette_http.cassette.meaning import Pairs, Part, canonical, meaning, name_as_written, part_name, split_target
 from cassette_http.cassette.model import Request
 
 __all__ = ["MODE_SETTING", "Candidate", "Difference", "Explanation", "differences", "explain_miss", "most_alike"]
@@ -102,7 +102,7 @@ def _differing_pairs(
         left = [value for given, value in recorded if given == name]
         right = [value for given, value in sent if given == name]
         if left != right:
-            rule = f"{place}:{name}" if place is not None else None
+            rule = f"{place}:{name_as_written(name)}" if place is not None else None
             yield Difference(matcher, where, _as_query(name, left), _as_query(name, right), rule)
 
 

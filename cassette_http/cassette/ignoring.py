@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
-from cassette_http.cassette.meaning import joined, meaning, part_name
+from cassette_http.cassette.meaning import joined, meaning, name_as_written, part_name
 from cassette_http.cassette.model import Request
 from cassette_http.cassette.rule_notation import json_path, place_of
 from cassette_http.errors import InvalidOption
@@ -120,7 +120,7 @@ class Ignored:
 
 
 def _name_of(pair: str) -> str:
-    return unquote_plus(pair.partition("=")[0], encoding="latin-1")
+    return name_as_written(unquote_plus(pair.partition("=")[0], encoding="latin-1"))
 
 
 NOTHING_IGNORED = Ignored()

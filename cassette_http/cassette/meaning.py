@@ -26,6 +26,7 @@ __all__ = [
     "canonical",
     "joined",
     "meaning",
+    "name_as_written",
     "ordered",
     "pairs_of",
     "part_name",
@@ -78,6 +79,11 @@ def pairs_of(text: str) -> Pairs:
     if "%" in text:
         pieces = [(unquote(name, "latin-1"), equals, unquote(value, "latin-1")) for name, equals, value in pieces]
     return ordered((name, value if equals else None) for name, equals, value in pieces)
+
+
+def name_as_written(name: str) -> str:
+    """The name of a decoded pair as people write it in a rule: `pairs_of` has a character for each octet."""
+    return name.encode("latin-1").decode("utf-8", "replace")
 
 
 def ordered(pairs: Iterable[tuple[str, str | None]]) -> Pairs:

@@ -44,6 +44,9 @@ def form(*parts: bytes) -> Request:
         pytest.param("query:ts", request("/a?ts=1&b=2"), request("/a?ts=1&b=3"), False, id="other pairs count"),
         pytest.param("query:ts", request("/a?%74s=1"), request("/a?ts=9"), True, id="percent-encoded name"),
         pytest.param("query:a b", request("/a?a+b=1"), request("/a?a%20b=9"), True, id="blank in a name"),
+        pytest.param(
+            "query:größe", request("/a?gr%C3%B6%C3%9Fe=1"), request("/a?gr\xc3\xb6\xc3\x9fe=2"), True, id="UTF-8"
+        ),
         pytest.param("query:TS", request("/a?ts=1"), request("/a?ts=9"), False, id="case of a name counts"),
         pytest.param(
             "query:ts", request("/a", FORM, body=b"ts=1"), request("/a", FORM, body=b"ts=9"), False, id="place"

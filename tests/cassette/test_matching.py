@@ -329,6 +329,14 @@ def test_json_is_equal_exactly_if_its_values_are(left: Any, right: Any) -> None:
         assert not same("body", spelled(left, None), spelled(right, None))
 
 
+def test_rule_that_an_explanation_gives_is_written_as_people_write_the_name() -> None:
+    recorded, sent = request("/?gr%C3%B6%C3%9Fe=1"), request("/?gr%C3%B6%C3%9Fe=2")
+    (difference,) = explaining.differences(resolve("query"), sent, recorded)
+    assert difference.rule == "query:größe"
+    ignoring = resolve("query", difference.rule)
+    assert ignoring.key(ignoring.strip(sent)) == ignoring.key(ignoring.strip(recorded))
+
+
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["", "=", "=1", "=2"]))), st.randoms())
 def test_a_query_is_the_same_in_any_order_that_keeps_each_names_values(pairs: Any, random: Any) -> None:
     names = [name for name, _ in pairs]
