@@ -248,3 +248,26 @@ def test_octets_that_nobody_asked_our_client_for_never_answer_its_next_request(
     server.stop()
     with use_cassette(path, "none"):
         assert ask(lambda sock: None) == [b"real", b"real"]
+
+
+@pytest.mark.parametrize("module", [http.client, cassette_http.client], ids=lambda module: module.__name__)
+def test_response_that_has_timed_out_is_read_no_more(module: Any, peer: Callable[..., Peer], tmp_path: Path) -> None:
+    def falls_silent(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(response(b"part and rest")[:-5])
+        connection.wait_closed()
+
+    server = peer(falls_silent)
+
+    def ask() -> list[str]:
+        connection = module.HTTPConnection(server.host, server.port, timeout=0.3)
+        connection.request("GET", "/")
+        answer, seen = connection.getresponse(), []
+        for _ in range(3):
+            with pytest.raises(OSError, match="timed out") as raised:
+                answer.read()
+            seen.append(repr(raised.value))
+        connection.close()
+        return seen
+
+    assert_same_three_times(ask, server, tmp_path / "silent.yaml")

@@ -213,16 +213,24 @@ class SocketFace:
 
 
 class _FaceIO(io.RawIOBase):
-    """The raw file below `SocketFace.makefile()`."""
+    """The raw file below `SocketFace.makefile()`, like one of a socket: one that has timed out reads no more."""
 
     def __init__(self, face: SocketFace) -> None:
         self._face: SocketFace | None = face
+        self._has_timed_out = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        return self._open_face().recv_into(buffer)
+        face = self._open_face()
+        if self._has_timed_out:
+            raise OSError("cannot read from timed out object")
+        try:
+            return face.recv_into(buffer)
+        except TimeoutError:
+            self._has_timed_out = True
+            raise
 
     def fileno(self) -> int:
         return self._open_face().fileno()
