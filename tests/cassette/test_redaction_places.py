@@ -502,6 +502,12 @@ def test_a_pair_in_a_field_may_end_with_a_semicolon() -> None:
     assert b"X-Debug: password={{secret:1}}; user=bob" in redacted.track.octets
 
 
+@pytest.mark.parametrize("scheme", ["Bearer", "Token"])
+def test_a_field_of_credentials_may_be_quoted_within_a_line(scheme: str) -> None:
+    redacted = Redactor().redact(answer(f"call it with Authorization: {scheme} maple-Syrup9 or so"))
+    assert f"Authorization: {scheme} {{{{secret:1}}}} or so".encode() in redacted.track.octets
+
+
 def test_the_start_line_is_no_sentence() -> None:
     made = interaction(request(target="/?page=1&q=password"))
     assert Redactor().redact(made) is made
