@@ -179,7 +179,8 @@ class Pump:
         self._arrived.append(ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)))
 
     def _ring(self) -> None:
-        with suppress(OSError):  # it rings already, or the thread is gone
+        # Not while the thread closes it: another file may have the descriptor by then.
+        with self._moved, suppress(OSError):  # it rings already, or the thread is gone
             self._button.send(b"\0")
 
     # ------------------------------------------------------------------ what the thread does
@@ -193,8 +194,9 @@ class Pump:
         except OSError as error:
             self._arrive(error)
         finally:
-            self._bell.close()
-            self._button.close()
+            with self._moved:
+                self._bell.close()
+                self._button.close()
 
     def _carry(self, connection: socket.socket) -> None:
         """Send and read until the program closes. Raises what breaks the connection."""
