@@ -296,6 +296,22 @@ def test_asynchronous_with_works_too(counter: Peer, path: Path) -> None:
     assert [asyncio.run(ask()), asyncio.run(ask())] == ["/a 1", "/a 1"]
 
 
+def test_response_that_ends_nowhere_says_so_to_who_waits_for_more(path: Path) -> None:
+    written = "cassette: 1\n---\nrequest: GET http://api.test/\nresponse: 200 OK\nresponse body: hello\n"
+    path.parent.mkdir()
+    path.write_text(f"{written}---\n")
+    with (
+        use_cassette(path, "none"),
+        urllib.request.urlopen("http://api.test/", timeout=5) as answer,
+        pytest.raises(TimeoutError) as caught,
+    ):
+        answer.read()
+    assert "wire: {ends: true}" in caught.value.__notes__[0]
+    path.write_text(f"{written}wire: {{ends: true}}\n---\n")
+    with use_cassette(path, "none"), urllib.request.urlopen("http://api.test/", timeout=5) as answer:
+        assert answer.read() == b"hello"
+
+
 def test_request_line_may_be_longer_than_what_servers_like(counter: Peer, path: Path) -> None:
     url = f"{counter.url}/{'a' * 200_000}"
     for _ in range(2):

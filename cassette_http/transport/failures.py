@@ -11,7 +11,16 @@ from typing import Any
 
 from cassette_http.cassette.model import Failure, FailureKind
 
-__all__ = ["ENDED_HANDSHAKES", "describe", "incomplete_close", "read_timed_out", "rebuild", "silence", "want_read"]
+__all__ = [
+    "ENDED_HANDSHAKES",
+    "NOTHING_MORE",
+    "describe",
+    "incomplete_close",
+    "read_timed_out",
+    "rebuild",
+    "silence",
+    "want_read",
+]
 
 _LOOKUP_NAMES = {getattr(socket, name): name for name in dir(socket) if name.startswith("EAI_")}
 _TLS_CLASSES = {
@@ -33,6 +42,12 @@ ENDED_HANDSHAKES = {"SSLEOFError", "SSLZeroReturnError"} if sys.version_info < (
 NOTE = (
     "This failure was recorded, and played from the cassette in use; nothing was connected. "
     'To ask the peer again, record anew in record mode "rewrite".'
+)
+
+
+NOTHING_MORE = (
+    "The cassette in use has nothing more to play here: the client that was recorded has not read further. In one "
+    "written by hand, a response without Content-Length ends with its connection: wire: {ends: true}"
 )
 
 

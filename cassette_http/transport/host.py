@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from cassette_http.cassette.model import Failure, FailureKind, Origin, TLSFacts
 from cassette_http.transport.channel import Channel, PlayedWriteFailure
-from cassette_http.transport.failures import describe, read_timed_out, rebuild
+from cassette_http.transport.failures import NOTHING_MORE, describe, read_timed_out, rebuild
 from cassette_http.transport.replaying import Signal
 from cassette_http.transport.tape import Tape
 from cassette_http.transport.tunnels import Line
@@ -186,7 +186,10 @@ class Host:
         if result is Signal.END or self.timeout_s() is None:
             return b""
         # The recorded peer says nothing here: without us, this read would run into its time-out, or did when recorded.
-        raise self.timed_out()
+        error = self.timed_out()
+        if isinstance(error, TimeoutError):
+            error.add_note(NOTHING_MORE)
+        raise error
 
     def _read(self, at_most: int) -> bytes | Failure | Signal:
         """What the channel has for a client that waits as this one does: one that waits for ever meets no time-out."""

@@ -26,6 +26,7 @@ from tests.cassette.messages import ORIGIN, jwt, request, response
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 MATCHING = resolve(DEFAULT_MATCH)
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 # Made up here, so that no scanner of secrets takes this file for a leak.
 _random = random.Random(7)
@@ -307,7 +308,7 @@ def leaks(document: bytes, secret: str) -> list[str]:
         forms[f"base64, {before}"] = core
         forms[f"base64 of URLs, {before}"] = core.translate(bytes.maketrans(b"+/", b"-_"))
     texts = [document]
-    for value in yaml.load(document, yaml.CSafeLoader).values():
+    for value in yaml.load(document, LOADER).values():
         texts.append(value if isinstance(value, bytes) else str(value).encode())
     for text in texts:
         texts += [each for each in decoded(text) if each not in texts]

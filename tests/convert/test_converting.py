@@ -153,7 +153,7 @@ def test_time_of_recording_is_kept_as_far_as_it_is_told(
     source = tmp_path / name
     source.write_bytes(data)
     assert main(["convert", str(source), "--to", str(tmp_path / "new")]) == 0
-    text = (tmp_path / "new" / "old.yaml").read_text()
+    text = (tmp_path / "new" / "old.yaml").read_text(encoding="utf-8")
     assert ("\nrecorded: " in text) == (recorded is not None)
     assert recorded is None or f"\nrecorded: {recorded}" in text
 

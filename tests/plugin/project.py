@@ -41,7 +41,7 @@ class Project:
         path = self.path / f"{name}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         imported = "import pytest" if "pytest." in source else ""
-        path.write_text(f"BASE = {self.server.url!r}\n{imported}\n{GET}\n{source}\n")
+        path.write_text(f"BASE = {self.server.url!r}\n{imported}\n{GET}\n{source}\n", encoding="utf-8")
         return path
 
     def run(self, *arguments: str) -> pytest.RunResult:
