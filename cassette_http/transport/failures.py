@@ -43,8 +43,6 @@ NOTE = (
     "This failure was recorded, and played from the cassette in use; nothing was connected. "
     'To ask the peer again, record anew in record mode "rewrite".'
 )
-
-
 NOTHING_MORE = (
     "The cassette in use has nothing more to play here: the client that was recorded has not read further. In one "
     "written by hand, a response without Content-Length ends with its connection: wire: {ends: true}"

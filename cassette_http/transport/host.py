@@ -187,7 +187,7 @@ class Host:
             return b""
         # The recorded peer says nothing here: without us, this read would run into its time-out, or did when recorded.
         error = self.timed_out()
-        if isinstance(error, TimeoutError):
+        if result is Signal.IDLE and isinstance(error, TimeoutError):
             error.add_note(NOTHING_MORE)
         raise error
 
