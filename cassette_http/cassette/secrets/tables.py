@@ -50,21 +50,25 @@ def find_cells(text: bytes, hiding: Hiding) -> Iterator[Edit]:
     rows = [row for row in (_FIRST_ROW.match(text), *_ROW_BEHIND_HEAD.finditer(text)) if row is not None]
     for row, stop in zip(rows, [*(row.start() for row in rows[1:]), len(text)], strict=False):
         kinds = [hiding.kind("form", name) for name in _cells(row)]
-        if all(kind is NameKind.ORDINARY for kind in kinds):
+        if any(kind is not NameKind.ORDINARY for kind in kinds):
+            end = _PART_END.search(text, row.end(), stop)
+            yield from _find_below(row, kinds, stop if end is None else end.start(), hiding)
+
+
+def _find_below(row: re.Match[bytes], kinds: list[NameKind], stop: int, hiding: Hiding) -> Iterator[Edit]:
+    """Find the cells of one table, whose first `row` has names of these kinds."""
+    text, column = row.string, 0
+    for found in _CELLS[row["delimiter"]].finditer(text, row.end(), stop):
+        column = 0 if found["begins"] is not None else column + 1
+        kind = kinds[column] if column < len(kinds) else NameKind.ORDINARY
+        if kind is NameKind.ORDINARY:
             continue
-        end = _PART_END.search(text, row.end(), stop)
-        column = 0
-        for found in _CELLS[row["delimiter"]].finditer(text, row.end(), stop if end is None else end.start()):
-            column = 0 if found["begins"] is not None else column + 1
-            kind = kinds[column] if column < len(kinds) else NameKind.ORDINARY
-            if kind is NameKind.ORDINARY:
-                continue
-            start, behind = found.span("cell")
-            if found["cell"].startswith(b'"') and behind - start > 1:
-                start, behind = start + 1, behind - 1
-            hidden = hiding.hidden(kind, text[start:behind].replace(b'""', b'"'))
-            if hidden is not None:
-                yield Edit(start, behind, hidden)
+        start, behind = found.span("cell")
+        if found["cell"].startswith(b'"') and behind - start > 1:
+            start, behind = start + 1, behind - 1
+        hidden = hiding.hidden(kind, text[start:behind].replace(b'""', b'"'))
+        if hidden is not None:
+            yield Edit(start, behind, hidden)
 
 
 _INSERT = to_pattern(
