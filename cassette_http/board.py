@@ -318,10 +318,6 @@ class Board(Switch):
         with self._lock, self._remembering_errors():
             return self._index.knows_peer(host, port)
 
-    def is_played_out(self, host: str, port: int) -> bool:
-        with self._lock, self._remembering_errors():
-            return self._index.is_played_out(host, port)
-
     def keep_connection_failure(
         self, origin: Origin, failure: Failure, via: Origin | None, started_at_s: float | None = None
     ) -> None:

@@ -165,9 +165,6 @@ class _Board(Switch):
     def knows_peer(self, host: str, port: int) -> bool:
         return False
 
-    def is_played_out(self, host: str, port: int) -> bool:
-        return True
-
     def tls_facts(self, origin: Origin) -> TLSFacts:
         return TLSFacts(origin)
 

@@ -291,12 +291,6 @@ class Index:
                 return None
         return None
 
-    def is_played_out(self, host: str, port: int) -> bool:
-        """All that was recorded of this host and port was played: the next connection meets what is recorded now."""
-        asked = host, port
-        interactions = [entry.interaction for entry in self.entries if not entry.plays]
-        return all(asked not in ((one.origin.host, one.origin.port), peer_of(one)) for one in interactions)
-
     def find_silence(self, origin: Origin) -> Entry | None:
         """A connect or TLS handshake with `origin` that had no answer in time, and that no connection has met yet."""
         for entry in self._entries(_listed(self._positions.get(None, []))):
@@ -317,27 +311,39 @@ class Index:
 
     def may_answer(self, host: str, port: int) -> bool:
         """Tell whether requests to this host and port could have an answer; False only if none can."""
-        return not self._matching.tells_hosts_apart or self.knows_peer(host, port)
+        if not self._matching.tells_hosts_apart or self._comes_next(host, port):
+            return True
+        positions = self._peers.get((host, port), [])
+        while self.answers_once and positions and positions[-1] in self._made and self._made[positions[-1]].plays:
+            positions.pop()
+        return bool(positions)
 
     @cached_property
-    def _peers(self) -> set[tuple[str, int]]:
-        """Hosts and ports of all requests and connections. Raises CassetteFormatError if a document is broken."""
+    def _peers(self) -> dict[tuple[str, int], list[int]]:
+        """Where the requests to each host and port lie, and connections; none are left where all were played.
+
+        Raises CassetteFormatError if a document is broken.
+        """
         beginnings: dict[bytes, list[int]] = {}  # lines up to the path
         for line, found in self._positions.items():
             beginning = URL_BEGINNING.match(line) if line is not None else None
             positions = beginnings.setdefault(beginning[1] if beginning is not None else b"", [])
             positions += _listed(found)
-        peers: set[tuple[str, int]] = set()
+        peers: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
         doubtful = self._doubtful
         for url, positions in beginnings.items():
             told = request_with(b"GET " + url + b"/")
             if told is not None:
-                peers.add((told.origin.host, told.origin.port))
+                peers[told.origin.host, told.origin.port] += positions
                 positions = [position for position in positions if position in doubtful]
-            for entry in self._entries(positions):
+            for position in positions:
+                [entry] = self._entries([position])
                 origin = entry.interaction.origin
-                peers |= {(origin.host, origin.port), peer_of(entry.interaction)}
-        return peers
+                for peer in {(origin.host, origin.port), peer_of(entry.interaction)}:
+                    peers[peer].append(position)
+        for positions in peers.values():
+            positions.sort()
+        return dict(peers)
 
     def next_position(self, origin: Origin) -> int:
         """Where the first request to `origin` lies that was not played yet, by a quick look; else the end."""

@@ -152,11 +152,6 @@ class Channel:
         return bool(self._exchanges) and self._exchanges[-1].recording is not None
 
     @property
-    def is_used(self) -> bool:
-        """Its newest request is not the first one on the connection below."""
-        return self.via is not None or not self._exchanges or not self._exchanges[-1].is_first
-
-    @property
     def newest_request(self) -> Request | None:
         """The request that is being sent, or was sent last, as far as it is there; None if it has no head yet."""
         if not self._exchanges or self._exchanges[-1].reader.head is None:
@@ -385,7 +380,7 @@ class Channel:
                 self._keep(exchange)
 
     def peer_was_not_reached(self, error: OSError, failure: Failure | None) -> None:
-        """Keep `failure` as what became of the newest request, for which the peer was dialled; None is kept by itself.
+        """Keep `failure`, if there is one, as what became of the newest request, for which the peer was dialled.
 
         The client believes that it is connected, and meets `error` whatever it does next.
         """
@@ -628,7 +623,7 @@ class Channel:
             for earlier in self._exchanges:
                 if earlier.player is not None:
                     earlier.player.further_requests += 1
-        may_be_stale, is_first = self._may_be_stale, not self.has_spoken
+        may_be_stale = self._may_be_stale
         self.has_spoken = True
         self._ended = False
         self._idle_peer.request_begins()
@@ -636,7 +631,7 @@ class Channel:
             exchange = Exchange(WholeRequest(octets), b"", self._clock())
         else:
             exchange = Exchange(RequestReader(), bytearray(), self._clock())
-        exchange.may_be_stale, exchange.is_first = may_be_stale, is_first
+        exchange.may_be_stale = may_be_stale
         newest_fate.set(exchange.fate)
         exchanges.append(exchange)
         return exchange

@@ -72,7 +72,6 @@ class Exchange:
     player: Player | None = None
     pongs: Pongs | None = None  # of a WebSocket that is played
     sent_at = 0.0
-    is_first = False  # of its connection
     may_be_stale = False  # it may meet what `Failure.is_stale` means
     is_admitted = False  # the cassette was asked in which form it is recorded
     admitted: Request | None = None  # that form, if it is another one

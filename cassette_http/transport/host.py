@@ -43,10 +43,6 @@ class Switchboard(Tape, Protocol):
         """The cassette has something that was recorded of connections to this host and port."""
         ...
 
-    def is_played_out(self, host: str, port: int) -> bool:
-        """The cassette has nothing left to play of this host and port."""
-        ...
-
     def note_connection(self, channel: Channel) -> None:
         """Be told that a real peer is about to be asked for a connection, for `channel`."""
         ...

@@ -39,17 +39,17 @@ def keep_failure(
 ) -> None:
     """Record `error` as a failure of the connection to `peer`, met after so many seconds; as `keeping_failure` does.
 
-    If the peer was dialled for a request of `channel`, a replay may meet that request on a connection that is there
-    already. Then it is the request that has failed; else a replay fails to connect, as the program would without us.
+    If the peer was dialled for a request of `channel`, it is the request that has failed: its client believes itself
+    connected, as it will in a replay.
     """
     if isinstance(error, socket.gaierror):
         kind = FailureKind.LOOKUP
     failure = describe(kind, error, at_s)
     via = channel.via if kind is FailureKind.TLS else None
-    is_of_request = channel.is_dialled_late and (channel.is_used or not board.is_played_out(peer.host, peer.port))
-    if not (is_of_request or channel.is_passing):
+    if channel.is_dialled_late:
+        channel.peer_was_not_reached(error, failure)
+    elif not channel.is_passing:
         board.keep_connection_failure(peer, failure, via)
-    channel.peer_was_not_reached(error, failure if is_of_request else None)
 
 
 def fail_handshake(board: Switchboard, origin: Origin) -> None:

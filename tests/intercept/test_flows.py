@@ -29,7 +29,6 @@ import websockets.sync.server
 
 import cassette_http.client
 from cassette_http import Cassette, use_cassette
-from tests.behaviours import write_cassette_of
 from tests.peer import Connection, Peer, Script, Serve, keep_alive, response
 from tests.trusting import Trusting
 
@@ -717,63 +716,3 @@ def test_peer_that_closes_idle_connections(
 
     live, _ = three_times(lambda: ask(server.url, wait_closed), tmp_path / "idle.yaml", server)
     assert live == [b"/1", b"/2"]
-
-
-def refused_by_client(host: str, port: int, context: ssl.SSLContext | None) -> Seen:
-    connection = (
-        cassette_http.client.HTTPConnection(host, port)
-        if context is None
-        else cassette_http.client.HTTPSConnection(host, port, context=context)
-    )
-    with pytest.raises(OSError, match="refused") as refusal:
-        connection.request("GET", "/")
-    connection.close()
-    return repr(refusal.value)
-
-
-def refused_by_urllib3(host: str, port: int, context: ssl.SSLContext | None) -> Seen:
-    with urllib3.PoolManager(ssl_context=context) as pool, pytest.raises(urllib3.exceptions.HTTPError) as refusal:
-        pool.request("GET", f"{'https' if context else 'http'}://{host}:{port}/", retries=False)
-    return type(refusal.value)
-
-
-def refused_by_httpx(host: str, port: int, context: ssl.SSLContext | None) -> Seen:
-    """It reads even if it could not send."""
-    url = f"{'https' if context else 'http'}://{host}:{port}/"
-    with httpx.Client(trust_env=False, verify=context or True) as client, pytest.raises(httpx.NetworkError) as refusal:
-        client.get(url)
-    return type(refusal.value)
-
-
-def refused_by_httpx_async(host: str, port: int, context: ssl.SSLContext | None) -> Seen:
-    async def ask() -> Seen:
-        async with httpx.AsyncClient(trust_env=False, verify=context or True) as client:
-            try:
-                await client.get(f"{'https' if context else 'http'}://{host}:{port}/")
-            except (OSError, httpx.NetworkError) as error:
-                return type(error)
-
-    return asyncio.run(ask())
-
-
-@pytest.mark.parametrize(
-    "ask",
-    [refused_by_client, refused_by_urllib3, refused_by_httpx, refused_by_httpx_async],
-    ids=lambda ask: ask.__name__,
-)
-def test_refusal_that_came_late_for_a_missing_request_is_played_as_it_is_live(
-    ask: Callable[[str, int, ssl.SSLContext | None], Seen], trust: ssl.SSLContext | None, tmp_path: Path
-) -> None:
-    path = tmp_path / "refused.yaml"
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        host, port = nobody.getsockname()
-        write_cassette_of(path, port, host)
-        live = ask(host, port, trust)
-        with use_cassette(path, "new_episodes") as cassette:
-            httpx.get(f"http://{host}:{port}/known", trust_env=False)
-            ask(host, port, trust)
-    assert [one.request for one in cassette.recorded] == [None]
-    with use_cassette(path, "none"):
-        httpx.get(f"http://{host}:{port}/known", trust_env=False)
-        assert ask(host, port, trust) == live

@@ -201,6 +201,28 @@ def test_connection_for_a_request_of_a_known_host_that_fails_is_played_to_that_r
         assert failing(client, url + "/") == recorded, kept
 
 
+@pytest.mark.parametrize("client", [pytest.param(one, id=one.__name__[5:]) for one in CLIENTS])
+@pytest.mark.parametrize("unreached", [refused, refused_below_tls, not_trusted, not_found])
+def test_connection_to_a_known_host_of_which_all_was_played_fails_as_without_a_cassette(
+    unreached: Callable[..., str],
+    client: Callable[[str], Any],
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    tmp_path: Path,
+) -> None:
+    url, path = unreached(peer, server_tls) + "/", tmp_path / "played.yaml"
+    live = failing(client, url)
+    assert live
+    path.write_text(
+        f"cassette: 1\n---\nrequest: POST {url}\nrequest headers: |\n  Content-Length: 1\nrequest body: x\n"
+        "response: 204 No Content\n---\n"
+    )
+    for mode in ("new_episodes", "none"):
+        with use_cassette(path, mode):
+            assert client(url) in (b"", None)
+            assert failing(client, url) == live
+
+
 def known_then_new_with_requests(url: str) -> Any:
     with requests.Session() as session:
         session.trust_env = False
