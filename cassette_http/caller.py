@@ -7,7 +7,7 @@ import sys
 import threading
 from functools import cache
 
-__all__ = ["caller"]
+__all__ = ["caller", "has_reached_program"]
 
 
 @cache
@@ -32,3 +32,12 @@ def caller() -> str:
                 return f"{frame.f_code.co_filename}:{frame.f_lineno}"
             frame = frame.f_back
     return f"{here.f_code.co_filename}:{here.f_lineno}"
+
+
+def has_reached_program(error: BaseException) -> bool:
+    """Whether an error that was raised inside a library came out of it: the program's own code has caught it.
+
+    A traceback begins where an error was caught; one that a library has swallowed, or made another one of, in there.
+    """
+    caught = error.__traceback__
+    return caught is not None and not caught.tb_frame.f_code.co_filename.startswith(_foreign())

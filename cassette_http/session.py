@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from cassette_http.around import around
 from cassette_http.board import Board
+from cassette_http.caller import has_reached_program
 from cassette_http.cassette.blobs import BlobsInMemory
 from cassette_http.cassette.explaining import MODE_SETTING
 from cassette_http.cassette.format.reading import Fetch
@@ -28,8 +29,10 @@ from cassette_http.cassette.library import Library
 from cassette_http.cassette.matching import DEFAULT_MATCH, Matching, resolve
 from cassette_http.cassette.model import Header, Request
 from cassette_http.cassette.modes import RecordMode, is_build_server, known_pace, known_policy, policy
+from cassette_http.cassette.rule_notation import did_you_mean
 from cassette_http.cassette.store import Store
 from cassette_http.errors import (
+    CassetteError,
     CassetteFormatError,
     CassetteNotFound,
     CassetteWarning,
@@ -339,7 +342,10 @@ class _Session:
             self._store.discard()
         if error is not None:
             return
-        unnoticed = self.board.hidden_error or self.board.write_error
+        hidden = self.board.hidden_error
+        if hidden is not None and not isinstance(hidden, CassetteError) and has_reached_program(hidden):
+            hidden = None  # that of a hook, which the program has dealt with
+        unnoticed = hidden or self.board.write_error
         if unnoticed is not None:
             raise unnoticed
         misses = self.board.cassette.misses
@@ -347,7 +353,8 @@ class _Session:
             swallowed = f"refused at {misses[0].where}, where the error was swallowed"
             if others := len(misses) - 1:
                 swallowed += f"; {others} more {number_of('request', others)} {number_of('was', others)} refused"
-            raise UnmatchedRequest(f"{misses[0].message}\n  ({swallowed})")
+            expected = "if that is expected, empty the list of them: cassette.misses.clear()"
+            raise UnmatchedRequest(f"{misses[0].message}\n  ({swallowed})\n  {expected}")
         for told in self.board.let_past:
             warnings.warn(f"{self._store.path}: {told}; a replay will refuse it", CassetteWarning, stacklevel=3)
 
@@ -381,8 +388,17 @@ def _load(store: Store, mode: RecordMode, options: _Options) -> tuple[Iterator[D
         elif not store.path.is_absolute():
             reason += f" (in the folder {os.getcwd()})"
         why = ", which is not the default where CI=true" if is_build_server(os.environ) else ""
-        raise CassetteNotFound(f'{reason}; to record it, run once with record_mode="once"{why}')
+        near = did_you_mean(store.path.name, _names_beside(store.path))
+        raise CassetteNotFound(f'{reason}; to record it, run once with record_mode="once"{why}{near}')
     return nothing, store.blobs.fetch, False
+
+
+def _names_beside(path: Path) -> list[str]:
+    """The names of the files in the folder where a cassette was looked for."""
+    try:
+        return os.listdir(path.parent)
+    except OSError:
+        return []
 
 
 def _library(parts: Iterator[Documents], fetch: Fetch, options: _Options) -> Library:

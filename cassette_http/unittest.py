@@ -200,7 +200,8 @@ class _Opened:
             mode = "new_episodes" if len(self._cassette) else "once"
             raise self._case.failureException(
                 f"no match: {miss.reason}\n{miss.message}\n  (refused at {miss.where})\n"
-                f"to record it: {MODE_VARIABLE}={mode} python -m unittest {self._case.id()}"
+                f"to record it: {MODE_VARIABLE}={mode} python -m unittest {self._case.id()}\n"
+                "if the test expects that: self.cassette.misses.clear()"
             )
         if is_well:
             self._tell_unplayed()

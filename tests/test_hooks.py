@@ -404,6 +404,14 @@ def fail(given: object) -> None:
     raise Broken("the hook is broken")
 
 
+class Swallowed(OSError):
+    """What urllib makes an error of its own of."""
+
+
+def fail_unseen(given: object) -> None:
+    raise Swallowed("the hook is broken")
+
+
 @ASK
 @pytest.mark.parametrize("hook", ["on_match", "on_replay"])
 def test_error_of_a_hook_reaches_the_program(ask: Callable[[str], str], hook: str, server: Peer, path: Path) -> None:
@@ -415,18 +423,34 @@ def test_error_of_a_hook_reaches_the_program(ask: Callable[[str], str], hook: st
 
 @pytest.mark.parametrize("hook", ["on_match", "on_replay", "on_record"])
 @pytest.mark.parametrize("mode", ["once", "new_episodes"])
-def test_error_of_a_hook_is_raised_at_the_end_if_it_was_swallowed(
+def test_error_of_a_hook_is_raised_at_the_end_if_a_library_swallowed_it(
     hook: str, mode: str, server: Peer, path: Path
 ) -> None:
     if hook == "on_replay":
         mode = "none"
         with use_cassette(path, "once"):
             get(f"{server.url}/a")
-    using = use_cassette(path, mode, **{hook: fail})  # type: ignore[arg-type]
-    with pytest.raises(Broken, match="the hook is broken"), using:
+    using = use_cassette(path, mode, **{hook: fail_unseen})  # type: ignore[arg-type]
+    with pytest.raises(Swallowed, match="the hook is broken"), using:
         get_or_none(f"{server.url}/a")
     if hook != "on_replay":
         assert not path.exists() or "/a" not in path.read_text()
+
+
+@ASK
+def test_error_of_a_hook_that_the_program_has_caught_is_not_raised_again(
+    ask: Callable[[str], str], server: Peer, path: Path
+) -> None:
+    with use_cassette(path, "once"):
+        get(f"{server.url}/a")
+    with use_cassette(path, "none", on_replay=fail), pytest.raises(Broken):
+        ask(f"{server.url}/a")
+
+
+def test_what_a_hook_must_not_return_is_reported_although_the_program_caught_it(server: Peer, path: Path) -> None:
+    using = use_cassette(path, "none", allow_missing=True, on_match=lambda request: request.url)  # type: ignore[arg-type,return-value]
+    with pytest.raises(InvalidOption, match="which is no Request"), using:
+        get_or_none(f"{server.url}/a")
 
 
 def test_error_of_a_hook_keeps_the_old_cassette_when_it_is_rewritten(server: Peer, path: Path) -> None:

@@ -527,7 +527,8 @@ def test_swallowed_refusal_is_raised_when_the_block_ends(counter: Peer, path: Pa
         swallow(f"{counter.url}/a")
     [miss] = cassette.misses
     assert miss.where.startswith(f"{__file__}:")
-    assert f"(refused at {miss.where}, where the error was swallowed)" in str(refused.value)
+    assert f"(refused at {miss.where}, where the error was swallowed)\n" in str(refused.value)
+    assert "cassette.misses.clear()" in str(refused.value)
     assert counter.connections == 0
 
 
@@ -546,6 +547,9 @@ def test_nothing_to_replay_is_told_apart(path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CassetteNotFound, match=rf"no cassette 'a.yaml' to replay \(in the folder {tmp_path}\); to"):
         use_cassette("a.yaml", "none").__enter__()
+    (tmp_path / "users.yaml").touch()
+    with pytest.raises(CassetteNotFound, match=r"record_mode=\"once\"; did you mean \"users.yaml\"\?"):
+        use_cassette("user.yaml", "none").__enter__()
 
 
 def test_exception_of_the_block_is_not_replaced_by_a_refusal(path: Path) -> None:

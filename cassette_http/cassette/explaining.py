@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from cassette_http.cassette.matching import NAMED, Matching, headers, objection, query, shortened
 from cassette_http.cassette.meaning import Pairs, Part, canonical, meaning, name_as_written, part_name, split_target
 from cassette_http.cassette.model import Request
+from cassette_http.wording import counted
 
 __all__ = ["MODE_SETTING", "Candidate", "Difference", "Explanation", "differences", "explain_miss", "most_alike"]
 
@@ -177,7 +178,9 @@ def _differing_json(where: str, recorded: Any, sent: Any) -> Iterator[Difference
         for index, (left, right) in enumerate(zip(recorded, sent, strict=False)):
             yield from _differing_json(f"{where}[{index}]", left, right)
         if len(recorded) != len(sent):
-            yield Difference("body", where, f"{len(recorded)} members", f"{len(sent)} members", _rule_of(where))
+            yield Difference(
+                "body", where, counted(len(recorded), "member"), counted(len(sent), "member"), _rule_of(where)
+            )
     elif canonical(recorded) != canonical(sent):
         yield Difference("body", where, canonical(recorded), canonical(sent), _rule_of(where))
 
@@ -194,7 +197,7 @@ def _differing_parts(recorded: Sequence[Part], sent: Sequence[Part]) -> Iterator
         if left[1] != right[1]:
             yield Difference("body", where, repr(left[1]), repr(right[1]))
     if len(recorded) != len(sent):
-        yield Difference("body", "", f"{len(recorded)} parts", f"{len(sent)} parts")
+        yield Difference("body", "", counted(len(recorded), "part"), counted(len(sent), "part"))
 
 
 _EXPLAINED: dict[str, Callable[[Request, Request], Iterator[Difference]]] = {

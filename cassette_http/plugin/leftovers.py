@@ -14,7 +14,7 @@ from cassette_http.errors import CassetteError
 from cassette_http.plugin.collection import Collection
 from cassette_http.plugin.naming import SUFFIXES, folder_of, is_own
 
-__all__ = ["ORPHANED", "STALE", "Leftover", "find_leftovers", "find_moved", "test_in_head"]
+__all__ = ["ORPHANED", "STALE", "Leftover", "cassettes_below", "find_leftovers", "find_moved", "test_in_head"]
 
 HEAD_OCTETS = 4096
 # Whoever has more of them waits too long for an error message.
@@ -53,7 +53,7 @@ def find_moved(path: Path, test: str, collection: Collection) -> list[Leftover]:
     folder = next((each for each in path.parents if each.name == "cassettes"), path.parent)
     found = [
         Leftover(ORPHANED, other, recorded_by)
-        for other in _cassettes_below(folder)
+        for other in cassettes_below(folder)
         if (recorded_by := test_in_head(other)) is not None
         and recorded_by != test
         and is_own(other, recorded_by)
@@ -62,8 +62,10 @@ def find_moved(path: Path, test: str, collection: Collection) -> list[Leftover]:
     return sorted(found, key=lambda each: _unlikeness(each.test, test))
 
 
-def _cassettes_below(folder: Path) -> Iterator[Path]:
-    yield from (path for path in islice(folder.rglob("*"), MOST_FILES) if path.suffix in SUFFIXES)
+def cassettes_below(*folders: Path) -> Iterator[Path]:
+    """Files that may be cassettes, in these folders and those within; not all where there are very many files."""
+    for folder in folders:
+        yield from (path for path in islice(folder.rglob("*"), MOST_FILES) if path.suffix in SUFFIXES)
 
 
 def _unlikeness(one: str, other: str) -> tuple[bool, bool, float]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections import Counter
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from cassette_http.errors import CassetteError, CassetteFormatError, NetworkBloc
 from cassette_http.in_use import Cassette, Miss
 from cassette_http.plugin.collection import collection_of
 from cassette_http.plugin.ledger import TRANSCRIPT
-from cassette_http.plugin.leftovers import find_moved
+from cassette_http.plugin.leftovers import cassettes_below, find_moved
 from cassette_http.plugin.paths import command_that_records, shown_path, shown_paths, shown_test
 from cassette_http.plugin.transcript import content_difference, transcript
 from cassette_http.plugin.uses import CassetteFailure, Use
@@ -49,11 +51,18 @@ def failure_of(use: Use, error: CassetteError) -> CassetteFailure:
         return CassetteFailure(shown_paths(use.config, str(error)))
     assert use.cassette is not None, "it was opened"
     cassette = use.cassette
-    return CassetteFailure("\n".join(_misses(use, cassette)), _reason(cassette), _transcript(cassette))
+    text = "\n".join([*_misses(use, cassette), f"if the test expects that: {_fixture_of(use)}.misses.clear()"])
+    return CassetteFailure(text, _reason(cassette), _transcript(cassette))
+
+
+def _fixture_of(use: Use) -> str:
+    """How a test calls its cassette."""
+    markers = {marker.name for marker in use.item.iter_markers()} if use.item is not None else set()
+    return "vcr" if "vcr" in markers and "cassette" not in markers else "cassette"
 
 
 def _reason(cassette: Cassette) -> str:
-    misses = cassette.misses
+    misses = [miss for miss, _ in _told_apart(cassette.misses)]
     more = f" (and {len(misses) - 1} more)" if len(misses) > 1 else ""
     return f"no match: {_said(cassette, misses[0])}{more}"
 
@@ -123,23 +132,32 @@ def add_section(report: pytest.TestReport, title: str, text: str) -> None:
 # ---------------------------------------------------------------------- what was refused
 
 
+def _told_apart(misses: list[Miss]) -> list[tuple[Miss, int]]:
+    """The misses that say different things, and how often each was met: libraries try again, and so do programs."""
+    times = Counter((miss.message, miss.where) for miss in misses)
+    first = {(miss.message, miss.where): miss for miss in reversed(misses)}
+    return [(first[said], count) for said, count in times.items()]
+
+
 def _misses(use: Use, cassette: Cassette) -> Iterator[str]:
-    for miss in cassette.misses[:MOST_MISSES]:
-        yield from _miss_lines(use, cassette, miss)
-    left_out = len(cassette.misses) - MOST_MISSES
+    misses = _told_apart(cassette.misses)
+    for miss, times in misses[:MOST_MISSES]:
+        yield from _miss_lines(use, cassette, miss, times)
+    left_out = sum(times for _, times in misses[MOST_MISSES:])
     if left_out > 0:
         yield f"({left_out} more requests were refused)"
     yield f"to record it: {repair(use)}"
 
 
-def _miss_lines(use: Use, cassette: Cassette, miss: Miss) -> Iterator[str]:
+def _miss_lines(use: Use, cassette: Cassette, miss: Miss, times: int = 1) -> Iterator[str]:
     path = shown_path(use.config, cassette.path)
     yield f"no match: {_said(cassette, miss)}"
-    yield f"  asked    {miss.request.method} {miss.request.url}"
+    yield f"  asked    {miss.request.method} {miss.request.url}" + (f" ({times} times)" if times > 1 else "")
     yield f"  at       {shown_path(use.config, miss.where)}"
     if not miss.nearest:
         yield f"  cassette {path} {'is empty' if cassette.path.exists() else 'does not exist'}"
         yield from _moved_lines(use)
+        yield from _near_lines(use)
         return
     nearest = miss.nearest[0]
     yield f"  nearest  interaction {nearest.number} of {path}, {'already' if nearest.was_played else 'not'} played"
@@ -166,6 +184,15 @@ def _moved_lines(use: Use) -> Iterator[str]:
         yield f"           was it renamed? {folder}git mv {shlex.quote(old)} {shlex.quote(new)}"
 
 
+def _near_lines(use: Use) -> Iterator[str]:
+    """Name the cassette that has nearly the name which a marker gives."""
+    if use.item is None or use.is_own or use.path.exists():
+        return
+    there = {path.name: path for path in cassettes_below(use.item.path.parent / "cassettes", use.path.parent)}
+    for name in get_close_matches(use.path.name, there, n=1, cutoff=0.8):
+        yield f"  hint     did you mean {shown_path(use.config, there[name])}?"
+
+
 def facts_of_misses(use: Use) -> list[dict[str, str]]:
     """What the reports of the run say of each request that was refused."""
     cassette = use.cassette
@@ -174,10 +201,10 @@ def facts_of_misses(use: Use) -> list[dict[str, str]]:
         {
             "reason": _said(cassette, miss),
             "at": shown_path(use.config, miss.where),
-            "text": "\n".join(_miss_lines(use, cassette, miss)),
+            "text": "\n".join(_miss_lines(use, cassette, miss, times)),
             "test": _test_to_run(use),
         }
-        for miss in cassette.misses[:MOST_MISSES]
+        for miss, times in _told_apart(cassette.misses)[:MOST_MISSES]
     ]
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from cassette_http.cassette.modes import RecordMode
 from cassette_http.plugin.ledger import ledger_of
+from cassette_http.plugin.paths import shown_path
 from cassette_http.plugin.settings import settings
 from cassette_http.plugin.uses import Use
 
@@ -95,7 +96,8 @@ def make_use(
 
     config = request.config
     arranged = arrange(configured, merged, path, others)
-    for remark in arranged.remarks:
+    absent = [shown_path(config, other) for other in others if not other.is_file()]
+    for remark in (*arranged.remarks, *(f"vcr: a marker names {path}, which does not exist" for path in absent)):
         ledger_of(config).counts[REMARK + remark] += 1
     options = settings(config).for_test(arranged.options, {})
     options["mode"] = mode_of(request, merged)

@@ -520,7 +520,7 @@ def test_single_fields_can_be_matched() -> None:
             post(b'{"a": [{"b c": true}, 2], "e": [1]}'),
             [
                 'body: $.a[0]["b c"] recorded 1 != sent true',
-                "body: $.a recorded 1 members != sent 2 members",
+                "body: $.a recorded 1 member != sent 2 members",
                 "body: $.d recorded 1, not sent",
                 "body: $.e sent [1], not recorded",
             ],
@@ -559,7 +559,7 @@ def test_single_fields_can_be_matched() -> None:
             [
                 'body: part "f", fields: sent a=b, not recorded',
                 "body: part \"f\" recorded b'1' != sent b'3'",
-                "body: recorded 2 parts != sent 1 parts",
+                "body: recorded 2 parts != sent 1 part",
             ],
             id="multipart",
         ),

@@ -137,6 +137,36 @@ def test_refusals_beyond_the_third_are_counted(project: Project) -> None:
     project.run().stdout.fnmatch_lines(["no match: GET /2: there is no cassette yet", "(2 more requests were refused)"])
 
 
+def test_request_that_is_tried_again_is_told_once(project: Project) -> None:
+    project.write(
+        "@pytest.mark.cassette\ndef test_a():\n    for path in ('/a', '/a', '/b', '/a'):\n"
+        "        try:\n            get(path)\n        except OSError:\n            pass"
+    )
+    result = project.run()
+    result.stdout.fnmatch_lines(["  asked    GET */a (3 times)", "  asked    GET */b"])
+    assert result.stdout.str().count("no match: GET /a: there is no cassette yet\n") == 1
+    result.stdout.fnmatch_lines(["ERROR test_api.py::test_a - no match: GET /a: there is no cassette yet (and 1*"])
+
+
+@pytest.mark.parametrize(("marker", "fixture"), [("cassette", "cassette"), ("vcr", "vcr")])
+def test_test_that_passes_in_spite_of_a_refusal_is_told_how_to_expect_it(
+    project: Project, marker: str, fixture: str
+) -> None:
+    source = "@pytest.mark.{0}\ndef test_a({1}):\n    with pytest.raises(OSError):\n        get('/a'){2}"
+    project.write(source.format(marker, fixture, ""))
+    project.run().stdout.fnmatch_lines([f"if the test expects that: {fixture}.misses.clear()"])
+    project.write(source.format(marker, fixture, f"\n    {fixture}.misses.clear()"))
+    project.run().assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("name", ["user", "cassettes/user.yaml", "cassettes/test_api/user.yaml"])
+def test_cassette_with_nearly_the_name_is_shown(project: Project, name: str) -> None:
+    project.write("@pytest.mark.cassette('users')\ndef test_a():\n    get('/a')")
+    project.run("--cassette-mode=once").assert_outcomes(passed=1)
+    project.write(f"@pytest.mark.cassette({name!r})\ndef test_a():\n    get('/a')")
+    project.run().stdout.fnmatch_lines(["  hint     did you mean cassettes/test_api/users.yaml[?]"])
+
+
 def test_interaction_that_was_played_already_is_told_with_what_to_do(project: Project) -> None:
     source = "@pytest.mark.cassette\ndef test_a():\n    get('/a')\n"
     project.write(source)

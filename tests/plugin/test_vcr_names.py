@@ -492,6 +492,13 @@ def test_request_that_was_swallowed_fails_the_test(project: Project) -> None:
     result.stdout.fnmatch_lines(["missed    GET /a: there is no cassette yet*"])
 
 
+def test_cassette_of_a_marker_that_does_not_exist_is_told(project: Project) -> None:
+    project.write("import pytest\n@pytest.mark.vcr('usres.yaml')\ndef test_it():\n    pass\n")
+    result = project.run()
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["vcr: a marker names cassettes/test_api/usres.yaml, which does not exist"])
+
+
 def test_suite_of_cassetter_replays_its_cassettes(project: Project) -> None:
     folder = project.path / "cassettes" / "test_api"
     folder.mkdir(parents=True)
