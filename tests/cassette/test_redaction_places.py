@@ -181,6 +181,7 @@ IN_FIELDS: dict[str, Callable[[str], Interaction]] = {
     "CSV with quotes": lambda s: answer(
         f'"id";"api_key"\n"a;\n""b""";"{s}"\n', "Content-Type: text/csv; header=present"
     ),
+    "CSV in JSON in JSON": lambda s: answer(json.dumps({"a": json.dumps({"file": f"id,password\n1,{s}\n"})})),
     "list of name and value": lambda s: answer(json.dumps({"headers": [["Accept", "*/*"], ["X-Api-Key", s]]})),
     "bearer in an echo": lambda s: answer(json.dumps({"headers": {"Authorization": f"Bearer {s}"}})),
     "bearer in an echo of lists": lambda s: answer(json.dumps({"headers": {"X-Api-Key": [s]}})),

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from cassette_http.cassette.secrets.base64_text import base64_at, base64_run, from_base64, to_base64
 from cassette_http.cassette.secrets.charsets import Charset, is_binary, recoded
-from cassette_http.cassette.secrets.shapes import joined, runs
+from cassette_http.cassette.secrets.shapes import has_more_than_ids, joined, runs
 from cassette_http.cassette.splicing import Edit, splice
 from cassette_http.wire.patterns import to_pattern
 
@@ -40,7 +40,11 @@ class CodedText(NamedTuple):
 
 def may_be_coded(octets: bytes, inside: bytes) -> bool:
     """Tell whether a text, whose joined runs are known, could hold such a text; cheap."""
-    if inside and (_CODED_RUN.search(inside) is not None or _WIDE.search(inside) is not None or _has_lines(octets)):
+    if inside and (
+        _CODED_RUN.search(inside) is not None
+        or _WIDE.search(inside) is not None
+        or (has_more_than_ids(inside) and _has_lines(octets))
+    ):
         return True
     return (
         octets.find(_GZIP) >= 0

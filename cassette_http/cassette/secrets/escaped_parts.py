@@ -26,7 +26,6 @@ __all__ = [
     "find_in_part",
     "find_in_strings",
     "plain_markup",
-    "rich_strings",
 ]
 
 
@@ -126,12 +125,12 @@ _MARK = to_pattern(rb"\\n|\{\\(?:\"|u0022)")
 
 
 def find_in_strings(text: bytes, inner: Callable[[bytes], list[Edit]]) -> Iterator[Edit]:
-    """Find secrets in such strings of JSON as `rich_strings` does."""
-    for start, stop in islice(rich_strings(text), MOST_PARTS):
+    """Find secrets in such strings of JSON as `_rich_strings` does."""
+    for start, stop in islice(_rich_strings(text), MOST_PARTS):
         yield from find_in_part(text, start, stop, _STRING, inner)
 
 
-def rich_strings(text: bytes) -> Iterator[tuple[int, int]]:
+def _rich_strings(text: bytes) -> Iterator[tuple[int, int]]:
     """Where strings of JSON start and stop that have several lines, or are JSON: a file, a log, a message.
 
     What is around them does not matter.

@@ -292,6 +292,7 @@ _TELLING_PART = re.compile(
 _TELLING_WORD = re.compile(
     "app|saml|recaptcha|turnstile|jfrog|honeycomb|oauth|verifier|private|websocket|identified|define"
     "|curl|docker|podman|mysql|mysqldump|mariadb|redis|mongo|mongosh|mosquitto|sqlcmd|twine|ldapsearch|keytool|oracle"
+    "|masterauth"
     f"|.*(?:pass|phrase|token|secret|hook|kty|earer).*|{_OF_OBJECTS}"
 )
 # Of an escape in front of a name, without its backslash and digits: "\\u000apassword", "\\ntoken".
@@ -300,7 +301,9 @@ _OF_ESCAPE = re.compile("[nrt]|u?[A-Fa-f]{,4}")
 
 def words_of_names(words: set[bytes]) -> set[bytes]:
     """Choose the words (of letters alone) that make a name more than an ordinary one, or may with others."""
-    if _TELLING_PART.search(b"\n".join(words).lower()) is None:
+    together = b"\n".join(words).lower()
+    # Digests and ids leave many words of these letters alone, none of which tells anything.
+    if not together.translate(None, b"abcdef\n") or _TELLING_PART.search(together) is None:
         return set()
     return {word for word in words if _TELLING_PART.search(word.lower()) is not None and _may_tell(word.decode())}
 

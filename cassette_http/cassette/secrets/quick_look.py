@@ -88,7 +88,7 @@ class QuickLook:
     def _may_have_name(self, text: bytes, words: bytes, depth: int) -> bool:
         """Ask for names in all forms; what else is asked for here must have a word that `words_of_names` chooses.
 
-        `words` has all words of the text.
+        `words` are those of the text.
         """
         before_colons, before_signs = _names_in_front(with_narrow_signs(text))
         has_records = not _VALUES_BACKWARDS.isdisjoint(before_colons)
@@ -123,10 +123,12 @@ class QuickLook:
         )
 
     def _may_have_token(self, text: bytes, words: bytes, spans: list[tuple[int, int]], depth: int) -> bool:
-        """`words` has those of the text that stand in front of a token, or are in an object that tells."""
+        """`words` are the telling ones of the text."""
         inside = joined(text, spans) if spans else b""
         is_one = (
-            has_words_in_front(text, words) or has_secret_in_place(text) or (words != b"" and has_telling_object(text))
+            has_words_in_front(text, words)
+            or has_secret_in_place(text, words)
+            or (words != b"" and has_telling_object(text, words))
         )
         if inside:
             is_one = (

@@ -20,7 +20,8 @@ __all__ = ["find_in_sentences", "has_sentence"]
 
 # To find a few octets is quick; few texts have these in front of what could be a sentence.
 _STEMS = (b"ssword", b"SSWORD", b"sswort", b"assphrase", b"oken", b"ecret", b" key", b" Key", b" KEY")
-_NAME = to_pattern(rb"(?<![\w.:$&#@/-])(?:[A-Za-z-]{1,20} ){0,2}[A-Za-z-]{3,30}\Z")
+# Backwards, as a search for its beginning would try each of the letters in front.
+_EMAN = to_pattern(rb"[A-Za-z-]{3,30}(?: [A-Za-z-]{1,20}){0,2}(?![\w.:$&#@/-])")
 _LONGEST_NAME = 80
 _GAP = rb"(?:[ \t]|&nbsp;|\\[nrt]|\r?\n)"
 _WORD = (
@@ -45,7 +46,7 @@ _END = b".,:;!?)*"
 
 
 def has_sentence(text: bytes, hiding: Hiding, words: bytes) -> bool:
-    """Tell whether a sentence says a secret; cheap where no sentence is about one. `words` has all of the text."""
+    """Tell whether a sentence says a secret; cheap where none is about one. `words` are the telling ones."""
     stems = [stem for stem in _STEMS if stem.strip() in words]
     return next(_said(text, hiding, stems), None) is not None
 
@@ -88,10 +89,11 @@ def _kind_in_front(text: bytes, stop: int, hiding: Hiding) -> NameKind:
     words = text[max(0, stop - _LONGEST_NAME) : stop]
     if words.endswith(b"sswort"):
         return hiding.kind("settings", b"password")
-    name = _NAME.search(words)
-    if name is None or hiding.kind("settings", name[0]) not in STRONG:
+    eman = _EMAN.match(words[::-1])
+    name = eman[0][::-1] if eman is not None else b""
+    if hiding.kind("settings", name) not in STRONG:
         return NameKind.ORDINARY
-    return hiding.kind("settings", b" ".join(name[0].split(b" ")[-2:]))
+    return hiding.kind("settings", b" ".join(name.split(b" ")[-2:]))
 
 
 def _is_one(kind: NameKind, value: bytes, found: re.Match[bytes]) -> bool:

@@ -134,7 +134,6 @@ _OTHERS = (
     ),
 )
 _NOTHING = to_pattern(rb"(?!)")
-_NO_WORDS = b" #:(\t0"
 _PASSWORD_OF_COMMAND = to_pattern(
     rb"(?i:\bIDENTIFIED[ ]+(?:WITH[ ]+[\w'\"]{1,60}+[ ]+)?(?:BY|AS)[ ]+(?:PASSWORD[ ]+)?(?=\\*['\"]))%b"
     rb"|(?:\bsshpass[ ]+-p[ ]*\\*[\"']?|\b(?:requirepass|masterauth)(?:[ ]+|\\*\"[ ]*,[ ]*\\*\"))"
@@ -235,12 +234,11 @@ _AMBIGUOUS = to_pattern(rb"(?!.*token)(?:.*(?:sess|sig|credential|csrf|xsrf))|(?
 def names_in_lines(text: bytes, words: bytes) -> list[bytes]:
     """All names in other forms than before a colon or an equals sign, as in "--token abc".
 
-    `words` has all words of the text.
+    `words` are the telling ones of the text.
     """
     names = _OPTION_NAME.findall(text) if text.find(b"--") >= 0 else []
-    forms = [form for form in _OTHERS if form[1].strip(_NO_WORDS) in words]
     has_commands = any(word in words for word in (*_WORDS_OF_COMMANDS, *_WORDS_WITH_OPTIONS))
-    return names + [name for name, _ in chain(_in_forms(forms, text), _in_commands(text) if has_commands else ())]
+    return names + [name for name, _ in chain(_in_forms(_OTHERS, text), _in_commands(text) if has_commands else ())]
 
 
 def with_narrow_signs(text: bytes) -> bytes:

@@ -23,6 +23,7 @@ __all__ = [
     "find_in_runs",
     "find_shapes",
     "has_beginning",
+    "has_more_than_ids",
     "has_secret_in_place",
     "has_words_in_front",
     "is_legible",
@@ -248,6 +249,8 @@ IN_PLACE: dict[str, tuple[bytes, re.Pattern[bytes]]] = {
     "akamai": (b"hmac", to_pattern(rb"(?:~|%(?:25)?7[Ee])hmac(?:=|%(?:25)?3[Dd])([0-9a-fA-F]{32,128})")),
     "pgpass": (b":543", to_pattern(rb"^[\w.*-]+:543[0-9]:[^:\s/]+:[^:\s/]+:([^\s\"<>]{3,200})\r?$", re.MULTILINE)),
 }
+# Those in whose marks no word tells anything (`words_of_names`).
+_IN_PLACE_WITHOUT_WORDS = [IN_PLACE[name] for name in ("password-hash", "ldap-hash", "wifi", "pgpass")]
 
 _BLANKS = rb"(?:\s|\\[nr])*+"  # a line end may be escaped, as in JSON
 _KEY_BLOCK = to_pattern(
@@ -369,6 +372,7 @@ _RUN_BEGINS = to_pattern(
 )
 _BEGINS_WITHIN = to_pattern(rb"[_+-]" + _BEGINS, re.ASCII)
 # Text in ASCII begins each group of four characters with one of these. An id says nothing, though it may have them.
+_NO_ID = to_pattern(rb" .(?!(?:%b) )[A-Za-z0-9+_-]{%d}" % (_ID.pattern, SHORTEST_RUN), re.DOTALL)
 _BASE64_BEGINS = to_pattern(rb" .(?!(?:%b) )(?:[A-Za-f][A-Za-z0-9+_-]{3}){5}" % _ID.pattern, re.DOTALL)
 _NAMES_OF_JWK = (b'kty"', b"kty\\", b"kty&")  # the quote may be escaped, also as in markup
 # Each with a word of it.
@@ -419,19 +423,25 @@ def joined(text: bytes, spans: list[tuple[int, int]]) -> bytes:
 def has_words_in_front(text: bytes, words: bytes) -> bool:
     """Tell whether a text has the words in front of a key, or of a token behind its scheme.
 
-    `words` has all words of the text.
+    `words` are the telling ones of the text (`words_of_names`).
     """
     return bool(words) and any(word in words and text.find(in_front) >= 0 for word, in_front in _WORDS_IN_FRONT)
 
 
-def has_secret_in_place(text: bytes) -> bool:
-    """Tell whether a text has a secret of the forms `IN_PLACE`."""
-    return any(text.find(mark) >= 0 and form.search(text) is not None for mark, form in IN_PLACE.values())
+def has_secret_in_place(text: bytes, words: bytes) -> bool:
+    """Tell whether a text has a secret of the forms `IN_PLACE`; `words` are the telling ones of the text."""
+    forms = IN_PLACE.values() if words else _IN_PLACE_WITHOUT_WORDS
+    return any(text.find(mark) >= 0 and form.search(text) is not None for mark, form in forms)
 
 
 def has_beginning(inside: bytes) -> bool:
     """Tell whether something that looks like a secret could begin in one of the joined runs."""
     return _RUN_BEGINS.search(inside) is not None or _BEGINS_WITHIN.search(inside) is not None
+
+
+def has_more_than_ids(inside: bytes) -> bool:
+    """Tell whether one of the joined runs is no id, as digests and UUIDs are."""
+    return _NO_ID.search(inside) is not None
 
 
 def may_be_base64(inside: bytes) -> bool:

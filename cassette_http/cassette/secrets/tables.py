@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cassette_http.cassette.secrets.escaped_parts import rich_strings
 from cassette_http.cassette.secrets.hiding import Hiding
 from cassette_http.cassette.secrets.names import NameKind
 from cassette_http.cassette.splicing import Edit
@@ -20,9 +19,10 @@ _ROW = rb"(?:\xef\xbb\xbf)?(?P<names>%b(?P<delimiter>[,;\t])%b(?:(?P=delimiter)%
 _FIRST_ROW = to_pattern(_ROW)
 _ROW_BEHIND_HEAD = to_pattern(rb"\n\r?\n" + _ROW)
 _PART_END = to_pattern(rb"\n--")
+# Also in a string in a string.
 _ROW_OF_STRING = to_pattern(
-    rb"(?P<names>%b(?P<delimiter>[,;]|\\t)%b(?:(?P=delimiter)%b){0,200})(?:\\r)?\\n"
-    % ((_NAME.replace(rb"\"", rb"(?:\\\")"),) * 3)
+    rb"\"(?P<names>%b(?P<delimiter>[,;]|\\+t)%b(?:(?P=delimiter)%b){0,200})(?:\\+r)?\\+n"
+    % ((_NAME.replace(rb"\"", rb"(?:\\+\")"),) * 3)
 )
 # A quoted cell may hold line ends.
 _CELLS = {
@@ -35,10 +35,14 @@ _CELLS = {
 
 def names_of_columns(text: bytes) -> list[bytes]:
     """All names in first rows: that of the text, those behind a head, and those of strings of JSON."""
-    rows = [_FIRST_ROW.match(text), *_ROW_BEHIND_HEAD.finditer(text)]
-    rows += [_ROW_OF_STRING.match(text, *span) for span in rich_strings(text)]
-    names = [name for row in rows if row is not None for name in _cells(row)]
+    in_strings = _ROW_OF_STRING.finditer(text) if text.find(b"\\n") >= 0 else ()
+    names = [name for row in [*_rows(text), *in_strings] for name in _cells(row)]
     return names + [name for insert in _inserts(text) for name in _columns(insert)]
+
+
+def _rows(text: bytes) -> list[re.Match[bytes]]:
+    first = _FIRST_ROW.match(text)
+    return [*((first,) if first is not None else ()), *_ROW_BEHIND_HEAD.finditer(text)]
 
 
 def _cells(row: re.Match[bytes]) -> list[bytes]:
@@ -47,7 +51,7 @@ def _cells(row: re.Match[bytes]) -> list[bytes]:
 
 def find_cells(text: bytes, hiding: Hiding) -> Iterator[Edit]:
     """Find the cells of tables below the names of secrets; a table is a text, or a part of a multipart."""
-    rows = [row for row in (_FIRST_ROW.match(text), *_ROW_BEHIND_HEAD.finditer(text)) if row is not None]
+    rows = _rows(text)
     for row, stop in zip(rows, [*(row.start() for row in rows[1:]), len(text)], strict=False):
         kinds = [hiding.kind("form", name) for name in _cells(row)]
         if any(kind is not NameKind.ORDINARY for kind in kinds):

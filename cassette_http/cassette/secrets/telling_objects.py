@@ -63,14 +63,14 @@ _ENTRY = to_pattern(
 _BORDER = to_pattern(rb"^(?:---|- )", re.MULTILINE)
 
 
-def has_telling_object(text: bytes) -> bool:
-    """Tell whether a text may have such an object; cheap where it has not."""
-    return any(text.find(telling.mark) >= 0 for telling in _TELLING) and _MAY_TELL.search(text) is not None
+def has_telling_object(text: bytes, words: bytes) -> bool:
+    """Tell whether a text may have such an object; cheap where it has not. `words` are the telling ones of the text."""
+    return any(telling.mark in words for telling in _TELLING) and _MAY_TELL.search(text) is not None
 
 
 def find_in_objects(text: bytes, hiding: Hiding, is_matching: bool = False) -> Iterator[Edit]:
     """Find the values that such objects say are secrets; for matching, empty ones are some as well."""
-    if not has_telling_object(text):
+    if not has_telling_object(text, text):
         return
     yield from _in_manifests(text, hiding)
     if text.lstrip()[:1] not in (b"{", b"["):

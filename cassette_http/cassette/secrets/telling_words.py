@@ -1,7 +1,7 @@
-"""The words of a text, and whether one could be part of a telling name; a session judges each word once (pure).
+"""The words of a text that could be part of a telling name; a session judges each word once (pure).
 
 Many texts have none, and then no rule that answers to a name finds anything in them, however a name is written. In
-others, what is looked for with a word in it is soon missed among the words: a text has few that are not the same.
+others, what is looked for with such a word in it is soon missed among these few.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ _ESCAPED_LETTERS = re.compile(
 
 
 class TellingWords:
-    """Remembers the words that tell nothing."""
+    """Remembers which words tell something, and which nothing."""
 
     def __init__(self, rules: Rules) -> None:
         self._has_added_names = bool(rules.added)
         self._silent: set[bytes] = set()
+        self._telling: set[bytes] = set()
 
     def words_of(self, text: bytes) -> bytes:
-        """Put together what has all the words of a text, in which it is quick to look for some.
+        """Put together the words of a text that could be of a telling name, or stand in front of a token.
 
-        Nothing if no word could be of a telling name, or stand in front of a token; the text itself where it does not
-        pay to find out.
+        The text itself, which has them as well, where it does not pay to find out.
         """
         if self._has_added_names or text.find(b"%") >= 0:  # a name may be percent-encoded
             return text
@@ -53,23 +53,24 @@ class TellingWords:
             return text
         if text.find(b"\\u") >= 0 and _ESCAPED_LETTERS.search(text) is not None:
             return text
-        words: set[bytes] = set()
-        is_telling = False
-        for at, block in blocks(text, _BLOCK, _NO_LETTER):
+        telling: set[bytes] = set()
+        for _, block in blocks(text, _BLOCK, _NO_LETTER):
             found = block.translate(_LETTERS).split()
             if not self._silent.issuperset(found):
                 new = set(found).difference(self._silent)
                 if len(new) > _MOST_NEW_WORDS:
                     return text
-                is_telling = self._tells(new) or is_telling
-            if is_telling or at + len(block) < len(text):
-                words.update(found)
-        return b"\n".join(words) if is_telling else b""
+                telling |= self._chosen(new)
+        return b"\n".join(telling)
 
-    def _tells(self, words: set[bytes]) -> bool:
+    def _chosen(self, words: set[bytes]) -> set[bytes]:
+        if self._telling.issuperset(words):
+            return words
         new = {word[-_LONGEST_WORD:] for word in words}
         telling = words_of_names(new)
-        if len(self._silent) + len(new) > _MOST_WORDS:
+        if len(self._silent) + len(self._telling) + len(new) > _MOST_WORDS:
             self._silent.clear()
+            self._telling.clear()
         self._silent |= new - telling
-        return bool(telling)
+        self._telling |= telling
+        return telling
