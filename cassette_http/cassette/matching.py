@@ -154,6 +154,9 @@ _LOOK_AT_BODY = frozenset({"body", "raw_body"})
 _LOOK_AT_LINE = frozenset({"method", "scheme", "host", "port", "path"})
 _LOOK_AT_URL = _LOOK_AT_LINE | {"query", "uri"}
 
+# What a rule of `ignore=` that is a single word may mean as well.
+_KINDS = frozenset({*NAMED, "header", "field", "fields", "form", "json", "multipart"})
+
 
 # -- putting matchers together -------------------------------------------------------------------------------
 
@@ -237,7 +240,14 @@ def resolve(match: Iterable[str | Matcher | Filter] | str, ignore: Iterable[str]
             filters.append((name, cast(Filter, matcher)))
         else:
             keys[name] = _checked(name, cast(Matcher, matcher))
-    return Matching(tuple(keys.items()), tuple(filters), needs_body, Ignored.of(ignore))
+    rules = [ignore] if isinstance(ignore, str) else list(ignore)
+    for rule in rules:
+        if rule in _KINDS:
+            raise InvalidOption(
+                f"ignore={rule!r} may mean all of that, which counts unless its matcher is left out of match=, "
+                f'or what is called so: then say where it stands, as in "json:{rule}"'
+            )
+    return Matching(tuple(keys.items()), tuple(filters), needs_body, Ignored.of(rules))
 
 
 def _looks_at_body(name: str, matcher: Matcher) -> bool:

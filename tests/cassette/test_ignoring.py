@@ -136,6 +136,9 @@ def test_nothing_ignored_gives_the_very_same_request() -> None:
         ("qury:page", "ignore='qury:page': there is no place 'qury'; did you mean \"query\""),
         ("$", r"ignore='\$': the path names nothing"),
         ("$.a[", r"ignore='\$\.a\[': a path into JSON looks like"),
+        ("query", r"ignore='query' may mean .* left out of match=, .* say where it stands, as in \"json:query\""),
+        ("body", "ignore='body' may mean"),
+        ("header", "ignore='header' may mean"),
         ("xml:a", r"there is no place 'xml'.*\(the places are: header, query, form, json, multipart\)"),
     ],
 )

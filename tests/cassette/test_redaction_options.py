@@ -128,6 +128,8 @@ def test_rules_can_be_turned_off(keep: str, line: str) -> None:
         ({"redact": [" "]}, "is a name, a path"),
         ({"redact": ["$"]}, "the path names nothing"),
         ({"redact": ["$.a[b"]}, "a path into JSON looks like"),
+        ({"redact": ["header"]}, 'does not say what is secret there: give its name, as in "header:X-Tenant"'),
+        ({"redact": ["query"]}, 'what is called so itself is "json:query"'),
     ],
 )
 def test_options_that_do_not_exist_are_named(options: dict[str, list[str]], message: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 from cassette_http.cassette.model import Interaction, Origin, Piece, Request, Track
 from cassette_http.errors import InvalidOption
 from cassette_http.vcr.config import translate
+from cassette_http.vcr.objects import VcrRequest
 
 API = Origin("https", "api.test", 443)
 
@@ -117,6 +118,21 @@ def test_filters_change_what_is_matched_and_recorded(
     config: dict[str, Any], sent: Request, expected: Request | None
 ) -> None:
     assert changed(config, sent) == expected
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        (request("POST", fields={"Content-Type": "application/x-www-form-urlencoded"}, body=b"p=1"), b""),
+        (request("POST", fields={"Content-Length": "0"}), None),
+        (request(fields={"Content-Type": "application/json"}), None),
+    ],
+    ids=["emptied by a filter", "of a POST without one", "of a GET"],
+)
+def test_body_that_a_filter_emptied_is_no_missing_one(sent: Request, expected: bytes | None) -> None:
+    filtered = changed({"filter_post_data_parameters": ["p"]}, sent)
+    assert filtered is not None
+    assert VcrRequest.of(filtered).body == expected
 
 
 def set_uri(asked: Any) -> Any:

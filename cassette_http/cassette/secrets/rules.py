@@ -28,6 +28,9 @@ RULES = (
     *IN_PLACE,
 )
 
+# Names of parts of messages, which a rule that is a single word may mean: nothing would be redacted then.
+_KINDS = frozenset({*PLACES, "header", "headers", "field", "body"})
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -114,6 +117,11 @@ def resolve_rules(redact: Iterable[ExtraRule] = (), keep: Iterable[str] = ()) ->
             functions.append(rule)
         elif not isinstance(rule, str) or not rule.strip():
             raise InvalidOption(f"a rule of redact= is a name, a path into JSON, a pattern or a function, not {rule!r}")
+        elif rule in _KINDS:
+            raise InvalidOption(
+                f'redact={rule!r} does not say what is secret there: give its name, as in "header:X-Tenant"; '
+                f'what is called so itself is "json:{rule}"'
+            )
         elif rule.startswith("$"):
             paths.append(json_path(rule, f"redact={rule!r}"))
         elif ":" in rule:
