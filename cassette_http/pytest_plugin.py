@@ -34,6 +34,7 @@ from cassette_http.plugin.pytest_internals import fixture_names, put_first
 from cassette_http.plugin.settings import add_options, complete_flags, settings
 from cassette_http.plugin.sharing import share_with_worker, sharing_of
 from cassette_http.plugin.uses import CassetteFailure, Use, declared_of, load_parts, use_of
+from cassette_http.system import load_before_pyfakefs
 
 __all__ = ["cassette_config", "cassette_dir", "cassette_name", "cassette_path", "http_cassette", "use_cassette"]
 
@@ -111,6 +112,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         is_named = "http_cassette" in names or (has_short_name and not vcr_names.serves(item))
         if is_named or item.get_closest_marker("cassette") is not None or declared_of(item) is not None:
             put_first(item, "http_cassette")
+    load_before_pyfakefs()
 
 
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:

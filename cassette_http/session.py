@@ -41,6 +41,7 @@ from cassette_http.errors import (
 )
 from cassette_http.in_use import Cassette, Log
 from cassette_http.intercept import intercepting
+from cassette_http.system import is_there, load_before_pyfakefs
 from cassette_http.transport import base
 from cassette_http.transport.socket_face import CassetteTransport
 from cassette_http.version import __version__
@@ -124,6 +125,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
         everywhere: bool = False,
         blob_threshold: int | None = 1 << 20,
     ) -> None:
+        load_before_pyfakefs()
         mode = _default_mode() if record_mode is None else RecordMode.of(record_mode)
         # A wrong option is reported here, where the user wrote it.
         if not isinstance(path, str | os.PathLike) or not os.fspath(path):
@@ -383,7 +385,7 @@ def _load(store: Store, mode: RecordMode, options: _Options) -> tuple[Iterator[D
         return scan_in_parts(data, str(store.path)), store.blobs.fetch, False
     if mode is RecordMode.NONE and not options.allow_missing:
         reason = f"there is no cassette {str(store.path)!r} to replay"
-        if store.path.exists():
+        if is_there(store.path):
             reason = f"the cassette {str(store.path)!r} is an empty file, with nothing to replay"
         elif not store.path.is_absolute():
             reason += f" (in the folder {os.getcwd()})"

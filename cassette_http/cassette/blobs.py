@@ -6,7 +6,6 @@ One is written before the document that names it, and verified when it is read. 
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import stat
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from hashlib import sha256
 
 from cassette_http.cassette.files import READ, Files
 from cassette_http.cassette.limits import LARGEST_CASSETTE_OCTETS
+from cassette_http.system import os
 
 __all__ = ["BlobFolder", "BlobsInMemory", "blob_names", "blob_sizes", "needed_by", "needed_by_none", "reference_to"]
 

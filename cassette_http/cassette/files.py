@@ -5,17 +5,13 @@ Errors are OSError, as the system gives them. Interrupted calls are made again.
 
 from __future__ import annotations
 
-import os
 import re
-import time
 from collections.abc import Callable
 from contextlib import suppress
+from time import monotonic, sleep, time
 from typing import Any, TypeVar
 
-try:
-    import fcntl
-except ImportError:  # Windows; O_APPEND keeps documents apart there, without protection from torn ones of others.
-    fcntl = None  # type: ignore[assignment]
+from cassette_http.system import fcntl, os
 
 __all__ = ["APPEND", "CREATE", "READ", "Files", "drop_left_behind", "find_unfinished", "unfinished"]
 
@@ -59,7 +55,7 @@ def drop_left_behind(path: str, files: Files) -> None:
         found = _UNFINISHED.fullmatch(left)
         if found is not None and found[1] == name:
             with suppress(OSError):
-                if time.time() - files.stat(os.path.join(folder, left)).st_mtime > A_DAY_S:
+                if time() - files.stat(os.path.join(folder, left)).st_mtime > A_DAY_S:
                     files.remove(os.path.join(folder, left))
 
 
@@ -153,18 +149,18 @@ class Files:
 
         Raises TimeoutError if somebody keeps it.
         """
-        if fcntl is None:
+        if fcntl is None:  # Windows; O_APPEND keeps documents apart there, without protection from torn ones of others
             return False
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-        deadline = time.monotonic() + LOCK_TIMEOUT_S
+        deadline = monotonic() + LOCK_TIMEOUT_S
         while True:
             try:
                 _again(fcntl.flock, fd, kind | fcntl.LOCK_NB)
                 return True
             except BlockingIOError:
-                if time.monotonic() > deadline:
+                if monotonic() > deadline:
                     raise TimeoutError(f"another process keeps it locked for {LOCK_TIMEOUT_S:.0f} seconds") from None
-                time.sleep(LOCK_INTERVAL_S)
+                sleep(LOCK_INTERVAL_S)
             except OSError:
                 return False
 

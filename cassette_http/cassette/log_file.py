@@ -6,7 +6,6 @@ Whoever owns a log takes turns with it, and says what a failure means.
 from __future__ import annotations
 
 import contextlib
-import os
 import stat
 from collections.abc import Iterator
 
@@ -15,6 +14,7 @@ from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.format.yaml_format import BEGINNING, MOST_DOCUMENTS, TERMINATOR
 from cassette_http.cassette.limits import irregular, refuse_too_large, refuse_too_many, too_large
 from cassette_http.errors import CassetteFormatError
+from cassette_http.system import os
 
 __all__ = ["BOUNDARY", "LogFile", "length_at"]
 

@@ -7,7 +7,6 @@ Documents are appended to a log (`log_file`). `rewrite` collects the new cassett
 from __future__ import annotations
 
 import contextlib
-import os
 import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,6 +20,7 @@ from cassette_http.cassette.limits import irregular, refuse_too_large, refuse_to
 from cassette_http.cassette.log_file import BOUNDARY, LogFile, length_at
 from cassette_http.cassette.model import Header
 from cassette_http.errors import CassetteFormatError, CassetteNotWritable
+from cassette_http.system import os
 
 __all__ = ["UNCHANGED", "Store"]
 UNCHANGED = "its documents stay as they are"

@@ -10,7 +10,6 @@ Until it is read, the context has a class of its own rather than hooks: so it ma
 
 from __future__ import annotations
 
-import os
 import ssl
 import stat
 import threading
@@ -24,6 +23,7 @@ from typing import Any
 from cassette_http.cassette.files import READ, Files
 from cassette_http.intercept.current import current_board
 from cassette_http.intercept.patches import Patches
+from cassette_http.system import os
 
 __all__ = ["PATCHES", "left_unread", "read_authorities"]
 

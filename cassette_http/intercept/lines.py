@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import selectors
 import socket
 import ssl
@@ -14,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from cassette_http.system import os
 from cassette_http.transport.failures import read_timed_out
 from cassette_http.transport.host import NOT_NOW
 

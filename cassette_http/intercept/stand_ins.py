@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import _socket
 import itertools
-import os
 import re
 import select
 import socket
@@ -17,6 +16,9 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+
+from cassette_http.cassette.files import READ, Files
+from cassette_http.system import os
 
 __all__ = ["CAN_MOVE_WATCHERS", "WAKE", "StandIn", "put_under"]
 
@@ -36,6 +38,7 @@ FILLING = bytes(1 << 16)
 
 # An event loop that watches a descriptor goes on to watch the file behind it, not what takes its place.
 CAN_MOVE_WATCHERS = sys.platform == "linux"
+MOST_OF_FDINFO = 1 << 20
 WATCHED = re.compile(r"^tfd:\s*(\d+)\s+events:\s*([0-9a-f]+)\s+data:\s*([0-9a-f]+)", re.MULTILINE)
 
 _numbers = itertools.count(1)
@@ -195,14 +198,22 @@ def _watchers_of(descriptor: int) -> Iterator[tuple[int, int]]:
         try:
             if os.readlink(f"/proc/self/fd/{name}") != "anon_inode:[eventpoll]":
                 continue
-            with open(f"/proc/self/fdinfo/{name}") as file:
-                text = file.read()
+            text = _read(f"/proc/self/fdinfo/{name}")
         except OSError:  # closed meanwhile
             continue
         for watched, events, data in WATCHED.findall(text):
             # Of the 64 bits of data, Python sets those of an int.
             if int(watched) == int(data, 16) & 0xFFFFFFFF == descriptor:
                 yield int(name), int(events, 16)
+
+
+def _read(path: str) -> str:
+    files = Files()
+    fd = files.open(path, READ)
+    try:
+        return files.read(fd, MOST_OF_FDINFO, 0).decode()
+    finally:
+        files.close(fd)
 
 
 def _give_name(far_end: _socket.socket) -> None:

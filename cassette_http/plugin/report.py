@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from cassette_http.plugin.leftovers import cassettes_below, find_moved
 from cassette_http.plugin.paths import command_that_records, shown_path, shown_paths, shown_test
 from cassette_http.plugin.transcript import content_difference, transcript
 from cassette_http.plugin.uses import CassetteFailure, Use
+from cassette_http.system import is_there, os
 
 __all__ = [
     "add_section",
@@ -69,7 +69,7 @@ def _reason(cassette: Cassette) -> str:
 
 def _said(cassette: Cassette, miss: Miss) -> str:
     """The reason of a miss; that a file is not there says more than that nothing is in it."""
-    if miss.nearest or cassette.path.exists():
+    if miss.nearest or is_there(cassette.path):
         return miss.reason
     return f"{miss.reason.rpartition(': ')[0]}: there is no cassette yet"
 
@@ -155,7 +155,7 @@ def _miss_lines(use: Use, cassette: Cassette, miss: Miss, times: int = 1) -> Ite
     yield f"  asked    {miss.request.method} {miss.request.url}" + (f" ({times} times)" if times > 1 else "")
     yield f"  at       {shown_path(use.config, miss.where)}"
     if not miss.nearest:
-        yield f"  cassette {path} {'is empty' if cassette.path.exists() else 'does not exist'}"
+        yield f"  cassette {path} {'is empty' if is_there(cassette.path) else 'does not exist'}"
         yield from _moved_lines(use)
         yield from _near_lines(use)
         return
@@ -175,12 +175,12 @@ def _miss_lines(use: Use, cassette: Cassette, miss: Miss, times: int = 1) -> Ite
 
 def _moved_lines(use: Use) -> Iterator[str]:
     """Name the cassettes of tests that were renamed, or moved to another module."""
-    if use.item is None or not use.is_own or use.path.exists():
+    if use.item is None or not use.is_own or is_there(use.path):
         return
     for moved in find_moved(use.path, use.owner, collection_of(use.config))[:MOST_MOVED]:
         old, new = shown_path(use.config, moved.path), shown_path(use.config, use.path)
         yield f"  hint     {old} was recorded by {moved.test}, which does not exist any more;"
-        folder = "" if use.path.parent.exists() else f"mkdir -p {shlex.quote(os.path.dirname(new))} && "
+        folder = "" if is_there(use.path.parent) else f"mkdir -p {shlex.quote(os.path.dirname(new))} && "
         yield f"           was it renamed? {folder}git mv {shlex.quote(old)} {shlex.quote(new)}"
 
 

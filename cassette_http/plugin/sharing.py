@@ -8,7 +8,6 @@ comes from this run. Marks lie in memory, and for several processes in a folder 
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 
 from cassette_http.cassette.modes import RecordMode
+from cassette_http.system import is_there, os
 
 __all__ = ["Sharing", "share_with_worker", "sharing_of"]
 
@@ -36,7 +36,7 @@ class Sharing:
     def mode(self, path: Path, mode: RecordMode) -> RecordMode:
         """Say in which mode the cassette must be opened now, so that what the run does is `mode`."""
         if mode is RecordMode.ONCE:
-            has_content = path.exists() and path.stat().st_size > 0
+            has_content = is_there(path) and os.stat(path).st_size > 0
             # In this order: the mark comes before the content.
             if self._has(BEGUN, path):
                 return RecordMode.NEW_EPISODES
@@ -60,7 +60,7 @@ class Sharing:
     def _has(self, kind: str, path: Path) -> bool:
         if (kind, str(path)) in self._marks:
             return True
-        return self.folder is not None and self._file(kind, path).exists()
+        return self.folder is not None and is_there(self._file(kind, path))
 
     def _mark(self, kind: str, path: Path) -> bool:
         """Leave a mark; False if another process was faster."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import io
-import os
 import selectors
 import socket
 import ssl
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from cassette_http.cassette.model import FailureKind, Origin
+from cassette_http.system import os
 from cassette_http.transport import live
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.failures import rebuild

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,13 +12,14 @@ from typing import Any
 
 import pytest
 
+from cassette_http import system
 from cassette_http.cassette.blobs import blob_names
 from cassette_http.cassette.format.yaml_format import dump_interaction
 from cassette_http.cassette.model import Header, Interaction, Origin, Piece, Request, Track
 from cassette_http.cassette.store import Store
 from cassette_http.errors import CassetteNotWritable, CassetteWarning
 
-fcntl = pytest.importorskip("fcntl", reason="locks are made in another way here")
+pytest.importorskip("fcntl", reason="locks are made in another way here")
 
 ORIGIN = Origin("http", "api.test", 80)
 LARGE = b"large " * 100
@@ -52,7 +52,7 @@ class Faults:
     def injected(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         with monkeypatch.context() as patch:
             for name in CALLS:
-                module: Any = sys.modules["fcntl"] if name == "flock" else os
+                module: Any = system.fcntl if name == "flock" else system.os
                 real = getattr(module, name)
                 patch.setattr(module, name, lambda *args, name=name, real=real: self.call(name, real, *args))
             yield
@@ -159,7 +159,7 @@ def test_disk_that_is_full_at_any_octet_keeps_what_was_there(tmp_path: Path, mon
             return int(real(fd, bytes(data)[:size]))
 
         with monkeypatch.context() as patch:
-            patch.setattr(os, "write", full)
+            patch.setattr(system.os, "write", full)
             with pytest.raises(CassetteNotWritable, match="No space left"):
                 store.append(document)
             store.commit()

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from cassette_http import use_cassette
+from cassette_http import system, use_cassette
 from cassette_http.cassette import limits
 from cassette_http.cassette.files import READ, Files
 from cassette_http.cassette.format.yaml_format import (
@@ -731,7 +731,7 @@ def test_a_call_that_a_signal_interrupts_is_made_again(path: Path, call: str, mo
             raise InterruptedError(errno.EINTR, "Interrupted system call")
         return real(*arguments)
 
-    monkeypatch.setattr(os, call, interrupted)
+    monkeypatch.setattr(system.os, call, interrupted)
     store = Store(path)
     store.append(document(1))
     store.commit()
