@@ -118,31 +118,30 @@ def _findings_of_others(store: Store) -> Iterator[Finding]:
 
 
 class _Looked:
-    """Remembers what was found in interactions, as long as no more is known of secrets than was then."""
+    """Remembers what was found in interactions, and how much was known of secrets then."""
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
         self._clean: dict[int, int] = {}
         # Those that are not clean: the first of them, however large, and others of some size.
-        self._redacted: dict[int, Interaction] = {}
-        self._learned, self._room_octets = 0, 0
+        self._redacted: dict[int, tuple[Interaction, int]] = {}
+        self._room_octets = _MOST_KEPT_OCTETS
 
     def at(self, number: int, interaction: Interaction) -> None:
         redacted = self._redactor.redact(interaction)
         if redacted is interaction:
             self._clean[number] = self._redactor.learned
             return
-        if self._learned != self._redactor.learned:
-            self._redacted.clear()
-            self._learned, self._room_octets = self._redactor.learned, _MOST_KEPT_OCTETS
         self._room_octets -= redacted.track.count_octets + _OCTETS_OF_OBJECTS
         if self._room_octets > 0 or not self._redacted:
-            self._redacted[number] = redacted
+            self._redacted[number] = redacted, self._redactor.learned
 
     def redacted(self, number: int, interaction: Interaction) -> Interaction:
         """Redact with all that is known by now; itself if there is nothing."""
-        known = self._redacted.pop(number, None) if self._learned == self._redactor.learned else None
-        return known or self._redactor.redact(interaction)
+        known, learned = self._redacted.pop(number, (interaction, 0))
+        if known is not interaction and (learned == self._redactor.learned or self._redactor.is_settled(known)):
+            return known
+        return self._redactor.redact(interaction)
 
     def is_clean(self, number: int) -> bool:
         return self._clean.get(number) == self._redactor.learned

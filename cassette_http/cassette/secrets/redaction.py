@@ -21,6 +21,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from cassette_http.cassette.model import Interaction, Request, Track
+from cassette_http.cassette.secrets.coded_texts import coded_texts
 from cassette_http.cassette.secrets.content_rules import ContentRules
 from cassette_http.cassette.secrets.familiar_lines import FamiliarLines
 from cassette_http.cassette.secrets.json_members import members_in_place_of
@@ -137,6 +138,20 @@ class Redactor:
         if request is interaction.request and track is interaction.track:
             return interaction
         return replace(interaction, request=request, track=track)
+
+    def is_settled(self, redacted: Interaction) -> bool:
+        """Tell whether what was learned since an interaction was redacted would change nothing in it; cheap.
+
+        Rather no than yes: a coding could hide a secret, and to look at a long one takes as long as to redact it.
+        """
+        request, track = redacted.request, redacted.track
+        if track.failure is not None or track.count_octets > _LONG:
+            return False
+        sent = request.head_octets + request.body_octets if request is not None else b""
+        return not any(
+            len(octets) > _LONG or is_veiled(octets) or coded_texts(octets) or self._vault.is_in(octets)
+            for octets in (sent, track.octets)
+        )
 
     def redact_request(self, request: Request) -> Request:
         """Return the form in which a request, sent or recorded, is matched; itself if nothing is secret.
