@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shlex
+import socket
 from collections import Counter
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
+from traceback import walk_tb
+from types import CodeType, FunctionType
 from typing import Any
 
 import pytest
@@ -34,8 +37,8 @@ __all__ = [
 PACKAGE_FOLDER = str(Path(__file__).parents[1])
 
 NEEDS_SOCKETS = """\
-pytest-socket lets nobody make a socket, and a replay needs some that are connected to nothing.
-instead of disable_socket(): --disable-socket on the command line, or --cassette-block-network"""
+{} stands in the place of Python's sockets, and a replay needs some that are connected to nothing.
+instead of it, for tests with a cassette: pytest --cassette-block-network"""
 
 MOST_MISSES = 3
 MOST_DIFFERENCES = 6
@@ -92,8 +95,9 @@ def complete(report: pytest.TestReport, error: BaseException, use: Use | None) -
         add_section(report, "no match in the cassette", "\n".join(_misses(use, cassette)))
     elif (broken := _find(error, CassetteFormatError)) is not None:
         set_reason(report, shown_paths(use.config, str(broken)))
-    if any(type(each).__name__ == "SocketBlockedError" for each in _causes(error)):
-        add_section(report, "no sockets for the cassette", NEEDS_SOCKETS)
+    if (guard := _socket_guard(error)) is not None:
+        place = shown_path(use.config, f"{guard.co_filename}:{guard.co_firstlineno}")
+        add_section(report, "no sockets for the cassette", NEEDS_SOCKETS.format(f"`{guard.co_name}` ({place})"))
     if text := _transcript(cassette):
         report.sections.append((f"{TRANSCRIPT} {report.when}", text))
 
@@ -240,6 +244,16 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         if isinstance(each, BaseExceptionGroup):
             waiting += each.exceptions
         waiting += [each.__context__, each.__cause__]
+
+
+def _socket_guard(error: BaseException) -> CodeType | None:
+    """The function that has led to `error`, if a fixture put it in the place of one of `socket` to forbid that."""
+    functions: list[Any] = [socket.socket, socket.create_connection, socket.getaddrinfo]
+    methods = vars(socket.socket).values() if isinstance(socket.socket, type) else ()
+    replaced = {each.__code__ for each in (*functions, *methods) if isinstance(each, FunctionType)}
+    raising = (frame.f_code for each in _causes(error) for frame, _ in [*walk_tb(each.__traceback__)][-1:])
+    not_guards = (PACKAGE_FOLDER, str(socket.__file__))
+    return next((code for code in raising if code in replaced and not code.co_filename.startswith(not_guards)), None)
 
 
 def hide_our_frames(error: BaseException | None) -> None:

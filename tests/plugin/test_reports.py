@@ -373,13 +373,31 @@ def test_a(broken):
     assert "to record it: pytest test_api.py::test_a" in text
 
 
-def test_report_says_what_to_do_where_another_plugin_forbids_sockets(project: Project) -> None:
+@pytest.mark.parametrize(
+    "guard",
+    [
+        "monkeypatch.setattr(socket, 'socket', forbid)",
+        "monkeypatch.setattr(socket, 'create_connection', forbid)",
+        "monkeypatch.setattr(socket.socket, 'connect', forbid)",
+        "monkeypatch.setattr(socket, 'socket', type('Guarded', (socket.socket,), {'__init__': forbid}))",
+    ],
+)
+def test_report_says_what_to_do_where_a_fixture_forbids_sockets(project: Project, guard: str) -> None:
     project.write(
-        "import socket\nclass SocketBlockedError(RuntimeError):\n    pass\n"
-        "def guarded(*arguments, **options):\n    raise SocketBlockedError('A test tried to use socket.socket.')\n"
-        "@pytest.mark.cassette\ndef test_a(monkeypatch):\n"
-        "    monkeypatch.setattr(socket, 'socket', guarded)\n    get('/a')\n"
+        "import socket\ndef forbid(*arguments, **options):\n    raise RuntimeError('no network in tests')\n"
+        f"@pytest.mark.cassette\ndef test_a(monkeypatch):\n    {guard}\n    get('/a')\n"
     )
     result = project.run("--cassette-mode=once")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*no sockets for the cassette*", "instead of disable_socket(): *"])
+    result.stdout.fnmatch_lines(["*no sockets for the cassette*", "`forbid` (test_api.py:*) stands in the place of *"])
+
+
+def test_report_says_nothing_of_sockets_where_a_mock_fails_a_connect(project: Project) -> None:
+    project.write(
+        "import socket\nfrom unittest import mock\n@pytest.mark.cassette\ndef test_a():\n"
+        "    with mock.patch.object(socket, 'create_connection', side_effect=ConnectionRefusedError('asked for')):\n"
+        "        get('/a')\n"
+    )
+    result = project.run("--cassette-mode=once")
+    result.assert_outcomes(failed=1)
+    result.stdout.no_fnmatch_line("*no sockets for the cassette*")
