@@ -16,37 +16,39 @@ T = TypeVar("T")
 
 
 def around(
-    make: Callable[[], AbstractContextManager[T]], function: Callable[P, R], first: Callable[[T], tuple[Any, ...]]
+    make: Callable[[], AbstractContextManager[T]],
+    function: Callable[P, R],
+    arguments: Callable[[T, tuple[Any, ...]], tuple[Any, ...]],
 ) -> Callable[..., R]:
     """Wrap a function, coroutine function or generator, so that each call runs in a context manager made for it.
 
-    `first` turns what the context manager gave into arguments; the function gets them before those of the call.
+    `arguments` makes those of the function, of what the context manager gave and those of the call.
     """
     wrapper: Any
     if inspect.isasyncgenfunction(function):
 
         async def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
             with make() as given:
-                async for item in function(*first(given), *args, **kwargs):
+                async for item in function(*arguments(given, args), **kwargs):
                     yield item
 
     elif inspect.iscoroutinefunction(function):
 
         async def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
             with make() as given:
-                return await function(*first(given), *args, **kwargs)
+                return await function(*arguments(given, args), **kwargs)
 
     elif inspect.isgeneratorfunction(function):
 
         def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
             with make() as given:
-                return (yield from function(*first(given), *args, **kwargs))
+                return (yield from function(*arguments(given, args), **kwargs))
 
     else:
 
         def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
             with make() as given:
-                return function(*first(given), *args, **kwargs)
+                return function(*arguments(given, args), **kwargs)
 
     wrapped: Callable[..., R] = functools.wraps(function)(wrapper)
     return wrapped

@@ -195,7 +195,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
         self.__exit__(cls, error, traceback)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        return around(lambda: self, function, lambda cassette: ())
+        return around(lambda: self, function, lambda cassette, args: args)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -130,6 +130,16 @@ def test_decorator_says_where_the_cassette_is(
     assert used() == expected  # type: ignore[call-arg]  # the cassette is given by the decorator
 
 
+def test_method_gets_the_cassette_behind_its_object(tmp_path: Path) -> None:
+    class Case:
+        @VCR(inject_cassette=True, cassette_library_dir=str(tmp_path)).use_cassette("a.yaml")
+        def asked(self, cassette: vcr.Cassette, value: int) -> tuple[object, str, int]:
+            return self, Path(cassette.path).name, value
+
+    case = Case()
+    assert case.asked(1) == (case, "a.yaml", 1)  # type: ignore[call-arg,arg-type]  # the cassette is given by the decorator
+
+
 def test_every_kind_of_function_is_decorated_with_the_cassette(old: Path) -> None:
     using = VCR(cassette_library_dir=str(old.parent)).use_cassette("old.yaml")
 

@@ -113,11 +113,13 @@ class CassetteInUse:
             path = self._path if self._path is not None else self._path_of(function)
             return CassetteInUse(self._vcr, path, self._options)
 
-        def first(cassette: VcrCassette) -> tuple[Any, ...]:
-            is_given = {**self._vcr._settings(), **self._options}.get("inject_cassette")
-            return (cassette,) if is_given else ()
+        def arguments(cassette: VcrCassette, args: tuple[Any, ...]) -> tuple[Any, ...]:
+            if not {**self._vcr._settings(), **self._options}.get("inject_cassette"):
+                return args
+            before = _is_of_class(function)  # a method gets its object first
+            return (*args[:before], cassette, *args[before:])
 
-        wrapped: Any = around(in_use, function, first)
+        wrapped: Any = around(in_use, function, arguments)
         return wrapped  # type: ignore[no-any-return]  # as it was, to the caller
 
     def _path_of(self, function: Callable[..., Any]) -> str:
@@ -127,6 +129,11 @@ class CassetteInUse:
         if merged.get("cassette_library_dir"):
             return function.__name__
         return os.path.join(os.path.dirname(inspect.getfile(function)), function.__name__)
+
+
+def _is_of_class(function: Callable[..., Any]) -> bool:
+    """Whether a function is being defined in the body of a class."""
+    return not f"<locals>.{function.__qualname__}".rpartition(".")[0].endswith("<locals>")
 
 
 def _place(path: str, merged: dict[str, Any]) -> Path:
