@@ -126,41 +126,43 @@ class ContentRules:
         in_codes = inner if depth < DEEPEST else None
         hiding = self._hiding
         spans = runs(text)
-        found = _merged([], find_by_pattern(text, hiding))
         if is_archive(text) and in_codes is not None:
             new = rewritten_archive(text, partial(self._hidden_in_member, inner=inner))
             return [Edit(0, len(text), new)] if new != text else []
+        by_look = find_by_look(text, hiding, spans, in_codes)
         if is_binary(text):
-            for start, stop in texts_of_parts(text) if in_codes is not None else ():
-                found = _merged(found, shift(inner(text[start:stop]), start))
-            return _merged(found, find_by_look(text, hiding, spans, in_codes))
-        found = _merged(found, find_by_path(text, hiding))
-        found = _merged(found, find_in_objects(text, hiding, is_matching))
-        found = _merged(found, find_members(text, hiding, is_matching))
-        if is_form and is_matching:
-            found = _merged(leave_out_pairs(text, "form", hiding), found)
-        if is_form:
-            found = _merged(found, find_pairs(text, hiding, "form", FORM_PAIR, is_matching, inner))
-        found = _merged(found, find_pairs(text, hiding, "query", QUERY_PAIR, is_matching, inner))
-        found = _merged(found, find_in_percent_encoded(text, inner))
-        found = _merged(found, find_in_multipart(text, hiding, is_matching))
+            parts = texts_of_parts(text) if in_codes is not None else ()
+            in_parts = (shift(inner(text[start:stop]), start) for start, stop in parts)
+            return _first_of(find_by_pattern(text, hiding), chain.from_iterable(in_parts), by_look)
         if is_head:
-            found = _merged(found, find_in_head(text, hiding))
-            fields = text.find(b"\n") + 1
-            found = _merged(found, shift(find_in_sentences(text[fields:], hiding), fields))
+            in_lines = [find_in_head(text, hiding), find_in_sentences(text, hiding, text.find(b"\n") + 1)]
         else:
-            found = _merged(found, find_cells(text, hiding))
-            found = _merged(found, find_in_inserts(text, hiding))
-            lines = self._lines_to_search(text)
-            found = _merged(found, chain.from_iterable(find_in_lines(text, hiding, *span) for span in lines))
-            found = _merged(found, find_literals(text, hiding))
-            found = _merged(found, find_in_sentences(text, hiding))
-            found = _merged(found, find_in_stream(text, hiding, inner))
-        found = _merged(found, find_in_markup(text, hiding, inner))
-        found = _merged(found, find_in_strings(text, inner))
-        found = _merged(found, find_behind_steps(text, spans, hiding))
-        found = _merged(found, find_in_userinfo(text, hiding))
-        return _merged(found, find_by_look(text, hiding, spans, in_codes))
+            spans_of_lines = self._lines_to_search(text)
+            in_lines = [
+                find_cells(text, hiding),
+                find_in_inserts(text, hiding),
+                chain.from_iterable(find_in_lines(text, hiding, *span) for span in spans_of_lines),
+                find_literals(text, hiding),
+                find_in_sentences(text, hiding),
+                find_in_stream(text, hiding, inner),
+            ]
+        return _first_of(
+            leave_out_pairs(text, "form", hiding) if is_form and is_matching else (),
+            find_by_pattern(text, hiding),
+            find_by_path(text, hiding),
+            find_in_objects(text, hiding, is_matching),
+            find_members(text, hiding, is_matching),
+            find_pairs(text, hiding, "form", FORM_PAIR, is_matching, inner) if is_form else (),
+            find_pairs(text, hiding, "query", QUERY_PAIR, is_matching, inner),
+            find_in_percent_encoded(text, inner),
+            find_in_multipart(text, hiding, is_matching),
+            *in_lines,
+            find_in_markup(text, hiding, inner),
+            find_in_strings(text, inner),
+            find_behind_steps(text, spans, hiding),
+            find_in_userinfo(text, hiding),
+            by_look,
+        )
 
     def _hidden_in_member(self, content: bytes, is_of_package: bool, inner: Inner) -> bytes:
         known = self._vault.occurrences
@@ -216,6 +218,14 @@ class ContentRules:
         """Hide in the query of the request target, which ends at `stop`, what may be a secret by its name."""
         start = head.find(b"?", 0, stop) + 1
         return shift(hide_doubtful_pairs(head[start:stop], self._hiding), start) if start else []
+
+
+def _first_of(*rules: Iterable[Edit]) -> list[Edit]:
+    """What rules find, each beside what those in front of it do; a rule begins when they are done."""
+    found: list[Edit] = []
+    for rule in rules:
+        found = _merged(found, rule)
+    return found
 
 
 def _merged(first: list[Edit], second: Iterable[Edit]) -> list[Edit]:

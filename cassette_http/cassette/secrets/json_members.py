@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from cassette_http.cassette.secrets.hiding import MIXED, OF_FIELDS, SIMPLE_WORD, STRONG, Hiding, is_own_name, is_prose
@@ -67,19 +67,28 @@ def find_members(text: bytes, hiding: Hiding, is_matching: bool = False) -> Iter
         if found.start() < behind:
             continue
         for start, stop, kind in _values(text, found.end(), kinds[name]):
-            if name == b"token" and _OF_LANGUAGE.match(text, stop):
-                continue
-            if name == b"signature" and _vouches(text, start, stop):
-                continue
-            if name == b"Session" and _OF_CONSUL.search(text, max(0, start - _LONGEST_KEY), stop + _LONGEST_KEY):
-                continue
-            if name in (b"sig", b"key") and _BEHIND_KEY_ID.search(text, max(0, found.start() - 200), found.start()):
+            if name in _WITH_OTHER_MEANINGS and _WITH_OTHER_MEANINGS[name](text, start, stop):
                 continue
             edit = _hidden_value(hiding, text, start, stop, name, kind, is_matching)
             if text[found.end()] != _BRACE and (edit is not None or not _IS_OBJECT.match(text, start)):
                 behind = stop  # but members of an object, which may be in a string, have names of their own
             if edit is not None:
                 yield edit
+
+
+def _is_piece_of_word(text: bytes, start: int, stop: int) -> bool:
+    """Tell whether a token is one of a language model."""
+    return _OF_LANGUAGE.match(text, stop) is not None
+
+
+def _is_id_of_lock(text: bytes, start: int, stop: int) -> bool:
+    """Tell whether a session is one of Consul."""
+    return _OF_CONSUL.search(text, max(0, start - _LONGEST_KEY), stop + _LONGEST_KEY) is not None
+
+
+def _is_beside_id(text: bytes, start: int, stop: int) -> bool:
+    """Tell whether a public key, or a signature, stands behind the id of a key, as in TUF (The Update Framework)."""
+    return _BEHIND_KEY_ID.search(text, max(0, start - 200), start) is not None
 
 
 def _vouches(text: bytes, start: int, stop: int) -> bool:
@@ -255,18 +264,26 @@ _OF_A_FORM = to_pattern(
     re.IGNORECASE,
 )
 _FLAT_OBJECT = to_pattern(rb"\{[^{}]*+\}")
-# The tokens of language models are pieces of words.
 _OF_LANGUAGE = to_pattern(rb"\s*+,\s*+\\*+\"(?:logprob|prob|bytes|token_id|id|text_offset|start_offset)\\*+\"")
-# The signatures of TUF (The Update Framework) vouch for a document, and a key of GitHub is one to encrypt secrets with.
 _THINKING = to_pattern(rb"\"thinking\\*\"\s*+:\s*+")
 _THINKING_NEXT = to_pattern(rb"\s*+,\s*+\\*\"thinking\\*\"\s*+:")
 _SIGNATURE_NEXT = to_pattern(rb"\s*+,\s*+\\*\"signature\\*\"\s*+:\s*+\Z")
 _BEHIND_DELTA = to_pattern(rb"\"signature_delta\\*\"\s*+,\s*+\\*\"signature\\*\"\s*+:\s*+\Z")
 _LONGEST_THOUGHT = 1 << 14
 _BASE58 = to_pattern(rb"\\*\"[1-9A-HJ-NP-Za-km-z]{86,88}\\*\"")
-_BEHIND_KEY_ID = to_pattern(rb"\"key_?id\\*\"\s*+:\s*+\\*\"(?:[0-9a-f]{64}|[0-9]{17,20})\\*\"\s*+,\s*+\\*\"\Z")
-_OF_CONSUL = to_pattern(rb"\"(?:Lock|Modify)Index\\*\"")  # where a session is the id of a lock
+_BEHIND_KEY_ID = to_pattern(
+    rb"\"key_?id\\*\"\s*+:\s*+\\*\"(?:[0-9a-f]{64}|[0-9]{17,20})\\*\"\s*+,\s*+\\*\"(?:sig|key)\\*\"\s*+:\s*+\Z"
+)
+_OF_CONSUL = to_pattern(rb"\"(?:Lock|Modify)Index\\*\"")
 _LONGEST_KEY = 300
+# Names of other things, which what stands around the value tells.
+_WITH_OTHER_MEANINGS: dict[bytes, Callable[[bytes, int, int], bool]] = {
+    b"token": _is_piece_of_word,
+    b"signature": _vouches,
+    b"Session": _is_id_of_lock,
+    b"sig": _is_beside_id,
+    b"key": _is_beside_id,
+}
 _OBJECT_VALUE = to_pattern(
     rb"(?P<is_value>[\"'](?:[vV]al(?:ue)?|S|stringValue|current)\\*+[\"']\s*+)?:\s*+(?=\\*[\"'])"
 )

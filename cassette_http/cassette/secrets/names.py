@@ -41,6 +41,10 @@ class NameKind(Enum):
     __hash__ = object.__hash__  # each is one object, and that of Enum is slow
 
 
+def _set_of(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _WORD_IN_OTHER_LETTERS = re.compile(r"[^\W\d_]+|[0-9]+")
 _WHOLE = {
@@ -93,30 +97,17 @@ _WITH_OTHER_LETTERS = (
     *("contraseña", "пароль", "hasło", "lösenord", "şifre", "密码", "密碼", "口令", "パスワード"),
     *("비밀번호", "סיסמה", "รหัสผ่าน"),
 )
-_PASSWORDS = frozenset(
-    {"password", "passwd", "pwd", "passphrase", "passcode", "passwort", "kennwort", "wachtwoord", "contrasena", "senha"}
-    | {"heslo", "adgangskode", "losenord", "passord", "salasana", "pw"}
+_PASSWORDS = _set_of(
+    "password passwd pwd passphrase passcode passwort kennwort wachtwoord contrasena senha heslo adgangskode losenord"
+    " passord salasana pw"
 )
-_WHOSE_PASS = frozenset(
-    {"user", "db", "database", "smtp", "ftp", "mail", "admin", "root", "login", "http", "proxy", "ssh", "become"}
-)
-_WHOSE_CODE = frozenset({"mfa", "otp", "factor", "verification", "confirmation", "recovery", "backup", "sms"})
-_WHOSE_PHRASE = frozenset({"pass", "seed", "recovery", "mnemonic"})
-_SECRET_WORDS = frozenset(
-    {
-        "secret",
-        "credential",
-        "credentials",
-        "apikey",
-        "authtoken",
-        "accesskey",
-        "secretkey",
-        "privatekey",
-        "authkey",
-        "sharedkey",
-    }
-    | {"accesstoken", "refreshtoken", "idtoken", "clientsecret", "jwt", "signature", "sig", "csrf", "xsrf", "csrftoken"}
-    | {"xsrftoken", "csrfmiddlewaretoken", "session", "sessionid", "sessid", "sess", "phpsessid", "jsessionid"}
+_WHOSE_PASS = _set_of("user db database smtp ftp mail admin root login http proxy ssh become")
+_WHOSE_CODE = _set_of("mfa otp factor verification confirmation recovery backup sms")
+_WHOSE_PHRASE = _set_of("pass seed recovery mnemonic")
+_SECRET_WORDS = _set_of(
+    "secret credential credentials apikey authtoken accesskey secretkey privatekey authkey sharedkey accesstoken"
+    " refreshtoken idtoken clientsecret jwt signature sig csrf xsrf csrftoken xsrftoken csrfmiddlewaretoken session"
+    " sessionid sessid sess phpsessid jsessionid"
 )
 # Written together with another word: PGPASSWORD, identitytoken, appsecret.
 _TOGETHER = re.compile(
@@ -124,49 +115,36 @@ _TOGETHER = re.compile(
 )
 _WITH_OTHER_MEANINGS = frozenset({"session", "signature"})
 _FEW = _WITH_OTHER_MEANINGS | {"sig", "sess"}  # the plural of which is rather counted, or a list
-_WEAK = frozenset(
-    {"key", "code", "auth", "state", "tokens", "keys", "nonce", "appid", "appkey", "authcode", "usercode", "crumb"}
-    | {"authorizationcode", "licensekey", "oauthstate", "oauthcode", "serialkey", "sid", "assertion", "ticket"}
-    | {"consumerkey", "clientkey", "servicekey", "storagekey", "webhookkey", "signatures", "sessions", "tokenid"}
-    | {"sign", "primarykey", "secondarykey", "wskey", "authentication", "clave", "secwebsocketprotocol"}
+_WEAK = _set_of(
+    "key code auth state tokens keys nonce appid appkey authcode usercode crumb authorizationcode licensekey oauthstate"
+    " oauthcode serialkey sid assertion ticket consumerkey clientkey servicekey storagekey webhookkey signatures"
+    " sessions tokenid sign primarykey secondarykey wskey authentication clave secwebsocketprotocol"
 )
 # Words that make a secret of a key; whatever an "x-...-key" is, it counts too.
-_KEYS = frozenset(
-    {"api", "private", "access", "subscription", "auth", "secret", "signing", "encryption", "application"}
-    | {"account", "master", "functions", "write", "admin", "shared", "preshared", "sas"}
+_KEYS = _set_of(
+    "api private access subscription auth secret signing encryption application account master functions write admin"
+    " shared preshared sas"
 )
-_NO_KEYS = frozenset({"idempotency", "cache", "surrogate", "partition", "public"})
+_NO_KEYS = _set_of("idempotency cache surrogate partition public")
 # What is counted, described or only says where to go on is none.
-_BEFORE_TOKEN = (
-    *("page", "continuation", "next", "cancel", "max", "min", "total", "prev", "previous", "sync", "skip", "resume"),
-    *("start", "starting", "pagination", "cursor", "paging", "num", "stop", "eos", "bos", "pad", "input", "output"),
-    *(
-        "revision",
-        "consistency",
-        "fencing",
-        "concurrency",
-        "bookmark",
-        "version",
-        "delta",
-        "forward",
-        "backward",
-        "expected",
-    ),
+_BEFORE_TOKEN = tuple(
+    _set_of(
+        "page continuation next cancel max min total prev previous sync skip resume start starting pagination cursor"
+        " paging num stop eos bos pad input output revision consistency fencing concurrency bookmark version delta"
+        " forward backward expected"
+    )
 )
 # Language models count tokens, too.
-_BEFORE_TOKENS = frozenset({"access", "refresh", "auth", "id", "api", "session", "bearer", "device", "csrf", "bot"})
-_AFTER = frozenset(
-    {"type", "count", "counts", "limit", "limits", "expires", "expiry", "expired", "expiration", "ttl", "usage", "url"}
-    | {"uri", "endpoint", "input", "name", "names", "length", "size", "status", "state", "exp", "iat", "at", "age"}
-    | {"scope", "scopes", "version", "algorithm", "alg", "method", "methods", "policy", "format", "enabled", "required"}
-    | {"details", "duration", "timeout", "lifetime", "time", "date", "start", "end", "rotation", "supported", "valid"}
-    | {"param", "parameter", "header", "reset", "hint", "label", "placeholder", "strength", "rules", "requirements"}
-    | {"file", "path", "help", "error", "errors", "message", "description", "title", "changed", "updated", "created"}
-    | {"versions", "domains", "hosts", "prompt", "regex", "pattern", "placement", "location", "attribute", "attributes"}
-    | {"arn", "ref", "affinity", "number", "index", "offset", "position", "params", "compatibility", "namespace"}
-    | {"schema", "class", "store", "storage", "provider", "service", "source", "template", "policies", "manager"}
-    | {"max", "min", "short", "mismatch", "field", "fields", "column", "question", "target", "door", "strings"}
-    | {"standard", "symbol", "address", "decimals", "balance", "contract", "price", "supply"}  # of a token in a chain
+_BEFORE_TOKENS = _set_of("access refresh auth id api session bearer device csrf bot")
+_AFTER = _set_of(
+    "type count counts limit limits expires expiry expired expiration ttl usage url uri endpoint input name names"
+    " length size status state exp iat at age scope scopes version algorithm alg method methods policy format enabled"
+    " required details duration timeout lifetime time date start end rotation supported valid param parameter header"
+    " reset hint label placeholder strength rules requirements file path help error errors message description title"
+    " changed updated created versions domains hosts prompt regex pattern placement location attribute attributes arn"
+    " ref affinity number index offset position params compatibility namespace schema class store storage provider"
+    " service source template policies manager max min short mismatch field fields column question target door strings"
+    " standard symbol address decimals balance contract price supply"  # of a token in a chain
 )
 _LAST = _AFTER - {"state", "start", "end", "service"}
 

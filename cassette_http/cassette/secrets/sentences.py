@@ -51,21 +51,23 @@ def has_sentence(text: bytes, hiding: Hiding, words: bytes) -> bool:
     return next(_said(text, hiding, stems), None) is not None
 
 
-def find_in_sentences(text: bytes, hiding: Hiding) -> Iterator[Edit]:
-    """Find what sentences say is a secret."""
-    for kind, start, stop in _said(text, hiding):
+def find_in_sentences(text: bytes, hiding: Hiding, at: int = 0) -> Iterator[Edit]:
+    """Find what sentences say is a secret, from some position on."""
+    for kind, start, stop in _said(text, hiding, at=at):
         value = text[start:stop]
         # What shows the beginning of a secret that is known is left to the search, which knows the rest.
         if not hiding.vault.is_in(value) and (hidden := hiding.hidden(kind, value)) is not None:
             yield Edit(start, stop, hidden)
 
 
-def _said(text: bytes, hiding: Hiding, stems: Iterable[bytes] = _STEMS) -> Iterator[tuple[NameKind, int, int]]:
+def _said(
+    text: bytes, hiding: Hiding, stems: Iterable[bytes] = _STEMS, at: int = 0
+) -> Iterator[tuple[NameKind, int, int]]:
     is_of_program: bool | None = None
     for stem in stems:
-        behind = 0
-        while (at := text.find(stem, behind)) >= 0:
-            behind = at + len(stem)
+        behind = at
+        while (begins := text.find(stem, behind)) >= 0:
+            behind = begins + len(stem)
             # Mostly a quote follows, of a member of JSON.
             found = _BEHIND.match(text, behind) if text[behind : behind + 1] in _FOLLOWS else None
             if found is None or not (found["sign"] or found["mark"] or _NO_WORD.search(found["value"])):
