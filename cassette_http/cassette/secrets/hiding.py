@@ -145,6 +145,7 @@ def _readings(name: bytes) -> Iterator[bytes]:
 
 
 _KEY_OF = re.compile(rb"(token|password|session|cookie)_?key\Z", re.IGNORECASE)  # under which one is kept
+_CLASS = re.compile(rb"(?:[A-Z][a-z]+)+(?:Session|Token|Secret|Signature|Credentials?)")  # of a program
 _IDENTIFIER = re.compile(rb"[A-Za-z_]+(?:-[A-Za-z_]+)*")
 _ESCAPE = re.compile(rb"^(?:u[0-9a-fA-F]{4}|[nrt])")
 _FOLDED = bytes(octet + 0x20 if 0x41 <= octet <= 0x5A else octet for octet in range(256))
@@ -275,16 +276,20 @@ def _is_said(value: bytes) -> bool:
 
 @lru_cache(maxsize=256)
 def is_own_name(name: bytes, value: bytes) -> bool:
-    """Tell whether a value is but its name, or its last words, perhaps in another spelling.
+    """Tell whether a value is but its name, its last words, or a class called so, perhaps in another spelling.
 
-    As in {"refresh_token": "refreshToken", "new_password": "password"}, and in TOKEN_KEY = "auth_token".
+    As in {"refresh_token": "refreshToken", "new_password": "password"}, in TOKEN_KEY = "auth_token", and in
+    session: "ClientSession".
     """
     if _IDENTIFIER.fullmatch(value) is None or len(value) <= 2:
         return False
-    key = _KEY_OF.search(name)
-    return ends_with_words(name.decode("latin-1"), value.decode()) or (
-        key is not None and ends_with_words(value.decode(), key[1].decode())
-    )
+    if ends_with_words(name.decode("latin-1"), value.decode()):
+        return True
+    if (key := _KEY_OF.search(name)) is not None:
+        name = key[1]
+    elif _CLASS.fullmatch(value) is None:
+        return False
+    return ends_with_words(value.decode(), name.decode("latin-1"))
 
 
 def is_prose(value: bytes, kind: NameKind = NameKind.PASSWORD) -> bool:

@@ -37,7 +37,7 @@ def find_by_look(text: bytes, hiding: Hiding, spans: list[tuple[int, int]], inne
         for start, stop, name in find_shapes(text, spans)
         if name not in off and (hidden := hiding.vault.hide(text[start:stop])) != text[start:stop]
     ]
-    if spans and b"earer " in text and "bearer" not in off:
+    if b"earer " in text and "bearer" not in off:
         found = merged(found, list(_bearer(text, hiding)))
     if b"uthorization: " in text and "authorization" not in off:
         found = merged(found, list(_quoted_authorization(text, hiding)))
@@ -101,7 +101,8 @@ def _in_base64(text: bytes, hiding: Hiding, starts: Iterable[int], inner: Inner)
             yield Edit(start, behind, to_base64(splice(plain, edits), text[start:behind]))
 
 
-_BEARER = re.compile(rb"[Bb]earer (?P<token>[\w.~+/-]{16,}=*)", re.ASCII)
+# In a field it belongs to that, whose rule may be off.
+_BEARER = re.compile(rb"(?<!uthorization: )[Bb]earer (?P<token>[\w.~+/-]{16,}=*)", re.ASCII)
 IS_BASIC = re.compile(rb"[Bb]asic ")
 # Within a line, as whole ones are settings; and no variable or example of one.
 _QUOTED_AUTHORIZATION = re.compile(
