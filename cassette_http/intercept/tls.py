@@ -86,7 +86,7 @@ def _tapped_wrap_socket(
     channel = board.open_tls_channel(lower)
     secured: Any
     if below.stands_in:
-        secured = _without_handshake(self, sock, server_hostname, suppress_ragged_eofs)
+        secured = _without_handshake(self, sock, *rest[:3])
     else:
         take_tap(sock)
         try:
@@ -153,7 +153,11 @@ def _put_state(secured: Any, below: Tap, channel: Channel, real: Any, *, is_shak
 
 
 def _without_handshake(
-    context: ssl.SSLContext, sock: socket.socket, server_hostname: str | None, suppress_ragged_eofs: bool
+    context: ssl.SSLContext,
+    sock: socket.socket,
+    do_handshake_on_connect: bool,
+    suppress_ragged_eofs: bool,
+    server_hostname: str | None,
 ) -> Any:
     """Make the TLS socket that `wrap_socket` would, over the same descriptor, without a TLS state."""
     secured: Any = context.sslsocket_class.__new__(context.sslsocket_class)
@@ -166,7 +170,7 @@ def _without_handshake(
     secured._closed = False
     secured.server_side = False
     secured.server_hostname = server_hostname
-    secured.do_handshake_on_connect = False
+    secured.do_handshake_on_connect = do_handshake_on_connect
     secured.suppress_ragged_eofs = suppress_ragged_eofs
     return secured
 

@@ -20,7 +20,7 @@ from cassette_http.intercept.lines import Pump
 from cassette_http.intercept.names import Target, target_of
 from cassette_http.intercept.taps import Tap
 from cassette_http.intercept.tls_records import Link, LiveRecords, PlayedRecords, Records
-from cassette_http.transport.host import Host, Switchboard, octets_of, put_into
+from cassette_http.transport.host import Host, Switchboard, octets_of, put_into, room_of
 from cassette_http.transport.played_tls import PlayedTLS
 from cassette_http.transport.tunnels import Tunnel
 
@@ -181,6 +181,10 @@ class ObjectState:
         records = self._records
         if records is None:
             return self._unlinked.read(size) if buffer is None else self._unlinked.read(size, buffer)
+        if buffer is not None:
+            size = room_of(buffer, size)
+        if not size:
+            return b"" if buffer is None else 0
         above = records.link.above
         octets = records.read(size) if above is None else records.read_for(above, size)
         return octets if buffer is None else put_into(buffer, octets)
@@ -200,6 +204,10 @@ class ObjectState:
             return link.above.send_records(octets)
         self.begin(link.host, octets)
         return self._records.write(octets)  # other ones, if it was live until now
+
+    def pending(self) -> int:
+        is_played = self._records is not None and self._records.are_played
+        return self.host.channel.left_of_record if is_played else self._real.pending()
 
     def shutdown(self) -> Any:
         """The program closes first: what the peer does after that is not part of the interaction."""

@@ -14,9 +14,9 @@ from cassette_http.cassette.model import Failure, FailureKind
 from cassette_http.intercept.handshakes import keep_silence
 from cassette_http.intercept.taps import Tap, take_tap
 from cassette_http.transport.failures import incomplete_close, rebuild, want_read
-from cassette_http.transport.host import NOT_NOW, put_into
+from cassette_http.transport.host import NOT_NOW, put_into, room_of
 from cassette_http.transport.opening import keeping_tls
-from cassette_http.transport.played_tls import PlayedTLS
+from cassette_http.transport.played_tls import PlayedTLS, UnshakenTLS
 
 __all__ = ["SocketState"]
 
@@ -30,7 +30,10 @@ class SocketState:
         self._silence: Failure | None = None  # the peer of the played handshake never answers
         self._sock = weakref.ref(sock)
         facts = tap.board.tls_facts(tap.host.channel.origin)
-        self._rest = PlayedTLS(facts, sock.server_hostname) if real is None else real
+        self._agreed = PlayedTLS(facts, sock.server_hostname)
+        self._rest = real
+        if real is None:
+            self._rest = self._agreed if is_shaken else UnshakenTLS(facts.origin, sock.server_hostname)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._rest, name)
@@ -42,11 +45,15 @@ class SocketState:
     def read(self, size: int = 1024, buffer: Any = None, /) -> Any:
         if self._real is None:
             self._shake_played()
+        if buffer is not None:
+            size = room_of(buffer, size)
+        if not size:
+            return b"" if buffer is None else 0
         try:
             octets = self._tap.receive(size)
         except BlockingIOError:
             raise want_read() from None
-        if size and not octets and self._tap.host.channel.is_incompletely_closed:
+        if not octets and self._tap.host.channel.is_incompletely_closed:
             raise rebuild(incomplete_close())
         return octets if buffer is None else put_into(buffer, octets)
 
@@ -54,6 +61,9 @@ class SocketState:
         if self._real is None:
             self._shake_played()
         return self._tap.send(data)
+
+    def pending(self) -> int:
+        return self._tap.host.channel.left_of_record if self._real is None else self._real.pending()
 
     def shutdown(self) -> Any:
         """The program closes first: what the peer does after that is not part of the interaction."""
@@ -93,6 +103,7 @@ class SocketState:
         self._is_shaken = True
         if failure is not None:
             raise rebuild(failure)
+        self._rest = self._agreed
 
     def _give_up_handshake(self) -> None:
         """The program closes in the middle of a live handshake: the peer was silent for too long."""

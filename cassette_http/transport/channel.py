@@ -238,6 +238,12 @@ class Channel:
         return player is not None and player.is_within_piece
 
     @property
+    def left_of_record(self) -> int:
+        """How many octets are left of a played TLS record that was handed out in part."""
+        player = self._begun[0].player if self._begun else None
+        return player.left_of_record if player is not None else 0
+
+    @property
     def goes_on(self) -> bool:
         """What comes next has come with the octets that were handed out last, or is to be asked of a live peer."""
         player = self._player

@@ -17,7 +17,7 @@ from cassette_http.transport.replaying import Signal
 from cassette_http.transport.tape import Tape
 from cassette_http.transport.tunnels import Line
 
-__all__ = ["NOT_NOW", "Host", "Switchboard", "clock", "octets_of", "put_into"]
+__all__ = ["NOT_NOW", "Host", "Switchboard", "clock", "octets_of", "put_into", "room_of"]
 
 clock = time.monotonic
 
@@ -305,6 +305,12 @@ def put_into(buffer: Any, octets: bytes) -> int:
     """Put what was received into a buffer that has room for it, as `recv_into` does."""
     memoryview(buffer).cast("B")[: len(octets)] = octets
     return len(octets)
+
+
+def room_of(buffer: Any, size: int) -> int:
+    """How many octets a TLS state puts into a buffer if it is asked for `size` of them."""
+    room = memoryview(buffer).nbytes
+    return size if 0 < size < room else room
 
 
 def octets_of(data: Any) -> bytes:

@@ -7,9 +7,9 @@ import ipaddress
 import ssl
 from typing import Any
 
-from cassette_http.cassette.model import TLSFacts
+from cassette_http.cassette.model import Origin, TLSFacts
 
-__all__ = ["PlayedTLS"]
+__all__ = ["PlayedTLS", "UnshakenTLS"]
 
 
 class _PlayedCertificate:
@@ -67,9 +67,6 @@ class PlayedTLS:
     def selected_alpn_protocol(self) -> str | None:
         return self._facts.alpn
 
-    def pending(self) -> int:
-        return 0
-
     def get_verified_chain(self) -> list[_PlayedCertificate]:
         """Only the peer's own certificate is recorded."""
         return [_PlayedCertificate(self._facts)] if self._facts.certificate else []
@@ -80,3 +77,13 @@ class PlayedTLS:
         """Not recorded."""
 
     shutdown = compression = shared_ciphers = get_channel_binding = _unknown
+
+
+class UnshakenTLS(PlayedTLS):
+    """One whose program has not asked for the handshake yet, so that nothing is agreed."""
+
+    def __init__(self, origin: Origin, server_hostname: str | None) -> None:
+        super().__init__(TLSFacts(origin), server_hostname)
+
+    def getpeercert(self, binary_form: bool = False, /) -> Any:
+        raise ValueError("handshake not done yet")

@@ -68,6 +68,12 @@ class Player:
         return self._offset % MOST_AT_ONCE > 0
 
     @property
+    def left_of_record(self) -> int:
+        """How many octets are left of a TLS record that was handed out in part."""
+        taken = self._offset % TLS_RECORD_OCTETS
+        return min(TLS_RECORD_OCTETS - taken, len(self._pieces[self._next].octets) - self._offset) if taken else 0
+
+    @property
     def has_only_end(self) -> bool:
         """Nothing is left to hand out but the end of the stream."""
         return self.is_drained and self._ending() is Signal.END

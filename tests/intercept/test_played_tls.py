@@ -71,6 +71,55 @@ def test_played_connection_tells_what_the_live_one_did(
     assert_same_three_times(lambda: ask(server.port, client_tls), server, tmp_path / "tls.yaml")
 
 
+def ask_in_parts(port: int, trust: ssl.SSLContext) -> list[Any]:
+    with (
+        socket.create_connection(("localhost", port), timeout=5) as sock,
+        trust.wrap_socket(sock, server_hostname="localhost", do_handshake_on_connect=False) as secured,
+    ):
+        told = [secured.version(), secured.cipher(), secured.pending()]
+        with pytest.raises(ValueError, match="handshake not done yet"):
+            secured.getpeercert()
+        secured.do_handshake()
+        secured.sendall(REQUEST)
+        nothing = secured.recv_into(bytearray())
+        return [told, nothing, secured.recv(5), secured.pending(), secured.recv(65536), *told_by(secured, trust)]
+
+
+def ask_object_in_parts(port: int, trust: ssl.SSLContext) -> list[Any]:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    secured = trust.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with socket.create_connection(("localhost", port), timeout=5) as sock:
+
+        def carry(act: Callable[..., Any], *args: Any) -> Any:
+            while True:
+                try:
+                    done = act(*args)
+                except ssl.SSLWantReadError:
+                    sock.sendall(outgoing.read())
+                    incoming.write(sock.recv(65536))
+                else:
+                    sock.sendall(outgoing.read())
+                    return done
+
+        told = [secured.version(), secured.cipher(), secured.pending()]
+        carry(secured.do_handshake)
+        carry(secured.write, REQUEST)
+        nothing = secured.read(3, bytearray())
+        return [told, nothing, carry(secured.read, 5), secured.pending(), carry(secured.read), *told_by(secured, trust)]
+
+
+@pytest.mark.parametrize("ask", [ask_in_parts, ask_object_in_parts], ids=lambda ask: ask.__name__)
+def test_connection_before_its_handshake_and_within_a_record(
+    ask: Callable[[int, ssl.SSLContext], list[Any]],
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    tmp_path: Path,
+) -> None:
+    server = peer(keep_alive(lambda request: response(b"hello")), tls=server_tls)
+    assert_same_three_times(lambda: ask(server.port, client_tls), server, tmp_path / "parts.yaml")
+
+
 @pytest.mark.parametrize("host", ["api.example", "192.0.2.1", "[2001:db8::1]"])
 def test_certificate_of_which_the_cassette_says_nothing_names_the_host(host: str, tmp_path: Path) -> None:
     path = tmp_path / "by-hand.yaml"
