@@ -34,6 +34,7 @@ def transcript(history: Iterable[PastExchange]) -> str:
         lines.append(f"({left_out} earlier ones are left out)")
     for exchange in exchanges[-MOST_EXCHANGES:]:
         lines += _exchange_lines(_redacted(exchange, redactor))
+        lines += _wrong_length_lines(exchange.interaction)
     return "\n".join(lines)
 
 
@@ -57,6 +58,16 @@ def _exchange_lines(exchange: PastExchange) -> Iterator[str]:
     response = interaction.response if interaction is not None else None
     if response is not None:
         yield from (f"    < {line}" for line in content_lines(response))
+
+
+def _wrong_length_lines(interaction: Interaction | None) -> Iterator[str]:
+    """Tell of a length that does not fit, as when a body was edited: its reader fails, and cannot know why."""
+    response = interaction.response if interaction is not None else None
+    if interaction is None or response is None or interaction.track.ended or interaction.track.failure is not None:
+        return
+    told, there = response.framing.length, len(response.body_octets)
+    if told is not None and told != there and there < MOST_OCTETS:  # of a large one only the beginning is here
+        yield f"    ! Content-Length says {told:,} octets, and {there:,} are there; was the body edited?"
 
 
 def _peer(interaction: Interaction | None) -> str:

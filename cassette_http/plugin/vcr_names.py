@@ -8,6 +8,7 @@ It is there only if no plugin is that owns these names. Tests find their cassett
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 
 from cassette_http.cassette.modes import RecordMode
 from cassette_http.plugin.fixtures import close_for_test, open_for_test
+from cassette_http.plugin.options import BY_NAME
 from cassette_http.plugin.pytest_internals import (
     declared_flags,
     definitions_of,
@@ -25,6 +27,7 @@ from cassette_http.plugin.pytest_internals import (
     replace_fixture,
     visible_definitions,
 )
+from cassette_http.plugin.settings import settings
 from cassette_http.plugin.uses import CassetteFailure, declared_of, failing_the_test
 from cassette_http.plugin.vcr_uses import (
     REMARK,
@@ -92,19 +95,34 @@ def _has_moved_on(item: pytest.Item) -> bool:
     return item.get_closest_marker("cassette") is not None or declared_of(item) is not None
 
 
+class _Synonym(argparse.Action):
+    """An option of another plugin, which says what the option `of` ours says; ours itself counts more."""
+
+    def __init__(self, *args: Any, of: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._ours = BY_NAME[of].destination
+
+    def __call__(self, parser: object, namespace: argparse.Namespace, values: Any, flag: object = None) -> None:
+        value = self.const if self.nargs == 0 else values
+        setattr(namespace, self.dest, value)
+        if getattr(namespace, self._ours, None) is None:
+            setattr(namespace, self._ours, value)
+
+
 def add_options(parser: pytest.Parser) -> None:
     """Declare the options of both plugins, but for those that a conftest.py of the suite declares itself."""
     group = parser.getgroup("vcr", "HTTP cassettes, by the names of pytest-recording and pytest-vcr")
-    modes: dict[str, Any] = {"choices": MODES, "default": None}
+    modes: dict[str, Any] = {"action": _Synonym, "of": "mode", "choices": MODES}
+    live: dict[str, Any] = {"action": _Synonym, "of": "no_cassette", "nargs": 0, "const": True, "default": False}
     declared = declared_flags(parser)
     for flag, options in (
         ("--record-mode", {**modes, "help": "record mode (pytest-recording); the default is none"}),
         ("--block-network", {"action": "store_true", "help": "let tests reach no other machine"}),
         ("--allowed-hosts", {"help": "regular expressions, with commas, of hosts that may be reached all the same"}),
-        ("--disable-recording", {"action": "store_true", "help": "run live, without cassettes (pytest-recording)"}),
+        ("--disable-recording", {**live, "help": "run live, without cassettes (pytest-recording)"}),
         ("--vcr-record", {**modes, "help": "record mode (pytest-vcr), over what the suite says"}),
         ("--vcr-record-mode", {**modes, "help": "the old name of --vcr-record"}),
-        ("--disable-vcr", {"action": "store_true", "help": "run live, without cassettes (pytest-vcr)"}),
+        ("--disable-vcr", {**live, "help": "run live, without cassettes (pytest-vcr)"}),
     ):
         if flag not in declared:
             group.addoption(flag, **options)
@@ -223,14 +241,13 @@ def vcr_markers(request: pytest.FixtureRequest) -> list[pytest.Mark]:
 @pytest.fixture(scope="session")
 def record_mode(request: pytest.FixtureRequest) -> str:
     """The record mode of the command line, or "none"."""
-    return line_of_pytest_vcr(request.config) or request.config.getoption("--record-mode", None) or "none"
+    return str(settings(request.config).line.get("mode", "none"))
 
 
 @pytest.fixture(scope="session")
 def disable_recording(request: pytest.FixtureRequest) -> bool:
     """Whether tests run live, without cassettes."""
-    config = request.config
-    return bool(config.getoption("--disable-recording", False) or config.getoption("--disable-vcr", False))
+    return bool(settings(request.config).line.get("no_cassette"))
 
 
 @pytest.fixture

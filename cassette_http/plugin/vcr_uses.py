@@ -52,13 +52,9 @@ def merged_options(request: pytest.FixtureRequest, markers: list[pytest.Mark]) -
 
 def mode_of(request: pytest.FixtureRequest, merged: dict[str, Any]) -> str:
     """The record mode: that of the command line, or of the suite. On a build server the suite alone records nothing."""
-    config = request.config
-    line = settings(config).line.get("mode") or line_of_pytest_vcr(config) or config.getoption("--record-mode", None)
     given = merged.get("record_mode")
-    if line is not None or given is None:
-        return str(line or "none")
-    chosen = settings(config).for_test({"mode": RecordMode.of(given).value}, {})
-    return str(chosen["mode"])
+    of_suite = {"mode": RecordMode.of(given).value if given is not None else RecordMode.NONE.value}
+    return str(settings(request.config).for_test(of_suite, {})["mode"])
 
 
 # What tests of a module have configured.
@@ -101,8 +97,6 @@ def make_use(
         ledger_of(config).counts[REMARK + remark] += 1
     options = settings(config).for_test(arranged.options, {})
     options["mode"] = mode_of(request, merged)
-    if config.getoption("--disable-vcr", False):
-        options["no_cassette"] = True
     return Use(config, owner, arranged.path, options, item)
 
 

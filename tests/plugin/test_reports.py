@@ -137,6 +137,18 @@ def test_refusals_beyond_the_third_are_counted(project: Project) -> None:
     project.run().stdout.fnmatch_lines(["no match: GET /2: there is no cassette yet", "(2 more requests were refused)"])
 
 
+def test_length_that_does_not_fit_an_edited_body_is_told(project: Project) -> None:
+    project.write("@pytest.mark.cassette\ndef test_a():\n    get('/a')")
+    project.run("--cassette-mode=once").assert_outcomes(passed=1)
+    path = project.path / "cassettes/test_api/test_a.yaml"
+    old = path.read_text()
+    assert "  answer to /a\n" in old
+    path.write_text(old.replace("  answer to /a\n", "  /\n"))
+    result = project.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["    ! Content-Length says 12 octets, and 1 are there; was the body edited[?]"])
+
+
 def test_request_that_is_tried_again_is_told_once(project: Project) -> None:
     project.write(
         "@pytest.mark.cassette\ndef test_a():\n    for path in ('/a', '/a', '/b', '/a'):\n"

@@ -418,11 +418,24 @@ def test_serializer_that_fails_is_named_with_the_file(project: Project) -> None:
     result.stdout.fnmatch_lines(["*test_it.b64: the serializer of the suite cannot read it: ParserError(*"])
 
 
+def test_options_of_the_line_count_for_tests_that_have_moved_on(project: Project) -> None:
+    project.write("import pytest\n@pytest.mark.cassette\ndef test_it():\n    assert get('/a')\n")
+    project.run("--record-mode=once").assert_outcomes(passed=1)
+    assert project.cassettes() == ["test_api/test_it.yaml"]
+    project.run("--disable-recording").assert_outcomes(passed=1)
+    project.server.stop()
+    project.run().assert_outcomes(passed=1)
+    project.run("--disable-vcr").assert_outcomes(failed=1)
+
+
 def test_option_that_the_suite_has_itself_stays_its_own(project: Project) -> None:
     (project.path / "conftest.py").write_text(
         "def pytest_addoption(parser):\n    parser.addoption('--record-mode', default='mine')\n"
     )
-    project.write("def test_it(pytestconfig):\n    assert pytestconfig.getoption('--record-mode') == 'theirs'\n")
+    project.write(
+        "import pytest\n@pytest.mark.cassette\ndef test_it(pytestconfig):\n"
+        "    assert pytestconfig.getoption('--record-mode') == 'theirs'\n"
+    )
     project.run("--record-mode=theirs").assert_outcomes(passed=1)
 
 
