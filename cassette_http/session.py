@@ -70,7 +70,8 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
       and "none" where the environment says CI=true.
     - `match`: what must be equal for an interaction to answer a request: names (docs/matching.md) or functions of one.
     - `ignore`: what need not be equal: "query:page", "form:nonce", "header:Date", "$.meta.id" (docs/matching.md).
-    - `repeat`: what a request gets whose interactions were all played: "fail", "last" or "cycle".
+    - `repeat`: what a request gets whose interactions were all played: "fail", "last" or "cycle"; with "first", each
+      gets the first one that answers it.
     - `pace`: "fast" or "recorded"; then played pieces come when they came on the day of recording.
     - `redact` adds rules for secrets, `keep` turns rules off by name, `secrets` names values that are restored in
       replay (docs/redaction.md).

@@ -187,7 +187,14 @@ def test_missing_file_may_be_taken_for_an_empty_one(path: Path) -> None:
         assert len(cassette) == 0
 
 
-@pytest.mark.parametrize(("repeat", "seen"), [("last", ["/a 1", "/a 2", "/a 2"]), ("cycle", ["/a 1", "/a 2", "/a 1"])])
+@pytest.mark.parametrize(
+    ("repeat", "seen"),
+    [
+        ("last", ["/a 1", "/a 2", "/a 2"]),
+        ("cycle", ["/a 1", "/a 2", "/a 1"]),
+        ("first", ["/a 1", "/a 1", "/a 1"]),
+    ],
+)
 def test_played_interactions_repeat_as_they_are_told(repeat: str, seen: list[str], counter: Peer, path: Path) -> None:
     with use_cassette(path):
         get(f"{counter.url}/a")

@@ -141,10 +141,12 @@ class Bucket:
     def find(self, request: Request, key: Hashable, repeat: str, *, may_be_stale: bool = True) -> Entry | None:
         """The first entry that was not played yet and answers `request`; else what `repeat` says.
 
+        With "first" it is the first one that answers, played or not.
+
         `may_be_stale` is described by `Index.find`.
         """
         passed_over: Entry | None = None
-        for entry in chain(self._filed_before(request, key), self._file_more(request, key)):
+        for entry in chain(self._filed_before(request, key, repeat), self._file_more(request, key)):
             if may_be_stale or not entry.interaction.track.is_stale:
                 return entry
             passed_over = passed_over or entry
@@ -152,9 +154,11 @@ class Bucket:
             return smaller.find(request, key, repeat, may_be_stale=may_be_stale)
         return passed_over or self._repeated(request, key, repeat)
 
-    def _filed_before(self, request: Request, key: Hashable) -> Iterator[Entry]:
+    def _filed_before(self, request: Request, key: Hashable, repeat: str) -> Iterator[Entry]:
         if key in self._by_key:
-            yield from (entry for entry in self._by_key[key].unplayed() if self._accepts(entry, request))
+            queue = self._by_key[key]
+            answering = queue.entries if repeat == "first" else queue.unplayed()
+            yield from (entry for entry in answering if self._accepts(entry, request))
 
     def _file_more(self, request: Request, key: Hashable) -> Iterator[Entry]:
         """File further entries, and give those that answer `request`, until a smaller bucket can say the rest."""

@@ -54,6 +54,8 @@ class Index:
         self._read_answer = library.read_answer  # asked for each request
         self._matching, self._repeat = matching, known_policy(repeat)
         self.answers_once = repeat == "fail"
+        # The shortcuts look at what was not played yet.
+        self._has_shortcuts = repeat != "first" and not matching.filters
         # Objects per interaction are made when they are needed: most of a large cassette often is not.
         self._made: dict[int, Entry] = {}
         self._lines = library.request_lines
@@ -193,7 +195,7 @@ class Index:
 
         With `passes_over_fields`, its fields may be other ones. None does not mean that there is no entry.
         """
-        entry = self._first_unplayed(written.line) if not self._matching.filters else None
+        entry = self._first_unplayed(written.line) if self._has_shortcuts else None
         first_line = written.first_line if passes_over_fields else None
         answer = self._read_answer(entry.number - 1, written.beginning, first_line) if entry is not None else None
         if entry is None or answer is None:
@@ -206,7 +208,7 @@ class Index:
 
         `request` is the one that was sent, not its redacted form. None does not mean that there is no entry.
         """
-        entry = self._first_unplayed(line_of(request)) if not self._matching.filters else None
+        entry = self._first_unplayed(line_of(request)) if self._has_shortcuts else None
         if entry is None:
             return None
         if not entry.is_parsed and (beginning := written_beginning(request)) is not None:

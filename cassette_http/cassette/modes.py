@@ -90,7 +90,7 @@ def policy(mode: RecordMode, had_content: bool) -> Policy:
     return _TABLE[mode][0 if had_content else 1]
 
 
-REPEAT_POLICIES = ("fail", "last", "cycle")
+REPEAT_POLICIES = ("fail", "last", "cycle", "first")
 PACES = ("fast", "recorded")
 
 

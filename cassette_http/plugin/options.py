@@ -188,7 +188,8 @@ OPTIONS = (
     Option(
         "repeat",
         TEST,
-        "what a request gets whose interactions were all played: a failure, the last one, or all again",
+        "what a request gets whose interactions were all played: a failure, the last one, or all again; or always the "
+        "first one that answers it",
         "|".join(REPEAT_POLICIES),
         read=known_policy,
     ),

@@ -78,7 +78,7 @@ def translate(config: Mapping[str, Any], matchers: Mapping[str, Callable[..., An
     names = (*given["match_on"], *given.get("additional_matchers", ()))
     options["match"] = [_matcher(name, matchers or {}) for name in names]
     if given.get("allow_playback_repeats"):
-        options["repeat"] = "last"
+        options["repeat"] = "first"
     if not given.get("record_on_exception", True):
         options["only_on_success"] = True
     if given.get("filter_sensitive_data"):

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cassette_http.cassette.buckets import MOST_TRIED
 from cassette_http.cassette.index import Index, line_of
 from cassette_http.cassette.library import Library
 from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
@@ -95,11 +96,20 @@ def test_body_tells_requests_of_one_url_apart() -> None:
         pytest.param("fail", [b"0", b"1", None, None, None], id="fail"),
         pytest.param("last", [b"0", b"1", b"1", b"1", b"1"], id="last"),
         pytest.param("cycle", [b"0", b"1", b"0", b"1", b"0"], id="cycle"),
+        pytest.param("first", [b"0", b"0", b"0", b"0", b"0"], id="first"),
     ],
 )
 def test_repeat_policy_says_what_comes_after_the_last(repeat: str, answers: list[bytes | None]) -> None:
     index = Counting(*(interaction(request("/a"), b"%d" % n) for n in range(2))).index(repeat)
     assert [play(index, request("/a")) for _ in range(5)] == answers
+
+
+@pytest.mark.parametrize("count", [4, MOST_TRIED + 4])
+def test_first_one_of_many_answers_each_time(count: int) -> None:
+    recorded = [interaction(request("/rpc", b"%d" % (n % (count - 2))), b"%d" % n) for n in range(count)]
+    index = Counting(*recorded).index("first")
+    for _ in range(3):
+        assert [play(index, request("/rpc", b"%d" % n)) for n in (0, 1, count - 3)] == [b"0", b"1", b"%d" % (count - 3)]
 
 
 def test_interaction_may_have_a_repeat_policy_of_its_own() -> None:

@@ -223,7 +223,7 @@ def test_pyproject_file_may_say_it_too(project: Project) -> None:
     [
         (
             "cassette_repeat = often",
-            "*cassette_repeat: there is no repeat policy 'often' (the policies are: fail, last, cycle)",
+            "*cassette_repeat: there is no repeat policy 'often' (the policies are: fail, last, cycle, first)",
         ),
         ("cassette_pace = slow", "*cassette_pace: there is no pace 'slow' (the paces are: fast, recorded)"),
         (
@@ -256,7 +256,7 @@ WRONG_MARKERS = [
     ("cassette(mode='onse')", "there is no record mode 'onse'; did you mean \"once\"?*"),
     ("cassette(match=['hots'])", "there is no matcher 'hots'; did you mean \"host\"?*"),
     ("cassette(match='hots')", "there is no matcher 'hots'; did you mean \"host\"?*"),
-    ("cassette(repeat='often')", "there is no repeat policy 'often' (the policies are: fail, last, cycle)"),
+    ("cassette(repeat='often')", "there is no repeat policy 'often' (the policies are: fail, last, cycle, first)"),
     ("cassette(pace='recordd')", "there is no pace 'recordd'; did you mean \"recorded\"?*"),
     ("cassette(record_mode='once')", "@pytest.mark.cassette has no option 'record_mode'; did you mean \"mode\"?*"),
 ]

@@ -350,7 +350,7 @@ def test_function_that_makes_something_else_is_told(config: dict[str, Any], valu
         pytest.param({}, "match", ["method", "scheme", "host", "port", "path", "query"], id="match as VCR.py does"),
         pytest.param({"match_on": ["url", "raw_body"]}, "match", ["uri", "raw_body"], id="match_on"),
         pytest.param({"match_on": ["method"], "additional_matchers": ["body"]}, "match", ["method", "body"], id="more"),
-        pytest.param({"allow_playback_repeats": True}, "repeat", "last", id="repeats"),
+        pytest.param({"allow_playback_repeats": True}, "repeat", "first", id="repeats"),
         pytest.param({"record_mode": "new_episodes"}, "mode", "new_episodes", id="mode"),
         pytest.param({"filter_sensitive_data": {"<PIN>": "1234"}}, "secrets", {"PIN": "1234"}, id="secrets"),
     ],
