@@ -163,6 +163,10 @@ class Run:
                 from cassette_http.plugin.report import complete
 
                 complete(report, error, use)
+            if not {"http_cassette", "vcr_cassette"}.isdisjoint(fixture_names(item) or ()):
+                from cassette_http.plugin.report import explain_wider_fixture
+
+                explain_wider_fixture(report, item, error)
         ledger_of(item.config).give_to(report)
         return report
 

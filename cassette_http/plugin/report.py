@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import shlex
 import socket
 from collections import Counter
@@ -20,6 +22,7 @@ from cassette_http.plugin.collection import collection_of
 from cassette_http.plugin.ledger import TRANSCRIPT
 from cassette_http.plugin.leftovers import cassettes_below, find_moved
 from cassette_http.plugin.paths import command_that_records, shown_path, shown_paths, shown_test
+from cassette_http.plugin.pytest_internals import definitions_of
 from cassette_http.plugin.transcript import content_difference, transcript
 from cassette_http.plugin.uses import CassetteFailure, Use
 from cassette_http.system import is_there, os
@@ -27,6 +30,7 @@ from cassette_http.system import is_there, os
 __all__ = [
     "add_section",
     "complete",
+    "explain_wider_fixture",
     "facts_of_misses",
     "failure_of",
     "hide_our_frames",
@@ -39,6 +43,13 @@ PACKAGE_FOLDER = str(Path(__file__).parents[1])
 NEEDS_SOCKETS = """\
 {} stands in the place of Python's sockets, and a replay needs some that are connected to nothing.
 instead of it, for tests with a cassette: pytest --cassette-block-network"""
+
+NO_TESTS_OWN = """\
+{name} has the scope of a {scope}: what it asks belongs to no single test, and is in no test's cassette.
+to record it, let it ask within one of its own: {remedy}"""
+
+# The fixture that pytest makes of setUpClass, setup_module and their like.
+METHOD = re.compile(r"_(?:unittest|xunit)_(\w+?)_fixture")
 
 MOST_MISSES = 3
 MOST_DIFFERENCES = 6
@@ -190,7 +201,7 @@ def _moved_lines(use: Use) -> Iterator[str]:
 
 def _near_lines(use: Use) -> Iterator[str]:
     """Name the cassette that has nearly the name which a marker gives."""
-    if use.item is None or use.is_own or use.path.exists():
+    if use.item is None or use.is_own or is_there(use.path):
         return
     there = {path.name: path for path in cassettes_below(use.item.path.parent / "cassettes", use.path.parent)}
     for name in get_close_matches(use.path.name, there, n=1, cutoff=0.8):
@@ -222,6 +233,28 @@ def _test_to_run(use: Use) -> str:
     if use.item is not None:
         return shown_test(use.config, use.owner)
     return shown_test(use.config, os.environ.get("PYTEST_CURRENT_TEST", f"{use.owner} ").rpartition(" ")[0])
+
+
+# ---------------------------------------------------------------------- fixtures of a wider scope
+
+
+def explain_wider_fixture(report: pytest.TestReport, item: pytest.Item, error: BaseException) -> None:
+    """Say why the cassette of a test did not answer a fixture that could not reach its server."""
+    if _find(error, (ConnectionError, socket.gaierror, TimeoutError)) is None:
+        return
+    codes = {frame.f_code for each in _causes(error) for frame, _ in walk_tb(each.__traceback__)}
+    for name, definitions in definitions_of(item).items():
+        for one in definitions:
+            function = inspect.unwrap(getattr(one.func, "__func__", one.func))
+            if one.scope != "function" and getattr(function, "__code__", None) in codes:
+                method = METHOD.match(name)
+                shown = method[1] if method is not None else f"the fixture {name!r}"
+                remedy = "with cassette_http.use_cassette(path): ..."
+                if method is None:
+                    remedy = f"with use_cassette({name!r}): ..., by the fixture use_cassette"
+                text = NO_TESTS_OWN.format(name=shown, scope=one.scope, remedy=remedy)
+                add_section(report, "not in the cassette", text)
+                return
 
 
 # ---------------------------------------------------------------------- tracebacks

@@ -51,6 +51,29 @@ def test_fixture_of_wider_scope_has_a_cassette_of_its_own(project: Project, scop
     project.run().assert_outcomes(passed=2)
 
 
+@pytest.mark.parametrize("marker", ["cassette", "vcr"])
+@pytest.mark.parametrize(
+    ("setting_up", "told"),
+    [
+        (
+            "@pytest.fixture(scope='session')\ndef token():\n    return get('/log-in')\n",
+            "the fixture 'token' has*session:*",
+        ),
+        ("def setup_module():\n    get('/log-in')\n@pytest.fixture\ndef token(): ...\n", "setup_module has*module:*"),
+    ],
+    ids=["fixture", "function"],
+)
+def test_fixture_that_reaches_no_server_is_told_that_no_cassette_is_its_own(
+    project: Project, marker: str, setting_up: str, told: str
+) -> None:
+    project.write(setting_up + f"@pytest.mark.{marker}\ndef test_a(token):\n    get('/a')\n")
+    project.run("--cassette-mode=once").assert_outcomes(passed=1)
+    project.server.stop()
+    result = project.run()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([told, "to record it, let it ask within one of its own: with *use_cassette(*"])
+
+
 def test_cassette_of_a_fixture_takes_over_between_tests(project: Project) -> None:
     project.write(
         FIXTURE.format(scope="module", options="")
