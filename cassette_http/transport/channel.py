@@ -37,7 +37,7 @@ from cassette_http.cassette.shortcuts import Answer, is_ordinary_request, track_
 from cassette_http.transport.early_answers import answers_early
 from cassette_http.transport.exchanges import NOT_LOST, Exchange, State, WholeRequest, newest_fate
 from cassette_http.transport.idle_peer import IdlePeer
-from cassette_http.transport.persistence import is_closed_by, may_ask_to_close, may_close
+from cassette_http.transport.persistence import is_closed_by, is_over_after, may_ask_to_close, may_close
 from cassette_http.transport.recording import Recording
 from cassette_http.transport.replaying import TLS_RECORD_OCTETS, Player, Signal
 from cassette_http.transport.socks import Greeting, Naming, as_it_is, socks_version
@@ -342,8 +342,9 @@ class Channel:
             return Signal.END if self._ended else self.late_refusal
         if self._answer is not None:
             request, octets = self._answer
-            if len(octets) <= at_most and not (may_ask_to_close(request) or may_close(octets)):
+            if len(octets) <= at_most:
                 self._answer = None
+                self._ended = is_over_after(request, octets)
                 return octets
         if self._greeting is not None:
             return self._read_greeting(self._greeting, at_most)
@@ -650,7 +651,7 @@ class Channel:
             self._ended = self._ended or result is Signal.END or isinstance(result, Failure)
         elif player.is_drained and not (player.has_ending or exchange.is_tunnel) and exchange.is_over:
             may_end = exchange.may_ask_to_close or may_close(player.track.pieces[0].octets)
-            self._ended = may_end and is_closed_by(exchange.head, player.track)
+            self._ended = may_end and is_closed_by(exchange.head, player.track.octets)
             if not self._ended:
                 self._exchanges.popleft()  # nothing can come of it any more
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from cassette_http.cassette.model import Track
 from cassette_http.transport.recording import is_doubtful
 from cassette_http.wire.framing import is_persistent
+from cassette_http.wire.head import parse_request_head
 from cassette_http.wire.messages import RequestHead
-from cassette_http.wire.reader import ResponseReader
+from cassette_http.wire.reader import ResponseReader, WholeResponse
 
-__all__ = ["is_closed_by", "may_ask_to_close", "may_close"]
+__all__ = ["is_closed_by", "is_over_after", "may_ask_to_close", "may_close"]
+
+
+def is_over_after(request: bytes, response: bytes) -> bool:
+    """Tell whether an exchange ends its connection: a request without a body, and all of what answers it."""
+    may_end = may_ask_to_close(request) or may_close(response)
+    return may_end and is_closed_by(parse_request_head(request), response)
 
 
 def may_ask_to_close(request: bytes) -> bool:
@@ -23,11 +29,19 @@ def may_close(octets: bytes) -> bool:
     return not head.startswith(b"http/1.1 ") or head[9:10] == b"1" or head.find(b"close") >= 0
 
 
-def is_closed_by(request: RequestHead, track: Track) -> bool:
-    """The peer would close the connection after this response (RFC 9112 section 9.3), which came completely."""
-    response = ResponseReader(request.method)
-    response.feed(track.octets)
-    answer = response.head
-    if answer is None or not response.is_complete or is_doubtful(response):
+def is_closed_by(request: RequestHead, octets: bytes) -> bool:
+    """The peer would close the connection after this response (RFC 9112 section 9.3), if it came completely."""
+    response = WholeResponse.find(octets, request.method) or _followed(request, octets)
+    if response is None:
         return False  # the recorded client gave up on a peer that was silent
-    return not all(is_persistent(head.version, head.fields) for head in (request, answer))
+    if not is_persistent(request.version, request.fields):
+        return True
+    answer = response.head
+    return answer is not None and not is_persistent(answer.version, answer.fields)
+
+
+def _followed(request: RequestHead, octets: bytes) -> ResponseReader | None:
+    """Follow a response to its end; None if that is not there, or not where all clients see it."""
+    response = ResponseReader(request.method)
+    response.feed(octets)
+    return response if response.is_complete and not is_doubtful(response) else None
