@@ -36,7 +36,8 @@ class Patches:
         with self._lock:
             self._users += 1
             for hook in self._hooks:
-                if self._users == 1 or hook.is_lost:
+                # A look at its place first: each test with a cassette asks twice.
+                if self._users == 1 or (hook.names.get(hook.name) is not hook.stand_in and hook.is_lost):
                     hook.install()
 
     def remove(self) -> None:
@@ -52,33 +53,33 @@ class _Hook:
     """One function in the place of another. The original is looked up at each installation: a program may patch too."""
 
     def __init__(self, owner: Any, name: str, function: Callable[..., Any]) -> None:
-        self._owner, self._name, self._function = owner, name, function
-        self._names = vars(owner)
+        self._owner, self.name, self._function = owner, name, function
+        self.names = vars(owner)
         self._plain = getattr(owner, name)
         self._original: Any = None
-        self._stand_in: Any = None
+        self.stand_in: Any = None
         self._replaced: Any = None
         self._is_installed = False
 
     def install(self) -> None:
-        original = getattr(self._owner, self._name)
-        if self._stand_in is None or original is not self._original:
-            self._original, self._stand_in = original, self._made(original)
+        original = getattr(self._owner, self.name)
+        if self.stand_in is None or original is not self._original:
+            self._original, self.stand_in = original, self._made(original)
         # A method that a class inherits is taken out again, not pinned to the base's.
-        self._replaced = self._names.get(self._name)
+        self._replaced = self.names.get(self.name)
         self._is_installed = True
-        setattr(self._owner, self._name, self._stand_in)
+        setattr(self._owner, self.name, self.stand_in)
 
     @property
     def is_lost(self) -> bool:
         """Somebody has restored what was there before: plugins of pytest do, when a test is over."""
-        present = getattr(self._owner, self._name)
+        present = getattr(self._owner, self.name)
         return present is self._plain or present is self._original
 
     def _made(self, original: Any) -> Any:
         # A copy that has the argument already: one call less, for each octet that a program sends.
         hook = self._function
-        stand_in = FunctionType(hook.__code__, hook.__globals__, self._name, hook.__defaults__, hook.__closure__)
+        stand_in = FunctionType(hook.__code__, hook.__globals__, self.name, hook.__defaults__, hook.__closure__)
         stand_in.__kwdefaults__ = {**(hook.__kwdefaults__ or {}), "original": original}
         stand_in.__doc__ = getattr(original, "__doc__", None)
         vars(stand_in)["hook"] = self
@@ -86,12 +87,12 @@ class _Hook:
 
     def remove(self) -> None:
         self._is_installed = False
-        if self._names.get(self._name) is not self._stand_in:
+        if self.names.get(self.name) is not self.stand_in:
             return  # somebody has patched over it, and will restore what was there
         replaced = self._replaced
         while (hook := getattr(replaced, "hook", None)) is not None and not hook._is_installed:
             replaced = hook._replaced  # taken out before this one, which was over it
         if replaced is None:
-            delattr(self._owner, self._name)
+            delattr(self._owner, self.name)
         else:
-            setattr(self._owner, self._name, replaced)
+            setattr(self._owner, self.name, replaced)
