@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 from cassette_http.cassette.format import json_layout
 from cassette_http.cassette.format.canonical import TIMESTAMP
 from cassette_http.cassette.format.reading import load_track
-from cassette_http.cassette.format.scalars import SAFE_ASCII
+from cassette_http.cassette.format.scalars import SAFE_ASCII, is_safe_utf8
 from cassette_http.cassette.format.writing import dump_request, fields_block, origin_text
 from cassette_http.cassette.format.yaml_format import Document
 from cassette_http.cassette.model import Origin, Piece, Request, Track
@@ -154,9 +154,11 @@ def track_of(answer: Answer) -> Track:
 def _ordinary_answer(octets: bytes) -> bytes | None:
     """Read an answer of one piece, whose body is text that was sent as it is, or JSON."""
     found = ANSWER.match(octets)
-    if found is None or octets.translate(None, SAFE_ASCII):
+    if found is None or not is_safe_utf8(octets):
         return None
     status, fields, chomping, body, form = found.groups(b"")
+    if not fields.isascii():
+        return None  # it was written in Latin-1
     if form:
         body = json_layout.undo(body, JSON_FORMS[form])
         if LINE_END in body:

@@ -177,7 +177,12 @@ def test_what_is_written_of_any_request_is_what_its_document_begins_with(octets:
         pytest.param(OK, True, id="no body"),
         pytest.param(OK + b"one\n\ntwo", False, id="empty line in the body"),
         pytest.param(OK + b" blank first", False, id="blank first"),
-        pytest.param(OK + "é".encode(), False, id="beyond ASCII"),
+        pytest.param(OK + "a: é\n  日本語".encode(), True, id="beyond ASCII"),
+        pytest.param(OK + LONG_JSON.replace(b"a", "é".encode()), True, id="JSON beyond ASCII"),
+        pytest.param(OK + "é".encode(), False, id="beyond ASCII from the start"),
+        pytest.param(OK + "a\x85b".encode(), False, id="NEL"),
+        pytest.param(OK + b"a\xc3b\xa9", False, id="no UTF-8"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nA: \xe9\r\n\r\n", False, id="field beyond ASCII"),
         pytest.param(OK + b"\r\n", False, id="CR"),
         pytest.param(OK + b"\xff\xfe\x00", False, id="octets"),
         pytest.param(b"HTTP/1.1 200\r\nA: b\r\n\r\n", False, id="no reason"),
@@ -196,6 +201,12 @@ def test_answers_are_read_as_they_were_recorded(octets: bytes, is_ordinary: bool
     assert written is not None
     rest = document.octets.removeprefix(written.beginning)
     assert (_ordinary_answer(rest) is not None) is is_ordinary
+
+
+def test_octets_that_are_no_text_are_left_to_the_long_way() -> None:
+    document = b"response: 200 OK\nresponse headers: |\n  A: b\nresponse body: |-\n  %b\n"
+    assert _ordinary_answer(document % "é".join("ab").encode()) is not None
+    assert _ordinary_answer(document % b"a\xc3b\xa9") is None  # "é" without what stands between
 
 
 heads = st.lists(
@@ -292,7 +303,7 @@ def test_documents_that_say_something_else_go_the_long_way(change: Callable[[str
     assert read_answer(Document(octets, 0, len(octets), None), written.beginning) is None
 
 
-bodies = st.sampled_from([b"", LONG_JSON, COMPACT_JSON, b"a\nb\n", b"a\n\n"]) | st.text(" \na:{}|-é", max_size=20).map(
+bodies = st.sampled_from([b"", LONG_JSON, COMPACT_JSON, "[\"é\"]\n".encode(), b"a\nb\n", b"a\n\n"]) | st.text(" \na:{}|-é", max_size=20).map(
     str.encode
 )
 insertions = st.sampled_from(

@@ -23,6 +23,7 @@ __all__ = [
     "binary",
     "flow",
     "is_safe",
+    "is_safe_utf8",
     "literal",
     "literal_of_safe",
     "octets_of",
@@ -68,6 +69,18 @@ def is_safe(text: str) -> bool:
     if text.isascii():
         return not text.encode("ascii").translate(None, SAFE_ASCII)
     return _unsafe().search(text) is None
+
+
+def is_safe_utf8(octets: bytes) -> bool:
+    """Tell whether octets are UTF-8, and their text `is_safe`. Of most texts few octets are to be looked at closely."""
+    odd = octets.translate(None, SAFE_ASCII)
+    if not odd:
+        return True
+    try:
+        octets.decode()
+    except UnicodeDecodeError:
+        return False
+    return _unsafe().search(odd.decode()) is None
 
 
 def plain(text: str) -> str:
