@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cassette_http.cassette.format import writing
+from cassette_http.cassette.format.codings import redo
 from cassette_http.cassette.format.yaml_format import Document, dump_header, dump_interaction, load_document, scan
 from cassette_http.cassette.index import line_of
 from cassette_http.cassette.model import Failure, FailureKind, Header, Interaction, Origin, Piece, Request, Track
@@ -165,6 +166,12 @@ def test_what_is_written_of_any_request_is_what_its_document_begins_with(octets:
 
 # ---------------------------------------------------------------------- answers
 
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+GZIP = CHUNKED.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n")
+IN_CHUNKS = b"%x\r\n%b\r\n0\r\n\r\n"
+CODED = redo("gzip 6", COMPACT_JSON)
+CODED_OK = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b" % (len(CODED), CODED)
+
 
 @pytest.mark.parametrize(
     ("octets", "is_ordinary"),
@@ -188,7 +195,16 @@ def test_what_is_written_of_any_request_is_what_its_document_begins_with(octets:
         pytest.param(b"HTTP/1.1 200\r\nA: b\r\n\r\n", False, id="no reason"),
         pytest.param(b"HTTP/1.0 200 OK\r\nA: b\r\n\r\n", False, id="HTTP/1.0"),
         pytest.param(b"HTTP/1.1 200 OK\r\n\r\n", False, id="no fields"),
-        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", False, id="chunked"),
+        pytest.param(CHUNKED + b"1\r\na\r\n0\r\n\r\n", True, id="chunked"),
+        pytest.param(CHUNKED + b"1\r\na\r\n2\r\nb\n\r\n0\r\n\r\n", True, id="two chunks"),
+        pytest.param(CHUNKED + IN_CHUNKS % (len(COMPACT_JSON), COMPACT_JSON), True, id="chunked JSON"),
+        pytest.param(CHUNKED + b"0\r\n\r\n", False, id="no chunks"),
+        pytest.param(CHUNKED + b"1\r\na\r\n" * 17 + b"0\r\n\r\n", False, id="many chunks"),
+        pytest.param(CHUNKED + b"1\r\na\r\n0\r\nB: c\r\n\r\n", False, id="trailers"),
+        pytest.param(GZIP + IN_CHUNKS % (len(CODED), CODED), True, id="coded and chunked"),
+        pytest.param(CODED_OK, True, id="coded"),
+        pytest.param(CODED_OK.replace(b"-Length", b"-length"), True, id="coded, another case"),
+        pytest.param(CODED_OK.replace(b"Content-Length", b"X"), False, id="coded without length"),
         pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" + OK, False, id="interim"),
         pytest.param(b"junk", False, id="no HTTP"),
     ],
@@ -303,17 +319,18 @@ def test_documents_that_say_something_else_go_the_long_way(change: Callable[[str
     assert read_answer(Document(octets, 0, len(octets), None), written.beginning) is None
 
 
-bodies = st.sampled_from([b"", LONG_JSON, COMPACT_JSON, "[\"é\"]\n".encode(), b"a\nb\n", b"a\n\n"]) | st.text(" \na:{}|-é", max_size=20).map(
-    str.encode
-)
+bodies = st.sampled_from([b"", LONG_JSON, COMPACT_JSON, '["é"]\n'.encode(), b"a\nb\n", b"a\n\n"]) | st.text(
+    " \na:{}|-é", max_size=20
+).map(str.encode)
+coded = [CODED_OK, GZIP + IN_CHUNKS % (len(CODED), CODED), CHUNKED + b"1\r\na\r\n" + IN_CHUNKS % (1, b"b")]
 insertions = st.sampled_from(
-    ["", "\n", "\n\n", " ", "  ", "\n  ", "-", "#", '"', ": ", "é", "\x85", "\t", "wire: {body: "]
+    ["", "\n", "\n\n", " ", "  ", "\n  ", "-", "#", '"', ": ", "é", "\x85", "\t", "wire: {body: ", "1", ", ", "}", "]"]
 )
 
 
-@given(bodies, st.data())
-def test_edited_documents_give_the_same_by_both_ways(body: bytes, data: st.DataObject) -> None:
-    recorded = document_of(Interaction(ORIGIN, Request(ORIGIN, GET), Track((Piece(OK + body),))))
+@given(bodies.map(OK.__add__) | st.sampled_from(coded), st.data())
+def test_edited_documents_give_the_same_by_both_ways(octets: bytes, data: st.DataObject) -> None:
+    recorded = document_of(Interaction(ORIGIN, Request(ORIGIN, GET), Track((Piece(octets),))))
     written = written_request(ORIGIN, GET)
     assert written is not None
     text = recorded.octets.decode()
