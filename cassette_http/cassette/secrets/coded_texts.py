@@ -79,7 +79,11 @@ def coded_texts(octets: bytes, spans: list[tuple[int, int]] | None = None) -> li
 # indented.
 _LINE_END = rb"(?:\r?\n[ \t]*+|(?:\\r)?\\n)"
 _NEWLINE, _BACKSLASH = b"\n\\"
-_ENDS_LINE = to_pattern(rb"\n(?:(?<=[A-Za-z0-9+/]{56}\n)|(?<=[A-Za-z0-9+/]{56}\r\n))")
+# No shorter and no longer ones.
+_ENDS_LINE = to_pattern(
+    rb"\n(?:(?<=%(digit)b{56}\n)(?<!%(digit)b{77}\n)|(?<=%(digit)b{56}\r\n)(?<!%(digit)b{77}\r\n))"
+    % {b"digit": rb"[A-Za-z0-9+/]"}
+)
 _ENDS_ESCAPED_LINE = to_pattern(rb"\\(?<=[A-Za-z0-9+/]{56}\\)")
 _LINES = to_pattern(
     rb"(?:(?<![A-Za-z0-9+/])|(?<=\\n))([A-Za-z0-9+/]{56,76}+)(%b)"

@@ -215,7 +215,9 @@ _DIGIT = re.compile(rb"[0-9]")
 _OF_SENTENCES = re.compile(rb"\b(?:the|an?|it|of|to|and|or|for|with|by|in|on|this|that)\b", re.IGNORECASE)
 # Of a conference, a term or a desktop: "morning", "fall-2026", "test-3.8", "2". What is longer may be a secret.
 _SOME_WORDS = re.compile(
-    rb"(?!.{13})(?:[A-Za-z]|\xc3[\x80-\xbf])+(?:[-_./](?:[A-Za-z]+|[0-9]+))*|[0-9]{1,5}(?:[/-][0-9]{1,4})?", re.DOTALL
+    rb"(?!.{13})(?:[0-9]{1,5}[/-])?(?:[A-Za-z]|\xc3[\x80-\xbf])+(?:[-_./](?:[A-Za-z]+|[0-9]+))*"
+    rb"|[0-9]{1,5}(?:[/-][0-9]{1,4})?",
+    re.DOTALL,
 )
 # A word of a language ({"token": "hello"}), a currency or a stand-in: no generator makes such a token.
 _SHORT_WORD = re.compile(rb"[a-z]{1,5}|[A-Z]{1,5}")

@@ -12,6 +12,7 @@ from cassette_http.wire.patterns import to_pattern
 
 __all__ = ["find_cells", "find_in_inserts", "names_of_columns"]
 
+(_BACKSLASH,) = b"\\"  # as a number, which is found much quicker
 _DELIMITERS = (b",", b";", b"\t")
 _NAME = rb"\"?[A-Za-z_\x80-\xee][\w.\x80-\xee-]{0,60}+(?:[ ][\w.\x80-\xee-]{1,40}+){0,2}\"?"
 # With names alone in the first row, or it is a sentence.
@@ -35,7 +36,7 @@ _CELLS = {
 
 def names_of_columns(text: bytes) -> list[bytes]:
     """All names in first rows: that of the text, those behind a head, and those of strings of JSON."""
-    in_strings = _ROW_OF_STRING.finditer(text) if text.find(b"\\n") >= 0 else ()
+    in_strings = _ROW_OF_STRING.finditer(text) if _BACKSLASH in text and text.find(b"\\n") >= 0 else ()
     names = [name for row in [*_rows(text), *in_strings] for name in _cells(row)]
     return names + [name for insert in _inserts(text) for name in _columns(insert)]
 

@@ -25,6 +25,7 @@ _LONGEST_WORD = 1 << 8
 
 # Names are made of words of letters, with anything else between; "s_id" is one.
 _LETTERS = bytes(octet if 0x41 <= octet & ~0x20 <= 0x5A or octet == 0x5F else 0x20 for octet in range(256))
+(_BACKSLASH,) = b"\\"
 _NO_LETTER = re.compile(rb"[^A-Za-z_]")
 # Each from its first letter that is not in ASCII, which is rare.
 _ENDS = sorted({word.lstrip(ascii_letters) for word in IN_OTHER_LETTERS})
@@ -51,7 +52,8 @@ class TellingWords:
             return text
         if not text.isascii() and _OTHER_LETTERS.search(text) is not None:
             return text
-        if text.find(b"\\u") >= 0 and _ESCAPED_LETTERS.search(text) is not None:
+        # One octet is found fifty times as quickly as two, and few texts have this one.
+        if _BACKSLASH in text and text.find(b"\\u") >= 0 and _ESCAPED_LETTERS.search(text) is not None:
             return text
         telling: set[bytes] = set()
         for _, block in blocks(text, _BLOCK, _NO_LETTER):
