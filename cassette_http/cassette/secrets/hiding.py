@@ -54,14 +54,10 @@ class Hiding:
         # Others are folded in another way than octets are.
         self._stems = re.compile(b"|".join(stems) if all(name.isascii() for name in rules.added) else b"")
         self._ordinary: set[bytes] = set()
-        self._ordinary_backwards: set[bytes] = set()
 
-    def tell(self, names: Iterable[bytes], *, backwards: bool = False) -> dict[bytes, NameKind]:
-        """Say which names are no ordinary ones in some place, and the most that they tell; quick for those seen before.
-
-        With `backwards`, the names are spelled so.
-        """
-        ordinary = self._ordinary_backwards if backwards else self._ordinary
+    def tell(self, names: Iterable[bytes]) -> dict[bytes, NameKind]:
+        """Say which names are no ordinary ones in some place, and the most they tell; quick for those seen before."""
+        ordinary = self._ordinary
         if ordinary.issuperset(names):
             return {}
         new = set(names).difference(ordinary)
@@ -69,19 +65,16 @@ class Hiding:
             ordinary.clear()
         found: dict[bytes, NameKind] = {}
         # One look at all is cheaper than one at each.
-        if self._has_stem(b"\n".join(new), backwards):
-            for each in [each for each in new if self._has_stem(each, backwards)]:
-                name = each[::-1] if backwards else each
-                kinds = set(map(self.rules.most, _readings(name)))
-                if kinds != {NameKind.ORDINARY}:
-                    found[name] = (kinds & STRONG or {NameKind.WEAK}).pop()
-                    new.discard(each)
+        for name in [*filter(self._has_stem, new)] if self._has_stem(b"\n".join(new)) else ():
+            kinds = set(map(self.rules.most, _readings(name)))
+            if kinds != {NameKind.ORDINARY}:
+                found[name] = (kinds & STRONG or {NameKind.WEAK}).pop()
+                new.discard(name)
         if len(new) <= _MOST_NAMES:
             ordinary |= new
         return found
 
-    def _has_stem(self, names: bytes, backwards: bool) -> bool:
-        names = names[::-1] if backwards else names
+    def _has_stem(self, names: bytes) -> bool:
         if b"%" in names or b"\\u" in names:
             names = spelled(names).encode("utf-8", "replace")
         return self._stems.search(names.translate(_FOLDED, _NO_LETTERS)) is not None

@@ -45,7 +45,7 @@ def names_of_pairs(text: bytes) -> list[bytes]:
 
 def find_members(text: bytes, hiding: Hiding, is_matching: bool = False) -> Iterator[Edit]:
     """Find secrets by the names of members."""
-    names = {name[::-1] for name in _member_names(text)}
+    names = _member_names(text)
     if len(text) <= LONGEST_UNQUOTED and b'\\"' in text and b'"query"' in text:
         names.update(name for name in _UNQUOTED_NAME.findall(text))
     records = () if NAMES_OF_VALUES.isdisjoint(names) else _in_records(text)
@@ -319,13 +319,13 @@ def _records(text: bytes) -> Iterator[tuple[bytes, int]]:
 
 
 def _member_names(text: bytes) -> set[bytes]:
-    """All names of members, backwards, at any depth of strings in strings; of JSON, and of Python, PHP and Ruby."""
+    """All names of members, at any depth of strings in strings; of JSON, and of Python, PHP and Ruby."""
     # One character is found much quicker than two; and backwards a name begins with what is certain.
     backwards = text[::-1]
     names = set(_EMAN.findall(backwards))
     if b"=>" in text:
         names.update(_EMAN_OF_RUBY.findall(backwards))
-    return names
+    return {name[::-1] for name in names}
 
 
 @lru_cache(maxsize=1024)

@@ -16,7 +16,7 @@ from cassette_http.cassette.secrets.shapes import find_shapes
 from cassette_http.cassette.secrets.streamed_texts import streamed_texts
 from cassette_http.cassette.splicing import Edit, merged, splice
 
-__all__ = ["ASCII_IN_BASE64", "IS_BASIC", "find_by_look", "find_by_pattern", "find_in_stream"]
+__all__ = ["find_by_look", "find_by_pattern", "find_in_stream", "is_basic", "texts_in_base64"]
 
 
 def find_by_pattern(text: bytes, hiding: Hiding) -> Iterator[Edit]:
@@ -80,33 +80,37 @@ def _in_codes(text: bytes, hiding: Hiding, spans: list[tuple[int, int]], inner: 
     return merged(found, list(_in_base64(text, hiding, outside, inner)))
 
 
-def _in_base64(text: bytes, hiding: Hiding, starts: Iterable[int], inner: Inner) -> Iterator[Edit]:
+def texts_in_base64(text: bytes, starts: Iterable[int]) -> Iterator[tuple[int, int, bytes]]:
+    """Texts in base64 that begin where runs do: where they start and stop, and what they say."""
     behind = 0
     for start in starts:
-        if start < behind or not ASCII_IN_BASE64.match(text, start):
-            continue
-        run = base64_at(text, start)
-        if run is None:
-            continue
-        behind, plain = run
-        if is_binary(plain):
-            continue
-        if IS_BASIC.search(text, max(0, start - 6), start) and b":" in plain:
-            hidden = redact_basic(text[start:behind], hiding.vault)
-            if hidden != text[start:behind]:
-                yield Edit(start, behind, hidden)
-            continue
-        edits = merged(inner(plain), hiding.vault.occurrences(plain))
-        if edits:
-            yield Edit(start, behind, to_base64(splice(plain, edits), text[start:behind]))
+        if start >= behind and _ASCII_IN_BASE64.match(text, start) and (run := base64_at(text, start)) is not None:
+            behind, plain = run
+            if not is_binary(plain):
+                yield start, behind, plain
+
+
+def is_basic(text: bytes, start: int) -> bool:
+    """Tell whether credentials begin at a position, behind their scheme."""
+    return text[max(0, start - 6) : start] in (b"Basic ", b"basic ")
+
+
+def _in_base64(text: bytes, hiding: Hiding, starts: Iterable[int], inner: Inner) -> Iterator[Edit]:
+    for start, stop, plain in texts_in_base64(text, starts):
+        old = new = text[start:stop]
+        if is_basic(text, start) and b":" in plain:
+            new = redact_basic(old, hiding.vault)
+        elif edits := merged(inner(plain), hiding.vault.occurrences(plain)):
+            new = to_base64(splice(plain, edits), old)
+        if new != old:
+            yield Edit(start, stop, new)
 
 
 # In a field it belongs to that, whose rule may be off.
 _BEARER = re.compile(rb"(?<!uthorization: )[Bb]earer (?P<token>[\w.~+/-]{16,}=*)", re.ASCII)
-IS_BASIC = re.compile(rb"[Bb]asic ")
 # Within a line, as whole ones are settings; and no variable or example of one.
 _QUOTED_AUTHORIZATION = re.compile(
     rb"[Aa]uthorization: ((?:[Bb]earer|[Bb]asic|[Tt]oken) (?![$<{%.\[])[^\s\"'\\<>,;)]{6,})"
 )
 # Text in ASCII begins each group of four characters with one of these.
-ASCII_IN_BASE64 = re.compile(rb"(?:[A-Za-f][A-Za-z0-9+/_-]{3}){5}")
+_ASCII_IN_BASE64 = re.compile(rb"(?:[A-Za-f][A-Za-z0-9+/_-]{3}){5}")

@@ -13,12 +13,11 @@ from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from cassette_http.cassette.secrets.archives import has_archive
-from cassette_http.cassette.secrets.base64_text import base64_at
 from cassette_http.cassette.secrets.charsets import is_binary
 from cassette_http.cassette.secrets.coded_texts import coded_texts, may_be_coded
 from cassette_http.cassette.secrets.hiding import STRONG, Hiding
 from cassette_http.cassette.secrets.json_members import NAMES_OF_VALUES, names_of_pairs, names_of_records
-from cassette_http.cassette.secrets.looks import ASCII_IN_BASE64, IS_BASIC
+from cassette_http.cassette.secrets.looks import is_basic, texts_in_base64
 from cassette_http.cassette.secrets.markup import names_in_markup
 from cassette_http.cassette.secrets.names import NameKind
 from cassette_http.cassette.secrets.pairs import USERINFO, find_behind_steps, texts_of_parts
@@ -52,7 +51,6 @@ _NEXT = _BLOCK - _LONGEST_NAME
 # Backwards a name begins with what is certain, and a search for one octet is the quickest.
 _BEFORE_COLON = to_pattern(rb":\s*+[\"'`]?\\*+" + NAME_BACKWARDS.replace(b"~", b"#~"))
 _BEFORE_SIGN = to_pattern(rb"=:?\s*+" + ACCESSORS + rb"\]?[\"'`]?\\*+" + NAME_BACKWARDS)
-_VALUES_BACKWARDS = frozenset(name[::-1] for name in NAMES_OF_VALUES)
 _PART_NAME = to_pattern(rb"ame\*?\s?=\s?(?:[\w-]*'[\w-]*'|\"?)([^\";\r\n]{1,200})")
 _BEHIND_ESCAPE = to_pattern(rb"[^%](?<!%.)|%(?=%)", re.DOTALL)
 _ENCODED = to_pattern(rb"%(?:25)*(?:2[0-9A-Fa-f]|3|5|7)")
@@ -91,8 +89,8 @@ class QuickLook:
         `words` are those of the text.
         """
         before_colons, before_signs = _names_in_front(with_narrow_signs(text))
-        has_records = not _VALUES_BACKWARDS.isdisjoint(before_colons)
-        told = self._hiding.tell(before_colons | before_signs, backwards=True)
+        has_records = not NAMES_OF_VALUES.isdisjoint(before_colons)
+        told = self._hiding.tell(before_colons | before_signs)
         return bool(
             (told and self._has_value(text, told))
             or self._tells(names_in_lines(text, words))
@@ -152,20 +150,11 @@ class QuickLook:
     def _may_be_in_base64(self, text: bytes, spans: Iterable[tuple[int, int]], depth: int) -> bool:
         if depth >= DEEPEST:
             return False
-        plain: list[bytes] = []
-        behind = 0
-        for start, stop in spans:
-            if start >= behind and ASCII_IN_BASE64.match(text, start, stop):
-                run = base64_at(text, start)
-                if run is None:
-                    continue
-                behind, decoded = run
-                if not is_binary(decoded):
-                    if IS_BASIC.search(text, max(0, start - 6), start):
-                        return True
-                    plain.append(decoded)
+        texts = list(texts_in_base64(text, [start for start, _ in spans]))
         # One look at all is cheaper than one at each.
-        return bool(plain) and self.may_find(b"\n\n".join(plain), None, depth + 1)
+        return any(is_basic(text, start) for start, _, _ in texts) or (
+            bool(texts) and self.may_find(b"\n\n".join([plain for _, _, plain in texts]), None, depth + 1)
+        )
 
 
 def _unquoted(text: bytes) -> bytes:
@@ -175,13 +164,13 @@ def _unquoted(text: bytes) -> bytes:
 
 
 def _names_in_front(text: bytes) -> tuple[set[bytes], set[bytes]]:
-    """All names in front of a colon, and those in front of an equals sign, backwards."""
+    """All names in front of a colon, and those in front of an equals sign."""
     before_colons, before_signs = set[bytes](), set[bytes]()
     for at in range(0, len(text), _NEXT):  # no copy of a large text is made
         backwards = text[max(0, at - _LONGEST_NAME) : at + _NEXT][::-1]
         before_colons.update(_BEFORE_COLON.findall(backwards))
         before_signs.update(_BEFORE_SIGN.findall(backwards))
-    return before_colons, before_signs
+    return {name[::-1] for name in before_colons}, {name[::-1] for name in before_signs}
 
 
 @lru_cache(maxsize=256)

@@ -305,14 +305,15 @@ def _looks_secret(value: bytes) -> bool:
 
 
 def _names_at_signs(text: bytes) -> tuple[set[bytes], set[bytes]]:
-    """All names right in front of a colon, and those right in front of an equals sign or behind two dashes, backwards.
+    """All names right in front of a colon, and those right in front of an equals sign or behind two dashes.
 
     Members of JSON are none of them: there are quotes between. To look for all names is quicker than to look for all
     lines.
     """
     backwards = with_narrow_signs(text)[::-1]
-    options = [name[::-1] for name in _OPTION_NAME.findall(text)] if text.find(b"--") >= 0 else []
-    return set(_BEFORE_COLON.findall(backwards)), {*_BEFORE_EQUALS.findall(backwards), *options}
+    before_colons, before_equals = set(_BEFORE_COLON.findall(backwards)), set(_BEFORE_EQUALS.findall(backwards))
+    options = _OPTION_NAME.findall(text) if text.find(b"--") >= 0 else ()
+    return {name[::-1] for name in before_colons}, {*[name[::-1] for name in before_equals], *options}
 
 
 def _lines_with(names: Iterable[bytes], text: bytes, start: int, stop: int) -> Iterator[tuple[int, int]]:
@@ -328,8 +329,8 @@ def _lines_with(names: Iterable[bytes], text: bytes, start: int, stop: int) -> I
 def find_in_lines(text: bytes, hiding: Hiding, start: int, stop: int) -> Iterator[Edit]:
     """Find a name and its value in a line of their own, and within a line, in some lines of a text."""
     before_colons, before_equals = _names_at_signs(text[start:stop])
-    lines = [*_lines_with(hiding.tell(before_colons | before_equals, backwards=True), text, start, stop)]
-    assigned = hiding.tell(before_equals, backwards=True)
+    lines = [*_lines_with(hiding.tell(before_colons | before_equals), text, start, stop)]
+    assigned = hiding.tell(before_equals)
     lines_with_equals = [*_lines_with(assigned, text, start, stop)]
     places = (
         (_LINE, lines),
