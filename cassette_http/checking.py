@@ -9,6 +9,7 @@ from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 
+from cassette_http.cassette import suffixes
 from cassette_http.cassette.blobs import BlobFolder, blob_names, blob_sizes, needed_by_none, reference_to
 from cassette_http.cassette.files import Files, find_unfinished
 from cassette_http.cassette.format import yaml_format
@@ -18,7 +19,7 @@ from cassette_http.cassette.model import Interaction
 from cassette_http.cassette.secrets.redaction import Redactor, next_number
 from cassette_http.cassette.store import UNCHANGED, Store
 from cassette_http.convert.formats import read_foreign
-from cassette_http.converting import SUFFIXES, find_foreign
+from cassette_http.converting import find_foreign
 from cassette_http.errors import CassetteFormatError, CassetteNotFound, CassetteNotWritable
 
 __all__ = [
@@ -55,7 +56,7 @@ def find_cassettes(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, paths):
         if os.path.isdir(path):
-            found += sorted(each for each in path.rglob("*") if each.suffix in SUFFIXES and _is_cassette(each))
+            found += sorted(each for each in path.rglob("*") if each.suffix in suffixes.READ and _is_cassette(each))
         elif os.path.exists(path):  # False also for a name that no file can have
             found.append(path)
         else:

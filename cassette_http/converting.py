@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cassette_http.cassette import suffixes
 from cassette_http.cassette.files import Files
 from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.model import Header, Interaction
@@ -20,10 +21,8 @@ from cassette_http.errors import CassetteFormatError, CassetteNotFound, Cassette
 from cassette_http.version import __version__
 from cassette_http.wording import counted, number_of
 
-__all__ = ["SUFFIXES", "Converted", "convert_file", "export_file", "find_foreign", "total"]
+__all__ = ["Converted", "convert_file", "export_file", "find_foreign", "total"]
 
-_OWN_SUFFIXES = frozenset({".yaml", ".yml"})
-SUFFIXES = _OWN_SUFFIXES | {".json", ".har"}
 MOST_NUMBERS_SHOWN = 8
 
 
@@ -80,7 +79,7 @@ def find_foreign(path: str | os.PathLike[str], to: str | os.PathLike[str] | None
     """
     named = Path(path)
     if os.path.isdir(named):
-        sources = sorted(each for each in named.rglob("*") if each.suffix in SUFFIXES and _is_foreign(each))
+        sources = sorted(each for each in named.rglob("*") if each.suffix in suffixes.READ and _is_foreign(each))
         base = named
     elif os.path.exists(named):
         sources, base = [named], named.parent
@@ -99,7 +98,7 @@ def _is_foreign(path: Path) -> bool:
 
 def _target(source: Path, base: Path, to: str | os.PathLike[str] | None) -> Path:
     target = source if to is None else Path(to) / source.relative_to(base)
-    return target if target.suffix in _OWN_SUFFIXES else target.with_suffix(".yaml")
+    return target if target.suffix in suffixes.OURS else target.with_suffix(".yaml")
 
 
 def convert_file(source: Path, target: Path, name: str | None = None) -> Converted:

@@ -7,7 +7,7 @@ splicing        spans of octets replaced within pieces
 
 store           what becomes of the file of a cassette
                 log_file: appends under a lock; blobs: large bodies beside it; limits: what it may be; files: each
-                operation on it
+                operation on it; suffixes: how it may be called
 format          how interactions are written in it, a room of its own
 
 modes           whether a request may be played or recorded

@@ -8,11 +8,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cassette_http.cassette import suffixes
 from cassette_http.cassette.format.yaml_format import BEGINNING, load_document
 from cassette_http.cassette.model import Header
 from cassette_http.errors import CassetteError
 from cassette_http.plugin.collection import Collection
-from cassette_http.plugin.naming import SUFFIXES, folder_of, is_own
+from cassette_http.plugin.naming import folder_of, is_own
 
 __all__ = ["ORPHANED", "STALE", "Leftover", "cassettes_below", "find_leftovers", "find_moved", "test_in_head"]
 
@@ -65,7 +66,7 @@ def find_moved(path: Path, test: str, collection: Collection) -> list[Leftover]:
 def cassettes_below(*folders: Path) -> Iterator[Path]:
     """Files that may be cassettes, in these folders and those within; not all where there are very many files."""
     for folder in folders:
-        yield from (path for path in islice(folder.rglob("*"), MOST_FILES) if path.suffix in SUFFIXES)
+        yield from (path for path in islice(folder.rglob("*"), MOST_FILES) if path.suffix in suffixes.OURS)
 
 
 def _unlikeness(one: str, other: str) -> tuple[bool, bool, float]:
@@ -114,7 +115,7 @@ def find_leftovers(
 
 def _cassettes_in(folder: Path) -> Iterator[Path]:
     if folder.is_dir():
-        yield from (path for path in folder.iterdir() if path.suffix in SUFFIXES)
+        yield from (path for path in folder.iterdir() if path.suffix in suffixes.OURS)
 
 
 def _judge(path: Path, names: Mapping[str, set[str]], ran: set[str], passed: set[str]) -> Leftover | None:

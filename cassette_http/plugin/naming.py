@@ -8,8 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from cassette_http.cassette import suffixes
+
 __all__ = [
-    "SUFFIXES",
     "file_in",
     "folder_of",
     "is_own",
@@ -20,10 +21,6 @@ __all__ = [
     "safe_name",
     "with_paths_beside",
 ]
-
-SUFFIXES = (".yaml", ".yml")
-# A name that ends in one of these is that of a file; the last two are of other recorders, whose cassettes are read.
-_FILE_SUFFIXES = (*SUFFIXES, ".json", ".har")
 
 # Longer names do not fit into every file system together with the suffix and a hash.
 MAX_NAME_CHARACTERS = 120
@@ -68,7 +65,7 @@ def _without_tokens(name: str) -> str:
 
 def is_path(name: str) -> bool:
     """Tell whether a name given by the user is a path beside the test: it has a slash, or a suffix."""
-    return "/" in name or name.endswith(_FILE_SUFFIXES)
+    return "/" in name or name.endswith(suffixes.READ)
 
 
 @lru_cache(maxsize=16)
@@ -89,7 +86,7 @@ def file_in(folder: Path, name: str) -> Path:
 
 def path_beside(folder: Path, name: str) -> Path:
     """Find the cassette that a path given by the user names, seen from `folder`."""
-    return folder / (name if name.endswith(_FILE_SUFFIXES) else f"{name}.yaml")
+    return folder / (name if name.endswith(suffixes.READ) else f"{name}.yaml")
 
 
 def with_paths_beside(folder: Path, options: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,8 @@
+"""How the files of cassettes end: ours, and those of other recorders, which are read as well (pure)."""
+
+from __future__ import annotations
+
+__all__ = ["OURS", "READ"]
+
+OURS = (".yaml", ".yml")
+READ = (*OURS, ".json", ".har")
