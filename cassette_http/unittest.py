@@ -148,7 +148,7 @@ def _report(case: unittest.TestCase, result: unittest.TestResult, error: Cassett
     """Let a test fail before it begins: without its cassette it would be live."""
     result.startTest(case)
     try:
-        raise case.failureException(str(error))
+        raise case.failureException(str(error)) from None
     except case.failureException:
         result.addFailure(case, sys.exc_info())
     finally:

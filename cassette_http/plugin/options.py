@@ -307,7 +307,21 @@ OPTIONS = (
 BY_NAME = {option.name: option for option in OPTIONS}
 
 # What `use_cassette` and other recorders call some of them.
-WORDS_OF_OTHERS = {"record_mode": "mode", "match_on": "match", "match_requests_on": "match", "filter_headers": "redact"}
+WORDS_OF_OTHERS = {
+    "record_mode": "mode",
+    "match_on": "match",
+    "match_requests_on": "match",
+    "filter_headers": "redact",
+    "filter_query_parameters": "redact",
+    "filter_post_data_parameters": "redact",
+    "filter_sensitive_data": "secrets",
+    "before_record_request": "on_match",
+    "before_record_response": "on_record",
+    "ignore_hosts": "on_match",
+    "ignore_localhost": "on_match",
+    "allow_playback_repeats": "repeat",
+    "allowed_hosts": "allow_hosts",
+}
 
 # What the plugin deals with itself; the others are arguments of `use_cassette`.
 OWN = frozenset({"name", "on_unplayed", "report", "no_cassette"})

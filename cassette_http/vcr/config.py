@@ -22,6 +22,7 @@ from urllib.parse import unquote_plus, urlencode, urlsplit, urlunsplit
 from cassette_http.cassette import matching
 from cassette_http.cassette.decoding import codings_of, decoded
 from cassette_http.cassette.model import Interaction, Request
+from cassette_http.cassette.rule_notation import did_you_mean
 from cassette_http.errors import InvalidOption
 from cassette_http.vcr.objects import VcrRequest, response_dict, with_response_dict
 
@@ -47,6 +48,8 @@ NOT_DONE = {
     "before_save_interaction": "use before_record_request and before_record_response",
     "after_load_interaction": "use before_record_response",
 }
+# What we call them ourselves.
+OWN_WORDS = {"mode": "record_mode", "match": "match_on", "redact": "filter_headers", "repeat": "allow_playback_repeats"}
 
 
 @dataclass
@@ -71,7 +74,9 @@ def translate(config: Mapping[str, Any], matchers: Mapping[str, Callable[..., An
             if value:  # what VCR.py does by default is no loss
                 done.remarks.append(f"vcr: {key!r} is not done here: {NOT_DONE[key]}")
         elif key not in known | WITHOUT_MEANING | OF_USES | UNSUPPORTED.keys():
-            done.remarks.append(f"vcr: {key!r} is not known here, and does nothing")
+            done.remarks.append(
+                f"vcr: {key!r} is not known here, and does nothing{did_you_mean(OWN_WORDS.get(key, key), known)}"
+            )
     options = done.options
     if given.get("record_mode") is not None:
         options["mode"] = given["record_mode"]

@@ -258,6 +258,7 @@ WRONG_MARKERS = [
     ("cassette(match='hots')", "there is no matcher 'hots'; did you mean \"host\"?*"),
     ("cassette(repeat='often')", "there is no repeat policy 'often' (the policies are: fail, last, cycle, first)"),
     ("cassette(pace='recordd')", "there is no pace 'recordd'; did you mean \"recorded\"?*"),
+    ("cassette(ignore_hosts=['a'])", "@pytest.mark.cassette has no option 'ignore_hosts'; did you mean \"on_match\"?*"),
     ("cassette(record_mode='once')", "@pytest.mark.cassette has no option 'record_mode'; did you mean \"mode\"?*"),
 ]
 

@@ -377,6 +377,11 @@ def test_what_cannot_be_kept_is_refused_with_the_reason() -> None:
             id="not done",
         ),
         pytest.param({"colour": "red"}, ["vcr: 'colour' is not known here, and does nothing"], id="unknown"),
+        pytest.param(
+            {"mode": "once"},
+            ["vcr: 'mode' is not known here, and does nothing; did you mean \"record_mode\"?"],
+            id="a word of ours",
+        ),
     ],
 )
 def test_what_is_not_done_is_remarked(config: dict[str, Any], remarks: list[str]) -> None:
