@@ -10,14 +10,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
-from cassette_http.cassette.format import codings, json_layout
 from cassette_http.cassette.format.canonical import TIMESTAMP
+from cassette_http.cassette.format.ordinary_answers import BLOCK, read_ordinary_answer
 from cassette_http.cassette.format.reading import load_track
-from cassette_http.cassette.format.scalars import SAFE_ASCII, is_safe_utf8
+from cassette_http.cassette.format.scalars import SAFE_ASCII
 from cassette_http.cassette.format.writing import dump_request, fields_block, origin_text
 from cassette_http.cassette.format.yaml_format import Document
 from cassette_http.cassette.model import Origin, Piece, Request, Track
-from cassette_http.wire.chunking import Chunked, enchunk
 from cassette_http.wire.head import parse_fields
 from cassette_http.wire.messages import field_values
 from cassette_http.wire.patterns import to_pattern
@@ -41,25 +40,7 @@ UNUSUAL_FIELDS = frozenset({"content-length", "expect", "transfer-encoding", "up
 LONGEST_FIELDS_OCTETS = 4096
 LONGEST_BODY_OCTETS = 1 << 16
 
-# A literal block behind its first indentation; it does not end in a blank.
-_BLOCK = rb"[!-~][^\n]*+(?:\n  [^\n]*+)*+(?<! )"
-REQUEST_FIELDS = to_pattern(rb"request headers: \|\n  %b\n" % _BLOCK)
-JSON_FORMS = {form.encode(): form for form in (json_layout.COMPACT, json_layout.SPACED)}
-# How a body was sent: in a few chunks, coded by gzip, and as JSON that was on one line.
-_WIRE = rb"wire: \{%b%b(?:body: (%b))?\}\n" % (
-    rb"(?:chunks: \[([1-9][0-9]{,6}+(?:, [1-9][0-9]{,6}+){,15}+)\](?:, |(?=\})))?",
-    rb"(?:coding: (gzip [0-9])(?:, |(?=\})))?",
-    b"|".join(JSON_FORMS),
-)
-# Status and fields, then perhaps a body, then perhaps how that was sent.
-ANSWER = to_pattern(
-    rb"response: ([0-9]{3}(?: [A-Z][A-Za-z]*+)++)\n"
-    rb"response headers: \|\n  (%b)\n"
-    rb"(?:response body: \|(-?)\n  (%b)\n(?:%b)?)?\Z" % (_BLOCK, _BLOCK, _WIRE)
-)
-LINE_END = ord("\n")  # Python finds numbers faster than octets
-
-
+REQUEST_FIELDS = to_pattern(rb"request headers: \|\n  %b\n" % BLOCK)
 # As we write them, if nothing needs quotes: a colon or a blank is followed by something else, and a blank not by "#".
 _WORDS = rb"[A-Za-z](?:[!-9;-~]|:(?=[!-~])| (?=[!\"$-~]))*+"
 PLAIN_HEADER = to_pattern(
@@ -150,46 +131,9 @@ def read_answer(document: Document, beginning: bytes, first_line: bytes | None =
     else:
         return None
     octets = data[at:end]
-    return _ordinary_answer(octets) or load_track(octets)
+    return read_ordinary_answer(octets) or load_track(octets)
 
 
 def track_of(answer: Answer) -> Track:
     """The track that says the same."""
     return Track((Piece(answer),)) if isinstance(answer, bytes) else answer
-
-
-def _ordinary_answer(octets: bytes) -> bytes | None:
-    """Read an answer of one piece, whose body is text, or JSON, and was sent as most are."""
-    found = ANSWER.match(octets)
-    if found is None or not is_safe_utf8(octets):
-        return None
-    status, fields, chomping, body, chunks, coding, form = found.groups(b"")
-    if not fields.isascii():
-        return None  # it was written in Latin-1
-    if form:
-        body = json_layout.undo(body, JSON_FORMS[form])
-        if LINE_END in body:
-            return None  # one in a string was followed by indentation
-    else:
-        body = body.replace(b"\n  ", b"\n")
-    if body and not chomping:
-        body += b"\n"
-    if coding:
-        try:
-            body = codings.redo(coding.decode(), body)
-        except ValueError:
-            return None
-        if not (chunks or _states_length(fields, len(body))):
-            return None
-    if chunks:
-        sizes = tuple(map(int, chunks.split(b", ")))
-        if sum(sizes) != len(body):
-            return None  # somebody has edited it
-        body = enchunk(Chunked(body, sizes))
-    return b"HTTP/1.1 %b\r\n%b\r\n\r\n%b" % (status, fields.replace(b"\n  ", b"\r\n"), body)
-
-
-def _states_length(fields: bytes, length: int) -> bool:
-    """Tell whether fields say that a body has this length; other releases of a compressor give another one."""
-    lower = fields.lower() + b"\n"
-    return lower.count(b"content-length") == 1 and lower.find(b"content-length: %d\n" % length) >= 0

@@ -24,6 +24,7 @@ from cassette_http.wire.patterns import to_pattern
 
 __all__ = [
     "CHARSETS",
+    "LONGEST_LAID_OUT",
     "MOST_SIZES",
     "BodyForm",
     "PutAside",

@@ -1,6 +1,7 @@
 """Reads the documents of a cassette (`yaml_format` describes them): what their values say.
 
-The values come from `canonical`, or from PyYAML if a document is not as we would have written it.
+The values come from `canonical`, or from PyYAML if a document is not as we would have written it. Ordinary answers are
+read whole.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from cassette_http.cassette.format.canonical import (
     Values,
     read_canonical,
 )
+from cassette_http.cassette.format.ordinary_answers import read_ordinary_answer
 from cassette_http.cassette.model import (
     DEFAULT_PORTS,
     Failure,
@@ -55,6 +57,7 @@ FORMAT_VERSION = 1
 # Reading takes several times as much memory. Larger bodies lie in blobs.
 LARGEST_DOCUMENT_OCTETS = 16 << 20
 
+REQUEST_KEYS = frozenset(INTERACTION_KEYS[: INTERACTION_KEYS.index("interim")]) - {"failed"}
 TRACK_KEYS = frozenset(INTERACTION_KEYS[INTERACTION_KEYS.index("interim") :]) - {"repeat"}
 BODY_TAGS = ("chunks", "coding", "charset", "body")
 REQUEST_TAGS = ("version", *BODY_TAGS)
@@ -90,7 +93,7 @@ def load_document(octets: bytes, path: str, line: int, fetch: Fetch | None = Non
     """
     if len(octets) > LARGEST_DOCUMENT_OCTETS:
         raise CassetteFormatError(path, line, f"the document has more than {LARGEST_DOCUMENT_OCTETS >> 20} MiB")
-    values = read_canonical(octets)
+    values = _read_quickly(octets)
     if values is not None:
         try:
             return _build(_with_blobs(values, fetch))
@@ -111,6 +114,16 @@ def load_document(octets: bytes, path: str, line: int, fetch: Fetch | None = Non
     except Unfit as exc:
         at = line + mapping.lines.get(exc.key, 0)
         raise CassetteFormatError(path, at, f"{exc.key!r} {exc.reason}") from exc
+
+
+def _read_quickly(octets: bytes) -> Values | None:
+    """Read a document that is as we write it; of an ordinary answer it gives the octets. None if it is another one."""
+    at = octets.rfind(b"\nresponse: ") + 1
+    answer = read_ordinary_answer(octets[at:]) if at else None
+    asked = read_canonical(octets[:at]) if answer is not None else None
+    if asked is None or not asked.keys() <= REQUEST_KEYS:
+        return read_canonical(octets)
+    return {**asked, "response octets": answer}
 
 
 def load_track(octets: bytes) -> Track | None:
