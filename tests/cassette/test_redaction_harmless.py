@@ -322,6 +322,7 @@ JSON = {
 
 TEXTS = {
     "TypeScript": "export interface Credentials { password: string; secret: Uint8Array; sessionId: number }\n",
+    "words about values": '{"token": "expired", "secret": "hidden", "password": "required"}',
     "session of a conference": '{"session": "2026-spring"}',
     "types in quotes": 'async def get(session: "ClientSession", token: "AccessToken") -> None: ...\n',
     "an example": "```\nexport TOKEN=your-token-here\n```\n",

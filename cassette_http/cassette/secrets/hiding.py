@@ -176,7 +176,17 @@ _OF_A_PROGRAM = re.compile(
     rb"(?:string|text|str|bytes|bool(?:ean)?|int(?:eger)?|float|number|object|array|list|dict|uuid|date(?:time)?|any)"
     rb"(?:\[[^\[\]]*\]|<[^<>]*>|\([^()]*\))?[?!]?|(?:second|minute|hour|day)s|#[0-9a-f]{3,8}|--[a-z]+(?:-[a-z]+)*|/(?:\^|\[)\S*/[a-z]{0,4}"
     rb"|\S*(?:\[\^?[\w\\-]+\]|\\[wds])[*+]\S*|(?:required|nullable|sometimes|string)(?:\|[\w:,]+)+"
-    rb"|missing|invalid|unchanged|inherit|0x[0-9a-f]{40}",  # the last is the address of a token in a chain
+    rb"|0x[0-9a-f]{40}",  # the last is the address of a token in a chain
+    re.IGNORECASE,
+)
+# Words that say something about a value, or stand for none.
+_NO_VALUE = re.compile(
+    rb"(?:required|attribute|method|function|property|class|module|optional|absent|present|valid|string|str|text|bytes|int|integer|number|bool|boolean|any|object|array|uuid|invalid|missing"
+    rb"|expired|re(?:freshed|voked|newed|jected|moved|ceived)|issued|created|rotated|generated|updated|deleted|found"
+    rb"|sent|used|verified|accepted|failed|denied|ok|hidden|unknown|empty|unset|changed?|forgot|reset|true|false|null|none|nil|undefined|yes|no|on|off"
+    rb"|enabled|disabled|unchanged|inherit|msgstr|(?:files|compat|nis)(?:[ ][a-z]+)*"
+    rb"|(?:c_)?u?int(?:8|16|32|64)(?:_t)?|float(?:32|64)|u?int(?:8|16|32)(?:clamped)?array|sha-?(?:1|256|384|512)|md5|base64|oauth-?2"
+    rb"|utf-?(?:8|16))[!?]?(?:(?:[ ]?[|,;)\]}]|[ ]=)(?!.*[\w+/-]{16}).*)?|-[0-9]+|[|>][+-]?|\"\"|''|\W",
     re.IGNORECASE,
 )
 # What a program calls a field in front of people: "Password", "Confirm new password", "API key".
@@ -251,7 +261,7 @@ def _is_text_in_base64(value: bytes) -> bool:
 
 
 def _is_text_about_one(value: bytes) -> bool:
-    if _VERSION.fullmatch(value) or _OF_A_PROGRAM.fullmatch(value) or _REMARK.fullmatch(value):
+    if any(pattern.fullmatch(value) for pattern in (_VERSION, _OF_A_PROGRAM, _NO_VALUE, _REMARK)):
         return True
     if value[:1].isupper() and _LABEL.fullmatch(value):
         return True

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from cassette_http.cassette.secrets.hiding import MIXED, STRONG, Hiding, is_own_name, is_prose
 from cassette_http.cassette.secrets.names import NameKind, is_uuid, looks_random
-from cassette_http.cassette.secrets.settings_lines import is_code, is_no_value, is_program
+from cassette_http.cassette.secrets.settings_lines import is_code, is_program
 from cassette_http.cassette.secrets.vault import is_masked
 from cassette_http.cassette.splicing import Edit
 from cassette_http.wire.patterns import to_pattern
@@ -100,7 +100,7 @@ def _kind_in_front(text: bytes, stop: int, hiding: Hiding) -> NameKind:
 
 def _is_one(kind: NameKind, value: bytes, found: re.Match[bytes]) -> bool:
     """Tell whether what follows the name of a secret is one."""
-    if len(value) < 4 or is_no_value(value) or _OF_A_FORMAT.fullmatch(value) or is_masked(found["value"]):
+    if len(value) < 4 or _OF_A_FORMAT.fullmatch(value) or is_masked(found["value"]):
         return False
     between = found["gap"] + found["mark"]
     if found["sign"] and not between and kind is not NameKind.PASSWORD:

@@ -26,7 +26,6 @@ __all__ = [
     "find_in_head",
     "find_in_lines",
     "is_code",
-    "is_no_value",
     "is_program",
     "names_in_lines",
     "with_narrow_signs",
@@ -217,15 +216,6 @@ _CODE = to_pattern(
     rb"|%b|[$A-Za-z_][\w$]*+(?:%b*+(?::\w++)?[ ]?[(\[]|%b++[)}\]:]*+\Z)" % (_TYPED, _PATH, _PATH),
     re.DOTALL,
 )
-_NO_VALUE = to_pattern(
-    rb"(?:required|attribute|method|function|property|class|module|optional|absent|present|valid|string|str|text|bytes|int|integer|number|bool|boolean|any|object|array|uuid|invalid|missing"
-    rb"|expired|re(?:freshed|voked|newed|jected|moved|ceived)|issued|created|rotated|generated|updated|deleted|found"
-    rb"|sent|used|verified|accepted|failed|denied|ok|hidden|unknown|empty|unset|changed?|forgot|reset|true|false|null|none|nil|undefined|yes|no|on|off"
-    rb"|enabled|disabled|unchanged|inherit|msgstr|(?:files|compat|nis)(?:[ ][a-z]+)*"
-    rb"|(?:c_)?u?int(?:8|16|32|64)(?:_t)?|float(?:32|64)|u?int(?:8|16|32)(?:clamped)?array|sha-?(?:1|256|384|512)|md5|base64|oauth-?2"
-    rb"|utf-?(?:8|16))[!?]?(?:[ ]?[|=,;)\]}].*)?|-[0-9]+|[|>][+-]?|\"\"|''|\W",
-    re.IGNORECASE,
-)
 _DATE = to_pattern(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}\b")
 # Such names are ordinary words, too: a plain word behind one is hardly a secret.
 _AMBIGUOUS = to_pattern(rb"(?!.*token)(?:.*(?:sess|sig|credential|csrf|xsrf))|(?:self|this|cls)\.", re.IGNORECASE)
@@ -375,11 +365,6 @@ def is_code(value: bytes) -> bool:
     return _CODE.match(value) is not None or _JOINED.match(value) is not None
 
 
-def is_no_value(value: bytes) -> bool:
-    """Tell whether a word says something about a value, or stands for none."""
-    return _NO_VALUE.fullmatch(value) is not None
-
-
 def find_in_head(head: bytes, hiding: Hiding) -> Iterator[Edit]:
     """Find a name and its value within a reason phrase or a field, but those that have rules of their own."""
     for line in _OTHER_FIELDS.finditer(head) if b"=" in head else ():
@@ -482,7 +467,6 @@ def _is_meant(
         kind not in STRONG
         or _DATE.match(value)
         or _BEHIND_TEXT.match(value)
-        or is_no_value(value)
         or is_own_name(name, value)
         or (b" " in name and b" " in value and _is_said(hiding, name, value, kind is NameKind.PASSWORD or is_quoted))
         or _URN.fullmatch(value)
