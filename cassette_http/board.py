@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from cassette_http.caller import caller
+from cassette_http.caller import caller, has_reached_program
 from cassette_http.cassette.blobs import blob_names
 from cassette_http.cassette.buckets import Entry
 from cassette_http.cassette.explaining import MODE_SETTING, Candidate, explain_miss
@@ -26,7 +26,7 @@ from cassette_http.cassette.model import UNIX, Failure, FailureKind, Interaction
 from cassette_http.cassette.modes import Policy
 from cassette_http.cassette.shortcuts import Answer, written_request
 from cassette_http.cassette.store import Store
-from cassette_http.errors import UnmatchedRequest
+from cassette_http.errors import CassetteError, UnmatchedRequest
 from cassette_http.in_use import Cassette, Kept, LiveConnection, Log, Miss, PastExchange
 from cassette_http.switch import Letters, Switch
 from cassette_http.transport.channel import Channel
@@ -87,8 +87,7 @@ class Board(Switch):
         self.decides_at_head = not (matching.needs_body or hooks.on_match)
         self.keeps_pace = keeps_pace
         self._mode_setting = mode_setting
-        self.hidden_error: Exception | None = None
-        """Was raised inside a client, which may have swallowed it."""
+        self._hidden_error: Exception | None = None  # was raised inside a client, which may have swallowed it
         self.write_error: Exception | None = None
         self.let_past: list[str] = []
         """What could not be recorded, and why."""
@@ -264,7 +263,7 @@ class Board(Switch):
                 f"{self.cassette.path} cannot answer a request to {origin}, as {self._redactor.redact_text(reason)}; "
                 "only in a mode that records it is passed on, and never recorded"
             )
-            self.hidden_error = self.hidden_error or error
+            self._hidden_error = self.unnoticed_error or error
             return error
 
     def let_pass(self, origin: Origin, reason: str) -> None:
@@ -403,6 +402,13 @@ class Board(Switch):
         self._store.blobs.remove((blob_names(b"".join(old)) - blob_names(b"".join(new))) & self._store.blobs.made)
         kept[:] = [kept[position] for position in order]
 
+    @property
+    def unnoticed_error(self) -> Exception | None:
+        """The first error that was raised inside a client, unless it is that of a hook, and the program has met it."""
+        error = self._hidden_error
+        is_met = error is not None and not isinstance(error, CassetteError) and has_reached_program(error)
+        return None if is_met else error
+
     # ------------------------------------------------------------------ inside
 
     @property
@@ -454,7 +460,7 @@ class Board(Switch):
         except UnmatchedRequest:
             raise
         except Exception as error:
-            self.hidden_error = self.hidden_error or error
+            self._hidden_error = self.unnoticed_error or error
             raise
 
     def _refuse(self, request: Request) -> UnmatchedRequest:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from cassette_http.around import around
 from cassette_http.board import Board
-from cassette_http.caller import has_reached_program
 from cassette_http.cassette.blobs import BlobsInMemory
 from cassette_http.cassette.explaining import MODE_SETTING
 from cassette_http.cassette.format.reading import Fetch
@@ -32,7 +31,6 @@ from cassette_http.cassette.modes import RecordMode, is_build_server, known_pace
 from cassette_http.cassette.rule_notation import did_you_mean
 from cassette_http.cassette.store import Store
 from cassette_http.errors import (
-    CassetteError,
     CassetteFormatError,
     CassetteNotFound,
     CassetteWarning,
@@ -345,10 +343,7 @@ class _Session:
             self._store.discard()
         if error is not None:
             return
-        hidden = self.board.hidden_error
-        if hidden is not None and not isinstance(hidden, CassetteError) and has_reached_program(hidden):
-            hidden = None  # that of a hook, which the program has dealt with
-        unnoticed = hidden or self.board.write_error
+        unnoticed = self.board.unnoticed_error or self.board.write_error
         if unnoticed is not None:
             raise unnoticed
         misses = self.board.cassette.misses

@@ -447,6 +447,24 @@ def test_error_of_a_hook_that_the_program_has_caught_is_not_raised_again(
         ask(f"{server.url}/a")
 
 
+def test_error_that_a_library_swallowed_behind_one_that_the_program_caught_is_raised(server: Peer, path: Path) -> None:
+    with use_cassette(path, "once"):
+        get(f"{server.url}/a")
+        get(f"{server.url}/b")
+    errors = iter([Broken("seen"), Swallowed("unseen")])
+
+    def fail_in_turn(given: object) -> None:
+        raise next(errors)
+
+    using = use_cassette(path, "none", on_replay=fail_in_turn)
+    using.__enter__()
+    with pytest.raises(Broken, match="seen"):
+        get(f"{server.url}/a")
+    get_or_none(f"{server.url}/b")
+    with pytest.raises(Swallowed, match="unseen"):
+        using.__exit__(None, None, None)
+
+
 def test_what_a_hook_must_not_return_is_reported_although_the_program_caught_it(server: Peer, path: Path) -> None:
     using = use_cassette(path, "none", allow_missing=True, on_match=lambda request: request.url)  # type: ignore[arg-type,return-value]
     with pytest.raises(InvalidOption, match="which is no Request"), using:
