@@ -317,6 +317,8 @@ def _refuse_foreign(data: bytes, path: str) -> None:
         raise CassetteFormatError(
             path, line, "a merge conflict is not resolved here; take one side of it, or record again"
         )
+    if beginning.startswith(b"version https://git-lfs.github.com/"):
+        raise CassetteFormatError(path, 1, "this is a pointer of Git LFS, not the cassette; get that: git lfs pull")
     if beginning[:1] == b"<":
         raise CassetteFormatError(path, 1, "this is an HTML or XML file, no cassette")
     if looks_foreign(data):
