@@ -92,17 +92,25 @@ def _check(options: argparse.Namespace) -> int:
     cassettes = find_with_foreign(options.paths)
     if not cassettes:
         print(f"there are no cassettes in {', '.join(options.paths)}", file=sys.stderr)
-    findings = check_paths(cassettes)
-    for finding in findings:
-        print(finding)
+    findings, failed = [], 0
+    for path in cassettes:
+        try:
+            found = check_paths([path])
+        except CassetteError as error:
+            print(f"cassette-http: {error}", file=sys.stderr)
+            failed += 1
+            continue
+        for finding in found:
+            print(finding)
+        findings += found
     for orphan in find_orphans(options.paths):
         print(f"{orphan}: no cassette beside it needs this file; it may be deleted", file=sys.stderr)
     for left in find_left_behind(options.paths):
         print(f"{left}: written by a process that did not end; if none is at work, delete it", file=sys.stderr)
     if not findings:
-        if cassettes:
-            print(f"no secrets in {counted(len(cassettes), 'cassette')}", file=sys.stderr)
-        return 0
+        if len(cassettes) > failed:
+            print(f"no secrets in {counted(len(cassettes) - failed, 'cassette')}", file=sys.stderr)
+        return 1 if failed else 0
     print(
         f"secrets in {counted(len(findings), 'line')}; to take them out: cassette-http redact PATH... "
         "(of other recorders: cassette-http convert PATH...)",

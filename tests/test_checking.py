@@ -121,6 +121,17 @@ def test_check_shows_findings_and_ends_with_4(cassette: Path, capsys: pytest.Cap
     assert TOKEN not in shown.out + shown.err
 
 
+def test_check_goes_on_behind_a_file_that_cannot_be_read(cassette: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = cassette.with_name("a.yaml")
+    broken.write_bytes(b"cassette: 1\n---\nrequest: [\n---\n")
+    assert main(["check", str(cassette.parent)]) == 4
+    shown = capsys.readouterr()
+    assert f"cassette-http: {broken}, line " in shown.err
+    assert f"{cassette}:" in shown.out
+    assert main(["check", str(broken)]) == 1
+    assert "no secrets" not in capsys.readouterr().err
+
+
 def test_redact_cleans_and_check_then_ends_with_0(cassette: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["redact", str(cassette)]) == 0
     assert capsys.readouterr().out == f"{cassette}: 2 interactions redacted\n"
