@@ -79,6 +79,7 @@ class HTTPResponse(io.BufferedIOBase):
         "_source",
         "_trailers",
         "chunked",
+        "code",
         "debuglevel",
         "interim_responses",
         "length",
@@ -95,6 +96,8 @@ class HTTPResponse(io.BufferedIOBase):
         def name(self) -> Any: ...
 
     chunked: bool
+    # The same as `status`, as long as nobody sets one of them.
+    code: int
     # The octets of content that are still missing; None if nobody knows, as for chunked content.
     length: int | None
     reason: str
@@ -135,7 +138,7 @@ class HTTPResponse(io.BufferedIOBase):
     def _note(self, head: Head) -> None:
         facts = head.facts
         self._head = head
-        self.status = facts.status
+        self.status = self.code = facts.status
         self.reason = facts.reason
         self.version = facts.version
         self.length = head.length
@@ -165,7 +168,8 @@ class HTTPResponse(io.BufferedIOBase):
                 # Nothing follows, so this is the peer's answer; 100 alone would be none.
                 self.interim_responses.pop()
                 break
-        self.status, self.reason = status, reason
+        self.status = self.code = status
+        self.reason = reason
         try:
             return read_head(version, status, reason, section, self._method or "")
         except MalformedMessage as error:
@@ -518,6 +522,11 @@ class HTTPResponse(io.BufferedIOBase):
         self._settle()
         return self._decoder.remaining if self._decoder is not None else None
 
+    @chunk_left.setter
+    def chunk_left(self, count: int | None) -> None:
+        self._settle()
+        self._decoder = ChunkedDecoder(count)
+
     def _safe_read(self, amt: int) -> bytes:
         """Read exactly `amt` octets of the stream, for those who decode chunks on their own."""
         self._settle()
@@ -632,11 +641,6 @@ class HTTPResponse(io.BufferedIOBase):
         if self._trailers is None:
             self._trailers = HTTPMessage()
         return self._trailers
-
-    @property
-    def code(self) -> int:
-        """The same as `status`."""
-        return self.status
 
     def getheader(self, name: str, default: Any = None) -> Any:
         """The values of all fields called `name`, joined with ", "; if there are none, `default`.

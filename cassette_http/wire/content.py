@@ -129,7 +129,10 @@ class _State(Enum):
 
 
 class ChunkedDecoder:
-    """For the chunked transfer coding (RFC 9112 section 7.1). Extensions are bounded and dropped."""
+    """For the chunked transfer coding (RFC 9112 section 7.1). Extensions are bounded and dropped.
+
+    `missing`: begin in the data of a chunk of which so many octets are missing; behind it, if that is 0.
+    """
 
     __slots__ = (
         "_error",
@@ -143,9 +146,9 @@ class ChunkedDecoder:
         "trailers",
     )
 
-    def __init__(self) -> None:
-        self._state = _State.SIZE
-        self._missing = 0  # octets of this chunk's data
+    def __init__(self, missing: int | None = None) -> None:
+        self._state = _State.SIZE if missing is None else _State.DATA if missing else _State.DATA_END
+        self._missing = missing or 0  # octets of this chunk's data
         self._received = 0
         self._line = bytearray()  # the beginning of a line whose end has not arrived
         self._extension_octets = 0

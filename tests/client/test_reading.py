@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import http.client
 import io
 import sys
 from collections.abc import Callable
@@ -130,6 +131,29 @@ def test_a_program_may_put_another_file_in_place(answered: client.HTTPResponse) 
     assert answered.read() == LINES
 
 
+@pytest.mark.parametrize(
+    ("taken", "left", "rest"),
+    [
+        pytest.param(b"", None, b"onetwo", id="before the first chunk"),
+        pytest.param(b"4\r\no", 3, b"netwo", id="in a chunk"),
+        pytest.param(b"4\r\nonet", 0, b"wo", id="behind its data"),
+        pytest.param(b"4\r\nonet\r\n", None, b"wo", id="between chunks"),
+    ],
+)
+@pytest.mark.parametrize("module", [client, http.client], ids=["ours", "http.client"])
+def test_a_program_may_read_chunks_and_say_how_far(module: Any, taken: bytes, left: int | None, rest: bytes) -> None:
+    class Socket:
+        def makefile(self, mode: str) -> Any:
+            return io.BytesIO(OK + b"Transfer-Encoding: chunked\r\n\r\n4\r\nonet\r\n2\r\nwo\r\n0\r\n\r\n")
+
+    answered = module.HTTPResponse(Socket())
+    answered.begin()
+    assert answered.fp.read(len(taken)) == taken
+    answered.chunk_left = left
+    assert answered.read() == rest
+    assert answered.isclosed()
+
+
 def test_reads_never_go_beyond_the_response(connect: Any) -> None:
     connection = connect(answering(response(b"one\n") + response(b"two\n"), then_close=False))
     connection.request("GET", "/")
@@ -179,6 +203,8 @@ def test_fields_and_their_other_names(connect: Any) -> None:
     assert answered.url is answered.geturl() is None
     answered.msg = answered.reason
     assert (answered.msg, answered.headers["x"]) == ("OK", "y")
+    answered.code = 404
+    assert (answered.code, answered.status) == (404, 200)
 
 
 def test_before_the_head_nothing_is_known() -> None:
