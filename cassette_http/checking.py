@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
@@ -104,48 +104,43 @@ def check_paths(paths: Iterable[str | os.PathLike[str]]) -> list[Finding]:
 def _findings_of_others(store: Store) -> Iterator[Finding]:
     """Find secrets in a cassette of another recorder; the lines are those in which its interactions begin."""
     foreign = read_foreign(store.read(), str(store.path))
-    redactor = Redactor()
-    looked = _Looked(redactor)
-    for number, interaction in enumerate(foreign.interactions):
-        looked.at(number, interaction)
-    for number, (interaction, line) in enumerate(zip(foreign.interactions, foreign.lines, strict=True)):
-        if looked.is_clean(number) or (redacted := looked.redacted(number, interaction)) is interaction:
-            continue
+    interactions, lines = foreign.interactions, foreign.lines
+    for number, interaction, redacted in _with_secrets(Redactor(), len(interactions), interactions.__getitem__):
         old, new = map(yaml_format.dump_interaction, (interaction, redacted))
         before = set(old.decode().splitlines())
         for text in new.decode().splitlines():
             if text not in before and not text.lstrip().startswith(_FOLLOWING):
-                yield Finding(str(store.path), line or 1, _shown(text))
+                yield Finding(str(store.path), lines[number] or 1, _shown(text))
 
 
-class _Looked:
-    """Remembers what was found in interactions, and how much was known of secrets then."""
+def _with_secrets(
+    redactor: Redactor, count: int, load: Callable[[int], Interaction | None]
+) -> Iterator[tuple[int, Interaction, Interaction]]:
+    """Give the number of each interaction with secrets, itself, and the same without them; `load` may find none.
 
-    def __init__(self, redactor: Redactor) -> None:
-        self._redactor = redactor
-        self._clean: dict[int, int] = {}
-        # Those that are not clean: the first of them, however large, and others of some size.
-        self._redacted: dict[int, tuple[Interaction, int]] = {}
-        self._room_octets = _MOST_KEPT_OCTETS
-
-    def at(self, number: int, interaction: Interaction) -> None:
-        redacted = self._redactor.redact(interaction)
-        if redacted is interaction:
-            self._clean[number] = self._redactor.learned
-            return
-        self._room_octets -= redacted.track.count_octets + _OCTETS_OF_OBJECTS
-        if self._room_octets > 0 or not self._redacted:
-            self._redacted[number] = redacted, self._redactor.learned
-
-    def redacted(self, number: int, interaction: Interaction) -> Interaction:
-        """Redact with all that is known by now; itself if there is nothing."""
-        known, learned = self._redacted.pop(number, (interaction, 0))
-        if known is not interaction and (learned == self._redactor.learned or self._redactor.is_settled(known)):
-            return known
-        return self._redactor.redact(interaction)
-
-    def is_clean(self, number: int) -> bool:
-        return self._clean.get(number) == self._redactor.learned
+    All are looked at before: a secret that is recognised in a later one may stand in an earlier one.
+    """
+    clean: dict[int, int] = {}  # how much was known of secrets when nothing was found
+    # Those that are not clean: the first of them, however large, and others of some size.
+    kept: dict[int, tuple[Interaction, int]] = {}
+    room_octets = _MOST_KEPT_OCTETS
+    for number in range(count):
+        if (interaction := load(number)) is None:
+            continue
+        if (redacted := redactor.redact(interaction)) is interaction:
+            clean[number] = redactor.learned
+            continue
+        room_octets -= redacted.track.count_octets + _OCTETS_OF_OBJECTS
+        if room_octets > 0 or not kept:
+            kept[number] = redacted, redactor.learned
+    for number in range(count):
+        if clean.get(number) == redactor.learned or (interaction := load(number)) is None:
+            continue
+        redacted, learned = kept.pop(number, (interaction, 0))
+        if redacted is interaction or (learned != redactor.learned and not redactor.is_settled(redacted)):
+            redacted = redactor.redact(interaction)
+        if redacted is not interaction:
+            yield number, interaction, redacted
 
 
 def redact_files(paths: Iterable[str | os.PathLike[str]]) -> dict[Path, int]:
@@ -206,22 +201,12 @@ def _redacted(store: Store, put: PutAside) -> Iterator[tuple[Document, bytes, by
     documents, path = _load(store), str(store.path)
     redactor = Redactor(next_number(documents[0].data) if documents else 1)
 
-    looked = _Looked(redactor)
+    def load(number: int) -> Interaction | None:
+        value = documents[number].load(path, store.blobs.fetch)
+        return value if isinstance(value, Interaction) else None
 
-    def interactions() -> Iterator[tuple[int, Document, Interaction]]:
-        for number, document in enumerate(documents):
-            if not looked.is_clean(number):
-                value = document.load(path, store.blobs.fetch)
-                if isinstance(value, Interaction):
-                    yield number, document, value
-
-    # A secret that is recognised in a later interaction may stand in an earlier one.
-    for number, _, interaction in interactions():
-        looked.at(number, interaction)
-    for number, document, interaction in interactions():
-        redacted = looked.redacted(number, interaction)
-        if redacted is interaction:
-            continue
+    for number, interaction, redacted in _with_secrets(redactor, len(documents), load):
+        document = documents[number]
         least = min(blob_sizes(document.octets), default=None)
         old = yaml_format.dump_interaction(interaction, _putting(_named, least))
         new = yaml_format.dump_interaction(redacted, _putting(put, least))

@@ -167,12 +167,11 @@ class Vault:
                     self._file(needle)
 
     def _file(self, needle: Needle) -> None:
-        if len(self._needles) > _MANY_NEEDLES:
-            pass  # the first two are not asked any more
-        elif run := run_of(needle.octets):
-            self._long.append((run, needle.octets))
-        else:
-            self._short.setdefault(_MARKS.intersection(needle.octets), []).append(needle.octets)
+        if len(self._needles) <= _MANY_NEEDLES:  # else these two are not asked any more
+            if run := run_of(needle.octets):
+                self._long.append((run, needle.octets))
+            else:
+                self._short.setdefault(_MARKS.intersection(needle.octets), []).append(needle.octets)
         if len(needle.octets) < _SHORTEST_WITH_WORD:
             self._tiny.append(needle)
         else:
