@@ -105,24 +105,15 @@ class Redactor:
         host = request.origin.host if request is not None else ""
         is_long = track.count_octets > _LONG
         octets = track.octets if not is_long else b""
-        is_somewhere = False
-        if not is_long and not body and track.failure is None:
-            # As most exchanges hold nothing, one look at all that is new in it is cheaper than one at each message.
-            learned = vault.searched
-            sent_new, sent_lines = self._familiar.leave_out(head, learned)
-            received_new, received_lines = self._familiar.leave_out(octets, learned)
-            whole = b"%b\n%b" % (sent_new, received_new)
-            spans = runs(whole)
-            if not (self._is_suspect(whole, host, spans) or vault.is_in(whole, spans)):
-                self._familiar.remember(sent_lines + received_lines, learned)
-                return interaction
-            is_somewhere = True
+        is_ordinary = not is_long and not body and track.failure is None
+        if is_ordinary and self._is_clean(head, octets, host):
+            return interaction
         # All rules come before any search: a secret of the response may stand in the request too.
         sent = received = None
         # Another copy of a large body could be too much, and a long message is suspect in any case.
         if request is not None and (len(body) > _LONG or self._is_suspect(head + body, host)):
             sent = self._ruled_request(request)
-        if is_long or (is_somewhere and sent is None) or self._is_suspect(octets):
+        if is_long or (is_ordinary and sent is None) or self._is_suspect(octets):
             received = response_parts(track, request)
             received.apply_rules(self._content)
         track = self._without_secrets_in_failure(track)
@@ -227,6 +218,21 @@ class Redactor:
         parts.apply_rules(self._content, target_stop, is_matching)
         parts.by_rule = self._content.with_path(parts.by_rule, request.origin.host, request.head_octets, target_stop)
         return parts
+
+    def _is_clean(self, head: bytes, received: bytes, host: str) -> bool:
+        """Tell whether an exchange whose request is but a head holds no secret, as most do.
+
+        One look at all that is new in it is cheaper than one at each message.
+        """
+        learned = self._vault.searched
+        sent_new, sent_lines = self._familiar.leave_out(head, learned)
+        received_new, received_lines = self._familiar.leave_out(received, learned)
+        whole = b"%b\n%b" % (sent_new, received_new)
+        spans = runs(whole)
+        if self._is_suspect(whole, host, spans) or self._vault.is_in(whole, spans):
+            return False
+        self._familiar.remember(sent_lines + received_lines, learned)
+        return True
 
     def _is_suspect(self, message: bytes, host: str = "", spans: list[tuple[int, int]] | None = None) -> bool:
         """Tell whether a rule could find something in a message, or a coding hide it from the search; cheap.
