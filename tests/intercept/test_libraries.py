@@ -91,7 +91,7 @@ def with_aiohttp(url: str, asked: Asked, trust: ssl.SSLContext, timeout_s: float
     async def ask() -> list[Seen]:
         seen: list[Seen] = []
         # Behind an interim response it has no patience of this kind any more, but waits for ever.
-        timeout = aiohttp.ClientTimeout(total=2 * timeout_s, sock_read=timeout_s)
+        timeout = aiohttp.ClientTimeout(total=3 * timeout_s, sock_read=timeout_s)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             for method, path, body in asked:
                 try:
