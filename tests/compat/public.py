@@ -248,8 +248,11 @@ SUITES = (
 # What `docs/migrating.md` says to do with a suite that imports VCR.py.
 IMPORTS = (
     (re.compile(r"^( *)from vcr\.matchers import", re.MULTILINE), r"\1from cassette_http.vcr.matchers import"),
-    (re.compile(r"^( *)from vcr(\.[a-z_.]+)? import", re.MULTILINE), r"\1from cassette_http.vcr import"),
-    (re.compile(r"^( *)import vcr(\.[a-z_.]+)?$", re.MULTILINE), r"\1from cassette_http import vcr"),
+    (re.compile(r"^( *)from vcr(\.[a-z0-9_.]+|_unittest)? import", re.MULTILINE), r"\1from cassette_http.vcr import"),
+    (
+        re.compile(r"^( *)import vcr(\.[a-z0-9_.]+)?( as [a-z_]+)?( *#.*)?$", re.MULTILINE),
+        r"\1from cassette_http import vcr\3\4",
+    ),
 )
 
 
