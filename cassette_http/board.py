@@ -221,6 +221,7 @@ class Board(Switch):
             interaction = self._play(entry, request)
             if interaction is not None:
                 return interaction
+            entry.is_dropped = True
             dropped.append(entry)
             entry = self._find(self._compared(request), may_be_stale=may_be_stale)
         return None

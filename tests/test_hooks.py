@@ -387,6 +387,18 @@ def test_another_response_can_be_made_from_nothing(server: Peer, path: Path) -> 
 # ---------------------------------------------------------------------- several, and wrong ones
 
 
+def test_next_one_is_tried_where_only_the_first_answers_and_is_dropped(server: Peer, path: Path) -> None:
+    with use_cassette(path, "once"):
+        first, second = get(f"{server.url}/a"), get(f"{server.url}/a")
+    assert first != second
+
+    def but_for_the_first(interaction: Interaction) -> Interaction | None:
+        return interaction if interaction.response is None or interaction.response.text != first else None
+
+    with use_cassette(path, "none", repeat="first", on_replay=but_for_the_first):
+        assert [get(f"{server.url}/a") for _ in range(3)] == [second] * 3
+
+
 def test_several_hooks_run_in_order(server: Peer, path: Path) -> None:
     def added(name: str) -> Callable[[Request], Request]:
         return lambda request: request.with_url(request.url + name)

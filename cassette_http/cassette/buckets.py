@@ -23,14 +23,15 @@ MOST_TRIED = 16
 class Entry:
     """One interaction of the cassette, parsed when it is first needed; `plays` counts how often it answered.
 
-    `redact` gives the form in which requests are matched.
+    `redact` gives the form in which requests are matched. `is_dropped`: a hook wants it to answer nothing.
     """
 
-    __slots__ = ("_interaction", "_parse", "_redact", "_request", "number", "plays")
+    __slots__ = ("_interaction", "_parse", "_redact", "_request", "is_dropped", "number", "plays")
 
     def __init__(self, number: int, parse: Callable[[int], Interaction], redact: Callable[[Request], Request]) -> None:
         self.number = number  # 1-based, as shown to users
         self.plays = 0
+        self.is_dropped = False
         self._parse, self._redact = parse, redact
         self._interaction: Interaction | None = None
         self._request: Request | None = None
@@ -101,6 +102,9 @@ class Queue:
             self._played_up_to += 1
         return (entries[i] for i in range(self._played_up_to, len(entries)) if not entries[i].plays)
 
+    def undropped(self) -> Iterator[Entry]:
+        return (entry for entry in self.entries if not entry.is_dropped)
+
     def repeated(self, repeat: str) -> Entry | None:
         """What a repeat policy says when all were played, unless the last entry has one of its own."""
         if not self.entries:
@@ -157,7 +161,7 @@ class Bucket:
     def _filed_before(self, request: Request, key: Hashable, repeat: str) -> Iterator[Entry]:
         if key in self._by_key:
             queue = self._by_key[key]
-            answering = queue.entries if repeat == "first" else queue.unplayed()
+            answering = queue.undropped() if repeat == "first" else queue.unplayed()
             yield from (entry for entry in answering if self._accepts(entry, request))
 
     def _file_more(self, request: Request, key: Hashable) -> Iterator[Entry]:
