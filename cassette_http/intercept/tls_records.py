@@ -363,11 +363,11 @@ class PlayedRecords:
         if not self.is_shaken:
             return True
         host = self.link.host
-        if self._is_ended or host.channel.is_half_closed:
-            return False
         if self._broken_handshake is not None:
-            return self._lower_failure is not None
-        return host.channel.is_due or (isinstance(host.line, Pump) and host.line.has_arrived)
+            is_due = self._lower_failure is not None
+        else:
+            is_due = host.channel.is_due or (isinstance(host.line, Pump) and host.line.has_arrived)
+        return is_due and not (self._is_ended or host.channel.is_half_closed)
 
     @property
     def _is_ended(self) -> bool:

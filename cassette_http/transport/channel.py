@@ -219,7 +219,7 @@ class Channel:
     @property
     def has_only_end(self) -> bool:
         """Nothing is left to hand out but the end of the stream."""
-        if self._refusal is not None:
+        if self._refusal is not None or self._answer is not None:
             return False
         player = self._player
         if player is None:
@@ -234,7 +234,7 @@ class Channel:
     @property
     def is_within_piece(self) -> bool:
         """A piece was handed out in part, and its rest is there: a client that drains the stream need not wait."""
-        player = self._player
+        player = self._player if self._answer is None else None
         return player is not None and player.is_within_piece
 
     @property
@@ -270,6 +270,8 @@ class Channel:
     @property
     def next_failure(self) -> Failure | None:
         """The failure that the next read would raise, if nothing comes before it."""
+        if self._answer is not None:
+            return None
         player = self._player if self._refusal is None else None
         if player is None:
             return None if self._ended else self.late_refusal
