@@ -51,41 +51,30 @@ _WHOLE = {
     "authorization": NameKind.CREDENTIALS,
     "cookies": NameKind.COOKIE,
     "setcookie": NameKind.SET_COOKIE,
-    "devicecode": NameKind.SECRET,  # RFC 8628
-    "codeverifier": NameKind.SECRET,  # RFC 7636
-    "codechallenge": NameKind.SECRET,  # which is made of it, and another one with each log-in
-    "oauthverifier": NameKind.SECRET,  # RFC 5849
-    "oauthnonce": NameKind.SECRET,  # which is signed with the rest, as the next is
-    "oauthtimestamp": NameKind.SECRET,
-    "samlresponse": NameKind.SECRET,
-    "samlrequest": NameKind.SECRET,  # another one with each log-in
-    "relaystate": NameKind.SECRET,
-    "clientkeydata": NameKind.SECRET,  # of a kubeconfig
+    **dict.fromkeys(_set_of("motdepasse mdp"), NameKind.PASSWORD),
+    **dict.fromkeys(_set_of("otp totp onetimecode cvc cvv"), NameKind.CODE),
     **dict.fromkeys(
-        ("oobcode", "invitecode", "grecaptcharesponse", "cfturnstileresponse", "mnemonic"), NameKind.SECRET
+        _set_of(
+            "devicecode"  # RFC 8628
+            " codeverifier codechallenge"  # RFC 7636; the second is made of the first
+            " oauthverifier oauthnonce oauthtimestamp"  # RFC 5849; these are signed with the rest
+            " rspauth cnonce"  # RFC 7616
+            " samlresponse samlrequest relaystate"  # others with each log-in
+            " clientkeydata"  # of a kubeconfig
+            " oobcode invitecode grecaptcharesponse cfturnstileresponse mnemonic bearer psk"
+            " xhoneycombteam xjfrogartapi fastlykey"
+        ),
+        NameKind.SECRET,
     ),
-    "motdepasse": NameKind.PASSWORD,
-    "mdp": NameKind.PASSWORD,
-    **dict.fromkeys(("otp", "totp", "onetimecode", "cvc", "cvv"), NameKind.CODE),
-    "bearer": NameKind.SECRET,
-    "psk": NameKind.SECRET,
-    "xhoneycombteam": NameKind.SECRET,
-    "xjfrogartapi": NameKind.SECRET,
-    "fastlykey": NameKind.SECRET,
-    "rspauth": NameKind.SECRET,  # RFC 7616
-    "cnonce": NameKind.SECRET,
-    # These vouch for a document, or name a key, and open nothing.
-    "signaturevalue": NameKind.ORDINARY,  # of XML; its check needs each octet
-    "dkimsignature": NameKind.ORDINARY,
-    "scriptsig": NameKind.ORDINARY,  # of Bitcoin
-    "treeheadsignature": NameKind.ORDINARY,  # of a log of certificates
-    "privatekeyid": NameKind.ORDINARY,
-    "encryptionkeyid": NameKind.ORDINARY,
-    "signingkeyid": NameKind.ORDINARY,
-    # These say which version of something is meant, so that two do not change it at once.
-    "locktoken": NameKind.ORDINARY,
-    "changetoken": NameKind.ORDINARY,
-    "updatetoken": NameKind.ORDINARY,
+    **dict.fromkeys(
+        _set_of(
+            # These vouch for a document, or name a key, and open nothing: of XML, mails, a log of certificates.
+            "signaturevalue dkimsignature scriptsig treeheadsignature privatekeyid encryptionkeyid signingkeyid"
+            # These say which version of something is meant, so that two do not change it at once.
+            " locktoken changetoken updatetoken"
+        ),
+        NameKind.ORDINARY,
+    ),
 }
 # As servers, gateways and programs pass fields on: HTTP_COOKIE, X-Forwarded-Authorization, authHeader.
 _PASSED_ON = re.compile(
