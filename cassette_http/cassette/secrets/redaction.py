@@ -38,7 +38,7 @@ from cassette_http.cassette.secrets.placeholders import has_placeholder, next_nu
 from cassette_http.cassette.secrets.rules import ExtraRule, Rules, resolve_rules
 from cassette_http.cassette.secrets.shapes import HOST_PATHS, runs
 from cassette_http.cassette.secrets.vault import Vault
-from cassette_http.cassette.splicing import shift, splice
+from cassette_http.cassette.splicing import Edit, shift, splice
 from cassette_http.errors import InvalidOption
 
 __all__ = ["Redactor", "next_number"]
@@ -106,8 +106,8 @@ class Redactor:
         is_long = track.count_octets > _LONG
         octets = track.octets if not is_long else b""
         is_ordinary = not is_long and not body and track.failure is None
-        if is_ordinary and self._is_clean(head, octets, host):
-            return interaction
+        if is_ordinary and (edits_of_lines := self._edits_if_clean(head, octets, host)) is not None:
+            return _edited(interaction, *edits_of_lines)
         # All rules come before any search: a secret of the response may stand in the request too.
         sent = received = None
         # Another copy of a large body could be too much, and a long message is suspect in any case.
@@ -121,14 +121,15 @@ class Redactor:
             sent = request_parts(request)
         if received is None and vault.is_in(octets):
             received = response_parts(track, request)
-        if received is not None and (edits := received.edits(vault.occurrences)):
-            track = track.edited(edits)
-        if request is not None and sent is not None and (edits := sent.edits(vault.occurrences)):
-            track = move_positions(track, shift(edits, -len(request.head_octets)))
-            request = edit_request(request, edits)
-        if request is interaction.request and track is interaction.track:
-            return interaction
-        return replace(interaction, request=request, track=track)
+        learned = vault.searched
+        in_sent = sent.edits(vault.occurrences) if sent is not None else []
+        in_received = received.edits(vault.occurrences) if received is not None else []
+        if is_ordinary:
+            self._familiar.remember_edits(head, in_sent, learned)
+            self._familiar.remember_edits(octets, in_received, learned)
+        return _edited(
+            replace(interaction, track=track) if track is not interaction.track else interaction, in_sent, in_received
+        )
 
     def is_settled(self, redacted: Interaction) -> bool:
         """Tell whether what was learned since an interaction was redacted would change nothing in it; cheap.
@@ -219,20 +220,20 @@ class Redactor:
         parts.by_rule = self._content.with_path(parts.by_rule, request.origin.host, request.head_octets, target_stop)
         return parts
 
-    def _is_clean(self, head: bytes, received: bytes, host: str) -> bool:
-        """Tell whether an exchange whose request is but a head holds no secret, as most do.
+    def _edits_if_clean(self, head: bytes, received: bytes, host: str) -> tuple[list[Edit], list[Edit]] | None:
+        """The edits of request and response if an exchange, whose request is but a head, has no secret that is new.
 
-        One look at all that is new in it is cheaper than one at each message.
+        Most have none. One look at all that is new in it is cheaper than one at each message.
         """
         learned = self._vault.searched
-        sent_new, sent_lines = self._familiar.leave_out(head, learned)
-        received_new, received_lines = self._familiar.leave_out(received, learned)
+        sent_new, sent_lines, sent = self._familiar.leave_out(head, learned)
+        received_new, received_lines, in_received = self._familiar.leave_out(received, learned)
         whole = b"%b\n%b" % (sent_new, received_new)
         spans = runs(whole)
         if self._is_suspect(whole, host, spans) or self._vault.is_in(whole, spans):
-            return False
+            return None
         self._familiar.remember(sent_lines + received_lines, learned)
-        return True
+        return sent, in_received
 
     def _is_suspect(self, message: bytes, host: str = "", spans: list[tuple[int, int]] | None = None) -> bool:
         """Tell whether a rule could find something in a message, or a coding hide it from the search; cheap.
@@ -264,6 +265,16 @@ class Redactor:
         if isinstance(value, list | tuple):
             return type(value)(map(self._redact_detail, value))
         return value
+
+
+def _edited(interaction: Interaction, in_request: list[Edit], in_response: list[Edit]) -> Interaction:
+    request, track = interaction.request, interaction.track
+    if in_response:
+        track = track.edited(in_response)
+    if in_request and request is not None:
+        track = move_positions(track, shift(in_request, -len(request.head_octets)))
+        request = edit_request(request, in_request)
+    return replace(interaction, request=request, track=track) if in_request or in_response else interaction
 
 
 # Longer messages are looked at by the rules alone, which are as quick with them.

@@ -1,0 +1,102 @@
+"""A field line is looked at once in a session; what is written is the same as if each was looked at anew."""
+
+from __future__ import annotations
+
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cassette_http.cassette.model import Interaction, Origin, Piece, Request, Track
+from cassette_http.cassette.secrets.redaction import Redactor
+
+ORIGIN = Origin("http", "api.example.com", 80)
+TOKEN = b"Zx81kq0PwmVt5uYr2LsB"
+OTHER = b"q7TnE4hGm0cXaW9dKf3v"
+# A line that is folded is unusual: of such a head all is looked at.
+UNUSUAL = b"X-Folded: a\r\n b"
+
+# The field that says so is familiar soon, and what it is about is not.
+DEFLATED = zlib.compress(b'{"echo": "' + TOKEN + b'"}')
+IN_CHUNKS = b"c\r\n" + TOKEN[:12] + b"\r\n8\r\n" + TOKEN[12:] + b"\r\n0\r\n\r\n"
+IN_EBCDIC = TOKEN.decode().encode("cp037")
+
+SENT = (
+    b"Host: api.example.com",
+    b"Accept: application/json",
+    b"Authorization: Bearer " + TOKEN,
+    b"Authorization: Basic YWRhOmNvcnJlY3QgaG9yc2U=",
+    b"Cookie: sid=" + OTHER + b"; theme=dark",
+    b"Cookie: theme=dark",
+    b"X-Api-Key: " + OTHER,
+    b"X-Echo: " + TOKEN,
+    b"Referer: http://api.example.com/?access_token=" + OTHER + b"&page=2",
+)
+RECEIVED = (
+    b"Content-Type: application/json",
+    b"Content-Type: text/plain; charset=cp037",
+    b"Content-Encoding: deflate",
+    b"Transfer-Encoding: chunked",
+    b"Server: nginx",
+    b"Set-Cookie: theme=dark; Path=/",
+    b"Set-Cookie: sid=" + TOKEN + b"; Path=/; HttpOnly",
+    b"Location: /callback?code=" + OTHER,
+    b"X-Echo: " + OTHER,
+    b"X-Request-Id: 4a84eb038d1fd9b7",
+)
+BODIES = (
+    b"",
+    b'{"id": 1}',
+    b'{"password": "correct horse"}',
+    b'{"echo": "' + TOKEN + b'"}',
+    DEFLATED,
+    IN_CHUNKS,
+    IN_EBCDIC,
+)
+
+exchanges = st.tuples(
+    st.sampled_from([b"/", b"/items?page=2", b"/items?token=" + TOKEN]),
+    st.lists(st.sampled_from(SENT), max_size=5),
+    st.lists(st.sampled_from(RECEIVED), max_size=5),
+    st.sampled_from(BODIES),
+)
+
+
+def redacted(redactor: Redactor, exchange: tuple[bytes, list[bytes], list[bytes], bytes], last: bytes) -> bytes:
+    """What is written of an exchange whose heads end with the line `last`."""
+    target, sent, received, body = exchange
+    lines = [b"GET %b HTTP/1.1" % target, *sent, last]
+    answer = [b"HTTP/1.1 200 OK", *received, b"Content-Length: %d" % len(body), last]
+    request = Request(ORIGIN, b"\r\n".join(lines) + b"\r\n\r\n")
+    track = Track((Piece(b"\r\n".join(answer) + b"\r\n\r\n" + body),))
+    written = redactor.redact(Interaction(ORIGIN, request, track))
+    assert written.request is not None
+    return (written.request.head_octets + written.track.octets).replace(last, b"")
+
+
+@given(st.lists(exchanges, min_size=3, max_size=12))
+def test_what_is_written_does_not_depend_on_what_was_looked_at_before(
+    session: list[tuple[bytes, list[bytes], list[bytes], bytes]],
+) -> None:
+    quick, thorough = Redactor(), Redactor()
+    for exchange in session * 2:
+        assert redacted(quick, exchange, b"X-Plain: a") == redacted(thorough, exchange, UNUSUAL)
+
+
+@pytest.mark.parametrize(
+    ("line", "body"),
+    [
+        pytest.param(b"Content-Type: application/json", b'{"echo": "' + TOKEN + b'"}', id="plain"),
+        pytest.param(b"Content-Encoding: deflate", DEFLATED, id="deflated"),
+        pytest.param(b"Transfer-Encoding: chunked", IN_CHUNKS, id="in chunks"),
+        pytest.param(b"Content-Type: text/plain; charset=cp037", IN_EBCDIC, id="in another character set"),
+    ],
+)
+def test_no_secret_is_left_where_its_lines_are_familiar(line: bytes, body: bytes) -> None:
+    redactor = Redactor()
+    exchange = (b"/", list(SENT), [b"Set-Cookie: sid=" + TOKEN, line], body)
+    first, *others = [redacted(redactor, exchange, b"X-Plain: a") for _ in range(4)]
+    assert others == [first] * 3
+    for secret in (TOKEN, OTHER, body):
+        assert secret not in first
