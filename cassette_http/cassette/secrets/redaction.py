@@ -68,6 +68,7 @@ class Redactor:
         self._rules = resolve_rules(redact, keep)
         self._vault = Vault(first, partial(_redact_claims, self._rules))
         self._familiar = FamiliarLines()
+        self._familiar_in_matching = FamiliarLines()
         for name, value in (secrets or {}).items():
             self._vault.declare(*_checked(name, value))
         self._environment, self._netrc = environment, netrc
@@ -105,8 +106,8 @@ class Redactor:
         host = request.origin.host if request is not None else ""
         is_long = track.count_octets > _LONG
         octets = track.octets if not is_long else b""
-        is_ordinary = not is_long and not body and track.failure is None
-        if is_ordinary and (edits_of_lines := self._edits_if_clean(head, octets, host)) is not None:
+        is_ordinary = not is_long and len(body) <= _LONG and track.failure is None
+        if is_ordinary and (edits_of_lines := self._edits_if_clean(head + body, octets, host)) is not None:
             return _edited(interaction, *edits_of_lines)
         # All rules come before any search: a secret of the response may stand in the request too.
         sent = received = None
@@ -155,14 +156,20 @@ class Redactor:
         vault = self._vault
         for function in self._rules.functions:
             vault.learn(function(Interaction(request.origin, request, Track())))
-        head, body = request.head_octets, request.body_octets
-        if len(body) > _LONG or self._is_suspect(head + body, request.origin.host):
-            parts = self._ruled_request(request, is_matching=True)
-        elif vault.is_in(head) or vault.is_in(body) or has_placeholder(head) or has_placeholder(body):
-            parts = request_parts(request)
-        else:
-            return request
-        return edit_request(request, parts.edits(vault.unified_occurrences))
+        head, body, learned = request.head_octets, request.body_octets, vault.searched
+        is_suspect = len(body) > _LONG
+        edits: list[Edit] = []
+        if not is_suspect:
+            new, lines, edits = self._familiar_in_matching.leave_out(head + body, learned)
+            is_suspect = self._is_suspect(new, request.origin.host)
+            if not (is_suspect or vault.is_in(new) or has_placeholder(new)):
+                self._familiar_in_matching.remember(lines, learned)
+                return edit_request(request, edits)
+        parts = self._ruled_request(request, is_matching=True) if is_suspect or edits else request_parts(request)
+        learned = vault.searched
+        edits = parts.edits(vault.unified_occurrences)
+        self._familiar_in_matching.remember_edits(head, edits, learned)
+        return edit_request(request, edits)
 
     def believe_names(self, request: Request) -> Request:
         """Return a redacted request in which also values behind weak names of the query are hidden, however they look.
@@ -220,20 +227,20 @@ class Redactor:
         parts.by_rule = self._content.with_path(parts.by_rule, request.origin.host, request.head_octets, target_stop)
         return parts
 
-    def _edits_if_clean(self, head: bytes, received: bytes, host: str) -> tuple[list[Edit], list[Edit]] | None:
-        """The edits of request and response if an exchange, whose request is but a head, has no secret that is new.
+    def _edits_if_clean(self, sent: bytes, received: bytes, host: str) -> tuple[list[Edit], list[Edit]] | None:
+        """The edits of request and response if an exchange has no secret that is new.
 
         Most have none. One look at all that is new in it is cheaper than one at each message.
         """
         learned = self._vault.searched
-        sent_new, sent_lines, sent = self._familiar.leave_out(head, learned)
+        sent_new, sent_lines, in_sent = self._familiar.leave_out(sent, learned)
         received_new, received_lines, in_received = self._familiar.leave_out(received, learned)
         whole = b"%b\n%b" % (sent_new, received_new)
         spans = runs(whole)
         if self._is_suspect(whole, host, spans) or self._vault.is_in(whole, spans):
             return None
         self._familiar.remember(sent_lines + received_lines, learned)
-        return sent, in_received
+        return in_sent, in_received
 
     def _is_suspect(self, message: bytes, host: str = "", spans: list[tuple[int, int]] | None = None) -> bool:
         """Tell whether a rule could find something in a message, or a coding hide it from the search; cheap.
