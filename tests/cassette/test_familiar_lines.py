@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 
 import pytest
@@ -97,7 +98,8 @@ def test_what_is_matched_does_not_depend_on_what_was_looked_at_before(
 def test_what_is_written_does_not_depend_on_what_was_looked_at_before(
     session: list[tuple[bytes, list[bytes], list[bytes], bytes]],
 ) -> None:
-    quick, thorough = Redactor(), Redactor()
+    # Where a rule could find anything, each message is taken apart.
+    quick, thorough = Redactor(), Redactor(redact=[re.compile("no such text")])
     for exchange in session * 2:
         assert redacted(quick, exchange, b"X-Plain: a") == redacted(thorough, exchange, UNUSUAL)
 

@@ -9,15 +9,19 @@ import re
 
 from cassette_http.cassette.splicing import Edit, shift, splice
 
-__all__ = ["FamiliarLines"]
+__all__ = ["FamiliarLines", "is_of_content"]
 
 MOST_LINES = 1000
 LONGEST_LINE_OCTETS = 256
 
 # What stands in such a line means the same whatever lines are around it.
 FIELD_LINE = re.compile(rb"[!-9;-~]+:[^\r\n]*")
-# These say what the content is, or follow it.
-OF_CONTENT = re.compile(rb"content-|transfer-encoding|trailer|upgrade", re.IGNORECASE)
+_OF_CONTENT = re.compile(rb"content-|transfer-encoding|trailer|upgrade", re.IGNORECASE)
+
+
+def is_of_content(line: bytes) -> bool:
+    """Tell whether a field line says how to read the content, or follows from it."""
+    return _OF_CONTENT.match(line) is not None
 
 
 class FamiliarLines:
@@ -69,7 +73,7 @@ class FamiliarLines:
             stop = start + len(line)
             inside = [edit for edit in edits if edit.start < stop and start < edit.stop]
             is_whole = all(start <= edit.start and edit.stop <= stop for edit in inside)
-            if OF_CONTENT.match(line) is not None or not is_whole or len(line) > LONGEST_LINE_OCTETS:
+            if is_of_content(line) or not is_whole or len(line) > LONGEST_LINE_OCTETS:
                 continue
             if inside:
                 self._redacted[line] = splice(line, shift(inside, -start))

@@ -100,6 +100,16 @@ class Parts:
         ):
             self.text, self.charset = recoding
 
+    @property
+    def unveiled(self) -> bytes | None:
+        """All of the message that a look must see, without framing and codings; None if a look would not see it all."""
+        media_type = ",".join(field_values(self.fields, "content-type")).lower()
+        if self.frames is not None or IS_PACKED.search(media_type) or IS_PROTOBUF.search(media_type):
+            return None
+        around = [self.body[start:stop] for start, stop in self._around_content()]
+        octets = b"\n".join([self.head + self.text, *around])
+        return None if octets.find(GZIP_BEGINNING) >= 0 else octets
+
     def apply_rules(self, rules: ContentRules, target_stop: int = 0, is_matching: bool = False) -> None:
         """Hide what the rules find in head, content and trailers. In the head, the target ends at `target_stop`."""
         target = rules.target_edits(self.head, target_stop, is_matching)

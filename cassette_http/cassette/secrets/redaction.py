@@ -23,7 +23,7 @@ from typing import Any
 from cassette_http.cassette.model import Interaction, Request, Track
 from cassette_http.cassette.secrets.coded_texts import coded_texts
 from cassette_http.cassette.secrets.content_rules import ContentRules
-from cassette_http.cassette.secrets.familiar_lines import FamiliarLines
+from cassette_http.cassette.secrets.familiar_lines import FamiliarLines, is_of_content
 from cassette_http.cassette.secrets.json_members import members_in_place_of
 from cassette_http.cassette.secrets.message_parts import (
     Parts,
@@ -107,7 +107,7 @@ class Redactor:
         is_long = track.count_octets > _LONG
         octets = track.octets if not is_long else b""
         is_ordinary = not is_long and len(body) <= _LONG and track.failure is None
-        if is_ordinary and (edits_of_lines := self._edits_if_clean(head + body, octets, host)) is not None:
+        if is_ordinary and (edits_of_lines := self._edits_if_clean(interaction, head + body, octets, host)) is not None:
             return _edited(interaction, *edits_of_lines)
         # All rules come before any search: a secret of the response may stand in the request too.
         sent = received = None
@@ -227,7 +227,9 @@ class Redactor:
         parts.by_rule = self._content.with_path(parts.by_rule, request.origin.host, request.head_octets, target_stop)
         return parts
 
-    def _edits_if_clean(self, sent: bytes, received: bytes, host: str) -> tuple[list[Edit], list[Edit]] | None:
+    def _edits_if_clean(
+        self, interaction: Interaction, sent: bytes, received: bytes, host: str
+    ) -> tuple[list[Edit], list[Edit]] | None:
         """The edits of request and response if an exchange has no secret that is new.
 
         Most have none. One look at all that is new in it is cheaper than one at each message.
@@ -236,22 +238,30 @@ class Redactor:
         sent_new, sent_lines, in_sent = self._familiar.leave_out(sent, learned)
         received_new, received_lines, in_received = self._familiar.leave_out(received, learned)
         whole = b"%b\n%b" % (sent_new, received_new)
+        if is_veiled(whole):
+            unveiled = response_parts(interaction.track, interaction.request).unveiled
+            if unveiled is None or is_veiled(sent_new):
+                return None
+            received_new, received_lines, in_received = self._familiar.leave_out(unveiled, learned)
+            # What says that a content is veiled must be seen each time.
+            received_lines = [line for line in received_lines if not is_of_content(line)]
+            whole = b"%b\n%b" % (sent_new, received_new)
         spans = runs(whole)
-        if self._is_suspect(whole, host, spans) or self._vault.is_in(whole, spans):
+        if self._may_find(whole, host, spans) or self._vault.is_in(whole, spans):
             return None
         self._familiar.remember(sent_lines + received_lines, learned)
         return in_sent, in_received
 
-    def _is_suspect(self, message: bytes, host: str = "", spans: list[tuple[int, int]] | None = None) -> bool:
-        """Tell whether a rule could find something in a message, or a coding hide it from the search; cheap.
+    def _is_suspect(self, message: bytes, host: str = "") -> bool:
+        """Tell whether a rule could find something in a message, or a coding hide it from the search; cheap."""
+        return is_veiled(message) or self._may_find(message, host)
 
-        `host` is that of a request, and empty for a response.
-        """
+    def _may_find(self, message: bytes, host: str, spans: list[tuple[int, int]] | None = None) -> bool:
+        """Tell whether a rule could find something in a message. `host` is that of a request, "" for a response."""
         # The rules look at a long content in the same way, so it is not done twice.
         return (
             len(message) > _LONG
             or host in HOST_PATHS
-            or is_veiled(message)
             or self._content.may_find(message, spans)
             or (host != "" and self._content.may_find_in_path(message))
         )
