@@ -392,6 +392,7 @@ def test_a(broken):
         "monkeypatch.setattr(socket, 'create_connection', forbid)",
         "monkeypatch.setattr(socket.socket, 'connect', forbid)",
         "monkeypatch.setattr(socket, 'socket', type('Guarded', (socket.socket,), {'__init__': forbid}))",
+        "monkeypatch.setattr(socket, 'socket', type('Guarded', (socket.socket,), {'__new__': forbid}))",
     ],
 )
 def test_report_says_what_to_do_where_a_fixture_forbids_sockets(project: Project, guard: str) -> None:
