@@ -48,14 +48,12 @@ class FamiliarLines:
         new = [line for line in lines if line not in self._lines]
         if not all(map(FIELD_LINE.fullmatch, new)):
             return message, [], []
-        edits = []
-        if self._redacted and not self._redacted.keys().isdisjoint(new):
+        edits, redacted = [], self._redacted  # another thread may begin with new ones
+        if not redacted.keys().isdisjoint(new):
             edits = [
-                Edit(start, start + len(line), self._redacted[line])
-                for start, line in _field_lines(head)
-                if line in self._redacted
+                Edit(start, start + len(line), redacted[line]) for start, line in _field_lines(head) if line in redacted
             ]
-            new = [line for line in new if line not in self._redacted]
+            new = [line for line in new if line not in redacted]
         return b"\r\n".join([start_line, *new]) + end + content, new, edits
 
     def remember(self, lines: list[bytes], learned: int) -> None:
@@ -66,7 +64,7 @@ class FamiliarLines:
     def remember_edits(self, message: bytes, edits: list[Edit], learned: int) -> None:
         """These edits took all secrets out of a message when so much was known of secrets."""
         head = message.partition(b"\r\n\r\n")[0]
-        lines = list(_field_lines(head))
+        lines = _field_lines(head)
         if not self._has_room(len(lines), learned) or not all(FIELD_LINE.fullmatch(line) for _, line in lines):
             return
         for start, line in lines:
