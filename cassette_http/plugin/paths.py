@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+
+from cassette_http.system import os
 
 __all__ = ["command_that_records", "shown_path", "shown_paths", "shown_test"]
 
@@ -32,10 +33,10 @@ def shown_test(config: pytest.Config, nodeid: str) -> str:
 
 def shown_path(config: pytest.Config, path: Path | str) -> str:
     """Shorten a path, or a "file:line"; one that is outside of the project stays as it is."""
-    start, root = config.invocation_params.dir, config.rootpath
-    if Path(path).is_relative_to(start):
-        return str(Path(path).relative_to(start))
-    return os.path.relpath(path, start) if Path(path).is_relative_to(root) else str(path)
+    # As texts: a report may be written while pyfakefs has other classes in the place of those of pathlib.
+    text, start, root = (os.fspath(each) for each in (path, config.invocation_params.dir, config.rootpath))
+    is_inside = any(text == folder or text.startswith(os.path.join(folder, "")) for folder in (start, root))
+    return os.path.relpath(text, start) if is_inside else text
 
 
 def shown_paths(config: pytest.Config, text: str) -> str:
