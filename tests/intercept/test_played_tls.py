@@ -59,18 +59,6 @@ def ask_loop(port: int, trust: ssl.SSLContext) -> list[Any]:
     return asyncio.run(ask())
 
 
-@pytest.mark.parametrize("ask", [pytest.param(ask_blocking, id="socket"), pytest.param(ask_loop, id="asyncio")])
-def test_played_connection_tells_what_the_live_one_did(
-    ask: Callable[[int, ssl.SSLContext], list[Any]],
-    peer: Callable[..., Peer],
-    server_tls: ssl.SSLContext,
-    client_tls: ssl.SSLContext,
-    tmp_path: Path,
-) -> None:
-    server = peer(keep_alive(lambda request: response(b"hello")), tls=server_tls)
-    assert_same_three_times(lambda: ask(server.port, client_tls), server, tmp_path / "tls.yaml")
-
-
 def ask_in_parts(port: int, trust: ssl.SSLContext) -> list[Any]:
     with (
         socket.create_connection(("localhost", port), timeout=5) as sock,
@@ -108,8 +96,10 @@ def ask_object_in_parts(port: int, trust: ssl.SSLContext) -> list[Any]:
         return [told, nothing, carry(secured.read, 5), secured.pending(), carry(secured.read), *told_by(secured, trust)]
 
 
-@pytest.mark.parametrize("ask", [ask_in_parts, ask_object_in_parts], ids=lambda ask: ask.__name__)
-def test_connection_before_its_handshake_and_within_a_record(
+@pytest.mark.parametrize(
+    "ask", [ask_blocking, ask_loop, ask_in_parts, ask_object_in_parts], ids=lambda ask: ask.__name__
+)
+def test_played_connection_tells_what_the_live_one_did(
     ask: Callable[[int, ssl.SSLContext], list[Any]],
     peer: Callable[..., Peer],
     server_tls: ssl.SSLContext,
@@ -117,7 +107,7 @@ def test_connection_before_its_handshake_and_within_a_record(
     tmp_path: Path,
 ) -> None:
     server = peer(keep_alive(lambda request: response(b"hello")), tls=server_tls)
-    assert_same_three_times(lambda: ask(server.port, client_tls), server, tmp_path / "parts.yaml")
+    assert_same_three_times(lambda: ask(server.port, client_tls), server, tmp_path / "tls.yaml")
 
 
 @pytest.mark.parametrize("host", ["api.example", "192.0.2.1", "[2001:db8::1]"])
