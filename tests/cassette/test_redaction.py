@@ -218,6 +218,7 @@ def test_a_key_given_as_user_name_is_searched() -> None:
         ),
         *("PGPASSWORD", "mypassword", "appsecret", "identitytoken", "sharedaccesskey", "aspsessionid", "preSharedKey"),
         *("X-Authorization", "HTTP_AUTHORIZATION", "X-Forwarded-Authorization", "authHeader", "HTTP_COOKIE", "user_pw"),
+        *("http.request.header.authorization", "response.headers.cookie"),
         *("X-JFrog-Art-Api", "X-Honeycomb-Team", "Fastly-Key", "rspauth", "cnonce"),
         *("passwort", "neues_kennwort", "motDePasse", "contrasena", "senha", "wachtwoord"),
     ],

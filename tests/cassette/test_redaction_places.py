@@ -523,3 +523,18 @@ def test_the_start_line_is_no_sentence() -> None:
 def test_a_code_that_is_sent_for_a_token_is_one_however_short() -> None:
     body = "grant_type=authorization_code&code=short-17&client_id=abc"
     assert b"short-17" not in dumped(Redactor().redact(interaction(request(FORM, body=body.encode()))))
+
+
+@pytest.mark.parametrize("ampersand", ["&", "&amp;", "\\u0026"])
+def test_a_code_beside_a_state_is_one_however_short(ampersand: str) -> None:
+    url = f"https://app.test/cb?code=a1B2c3{ampersand}state=xyz"
+    made = interaction(request(target="/cb?code=a1B2c3&state=xyz"), response(f"Location: {url}", body=url.encode()))
+    written = dumped(Redactor().redact(made))
+    assert b"a1B2c3" not in written
+    assert b"xyz" not in written
+
+
+def test_the_value_of_a_cookie_is_hidden_if_no_script_may_read_it() -> None:
+    jar = [{"name": "sid", "value": "ab12", "httpOnly": True}, {"name": "lang", "value": "en12", "httpOnly": False}]
+    redacted = Redactor().redact(answer(json.dumps({"cookies": jar})))
+    assert redacted.track.octets == answer(json.dumps({"cookies": jar}).replace("ab12", "{{secret:1}}")).track.octets

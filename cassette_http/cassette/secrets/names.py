@@ -76,9 +76,9 @@ _WHOLE = {
         NameKind.ORDINARY,
     ),
 }
-# As servers, gateways and programs pass fields on: HTTP_COOKIE, X-Forwarded-Authorization, authHeader.
+# As servers, programs and traces pass fields on: HTTP_COOKIE, X-Forwarded-Authorization, http.request.header.cookie.
 _PASSED_ON = re.compile(
-    "(?:redirect|http|x|amzn|proxy|forwarded|original|upstream|client|service|user|api|grpc|metadata|serverless)*"
+    "(?:redirect|http|request|response|req|headers?|x|amzn|proxy|forwarded|original|upstream|client|service|user|api|grpc|metadata|serverless)*"
     "(?:(authorization)(?:header)?|authheader|(cookie))"
 )
 # They are told by their end, as "新密码".
@@ -251,7 +251,7 @@ def _kind_of_word(before: str, word: str, is_last_of_x: bool) -> NameKind:
 # Parts of words that are looked at, and words that tell something together with others alone, as in "app_id", stand in
 # front of a token or a password, or are in an object that says what its values are. They are written small, as a search
 # that ignores the case takes three times as long.
-_OF_OBJECTS = "sensitive|masked|concealed|deletion_time|plaintext|securestring"
+_OF_OBJECTS = "sensitive|masked|httponly|concealed|deletion_time|plaintext|securestring"
 _TELLING_PART = re.compile(
     STEMS + rb"|app|saml|jfrog|hook|private|kty|websocket|earer|s_id|identified|define"
     rb"|curl|docker|podman|mysql|mariadb|redis|mongo|mosq|sqlcmd|twine|ldaps|keytool|oracle|" + _OF_OBJECTS.encode()

@@ -9,7 +9,7 @@ from urllib.parse import quote_plus, unquote_to_bytes
 
 from cassette_http.cassette.secrets.charsets import is_binary
 from cassette_http.cassette.secrets.escaped_parts import FORM, PERCENT, Escapes, find_in_part
-from cassette_http.cassette.secrets.hiding import STRONG, Hiding, Inner
+from cassette_http.cassette.secrets.hiding import MIXED, STRONG, Hiding, Inner
 from cassette_http.cassette.secrets.names import SHORTEST_RANDOM, NameKind, is_uuid, looks_random
 from cassette_http.cassette.secrets.placeholders import is_placeholder
 from cassette_http.cassette.splicing import Edit, shift
@@ -131,14 +131,16 @@ def _is_oauth(query: bytes) -> bool:
     if not values.keys().isdisjoint((b"response_type", b"oauth_token", b"id_token", b"error_description")):
         return True
     code = unquote_to_bytes(values.get(b"code", b""))
-    return looks_random(code.decode("latin-1")) or is_placeholder(code)
+    is_short_one = b"state" in values and MIXED.fullmatch(code) is not None
+    return is_short_one or looks_random(code.decode("latin-1")) or is_placeholder(code)
 
 
 def _query_around(text: bytes, at: int) -> bytes:
     """The query of the URL that a pair stands in, which begins with its sign."""
     start = max(text.rfind(b"?", 0, at + 1), text.rfind(b"#", 0, at + 1), at - _LONGEST_QUERY)
     end = _QUERY_END.search(text, at + 1, at + _LONGEST_QUERY)
-    return text[start + 1 : end.start() if end is not None else at + _LONGEST_QUERY].replace(b"&amp;", b"&")
+    query = text[start + 1 : end.start() if end is not None else at + _LONGEST_QUERY]
+    return query.replace(b"&amp;", b"&").replace(b"\\u0026", b"&")
 
 
 def _is_of_url(text: bytes, at: int) -> bool:
@@ -256,7 +258,7 @@ def find_in_userinfo(text: bytes, hiding: Hiding) -> Iterator[Edit]:
 
 # Made anew for each request, and given back by the server.
 _GRANT = to_pattern(rb"(?:^|&)grant_type=")  # RFC 6749 section 4.1.3
-_ONE_TIME = to_pattern(rb"state|nonce")
+_ONE_TIME = to_pattern(rb"code|state|nonce")
 _SIGNATURE = to_pattern(rb"(?:^|&)(?:[\w.-]{0,40}signature|sign?|hmac)=", re.IGNORECASE)
 _OF_SIGNATURE = to_pattern(
     rb"_?(?:time_?stamp|ts|nonce|recv_?window|expires?)=(?:[0-9]{9,20}(?:\.[0-9]{1,9})?|[0-9]{4}-?[0-9]{2}-?[0-9]{2}T[0-9:%A-F.Z+-]{4,30}"
@@ -264,7 +266,7 @@ _OF_SIGNATURE = to_pattern(
     re.IGNORECASE,
 )
 _LONGEST_QUERY = 4000
-_QUERY_END = to_pattern(rb"[\s\"'<>\\^`{|}]")
+_QUERY_END = to_pattern(rb"[\s\"'<>^`{|}]|\\(?!u0026)")
 _NAME = rb"[\w.~%$\[\]*:\x80-\xee-]{1,80}"
 # "6" ends the "\\u0026" of some JSON. Backwards a name begins with what is certain, and rare.
 _EMAN_YREUQ = to_pattern(rb"=(%b)[ ]?[?&#;6]" % _NAME)

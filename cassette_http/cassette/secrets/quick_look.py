@@ -116,7 +116,8 @@ class QuickLook:
 
         But it may be the end of a strong one: "Api:Key", or a code that is sent for a token.
         """
-        return b"grant_type=" in text or any(
+        is_oauth = b"grant_type=" in text or (b"code=" in text and b"state=" in text)
+        return is_oauth or any(
             kind in STRONG or b":" + name in text or _weak(name).search(text) for name, kind in told.items()
         )
 

@@ -40,12 +40,13 @@ _TELLING = (
     _Telling(b"SecureString", ("Type",), to_pattern(rb'"SecureString"\Z'), (("Value",),)),  # of AWS Systems Manager
     _Telling(b"sensitive", ("sensitive",), to_pattern(rb"true\Z"), (("value",),)),  # of Terraform
     _Telling(b"masked", ("masked",), to_pattern(rb"true\Z"), (("value",),)),  # of GitLab
+    _Telling(b"httpOnly", ("httpOnly",), to_pattern(rb"true\Z"), (("value",),)),  # a cookie
     _Telling(b"deletion_time", ("metadata", "deletion_time"), _ANY, (("data", "*"),)),  # of Vault
     _Telling(b"Plaintext", ("KeyId",), _ANY, (("Plaintext",),)),  # what AWS KMS has deciphered
 )
 # Also in a string of JSON.
 _MAY_TELL = to_pattern(
-    rb"\"kind%b\"Secret(?:List)?\\*\"|\"type%b\"CONCEALED|\"Type%b\"SecureString\\*\"|\"(?:sensitive|masked)%btrue|\"deletion_time%b|\"Plaintext%b"
+    rb"\"kind%b\"Secret(?:List)?\\*\"|\"type%b\"CONCEALED|\"Type%b\"SecureString\\*\"|\"(?:sensitive|masked|httpOnly)%btrue|\"deletion_time%b|\"Plaintext%b"
     rb"|(?:^|\\n|\")[ ]*+kind:[ ]+\\*[\"']?Secret\b" % ((rb"\\*\"\s*+:\s*+\\*",) * 6),
     re.MULTILINE,
 )
