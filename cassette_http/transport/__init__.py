@@ -1,10 +1,12 @@
 """Byte streams: live, recorded, played.
 
 base           the slot that says who opens streams; live: plain sockets
-channel        the decisions for one connection; exchanges: what is known of each of its requests
+channel        the decisions for one connection
+exchanges      what is known of each of its requests; sent_requests: of one that is being sent
 tape           what a channel asks of the cassette in use
-recording      a track is made of what a live peer does; idle_peer: of what it does between two requests
-replaying      a track is played
+live_peer      the record side of a channel: whose track it is what the peer does, and when that is kept
+               recording: a track is made; idle_peer: what the peer does between two requests
+replaying      the play side: a track is handed out
 early_answers  whether a recorded peer answered before it had the whole request
 persistence    whether a recorded peer would close its connection
 websockets     the key and the pongs of a recorded peer, which have to fit those of today

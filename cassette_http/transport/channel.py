@@ -35,11 +35,11 @@ from cassette_http.cassette.model import Failure, FailureKind, Interaction, Orig
 from cassette_http.cassette.secrets.websocket_frames import is_websocket
 from cassette_http.cassette.shortcuts import Answer, is_ordinary_request, track_of
 from cassette_http.transport.early_answers import answers_early
-from cassette_http.transport.exchanges import NOT_LOST, Exchange, State, WholeRequest, newest_fate
-from cassette_http.transport.idle_peer import IdlePeer
+from cassette_http.transport.exchanges import NOT_LOST, Exchange, State, newest_fate
+from cassette_http.transport.live_peer import LivePeer
 from cassette_http.transport.persistence import is_closed_by, is_over_after, may_ask_to_close, may_close
-from cassette_http.transport.recording import Recording
 from cassette_http.transport.replaying import TLS_RECORD_OCTETS, Player, Signal
+from cassette_http.transport.sent_requests import SentRequest, WholeRequest
 from cassette_http.transport.socks import Greeting, Naming, as_it_is, socks_version
 from cassette_http.transport.tape import Tape, Undecided
 from cassette_http.transport.tunnels import Tunnel, chained, open_by_connect
@@ -49,7 +49,7 @@ from cassette_http.wire.grammar import MAX_LINE_OCTETS
 from cassette_http.wire.messages import field_values
 from cassette_http.wire.reader import RequestReader, ResponseReader
 
-__all__ = ["Channel", "PlayedWriteFailure", "do_nothing"]
+__all__ = ["Channel", "do_nothing"]
 
 VERSION = b" HTTP/1."
 
@@ -57,17 +57,6 @@ VERSION = b" HTTP/1."
 TLS_HANDSHAKE = b"\x16\x03"
 # What is handed out in one piece to a client that is left.
 MOST_OCTETS = 1 << 20
-
-
-class PlayedWriteFailure(Exception):
-    """The recorded client could not send any further here; the host raises `failure` as an OSError.
-
-    `surplus` is how many of the octets it has not sent.
-    """
-
-    def __init__(self, failure: Failure, surplus: int) -> None:
-        self.failure, self.surplus = failure, surplus
-        super().__init__(failure, surplus)
 
 
 def do_nothing() -> None:
@@ -113,20 +102,25 @@ class Channel:
         self._answer: tuple[bytes, bytes] | None = None
         self.has_spoken = False  # the client has sent something
         self.sender: int | None = None  # the thread that sends
-        self._is_out_of_step = False  # the client has not waited for a response, as it took another one for it
         self._refusal: Exception | None = None
         self._ended = False
-        self._idle_peer = IdlePeer(tape, clock)
+        self._live_peer = LivePeer(self._begun, tape, clock)
 
     @property
     def _exchanges(self) -> deque[Exchange]:
         """Those that are not over; one that was answered at once is none before somebody has to look closer."""
         if self._answer is not None:
-            with self.lock:
-                answer, self._answer = self._answer, None
-                if answer is not None:  # another thread may have read it
-                    self._play_whole(*answer)
+            self._look_closer()
         return self._begun
+
+    def _look_closer(self) -> None:
+        """Make an exchange of what was answered at once, if it was."""
+        if self._answer is None:
+            return
+        with self.lock:
+            answer, self._answer = self._answer, None
+            if answer is not None:  # another thread may have read it
+                self._play_whole(*answer)
 
     @property
     def _player(self) -> Player | None:
@@ -154,9 +148,9 @@ class Channel:
     @property
     def newest_request(self) -> Request | None:
         """The request that is being sent, or was sent last, as far as it is there; None if it has no head yet."""
-        if not self._exchanges or self._exchanges[-1].reader.head is None:
+        if not self._exchanges or self._exchanges[-1].request.reader.head is None:
             return None
-        return self._request(self._exchanges[-1])
+        return self._exchanges[-1].request.value
 
     @property
     def is_between_requests(self) -> bool:
@@ -177,7 +171,7 @@ class Channel:
     def has_surplus(self) -> bool:
         """More may have come with the last response than it, so that it matters if the peer has closed behind it."""
         if not self._exchanges:
-            return self._idle_peer.has_surplus
+            return self._live_peer.idle.has_surplus
         recording = self._exchanges[0].recording
         return recording is not None and recording.may_be_complete
 
@@ -202,19 +196,14 @@ class Channel:
             return self._greeting.is_due
         if not self._exchanges:
             return False
-        exchange = self._exchanges[0]
-        player = exchange.player
-        if player is None or (self.is_held_up and player.is_drained):
-            return False
-        return player.is_due(exchange.sent_after_head, exchange.reader.is_complete)
+        player = self._exchanges[0].player
+        return player is not None and player.is_due and not (self.is_held_up and player.is_drained)
 
     @property
     def due_in_s(self) -> float | None:
         """When the recorded pace brings the next piece; None if time alone does not bring one."""
         player = self._player if self._refusal is None else None
-        if player is None:
-            return None
-        return player.due_in_s or None if self._is_released(player) else None
+        return player.due_in_s or None if player is not None and player.is_released else None
 
     @property
     def has_only_end(self) -> bool:
@@ -224,7 +213,7 @@ class Channel:
         player = self._player
         if player is None:
             return self._ended and not self._exchanges
-        return player.has_only_end and self._is_there(player)
+        return player.next_ending is Signal.END
 
     @property
     def is_closed_by_peer(self) -> bool:
@@ -247,7 +236,7 @@ class Channel:
     def goes_on(self) -> bool:
         """What comes next has come with the octets that were handed out last, or is to be asked of a live peer."""
         player = self._player
-        ends = player is not None and player.ends_with_last_piece and self._is_released(player)
+        ends = player is not None and player.ends_with_last_piece and player.is_released
         return ends or self.is_within_piece or self.needs_peer
 
     @property
@@ -275,16 +264,8 @@ class Channel:
         player = self._player if self._refusal is None else None
         if player is None:
             return None if self._ended else self.late_refusal
-        return player.next_failure if self._is_there(player) else None
-
-    def _is_there(self, player: Player) -> bool:
-        """What `player` has next is released, and has come at the recorded pace."""
-        return self._is_released(player) and not player.due_in_s
-
-    def _is_released(self, player: Player) -> bool:
-        """What `player`, that of the oldest exchange, has next is there for a client that has come so far."""
-        exchange = self._exchanges[0]
-        return player.is_released(exchange.sent_after_head, exchange.reader.is_complete)
+        ending = player.next_ending
+        return ending if isinstance(ending, Failure) else None
 
     # ------------------------------------------------------------------ what the client does
 
@@ -309,22 +290,11 @@ class Channel:
         while octets and not self.is_transparent:  # an empty write must not start a request: h11 ends messages with one
             exchange = self._open_exchange(octets)
             if exchange.is_upgraded:
-                return forward + self._take_upgraded(exchange, octets)
-            taken = exchange.reader.feed(octets)
-            exchange.octets += octets[:taken]
+                return forward + exchange.take_upgraded(octets)
+            taken = exchange.request.take(octets)
             forward += self._advance(exchange, octets[:taken])
             octets = octets[taken:]
         return forward + octets
-
-    def _take_upgraded(self, exchange: Exchange, octets: bytes) -> bytes:
-        """Take octets of the protocol behind an upgrade; returns those to forward."""
-        exchange.later_octets += len(octets)
-        if exchange.player is not None:
-            exchange.player.client_sent()
-            if exchange.pongs is not None:
-                exchange.pongs.client_sent(octets)
-            self._meet_write_failure(exchange)
-        return octets if exchange.state is State.RECORDING else b""
 
     def client_could_not_send(self, octets: bytes) -> None:
         """Take octets of the client that its peer did not take; it may have held the client up for some time."""
@@ -357,11 +327,9 @@ class Channel:
             if exchange.player is None:
                 exchange.reads_in_vain += 1
                 return Signal.WAIT
-            result = exchange.player.read(at_most, exchange.sent_after_head, exchange.reader.is_complete)
+            result = exchange.player.read(at_most)
             if result is not Signal.IDLE:
-                self._note_end(exchange, result)
-                if exchange.pongs is not None and isinstance(result, bytes):
-                    return exchange.pongs.answering(result)
+                self._note_end(exchange, exchange.player, result)
                 return result
             if not exchange.is_over:
                 return Signal.WAIT
@@ -376,17 +344,12 @@ class Channel:
     def client_closed(self) -> None:
         """The connection is over: keep what an abandoned exchange has got so far, and what nobody had asked for."""
         self.is_closed = True
-        if not self._exchanges:
-            is_unused = not (self.has_spoken or self.is_transparent or self.is_left)
-            # Of a proxy without TLS behind it, its greeting tells.
-            is_told = self.via is not None and not self.origin.is_tls
-            self._idle_peer.client_closed(self.origin.of_connection if is_unused and not is_told else None, self.via)
-        if self.is_held_up and self._exchanges:
-            self._give_up_sending(self._exchanges[-1])
-        while self._exchanges:
-            exchange = self._exchanges.popleft()
-            if exchange.recording is not None:
-                self._keep(exchange)
+        is_unused = not (self._exchanges or self.has_spoken or self.is_transparent or self.is_left)
+        # Of a proxy without TLS behind it, its greeting tells.
+        is_told = self.via is not None and not self.origin.is_tls
+        if self.is_held_up:
+            self._live_peer.client_gave_up_sending()
+        self._live_peer.client_closed(self.origin.of_connection if is_unused and not is_told else None, self.via)
 
     def peer_was_not_reached(self, error: OSError, failure: Failure | None) -> None:
         """Keep `failure`, if there is one, as what became of the newest request, for which the peer was dialled.
@@ -400,9 +363,9 @@ class Channel:
             if failure is not None and exchange.recording is not None:
                 details = failure.details
                 if self.sender == threading.get_ident():  # else another thread dials, and only a read tells
-                    details = {**details, "sent": exchange.sent_after_head}
+                    details = {**details, "sent": exchange.request.octets_after_head}
                 exchange.recording.fail(replace(failure, details=details))
-                self._keep(exchange)
+                self._live_peer.keep(exchange)
             self._refusal = error
 
     def leave(self) -> None:
@@ -414,7 +377,7 @@ class Channel:
         with self.lock:
             was_live = self.has_line or self.needs_peer or not self.can_play
             is_mid_response = self.is_mid_response
-            promised = deque([one for one in self._exchanges if one.player is not None])
+            promised = [one for one in self._exchanges if one.player is not None]
             self.is_cut_short = any(one.state is State.RECORDING for one in self._exchanges)
             self.client_closed()
             self.is_left = True
@@ -422,7 +385,8 @@ class Channel:
             if was_live and not is_mid_response:
                 self.is_transparent = True
             else:
-                self._begun, self._ended = promised, True
+                self._begun.extend(promised)
+                self._ended = True
                 for exchange in promised:
                     assert exchange.player is not None
                     exchange.player.close()
@@ -452,26 +416,13 @@ class Channel:
             self._end_greeting(self._greeting)
             if not octets or self.is_transparent:
                 return
-        if not (self.has_spoken or self._idle_peer.unasked or octets.startswith(b"HTTP/")):
+        if not (self.has_spoken or self._live_peer.idle.unasked or octets.startswith(b"HTTP/")):
             self.is_transparent = True  # not HTTP, where the client speaks first
             return
-        at, exchanges = self._clock(), self._exchanges
-        while octets and exchanges:
-            exchange = exchanges[0]
-            recording = exchange.recording
-            if recording is None:
-                return
-            further = len(exchanges) - 1
-            sent = -further if self._is_out_of_step and further else exchange.sent
-            taken = recording.add(octets, at - exchange.sent_at, sent)
-            octets = octets[taken:]
-            if octets and recording.is_complete and not exchange.is_kept and not further:
-                recording.add_surplus(octets, at - exchange.sent_at)
-                octets = b""
-            self._keep_if_complete(exchange)
-            if not taken and exchange in exchanges:
-                return
-        self._idle_peer.sent(octets)
+        self._look_closer()
+        opened = self._live_peer.sent(octets)
+        if opened is not None:
+            self._enter_tunnel(opened.request)
 
     def peer_ended(self, *, close_notify: bool = True) -> None:
         """The peer closed the stream; `close_notify` is described by `Track`."""
@@ -480,46 +431,16 @@ class Channel:
         if self._greeting is not None:
             self._greeting.peer_failed(None)
             self._end_greeting(self._greeting)
-        if not self._exchanges:
-            self._idle_peer.ended(close_notify=close_notify)
-        at = self._clock()
-        while self._exchanges and self._exchanges[0].recording is not None:
-            exchange = self._exchanges.popleft()
-            assert exchange.recording is not None
-            exchange.recording.end(at - exchange.sent_at, close_notify=close_notify, sent=exchange.sent)
-            self._keep(exchange)
+        self._look_closer()
+        self._live_peer.ended(close_notify=close_notify)
 
     def peer_failed(self, failure: Failure) -> None:
         """The stream failed; `failure.at` is an absolute time of the channel's clock."""
         if self._greeting is not None:
             self._greeting.peer_failed(failure)
             self._end_greeting(self._greeting)
-        if not self._exchanges:
-            if failure.kind in (FailureKind.RESET, FailureKind.TIMEOUT):
-                self._idle_peer.failed(failure)
-            return
-        # A reset breaks all that is under way: the client may have taken something else for the answer to the first.
-        open_ones = list(self._exchanges)
-        met = open_ones[-1:] if failure.kind is FailureKind.WRITE else open_ones[:1]
-        for exchange in open_ones if failure.kind is FailureKind.RESET else met:
-            self._fail(exchange, failure)
-
-    def _give_up_sending(self, exchange: Exchange) -> None:
-        """The client had more to send, and its peer took nothing for too long."""
-        recording = exchange.recording
-        if recording is not None and not recording.has_answer:
-            self._fail(exchange, Failure(FailureKind.WRITE, self._clock(), text="timed out"))
-
-    def _fail(self, exchange: Exchange, failure: Failure) -> None:
-        recording = exchange.recording
-        if recording is None:
-            return
-        details = failure.details
-        if failure.kind is FailureKind.WRITE:
-            details = {**details, "sent": exchange.sent_after_head}
-        at = max(0.0, failure.at - exchange.sent_at)
-        recording.fail(Failure(failure.kind, at, failure.errno, failure.text, details), exchange.sent)
-        self._keep_if_complete(exchange)
+        self._look_closer()
+        self._live_peer.failed(failure)
 
     # ------------------------------------------------------------------ inside
 
@@ -609,7 +530,7 @@ class Channel:
         return True
 
     def _play_whole(self, request: bytes, answer: Answer) -> None:
-        exchange = Exchange(WholeRequest(request), request)
+        exchange = Exchange(SentRequest(WholeRequest(request), request, self.origin, self.via))
         exchange.may_ask_to_close = may_ask_to_close(request)
         newest_fate.set(exchange.fate)
         self._begun.append(exchange)
@@ -635,58 +556,50 @@ class Channel:
         may_be_stale = self._may_be_stale
         self.has_spoken = True
         self._ended = False
-        self._idle_peer.request_begins()
+        self._live_peer.idle.request_begins()
         if not self.can_play and is_ordinary_request(octets):
-            exchange = Exchange(WholeRequest(octets), b"", self._clock())
+            request = SentRequest(WholeRequest(octets), b"", self.origin, self.via)
         else:
-            exchange = Exchange(RequestReader(), bytearray(), self._clock())
+            request = SentRequest(RequestReader(), bytearray(), self.origin, self.via)
+        exchange = Exchange(request, self._clock())
         exchange.may_be_stale = may_be_stale
         newest_fate.set(exchange.fate)
         exchanges.append(exchange)
         return exchange
 
-    def _note_end(self, exchange: Exchange, result: bytes | Failure | Signal) -> None:
+    def _note_end(self, exchange: Exchange, player: Player, result: bytes | Failure | Signal) -> None:
         """See whether the played connection is closed after what the client has got."""
-        player = exchange.player
-        assert player is not None
         if not isinstance(result, bytes):
             self._ended = self._ended or result is Signal.END or isinstance(result, Failure)
         elif player.is_drained and not (player.has_ending or exchange.is_tunnel) and exchange.is_over:
             may_end = exchange.may_ask_to_close or may_close(player.track.pieces[0].octets)
-            self._ended = may_end and is_closed_by(exchange.head, player.track.octets)
+            self._ended = may_end and is_closed_by(exchange.request.head, player.track.octets)
             if not self._ended:
                 self._exchanges.popleft()  # nothing can come of it any more
 
     def _settle(self, exchange: Exchange) -> None:
         """A new request begins: end the exchange before it, unless its response may still come (pipelining)."""
-        recording = exchange.recording
-        if recording is not None and recording.has_answer and recording.follows_no_length:
-            # The client found the end of a response that had none by our reading: it knows better.
-            self._exchanges.remove(exchange)
-            self._keep(exchange)
-        elif recording is not None:
-            # A client that takes an interim response for the final one has read no further.
-            self._is_out_of_step = self._is_out_of_step or recording.has_answer
-            recording.begin_piece()
+        if exchange.recording is not None:
+            self._live_peer.client_goes_on(exchange, exchange.recording)
         elif exchange.player is not None and exchange.player.is_drained:
             self._exchanges.remove(exchange)
 
     def _advance(self, exchange: Exchange, octets: bytes) -> bytes:
         """Decide if it can be decided; returns what to forward of `octets`, the newest of the request."""
-        if exchange.reader.malformed is not None:
-            if not exchange.is_foreign:
-                reason = f"nobody can tell its end, {exchange.reader.malformed}"
+        request = exchange.request
+        if request.reader.malformed is not None:
+            if not request.is_foreign:
+                reason = f"nobody can tell its end, {request.reader.malformed}"
                 if not self.can_record:
                     raise self._refuse(reason)
                 self._tape.let_pass(self.origin, reason)
-            elif not self.can_record and exchange.octets.startswith(TLS_HANDSHAKE):
+            elif not self.can_record and request.octets.startswith(TLS_HANDSHAKE):
                 raise self._refuse("its TLS is made by another module than Python's ssl, such as pyOpenSSL")
             self.is_transparent = True
             self._exchanges.remove(exchange)
-            return octets if exchange.state is State.RECORDING else bytes(exchange.octets)
+            return octets if exchange.state is State.RECORDING else bytes(request.octets)
         if exchange.player is not None:
             exchange.player.client_sent()
-            self._meet_write_failure(exchange)
             return b""
         if exchange.state is State.OPEN:
             if not self.can_play:
@@ -694,28 +607,24 @@ class Channel:
             elif not self._choose(exchange):
                 return b""
             else:
-                octets = bytes(exchange.octets)
+                octets = bytes(request.octets)
         if exchange.state is not State.RECORDING:
             return b""
-        exchange.sent_at = self._clock()
-        if exchange.recording is not None:
-            self._keep_if_complete(exchange)
-        elif (method := exchange.reader.method) is not None:
-            exchange.recording = Recording(method, self._tape.most_octets, may_upgrade=exchange.may_upgrade)
-        if self._idle_peer.unasked and exchange.reader.is_complete:
-            self.peer_sent(self._idle_peer.take_unasked())
+        self._live_peer.client_sent(exchange)
+        if self._live_peer.idle.unasked and request.is_complete:
+            self.peer_sent(self._live_peer.idle.take_unasked())
         return octets
 
     def _choose(self, exchange: Exchange) -> bool:
         """Decide between playing and recording; False if it is too early."""
-        reader = exchange.reader
+        reader = exchange.request.reader
         if reader.head is None:
             return False
         is_early = not (reader.is_complete or self._tape.decides_at_head)
         if is_early and exchange.is_expected:
             return False
         exchange.is_expected = True
-        request = self._request(exchange)
+        request = exchange.request.value
         takes_stale = exchange.may_be_stale or reader.expects_continue
 
         def fits(interaction: Interaction) -> bool:
@@ -741,87 +650,42 @@ class Channel:
         return True
 
     def _play(self, exchange: Exchange, interaction: Interaction) -> None:
-        head = exchange.head
-        is_upgrade = False
-        if exchange.may_upgrade:
+        head = exchange.request.head
+        is_upgrade, pongs = False, None
+        if exchange.request.may_upgrade:
             response = ResponseReader(head.method)
             head_octets = response.feed(interaction.track.octets)
             exchange.is_tunnel = response.is_upgrade and head.method == "CONNECT"
             is_upgrade = response.is_upgrade and not exchange.is_tunnel
-        if is_upgrade:
-            interaction = with_accepted_key(interaction, head)
-            if any(map(is_websocket, field_values(head.fields, "upgrade"))):
-                exchange.pongs = Pongs(interaction.track.octets, head_octets)
+            if is_upgrade:
+                interaction = with_accepted_key(interaction, head)
+                if any(map(is_websocket, field_values(head.fields, "upgrade"))):
+                    pongs = Pongs(interaction.track.octets, head_octets)
         exchange.may_ask_to_close = not is_persistent(head.version, head.fields)
-        self._play_track(exchange, interaction.track, is_upgrade)
+        self._play_track(exchange, interaction.track, is_upgrade, pongs)
 
-    def _play_track(self, exchange: Exchange, track: Track, is_upgrade: bool = False) -> None:
+    def _play_track(
+        self, exchange: Exchange, track: Track, is_upgrade: bool = False, pongs: Pongs | None = None
+    ) -> None:
         exchange.state = State.PLAYING
         exchange.fate.is_lost = track.is_lost
-        clock = self._clock if self._tape.keeps_pace else None
-        exchange.player = Player(track, is_upgrade=is_upgrade, in_records=self.origin.is_tls, clock=clock)
+        exchange.player = Player(
+            track,
+            exchange.request,
+            is_upgrade=is_upgrade,
+            in_records=self.origin.is_tls,
+            clock=self._clock if self._tape.keeps_pace else None,
+            pongs=pongs,
+        )
         exchange.player.reads_in_vain = exchange.reads_in_vain
-        exchange.player.client_sent()
         if exchange.is_tunnel:
-            self._enter_tunnel(exchange)
-        self._meet_write_failure(exchange)
+            self._enter_tunnel(exchange.request)
+        exchange.player.client_sent()
 
-    def _meet_write_failure(self, exchange: Exchange) -> None:
-        assert exchange.player is not None
-        if exchange.player.track.failure is None:
-            return
-        failure = exchange.player.write_failure(exchange.sent_after_head)
-        if failure is not None:
-            raise PlayedWriteFailure(failure, exchange.sent_after_head - failure.details.get("sent", 0))
-
-    def _request(self, exchange: Exchange) -> Request:
-        reader = exchange.reader
-        if isinstance(reader, WholeRequest):
-            return Request(self.origin, reader.octets, b"", self.via)
-        octets = memoryview(exchange.octets)
-        head, body = bytes(octets[: reader.head_octets]), bytes(octets[reader.head_octets :])
-        return Request(self.origin, head, body, self.via).with_head(exchange.head)
-
-    def _keep_if_complete(self, exchange: Exchange) -> None:
-        recording = exchange.recording
-        if recording is None:
-            return
-        if recording.is_upgrade and exchange.reader.method == "CONNECT":
-            self._exchanges.remove(exchange)
-            self._keep(exchange)
-            self._enter_tunnel(exchange)
-        elif recording.is_complete:
-            # An early answer is kept at once, but the rest of the request may still come.
-            self._keep(exchange)
-            if exchange.reader.is_complete:
-                self._exchanges.remove(exchange)
-
-    def _keep(self, exchange: Exchange) -> None:
-        assert exchange.recording is not None
-        if exchange.is_kept:
-            return
-        exchange.is_kept = True
-        if exchange.recording.is_too_long:
-            self._tape.drop()
-            return
-        request = exchange.admitted or self._request(exchange)
-        if exchange.admitted is not None and exchange.lacks_body:
-            request = replace(request, body_octets=self._request(exchange).body_octets)
-        admitted = request if exchange.is_admitted else self._tape.admit(request)
-        if admitted is not None and not exchange.is_passed:
-            track = exchange.recording.hand_over()
-            exchange.fate.is_lost = track.is_lost
-            if track.is_lost and exchange.may_be_stale:
-                track = track.of_stale()
-            interaction = Interaction(admitted.origin, admitted, track, admitted.via)
-            kept = self._tape.keep(interaction, exchange.started_at)
-            if not self.is_closed:
-                self._idle_peer.response_was_kept(exchange, track, kept, is_tls=self.origin.is_tls)
-
-    def _enter_tunnel(self, exchange: Exchange) -> None:
+    def _enter_tunnel(self, request: SentRequest) -> None:
         """From here on the octets go to the host that CONNECT named; TLS may follow, then another channel serves."""
-        host, _, port = exchange.head.target.rpartition(":")
+        host, _, port = request.head.target.rpartition(":")
         number = int(port) if port.isascii() and port.isdigit() else 80
         far_end = Origin("http", host.strip("[]").lower(), number)
-        self.tunnel = chained(self.tunnel, open_by_connect(bytes(exchange.octets)))
+        self.tunnel = chained(self.tunnel, open_by_connect(bytes(request.octets)))
         self.via, self.origin = self.origin, far_end

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from cassette_http.cassette.model import Failure, FailureKind, Origin, TLSFacts
-from cassette_http.transport.channel import Channel, PlayedWriteFailure
+from cassette_http.transport.channel import Channel
 from cassette_http.transport.failures import NOTHING_MORE, describe, read_timed_out, rebuild
-from cassette_http.transport.replaying import Signal
+from cassette_http.transport.replaying import PlayedWriteFailure, Signal
 from cassette_http.transport.tape import Tape
 from cassette_http.transport.tunnels import Line
 

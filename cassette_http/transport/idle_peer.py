@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from cassette_http.cassette.model import Failure, FailureKind, Origin, Piece, Track
-from cassette_http.transport.exchanges import Exchange, WholeRequest
+from cassette_http.transport.exchanges import Exchange
 from cassette_http.transport.recording import Recording
+from cassette_http.transport.sent_requests import WholeRequest
 from cassette_http.transport.tape import Tape
 from cassette_http.wire.framing import is_persistent
 from cassette_http.wire.reader import RequestReader
@@ -56,9 +57,9 @@ class IdlePeer:
         """More came with the last response than it."""
         return self._last is not None and self._last.recording.has_surplus
 
-    def response_was_kept(self, exchange: Exchange, track: Track, token: object, *, is_tls: bool) -> None:
+    def response_was_kept(self, exchange: Exchange, track: Track, token: object) -> None:
         assert exchange.recording is not None
-        self._last = KeptExchange(exchange.reader, exchange.recording, token, is_tls)
+        self._last = KeptExchange(exchange.request.reader, exchange.recording, token, exchange.request.is_of_tls)
         if track.ended:
             self._note_end_of_tls(self._last, Track(ended=True, close_notify=track.close_notify))
 

@@ -8,9 +8,10 @@ from enum import Enum
 
 from cassette_http.cassette.model import Failure, FailureKind, Piece, Track
 from cassette_http.transport.recording import SAME_PIECE_S
+from cassette_http.transport.sent_requests import SentRequest
+from cassette_http.transport.websockets import Pongs
 
-__all__ = ["TLS_RECORD_OCTETS", "Player", "Signal"]
-
+__all__ = ["TLS_RECORD_OCTETS", "PlayedWriteFailure", "Player", "Signal"]
 
 BREAKS = (FailureKind.END, FailureKind.RESET)
 # The most that one TLS record holds (RFC 8446 section 5.1).
@@ -29,11 +30,23 @@ class Signal(Enum):
     TIMEOUT = "a read that waits times out here, and the next one may not"
 
 
-class Player:
-    """Hands out one track. A piece is released only when the client is as far as it was when the piece came.
+class PlayedWriteFailure(Exception):
+    """The recorded client could not send any further here; the host raises `failure` as an OSError.
 
-    With a `clock` it also keeps the recorded pace; without one the peer is as fast as its client.
-    A read ends with a TLS record, of which a piece `in_records` is made.
+    `surplus` is how many of the octets it has not sent.
+    """
+
+    def __init__(self, failure: Failure, surplus: int) -> None:
+        self.failure, self.surplus = failure, surplus
+        super().__init__(failure, surplus)
+
+
+class Player:
+    """Hands out one track, of what answered `request`.
+
+    A piece is released only when the client is as far as it was when the piece came. With a `clock` it also keeps the
+    recorded pace; without one the peer is as fast as its client. A read ends with a TLS record, of which a piece
+    `in_records` is made. After an upgrade to WebSocket, `pongs` answer the pings of the client.
     """
 
     _sent_at_s = 0.0
@@ -47,12 +60,15 @@ class Player:
     def __init__(
         self,
         track: Track,
+        request: SentRequest,
         *,
         is_upgrade: bool = False,
         in_records: bool = False,
         clock: Callable[[], float] | None = None,
+        pongs: Pongs | None = None,
     ) -> None:
         self.track, self._pieces, self._in_records = track, track.pieces, in_records
+        self._request, self._pongs = request, pongs
         self._with_octets = len(track.pieces) - (bool(track.pieces) and not track.pieces[-1].octets)
         self.is_upgrade = is_upgrade
         self._clock = clock
@@ -74,11 +90,6 @@ class Player:
         return min(TLS_RECORD_OCTETS - taken, len(self._pieces[self._next].octets) - self._offset) if taken else 0
 
     @property
-    def has_only_end(self) -> bool:
-        """Nothing is left to hand out but the end of the stream."""
-        return self.is_drained and self._ending() is Signal.END
-
-    @property
     def has_ending(self) -> bool:
         """The recorded peer closed, broke off or fell silent after its last piece."""
         return self._ending() is not Signal.IDLE
@@ -94,15 +105,23 @@ class Player:
         return failure.kind in BREAKS and failure.at - self._pieces[self._with_octets - 1].at < SAME_PIECE_S
 
     @property
-    def next_failure(self) -> Failure | None:
-        """The failure that the next read raises, if it does."""
-        ending = self._ending() if self.is_drained else None
-        return ending if isinstance(ending, Failure) else None
+    def next_ending(self) -> Failure | Signal | None:
+        """The ending, if the next read meets it."""
+        return self._ending() if self.is_drained and self.is_released and not self.due_in_s else None
 
-    def client_sent(self) -> None:
-        """The client has sent octets of the request: recorded times count from the last of them."""
+    def client_sent(self, later_octets: bytes = b"") -> None:
+        """The client has sent octets of the request, or `later_octets` behind an upgrade.
+
+        Recorded times count from the last of them. Raises PlayedWriteFailure.
+        """
         if self._clock is not None:
             self._sent_at_s = self._clock()
+        if self._pongs is not None:
+            self._pongs.client_sent(later_octets)
+        failure = self._met_by_send
+        surplus = self._request.octets_after_head - failure.details.get("sent", 0) if failure is not None else -1
+        if failure is not None and surplus >= 0:
+            raise PlayedWriteFailure(failure, surplus)
 
     def close(self) -> None:
         """Close where the recorded peer kept the connection open, and keep no pace: the cassette is left."""
@@ -121,39 +140,39 @@ class Player:
             coming = self._pieces[self._next]
         return max(0.0, self._sent_at_s + coming.at - self._clock()) if coming is not None else 0.0
 
-    def is_released(self, sent: int, is_complete: bool) -> bool:
-        """The client is far enough for what comes next: a piece, or the end.
-
-        `sent` counts the octets after the request's head, `is_complete` says that the request was sent completely.
-        """
+    @property
+    def is_released(self) -> bool:
+        """The client is far enough for what comes next: a piece, or the end."""
         if self._next == len(self._pieces):
-            return self.has_ending and not self._breaks_later(sent, is_complete)
+            return self.has_ending and not self._breaks_later
         needed = self._pieces[self._next].sent
         if needed is not None and needed < 0:
             return self.further_requests >= -needed
+        is_complete = self._request.is_complete
         if is_complete and not self.is_upgrade:
             return True
-        return is_complete if needed is None else sent >= needed
+        return is_complete if needed is None else self._request.octets_after_head >= needed
 
-    def is_due(self, sent: int, is_complete: bool) -> bool:
+    @property
+    def is_due(self) -> bool:
         """A read would not have to wait."""
         if self.is_drained and self._is_timeout:
             return False
-        return self.is_released(sent, is_complete) and not self.due_in_s
+        return self.is_released and not self.due_in_s
 
-    def read(self, at_most: int, sent: int, is_complete: bool) -> bytes | Failure | Signal:
+    def read(self, at_most: int) -> bytes | Failure | Signal:
         """The next octets of the piece that is due, at most `at_most`; after the last one the ending."""
         if self._clock is not None and self.due_in_s:
             return Signal.WAIT
         if self._next == len(self._pieces):
-            if self._breaks_later(sent, is_complete):
+            if self._breaks_later:
                 return Signal.WAIT
             ending = self._ending()
             # The system tells once what broke a connection, and then that it has ended. TLS remembers its own errors.
             if isinstance(ending, Failure) and ending.kind is FailureKind.RESET and "class" not in ending.details:
                 self._is_broken = True
             return ending
-        if not self.is_released(sent, is_complete):
+        if not self.is_released:
             self.reads_in_vain += 1
             return Signal.WAIT
         piece = self._pieces[self._next]
@@ -162,7 +181,7 @@ class Player:
             return Signal.TIMEOUT
         if not piece.octets:  # it says when the end came
             self._next, self.reads_in_vain = self._next + 1, 0
-            return self.read(at_most, sent, is_complete)
+            return self.read(at_most)
         octets = piece.octets
         if self._in_records:
             at_most = min(at_most, TLS_RECORD_OCTETS - self._offset % TLS_RECORD_OCTETS)
@@ -170,17 +189,13 @@ class Player:
         self._offset += len(taken)
         if self._offset == len(octets):
             self._next, self._offset, self.reads_in_vain = self._next + 1, 0, 0
-        return taken
+        return taken if self._pongs is None else self._pongs.answering(taken)
 
-    def write_failure(self, sent: int) -> Failure | None:
-        """The failure that met the client when it had sent more than `sent` octets after the head."""
-        failure = self._met_by_send
-        return failure if failure is not None and sent >= failure.details.get("sent", 0) else None
-
-    def _breaks_later(self, sent: int, is_complete: bool) -> bool:
+    @property
+    def _breaks_later(self) -> bool:
         """It was a send that met the end: a client that looks for an early answer found nothing up to there."""
-        is_sending = self.is_upgrade or not is_complete
-        return is_sending and self._met_by_send is not None and self.write_failure(sent) is None
+        failure = self._met_by_send if self.is_upgrade or not self._request.is_complete else None
+        return failure is not None and self._request.octets_after_head < failure.details.get("sent", 0)
 
     @property
     def _met_by_send(self) -> Failure | None:

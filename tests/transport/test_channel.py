@@ -13,8 +13,8 @@ from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Piece, Request, Track
 from cassette_http.cassette.modes import Policy
 from cassette_http.errors import UnmatchedRequest
-from cassette_http.transport.channel import Channel, PlayedWriteFailure
-from cassette_http.transport.replaying import Signal
+from cassette_http.transport.channel import Channel
+from cassette_http.transport.replaying import PlayedWriteFailure, Signal
 from cassette_http.transport.tape import Undecided
 
 ORIGIN = Origin("http", "api.test", 80)
