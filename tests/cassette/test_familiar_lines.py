@@ -56,8 +56,19 @@ BODIES = (
     IN_EBCDIC,
 )
 
+# What some of them mean depends on others.
+PAIRS = (
+    *(b"page=2", b"", b"token", b"api_key=", b"token=" + TOKEN, b"token={{secret:1}}", b"api_key=" + OTHER),
+    *(b"q=" + TOKEN, b"code=a1B2c3", b"state=xyz", b"nonce=q1w2e3r4", b"timestamp=1700000000"),
+    *(b"id_token=maple", b"oauth_token=maple", b"signature=abc123", b"X-Amz-Signature=0f1e2d3c"),
+)
+
 exchanges = st.tuples(
-    st.sampled_from([b"/", b"/items?page=2", b"/items?token=" + TOKEN]),
+    st.builds(
+        lambda path, pairs: path + b"?" + b"&".join(pairs) if pairs else path,
+        st.sampled_from([b"/", b"/items", b"/tokens/" + OTHER]),
+        st.lists(st.sampled_from(PAIRS), max_size=3),
+    ),
     st.lists(st.sampled_from(SENT), max_size=5),
     st.lists(st.sampled_from(RECEIVED), max_size=5),
     st.sampled_from(BODIES),

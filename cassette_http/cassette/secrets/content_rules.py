@@ -36,6 +36,7 @@ from cassette_http.cassette.secrets.pairs import (
     find_pairs,
     has_encoded_sign,
     hide_doubtful_pairs,
+    is_left_out_alone,
     leave_out_pairs,
     names_in_path,
     texts_of_parts,
@@ -213,6 +214,11 @@ class ContentRules:
             if found and not splice(query, found):
                 return [*in_path, Edit(start - 1, stop, b"")]
         return in_path + shift(found, start)
+
+    def pairs_to_leave_out(self, query: bytes) -> list[bytes]:
+        """The pairs of a query that are left out for matching, whatever stands around them."""
+        pairs = query.split(b"&") if not self._rules.patterns else []  # one may look for several
+        return [pair for pair in pairs if is_left_out_alone(pair, self._hiding)]
 
     def doubtful_edits(self, head: bytes, stop: int) -> list[Edit]:
         """Hide in the query of the request target, which ends at `stop`, what may be a secret by its name."""

@@ -27,6 +27,7 @@ __all__ = [
     "find_pairs",
     "has_encoded_sign",
     "hide_doubtful_pairs",
+    "is_left_out_alone",
     "leave_out_pairs",
     "names_in_path",
     "sent_in_place_of",
@@ -43,8 +44,7 @@ def leave_out_pairs(text: bytes, place: str, hiding: Hiding) -> list[Edit]:
     at = 0
     is_signed = _SIGNATURE.search(text) is not None
     for pair in text.split(b"&"):
-        is_secret = hiding.kind(place, pair.partition(b"=")[0]) in STRONG
-        is_secret = is_secret or (is_signed and _OF_SIGNATURE.fullmatch(pair) is not None)
+        is_secret = _is_secret(pair, place, hiding) or (is_signed and _OF_SIGNATURE.fullmatch(pair) is not None)
         spans.append((at, at + len(pair), is_secret))
         at += len(pair) + 1
     kept = [start for start, _, is_secret in spans if not is_secret]
@@ -54,6 +54,16 @@ def leave_out_pairs(text: bytes, place: str, hiding: Hiding) -> list[Edit]:
         for start, stop, is_secret in spans
         if is_secret
     ]
+
+
+def is_left_out_alone(pair: bytes, hiding: Hiding) -> bool:
+    """Tell whether a pair of a query is left out by its name, and says nothing about other pairs."""
+    return _is_secret(pair, "query", hiding) and _SAYS_MORE.match(pair) is None
+
+
+def _is_secret(pair: bytes, place: str, hiding: Hiding) -> bool:
+    name, sign, _ = pair.partition(b"=")
+    return sign != b"" and hiding.kind(place, name) in STRONG
 
 
 def hide_doubtful_pairs(query: bytes, hiding: Hiding) -> Iterator[Edit]:
@@ -260,6 +270,7 @@ def find_in_userinfo(text: bytes, hiding: Hiding) -> Iterator[Edit]:
 _GRANT = to_pattern(rb"(?:^|&)grant_type=")  # RFC 6749 section 4.1.3
 _ONE_TIME = to_pattern(rb"code|state|nonce")
 _SIGNATURE = to_pattern(rb"(?:^|&)(?:[\w.-]{0,40}signature|sign?|hmac)=", re.IGNORECASE)
+_SAYS_MORE = to_pattern(rb"%b|(?:oauth|id)_token=" % _SIGNATURE.pattern, re.IGNORECASE)
 _OF_SIGNATURE = to_pattern(
     rb"_?(?:time_?stamp|ts|nonce|recv_?window|expires?)=(?:[0-9]{9,20}(?:\.[0-9]{1,9})?|[0-9]{4}-?[0-9]{2}-?[0-9]{2}T[0-9:%A-F.Z+-]{4,30}"
     rb"|(?<=nonce=)[\w-]{8,64})",

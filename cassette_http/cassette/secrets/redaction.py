@@ -69,6 +69,7 @@ class Redactor:
         self._vault = Vault(first, partial(_redact_claims, self._rules))
         self._familiar = FamiliarLines()
         self._familiar_in_matching = FamiliarLines()
+        self._learned_pairs: set[bytes] = set()
         for name, value in (secrets or {}).items():
             self._vault.declare(*_checked(name, value))
         self._environment, self._netrc = environment, netrc
@@ -156,6 +157,8 @@ class Redactor:
         vault = self._vault
         for function in self._rules.functions:
             vault.learn(function(Interaction(request.origin, request, Track())))
+        if self._learned_pairs:
+            request = self._without_learned_pairs(request)
         head, body, learned = request.head_octets, request.body_octets, vault.searched
         is_suspect = len(body) > _LONG
         edits: list[Edit] = []
@@ -165,7 +168,13 @@ class Redactor:
             if not (is_suspect or vault.is_in(new) or has_placeholder(new)):
                 self._familiar_in_matching.remember(lines, learned)
                 return edit_request(request, edits)
-        parts = self._ruled_request(request, is_matching=True) if is_suspect or edits else request_parts(request)
+        if is_suspect or edits:
+            parts = self._ruled_request(request, is_matching=True)
+            if len(self._learned_pairs) > _MOST_PAIRS:
+                self._learned_pairs = set()  # another thread may be asking the other
+            self._learned_pairs.update(self._content.pairs_to_leave_out(head[slice(*_query_span(request))]))
+        else:
+            parts = request_parts(request)
         learned = vault.searched
         edits = parts.edits(vault.unified_occurrences)
         self._familiar_in_matching.remember_edits(head, edits, learned)
@@ -219,6 +228,16 @@ class Redactor:
         return splice(octets, edits).decode("utf-8", "surrogateescape") if edits else text
 
     # -- inside ----------------------------------------------------------------------------------------------
+
+    def _without_learned_pairs(self, request: Request) -> Request:
+        """Leave out the pairs of the query that are secret by their names, and whose values are known."""
+        start, stop = _query_span(request)
+        pairs = request.head_octets[start:stop].split(b"&")
+        kept = [pair for pair in pairs if pair not in self._learned_pairs]
+        if len(kept) == len(pairs):
+            return request
+        query = b"&".join(kept)
+        return edit_request(request, [Edit(start if query else start - 1, stop, query)])
 
     def _ruled_request(self, request: Request, is_matching: bool = False) -> Parts:
         parts = request_parts(request)
@@ -294,6 +313,7 @@ def _edited(interaction: Interaction, in_request: list[Edit], in_response: list[
     return replace(interaction, request=request, track=track) if in_request or in_response else interaction
 
 
+_MOST_PAIRS = 1000
 # Longer messages are looked at by the rules alone, which are as quick with them.
 _LONG = 1 << 14
 _TARGET = re.compile(rb"[^ \t\r\n]+[ \t]+[^ \t\r\n]+")
@@ -305,10 +325,14 @@ def _redact_claims(rules: Rules, vault: Vault, claims: bytes) -> bytes:
 
 def _texts_of_pairs(request: Request) -> tuple[bytes, bytes]:
     """The query, and the content if it may be a form."""
-    target = _TARGET.match(request.head_octets)
-    query = target[0].partition(b"?")[2] if target is not None else b""
     is_form = request.body_octets and "urlencoded" in (request.value("Content-Type") or "")
-    return query.split(b" ")[0], request.content if is_form else b""
+    return request.head_octets[slice(*_query_span(request))], request.content if is_form else b""
+
+
+def _query_span(request: Request) -> tuple[int, int]:
+    """Where the query begins in the head, and where it ends; it may be empty."""
+    stop = _target_stop(request)
+    return request.head_octets.find(b"?", 0, stop) + 1 or stop, stop
 
 
 def _target_stop(request: Request) -> int:
