@@ -134,6 +134,8 @@ def test_command_and_its_options_exist(
         assert not extra or extra in project["optional-dependencies"]
     elif program == "pytest":
         monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        for file in [argument for argument in arguments if argument.endswith(".py")]:
+            (pytester.path / file).touch()
         run = pytester.runpytest_inprocess("-p", "cassette_http.pytest_plugin", "-p", "no:cacheprovider", *arguments)
         assert run.ret == pytest.ExitCode.NO_TESTS_COLLECTED
     else:
