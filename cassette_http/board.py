@@ -1,7 +1,7 @@
 """What the transports ask of the cassette in use.
 
 A board stands between the channels, which know nothing of files, and the rooms of the cassette: it finds what answers
-a request, redacts and stores what was recorded, and keeps what went wrong until the block ends.
+a request, has its `Keeper` store what was recorded, and keeps what went wrong until the block ends.
 """
 
 from __future__ import annotations
@@ -14,10 +14,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cassette_http.caller import caller, has_reached_program
-from cassette_http.cassette.blobs import blob_names
 from cassette_http.cassette.buckets import Entry
 from cassette_http.cassette.explaining import MODE_SETTING, Candidate, explain_miss
-from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.hooks import Hooks
 from cassette_http.cassette.index import Index, line_of
 from cassette_http.cassette.late_redactor import LateRedactor
@@ -27,7 +25,17 @@ from cassette_http.cassette.modes import Policy
 from cassette_http.cassette.shortcuts import Answer, written_request
 from cassette_http.cassette.store import Store
 from cassette_http.errors import CassetteError, UnmatchedRequest
-from cassette_http.in_use import Cassette, Kept, LiveConnection, Log, Miss, PastExchange
+from cassette_http.in_use import (
+    Cassette,
+    Kept,
+    LiveConnection,
+    Log,
+    Miss,
+    PastExchange,
+    is_witnessed,
+    tell_witnesses,
+)
+from cassette_http.keeping import Keeper
 from cassette_http.switch import Letters, Switch
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.early_answers import ends_within_request
@@ -37,25 +45,7 @@ from cassette_http.transport.tape import Undecided
 if TYPE_CHECKING:
     from cassette_http.cassette.secrets.redaction import Redactor
 
-__all__ = ["Board", "witnessing"]
-
-# Functions that are told of each exchange that a cassette of this process has played or recorded.
-_witnesses: list[Callable[[Interaction], None]] = []
-
-
-@contextmanager
-def witnessing(witness: Callable[[Interaction], None]) -> Iterator[None]:
-    """Let `witness` be told of each exchange with a cassette, as it was played or recorded, without its secrets."""
-    _witnesses.append(witness)
-    try:
-        yield
-    finally:
-        _witnesses.remove(witness)
-
-
-def tell_witnesses(interaction: Interaction) -> None:
-    for witness in _witnesses:
-        witness(interaction)
+__all__ = ["Board"]
 
 
 class Board(Switch):
@@ -88,19 +78,17 @@ class Board(Switch):
         self.keeps_pace = keeps_pace
         self._mode_setting = mode_setting
         self._hidden_error: Exception | None = None  # was raised inside a client, which may have swallowed it
-        self.write_error: Exception | None = None
         self.let_past: list[str] = []
         """What could not be recorded, and why."""
         self._index, self._store, self._matching = index, store, matching
         self._late_redactor, self._hooks = redactor, hooks
-        self._amended: dict[Kept, Interaction] = {}
+        self._keeper = Keeper(log, store, redactor, hooks)
         # Where something may be recorded, secrets in the fields of a request must be known.
         self._passes_over_fields = matching.passes_over_fields and not may.can_record
         self._answers_at_once = not (keeps_pace or redactor.restores or hooks.on_match or hooks.on_replay)
         self._facts = facts
         self._pid = os.getpid()
         self._letters: Letters | None = None
-        self._pending_facts: dict[Origin | None, TLSFacts] = {}
 
     # ------------------------------------------------------------------ forks
 
@@ -129,7 +117,7 @@ class Board(Switch):
             return self._index.may_answer(host, port)
 
     def answer_at_once(self, origin: Origin, octets: bytes, *, may_be_stale: bool) -> Answer | None:
-        written = written_request(origin, octets) if self._answers_at_once and not _witnesses else None
+        written = written_request(origin, octets) if self._answers_at_once and not is_witnessed() else None
         if written is None:
             return None
         with self._lock:
@@ -146,7 +134,7 @@ class Board(Switch):
     def admit(self, request: Request) -> Request | None:
         if not self._hooks.on_match:
             return request
-        with self._lock, self._deferring_errors():
+        with self._lock, self._keeper.deferring_errors():
             return self._admitted(request)
         return None  # the hook failed
 
@@ -248,7 +236,7 @@ class Board(Switch):
         self._log.history.append(entry)
         if self._index.answers_once:
             entry.release()
-        if _witnesses:
+        if is_witnessed():
             tell_witnesses(self._redactor.redact(replace(recorded, request=request)))
         if request is not None:
             self._late_redactor.note_sent(recorded.request, request)
@@ -278,31 +266,15 @@ class Board(Switch):
         pass  # nothing is too long
 
     def keep(self, interaction: Interaction, started_at_s: float = 0.0) -> Kept | None:
-        with self._lock, self._deferring_errors():
+        with self._lock:
             if self._is_closed or not self.policy.can_record:
                 return None  # a thread that outlived the block; a connection for what only passes
-            admitted = self._hooks.recorded(interaction)
-            if admitted is not interaction:
-                # Its secrets may come again, in what is kept.
-                self._redactor.redact(interaction)
-            if admitted is None:
-                return None
-            interaction = self._redactor.redact(admitted)
-            document = self._dump(interaction)
-            kept = self._remembered(interaction, document, started_at_s)
-            self._log.keep(kept, interaction)
-            self._append(*self._documents_of_facts(interaction.origin, interaction.via), document)
-            tell_witnesses(interaction)
-            return kept
-        return None  # it could not be written
+            return self._keeper.keep(interaction, started_at_s)
 
     def amend(self, kept: object, ending: Track) -> None:
-        """Add `ending` to the track of an interaction that was kept; the file gets it when the block ends."""
         assert isinstance(kept, Kept)
-        with self._lock, self._deferring_errors():
-            track = kept.interaction.track
-            track = replace(ending, pieces=track.pieces + ending.pieces)
-            self._amended[kept] = self._redactor.redact(replace(kept.interaction, track=track))
+        with self._lock:
+            self._keeper.amend(kept, ending)
 
     # ------------------------------------------------------------------ connections
 
@@ -361,47 +333,17 @@ class Board(Switch):
             is_new = not known or known[-1][1] != facts
             if is_new and not self._is_closed and self.policy.can_record:
                 self._facts.append((len(self._index), facts))
-                if self._hooks.on_match or self._hooks.on_record:
-                    self._pending_facts[facts.origin] = facts  # perhaps nothing of this origin is recorded
-                    return
-                with self._deferring_errors():
-                    self._append(yaml_format.dump_tls(facts))
+                self._keeper.keep_facts(facts)
 
     def arrange(self) -> None:
-        """Bring what was recorded into the order in which requests began, amended and without secrets learned late.
+        """The block has ended: give what was recorded its final form."""
+        with self._lock:
+            self._keeper.arrange()
 
-        Documents are appended as interactions complete, and the first ones may hold a secret that was unknown then.
-        """
-        with self._lock, self._deferring_errors():
-            if self._log.kept:
-                self._arrange()
-
-    def _arrange(self) -> None:
-        kept = self._log.kept
-        known = self._redactor.learned
-        order = list(range(len(kept)))
-        if self._pid == os.getpid():  # a forked child leaves that to its parent
-            order.sort(key=lambda position: kept[position].started_at_s)
-        changed: dict[int, Interaction] = {}
-        for position, each in enumerate(kept):
-            amended = self._amended.get(each)
-            if each.learned != known or amended is not None:
-                interaction = amended or each.interaction
-                redacted = self._redactor.redact(interaction)
-                if redacted is not interaction or amended is not None:
-                    changed[position] = redacted
-        is_in_order = order == list(range(len(kept)))
-        if self.write_error is not None or (is_in_order and not changed):
-            return
-        # All behind the first change, too: only their order tells documents apart that are equal.
-        positions = range(min(changed) if is_in_order else 0, len(kept))
-        old = [kept[position].document for position in positions]
-        for position, redacted in changed.items():
-            kept[position] = self._remembered(redacted, self._dump(redacted), kept[position].started_at_s)
-        new = [kept[at].document if at in changed else same for at, same in zip(positions, old, strict=True)]
-        self._store.replace(old, new, None if is_in_order else order)
-        self._store.blobs.remove((blob_names(b"".join(old)) - blob_names(b"".join(new))) & self._store.blobs.made)
-        kept[:] = [kept[position] for position in order]
+    @property
+    def write_error(self) -> Exception | None:
+        """The first error that something which was to be kept has met."""
+        return self._keeper.write_error
 
     @property
     def unnoticed_error(self) -> Exception | None:
@@ -415,40 +357,6 @@ class Board(Switch):
     @property
     def _redactor(self) -> Redactor:
         return self._late_redactor.made
-
-    def _dump(self, interaction: Interaction) -> bytes:
-        request = interaction.request
-        written = None
-        if request is not None and request.via is None and not request.body_octets:
-            written = written_request(request.origin, request.head_octets)
-        return yaml_format.dump_interaction(interaction, self._store.put_aside, written and written.beginning)
-
-    def _remembered(self, interaction: Interaction, document: bytes, started_at_s: float) -> Kept:
-        return Kept(interaction, document, self._store.blobs.fetch, started_at_s, self._redactor.learned)
-
-    def _documents_of_facts(self, *origins: Origin | None) -> list[bytes]:
-        """What is to be written of connections, now that something is kept that came over them."""
-        if not self._pending_facts:
-            return []
-        return [
-            yaml_format.dump_tls(self._pending_facts.pop(origin)) for origin in origins if origin in self._pending_facts
-        ]
-
-    def _append(self, *documents: bytes) -> None:
-        """Write now, so that a killed process loses nothing."""
-        if self.write_error is None:
-            self._store.append(*documents)
-
-    @contextmanager
-    def _deferring_errors(self) -> Iterator[None]:
-        """Keep the first error of the block until the cassette is left.
-
-        The recorder must not raise into a client, which would take it for an error of its connection.
-        """
-        try:
-            yield
-        except Exception as error:
-            self.write_error = self.write_error or error
 
     @contextmanager
     def _remembering_errors(self) -> Iterator[None]:

@@ -13,12 +13,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-from cassette_http.board import witnessing
 from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Request, TLSFacts, Track
 from cassette_http.cassette.modes import Policy
 from cassette_http.cassette.secrets.redaction import Redactor, next_number
 from cassette_http.cassette.store import Store
+from cassette_http.in_use import witnessing
 from cassette_http.intercept import intercepting
 from cassette_http.session import netrc_text, new_header
 from cassette_http.switch import Switch

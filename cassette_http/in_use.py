@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +20,17 @@ from cassette_http.cassette.model import Interaction, Origin, Request
 from cassette_http.cassette.modes import RecordMode, policy
 from cassette_http.wording import counted, number_of
 
-__all__ = ["Cassette", "Kept", "LiveConnection", "Log", "Miss", "PastExchange"]
+__all__ = [
+    "Cassette",
+    "Kept",
+    "LiveConnection",
+    "Log",
+    "Miss",
+    "PastExchange",
+    "is_witnessed",
+    "tell_witnesses",
+    "witnessing",
+]
 
 # What a report of a failure can show is far less.
 MOST_EXCHANGES = 100
@@ -91,6 +103,29 @@ def _briefly(exchange: PastExchange) -> PastExchange:
         return exchange
     interaction = interaction.beginning()
     return exchange._replace(request=interaction.request, interaction=interaction)
+
+
+# Functions that are told of each exchange that a cassette of this process has played or recorded.
+_witnesses: list[Callable[[Interaction], None]] = []
+
+
+@contextmanager
+def witnessing(witness: Callable[[Interaction], None]) -> Iterator[None]:
+    """Let `witness` be told of each exchange with a cassette, as it was played or recorded, without its secrets."""
+    _witnesses.append(witness)
+    try:
+        yield
+    finally:
+        _witnesses.remove(witness)
+
+
+def is_witnessed() -> bool:
+    return bool(_witnesses)
+
+
+def tell_witnesses(interaction: Interaction) -> None:
+    for witness in _witnesses:
+        witness(interaction)
 
 
 class Kept:

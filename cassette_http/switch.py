@@ -7,21 +7,20 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
 from cassette_http.cassette.model import FailureKind, Origin
 from cassette_http.transport import base
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.failures import describe, silence
-from cassette_http.transport.host import clock
+from cassette_http.transport.host import Switchboard, clock
 from cassette_http.transport.socket_face import CassetteTransport
-from cassette_http.transport.tape import Tape
 
 __all__ = ["Letters", "Switch"]
 
 
-class Switch:
-    """The channels of a switchboard (transport.host.Switchboard), and its lock, when it is left and at forks.
+class Switch(Switchboard):
+    """A switchboard's channels and its lock, when it is left and at forks; the rest is for what derives from this.
 
     What derives from it takes `_lock` for what it does, and keeps nothing any more once it `_is_closed`.
     """
@@ -34,7 +33,7 @@ class Switch:
         self._lock = threading.RLock()
 
     def open_channel(self, origin: Origin, via: Origin | None) -> Channel:
-        channel = Channel(origin, cast(Tape, self), clock, via)  # what derives from this is a tape
+        channel = Channel(origin, self, clock, via)
         with self._lock:
             self._channels.add(channel)
             is_late = self.is_left
@@ -47,7 +46,7 @@ class Switch:
         channel.can_play = channel.can_play and lower.can_play  # over a live connection there is no place for a player
         if channel.can_play:
             kinds = FailureKind.TLS_REFUSAL, FailureKind.END, FailureKind.RESET
-            channel.break_at_once(cast(Tape, self).fail_connection(channel.origin, *kinds))
+            channel.break_at_once(self.fail_connection(channel.origin, *kinds))
         return channel
 
     def leave(self) -> None:
@@ -59,7 +58,7 @@ class Switch:
             channel.leave()
         for channel, at_s in list(self.shaking.items()):
             failure = describe(FailureKind.TLS, silence())
-            cast(Tape, self).keep_connection_failure(channel.origin, failure, channel.via, at_s)
+            self.keep_connection_failure(channel.origin, failure, channel.via, at_s)
         with self._lock:
             self._is_closed = True
 

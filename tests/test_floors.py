@@ -29,6 +29,7 @@ FLOORS = {
     "in_use": 2,
     "transport": 2,
     "board": 3,
+    "keeping": 3,
     "switch": 3,
     "client": 3,
     "intercept": 3,

@@ -1,0 +1,147 @@
+"""What a session records, on its way into the file: shown to hooks, redacted, written, and put in order at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from cassette_http.cassette.blobs import blob_names
+from cassette_http.cassette.format import yaml_format
+from cassette_http.cassette.hooks import Hooks
+from cassette_http.cassette.late_redactor import LateRedactor
+from cassette_http.cassette.model import Interaction, Origin, TLSFacts, Track
+from cassette_http.cassette.shortcuts import written_request
+from cassette_http.cassette.store import Store
+from cassette_http.in_use import Kept, Log, tell_witnesses
+
+if TYPE_CHECKING:
+    from cassette_http.cassette.secrets.redaction import Redactor
+
+__all__ = ["Keeper"]
+
+
+class Keeper:
+    """The record side of a board. Not thread-safe: the board holds its lock.
+
+    It never raises into a client, which would take that for an error of its connection: `write_error` is the first
+    error that it has met, and after one of the file nothing is written any more.
+    """
+
+    def __init__(self, log: Log, store: Store, redactor: LateRedactor, hooks: Hooks) -> None:
+        self.write_error: Exception | None = None
+        self._log, self._store, self._late_redactor, self._hooks = log, store, redactor, hooks
+        self._amended: dict[Kept, Interaction] = {}
+        self._pending_facts: dict[Origin | None, TLSFacts] = {}
+        self._pid = os.getpid()
+
+    def keep(self, interaction: Interaction, started_at_s: float) -> Kept | None:
+        """Write an interaction as the hooks return it; None if they drop it, or it cannot be written."""
+        with self.deferring_errors():
+            admitted = self._hooks.recorded(interaction)
+            if admitted is not interaction:
+                # Its secrets may come again, in what is kept.
+                self._redactor.redact(interaction)
+            if admitted is None:
+                return None
+            interaction = self._redactor.redact(admitted)
+            document = self._dump(interaction)
+            kept = self._remembered(interaction, document, started_at_s)
+            self._log.keep(kept, interaction)
+            self._append(*self._documents_of_facts(interaction.origin, interaction.via), document)
+            tell_witnesses(interaction)
+            return kept
+        return None
+
+    def amend(self, kept: Kept, ending: Track) -> None:
+        """Add `ending` to the track of an interaction that was kept; the file gets it when the block ends."""
+        with self.deferring_errors():
+            track = kept.interaction.track
+            track = replace(ending, pieces=track.pieces + ending.pieces)
+            self._amended[kept] = self._redactor.redact(replace(kept.interaction, track=track))
+
+    def keep_facts(self, facts: TLSFacts) -> None:
+        """Write what is known of a TLS connection, once it is clear that something is kept that came over it."""
+        if self._hooks.on_match or self._hooks.on_record:
+            self._pending_facts[facts.origin] = facts  # perhaps nothing of this origin is recorded
+            return
+        with self.deferring_errors():
+            self._append(yaml_format.dump_tls(facts))
+
+    def arrange(self) -> None:
+        """Bring what was recorded into the order in which requests began, amended and without secrets learned late.
+
+        Documents are appended as interactions complete, and the first ones may hold a secret that was unknown then.
+        """
+        with self.deferring_errors():
+            if self._log.kept:
+                self._arrange()
+
+    def _arrange(self) -> None:
+        kept = self._log.kept
+        order = list(range(len(kept)))
+        if self._pid == os.getpid():  # a forked child leaves that to its parent
+            order.sort(key=lambda position: kept[position].started_at_s)
+        is_in_order = order == list(range(len(kept)))
+        changed = self._changed()
+        if self.write_error is not None or (is_in_order and not changed):
+            return
+        # All behind the first change, too: only their order tells documents apart that are equal.
+        positions = range(min(changed) if is_in_order else 0, len(kept))
+        old = [kept[position].document for position in positions]
+        for position, redacted in changed.items():
+            kept[position] = self._remembered(redacted, self._dump(redacted), kept[position].started_at_s)
+        new = [kept[at].document if at in changed else same for at, same in zip(positions, old, strict=True)]
+        self._store.replace(old, new, None if is_in_order else order)
+        self._store.blobs.remove((blob_names(b"".join(old)) - blob_names(b"".join(new))) & self._store.blobs.made)
+        kept[:] = [kept[position] for position in order]
+
+    def _changed(self) -> dict[int, Interaction]:
+        """What is not in the file as it is to be, by its position."""
+        known = self._redactor.learned
+        changed: dict[int, Interaction] = {}
+        for position, each in enumerate(self._log.kept):
+            amended = self._amended.get(each)
+            if each.learned != known or amended is not None:
+                interaction = amended or each.interaction
+                redacted = self._redactor.redact(interaction)
+                if redacted is not interaction or amended is not None:
+                    changed[position] = redacted
+        return changed
+
+    @property
+    def _redactor(self) -> Redactor:
+        return self._late_redactor.made
+
+    def _dump(self, interaction: Interaction) -> bytes:
+        request = interaction.request
+        written = None
+        if request is not None and request.via is None and not request.body_octets:
+            written = written_request(request.origin, request.head_octets)
+        return yaml_format.dump_interaction(interaction, self._store.put_aside, written and written.beginning)
+
+    def _remembered(self, interaction: Interaction, document: bytes, started_at_s: float) -> Kept:
+        return Kept(interaction, document, self._store.blobs.fetch, started_at_s, self._redactor.learned)
+
+    def _documents_of_facts(self, *origins: Origin | None) -> list[bytes]:
+        """What is to be written of connections, now that something is kept that came over them."""
+        if not self._pending_facts:
+            return []
+        return [
+            yaml_format.dump_tls(self._pending_facts.pop(origin)) for origin in origins if origin in self._pending_facts
+        ]
+
+    def _append(self, *documents: bytes) -> None:
+        """Write now, so that a killed process loses nothing."""
+        if self.write_error is None:
+            self._store.append(*documents)
+
+    @contextmanager
+    def deferring_errors(self) -> Iterator[None]:
+        """Keep the first error of the block until the cassette is left."""
+        try:
+            yield
+        except Exception as error:
+            self.write_error = self.write_error or error
