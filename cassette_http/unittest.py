@@ -20,9 +20,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from cassette_http.cassette.modes import RecordMode, can_play, is_build_server
 from cassette_http.errors import CassetteError, CassetteWarning, InvalidOption, UnmatchedRequest
-from cassette_http.plugin.declared import DECLARED, declared_options
 from cassette_http.plugin.naming import file_in, folder_of, name_of_test, path_of
-from cassette_http.plugin.options import OWN, Place, checked
+from cassette_http.plugin.options import DECLARED, OWN, Place, checked, declared_options
 
 if TYPE_CHECKING:
     from cassette_http.in_use import Cassette

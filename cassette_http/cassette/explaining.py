@@ -117,14 +117,6 @@ def _encoded(text: str) -> str:
     return _NOT_PLAIN.sub(lambda found: f"%{ord(found[0]):02X}", text)
 
 
-def _differing_query(recorded: Request, sent: Request) -> Iterator[Difference]:
-    return _differing_pairs("query", query(recorded), query(sent), "query")
-
-
-def _differing_headers(recorded: Request, sent: Request) -> Iterator[Difference]:
-    return _differing_fields("headers", recorded, sent)
-
-
 def _differing_fields(
     matcher: str, recorded: Request, sent: Request, names: set[str] | None = None
 ) -> Iterator[Difference]:
@@ -200,10 +192,11 @@ def _differing_parts(recorded: Sequence[Part], sent: Sequence[Part]) -> Iterator
         yield Difference("body", "", counted(len(recorded), "part"), counted(len(sent), "part"))
 
 
+# By the names of matchers; of others, their values are shown.
 _EXPLAINED: dict[str, Callable[[Request, Request], Iterator[Difference]]] = {
     "path": _differing_path,
-    "query": _differing_query,
-    "headers": _differing_headers,
+    "query": lambda recorded, sent: _differing_pairs("query", query(recorded), query(sent), "query"),
+    "headers": lambda recorded, sent: _differing_fields("headers", recorded, sent),
     "body": _differing_body,
     "raw_body": _differing_raw_body,
 }

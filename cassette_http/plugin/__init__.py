@@ -8,7 +8,6 @@ layers       cassettes of fixtures of a wider scope, below those of tests
              lasting_hooks: what is patched, from one test to the next
 sharing      one cassette for several tests of a run
 fixtures     the fixtures, thin over these; short_name: the one called `cassette`
-declared     what classes and methods of unittest say about their cassettes
 collection   which tests there are
 ledger       what each use left behind, from all processes
 report       what a failed test's report says; transcript: what went over the wire

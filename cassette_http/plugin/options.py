@@ -16,7 +16,18 @@ from cassette_http.cassette.modes import PACES, REPEAT_POLICIES, RecordMode, kno
 from cassette_http.cassette.rule_notation import did_you_mean
 from cassette_http.errors import InvalidOption
 
-__all__ = ["BY_NAME", "OPTIONS", "OWN", "Option", "Place", "checked", "known_keys", "words"]
+__all__ = [
+    "BY_NAME",
+    "DECLARED",
+    "OPTIONS",
+    "OWN",
+    "Option",
+    "Place",
+    "checked",
+    "declared_options",
+    "known_keys",
+    "words",
+]
 
 
 class Place(Flag):
@@ -340,3 +351,13 @@ def checked(given: Mapping[str, Any], place: Place, who: str) -> dict[str, Any]:
             hint = did_you_mean(WORDS_OF_OTHERS.get(key, key), known)
             raise InvalidOption(f"{who} has no option {key!r}{hint} (the options are: {', '.join(known)})")
     return {key: BY_NAME[key].check(value) for key, value in given.items() if value is not None}
+
+
+# The attribute of a class or a method of unittest that holds its options; both test runners ask for it.
+DECLARED = "_cassette_http_options"
+
+
+def declared_options(method: Any, cls: type | None) -> dict[str, Any] | None:
+    """The options of a test, those of its method on top of those of its class; None if it has no cassette."""
+    of_class, of_method = getattr(cls, DECLARED, None), getattr(method, DECLARED, None)
+    return None if of_class is None and of_method is None else {**(of_class or {}), **(of_method or {})}

@@ -16,10 +16,9 @@ import pytest
 from cassette_http.cassette.modes import RecordMode, can_play
 from cassette_http.errors import CassetteError, CassetteWarning, InvalidOption
 from cassette_http.plugin.collection import collection_of
-from cassette_http.plugin.declared import declared_options
 from cassette_http.plugin.ledger import ledger_of
 from cassette_http.plugin.naming import is_own
-from cassette_http.plugin.options import BY_NAME, OWN, Place, checked
+from cassette_http.plugin.options import BY_NAME, OWN, Place, checked, declared_options
 from cassette_http.plugin.paths import shown_path, shown_paths, shown_test
 from cassette_http.plugin.sharing import sharing_of
 
