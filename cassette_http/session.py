@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,10 +17,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from cassette_http.around import around
 from cassette_http.board import Board
-from cassette_http.cassette.blobs import BlobsInMemory
 from cassette_http.cassette.explaining import MODE_SETTING
-from cassette_http.cassette.format.reading import Fetch
-from cassette_http.cassette.format.yaml_format import BEGINNING, Documents, looks_foreign, scan_in_parts, whole_file
+from cassette_http.cassette.format.yaml_format import Documents, looks_foreign, whole_file
 from cassette_http.cassette.hooks import Hooks, InteractionHook, RequestHook
 from cassette_http.cassette.index import Index
 from cassette_http.cassette.late_redactor import LateRedactor
@@ -28,25 +26,22 @@ from cassette_http.cassette.library import Library
 from cassette_http.cassette.matching import DEFAULT_MATCH, Matching, resolve
 from cassette_http.cassette.model import Header, Request
 from cassette_http.cassette.modes import RecordMode, is_build_server, known_pace, known_policy, policy
-from cassette_http.cassette.rule_notation import did_you_mean
 from cassette_http.cassette.store import Store
 from cassette_http.errors import (
-    CassetteFormatError,
-    CassetteNotFound,
     CassetteWarning,
     InvalidOption,
     UnmatchedRequest,
 )
 from cassette_http.in_use import Cassette, Log
 from cassette_http.intercept import intercepting
-from cassette_http.system import is_there, load_before_pyfakefs
+from cassette_http.loading import Loaded, Loader, time_of_recording
+from cassette_http.system import load_before_pyfakefs
 from cassette_http.transport import base
 from cassette_http.transport.socket_face import CassetteTransport
 from cassette_http.version import __version__
 from cassette_http.wording import number_of
 
 if TYPE_CHECKING:
-    from cassette_http.cassette.secrets.redaction import Redactor
     from cassette_http.cassette.secrets.rules import ExtraRule
     from cassette_http.frozen_time import FrozenTime
 
@@ -247,9 +242,10 @@ class _Session:
             settle=self._settlement() if is_aside else None,
             blob_threshold=options.blob_threshold,
         )
-        parts, fetch, is_foreign = _load(self._store, mode, options)
-        first = next(parts, Documents(b"", [], []))
-        library = _library(chain([first], parts), fetch, options)
+        self._loader = Loader(options.decode, options.hooks)
+        loaded = self._loader.load(self._store, mode, allow_missing=options.allow_missing)
+        first = next(loaded.parts, Documents(b"", [], []))
+        library = self._library(loaded._replace(parts=chain([first], loaded.parts)))
         had_content = len(library) > 0
         may = policy(mode, had_content)
         used = first.data if may.can_record else b""
@@ -257,13 +253,13 @@ class _Session:
         self._redactor = redactor
         if may.can_record and not (may.can_play and had_content):
             redactor.make()  # the first answer would have to wait for it
-        if is_foreign:
-            self._store.adopt(lambda data: _convert(_decoded(data, path, options), redactor.made, self._store, options))
+        if loaded.is_foreign:
+            self._store.adopt(lambda data: self._converted(self._loader.decoded(data, path)))
         matching = options.matching
         index = Index(
             library, matching, options.repeat, lambda request: matching.strip(redactor.made.redact_request(request))
         )
-        time = _time_of_recording(first, str(path)) if options.freezes_time and not may.can_record else None
+        time = time_of_recording(first, str(path)) if options.freezes_time and not may.can_record else None
         hooks = options.hooks
         if time is not None:
             hooks = replace(hooks, on_replay=(time.advance, *hooks.on_replay))
@@ -284,6 +280,15 @@ class _Session:
         self.transport = CassetteTransport(self.board)
         self._put_into_use(time)
 
+    def _library(self, loaded: Loaded) -> Library:
+        """What may answer: the documents of the cassette, then those of the others that were named."""
+        library = Library()
+        library.add(loaded.parts, str(self._options.path), loaded.fetch)
+        for other in map(Store, self._options.also):
+            found = self._loader.load(other, RecordMode.NONE)
+            library.add(found.parts, str(other.path), found.fetch)
+        return library
+
     def _put_into_use(self, time: FrozenTime | None) -> None:
         # Left in this order: the slot, then the connections, and only then the hooks, so that nothing gets past.
         self._slots = ExitStack()
@@ -293,6 +298,11 @@ class _Session:
         self._slots.callback(self.board.leave)
         self._slots.enter_context(base.fill(self.transport, is_for_everyone=self._options.everywhere))
 
+    def _converted(self, data: bytes) -> list[bytes]:
+        """The documents of a cassette of another recorder, without secrets, for the file, which becomes ours."""
+        options = self._options
+        return self._loader.converted(data, self._redactor.made, self._store, new_header(options.test))
+
     def _settlement(self) -> Callable[[bytes, bytes], bytes] | None:
         """What makes one cassette of the old file and the side file; None if that is the side file itself."""
         from cassette_http.cassette import settling  # late: few sessions need it
@@ -300,10 +310,8 @@ class _Session:
         options, path = self._options, str(self._options.path)
 
         def in_our_format(old: bytes) -> bytes:
-            decoded = _decoded(old, options.path, options)
-            if not looks_foreign(decoded):
-                return old
-            return whole_file(_convert(decoded, self._redactor.made, self._store, options))
+            decoded = self._loader.decoded(old, options.path)
+            return whole_file(self._converted(decoded)) if looks_foreign(decoded) else old
 
         if options.mode is not RecordMode.REWRITE:
             return lambda old, new: settling.appended(in_our_format(old), new, path)
@@ -355,92 +363,6 @@ class _Session:
             raise UnmatchedRequest(f"{misses[0].message}\n  ({swallowed})\n  {expected}")
         for told in self.board.let_past:
             warnings.warn(f"{self._store.path}: {told}; a replay will refuse it", CassetteWarning, stacklevel=3)
-
-
-def _load(store: Store, mode: RecordMode, options: _Options) -> tuple[Iterator[Documents], Fetch, bool]:
-    """Read the cassette: its parts, what fetches large bodies, and whether it is one of another recorder."""
-    nothing: Iterator[Documents] = iter(())
-    if mode is RecordMode.REWRITE:
-        store.refuse_irregular()
-        return nothing, store.blobs.fetch, False
-    if store.exists():
-        data = _decoded(store.read(), store.path, options)
-        if looks_foreign(data):
-            # Late, as it brings PyYAML: cassettes of ours are read without.
-            from cassette_http.convert.documents import as_documents
-            from cassette_http.convert.formats import read_foreign
-
-            foreign = read_foreign(data, str(store.path))
-            if options.hooks.on_match:
-                # Ours were recorded as this hook left them.
-                asked = [(one, options.hooks.asked(one.request)) for one in foreign.interactions if one.request]
-                kept = tuple([replace(one, request=request) for one, request in asked if request is not None])
-                foreign = replace(foreign, interactions=kept)
-            large = BlobsInMemory()
-            return iter([as_documents(foreign, str(store.path), large.put)]), large.fetch, True
-        return scan_in_parts(data, str(store.path)), store.blobs.fetch, False
-    if mode is RecordMode.NONE and not options.allow_missing:
-        reason = f"there is no cassette {str(store.path)!r} to replay"
-        if is_there(store.path):
-            reason = f"the cassette {str(store.path)!r} is an empty file, with nothing to replay"
-        elif not store.path.is_absolute():
-            reason += f" (in the folder {os.getcwd()})"
-        why = ", which is not the default where CI=true" if is_build_server(os.environ) else ""
-        near = did_you_mean(store.path.name, _names_beside(store.path))
-        raise CassetteNotFound(f'{reason}; to record it, run once with record_mode="once"{why}{near}')
-    return nothing, store.blobs.fetch, False
-
-
-def _names_beside(path: Path) -> list[str]:
-    """The names of the files in the folder where a cassette was looked for."""
-    try:
-        return os.listdir(path.parent)
-    except OSError:
-        return []
-
-
-def _library(parts: Iterator[Documents], fetch: Fetch, options: _Options) -> Library:
-    """What may answer: the documents of the cassette, then those of the others that were named."""
-    library = Library()
-    library.add(parts, str(options.path), fetch)
-    for other in map(Store, options.also):
-        found, fetch, _ = _load(other, RecordMode.NONE, replace(options, allow_missing=False))
-        library.add(found, str(other.path), fetch)
-    return library
-
-
-def _decoded(data: bytes, path: Path, options: _Options) -> bytes:
-    """The octets of a file, or those of a cassette of a known recorder that `decode` makes of it."""
-    return data if options.decode is None or data.startswith(BEGINNING) else options.decode(data, str(path))
-
-
-def _convert(data: bytes, redactor: Redactor, store: Store, options: _Options) -> list[bytes]:
-    """The documents of a cassette of another recorder, without secrets, for the file in `store`, which becomes ours.
-
-    `data` is decoded already.
-    """
-    from cassette_http.convert.documents import redacted_documents
-    from cassette_http.convert.formats import read_foreign
-
-    foreign = read_foreign(data, str(options.path))
-    header = replace(new_header(options.test), recorded=foreign.recorded)
-    return redacted_documents(foreign, redactor, header, store.blobs.put)
-
-
-def _time_of_recording(documents: Documents, path: str) -> FrozenTime | None:
-    """The clock to set; None if there is nothing to play. Raises CassetteFormatError if the head tells no time."""
-    if not documents:
-        return None
-    from cassette_http.cassette.volatile import moment_of
-    from cassette_http.frozen_time import FrozenTime
-
-    head = documents[0].load(path)
-    recorded = moment_of(head.recorded.encode()) if isinstance(head, Header) and head.recorded is not None else None
-    if recorded is None:
-        raise CassetteFormatError(
-            path, 1, "freeze_time needs the time of recording; add a line such as 'recorded: 2026-11-22T17:57:05Z'"
-        )
-    return FrozenTime(recorded)
 
 
 def netrc_text() -> str:

@@ -30,6 +30,7 @@ FLOORS = {
     "transport": 2,
     "board": 3,
     "keeping": 3,
+    "loading": 3,
     "switch": 3,
     "client": 3,
     "intercept": 3,
