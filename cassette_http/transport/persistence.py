@@ -44,4 +44,4 @@ def _followed(request: RequestHead, octets: bytes) -> ResponseReader | None:
     """Follow a response to its end; None if that is not there, or not where all clients see it."""
     response = ResponseReader(request.method)
     response.feed(octets)
-    return response if response.is_complete and not is_doubtful(response) else None
+    return response if response.is_complete and not (response.is_upgrade or is_doubtful(response)) else None

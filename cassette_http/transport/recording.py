@@ -92,7 +92,7 @@ class Recording:
             return len(octets)
         is_open = self.is_upgrade or (self._reader.is_complete and self._is_doubtful)
         taken = len(octets) if is_open else self._reader.feed(octets)
-        if self.is_upgrade and self._method == "CONNECT":
+        if self.is_upgrade:
             taken = len(octets)  # what comes with the head is read with it, and may be given up with it
         if taken:
             self._append(octets if taken == len(octets) else octets[:taken], at_s, sent)

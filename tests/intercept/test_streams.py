@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import select
 import ssl
 import threading
 import time
@@ -267,3 +268,27 @@ def test_peer_that_leaves_without_an_answer_leaves_behind_the_same_words(
     server = peer(leaves_at_second_word, tls=server_tls if is_tls else None)
     trust = client_tls if is_tls else None
     assert_same_three_times(lambda: asyncio.run(talk_until_end(server.port, trust)), server, tmp_path / "leaves.yaml")
+
+
+def test_first_octets_behind_an_upgrade_come_in_one_piece_with_its_head(
+    peer: Callable[..., Peer], tmp_path: Path
+) -> None:
+    """What a client has read with the head, a further read does not get."""
+
+    def speaks_at_once(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: raw\r\n\r\nhello")
+        connection.wait_closed()
+
+    talkative = peer(speaks_at_once)
+
+    def ask() -> list[object]:
+        connection = http.client.HTTPConnection("localhost", talkative.port, timeout=LIMIT_S)
+        connection.request("GET", "/", headers={"Connection": "upgrade", "Upgrade": "raw"})
+        answer = connection.getresponse()
+        assert connection.sock is not None
+        readable, _, _ = select.select([connection.sock], [], [], 0)
+        connection.close()
+        return [answer.status, len(readable)]
+
+    assert_same_three_times(ask, talkative, tmp_path / "upgrade.yaml")

@@ -382,7 +382,7 @@ def test_upgraded_connection_is_one_interaction_with_octets_of_both_sides() -> N
     channel.peer_sent(b"pong")
     channel.peer_ended()
     pieces = tape.kept[0].track.pieces
-    assert [(piece.octets, piece.sent) for piece in pieces] == [(SWITCH, None), (b"hello", 0), (b"pong", 4)]
+    assert [(piece.octets, piece.sent) for piece in pieces] == [(SWITCH + b"hello", None), (b"pong", 4)]
     assert tape.kept[0].track.ended
 
 
@@ -641,6 +641,15 @@ def test_answers_found_at_first_sight_are_played_as_all_others(
     assert seen(TapeThatKnowsAtOnce) == seen(ListTape)
 
 
+def test_unasked_upgrade_does_not_end_a_connection_whose_client_has_asked_to_close() -> None:
+    """No HTTP follows in which the peer could close; the recorded client has waited, or has given up."""
+    get = GET[:-2] + b"Connection: close\r\n\r\n"
+    channel = replaying(interaction(get, SWITCH))
+    channel.client_sent(get)
+    assert [channel.client_reads(1000) for _ in range(2)] == [SWITCH, Signal.IDLE]
+    assert not channel.is_closed_by_peer
+
+
 def test_silent_peer_is_not_due() -> None:
     channel = replaying(interaction(GET, failure=Failure(FailureKind.TIMEOUT)))
     channel.client_sent(GET)
@@ -752,7 +761,7 @@ def test_end_of_an_upgraded_connection_waits_for_what_the_client_had_sent() -> N
     channel.peer_ended()
     played = replaying(tape.kept[0])
     played.client_sent(UPGRADE)
-    assert [played.client_reads(1000) for _ in range(3)] == [SWITCH, b"hello", Signal.WAIT]
+    assert [played.client_reads(1000) for _ in range(2)] == [SWITCH + b"hello", Signal.WAIT]
     assert (played.is_due, played.has_only_end, played.goes_on) == (False, False, False)
     played.client_sent(b"ping")
     assert played.is_due
