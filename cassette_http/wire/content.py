@@ -172,6 +172,11 @@ class ChunkedDecoder:
             return 0
         return self._missing if self._state is _State.DATA else None
 
+    @property
+    def is_bare(self) -> bool:
+        """Neither an extension of a chunk nor a trailer has come."""
+        return not (self._extension_octets or self._trailer_lines)
+
     def copy(self) -> ChunkedDecoder:
         """Make another decoder that is at the same place."""
         other = ChunkedDecoder()

@@ -76,6 +76,7 @@ class Parts:
     is_complete: bool = True
     text: bytes = b""
     content_length: int = 0
+    is_all_content: bool = False  # nothing but content is in the chunks, and nothing behind them
     by_rule: list[Edit] = field(default_factory=list)
     in_text: list[Edit] = field(default_factory=list)
     frames: list[tuple[list[Frame], list[Edit]]] | None = None  # messages of a WebSocket, with the edits of rules
@@ -85,7 +86,10 @@ class Parts:
         if self.framing is NO_CONTENT and any(map(is_websocket, field_values(self.fields, "upgrade"))):
             found, self.frames_end = frames(self.body)
             self.frames = [(message, []) for message in messages(found)]
-        octets = self.body if self.framing is NO_CONTENT else content.decode(self.framing, self.body)
+        if self.framing.kind is FramingKind.CHUNKED:
+            octets = self._out_of_chunks()
+        else:
+            octets = self.body if self.framing is NO_CONTENT else content.decode(self.framing, self.body)
         self.text, self.content_length = octets, len(octets)
         codings = codings_of(self.fields) if octets else ()
         if not codings and octets.startswith(GZIP_BEGINNING):
@@ -99,6 +103,15 @@ class Parts:
             and (recoding := recoded(self.text, ",".join(field_values(self.fields, "content-type")))) is not None
         ):
             self.text, self.charset = recoding
+
+    def _out_of_chunks(self) -> bytes:
+        decoder = content.ChunkedDecoder()
+        try:
+            octets, stop = decoder.take(self.body)
+        except MalformedMessage:
+            return b""
+        self.is_all_content = decoder.remaining == 0 and decoder.is_bare and stop == len(self.body)
+        return octets
 
     @property
     def unveiled(self) -> bytes | None:
@@ -134,10 +147,12 @@ class Parts:
 
     def _around_content(self) -> Iterator[tuple[int, int]]:
         """Where in the body other things stand than content: chunk extensions, then trailers and what follows."""
-        if self.framing.kind is FramingKind.CHUNKED:
+        if self.framing is NO_CONTENT or self.is_all_content:
+            yield len(self.body), len(self.body)
+        elif self.framing.kind is FramingKind.CHUNKED:
             yield from outside_of_chunks(self.body)
         else:
-            yield len(self.body) if self.framing is NO_CONTENT else self.content_length, len(self.body)
+            yield self.content_length, len(self.body)
 
     def edits(self, find: Callable[[bytes], list[Edit]]) -> list[Edit]:
         """Add what `find` finds in head and content, and let the framing follow.
@@ -223,11 +238,10 @@ def _method(request: Request | None) -> str:
 
 def response_parts(track: Track, request: Request | None) -> Parts:
     """Take the answer to a request apart; interim responses belong to its head."""
-    method = _method(request)
-    reader = ResponseReader(method)
+    reader = ResponseReader("HEAD")  # of which the content is not looked at
     for piece in track.pieces:
         reader.feed(piece.octets)
-        if reader.head is not None:
+        if reader.has_head:
             break
     received = reader.head
     if received is None:
@@ -236,7 +250,7 @@ def response_parts(track: Track, request: Request | None) -> Parts:
     head, body = track.cut(reader.head_octets)
     fields = received.fields
     try:
-        framing = response_framing(received.status, fields, method)
+        framing = response_framing(received.status, fields, _method(request))
     except MalformedMessage:
         framing = NO_CONTENT
     return Parts(head, body, framing, fields)

@@ -108,15 +108,17 @@ class Redactor:
         is_long = track.count_octets > _LONG
         octets = track.octets if not is_long else b""
         is_ordinary = not is_long and len(body) <= _LONG and track.failure is None
-        if is_ordinary and (edits_of_lines := self._edits_if_clean(interaction, head + body, octets, host)) is not None:
-            return _edited(interaction, *edits_of_lines)
-        # All rules come before any search: a secret of the response may stand in the request too.
         sent = received = None
+        if is_ordinary:
+            edits_of_lines, received = self._edits_if_clean(interaction, head + body, octets, host)
+            if edits_of_lines is not None:
+                return _edited(interaction, *edits_of_lines)
+        # All rules come before any search: a secret of the response may stand in the request too.
         # Another copy of a large body could be too much, and a long message is suspect in any case.
         if request is not None and (len(body) > _LONG or self._is_suspect(head + body, host)):
             sent = self._ruled_request(request)
         if is_long or (is_ordinary and sent is None) or self._is_suspect(octets):
-            received = response_parts(track, request)
+            received = received or response_parts(track, request)
             received.apply_rules(self._content)
         track = self._without_secrets_in_failure(track)
         if sent is None and request is not None and (vault.is_in(head) or vault.is_in(body)):
@@ -248,28 +250,31 @@ class Redactor:
 
     def _edits_if_clean(
         self, interaction: Interaction, sent: bytes, received: bytes, host: str
-    ) -> tuple[list[Edit], list[Edit]] | None:
+    ) -> tuple[tuple[list[Edit], list[Edit]] | None, Parts | None]:
         """The edits of request and response if an exchange has no secret that is new.
 
-        Most have none. One look at all that is new in it is cheaper than one at each message.
+        Most have none. One look at all that is new in it is cheaper than one at each message. Returns the response as
+        well, if that had to be taken apart.
         """
+        parts = None
         learned = self._vault.searched
         sent_new, sent_lines, in_sent = self._familiar.leave_out(sent, learned)
         received_new, received_lines, in_received = self._familiar.leave_out(received, learned)
         whole = b"%b\n%b" % (sent_new, received_new)
         if is_veiled(whole):
-            unveiled = response_parts(interaction.track, interaction.request).unveiled
+            parts = response_parts(interaction.track, interaction.request)
+            unveiled = parts.unveiled
             if unveiled is None or is_veiled(sent_new):
-                return None
+                return None, parts
             received_new, received_lines, in_received = self._familiar.leave_out(unveiled, learned)
             # What says that a content is veiled must be seen each time.
             received_lines = [line for line in received_lines if not is_of_content(line)]
             whole = b"%b\n%b" % (sent_new, received_new)
         spans = runs(whole)
         if self._may_find(whole, host, spans) or self._vault.is_in(whole, spans):
-            return None
+            return None, parts
         self._familiar.remember(sent_lines + received_lines, learned)
-        return in_sent, in_received
+        return (in_sent, in_received), parts
 
     def _is_suspect(self, message: bytes, host: str = "") -> bool:
         """Tell whether a rule could find something in a message, or a coding hide it from the search; cheap."""
