@@ -401,7 +401,9 @@ def test_what_is_no_password_in_other_spellings_stays(text: str) -> None:
     assert Redactor().redact(made) is made
 
 
-@pytest.mark.parametrize("name", ["otp", "mfa_code", "verificationCode", "cvc", "recovery_codes"])
+@pytest.mark.parametrize(
+    "name", ["otp", "mfa_code", "verificationCode", "cvc", "recovery_codes", "user_otp", "2fa_code"]
+)
 def test_codes_with_digits_are_secrets(name: str) -> None:
     assert b"482133" not in dumped(Redactor().redact(answer(json.dumps({name: "482133"}))))
 
@@ -523,6 +525,25 @@ def test_the_start_line_is_no_sentence() -> None:
 def test_a_code_that_is_sent_for_a_token_is_one_however_short() -> None:
     body = "grant_type=authorization_code&code=short-17&client_id=abc"
     assert b"short-17" not in dumped(Redactor().redact(interaction(request(FORM, body=body.encode()))))
+
+
+@pytest.mark.parametrize("name", ["file", "key"])
+def test_a_private_key_in_a_form_is_one_though_it_has_no_escapes_but_those_of_lines(name: str) -> None:
+    lines = [made_up("<A64>") for _ in range(3)]
+    key = "\n".join(["-----BEGIN PRIVATE KEY-----", *lines, "-----END PRIVATE KEY-----", ""])
+    pairs = f"a=1&{name}={quote_plus(key)}"
+    made = interaction(request(FORM, target=f"/?{pairs}", method="POST", body=pairs.encode()))
+    written = dumped(Redactor().redact(made))
+    assert not [line for line in lines if line.encode() in written]
+    assert written.count(b"-----BEGIN+PRIVATE+KEY-----%0A") == 2
+
+
+def test_a_code_in_a_field_is_hidden() -> None:
+    made = interaction(request("X-GitHub-OTP: 482133"), response("X-GitHub-OTP: required; app"))
+    redacted = Redactor().redact(made)
+    assert redacted.request is not None
+    assert b"X-GitHub-OTP: {{secret:1}}\r\n" in redacted.request.head_octets
+    assert b"X-GitHub-OTP: required; app\r\n" in redacted.track.octets
 
 
 @pytest.mark.parametrize("ampersand", ["&", "&amp;", "\\u0026"])

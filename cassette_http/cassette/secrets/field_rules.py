@@ -140,9 +140,17 @@ def _random_members(value: bytes, vault: Vault) -> bytes:
     return _MEMBER.sub(lambda each: vault.hide(each[0]) if looks_random(each[0].decode("latin-1")) else each[0], value)
 
 
+_CODE = to_pattern(rb"[0-9]{4,10}")  # as it is sent to a telephone
+
+
+def _code(value: bytes, vault: Vault) -> bytes:
+    return vault.hide(value) if _CODE.fullmatch(value) or looks_random(value.decode("latin-1")) else value
+
+
 COOKIE_RULES: dict[NameKind, Rule] = {NameKind.COOKIE: _cookies, NameKind.SET_COOKIE: _set_cookie}
 _FIELD_RULES: dict[NameKind, Rule] = {
     NameKind.WEAK: _random_members,
+    NameKind.CODE: _code,
     NameKind.AMBIGUOUS: _whole_value,
     NameKind.SECRET: _whole_value,
     NameKind.PASSWORD: _whole_value,

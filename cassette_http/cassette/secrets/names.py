@@ -91,16 +91,12 @@ _PASSWORDS = _set_of(
     " passord salasana pw"
 )
 _WHOSE_PASS = _set_of("user db database smtp ftp mail admin root login http proxy ssh become")
-_WHOSE_CODE = _set_of("mfa otp factor verification confirmation recovery backup sms")
+_WHOSE_CODE = _set_of("mfa fa otp factor verification confirmation recovery backup sms")
 _WHOSE_PHRASE = _set_of("pass seed recovery mnemonic")
 _SECRET_WORDS = _set_of(
     "secret credential credentials apikey authtoken accesskey secretkey privatekey authkey sharedkey accesstoken"
     " refreshtoken idtoken clientsecret jwt signature sig csrf xsrf csrftoken xsrftoken csrfmiddlewaretoken session"
     " sessionid sessid sess phpsessid jsessionid"
-)
-# Written together with another word: PGPASSWORD, identitytoken, appsecret.
-_TOGETHER = re.compile(
-    r"([a-z]+?)((?:pass(?:word|wd|phrase|code)|pwd|pw|secret|token|(?:api|access|secret|private)key|sess(?:ion)?id)s?)"
 )
 _WITH_OTHER_MEANINGS = frozenset({"session", "signature"})
 _FEW = _WITH_OTHER_MEANINGS | {"sig", "sess"}  # the plural of which is rather counted, or a list
@@ -113,6 +109,11 @@ _WEAK = _set_of(
 _KEYS = _set_of(
     "api private access subscription auth secret signing encryption application account master functions write admin"
     " shared preshared sas"
+)
+# Written together with another word: PGPASSWORD, identitytoken, accountkey.
+_TOGETHER = re.compile(
+    r"([a-z]+?)((?:pass(?:word|wd|phrase|code)|pwd|pw|secret|token|(?:api|access|secret|private)key|sess(?:ion)?id)s?)"
+    f"|({'|'.join(sorted(_KEYS))})(keys?)"
 )
 _NO_KEYS = _set_of("idempotency cache surrogate partition public")
 # What is counted, described or only says where to go on is none.
@@ -181,6 +182,8 @@ def kind_of(name: str) -> NameKind:
         return NameKind.PASSWORD
     if whole in _PASSWORDS or whole in _SECRET_WORDS:  # in any spelling: "pAssWord"
         return NameKind.PASSWORD if whole in _PASSWORDS else NameKind.SECRET
+    if words[-1:] == ["otp"]:
+        return NameKind.CODE
     is_weak = whole in _WEAK or words[-1:] in (["auth"], ["crumb"], ["sign"]) or "hmac" in words
     return NameKind.WEAK if is_weak else NameKind.ORDINARY
 
@@ -192,7 +195,7 @@ def _words(name: str) -> Iterator[str]:
     for word in _WORD.findall(name.replace("OAuth", "Oauth")):
         word = word.lower()
         parts = _TOGETHER.fullmatch(word) if word not in _SECRET_WORDS | _PASSWORDS else None
-        yield from (word,) if parts is None else parts.groups()
+        yield from (word,) if parts is None else filter(None, parts.groups())
 
 
 def ends_with_words(name: str, words: str) -> bool:

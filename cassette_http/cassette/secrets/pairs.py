@@ -106,21 +106,22 @@ def find_pairs(
         if is_code or (is_one_time and (is_oauth if is_whole else _is_oauth(_query_around(text, pair.start())))):
             yield from _hidden_one_time(raw, start, hiding)
             continue
-        if kind is NameKind.ORDINARY:
+        if pair[0][:1] == b";" and not is_whole and kind in STRONG and not _is_of_url(text, pair.start()):
+            # Behind a semicolon it may as well be a statement of a program.
+            kind = NameKind.WEAK
+        value = unquote_to_bytes(raw.replace(b"+", b" ") if is_whole else raw)
+        is_entered = is_whole or kind is NameKind.AMBIGUOUS  # which has but one meaning in a URL
+        hidden = None
+        if kind is not NameKind.ORDINARY:
+            hidden = hiding.hidden(kind, value, is_matching and is_whole, is_entered=is_entered)
+        if hidden is None:
             if b"%" in raw:
                 yield from _percent_encoded(text, start, start + len(raw), FORM if is_whole else PERCENT, inner)
             elif b"?" in raw:
                 # A URL that should have been percent-encoded, but was not.
                 query = raw.find(b"?")
                 yield from shift(inner(raw[query:]), start + query)
-            continue
-        if pair[0][:1] == b";" and not is_whole and kind in STRONG and not _is_of_url(text, pair.start()):
-            # Behind a semicolon it may as well be a statement of a program.
-            kind = NameKind.WEAK
-        value = unquote_to_bytes(raw.replace(b"+", b" ") if is_whole else raw)
-        is_entered = is_whole or kind is NameKind.AMBIGUOUS  # which has but one meaning in a URL
-        hidden = hiding.hidden(kind, value, is_matching and is_whole, is_entered=is_entered)
-        if hidden is not None:
+        else:
             if b"+" in raw and not is_whole:
                 hiding.vault.know(unquote_to_bytes(raw.replace(b"+", b" ")))  # a query may mean blanks, too
             is_encoded = value != raw

@@ -53,7 +53,7 @@ _BEFORE_COLON = to_pattern(rb":\s*+[\"'`]?\\*+" + NAME_BACKWARDS.replace(b"~", b
 _BEFORE_SIGN = to_pattern(rb"=:?\s*+" + ACCESSORS + rb"\]?[\"'`]?\\*+" + NAME_BACKWARDS)
 _PART_NAME = to_pattern(rb"ame\*?\s?=\s?(?:[\w-]*'[\w-]*'|\"?)([^\";\r\n]{1,200})")
 _BEHIND_ESCAPE = to_pattern(rb"[^%](?<!%.)|%(?=%)", re.DOTALL)
-_ENCODED = to_pattern(rb"%(?:25)*(?:2[0-9A-Fa-f]|3|5|7)")
+_ENCODED = to_pattern(rb"%(?:25)*(?:0[ADad]|2[0-9A-Fa-f]|3|5|7)")
 
 
 class QuickLook:
