@@ -204,6 +204,8 @@ def _kind_in_path(hiding: Hiding, name: bytes, value: str, is_request: bool = Tr
     """Say what a step in a path tells about the next, which may be the id of one among many."""
     if not looks_random(value) and not (is_request and is_uuid(value) and not name.endswith(b"s")):
         return NameKind.ORDINARY
+    if looks_random(name.decode("latin-1")):
+        return NameKind.ORDINARY  # a name of chance, in base64
     return NameKind.SECRET if _SENT_BY_MAIL.search(name) else hiding.kind("query", name)
 
 

@@ -31,6 +31,7 @@ from cassette_http.cassette.secrets.shapes import (
     has_words_in_front,
     joined,
     may_be_base64,
+    outside_base64,
     runs,
 )
 from cassette_http.cassette.secrets.streamed_texts import streamed_texts
@@ -123,6 +124,7 @@ class QuickLook:
 
     def _may_have_token(self, text: bytes, words: bytes, spans: list[tuple[int, int]], depth: int) -> bool:
         """`words` are the telling ones of the text."""
+        spans = outside_base64(text, spans)
         inside = joined(text, spans) if spans else b""
         is_one = (
             has_words_in_front(text, words)

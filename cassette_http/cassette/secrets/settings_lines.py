@@ -42,7 +42,7 @@ _LINE = to_pattern(
     rb"(?:^|(?<=<!--))[ \t]*+(?:[0-9][0-9T:.,Z+-]{9,40}[ \t]++)?"
     rb"(?:(?:[-*#>$;]|//|data:|export|set|ENV|ARG)[ \t]++)?"
     rb"(?:\$env:|\[|\*\*)?%b(?:\]|\*\*)?%b(?:\*\*[ \t]*+)?"
-    rb"(?:%b(?=[ \t]*+(?:[,;)}\]#]|//|\r?$))|(?P<plain>[^\r\n]++))" % (_WORDS, _SIGN, _QUOTED),
+    rb"(?:%b(?=[ \t]*+(?:[,;)}\]#>]|//|/>|\r?$))|(?P<plain>[^\r\n]++))" % (_WORDS, _SIGN, _QUOTED),
     re.MULTILINE,
 )
 _LINE_OF_STRING = to_pattern(

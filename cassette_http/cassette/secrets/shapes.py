@@ -31,6 +31,7 @@ __all__ = [
     "key_span",
     "legible",
     "may_be_base64",
+    "outside_base64",
     "runs",
     "without_tokens",
 ]
@@ -63,7 +64,7 @@ SHAPES: dict[str, str] = {
     "digitalocean": r"do[opr]_v1_[0-9a-f]{64}",
     "doppler": r"dp\.(?:pt|st|ct|sa|scim|audit)\.(?:[\w-]+\.)?\w{40,}",
     "shopify": r"shp(?:at|ca|pa|ss|tka)_[0-9a-fA-F]{32}",
-    "square": r"(?:sq0[a-z]{3}-[\w-]{22,}|EAAA[\w-]{56,})",
+    "square": r"(?:sq0[a-z]{3}-[\w-]{22,}|EAAA(?![\w-]{0,100}AAA)[\w-]{56,})",
     "telegram": r"\d{6,12}:AA[\w-]{32,}",
     "discord": r"(?:[MNO][\w-]{22,27}\.[\w-]{6}\.[\w-]{27,}|mfa\.[\w-]{80,})",
     "mailgun": r"(?:key-[0-9a-f]{32}|[0-9a-f]{32}-[0-9a-f]{8}-[0-9a-f]{8}(?![\w-]))",
@@ -79,7 +80,7 @@ SHAPES: dict[str, str] = {
     "1password": r"(?:ops_eyJ[\w+/=-]{50,}|A3-[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})(?:-[A-Z0-9]{5}){3})",
     "planetscale": r"pscale_(?:tkn|pw|oauth)_[\w.=-]{32,}",
     "rubygems": r"rubygems_[0-9a-f]{48}",
-    "facebook": r"(?<![A-Za-z0-9+/]{20}/)(?<!\+)EAA[A-Z][A-Za-z0-9]{60,}",
+    "facebook": r"(?<![A-Za-z0-9+/]{20}/)(?<!\+)EAA(?=[A-Z])A{0,3}+(?!\w{0,100}AAA)[A-Za-z0-9]{58,}",
     "dropbox": r"sl\.(?:u\.)?[\w-]{100,}",
     "atlassian": r"(?:ATATT3|ATCTT3)[\w=-]{100,}|ATBB[A-Za-z0-9]{32}(?!\w)",
     "newrelic": r"NR(?:AK|II|JS|RA)-[\w-]{20,}",
@@ -309,6 +310,33 @@ class Runs:
 
 runs = Runs(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+", SHORTEST_RUN).spans
 
+# Base64 on one line or in lines of 56 characters or more; some of it may be escaped, as in JSON and in forms.
+_BASE64 = to_pattern(
+    rb"(?:[A-Za-z0-9+/]++|\\++/|%(?:25)*2[BFbf]"
+    rb"|(?<=[A-Za-z0-9+/]{56})(?:\r?\n[ \t]*+|(?:\\++r)?\\++n)(?=[A-Za-z0-9+/]{56}))*+"
+)
+_BASE64_SIGN = to_pattern(rb"[+/%]")
+_GOES_ON = frozenset(b"/\\%\r\n")
+_DEEP = 128  # characters; the first of them are looked at as those of any other text
+
+
+def outside_base64(text: bytes, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Leave out runs deep within base64, as that of an image: by chance, something in it looks like any secret."""
+    outside: list[tuple[int, int]] = []
+    behind = stop_of_base64 = 0
+    for start, stop in spans:
+        if behind <= start < stop_of_base64:
+            continue
+        outside.append((start, stop))
+        if start >= stop_of_base64 and stop < len(text) and text[stop] in _GOES_ON:
+            found = _BASE64.match(text, start)
+            assert found is not None  # it may be empty
+            behind, stop_of_base64 = start + _DEEP, found.end()
+            if _BASE64_SIGN.search(text, start, stop_of_base64) is None:
+                behind = stop_of_base64  # a list of digests, or the like
+    return outside
+
+
 _LEGIBLE = bytes([*b"\t\n\r", *range(0x20, 0x7F)])
 SHORTEST_LEGIBLE = 8
 _legible_spans = Runs(_LEGIBLE, SHORTEST_LEGIBLE).spans
@@ -490,6 +518,7 @@ def find_in_runs(text: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[in
                 yield from _find_paths(text, at, min(len(text), stop + _TO_THE_LEFT))
         if stop <= behind or (_ID.fullmatch(text, start, stop) and text[start - 1 : start] != b"."):
             continue
+        stop = min(stop, start + _DEEP)
         failed = 0
         # A run made only of beginnings is no token, and each might be looked at up to its end.
         while failed < _MOST_ATTEMPTS and (begins := _next_beginning(text, at, stop, has_escapes)) < stop:
