@@ -8,11 +8,11 @@ what the matchers see of the lines.
 from __future__ import annotations
 
 import re
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Container, Hashable, Iterable
 from functools import cached_property
 from itertools import islice
-from threading import RLock
 
 from cassette_http.cassette.buckets import MOST_TRIED, Bucket, Entry, Queue
 from cassette_http.cassette.explaining import most_alike
@@ -60,7 +60,7 @@ class Index:
         self._made: dict[int, Entry] = {}
         self._lines = library.request_lines
         self.is_complete = False
-        self.lock = RLock()
+        self.lock = threading.RLock()
         self._known: dict[bytes | None, int | list[int]] = {}
         self._passed: dict[bytes, int] = {}  # how many interactions with a repeated line were played already
         self._filed = self._played_up_to = 0

@@ -7,6 +7,7 @@ patches          puts functions of ours in the place of others', and takes them 
 sockets          the hooks on `socket` and `os.sendfile`: each asks whether the socket has a tap
 tls              the hooks on `ssl`: what comes out of a context has a state of ours
 authorities      what contexts trust is not read before something depends on it
+kinds            what the hooks replace: the methods of Python's sockets, and of gevent's, which is all in green
 loops            modules that need hooks of their own; selector_face: uvloop, by asyncio's transports
 imports          hooks a module as soon as the program imports it
 
@@ -48,7 +49,7 @@ from cassette_http.intercept.carriers import expected_hellos
 __all__ = ["hooked", "intercepting"]
 
 _lock = threading.Lock()
-_holders = _cassettes = 0
+_cassettes = 0
 
 
 @contextmanager
@@ -57,7 +58,7 @@ def intercepting() -> Iterator[None]:
     global _cassettes
     with _lock:
         _cassettes += 1
-        names.PATCHES.install()
+        names.install()
         _hook()
     try:
         yield
@@ -68,7 +69,7 @@ def intercepting() -> Iterator[None]:
                 expected_hellos.clear()
                 tls.offer_http2_again()
             _unhook()
-            names.PATCHES.remove()
+            names.remove()
 
 
 @contextmanager
@@ -88,8 +89,6 @@ def hooked() -> Iterator[None]:
 
 
 def _hook() -> None:
-    global _holders
-    _holders += 1
     for room in (sockets, tls, authorities):
         room.PATCHES.install()
     loops.HOOKS.install()
@@ -97,10 +96,7 @@ def _hook() -> None:
 
 def _unhook() -> None:
     """The last one takes the hooks out."""
-    global _holders
-    _holders -= 1
-    if _holders == 0:
-        loops.HOOKS.remove()
+    loops.HOOKS.remove()
     for room in (authorities, tls, sockets):
         room.PATCHES.remove()
 

@@ -11,6 +11,7 @@ from cassette_http.cassette.model import FailureKind
 from cassette_http.intercept.beginnings import authority_of_request, is_begun_request
 from cassette_http.intercept.carriers import expected_hellos
 from cassette_http.intercept.current import current_board
+from cassette_http.intercept.kinds import raw
 from cassette_http.intercept.lines import PlainLine
 from cassette_http.intercept.names import Lookup, Target, UnixTarget
 from cassette_http.intercept.taps import Tap, put_tap, timeout_of
@@ -22,7 +23,7 @@ from cassette_http.transport.tunnels import Line
 
 __all__ = ["adopt", "dial_late", "is_stream", "is_tcp", "is_unix", "leave_alone", "lower_tap"]
 
-_getpeername = socket.socket.getpeername
+_getpeername = _socket.socket.getpeername
 
 # Plain numbers: `socket.socket` makes members of enumerations of them, which takes longer than a send.
 _family = _socket.socket.family.__get__
@@ -56,7 +57,8 @@ def _is_stream_of(sock: socket.socket, families: tuple[int, ...]) -> bool:
     try:
         return _family(sock) in families and _type(sock) == socket.SOCK_STREAM
     except TypeError:
-        return False  # a class of another library (gevent) has taken the place of Python's
+        sock = raw(sock)  # no socket once it is closed
+        return isinstance(sock, _socket.socket) and _is_stream_of(sock, families)
 
 
 def adopt(sock: socket.socket, data: Any) -> Tap | None:
@@ -102,14 +104,14 @@ def _may_begin_http(octets: bytes) -> bool:
 def _has_path(sock: socket.socket) -> bool:
     """Tell whether it leads to a Unix socket with a name; ends of local pairs have none."""
     try:
-        return bool(_getpeername(sock))
+        return bool(_getpeername(raw(sock)))
     except OSError:
         return False  # it is not connected
 
 
 def lower_tap(sock: socket.socket, board: Switchboard, host: str) -> Tap:
     """A tap for the connection of `sock`, which seems to lead to `host` ("" if nothing is known)."""
-    peer = _getpeername(sock)
+    peer = _getpeername(raw(sock))
     target: Target
     if is_unix(sock):
         target = UnixTarget(peer)

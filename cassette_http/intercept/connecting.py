@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import errno
 import os
 import socket
@@ -10,19 +11,19 @@ from typing import Any
 
 from cassette_http.cassette.model import Failure, FailureKind
 from cassette_http.intercept.adoption import dial_late, leave_alone
+from cassette_http.intercept.kinds import kind_of, raw
 from cassette_http.intercept.lines import PlainLine
 from cassette_http.intercept.names import Target, UnixTarget, is_invented, target_of
 from cassette_http.intercept.running_loop import running_loop
 from cassette_http.intercept.taps import Tap, put_tap, timeout_of
+from cassette_http.transport import live
 from cassette_http.transport.failures import describe, rebuild
 from cassette_http.transport.host import Host, Switchboard, clock
 from cassette_http.transport.tunnels import Line
 
 __all__ = ["connect", "connect_again", "connect_unix", "note_asked", "tell_connected"]
 
-# What the hooks replace.
-_connect = socket.socket.connect
-_getpeername = socket.socket.getpeername
+_getpeername = _socket.socket.getpeername
 
 # Sockets whose descriptor somebody asked for before they were connected: it may be known to a selector.
 _asked: weakref.WeakSet[socket.socket] = weakref.WeakSet()
@@ -50,7 +51,7 @@ def connect_unix(sock: socket.socket, board: Switchboard, path: str | bytes) -> 
         return
     started = clock()
     try:
-        _connect(sock, path)
+        kind_of(sock).connect(sock, path)
     except BlockingIOError:
         raise
     except OSError as error:
@@ -68,7 +69,7 @@ def connect_again(sock: socket.socket, tap: Tap, address: Any) -> None:
         number = errno.EALREADY if tap.never_connects else errno.EISCONN
         raise OSError(number, os.strerror(number))
     try:
-        _connect(sock, address)
+        kind_of(sock).connect(sock, address)
     except BlockingIOError:
         raise
     except OSError as error:
@@ -140,7 +141,9 @@ class _Attempt:
         sock = self._tap.sock
         self._board.note_connection(self._channel)
         try:
-            _connect(sock, self._real_address(sock.family))
+            address = self._real_address(sock.family)
+            with live.dialling():  # gevent looks a name up as others do
+                kind_of(sock).connect(sock, address)
         except BlockingIOError:
             raise  # a connect that is under way
         except OSError as error:
@@ -166,7 +169,7 @@ class _Attempt:
     def _given_up(self) -> None:
         """The program closes while a connect is under way."""
         try:
-            _getpeername(self._tap.sock)
+            _getpeername(raw(self._tap.sock))
         except OSError:
             self._failed(TimeoutError("timed out"))  # as a connect that waits says it
 

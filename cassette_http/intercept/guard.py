@@ -162,7 +162,6 @@ class block_network:  # a statement in user code, as in `with block_network(...)
 
 _guards: list[block_network] = []
 _lock = threading.Lock()
-_users = 0
 _is_hooked = False
 _sockets = Patches()
 
@@ -214,11 +213,10 @@ def _judge(kind: Kind, host: Any, port: Any) -> None:
 
 
 def _install() -> None:
-    global _users, _is_hooked
+    global _is_hooked
     with _lock:
-        _users += 1
         # Look-ups are watched, so that an address can be told by the name it was found by.
-        names.PATCHES.install()
+        names.install()
         _sockets.install()
         if not _is_hooked:
             sys.addaudithook(_audit)
@@ -227,13 +225,10 @@ def _install() -> None:
 
 
 def _remove() -> None:
-    global _users
     with _lock:
-        _users -= 1
         _sockets.remove()
-        names.PATCHES.remove()
-        if _users == 0:
-            _uvloop.remove()
+        names.remove()
+        _uvloop.remove()
 
 
 @_sockets.hook(socket.socket, "connect")

@@ -29,11 +29,13 @@ class ModuleHooks:
     def __init__(self, patches: Mapping[str, Callable[[Any], Patches]]) -> None:
         self._makers = patches
         self._installed: dict[str, Patches] = {}
+        self._users = 0
 
     def install(self) -> None:
-        """Hook what the program has imported, and what it will import until `remove()`. Harmless if done twice."""
+        """Hook what the program has imported, and what it will import, until all who did so have called `remove()`."""
         with _lock:
-            if self in _in_use:
+            self._users += 1
+            if self._users > 1:
                 return
             _in_use.append(self)
             if _finder not in sys.meta_path:
@@ -42,8 +44,11 @@ class ModuleHooks:
                 self.hook(name, sys.modules.get(name))
 
     def remove(self) -> None:
-        """Take the hooks out."""
+        """Take the hooks out, if nobody else has them installed."""
         with _lock:
+            self._users -= 1
+            if self._users:
+                return
             _in_use.remove(self)
             if not _in_use:
                 sys.meta_path.remove(_finder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import errno
 import selectors
 import socket
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from cassette_http.intercept.kinds import kind_of, raw
 from cassette_http.system import os
 from cassette_http.transport.failures import read_timed_out
 from cassette_http.transport.host import NOT_NOW
@@ -21,11 +23,8 @@ __all__ = ["PlainLine", "Pump", "TLSLine", "alive"]
 
 Socket = TypeVar("Socket", bound=socket.socket)
 
-# What the hooks replace.
-_sendall = socket.socket.sendall
-_send = socket.socket.send
-_recv = socket.socket.recv
-_shutdown = socket.socket.shutdown
+
+_shutdown = _socket.socket.shutdown
 
 # Reads that may wait for a client that does not take them.
 MOST_ARRIVED = 2
@@ -43,15 +42,16 @@ class PlainLine:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = weakref.ref(sock)  # the tap must not keep the socket alive
+        self._kind = kind_of(sock)
 
     def send(self, data: bytes, /) -> int:
-        return _send(alive(self._sock), data)
+        return self._kind.send(alive(self._sock), data)
 
     def sendall(self, data: Any, /) -> None:
-        _sendall(alive(self._sock), data)
+        self._kind.sendall(alive(self._sock), data)
 
     def recv(self, at_most: int, /) -> bytes:
-        return _recv(alive(self._sock), at_most)
+        return self._kind.recv(alive(self._sock), at_most)
 
     def close(self) -> None:
         """Leave the socket to its owner."""
@@ -227,13 +227,15 @@ class Pump:
                 return selectors.EVENT_READ
             except NOT_NOW:
                 return selectors.EVENT_WRITE
+            if not sent:
+                return selectors.EVENT_WRITE  # TLS of gevent says it so
             with self._moved:
                 rest = self._outgoing.popleft()[sent:]
                 if rest:
                     self._outgoing.appendleft(rest)
         if self._ends_sending:
             self._ends_sending = False
-            _shutdown(connection, socket.SHUT_WR)
+            _shutdown(raw(connection), socket.SHUT_WR)
         return 0
 
     def _receive(self, connection: socket.socket) -> int:

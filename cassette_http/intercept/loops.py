@@ -4,7 +4,8 @@
 - uvloop has sockets in C, where no octet can be seen: while a cassette is in use it gets connections of Python's.
 - The proactor loop of Windows hands descriptors to the system, which does the rest unseen: it is refused, since it
   would get past the cassette, and cannot watch the descriptor of a connection that is only played.
-- gevent and eventlet have socket classes of their own, and are refused for the same reason.
+- gevent has socket classes of its own, like Python's: they get the same hooks (`green`).
+- eventlet has some that are less like Python's, and is refused for the same reason.
 - pyOpenSSL gives a descriptor to its own TLS, so it is refused where nobody was dialled.
 - multiprocessing takes the descriptors out of its sockets, and speaks no HTTP: it is left alone.
 """
@@ -115,23 +116,26 @@ def _proactor(module: Any) -> Patches:
 
 
 def _gevent(module: Any) -> Patches:
-    return _green_sockets("gevent", module.socket, "_internal_connect", "_sock")
+    from cassette_http.intercept import green  # late, as few use gevent
+
+    return green.hooks_on_sockets(module)
+
+
+def _gevent_tls(module: Any) -> Patches:
+    from cassette_http.intercept import green
+
+    return green.hooks_on_tls(module)
 
 
 def _eventlet(module: Any) -> Patches:
-    return _green_sockets("eventlet", module.GreenSocket, "connect", "fd")
-
-
-def _green_sockets(library: str, sockets: Any, method: str, real: str) -> Patches:
-    """Refuse connects of the class `sockets`, whose attribute `real` is the socket that it works with."""
     patches = Patches()
 
-    @patches.hook(sockets, method)
+    @patches.hook(module.GreenSocket, "connect")
     def connect(self: Any, address: Any, *, original: Any) -> Any:
-        if _is_asked_for() and is_tcp(getattr(self, real)) and not live.is_dialling():
+        if _is_asked_for() and is_tcp(self.fd) and not live.is_dialling():
             raise UnsupportedLibrary(
-                f"{library}'s sockets cannot be recorded or replayed, as they are not Python's; run this test without "
-                f"{library}'s monkey patches, or without those of sockets and TLS"
+                "eventlet's sockets cannot be recorded or replayed, as they are not Python's; run this test without "
+                "eventlet's monkey patches, or without those of sockets and TLS"
             )
         return original(self, address)
 
@@ -171,6 +175,7 @@ HOOKS = ModuleHooks(
         "uvloop": _uvloop,
         "asyncio.proactor_events": _proactor,
         "gevent._socket3": _gevent,
+        "gevent.ssl": _gevent_tls,
         "eventlet.greenio.base": _eventlet,
         "OpenSSL.SSL": _openssl,
         "multiprocessing.connection": _multiprocessing,

@@ -6,9 +6,9 @@ import ipaddress
 import itertools
 import os
 import socket
-import threading
 import weakref
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -16,13 +16,14 @@ from urllib.parse import quote
 
 from cassette_http.cassette.model import UNIX, Failure, FailureKind, Origin
 from cassette_http.intercept.current import current_board
+from cassette_http.intercept.imports import ModuleHooks
 from cassette_http.intercept.patches import Patches
 from cassette_http.transport import live
 from cassette_http.transport.channel import Channel, do_nothing
 from cassette_http.transport.failures import describe, rebuild
 from cassette_http.transport.host import Switchboard
 
-__all__ = ["PATCHES", "Lookup", "Target", "UnixTarget", "host_of", "is_invented", "target_of"]
+__all__ = ["Lookup", "Target", "UnixTarget", "host_of", "install", "is_invented", "remove", "target_of"]
 
 PATCHES = Patches()
 
@@ -100,13 +101,8 @@ class Lookup:
         return self._played
 
 
-class _Latest(threading.local):
-    """The latest look-up of a thread: a blocking client connects in the thread that looked the host up."""
-
-    lookup: Lookup | None = None
-
-
-_latest = _Latest()
+# The latest look-up of a thread, or of a greenlet: a blocking client connects where it looked the host up.
+_latest: ContextVar[Lookup | None] = ContextVar("cassette_http_latest_lookup", default=None)
 _lookups: dict[Address, dict[str, Lookup]] = {}
 _invented: dict[str, int] = {}
 _numbers = itertools.count(1)
@@ -177,7 +173,7 @@ class UnixTarget(Target):
 def target_of(address: tuple[Any, ...], *, is_blocking: bool = False) -> Target:
     """Say whom the socket address (host or IP address, port, ...) means; `is_blocking` is how it is connected."""
     literal: Address = (str(address[0]).lower(), int(address[1]))
-    latest = _latest.lookup
+    latest = _latest.get()
     if is_blocking and latest is not None and latest.is_recent and not latest.addresses.isdisjoint(_keys(literal)):
         return Target(latest.host, literal[1], literal[0], latest)
     known = _known(literal)
@@ -272,7 +268,7 @@ def _is_numeric(family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) 
 def _remembered(host: str, found: list[tuple[Any, ...]], board: Switchboard | None) -> list[tuple[Any, ...]]:
     """Keep in mind whose addresses these are."""
     lookup = Lookup(host.lower(), {(str(entry[4][0]).lower(), int(entry[4][1])) for entry in found}, board)
-    _latest.lookup = lookup
+    _latest.set(lookup)
     for address in lookup.addresses:
         known = _lookups.pop(address, {})
         earlier = known.pop(lookup.host, None)
@@ -294,3 +290,20 @@ def _is_local(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+# gevent has look-ups of its own, which its resolver makes.
+_of_others = ModuleHooks(
+    {name: lambda module: PATCHES.on_others({socket: module}) for name in ("gevent.socket", "gevent._socketcommon")}
+)
+
+
+def install() -> None:
+    """Hook look-ups, until all who did so have called `remove()`."""
+    PATCHES.install()
+    _of_others.install()
+
+
+def remove() -> None:
+    _of_others.remove()
+    PATCHES.remove()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any
 
@@ -31,6 +31,18 @@ class Patches:
 
         return decorate
 
+    def on_others(self, owners: Mapping[Any, Any]) -> Patches:
+        """The same hooks on owners that are like those of ours which `owners` maps to them.
+
+        What they have inherited from ours is hooked there.
+        """
+        others = Patches()
+        for hook in self._hooks:
+            owner = owners.get(hook.owner)
+            if owner is not None and getattr(owner, hook.name, None) is not getattr(hook.owner, hook.name):
+                others.hook(owner, hook.name)(hook.function)
+        return others
+
     def install(self) -> None:
         """Put the hooks in place, also those that somebody has taken out since."""
         with self._lock:
@@ -53,7 +65,7 @@ class _Hook:
     """One function in the place of another. The original is looked up at each installation: a program may patch too."""
 
     def __init__(self, owner: Any, name: str, function: Callable[..., Any]) -> None:
-        self._owner, self.name, self._function = owner, name, function
+        self.owner, self.name, self.function = owner, name, function
         self.names = vars(owner)
         self._plain = getattr(owner, name)
         self._original: Any = None
@@ -62,23 +74,23 @@ class _Hook:
         self._is_installed = False
 
     def install(self) -> None:
-        original = getattr(self._owner, self.name)
+        original = getattr(self.owner, self.name)
         if self.stand_in is None or original is not self._original:
             self._original, self.stand_in = original, self._made(original)
         # A method that a class inherits is taken out again, not pinned to the base's.
         self._replaced = self.names.get(self.name)
         self._is_installed = True
-        setattr(self._owner, self.name, self.stand_in)
+        setattr(self.owner, self.name, self.stand_in)
 
     @property
     def is_lost(self) -> bool:
         """Somebody has restored what was there before: plugins of pytest do, when a test is over."""
-        present = getattr(self._owner, self.name)
+        present = getattr(self.owner, self.name)
         return present is self._plain or present is self._original
 
     def _made(self, original: Any) -> Any:
         # A copy that has the argument already: one call less, for each octet that a program sends.
-        hook = self._function
+        hook = self.function
         stand_in = FunctionType(hook.__code__, hook.__globals__, self.name, hook.__defaults__, hook.__closure__)
         stand_in.__kwdefaults__ = {**(hook.__kwdefaults__ or {}), "original": original}
         stand_in.__doc__ = getattr(original, "__doc__", None)
@@ -93,6 +105,6 @@ class _Hook:
         while (hook := getattr(replaced, "hook", None)) is not None and not hook._is_installed:
             replaced = hook._replaced  # taken out before this one, which was over it
         if replaced is None:
-            delattr(self._owner, self.name)
+            delattr(self.owner, self.name)
         else:
-            setattr(self._owner, self.name, replaced)
+            setattr(self.owner, self.name, replaced)

@@ -1,7 +1,11 @@
-"""The hooks on Python's sockets: each asks whether the socket has a tap, and is the original if it has none."""
+"""The hooks on Python's sockets: each asks whether the socket has a tap, and is the original if it has none.
+
+They serve sockets of other kinds as well (`green`).
+"""
 
 from __future__ import annotations
 
+import _socket
 import errno
 import os
 import socket
@@ -12,6 +16,7 @@ from typing import Any
 from cassette_http.intercept.adoption import adopt, is_stream, is_tcp, is_unix
 from cassette_http.intercept.connecting import connect, connect_again, connect_unix, note_asked, tell_connected
 from cassette_http.intercept.current import current_board
+from cassette_http.intercept.kinds import PythonSocket, kind_of
 from cassette_http.intercept.patches import Patches
 from cassette_http.intercept.taps import Tap, note_option, put_tap, take_tap, tap_of, tap_of_descriptor
 from cassette_http.transport import live
@@ -21,8 +26,8 @@ __all__ = ["PATCHES"]
 
 PATCHES = Patches()
 
-_connect = socket.socket.connect
-_setsockopt = socket.socket.setsockopt
+_setsockopt = _socket.socket.setsockopt
+_getsockopt = _socket.socket.getsockopt
 
 LARGEST_PIECE_OF_FILE = 1 << 18
 
@@ -37,7 +42,7 @@ NETWORK_LEVELS = {socket.IPPROTO_TCP, socket.IPPROTO_IP, socket.IPPROTO_IPV6}
 # ---------------------------------------------------------------------- connecting
 
 
-@PATCHES.hook(socket.socket, "connect")
+@PATCHES.hook(PythonSocket, "connect")
 def _tapped_connect(self: socket.socket, address: Any, *, original: Any) -> Any:
     board = current_board()
     if board is None or live.is_dialling():
@@ -50,12 +55,12 @@ def _tapped_connect(self: socket.socket, address: Any, *, original: Any) -> Any:
     return connect(self, board, address) if tap is None else connect_again(self, tap, address)
 
 
-@PATCHES.hook(socket.socket, "connect_ex")
+@PATCHES.hook(PythonSocket, "connect_ex")
 def _tapped_connect_ex(self: socket.socket, address: Any, *, original: Any) -> Any:
     if current_board() is None or not is_stream(self) or live.is_dialling():
         return original(self, address)
     try:
-        _tapped_connect(self, address, original=_connect)
+        _tapped_connect(self, address, original=kind_of(self).connect)
     except TimeoutError:
         return errno.EAGAIN
     except OSError as error:
@@ -73,16 +78,19 @@ def _is_well_formed(address: Any) -> bool:
     return isinstance(port, int) and 0 <= port < 1 << 16
 
 
-@PATCHES.hook(socket.socket, "getsockopt")
+@PATCHES.hook(PythonSocket, "getsockopt")
 def _tapped_getsockopt(self: socket.socket, level: int, name: int, *args: Any, original: Any) -> Any:
     tap = tap_of(self)
     if tap is not None and tap.stands_in:
         given = [option for option in tap.options if option[:2] == (level, name)]
         if given or level in NETWORK_LEVELS:
-            with socket.socket(self.family, self.type, self.proto) as alike:
+            alike = _socket.socket(self.family, self.type, self.proto)
+            try:
                 for option in given:
                     _setsockopt(alike, *option)
-                value = original(alike, level, name, *args)
+                value = _getsockopt(alike, level, name, *args)
+            finally:
+                alike.close()
             if (level, name) == (socket.IPPROTO_TCP, TCP_INFO) and isinstance(value, bytes):
                 return (CLOSE_WAIT if tap.is_ended else ESTABLISHED) + value[1:]
             return value
@@ -95,7 +103,7 @@ def _tapped_getsockopt(self: socket.socket, level: int, name: int, *args: Any, o
     return value
 
 
-@PATCHES.hook(socket.socket, "_real_close")
+@PATCHES.hook(PythonSocket, "_real_close")
 def _tapped_close(self: socket.socket, *args: Any, original: Any) -> None:
     tap = take_tap(self)
     if tap is not None:
@@ -103,7 +111,7 @@ def _tapped_close(self: socket.socket, *args: Any, original: Any) -> None:
     original(self, *args)
 
 
-@PATCHES.hook(socket.socket, "dup")
+@PATCHES.hook(PythonSocket, "dup")
 def _tapped_dup(self: socket.socket, *, original: Any) -> Any:
     copy, tap = original(self), tap_of(self)
     if tap is not None:
@@ -117,7 +125,7 @@ def _tapped_dup(self: socket.socket, *, original: Any) -> Any:
 _detached: dict[int, tuple[Tap, int]] = {}
 
 
-@PATCHES.hook(socket.socket, "detach")
+@PATCHES.hook(PythonSocket, "detach")
 def _tapped_detach(self: socket.socket, *, original: Any) -> int:
     descriptor: int = original(self)
     tap = take_tap(self)
@@ -127,7 +135,7 @@ def _tapped_detach(self: socket.socket, *, original: Any) -> int:
     return descriptor
 
 
-@PATCHES.hook(socket.socket, "__init__")
+@PATCHES.hook(PythonSocket, "__init__")
 def _tapped_init(
     self: socket.socket, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None, *, original: Any
 ) -> None:
@@ -140,7 +148,7 @@ def _tapped_init(
         put_tap(self, tap)
 
 
-@PATCHES.hook(socket.socket, "fileno")
+@PATCHES.hook(PythonSocket, "fileno")
 def _tapped_fileno(self: socket.socket, *, original: Any) -> Any:
     tap = tap_of(self)
     if tap is not None:
@@ -150,13 +158,13 @@ def _tapped_fileno(self: socket.socket, *, original: Any) -> Any:
     return original(self)
 
 
-@PATCHES.hook(socket.socket, "getpeername")
+@PATCHES.hook(PythonSocket, "getpeername")
 def _tapped_getpeername(self: socket.socket, *, original: Any) -> Any:
     tap = tap_of(self)
     return original(self) if tap is None else tap.peername()
 
 
-@PATCHES.hook(socket.socket, "getsockname")
+@PATCHES.hook(PythonSocket, "getsockname")
 def _tapped_getsockname(self: socket.socket, *, original: Any) -> Any:
     tap = tap_of(self)
     if tap is None or not tap.stands_in or is_unix(self):
@@ -164,7 +172,7 @@ def _tapped_getsockname(self: socket.socket, *, original: Any) -> Any:
     return ("::1", 0, 0, 0) if self.family == socket.AF_INET6 else ("127.0.0.1", 0)
 
 
-@PATCHES.hook(socket.socket, "setsockopt")
+@PATCHES.hook(PythonSocket, "setsockopt")
 def _tapped_setsockopt(self: socket.socket, *args: Any, original: Any) -> Any:
     tap = tap_of(self)
     if tap is not None and tap.stands_in:
@@ -175,7 +183,7 @@ def _tapped_setsockopt(self: socket.socket, *args: Any, original: Any) -> Any:
     return original(self, *args)
 
 
-@PATCHES.hook(socket.socket, "shutdown")
+@PATCHES.hook(PythonSocket, "shutdown")
 def _tapped_shutdown(self: socket.socket, how: int, *, original: Any) -> Any:
     tap = tap_of(self)
     if tap is not None:
@@ -186,7 +194,7 @@ def _tapped_shutdown(self: socket.socket, how: int, *, original: Any) -> Any:
 # ---------------------------------------------------------------------- sending
 
 
-@PATCHES.hook(socket.socket, "sendall")
+@PATCHES.hook(PythonSocket, "sendall")
 def _tapped_sendall(self: socket.socket, data: Any, flags: int = 0, *, original: Any) -> Any:
     tap = tap_of(self) or adopt(self, data)
     if tap is None:
@@ -197,15 +205,15 @@ def _tapped_sendall(self: socket.socket, data: Any, flags: int = 0, *, original:
     return None
 
 
-@PATCHES.hook(socket.socket, "send")
-def _tapped_send(self: socket.socket, data: Any, flags: int = 0, *, original: Any) -> int:
+@PATCHES.hook(PythonSocket, "send")
+def _tapped_send(self: socket.socket, data: Any, *args: Any, original: Any, **options: Any) -> int:
     tap = tap_of(self) or adopt(self, data)
     if tap is None:
-        return original(self, data, flags)  # type: ignore[no-any-return]  # the original gives an int
+        return original(self, data, *args, **options)  # type: ignore[no-any-return]  # the original gives an int
     return tap.send(data)
 
 
-@PATCHES.hook(socket.socket, "sendmsg")
+@PATCHES.hook(PythonSocket, "sendmsg")
 def _tapped_sendmsg(self: socket.socket, buffers: Any, *args: Any, original: Any) -> int:
     buffers = list(buffers)
     tap = tap_of(self) or (adopt(self, buffers[0]) if buffers else None)
@@ -214,7 +222,7 @@ def _tapped_sendmsg(self: socket.socket, buffers: Any, *args: Any, original: Any
     return tap.send(b"".join(buffers))
 
 
-@PATCHES.hook(socket.socket, "sendfile")
+@PATCHES.hook(PythonSocket, "sendfile")
 def _tapped_sendfile(
     self: socket.socket, file: Any, offset: int = 0, count: int | None = None, *, original: Any
 ) -> Any:
@@ -236,7 +244,7 @@ def _tapped_sendfile_of_system(out_fd: int, in_fd: int, offset: Any, count: int,
 # ---------------------------------------------------------------------- receiving
 
 
-@PATCHES.hook(socket.socket, "recv_into")
+@PATCHES.hook(PythonSocket, "recv_into")
 def _tapped_recv_into(self: socket.socket, buffer: Any, nbytes: int = 0, flags: int = 0, *, original: Any) -> int:
     tap = tap_of(self)
     if tap is None or not 0 <= nbytes <= (room := memoryview(buffer).nbytes):
@@ -244,7 +252,7 @@ def _tapped_recv_into(self: socket.socket, buffer: Any, nbytes: int = 0, flags: 
     return put_into(buffer, tap.receive(nbytes or room, flags))
 
 
-@PATCHES.hook(socket.socket, "recv")
+@PATCHES.hook(PythonSocket, "recv")
 def _tapped_recv(self: socket.socket, bufsize: int, flags: int = 0, *, original: Any) -> bytes:
     tap = tap_of(self)
     if tap is None or bufsize < 0:
@@ -255,13 +263,13 @@ def _tapped_recv(self: socket.socket, bufsize: int, flags: int = 0, *, original:
 # On a connection these are recv() by other names: they say nothing of the sender. Subclasses build each on another.
 
 
-@PATCHES.hook(socket.socket, "recvfrom")
+@PATCHES.hook(PythonSocket, "recvfrom")
 def _tapped_recvfrom(self: socket.socket, bufsize: int, flags: int = 0, *, original: Any) -> Any:
     tap = tap_of(self)
     return original(self, bufsize, flags) if tap is None else (tap.receive(bufsize, flags), None)
 
 
-@PATCHES.hook(socket.socket, "recvfrom_into")
+@PATCHES.hook(PythonSocket, "recvfrom_into")
 def _tapped_recvfrom_into(self: socket.socket, buffer: Any, nbytes: int = 0, flags: int = 0, *, original: Any) -> Any:
     tap = tap_of(self)
     if tap is None:
@@ -269,7 +277,7 @@ def _tapped_recvfrom_into(self: socket.socket, buffer: Any, nbytes: int = 0, fla
     return put_into(buffer, tap.receive(nbytes or memoryview(buffer).nbytes, flags)), None
 
 
-@PATCHES.hook(socket.socket, "recvmsg")
+@PATCHES.hook(PythonSocket, "recvmsg")
 def _tapped_recvmsg(self: socket.socket, bufsize: int, ancbufsize: int = 0, flags: int = 0, *, original: Any) -> Any:
     tap = tap_of(self)
     if tap is None:
@@ -277,7 +285,7 @@ def _tapped_recvmsg(self: socket.socket, bufsize: int, ancbufsize: int = 0, flag
     return tap.receive(bufsize, flags), [], 0, None
 
 
-@PATCHES.hook(socket.socket, "recvmsg_into")
+@PATCHES.hook(PythonSocket, "recvmsg_into")
 def _tapped_recvmsg_into(self: socket.socket, buffers: Any, *args: int, original: Any) -> Any:
     tap = tap_of(self)
     if tap is None:

@@ -15,17 +15,15 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 
 from cassette_http.cassette.files import READ, Files
+from cassette_http.intercept.kinds import Kind, descriptor_of, kind_of, raw
 from cassette_http.system import os
 
 __all__ = ["CAN_MOVE_WATCHERS", "WAKE", "StandIn", "put_under"]
 
-# What the hooks replace.
-_fileno = socket.socket.fileno
-_send = socket.socket.send
-_sendall = socket.socket.sendall
+_send = _socket.socket.send
 
 # The one in C: its sockets have no methods in Python, nor our hooks, and most tests make a pair for each connection.
 _pair: Callable[[], tuple[_socket.socket, _socket.socket]] = getattr(_socket, "socketpair", socket.socketpair)
@@ -77,7 +75,7 @@ class StandIn:
             if self._far_end is None or sock is None or is_due() is self._is_marked:
                 return
             if self._is_marked:
-                os.read(_fileno(sock), 1)
+                os.read(descriptor_of(sock), 1)
             else:
                 _send(self._far_end, WAKE)
             self._is_marked = not self._is_marked
@@ -92,7 +90,7 @@ class StandIn:
             sock = self._sock()
             with suppress(BlockingIOError):
                 while self._far_end is not None and sock is not None:
-                    _send(sock, FILLING)
+                    _send(raw(sock), FILLING)
                     was_writable = True
         return was_writable
 
@@ -111,17 +109,18 @@ class StandIn:
                 return
             far_end, self._far_end = self._far_end, None
             sock = self._sock()
-            if sock is not None and _fileno(sock) >= 0:
+            if sock is not None and descriptor_of(sock) >= 0:
                 if self._is_marked:
-                    os.read(_fileno(sock), 1)
+                    os.read(descriptor_of(sock), 1)
                     self._is_marked = False
                 if is_cut_short:
                     # A local socket whose end is closed with octets unread reports a reset.
                     with suppress(OSError):
-                        os.write(_fileno(sock), WAKE)
+                        os.write(descriptor_of(sock), WAKE)
                 octets = octets[_send_now(far_end, octets) :]
         if octets:
-            threading.Thread(target=_send_rest, args=(far_end, octets), name="cassette-http-rest", daemon=True).start()
+            rest = kind_of(sock), far_end, octets
+            threading.Thread(target=_send_rest, args=rest, name="cassette-http-rest", daemon=True).start()
         else:
             far_end.close()
 
@@ -134,7 +133,7 @@ class StandIn:
         """After a fork: a child has a pair of its own, or it would take what makes the parent's descriptor readable."""
         self._lock = threading.Lock()  # a thread that the child does not have may hold it
         sock = self._sock()
-        if self._far_end is not None and sock is not None and _fileno(sock) >= 0:
+        if self._far_end is not None and sock is not None and descriptor_of(sock) >= 0:
             self._drop()
             self._put_under(sock, is_watched=False)
 
@@ -162,20 +161,21 @@ def _send_now(far_end: _socket.socket, octets: bytes) -> int:
     return sent
 
 
-def _send_rest(far_end: _socket.socket, octets: bytes) -> None:
+def _send_rest(kind: Kind, far_end: _socket.socket, octets: bytes) -> None:
     """Send it as the program reads, and close."""
-    with closing(far_end), suppress(OSError):  # the program has closed
-        far_end.setblocking(True)
-        _sendall(far_end, octets)
+    with kind.sockets(fileno=far_end.detach()) as end, suppress(OSError):  # the program has closed
+        end.setblocking(True)
+        kind.sendall(end, octets)
 
 
 def put_under(sock: socket.socket, fresh: _socket.socket, *, is_watched: bool = False) -> None:
     """Put a copy of the descriptor of `fresh` under `sock`, whose own connection is closed by that."""
-    if is_watched and CAN_MOVE_WATCHERS:
-        with _watching_anew(_fileno(sock)):
-            os.dup2(_fileno(fresh), _fileno(sock), inheritable=False)
+    if is_watched and CAN_MOVE_WATCHERS and raw(sock) is sock:
+        with _watching_anew(descriptor_of(sock)):
+            os.dup2(descriptor_of(fresh), descriptor_of(sock), inheritable=False)
     else:
-        os.dup2(_fileno(fresh), _fileno(sock), inheritable=False)
+        os.dup2(descriptor_of(fresh), descriptor_of(sock), inheritable=False)
+        kind_of(sock).moved(sock)
 
 
 @contextmanager

@@ -5,10 +5,10 @@ The object that the library holds stays its own: a real `socket.socket` with a r
 
 from __future__ import annotations
 
+import _socket
 import errno
 import functools
 import os
-import selectors
 import socket
 import threading
 import weakref
@@ -21,6 +21,7 @@ from cassette_http.cassette.model import DEFAULT_PORTS
 from cassette_http.intercept.beginnings import authority_of_request, refuse_http2
 from cassette_http.intercept.carriers import HANDSHAKE_RECORD, Above, expected_hellos
 from cassette_http.intercept.current import board_to_follow
+from cassette_http.intercept.kinds import descriptor_of, kind_of, raw
 from cassette_http.intercept.lines import PlainLine, Pump, alive
 from cassette_http.intercept.names import Target, is_invented, target_of
 from cassette_http.intercept.running_loop import call_when_idle
@@ -41,12 +42,9 @@ __all__ = [
     "timeout_of",
 ]
 
-# What the hooks replace.
-_setsockopt = socket.socket.setsockopt
-_fileno = socket.socket.fileno
-_getpeername = socket.socket.getpeername
-_recv = socket.socket.recv
-_shutdown = socket.socket.shutdown
+_setsockopt = _socket.socket.setsockopt
+_getpeername = _socket.socket.getpeername
+_shutdown = _socket.socket.shutdown
 
 # A client that has not sent anything for so long waits for its peer to speak first.
 PATIENCE_S = 0.1
@@ -72,7 +70,7 @@ def tap_of(sock: socket.socket) -> Tap | None:
 
 def tap_of_descriptor(descriptor: int) -> Tap | None:
     """The tap of the socket with this descriptor."""
-    return next((tap for sock, tap in _tapped() if _fileno(sock) == descriptor), None)
+    return next((tap for sock, tap in _tapped() if descriptor_of(sock) == descriptor), None)
 
 
 def _tapped() -> list[tuple[socket.socket, Tap]]:
@@ -140,6 +138,7 @@ class Tap:
         self._shut: set[int] = set()
         self._awaits_first_word = False
         host.channel.on_left, host.channel.naming = self.leave, self._name_far_end
+        kind_of(sock).share(host)
 
     @property
     def stands_in(self) -> bool:
@@ -149,7 +148,7 @@ class Tap:
     @property
     def is_closed(self) -> bool:
         sock = self._sock()
-        return sock is None or _fileno(sock) < 0
+        return sock is None or descriptor_of(sock) < 0
 
     @property
     def sock(self) -> socket.socket:
@@ -189,13 +188,13 @@ class Tap:
     def take_descriptor(self, dialled: socket.socket) -> None:
         """Put the descriptor of a live connection under the socket, where the pair stood in."""
         sock = self.sock
-        self.peer = _getpeername(dialled)
+        self.peer = _getpeername(raw(dialled))
         put_under(sock, dialled)
         if self._stand_in is not None:
             self._stand_in.close()
             self._stand_in = None
         for option in self.options:
-            _setsockopt(sock, *option)
+            _setsockopt(raw(sock), *option)
 
     @property
     def must_not_wait(self) -> bool:
@@ -398,9 +397,8 @@ class Tap:
     def _receive_with(self, at_most: int, flags: int) -> bytes:
         """Receive with flags of the system's call.
 
-        With a time-out, Python's sockets wait before the system's call, and not in it, whatever the flags say.
-        """
-        waits_in_call = self.sock.gettimeout() is None
+        XX"""
+        waits_in_call = raw(self.sock).gettimeout() is None
         if flags & DONTWAIT and waits_in_call and not self._is_readable():
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         if not flags & PEEK:
@@ -419,7 +417,7 @@ class Tap:
 
     def _look_at_live(self, at_most: int) -> bytes:
         try:
-            return _recv(self.sock, at_most, PEEK)
+            return kind_of(self.sock).recv(self.sock, at_most, PEEK)
         except (BlockingIOError, TimeoutError):
             raise
         except OSError as error:
@@ -436,9 +434,7 @@ class Tap:
             return True
         if self.stands_in:
             return False
-        with selectors.DefaultSelector() as selector:
-            selector.register(_fileno(self.sock), selectors.EVENT_READ)
-            return bool(selector.select(0))
+        return kind_of(self.sock).is_readable(self.sock)
 
     def peername(self) -> Any:
         """The address of the peer; some learn by it, before they read, that their connection is broken."""
@@ -448,7 +444,7 @@ class Tap:
                 raise rebuild(refusal)
             return self.peer
         try:
-            return _getpeername(self.sock)
+            return _getpeername(raw(self.sock))
         except OSError as error:
             if self.connecting is None:
                 self._upper.peer_failed(error)
@@ -546,7 +542,7 @@ class Tap:
         if sock.gettimeout() == 0 and not CAN_MOVE_WATCHERS:
             # To its pool it looks like any connection that was closed while it was idle.
             with suppress(OSError):
-                _shutdown(sock, socket.SHUT_RDWR)
+                _shutdown(raw(sock), socket.SHUT_RDWR)
             raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
         self.stand_in(was_watched=True)
         if host.line is not None:

@@ -15,6 +15,7 @@ from cassette_http.intercept.authorities import left_unread
 from cassette_http.intercept.beginnings import authority_of_request
 from cassette_http.intercept.current import current_board
 from cassette_http.intercept.handshakes import connect_anew
+from cassette_http.intercept.kinds import PythonContext, kind_of
 from cassette_http.intercept.lines import TLSLine
 from cassette_http.intercept.patches import Patches
 from cassette_http.intercept.taps import Tap, put_tap, take_tap, tap_of, timeout_of
@@ -30,8 +31,7 @@ __all__ = ["PATCHES", "offer_http2_again"]
 
 PATCHES = Patches()
 
-_wrap_socket = ssl.SSLContext.wrap_socket
-_set_alpn_protocols = ssl.SSLContext.set_alpn_protocols
+_set_alpn_protocols = PythonContext.set_alpn_protocols
 
 # What a context would offer without a cassette.
 _offered: WeakKeyDictionary[ssl.SSLContext, list[str]] = WeakKeyDictionary()
@@ -40,7 +40,7 @@ _offered: WeakKeyDictionary[ssl.SSLContext, list[str]] = WeakKeyDictionary()
 # ---------------------------------------------------------------------- contexts
 
 
-@PATCHES.hook(ssl.SSLContext, "set_alpn_protocols")
+@PATCHES.hook(PythonContext, "set_alpn_protocols")
 def _set_alpn_without_http2(self: ssl.SSLContext, alpn_protocols: Iterable[str], *, original: Any) -> None:
     """Have a client that speaks HTTP/2 as well as HTTP/1.1 agree on the one that can be recorded."""
     wanted, board = list(alpn_protocols), current_board()
@@ -59,7 +59,7 @@ def offer_http2_again() -> None:
         _set_alpn_protocols(*_offered.popitem())
 
 
-@PATCHES.hook(ssl.SSLContext, "wrap_socket")
+@PATCHES.hook(PythonContext, "wrap_socket")
 def _tapped_wrap_socket(
     self: ssl.SSLContext,
     sock: socket.socket,
@@ -104,7 +104,7 @@ def _tapped_wrap_socket(
     return secured
 
 
-@PATCHES.hook(ssl.SSLContext, "wrap_bio")
+@PATCHES.hook(PythonContext, "wrap_bio")
 def _tapped_wrap_bio(
     self: ssl.SSLContext,
     incoming: Any,
@@ -128,12 +128,13 @@ def _put_state(secured: Any, below: Tap, channel: Channel, real: Any, *, is_shak
 
     `is_shaken`: the handshake is over.
     """
-    wrap = functools.partial(_wrap_socket, secured.context, server_hostname=secured.server_hostname)
+    kind = kind_of(secured)
+    wrap = functools.partial(kind.wrap_socket, secured.context, server_hostname=secured.server_hostname)
     tunnel = below.host.channel.tunnel
 
     def dial_anew(timeout_s: float | None = None) -> ssl.SSLSocket:
         fresh = connect_anew(tap.board, tap.host.channel, tap.target, tunnel, wrap, timeout_s)
-        state.become_live(cast(Any, fresh)._sslobj)
+        state.become_live(kind.waiting(fresh, cast(Any, fresh)._sslobj))
         return fresh
 
     def dial() -> Line:
@@ -141,10 +142,11 @@ def _put_state(secured: Any, below: Tap, channel: Channel, real: Any, *, is_shak
             return tap.pump(dial_anew)
         fresh = dial_anew(tap.sock.gettimeout())
         tap.take_descriptor(fresh)
-        return TLSLine(cast(Any, fresh)._sslobj, fresh, timeout_of(tap.sock))
+        return TLSLine(kind.waiting(fresh, cast(Any, fresh)._sslobj), fresh, timeout_of(tap.sock))
 
     host = Host(channel, dial, timeout_of(secured))
     if real is not None:
+        real = kind.waiting(secured, real)
         host.line, channel.has_line = TLSLine(real), True
     tap = below.hand_over(secured, host)
     state = secured._sslobj = SocketState(tap, real, secured, is_shaken=is_shaken)
@@ -162,7 +164,7 @@ def _without_handshake(
     """Make the TLS socket that `wrap_socket` would, over the same descriptor, without a TLS state."""
     secured: Any = context.sslsocket_class.__new__(context.sslsocket_class)
     timeout_s = sock.gettimeout()
-    socket.socket.__init__(secured, sock.family, sock.type, sock.proto, fileno=sock.detach())
+    kind_of(secured).sockets.__init__(secured, sock.family, sock.type, sock.proto, fileno=sock.detach())
     secured.settimeout(timeout_s)
     secured._context = context
     secured._session = secured._sslobj = None
@@ -178,20 +180,20 @@ def _without_handshake(
 # ---------------------------------------------------------------------- sockets and objects
 
 
-@PATCHES.hook(ssl.SSLSocket, "do_handshake")
+@PATCHES.hook(PythonContext.sslsocket_class, "do_handshake")
 def _tapped_do_handshake(self: ssl.SSLSocket, *args: Any, original: Any) -> None:
     _secure_late(self)
     original(self, *args)
 
 
-@PATCHES.hook(ssl.SSLSocket, "send")
-def _tapped_send(self: ssl.SSLSocket, data: Any, flags: int = 0, *, original: Any) -> int:
+@PATCHES.hook(PythonContext.sslsocket_class, "send")
+def _tapped_send(self: ssl.SSLSocket, data: Any, *args: Any, original: Any, **options: Any) -> int:
     _secure_late(self)
     _adopt(self, data)
-    return original(self, data, flags)  # type: ignore[no-any-return]  # the original gives an int
+    return original(self, data, *args, **options)  # type: ignore[no-any-return]  # the original gives an int
 
 
-@PATCHES.hook(ssl.SSLSocket, "write")
+@PATCHES.hook(PythonContext.sslsocket_class, "write")
 def _tapped_write(self: ssl.SSLSocket, data: Any, *, original: Any) -> int:
     _secure_late(self)
     _adopt(self, data)

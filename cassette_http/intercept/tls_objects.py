@@ -16,6 +16,7 @@ from cassette_http.cassette.model import Origin
 from cassette_http.intercept.authorities import read_authorities
 from cassette_http.intercept.carriers import HANDSHAKE_RECORD, Carrier, expected_hellos
 from cassette_http.intercept.handshakes import connect_anew
+from cassette_http.intercept.kinds import kind_of_context
 from cassette_http.intercept.lines import Pump
 from cassette_http.intercept.names import Target, target_of
 from cassette_http.intercept.taps import Tap
@@ -25,9 +26,6 @@ from cassette_http.transport.played_tls import PlayedTLS
 from cassette_http.transport.tunnels import Tunnel
 
 __all__ = ["ObjectState", "take_seeker"]
-
-# What the hooks replace.
-_wrap_socket = ssl.SSLContext.wrap_socket
 
 # The kinds of TLS records (RFC 8446 section 5.1): change_cipher_spec, alert, handshake, application_data.
 RECORD_TYPES = b"\x14\x15\x16\x17"
@@ -137,7 +135,9 @@ class ObjectState:
             channel,
             target,
             self._tunnel,
-            functools.partial(_wrap_socket, self._context, server_hostname=self._real.server_hostname),
+            functools.partial(
+                kind_of_context(self._context).wrap_socket, self._context, server_hostname=self._real.server_hostname
+            ),
         )
         if below is not None:
             return below.pump(connect)

@@ -12,6 +12,7 @@ from typing import Any
 
 from cassette_http.cassette.model import Failure, FailureKind
 from cassette_http.intercept.handshakes import keep_silence
+from cassette_http.intercept.kinds import raw
 from cassette_http.intercept.taps import Tap, take_tap
 from cassette_http.transport.failures import incomplete_close, rebuild, want_read
 from cassette_http.transport.host import NOT_NOW, put_into, room_of
@@ -71,7 +72,7 @@ class SocketState:
         sock = self._sock()
         if self._tap.stands_in:
             self._tap.host.channel.leave()
-            return sock
+            return raw(sock)
         plain = self._rest.shutdown()
         if sock is not None:
             take_tap(sock)

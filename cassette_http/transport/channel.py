@@ -30,6 +30,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, Protocol
 
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Request, Track
 from cassette_http.cassette.secrets.websocket_frames import is_websocket
@@ -49,7 +50,7 @@ from cassette_http.wire.grammar import MAX_LINE_OCTETS
 from cassette_http.wire.messages import field_values
 from cassette_http.wire.reader import RequestReader, ResponseReader
 
-__all__ = ["Channel", "do_nothing"]
+__all__ = ["Channel", "Threads", "do_nothing"]
 
 VERSION = b" HTTP/1."
 
@@ -71,15 +72,20 @@ def only_piece(track: Track) -> bytes | None:
     return None if piece.sent is not None or piece.timeouts else piece.octets
 
 
+class Threads(Protocol):
+    """What runs the programs of clients: the names are those of the module `threading`."""
+
+    def get_ident(self) -> int: ...
+    def RLock(self) -> Any: ...
+    def Condition(self, lock: Any) -> Any: ...
+
+
 class Channel:
     """The decisions for one connection to `origin`; `via` is the proxy between, if any."""
 
     def __init__(self, origin: Origin, tape: Tape, clock: Callable[[], float], via: Origin | None = None) -> None:
         self.origin, self.via = origin, via
-        # For the host, whose client may send and receive in different threads. Not held while a peer is waited for.
-        self.lock = threading.RLock()
-        # Told of everything that may end the wait of a reading thread.
-        self.moved = threading.Condition(self.lock)
+        self.share_among(threading)
         self.is_transparent = False
         self.is_left = False
         self.is_closed = False  # by its client
@@ -106,6 +112,15 @@ class Channel:
         self._ended = False
         self._live_peer = LivePeer(self._begun, tape, clock)
 
+    def share_among(self, threads: Threads) -> None:
+        """Let the client send and receive in different threads, of this kind."""
+        self._threads = threads
+        self.get_ident = threads.get_ident
+        # Not held while a peer is waited for.
+        self.lock = threads.RLock()
+        # Told of everything that may end the wait of a reading thread.
+        self.moved = threads.Condition(self.lock)
+
     @property
     def _exchanges(self) -> deque[Exchange]:
         """Those that are not over; one that was answered at once is none before somebody has to look closer."""
@@ -130,8 +145,7 @@ class Channel:
 
     def go_on_in_child(self) -> None:
         """After a fork: a thread that is not there any more may hold the lock, and the parent keeps what it began."""
-        self.lock = threading.RLock()
-        self.moved = threading.Condition(self.lock)
+        self.share_among(self._threads)
         for exchange in self._exchanges:
             exchange.is_kept = True
 
@@ -362,7 +376,7 @@ class Channel:
             exchange = self._exchanges.pop()
             if failure is not None and exchange.recording is not None:
                 details = failure.details
-                if self.sender == threading.get_ident():  # else another thread dials, and only a read tells
+                if self.sender == self.get_ident():  # else another thread dials, and only a read tells
                     details = {**details, "sent": exchange.request.octets_after_head}
                 exchange.recording.fail(replace(failure, details=details))
                 self._live_peer.keep(exchange)

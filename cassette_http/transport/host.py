@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from cassette_http.cassette.model import Failure, FailureKind, Origin, TLSFacts
-from cassette_http.transport.channel import Channel
+from cassette_http.transport.channel import Channel, Threads
 from cassette_http.transport.failures import NOTHING_MORE, describe, read_timed_out, rebuild
 from cassette_http.transport.replaying import PlayedWriteFailure, Signal
 from cassette_http.transport.tape import Tape
@@ -74,6 +74,10 @@ class Host:
     # The client takes a TLS connection that ends without close_notify for one that ends in good order.
     suppresses_ragged_ends = False
 
+    # Of a client that runs in greenlets.
+    _threads: Threads | None = None
+    _sleep: Callable[[float], object] | None = None
+
     def __init__(
         self,
         channel: Channel,
@@ -95,6 +99,17 @@ class Host:
         channel.tunnel, channel.naming = self.channel.tunnel, self.channel.naming
         self.channel = channel
         channel.has_line = self.line is not None
+        if self._threads is not None:
+            channel.share_among(self._threads)
+
+    def share_among(self, threads: Threads, sleep: Callable[[float], object]) -> None:
+        """Serve a client that runs in threads of another kind than Python's: in greenlets.
+
+        It may wait for a peer that says nothing until something else ends that, so it waits here as well.
+        """
+        self._threads, self._sleep = threads, sleep
+        self._dialling = threads.RLock()
+        self.channel.share_among(threads)
 
     def open(self) -> None:
         """Dial at once if nothing can be played, so that a refused connection fails where it does without us."""
@@ -118,7 +133,7 @@ class Host:
         met: PlayedWriteFailure | None = None
         try:
             with self.channel.lock:
-                self.channel.sender = threading.get_ident()
+                self.channel.sender = self.channel.get_ident()
                 forward = self.channel.client_sent(octets)
                 if self._waiting:
                     self.channel.moved.notify_all()
@@ -220,24 +235,29 @@ class Host:
         """Wait until another thread has sent something; False if the time is over."""
         self._waiting += 1
         try:
-            return self.channel.moved.wait(timeout_s)
+            return bool(self.channel.moved.wait(timeout_s))
         finally:
             self._waiting -= 1
 
     def _is_read_beside(self, result: bytes | Failure | Signal, may_peer_begin: bool) -> bool:
-        """Another thread sends on this connection, or must be about to, which brings what this one waits for."""
+        """Another thread sends on this connection, or must be about to, which brings what this one waits for.
+
+        Of a client in greenlets, it may be that something ends the wait.
+        """
         if self.line is not None or not (result is Signal.WAIT or result is Signal.IDLE):
             return False
         sender = self.channel.sender
-        return not may_peer_begin if sender is None else sender != threading.get_ident()
+        if sender is None:
+            return not may_peer_begin
+        return self._threads is not None or sender != self.channel.get_ident()
 
     def _wait(self, due_in_s: float) -> None:
         """Wait for a played piece as long as the recording did, or until the client's patience ends."""
-        timeout_s = self.timeout_s()
+        timeout_s, sleep = self.timeout_s(), self._sleep or time.sleep
         if timeout_s is not None and timeout_s < due_in_s:
-            time.sleep(timeout_s)
+            sleep(timeout_s)
             raise self.timed_out()
-        time.sleep(due_in_s)
+        sleep(due_in_s)
 
     def timed_out(self) -> OSError:
         """What a read raises when the client's patience is over."""

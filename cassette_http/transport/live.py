@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import socket
-import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 __all__ = ["DEFAULT_TIMEOUT", "connect", "connect_unix", "dialling", "is_dialling", "is_ours", "mark", "port_number"]
@@ -23,16 +23,12 @@ DEFAULT_TIMEOUT: object = socket._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-de
 _ours: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
 
-class _Dialling(threading.local):
-    now = False
-
-
-_dialling = _Dialling()
+_is_dialling = ContextVar("cassette_http_is_dialling", default=False)  # of a thread, or a greenlet
 
 
 def is_dialling() -> bool:
     """This thread is opening a connection of ours: its look-ups and connects are not to be intercepted."""
-    return _dialling.now
+    return _is_dialling.get()
 
 
 def connect(
@@ -63,11 +59,11 @@ def connect_unix(path: str | bytes, timeout_s: float | None = None) -> socket.so
 @contextmanager
 def dialling() -> Iterator[None]:
     """Leave alone the look-ups and connects that this thread makes in the block."""
-    was, _dialling.now = _dialling.now, True
+    token = _is_dialling.set(True)
     try:
         yield
     finally:
-        _dialling.now = was
+        _is_dialling.reset(token)
 
 
 def mark(connection: Socket) -> Socket:

@@ -208,25 +208,6 @@ def test_loop_that_is_imported_inside_the_block_is_hooked_too(
     assert run("none") == "live\n"
 
 
-@pytest.mark.parametrize("patched", ["before", "after"])
-def test_gevent_is_refused_while_a_cassette_is_in_use(patched: str, tmp_path: Path) -> None:
-    pytest.importorskip("gevent")
-    patch = ["import gevent.monkey; gevent.monkey.patch_all()", "import cassette_http.session"]
-    program = "\n".join(
-        [
-            *(patch if patched == "before" else patch[::-1]),
-            "import socket",
-            "from cassette_http import UnsupportedLibrary, use_cassette",
-            f"with use_cassette({str(tmp_path / 'any.yaml')!r}, 'all'), socket.socket() as sock:",
-            "    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)",
-            "    try: sock.connect(('127.0.0.1', 1))",
-            "    except UnsupportedLibrary as error: print(error)",
-        ]
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    assert "gevent" in done.stdout
-
-
 def test_sockets_that_have_taken_the_place_of_pythons_are_refused_in_plain_words() -> None:
     """Those of eventlet have not all methods of Python's."""
     program = (

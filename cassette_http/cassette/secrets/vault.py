@@ -7,13 +7,13 @@ decided elsewhere.
 from __future__ import annotations
 
 import re
+import threading
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator
 from heapq import merge
 from itertools import count
 from operator import itemgetter
 from struct import Struct
-from threading import RLock
 from urllib.parse import quote_plus
 
 from cassette_http.cassette.secrets.base64_text import base64_run, from_base64, to_base64
@@ -75,7 +75,7 @@ class Vault:
     def __init__(self, first: int, redact_claims: Callable[[Vault, bytes], bytes] = lambda _, claims: claims) -> None:
         self._placeholders: dict[bytes, bytes] = {}
         self._next = count(first)
-        self._lock = RLock()
+        self._lock = threading.RLock()
         self._needles: dict[bytes, Needle] = {}
         self._searched = 0
         self._lengths: dict[bytes, list[int]] = {}  # of needles, by their beginning; the longest first

@@ -1,0 +1,160 @@
+"""gevent's sockets: classes of their own, each over a socket of C that never waits. They wait in gevent's hub.
+
+The hooks on them are those on Python's. All of gevent that is asked for by a private name is here.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+import ssl
+import time
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from cassette_http.intercept import sockets, tls
+from cassette_http.intercept.kinds import Kind, PythonContext, PythonSocket, add_kind, kind_of_class, raw
+from cassette_http.intercept.lines import alive
+from cassette_http.intercept.patches import Patches
+from cassette_http.transport.host import Host
+
+__all__ = ["hooks_on_sockets", "hooks_on_tls"]
+
+
+class _Green(Kind):
+    """How gevent's sockets work below the hooks."""
+
+    def __init__(self, classes: Any) -> None:
+        super().__init__(classes)
+        self.sendall = self._sendall  # gevent's own calls `send` of the socket, which is hooked
+
+    def _sendall(self, sock: Any, data: Any) -> None:
+        timeout_s = left_s = sock.gettimeout()
+        until_s = None if timeout_s is None else time.monotonic() + timeout_s
+        with memoryview(data) as view:
+            sent = 0
+            while sent < len(view):
+                if left_s is not None and sent and left_s <= 0:
+                    raise TimeoutError("timed out")
+                sent += self.send(sock, view[sent:], 0, left_s)
+                left_s = None if until_s is None else until_s - time.monotonic()
+
+    def waiting(self, sock: Any, state: Any) -> Any:
+        return _WaitingState(sock, state)
+
+    def moved(self, sock: Any) -> None:
+        fileno, loop = raw(sock).fileno(), sock.hub.loop
+        os.set_blocking(fileno, False)  # so that the socket of C never waits
+        # The loop goes on to watch the file that was there. Who waits for that is woken, and waits by a new watcher.
+        loop.closing_fd(fileno)
+        for name, events in ("_read_event", 1), ("_write_event", 2):
+            if not getattr(sock, name).active:
+                getattr(sock, name).close()
+            setattr(sock, name, loop.io(fileno, events))
+
+    def share(self, host: Host) -> None:
+        greenlets = _Greenlets()
+        host.share_among(greenlets, greenlets.sleep)
+
+    def is_readable(self, sock: Any) -> bool:
+        try:
+            raw(sock).recv(1, _socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass  # the next read meets it
+        return True
+
+
+class _Greenlets:
+    """What `threading` is for threads, whether or not that is patched (transport.channel.Threads)."""
+
+    def __init__(self) -> None:
+        import gevent  # here: only a program that uses it gets this far
+        from gevent import event, lock
+
+        self.RLock, self.sleep = lock.RLock, gevent.sleep
+        self._event, self._current = event.Event, gevent.getcurrent
+
+    def get_ident(self) -> int:
+        return id(self._current())
+
+    def Condition(self, lock: Any) -> Any:
+        return _Condition(lock, self._event)
+
+
+class _Condition:
+    """As much of a `threading.Condition` as is asked for."""
+
+    def __init__(self, lock: Any, event: Callable[[], Any]) -> None:
+        self._lock, self._event = lock, event
+        self._told: list[Any] = []
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        told = self._event()
+        self._told.append(told)
+        self._lock.release()
+        try:
+            return bool(told.wait(timeout_s))
+        finally:
+            self._lock.acquire()
+            self._told.remove(told)
+
+    def notify_all(self) -> None:
+        for told in self._told:
+            told.set()
+
+
+class _WaitingState:
+    """The TLS state in C of a gevent socket, with waits, so that what becomes of them is seen."""
+
+    def __init__(self, sock: Any, state: Any) -> None:
+        self._sock, self._state = weakref.ref(sock), state
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._state, name)
+
+    def read(self, *args: Any) -> Any:
+        return self._when_ready(self._state.read, args, "The read operation timed out")
+
+    def write(self, data: Any) -> Any:
+        return self._when_ready(self._state.write, (data,), "timed out")
+
+    def do_handshake(self) -> None:
+        self._when_ready(self._state.do_handshake, (), "The handshake operation timed out")
+
+    def shutdown(self) -> Any:
+        return self._when_ready(self._state.shutdown, (), "timed out")
+
+    def _when_ready(self, call: Callable[..., Any], args: tuple[Any, ...], if_late: str) -> Any:
+        while True:
+            try:
+                return call(*args)
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as not_now:
+                sock = alive(self._sock)
+                if sock.gettimeout() == 0:
+                    raise
+                event = sock._read_event if isinstance(not_now, ssl.SSLWantReadError) else sock._write_event
+            sock._wait(event, timeout_exc=TimeoutError(if_late))
+
+
+def hooks_on_sockets(module: Any) -> Patches:
+    """The hooks on `gevent._socket3`."""
+    classes = module.socket
+    add_kind(_Green(classes))
+    patches = sockets.PATCHES.on_others({PythonSocket: classes})
+    sendall = classes.sendall
+
+    @patches.hook(classes, "sendall")
+    def send_all(self: Any, *args: Any, original: Any) -> None:
+        # That of a TLS socket calls this one, which is to send by the TLS socket's `send`.
+        (original if getattr(self, "_sslobj", None) is None else sendall)(self, *args)
+
+    return patches
+
+
+def hooks_on_tls(module: Any) -> Patches:
+    """The hooks on `gevent.ssl`."""
+    kind_of_class(module.socket).add_tls(module.SSLContext)
+    return tls.PATCHES.on_others({PythonContext: module.SSLContext, PythonContext.sslsocket_class: module.SSLSocket})
