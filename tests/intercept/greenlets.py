@@ -53,8 +53,8 @@ def origin() -> str:
     return f"https://localhost:{HTTPS_PORT}" if is_tls else f"http://localhost:{HTTP_PORT}"
 
 
-def opened(timeout_s: float | None = LIMIT_S) -> Any:
-    sock = sockets.create_connection(("localhost", int(HTTPS_PORT if is_tls else HTTP_PORT)), timeout=timeout_s)
+def opened() -> Any:
+    sock = sockets.create_connection(("localhost", int(HTTPS_PORT if is_tls else HTTP_PORT)), timeout=LIMIT_S)
     return trust.wrap_socket(sock, server_hostname="localhost") if is_tls else sock
 
 
@@ -90,7 +90,7 @@ def one_after_another() -> object:
 def while_another_waits() -> object:
     """The peer answers one only when it has the other: a read that blocked the hub would wait for ever."""
     waiting = gevent.spawn(get, "/held")
-    gevent.sleep(0.01)
+    gevent.sleep(0)
     return [get("/release"), waiting.get()]
 
 
@@ -108,7 +108,7 @@ def stream() -> object:
 def one_reads_and_another_sends() -> object:
     with opened() as sock:
         reading = gevent.spawn(read_until, sock, b"/beside")
-        gevent.sleep(0.01)
+        gevent.sleep(0)
         send(sock, "/beside")
         return reading.get()
 
@@ -128,17 +128,20 @@ def killed_in_a_read() -> object:
 
 
 def killed_beside_others() -> object:
-    silent = [gevent.spawn(get, "/silent") for _ in range(3)]
-    others = [gevent.spawn(get, f"/{number}") for number in range(3)]
-    seen = [other.get() for other in others]
-    gevent.killall(silent)
-    return seen
+    with opened() as first, opened() as second:
+        for sock in (first, second):
+            send(sock, "/silent")
+        waiting = [gevent.spawn(sock.recv, 100) for sock in (first, second)]
+        seen = gevent.pool.Pool(3).map(get, [f"/{number}" for number in range(3)])
+        gevent.killall(waiting)
+        return [seen, [greenlet.dead for greenlet in waiting]]
 
 
 def timed_out() -> object:
-    with opened(0.1) as sock:
+    with opened() as sock:
         send(sock, "/half")
         seen = read_until(sock, b"half")
+        sock.settimeout(0.05)
         try:
             return sock.recv(100).decode()
         except OSError as error:
@@ -355,9 +358,9 @@ def main() -> None:
 
     def in_a_greenlet(name: str, mode: Any) -> str:
         with use_cassette(f"{FOLDER}/{name}.yaml", mode) as cassette:
-            gevent.sleep(0.01)
+            gevent.sleep(0)
             seen = get(f"/of-{name}")
-            gevent.sleep(0.01)
+            gevent.sleep(0)
             return f"{len(cassette.recorded)} {seen}"
 
     tell(of_each=gevent.pool.Pool(4).map(lambda name: in_a_greenlet(name, "all"), "abcd"))
