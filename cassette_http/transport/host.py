@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -63,6 +64,12 @@ class Switchboard(Tape, Protocol):
 def refuse_to_dial() -> Line:
     """What a connection does that is closed."""
     raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+
+def _are_threads_greenlets() -> bool:
+    """What Python calls a thread is a greenlet here, by the monkey patches of gevent."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched("threading"))
 
 
 class Host:
@@ -249,7 +256,7 @@ class Host:
         sender = self.channel.sender
         if sender is None:
             return not may_peer_begin
-        return self._threads is not None or sender != self.channel.get_ident()
+        return self._threads is not None or sender != self.channel.get_ident() or _are_threads_greenlets()
 
     def _wait(self, due_in_s: float) -> None:
         """Wait for a played piece as long as the recording did, or until the client's patience ends."""

@@ -260,6 +260,18 @@ def _asked_by(module: Any) -> object:
     return seen
 
 
+def with_our_client_killed_in_a_read() -> object:
+    connection = client.HTTPConnection("localhost", int(HTTP_PORT))
+    connection.request("GET", "/silent")
+    try:
+        with gevent.Timeout(0.05):
+            return connection.getresponse().status
+    except gevent.Timeout:
+        return "killed"
+    finally:
+        connection.close()
+
+
 def with_requests() -> object:
     import requests
 
@@ -309,7 +321,9 @@ OF_BOTH: list[Callable[[], object]] = [
     ),
 ]
 OF_ONE: list[Callable[[], object]] = [refused, not_found, tunnel]
-OF_CLIENTS: list[Callable[[], object]] = [with_http_client, with_our_client, with_requests, with_httpx]
+OF_CLIENTS: list[Callable[[], object]] = [
+    *(with_http_client, with_our_client, with_our_client_killed_in_a_read, with_requests, with_httpx),
+]
 
 
 def run() -> dict[str, object]:
