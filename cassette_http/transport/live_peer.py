@@ -81,8 +81,10 @@ class LivePeer:
             sent = -further if self._is_out_of_step and further else exchange.sent
             taken = recording.add(octets, at - exchange.sent_at, sent)
             octets = octets[taken:]
-            if octets and recording.is_complete and not exchange.is_kept and not further:
-                recording.add_surplus(octets, at - exchange.sent_at)
+            # A client that waits for one answer after the other drops what it has read behind this one.
+            reads_one_by_one = self._is_out_of_step or not further
+            if octets and recording.is_complete and not exchange.is_kept and reads_one_by_one:
+                recording.add_surplus(octets, at - exchange.sent_at, sent)
                 octets = b""
             if recording.is_upgrade and exchange.request.reader.method == "CONNECT":
                 opened = exchange

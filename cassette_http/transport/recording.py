@@ -98,10 +98,10 @@ class Recording:
             self._append(octets if taken == len(octets) else octets[:taken], at_s, sent)
         return taken
 
-    def add_surplus(self, octets: bytes, at_s: float) -> None:
+    def add_surplus(self, octets: bytes, at_s: float, sent: int | None) -> None:
         """Take octets behind the response that came with its end: whoever reads on will meet them."""
         self.has_surplus = True
-        self._append(octets, at_s, None)
+        self._append(octets, at_s, sent)
 
     def end(self, at_s: float, *, close_notify: bool = True, sent: int | None = None) -> None:
         """The peer closed. Only a response that runs to the close is complete by that.

@@ -94,7 +94,7 @@ STORM = b"".join(b"HTTP/1.1 102 Processing\r\nX-N: %d\r\n\r\n" % number for numb
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
 
 
-def answers_late(hints: int) -> Script:
+def answers_late(hints: int, surplus: bytes = b"") -> Script:
     """The answer that hints announce comes when as many further requests have come, each with a hint, if they do."""
 
     def script(connection: Connection) -> None:
@@ -103,7 +103,7 @@ def answers_late(hints: int) -> Script:
             connection.send(HINTS)
         while True:
             connection.read_request()
-            connection.send(response(b"late"))
+            connection.send(response(b"late"), surplus)
 
     return tries_patience(script)
 
@@ -117,6 +117,7 @@ ODD_MESSAGES = [
     pytest.param(answers(STORM + response(b"after the storm")), GETS, id="storm of interim responses"),
     pytest.param(once(HINTS, response(b"hinted"), pause_s=0.02), GET_A, id="early hints in a piece of their own"),
     pytest.param(answers_late(1), GETS, id="early hints, and the answer late"),
+    pytest.param(answers_late(1, b"\r\n"), GETS, id="early hints, and the answer late with a line behind it"),
     pytest.param(answers_late(2), GETS, id="early hints twice, and the answer very late"),
     pytest.param(once(CHUNKED, CHUNKS, TRAILERS, pause_s=0.02), GET_A, id="chunks of odd sizes and trailers"),
     pytest.param(

@@ -458,6 +458,20 @@ def test_what_comes_behind_further_requests_waits_for_as_many_of_them() -> None:
         assert not played.is_due
 
 
+def test_what_comes_with_a_late_response_is_no_answer_to_the_next_request() -> None:
+    """A client that waits for one answer after the other has read it with that response, and drops it."""
+    channel, tape, _ = recording()
+    for octets in (b"HTTP/1.1 103 Early Hints\r\n\r\n", OK + b"\r\n", OK):
+        channel.client_sent(GET)
+        channel.peer_sent(octets)
+    channel.client_closed()
+    assert [[(piece.octets, piece.sent) for piece in one.track.pieces] for one in tape.kept] == [
+        [(b"HTTP/1.1 103 Early Hints\r\n\r\n", None), (OK + b"\r\n", -1)],
+        [(OK, -1)],
+        [],
+    ]
+
+
 @pytest.mark.parametrize(
     ("request_", "answer", "idle_s", "noted"),
     [
