@@ -446,7 +446,8 @@ class Tap:
         try:
             return _getpeername(raw(self.sock))
         except OSError as error:
-            if self.connecting is None:
+            # Within an exchange it is no news: a call that sends or reads has met it, or will. This one may be a log's.
+            if self.connecting is None and not self._upper.channel.needs_peer:
                 self._upper.peer_failed(error)
             raise
 

@@ -136,3 +136,28 @@ def test_peer_whose_address_nobody_can_tell_has_broken_the_connection(
     server = peer(first(resets))
     cassette = assert_same_three_times(ask, server, tmp_path / "unasked.yaml")
     assert cassette.unplayed == []
+
+
+def test_name_of_a_peer_that_is_gone_may_be_asked_for_when_a_request_has_failed(
+    peer: Callable[..., Peer], tmp_path: Path
+) -> None:
+    """As `repr` does, for a log or a ResourceWarning: what is recorded is what has failed."""
+
+    def resets_at_head(connection: Connection) -> None:
+        connection.read_until(b"\r\n\r\n")
+        connection.reset()
+
+    server = peer(resets_at_head)
+
+    def ask() -> Any:
+        with socket.create_connection((server.host, server.port), timeout=LIMIT_S) as sock:
+            sock.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\n")
+            poller = select.poll()
+            poller.register(sock, 0)
+            assert not server.is_running or poller.poll(LIMIT_S * 1000)  # a hang-up
+            with pytest.raises((BrokenPipeError, ConnectionResetError)) as caught:
+                sock.sendall(b"body")
+            assert "socket.socket" in repr(sock)
+            return caught.value.errno
+
+    assert_same_three_times(ask, server, tmp_path / "failed.yaml")
