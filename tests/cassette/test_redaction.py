@@ -226,6 +226,7 @@ def test_a_key_given_as_user_name_is_searched() -> None:
             "preSharedKey",
             "accountkey",
         ),
+        *("user[x-acme-key]", "spring.datasource.x-acme-key", "user[bearer]"),
         *("X-Authorization", "HTTP_AUTHORIZATION", "X-Forwarded-Authorization", "authHeader", "HTTP_COOKIE", "user_pw"),
         *("http.request.header.authorization", "response.headers.cookie"),
         *("X-JFrog-Art-Api", "X-Honeycomb-Team", "Fastly-Key", "rspauth", "cnonce"),

@@ -86,6 +86,7 @@ def test_what_is_no_secret_comes_back_unchanged(text: str) -> None:
     [
         "/?key=users",
         "/?key=users&code=42&state=open",
+        "/?user[key]=users&page.state=open&filter%5Bcode%5D=42",
         "/stores?code=94107&state=CA",
         "/repos/a/b/commits/" + SHA1,
         "/users/123e4567-e89b-12d3-a456-426614174000/keys",

@@ -184,8 +184,11 @@ def kind_of(name: str) -> NameKind:
         return NameKind.PASSWORD if whole in _PASSWORDS else NameKind.SECRET
     if words[-1:] == ["otp"]:
         return NameKind.CODE
-    is_weak = whole in _WEAK or words[-1:] in (["auth"], ["crumb"], ["sign"]) or "hmac" in words
-    return NameKind.WEAK if is_weak else NameKind.ORDINARY
+    if whole in _WEAK or words[-1:] in (["auth"], ["crumb"], ["sign"]) or "hmac" in words:
+        return NameKind.WEAK
+    # Of a form, "user[key]", or of settings, "app.x-acme-key".
+    last = re.split(r"[.\[]", name.removesuffix("]"))[-1]
+    return kind_of(last) if last != name else NameKind.ORDINARY
 
 
 def _words(name: str) -> Iterator[str]:
