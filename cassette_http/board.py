@@ -19,7 +19,6 @@ from cassette_http.cassette.explaining import MODE_SETTING, Candidate, explain_m
 from cassette_http.cassette.hooks import Hooks
 from cassette_http.cassette.index import Index, line_of
 from cassette_http.cassette.late_redactor import LateRedactor
-from cassette_http.cassette.matching import Matching
 from cassette_http.cassette.model import UNIX, Failure, FailureKind, Interaction, Origin, Request, TLSFacts, Track
 from cassette_http.cassette.modes import Policy
 from cassette_http.cassette.shortcuts import Answer, written_request
@@ -58,14 +57,12 @@ class Board(Switch):
         self,
         cassette: Cassette,
         log: Log,
-        may: Policy,
         index: Index,
         store: Store,
-        matching: Matching,
         redactor: LateRedactor,
-        facts: list[tuple[int, TLSFacts]],
         hooks: Hooks,
         *,
+        may: Policy,
         keeps_pace: bool = False,
         mode_setting: str = MODE_SETTING,
     ) -> None:
@@ -74,19 +71,18 @@ class Board(Switch):
         self._lock = index.lock
         self.cassette, self._log = cassette, log
         self.policy = may
-        self.decides_at_head = not (matching.needs_body or hooks.on_match)
+        self.decides_at_head = not (index.matching.needs_body or hooks.on_match)
         self.keeps_pace = keeps_pace
         self._mode_setting = mode_setting
         self._hidden_error: Exception | None = None  # was raised inside a client, which may have swallowed it
         self.let_past: list[str] = []
         """What could not be recorded, and why."""
-        self._index, self._store, self._matching = index, store, matching
+        self._index, self._store = index, store
         self._late_redactor, self._hooks = redactor, hooks
         self._keeper = Keeper(log, store, redactor, hooks)
         # Where something may be recorded, secrets in the fields of a request must be known.
-        self._passes_over_fields = matching.passes_over_fields and not may.can_record
+        self._passes_over_fields = index.matching.passes_over_fields and not may.can_record
         self._answers_at_once = not (keeps_pace or redactor.restores or hooks.on_match or hooks.on_replay)
-        self._facts = facts
         self._pid = os.getpid()
         self._letters: Letters | None = None
 
@@ -228,7 +224,7 @@ class Board(Switch):
 
     def _compared(self, request: Request) -> Request:
         """The form in which a request is compared with recorded ones."""
-        return self._matching.strip(self._redactor.redact_request(request))
+        return self._index.matching.strip(self._redactor.redact_request(request))
 
     def _play(self, entry: Entry, request: Request | None) -> Interaction | None:
         entry.plays += 1
@@ -325,14 +321,14 @@ class Board(Switch):
             return known[-1][1] if known else TLSFacts(origin)
 
     def _facts_of(self, origin: Origin) -> list[tuple[int, TLSFacts]]:
-        return [one for one in self._facts if one[1].origin == origin]
+        return [one for one in self._index.facts if one[1].origin == origin]
 
     def keep_tls_facts(self, facts: TLSFacts) -> None:
         with self._lock:
             known = self._facts_of(facts.origin)
             is_new = not known or known[-1][1] != facts
             if is_new and not self._is_closed and self.policy.can_record:
-                self._facts.append((len(self._index), facts))
+                self._index.facts.append((len(self._index), facts))
                 self._keeper.keep_facts(facts)
 
     def arrange(self) -> None:
@@ -384,7 +380,7 @@ class Board(Switch):
             candidates,
             cassette=str(self.cassette.path),
             mode=self.cassette.record_mode.value,
-            matching=self._matching,
+            matching=self._index.matching,
             mode_setting=self._mode_setting,
             is_missing=not candidates and not self._store.exists(),
             believed=self._redactor.believe_names(request),

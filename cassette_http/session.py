@@ -267,13 +267,11 @@ class _Session:
         self.board = Board(
             Cassette(path, mode, index, log),
             log,
-            may,
             index,
             self._store,
-            matching,
             redactor,
-            library.facts,
             hooks,
+            may=may,
             keeps_pace=options.keeps_pace,
             mode_setting=options.mode_setting,
         )

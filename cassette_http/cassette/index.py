@@ -51,8 +51,9 @@ class Index:
     ) -> None:
         """`library` has read its first interaction already; it is made to read on when more are needed."""
         self._library, self._redact = library, redact
+        self.facts = library.facts
         self._read_answer = library.read_answer  # asked for each request
-        self._matching, self._repeat = matching, known_policy(repeat)
+        self.matching, self._repeat = matching, known_policy(repeat)
         self.answers_once = repeat == "fail"
         # The shortcuts look at what was not played yet.
         self._has_shortcuts = repeat != "first" and not matching.filters
@@ -136,7 +137,7 @@ class Index:
         return bucket
 
     def _bucket_of(self, entries: list[Entry]) -> Bucket:
-        return Bucket(self._matching, entries, None if self._matching.ignores else self._told)
+        return Bucket(self.matching, entries, None if self.matching.ignores else self._told)
 
     def _told(self, entry: Entry) -> Request | None:
         position = entry.number - 1
@@ -227,7 +228,7 @@ class Index:
 
         Without `may_be_stale`, failures that only a stale connection meets come last (see `Failure.is_stale`).
         """
-        key = self._matching.key(request)
+        key = self.matching.key(request)
         bucket = self._bucket(line_of(request))
         entry = bucket.find(request, key, self._repeat, may_be_stale=may_be_stale) if bucket is not None else None
         if entry is None and (larger := self._larger_bucket(request)) is not bucket:
@@ -258,12 +259,12 @@ class Index:
 
         With `repeats`, and none left, the repeat policy chooses among those that were played.
         """
-        key = self._matching.head_key(request)
+        key = self.matching.head_key(request)
         queue = (self._bucket(line_of(request)) or self._larger_bucket(request)).queue
         fitting = (
             entry
             for entry in (queue.entries if repeats else queue.unplayed())
-            if entry.request is not None and self._matching.head_key(entry.request) == key
+            if entry.request is not None and self.matching.head_key(entry.request) == key
         )
         if not repeats:
             return next(fitting, None)
@@ -307,13 +308,13 @@ class Index:
         """Tell whether something was recorded of this host and port, or of connections to them (a proxy)."""
         if self._comes_next(host, port):
             return True
-        if port == DEFAULT_PORTS[UNIX] and not self._matching.tells_hosts_apart:
+        if port == DEFAULT_PORTS[UNIX] and not self.matching.tells_hosts_apart:
             return any(known == port for _, known in self._peers)  # paths of sockets often differ from run to run
         return (host, port) in self._peers
 
     def may_answer(self, host: str, port: int) -> bool:
         """Tell whether requests to this host and port could have an answer; False only if none can."""
-        if not self._matching.tells_hosts_apart or self._comes_next(host, port):
+        if not self.matching.tells_hosts_apart or self._comes_next(host, port):
             return True
         positions = self._peers.get((host, port), [])
         while self.answers_once and positions and positions[-1] in self._made and self._made[positions[-1]].plays:
@@ -392,7 +393,7 @@ class Index:
         line = line_of(request)
         if has_placeholder(line):
             return self._everything  # redaction could make the same of other lines
-        line_key = self._matching.line_key(request)
+        line_key = self.matching.line_key(request)
         bucket = self._larger_buckets.get(line_key)
         if bucket is None:
             positions = self._by_line_key.get(line_key, [])
@@ -422,7 +423,7 @@ class Index:
                 if told is None or position in doubtful:
                     told = self._entries([position])[0].request
                 if told is not None:
-                    by_key[self._matching.line_key(told)].append(position)
+                    by_key[self.matching.line_key(told)].append(position)
         for positions in by_key.values():
             positions.sort()
         return by_key

@@ -38,7 +38,7 @@ from cassette_http.cassette.meaning import (
     split_target,
 )
 from cassette_http.cassette.model import Request
-from cassette_http.cassette.rule_notation import did_you_mean
+from cassette_http.cassette.rule_notation import no_such
 from cassette_http.errors import InvalidOption
 
 __all__ = [
@@ -231,7 +231,7 @@ def resolve(match: Iterable[str | Matcher | Filter] | str, ignore: Iterable[str]
             needs_body = needs_body or _looks_at_body(name, NAMED[name])
             continue
         if not callable(matcher):
-            raise InvalidOption(f"a matcher is a name or a function, not {matcher!r} (names: {_names()})")
+            raise InvalidOption(f"a matcher is a name or a function, not {matcher!r} (names: {', '.join(NAMED)})")
         name = getattr(matcher, "__name__", type(matcher).__name__)
         needs_body = needs_body or getattr(matcher, "needs_body", True)
         if name in NAMED or name in keys:
@@ -258,11 +258,7 @@ def _known_name(given: str) -> str:
     name = given.strip().lower().replace("-", "_")
     if name in NAMED:
         return name
-    raise InvalidOption(f"there is no matcher {given!r}{did_you_mean(name, NAMED)} (the matchers are: {_names()})")
-
-
-def _names() -> str:
-    return ", ".join(NAMED)
+    raise InvalidOption(no_such("matcher", given, NAMED, meant=name))
 
 
 def _parameters(function: Callable[..., Any]) -> int:

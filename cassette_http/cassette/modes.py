@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from cassette_http.cassette.rule_notation import did_you_mean
+from cassette_http.cassette.rule_notation import no_such
 from cassette_http.errors import InvalidOption
 
 __all__ = [
@@ -66,7 +66,7 @@ class RecordMode(Enum):
         word = value.strip().lower().replace("-", "_").replace(" ", "_") if isinstance(value, str) else ""
         if word in _BY_WORD:
             return _BY_WORD[word]
-        raise InvalidOption(_no_such_mode(value, word))
+        raise InvalidOption(no_such("record mode", value, [mode.value for mode in cls], meant=word))
 
 
 _BY_WORD = {mode.value: mode for mode in RecordMode} | {"any": RecordMode.NEW_EPISODES}
@@ -97,16 +97,14 @@ PACES = ("fast", "recorded")
 def known_policy(repeat: str) -> str:
     """Return `repeat` itself. Raises InvalidOption if there is no such policy."""
     if repeat not in REPEAT_POLICIES:
-        known = ", ".join(REPEAT_POLICIES)
-        hint = did_you_mean(repeat, REPEAT_POLICIES)
-        raise InvalidOption(f"there is no repeat policy {repeat!r}{hint} (the policies are: {known})")
+        raise InvalidOption(no_such("repeat policy", repeat, REPEAT_POLICIES))
     return repeat
 
 
 def known_pace(pace: str) -> str:
     """Return `pace` itself. Raises InvalidOption if there is no such pace."""
     if pace not in PACES:
-        raise InvalidOption(f"there is no pace {pace!r}{did_you_mean(pace, PACES)} (the paces are: {', '.join(PACES)})")
+        raise InvalidOption(no_such("pace", pace, PACES))
     return pace
 
 
@@ -118,8 +116,3 @@ def is_build_server(environment: Mapping[str, str]) -> bool:
 def can_play(mode: RecordMode) -> bool:
     """Tell whether `mode` plays what is in a cassette."""
     return policy(mode, had_content=True).can_play
-
-
-def _no_such_mode(value: object, word: str) -> str:
-    modes = [mode.value for mode in RecordMode]
-    return f"there is no record mode {value!r}{did_you_mean(word, modes)} (the modes are: {', '.join(modes)})"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from cassette_http.errors import InvalidOption
 
-__all__ = ["did_you_mean", "json_path", "place_of"]
+__all__ = ["did_you_mean", "json_path", "no_such", "place_of"]
 
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\*)\]|\[(['\"])(.*?)\3\]")
 _SPELLED_PLACES = {"header": "fields", "field": "fields", "headers": "fields"}
@@ -34,10 +34,17 @@ def place_of(given: str, places: Sequence[str], option: str) -> str:
     place = _SPELLED_PLACES.get(place, place)
     if place not in places:
         shown = ["header", *(each for each in places if each != "fields")]
-        raise InvalidOption(
-            f"{option}: there is no place {given!r}{did_you_mean(given, shown)} (the places are: {', '.join(shown)})"
-        )
+        raise InvalidOption(f"{option}: {no_such('place', given, shown)}")
     return place
+
+
+def no_such(what: str, given: object, known: Iterable[str], meant: object = None) -> str:
+    """Say that there is no `what` of a name, with the nearest name and all of them; `meant` is a form of the name."""
+    shown = list(known)
+    those = what.rpartition(" ")[2]
+    plural = those[:-1] + "ies" if those.endswith("y") else those + "s"
+    hint = did_you_mean(given if meant is None else meant, shown)
+    return f"there is no {what} {given!r}{hint} (the {plural} are: {', '.join(shown)})"
 
 
 def did_you_mean(given: object, known: Iterable[str]) -> str:

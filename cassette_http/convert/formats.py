@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cassette_http.cassette.model import Interaction
+from cassette_http.cassette.rule_notation import no_such
 from cassette_http.cassette.volatile import moment_of
 from cassette_http.convert import cassetter, har, responses, vcr
 from cassette_http.convert.exchanges import ForeignExchange, LeftOut
@@ -71,7 +72,7 @@ def read_foreign(data: bytes, path: str, name: str | None = None) -> Foreign:
     Raises InvalidOption, and CassetteFormatError that names `path`, the line and the reason.
     """
     if name is not None and name not in FORMATS:
-        raise InvalidOption(f"there is no format {name!r} (the formats are: {', '.join(FORMATS)})")
+        raise InvalidOption(no_such("format", name, FORMATS))
     data = data.removeprefix(b"\xef\xbb\xbf")
     is_json = _is_json(data)
     try:

@@ -7,7 +7,6 @@ import io
 import selectors
 import socket
 import ssl
-import threading
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
@@ -24,26 +23,13 @@ from cassette_http.transport.tunnels import Line
 __all__ = ["CassetteTransport", "SocketFace"]
 
 
-class _Descriptors:
+@functools.cache
+def _descriptors_to_poll() -> tuple[int, int]:
     """Two descriptors that all played connections share, for those who poll: one is never readable, one always."""
-
-    def __init__(self) -> None:
-        self.idle, self._keeps_idle_open = os.pipe()
-        self.ready, writer = os.pipe()
-        os.close(writer)
-
-
-_descriptors: _Descriptors | None = None
-_descriptors_lock = threading.Lock()
-
-
-def _descriptor_to_poll(*, is_due: bool) -> int:
-    """A descriptor that polls as readable if `is_due`, else as idle. Shared: do not close it."""
-    global _descriptors
-    with _descriptors_lock:
-        if _descriptors is None:
-            _descriptors = _Descriptors()
-    return _descriptors.ready if is_due else _descriptors.idle
+    idle, _ = os.pipe()  # whose other end stays open
+    ready, writer = os.pipe()
+    os.close(writer)
+    return idle, ready
 
 
 class CassetteTransport:
@@ -168,7 +154,7 @@ class SocketFace:
             return -1
         if self.host.line is not None and not self.host.channel.is_due:
             return self.host.line.fileno()  # type: ignore[attr-defined,no-any-return]  # our lines are sockets
-        return _descriptor_to_poll(is_due=self.host.channel.is_due)
+        return _descriptors_to_poll()[self.host.channel.is_due]
 
     @property
     def live_socket(self) -> socket.socket | None:
