@@ -21,6 +21,7 @@ from cassette_http.cassette.store import UNCHANGED, Store
 from cassette_http.convert.formats import read_foreign
 from cassette_http.converting import find_foreign
 from cassette_http.errors import CassetteFormatError, CassetteNotFound, CassetteNotWritable
+from cassette_http.wording import shortened
 
 __all__ = [
     "Finding",
@@ -110,7 +111,7 @@ def _findings_of_others(store: Store) -> Iterator[Finding]:
         before = set(old.decode().splitlines())
         for text in new.decode().splitlines():
             if text not in before and not text.lstrip().startswith(_FOLLOWING):
-                yield Finding(str(store.path), lines[number] or 1, _shown(text))
+                yield Finding(str(store.path), lines[number] or 1, shortened(text.strip(), LONGEST_SHOWN))
 
 
 def _with_secrets(
@@ -238,11 +239,6 @@ def _findings(document: Document, first_line: int, old: bytes, new: bytes, path:
             continue
         # The file may be edited by hand; the line is looked up in it as far as possible.
         at = first_at.get(was, min(number, max(len(lines) - 1, 0)))
-        yield Finding(path, first_line + at, _shown(is_now))
+        yield Finding(path, first_line + at, shortened(is_now.strip(), LONGEST_SHOWN))
         if not is_same_shape:
             return
-
-
-def _shown(line: str) -> str:
-    text = line.strip()
-    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"

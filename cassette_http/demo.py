@@ -24,6 +24,7 @@ from cassette_http import client
 from cassette_http.cassette.modes import RecordMode
 from cassette_http.errors import CassetteError
 from cassette_http.session import use_cassette
+from cassette_http.wording import shortened
 
 __all__ = ["run_demo"]
 
@@ -288,7 +289,7 @@ class _Show:
                 client_now = one.client
                 self.line(self._paint(f"with {client_now}", "2"))
             mark = self._paint("=", "1;32") if one == other else self._paint("≠", "1;31")
-            left, right = (_shorten(step.saw, saw_width) for step in (one, other))
+            left, right = (shortened(step.saw, saw_width) for step in (one, other))
             self.line(f"  {one.what:{what_width}}  {left:{saw_width}} {mark} {right}")
         return live == replayed
 
@@ -298,7 +299,7 @@ class _Show:
         for document in documents[:count]:
             lines = _without_base64(document.splitlines())
             for line in lines[:MOST_LINES_OF_A_DOCUMENT]:
-                self.line(self._yaml(_shorten(line, self._width - 3)))
+                self.line(self._yaml(shortened(line, self._width - 3)))
             if len(lines) > MOST_LINES_OF_A_DOCUMENT:
                 self.line(self._paint(f"  … {len(lines) - MOST_LINES_OF_A_DOCUMENT} lines", "2"))
             self.line(self._paint("---", "2"))
@@ -332,7 +333,3 @@ def _without_base64(lines: list[str]) -> list[str]:
         is_base64 = "!!binary |" in line
         kept.append(line)
     return kept
-
-
-def _shorten(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
 from typing import Any, NamedTuple
 
-from cassette_http.cassette.matching import NAMED, Matching, headers, objection, query, shortened
+from cassette_http.cassette.matching import NAMED, Matching, headers, objection, query
 from cassette_http.cassette.meaning import Pairs, Part, canonical, meaning, name_as_written, part_name, split_target
 from cassette_http.cassette.model import Request
-from cassette_http.wording import counted
+from cassette_http.wording import MOST_CHARACTERS, counted, shortened
 
 __all__ = ["MODE_SETTING", "Candidate", "Difference", "Explanation", "differences", "explain_miss", "most_alike"]
 
@@ -59,7 +59,7 @@ class Difference(NamedTuple):
 # How many differences one matcher may report, and how many of them a message shows.
 _MOST_DIFFERENCES = 20
 _MOST_LINES = 4
-_MOST_CHARACTERS = 60  # of a value; what is cut off is the end
+_LONGEST_URL = 200
 _NOT_PLAIN = re.compile("[^ -~]|[%&+]")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
 
@@ -87,10 +87,10 @@ def differences(matching: Matching, sent: Request, recorded: Request) -> list[Di
 
 def _both_shortened(left: str, right: str) -> tuple[str, str]:
     """Shorten two texts, so that what differs first can still be seen in both."""
-    if max(len(left), len(right)) <= _MOST_CHARACTERS:
+    if max(len(left), len(right)) <= MOST_CHARACTERS:
         return left, right
     same = next((at for at, (a, b) in enumerate(zip_longest(left, right)) if a != b), 0)
-    start = same - 20 if same > _MOST_CHARACTERS // 2 else 0
+    start = same - 20 if same > MOST_CHARACTERS // 2 else 0
     dots = "…" if start else ""
     return shortened(dots + left[start:]), shortened(dots + right[start:])
 
@@ -268,7 +268,7 @@ def explain_miss(
     cassette does not exist. `believed` is a form of the request that would have been answered, too; perhaps the same.
     `unmet` is the number of a recorded connection to its host that had no answer, if it was not played.
     """
-    asked = f"{sent.method} {_long(sent.url)}"
+    asked = f"{sent.method} {shortened(sent.url, _LONGEST_URL)}"
     short = f"{sent.method} {shortened(_target_text(sent))}"
     if is_missing:
         text = (
@@ -294,7 +294,9 @@ def explain_miss(
     lines = [f"{cassette} has {start}"]
     for each in nearest:
         state = ", already played" if each.was_played else ""
-        lines.append(f"  interaction {each.number}{state}: {each.request.method} {_long(each.request.url)}")
+        lines.append(
+            f"  interaction {each.number}{state}: {each.request.method} {shortened(each.request.url, _LONGEST_URL)}"
+        )
         lines += [f"    {line}" for line in _shown(each.differences)]
     lines += _unmet_line(unmet)
     hints = tuple(_hints(first, candidates))
@@ -369,10 +371,6 @@ def _target_text(request: Request) -> str:
     """What a reader calls a request of one server: its path, with the query if there is one."""
     path, query = split_target(request)
     return f"{path}?{query}" if query else path
-
-
-def _long(url: str) -> str:
-    return url if len(url) <= 200 else url[:199] + "…"
 
 
 def _distance(matching: Matching, key: tuple[Hashable, ...], recorded: Request) -> float:

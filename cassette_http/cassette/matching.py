@@ -40,6 +40,7 @@ from cassette_http.cassette.meaning import (
 from cassette_http.cassette.model import Request
 from cassette_http.cassette.rule_notation import no_such
 from cassette_http.errors import InvalidOption
+from cassette_http.wording import shortened
 
 __all__ = [
     "DEFAULT_MATCH",
@@ -52,7 +53,6 @@ __all__ = [
     "objection",
     "query",
     "resolve",
-    "shortened",
 ]
 
 Matcher: TypeAlias = Callable[[Request], Hashable]
@@ -62,7 +62,6 @@ DEFAULT_MATCH = ("method", "scheme", "host", "port", "path", "query", "body")
 
 # Longer values are kept as digests: keys stay in memory for all interactions of a cassette.
 _MAX_KEPT_OCTETS = 64
-_MOST_CHARACTERS = 60
 
 
 # -- the named matchers --------------------------------------------------------------------------------------
@@ -286,11 +285,6 @@ def _checked(name: str, matcher: Matcher) -> Matcher:
         return value
 
     return update_wrapper(checked, matcher)
-
-
-def shortened(text: str) -> str:
-    """Cut a text so that it fits into a line of a message."""
-    return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 1] + "…"
 
 
 def objection(accept: Filter, sent: Request, recorded: Request) -> str | None:

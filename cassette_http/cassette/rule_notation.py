@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from cassette_http.errors import InvalidOption
+from cassette_http.wording import number_of
 
 __all__ = ["did_you_mean", "json_path", "no_such", "place_of"]
 
@@ -41,10 +42,9 @@ def place_of(given: str, places: Sequence[str], option: str) -> str:
 def no_such(what: str, given: object, known: Iterable[str], meant: object = None) -> str:
     """Say that there is no `what` of a name, with the nearest name and all of them; `meant` is a form of the name."""
     shown = list(known)
-    those = what.rpartition(" ")[2]
-    plural = those[:-1] + "ies" if those.endswith("y") else those + "s"
+    those = number_of(what.rpartition(" ")[2], 2)
     hint = did_you_mean(given if meant is None else meant, shown)
-    return f"there is no {what} {given!r}{hint} (the {plural} are: {', '.join(shown)})"
+    return f"there is no {what} {given!r}{hint} (the {those} are: {', '.join(shown)})"
 
 
 def did_you_mean(given: object, known: Iterable[str]) -> str:

@@ -12,13 +12,14 @@ from cassette_http.cassette.model import Interaction
 from cassette_http.cassette.secrets.redaction import Redactor
 from cassette_http.in_use import PastExchange
 from cassette_http.wire.errors import WireError
+from cassette_http.wording import shortened
 
 __all__ = ["content_difference", "transcript"]
 
 MOST_EXCHANGES = 20
 MOST_LINES = 6
 MOST_DIFFERENCES = 16
-MOST_CHARACTERS = 110
+LONGEST_LINE = 110
 # Beyond this nothing is decoded, only to show its beginning.
 MOST_OCTETS = 1 << 18
 SAMPLE_CHARACTERS = 1000
@@ -51,7 +52,11 @@ def _redacted(exchange: PastExchange, redactor: Redactor) -> PastExchange:
 def _exchange_lines(exchange: PastExchange) -> Iterator[str]:
     interaction, request = exchange.interaction, exchange.request
     outcome = exchange.outcome if exchange.number is None else f"{exchange.outcome} ({exchange.number})"
-    asked = f"{request.method} {_cut(request.url)}" if request is not None else f"connect to {_peer(interaction)}"
+    asked = (
+        f"{request.method} {shortened(request.url, LONGEST_LINE)}"
+        if request is not None
+        else f"connect to {_peer(interaction)}"
+    )
     yield f"{outcome}: {asked}" + (f" -> {_answer(interaction)}" if interaction is not None else "")
     if request is not None:
         yield from (f"    > {line}" for line in content_lines(request))
@@ -86,7 +91,7 @@ def _answer(interaction: Interaction) -> str:
 
 def content_lines(message: Message) -> list[str]:
     """The first lines of a content, as they would stand in a cassette; of what is no text, how much it is."""
-    lines = [_cut(line) for line in _text(message).splitlines()]
+    lines = [shortened(line, LONGEST_LINE) for line in _text(message).splitlines()]
     if len(lines) > MOST_LINES:
         return [*lines[: MOST_LINES - 1], f"... ({len(lines) - MOST_LINES + 1} more lines)"]
     return lines
@@ -95,7 +100,7 @@ def content_lines(message: Message) -> list[str]:
 def content_difference(recorded: Message, sent: Message) -> list[str]:
     """Compare two contents line by line, JSON laid out, in the manner of `diff -u`; the first differences."""
     lines = difflib.unified_diff(_laid_out(recorded), _laid_out(sent), n=1, lineterm="")
-    marked = (_cut(line) for line in islice(lines, 2, None) if not line.startswith("@@"))
+    marked = (shortened(line, LONGEST_LINE) for line in islice(lines, 2, None) if not line.startswith("@@"))
     found = list(islice(marked, MOST_DIFFERENCES))
     return found if len(found) < MOST_DIFFERENCES else [*found[:-1], "..."]
 
@@ -120,7 +125,3 @@ def _text(message: Message) -> str:
     if any(not (each.isprintable() or each.isspace()) or each == "\ufffd" for each in text[:SAMPLE_CHARACTERS]):
         return f"({len(content):,} octets of {media_type})"
     return text
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…"
