@@ -77,11 +77,8 @@ class BlobFolder:
             status = self._files.stat(path)
             if not stat.S_ISREG(status.st_mode) or status.st_size != octets or octets > LARGEST_BLOB_OCTETS:
                 raise ValueError(f"lies in {path}, which is not a file of {octets:,} octets any more; {_REPAIR}")
-            fd = self._files.open(path, READ)
-            try:
+            with self._files.opened(path, READ) as fd:
                 content = self._files.read_all(fd, octets)
-            finally:
-                self._files.close(fd)
         except FileNotFoundError:
             raise ValueError(f"lies in {path}, which is missing; {_REPAIR}") from None
         except OSError as error:
@@ -144,8 +141,5 @@ def needed_by(path: str, files: Files) -> set[str]:
     status = files.stat(path)
     if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_CASSETTE_OCTETS:
         return set()
-    fd = files.open(path, READ)
-    try:
+    with files.opened(path, READ) as fd:
         return blob_names(files.read_all(fd, status.st_size))
-    finally:
-        files.close(fd)

@@ -6,8 +6,8 @@ Errors are OSError, as the system gives them. Interrupted calls are made again.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from time import monotonic, sleep, time
 from typing import Any, TypeVar
 
@@ -68,6 +68,15 @@ class Files:
     def close(self, fd: int) -> None:
         os.close(fd)
 
+    @contextmanager
+    def opened(self, path: str, flags: int) -> Iterator[int]:
+        """Open a file for a block; gives its descriptor."""
+        fd = self.open(path, flags)
+        try:
+            yield fd
+        finally:
+            self.close(fd)
+
     def read(self, fd: int, count: int, offset: int) -> bytes:
         """Read at an offset; `fd` is ours alone, so that its position does not matter to others."""
         os.lseek(fd, offset, os.SEEK_SET)
@@ -120,11 +129,8 @@ class Files:
         """Make a rename last. Windows has no descriptors of folders, and does not need it."""
         if os.name == "nt":
             return
-        fd = self.open(path, READ)
-        try:
+        with self.opened(path, READ) as fd:
             self.fsync(fd)
-        finally:
-            self.close(fd)
 
     def fstat(self, fd: int) -> os.stat_result:
         return os.fstat(fd)

@@ -88,22 +88,17 @@ class Store:
         """Read the whole file. Raises FileNotFoundError; CassetteFormatError if it cannot be a cassette."""
         self._refuse_unreadable(self._files.stat(self._target))
         try:
-            fd = self._files.open(self._target, READ)
+            with self._files.opened(self._target, READ) as fd:
+                # Wait for a writer to end its document, but not forever.
+                with contextlib.suppress(TimeoutError):
+                    self._files.lock(fd, shared=True)
+                status = self._files.fstat(fd)
+                self._refuse_unreadable(status)
+                return self._files.read_all(fd, status.st_size)
         except FileNotFoundError:
             raise
         except OSError as exc:
             raise CassetteFormatError(str(self.path), None, f"cannot be read: {exc.strerror}") from exc
-        try:
-            # Wait for a writer to end its document, but not forever.
-            with contextlib.suppress(TimeoutError):
-                self._files.lock(fd, shared=True)
-            status = self._files.fstat(fd)
-            self._refuse_unreadable(status)
-            return self._files.read_all(fd, status.st_size)
-        except OSError as exc:
-            raise CassetteFormatError(str(self.path), None, f"cannot be read: {exc.strerror}") from exc
-        finally:
-            self._files.close(fd)
 
     def refuse_irregular(self) -> None:
         """Raise CassetteFormatError if something else than a file is in its place, which a rewrite must not replace."""
