@@ -99,12 +99,7 @@ def settings(config: pytest.Config) -> Settings:
 
 def _of_line(config: pytest.Config, option: Option) -> Any:
     value = config.getoption(option.destination)
-    if option.implied is None or value is None:
-        return value
-    try:
-        return option.read(value)
-    except InvalidOption as error:
-        raise pytest.UsageError(f"{option.flag}: {error}") from None
+    return value if option.implied is None or value is None else _read(option, value, option.flag)
 
 
 def _of_ini(config: pytest.Config, option: Option) -> Any:
@@ -113,9 +108,13 @@ def _of_ini(config: pytest.Config, option: Option) -> Any:
         return None
     if option.is_switch:
         return value or None
+    if option.is_list:
+        return [word for each in value for word in _read(option, each, option.ini)]
+    return _read(option, value, option.ini)
+
+
+def _read(option: Option, text: str, where: str) -> Any:
     try:
-        if option.is_list:
-            return [word for each in value for word in option.read(each)]
-        return option.read(value)
+        return option.read(text)
     except InvalidOption as error:
-        raise pytest.UsageError(f"{option.ini}: {error}") from None
+        raise pytest.UsageError(f"{where}: {error}") from None

@@ -222,13 +222,16 @@ def default_cassette_name(request: pytest.FixtureRequest) -> str:
         if not marker.args:
             raise CassetteFailure("@pytest.mark.default_cassette takes the name of a cassette")
         return str(marker.args[0])
-    name = request.node.name if request.cls is None else f"{request.cls.__name__}.{request.node.name}"
-    return UNSAFE.sub("-", name)
+    return UNSAFE.sub("-", _name_with_class(request))
 
 
 @pytest.fixture
 def vcr_cassette_name(request: pytest.FixtureRequest) -> str:
     """The name of the test's cassette, as pytest-vcr has it."""
+    return _name_with_class(request)
+
+
+def _name_with_class(request: pytest.FixtureRequest) -> str:
     return request.node.name if request.cls is None else f"{request.cls.__name__}.{request.node.name}"
 
 
