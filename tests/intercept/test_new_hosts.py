@@ -95,14 +95,15 @@ CLIENTS = (
     with_http_client,
     with_own_client,
 )
+each_client = pytest.mark.parametrize("client", [pytest.param(one, id=one.__name__[5:]) for one in CLIENTS])
 
 
-def chain(client: Callable[[str], Any], url: str) -> list[str]:
-    """The classes of the error that a client meets, and of what it came of."""
+def failing(client: Callable[[str], Any], url: str) -> list[tuple[str, str]]:
+    """Class and text of the error that a client meets, and of what it came of."""
     try:
         client(url)
     except Exception as error:  # of another class for each library
-        return [type(each).__name__ for each in with_causes(error)]
+        return [(type(each).__name__, re.sub("0x[0-9a-f]+", "0x", str(each))) for each in with_causes(error)]
     return []
 
 
@@ -116,7 +117,7 @@ def some_cassette(peer: Callable[..., Peer], tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("client", [pytest.param(one, id=one.__name__[5:]) for one in CLIENTS])
+@each_client
 @pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid"])
 def test_connection_that_fails_does_so_as_without_a_cassette(
     host: str, client: Callable[[str], Any], some_cassette: Path
@@ -124,13 +125,13 @@ def test_connection_that_fails_does_so_as_without_a_cassette(
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://{host}:{unused.getsockname()[1]}/"
-    live = chain(client, url)
+    live = failing(client, url)
     assert live
     with use_cassette(some_cassette, "new_episodes") as cassette:
-        assert chain(client, url) == live
+        assert failing(client, url) == live
     assert cassette.recorded
     with use_cassette(some_cassette, "none"):
-        assert chain(client, url) == live
+        assert failing(client, url) == live
 
 
 def test_requests_through_a_proxy_that_is_known_are_played_without_it(
@@ -152,15 +153,6 @@ def test_requests_through_a_proxy_that_is_known_are_played_without_it(
     assert cassette.connections == []
 
 
-def failing(client: Callable[[str], Any], url: str) -> list[tuple[str, str]]:
-    """Class and text of the error that a client meets, and of what it came of."""
-    try:
-        client(url)
-    except Exception as error:  # of another class for each library
-        return [(type(each).__name__, re.sub("0x[0-9a-f]+", "0x", str(each))) for each in with_causes(error)]
-    return []
-
-
 def refused(peer: Callable[..., Peer], server_tls: ssl.SSLContext) -> str:
     server = peer(keep_alive(lambda request: response(b"known")))
     server.stop()
@@ -179,8 +171,11 @@ def not_found(peer: Callable[..., Peer], server_tls: ssl.SSLContext) -> str:
     return "http://no-such-host.invalid"
 
 
-@pytest.mark.parametrize("client", [pytest.param(one, id=one.__name__[5:]) for one in CLIENTS])
-@pytest.mark.parametrize("unreached", [refused, refused_below_tls, not_trusted, not_found])
+each_way_to_fail = pytest.mark.parametrize("unreached", [refused, refused_below_tls, not_trusted, not_found])
+
+
+@each_client
+@each_way_to_fail
 def test_connection_for_a_request_of_a_known_host_that_fails_is_played_to_that_request(
     unreached: Callable[..., str],
     client: Callable[[str], Any],
@@ -201,8 +196,8 @@ def test_connection_for_a_request_of_a_known_host_that_fails_is_played_to_that_r
         assert failing(client, url + "/") == recorded, kept
 
 
-@pytest.mark.parametrize("client", [pytest.param(one, id=one.__name__[5:]) for one in CLIENTS])
-@pytest.mark.parametrize("unreached", [refused, refused_below_tls, not_trusted, not_found])
+@each_client
+@each_way_to_fail
 def test_connection_to_a_known_host_of_which_all_was_played_fails_as_without_a_cassette(
     unreached: Callable[..., str],
     client: Callable[[str], Any],
@@ -275,11 +270,6 @@ class TunnelsOnce:
         while True:
             connection.read_request()
             connection.send(response(b"known"))
-
-
-@pytest.fixture
-def tunnels_once(peer: Callable[..., Peer], server_tls: ssl.SSLContext) -> Peer:
-    return peer(TunnelsOnce(server_tls))
 
 
 def through_urllib3(proxy: str, trust: ssl.SSLContext) -> Any:
