@@ -14,7 +14,6 @@ from cassette_http.wire.chunking import chunk, last_chunk
 
 ORIGIN = Origin("https", "api.example.com", 443)
 REQUEST_HEAD = b"GET /users?x=1 HTTP/1.1\r\nHost: api.example.com\r\nAccept: */*\r\n\r\n"
-RESPONSE_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n"
 
 ODD_CHARACTERS = "\0\x07\x1b\x7f\x80\x85\xa0\u2028\u2029\ud7ff\ufeff\ufffe\uffff\U0001f600\t\r\n -:#|>'\"{}[]!&*%@`\\"
 
