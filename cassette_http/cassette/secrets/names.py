@@ -161,6 +161,8 @@ def kind_of(name: str) -> NameKind:
     if (part := _OF_SESSION.fullmatch(name)) is not None:
         name = part[1]
     words = list(_words(name))
+    if "pw" in words and _is_pw_by_chance(name, words):
+        return NameKind.ORDINARY
     whole = "".join(words)
     if whole in _WHOLE:
         return _WHOLE[whole]
@@ -189,6 +191,12 @@ def kind_of(name: str) -> NameKind:
     # Of a form, "user[key]", or of settings, "app.x-acme-key".
     last = re.split(r"[.\[]", name.removesuffix("]"))[-1]
     return kind_of(last) if last != name else NameKind.ORDINARY
+
+
+def _is_pw_by_chance(name: str, words: list[str]) -> bool:
+    """Two letters are in many ids: a name has one style, as "smtp_pw", "PW2", "userPw", and no single letters."""
+    has_style = name.islower() or name.isupper() or name.istitle() or name.rstrip("0123456789").isalpha()
+    return not has_style or any(len(word) == 1 and word.isalpha() and word != "x" for word in words)
 
 
 def _words(name: str) -> Iterator[str]:
