@@ -60,7 +60,7 @@ class Entry:
 
     @property
     def request(self) -> Request | None:
-        """The request in the form in which it is matched; None if there is none that could be matched.
+        """The request in the form in which it is matched, made each time of a large one; None if none could be matched.
 
         The connection may have failed before there was one, or the file was edited and what it has is no request.
         """
@@ -174,9 +174,10 @@ class Bucket:
             tried += 1
             entry = entries[self._filed]
             self._filed += 1
-            if entry.request is None:
+            recorded = entry.request
+            if recorded is None:
                 continue
-            entry_key = self._matching.key(entry.request)
+            entry_key = self._matching.key(recorded)
             self._by_key[entry_key].entries.append(entry)
             if entry_key == key and not entry.plays and self._accepts(entry, request):
                 yield entry

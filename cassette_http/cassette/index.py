@@ -264,7 +264,7 @@ class Index:
         fitting = (
             entry
             for entry in (queue.entries if repeats else queue.unplayed())
-            if entry.request is not None and self.matching.head_key(entry.request) == key
+            if (recorded := entry.request) is not None and self.matching.head_key(recorded) == key
         )
         if not repeats:
             return next(fitting, None)
