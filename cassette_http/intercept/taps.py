@@ -397,7 +397,8 @@ class Tap:
     def _receive_with(self, at_most: int, flags: int) -> bytes:
         """Receive with flags of the system's call.
 
-        XX"""
+        With a time-out, and always with gevent, sockets wait before that call, and not in it, whatever the flags say.
+        """
         waits_in_call = raw(self.sock).gettimeout() is None
         if flags & DONTWAIT and waits_in_call and not self._is_readable():
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
