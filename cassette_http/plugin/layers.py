@@ -8,6 +8,7 @@ below that of each test.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Generator
 from contextlib import nullcontext
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cassette_http.errors import CassetteError
+from cassette_http.errors import CassetteError, CassetteWarning
 from cassette_http.plugin.lasting_hooks import LastingHooks
 from cassette_http.plugin.naming import path_of, with_paths_beside
 from cassette_http.plugin.options import Place, checked
@@ -102,6 +103,26 @@ class Layer:
         self.__exit__(cls, error, traceback)
 
 
+class _CalledFor(Layer):
+    """What a call of the fixture gives; warns if nothing enters it. `made_at` is the file and the line of the call."""
+
+    _was_entered = False
+
+    def __init__(self, use: Use, name: str, made_at: tuple[str, int]) -> None:
+        super().__init__(use)
+        self._name, self._made_at = name, made_at
+
+    def __enter__(self) -> Cassette:
+        self._was_entered = True
+        return super().__enter__()
+
+    def __del__(self) -> None:
+        if not self._was_entered:
+            call = f"use_cassette({self._name!r})"
+            text = f"{call} alone puts no cassette into use: with {call}: ..."
+            warnings.warn_explicit(text, CassetteWarning, *self._made_at)
+
+
 class LayerFactory:
     """What the fixture `use_cassette` gives: `use_cassette(name, **options)`."""
 
@@ -123,7 +144,8 @@ class LayerFactory:
         del given["name"]
         owner = file.relative_to(config.rootpath).as_posix() if file.is_relative_to(config.rootpath) else str(file)
         chosen = with_paths_beside(file.parent, settings(config).for_test(given, defaults))
-        return Layer(Use(config, f"{owner}::{frame.f_code.co_name}", path_of(file, name), chosen))
+        use = Use(config, f"{owner}::{frame.f_code.co_name}", path_of(file, name), chosen)
+        return _CalledFor(use, name, (str(file), frame.f_lineno))
 
     def _defaults(self) -> dict[str, Any]:
         requests = self._layers.requests
