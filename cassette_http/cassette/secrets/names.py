@@ -51,7 +51,7 @@ _WHOLE = {
     "authorization": NameKind.CREDENTIALS,
     "cookies": NameKind.COOKIE,
     "setcookie": NameKind.SET_COOKIE,
-    **dict.fromkeys(_set_of("motdepasse mdp"), NameKind.PASSWORD),
+    **dict.fromkeys(_set_of("motdepasse mdp xpass"), NameKind.PASSWORD),
     **dict.fromkeys(_set_of("otp totp onetimecode cvc cvv"), NameKind.CODE),
     **dict.fromkeys(
         _set_of(
@@ -62,7 +62,7 @@ _WHOLE = {
             " samlresponse samlrequest relaystate"  # others with each log-in
             " clientkeydata"  # of a kubeconfig
             " oobcode invitecode grecaptcharesponse cfturnstileresponse mnemonic bearer psk"
-            " xhoneycombteam xjfrogartapi fastlykey"
+            " xhoneycombteam xjfrogartapi fastlykey xauth"
         ),
         NameKind.SECRET,
     ),
@@ -103,7 +103,7 @@ _FEW = _WITH_OTHER_MEANINGS | {"sig", "sess"}  # the plural of which is rather c
 _WEAK = _set_of(
     "key code auth state tokens keys nonce appid appkey authcode usercode crumb authorizationcode licensekey oauthstate"
     " oauthcode serialkey sid assertion ticket consumerkey clientkey servicekey storagekey webhookkey signatures"
-    " sessions tokenid sign primarykey secondarykey wskey authentication clave secwebsocketprotocol"
+    " sessions tokenid sign primarykey secondarykey wskey authentication clave secwebsocketprotocol pincode"
 )
 # Words that make a secret of a key; whatever an "x-...-key" is, it counts too.
 _KEYS = _set_of(
