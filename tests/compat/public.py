@@ -218,6 +218,27 @@ SUITES = (
         imports_vcr=True,
     ),
     Suite(
+        "pydantic-ai",
+        "1.0.0",
+        "pytest-recording",
+        (
+            *(".", "openai<1.108", "anthropic<0.67", "mistralai<1.10", "google-genai<1.36", "groq<0.32", "cohere<5.18"),
+            *("opentelemetry-sdk<1.37", "logfire<4.5", "mcp<1.14", "huggingface_hub<0.35", "temporalio<1.18"),
+            *(
+                "pydantic<2.12",
+                "boto3<1.41",
+                "aiohttp<3.13",
+                "vcrpy==7.0.0",
+                "pytest<9",
+                "pytest-mock",
+                "pytest-examples",
+            ),
+            *("dirty-equals", "inline-snapshot<0.29", "devtools", "asgi-lifespan"),
+        ),
+        ("tests/models", "tests/providers", "tests/test_thinking_part.py", "--record-mode=none", "-W", "default"),
+        imports_vcr=True,
+    ),
+    Suite(
         "earthaccess",
         "0.17.0",
         "vcrpy",
