@@ -27,11 +27,7 @@ from cassette_http.cassette.matching import DEFAULT_MATCH, Matching, resolve
 from cassette_http.cassette.model import Header, Request
 from cassette_http.cassette.modes import RecordMode, is_build_server, known_pace, known_policy, policy
 from cassette_http.cassette.store import Store
-from cassette_http.errors import (
-    CassetteWarning,
-    InvalidOption,
-    UnmatchedRequest,
-)
+from cassette_http.errors import CassetteWarning, InvalidOption, UnmatchedRequest
 from cassette_http.in_use import Cassette, Log
 from cassette_http.intercept import intercepting
 from cassette_http.loading import Loaded, Loader, time_of_recording

@@ -174,12 +174,12 @@ class Bucket:
             tried += 1
             entry = entries[self._filed]
             self._filed += 1
-            recorded = entry.request
+            recorded = entry.request  # of a large interaction it is made anew each time
             if recorded is None:
                 continue
             entry_key = self._matching.key(recorded)
             self._by_key[entry_key].entries.append(entry)
-            if entry_key == key and not entry.plays and self._accepts(entry, request):
+            if entry_key == key and not entry.plays and self._matching.accepts(request, recorded):
                 yield entry
             entry.release()  # most of a large cassette is looked at, and answers something else
 

@@ -23,7 +23,6 @@ __all__ = ["PlainLine", "Pump", "TLSLine", "alive"]
 
 Socket = TypeVar("Socket", bound=socket.socket)
 
-
 _shutdown = _socket.socket.shutdown
 
 # Reads that may wait for a client that does not take them.

@@ -283,9 +283,8 @@ def _socket_guard(error: BaseException) -> CodeType | None:
     """The function that has led to `error`, if a fixture put it in the place of one of `socket` to forbid that."""
     functions: list[Any] = [socket.socket, socket.create_connection, socket.getaddrinfo]
     if isinstance(socket.socket, type):
-        functions += [
-            getattr(each, "__func__", each) for each in vars(socket.socket).values()
-        ]  # of pytest-socket: __new__
+        # That of pytest-socket is a __new__.
+        functions += [getattr(each, "__func__", each) for each in vars(socket.socket).values()]
     replaced = {each.__code__ for each in functions if isinstance(each, FunctionType)}
     raising = (frame.f_code for each in _causes(error) for frame, _ in [*walk_tb(each.__traceback__)][-1:])
     not_guards = (PACKAGE_FOLDER, str(socket.__file__))

@@ -9,6 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,15 @@ def chunk(octets: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(octets), octets)
 
 
-def events(connection: Connection) -> None:
+def events(connection: Connection, taken: threading.Semaphore | None = None) -> None:
+    """Send events with pauses; with `taken`, none before the client has taken the one before."""
     connection.read_request()
     connection.send(CHUNKED)
     for event in EVENTS:
         time.sleep(PAUSE_S)  # the pause of the scripted peer is what is tested
         connection.send(chunk(event) + (b"0\r\n\r\n" if event is EVENTS[-1] else b""))
+        if taken is not None:
+            assert taken.acquire(timeout=LIMIT_S), "the client gets an event when it is sent"
 
 
 class Pieces(list[tuple[bytes, float]]):
@@ -118,16 +122,7 @@ def test_pieces_arrive_as_they_are_sent_and_are_played_fast_or_at_the_recorded_p
     tmp_path: Path,
 ) -> None:
     taken = threading.Semaphore(0)
-
-    def events_one_by_one(connection: Connection) -> None:
-        connection.read_request()
-        connection.send(CHUNKED)
-        for event in EVENTS:
-            time.sleep(PAUSE_S)  # the pause of the scripted peer is what is tested
-            connection.send(chunk(event) + (b"0\r\n\r\n" if event is EVENTS[-1] else b""))
-            assert taken.acquire(timeout=LIMIT_S), "the client gets an event when it is sent"
-
-    server = peer(events_one_by_one, tls=server_tls if is_tls else None)
+    server = peer(partial(events, taken=taken), tls=server_tls if is_tls else None)
     path = tmp_path / "events.yaml"
     with use_cassette(path, "all"):
         recorded = read(server, client_tls, taken)
