@@ -24,9 +24,7 @@ from cassette_http.errors import CassetteFormatError, CassetteNotFound, Cassette
 from cassette_http.wording import shortened
 
 __all__ = [
-    "Finding",
     "check_paths",
-    "find_cassettes",
     "find_left_behind",
     "find_orphans",
     "find_with_foreign",

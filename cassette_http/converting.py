@@ -21,7 +21,7 @@ from cassette_http.errors import CassetteFormatError, CassetteNotFound, Cassette
 from cassette_http.version import __version__
 from cassette_http.wording import counted, number_of
 
-__all__ = ["Converted", "convert_file", "export_file", "find_foreign", "total"]
+__all__ = ["convert_file", "export_file", "find_foreign", "total"]
 
 MOST_NUMBERS_SHOWN = 8
 

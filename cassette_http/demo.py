@@ -266,8 +266,6 @@ def _milliseconds(started: float) -> str:
 
 
 class _Show:
-    """Prints to a terminal; plain text if it is none."""
-
     def __init__(self, has_color: bool) -> None:
         self._has_color = has_color
         self._width = min(shutil.get_terminal_size((100, 24)).columns, 120)
@@ -294,7 +292,6 @@ class _Show:
         return live == replayed
 
     def documents(self, text: str, count: int) -> None:
-        """Print the first documents of a cassette."""
         documents = text.split("---\n")[:-1]
         for document in documents[:count]:
             lines = _without_base64(document.splitlines())
@@ -313,7 +310,6 @@ class _Show:
             print(f"\n{self._paint('Live and replay differ.', '1;31')}")
 
     def _yaml(self, line: str) -> str:
-        """Paint the key of a line of YAML."""
         key, colon, rest = line.partition(":")
         return self._paint(key + colon, "34") + rest if colon and not line.startswith(" ") else line
 
@@ -322,7 +318,6 @@ class _Show:
 
 
 def _without_base64(lines: list[str]) -> list[str]:
-    """Leave out blocks of base64, which is for machines."""
     kept: list[str] = []
     is_base64 = False
     for line in lines:

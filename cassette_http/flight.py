@@ -27,7 +27,7 @@ from cassette_http.transport.channel import Channel
 from cassette_http.transport.socket_face import CassetteTransport
 from cassette_http.transport.tape import Undecided
 
-__all__ = ["LIMIT_OCTETS", "FlightRecorder"]
+__all__ = ["FlightRecorder"]
 
 LIMIT_OCTETS = 16 << 20
 
@@ -61,7 +61,6 @@ class FlightRecorder:
         return len(self) + self.dropped
 
     def forget(self) -> None:
-        """Begin anew."""
         self._board.forget()
 
     def __enter__(self) -> FlightRecorder:

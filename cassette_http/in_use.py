@@ -169,7 +169,6 @@ class Log:
         self.history: deque[PastExchange | Entry] = deque(maxlen=MOST_EXCHANGES)
 
     def keep(self, kept: Kept, interaction: Interaction) -> None:
-        """Note that an interaction was recorded."""
         self.kept.append(kept)
         self.history.append(_briefly(PastExchange("recorded", interaction.request, interaction)))
 

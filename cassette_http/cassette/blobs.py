@@ -33,7 +33,6 @@ def blob_names(data: bytes) -> set[str]:
 
 
 def blob_sizes(data: bytes) -> list[int]:
-    """How many octets the blobs have."""
     return [int(octets) for _, octets in _REFERENCE.findall(data)]
 
 

@@ -70,7 +70,6 @@ class Files:
 
     @contextmanager
     def opened(self, path: str, flags: int) -> Iterator[int]:
-        """Open a file for a block; gives its descriptor."""
         fd = self.open(path, flags)
         try:
             yield fd

@@ -129,7 +129,6 @@ class Index:
         return entry
 
     def _bucket(self, line: bytes) -> Bucket | None:
-        """The interactions with this request line."""
         bucket = self._buckets.get(line)
         if bucket is None and line in self._positions:
             entries = self._entries(_listed(self._positions[line]))
@@ -447,11 +446,9 @@ def line_of(request: Request) -> bytes:
 
 
 def peer_of(interaction: Interaction) -> tuple[str, int]:
-    """Host and port that the connection was opened to."""
     peer = interaction.via or interaction.origin
     return peer.host, peer.port
 
 
 def _listed(positions: int | list[int]) -> list[int]:
-    """One position, or several, as a list."""
     return positions if isinstance(positions, list) else [positions]

@@ -124,8 +124,6 @@ class Library:
 
 @dataclass(slots=True)
 class _Part:
-    """Documents of a file, and which of them are interactions."""
-
     documents: Documents
     path: str
     fetch: Fetch

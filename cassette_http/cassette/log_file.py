@@ -178,7 +178,6 @@ class LogFile:
         self._files.truncate(self._descriptor, length)
 
     def sync(self) -> None:
-        """Bring what was written to the disk, if there is something."""
         if self._fd is not None and self._needs_sync:
             self._files.fsync(self._fd)
 

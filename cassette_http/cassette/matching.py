@@ -45,8 +45,6 @@ from cassette_http.wording import shortened
 __all__ = [
     "DEFAULT_MATCH",
     "NAMED",
-    "Filter",
-    "Matcher",
     "Matching",
     "fields",
     "headers",

@@ -20,7 +20,6 @@ from cassette_http.cassette.model import Request
 
 __all__ = [
     "BOUNDARY",
-    "MAX_JSON_DEPTH",
     "Pairs",
     "Part",
     "canonical",
@@ -30,7 +29,6 @@ __all__ = [
     "ordered",
     "pairs_of",
     "part_name",
-    "parts_of",
     "same_spelling",
     "split_target",
 ]

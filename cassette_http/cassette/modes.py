@@ -114,5 +114,4 @@ def is_build_server(environment: Mapping[str, str]) -> bool:
 
 
 def can_play(mode: RecordMode) -> bool:
-    """Tell whether `mode` plays what is in a cassette."""
     return policy(mode, had_content=True).can_play

@@ -114,7 +114,6 @@ def _closed(document: Document) -> bytes:
 
 
 def _read(data: bytes, path: str, fetch: Fetch | None) -> tuple[list[_Recorded], float | None]:
-    """Read the interactions and facts of a cassette, and when it was recorded."""
     recorded: list[_Recorded] = []
     time_s: float | None = None
     for document in scan(data, path) if data else []:

@@ -135,5 +135,4 @@ def read_answer(document: Document, beginning: bytes, first_line: bytes | None =
 
 
 def track_of(answer: Answer) -> Track:
-    """The track that says the same."""
     return Track((Piece(answer),)) if isinstance(answer, bytes) else answer

@@ -50,7 +50,6 @@ class Edit:
 
 
 def splice(octets: bytes, edits: Sequence[Edit]) -> bytes:
-    """Make the edits."""
     if not edits:
         return octets
     parts: list[bytes] = []
@@ -63,7 +62,6 @@ def splice(octets: bytes, edits: Sequence[Edit]) -> bytes:
 
 
 def growth(edits: Iterable[Edit]) -> int:
-    """Count the octets that the edits add."""
     return sum(len(edit.octets) - (edit.stop - edit.start) for edit in edits)
 
 

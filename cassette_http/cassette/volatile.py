@@ -73,7 +73,6 @@ class Form:
 
 
 def form_of(interaction: Interaction) -> Form:
-    """Take an interaction apart."""
     request, track = interaction.request, interaction.track
     form, flow = Form(), list[bytes]()
     shape: list[Hashable] = [interaction.origin, interaction.via]

@@ -9,15 +9,12 @@ response       responses: their heads pulled from the stream, their content read
                heads: what a head says; read_ahead: content decoded before it is asked for
 message        fields, as messages of the email package
 constants      numbers and names; status_names: those of the status codes
-errors         the exceptions of `http.client`, and one of ours
+errors         one of ours; the others are those of `http.client`
 """
 
 from __future__ import annotations
 
-from cassette_http.client import connection, constants, message
-from cassette_http.client.connection import HTTPConnection, HTTPSConnection
-from cassette_http.client.constants import responses
-from cassette_http.client.errors import (
+from http.client import (
     BadStatusLine,
     CannotSendHeader,
     CannotSendRequest,
@@ -29,12 +26,16 @@ from cassette_http.client.errors import (
     NotConnected,
     RemoteDisconnected,
     ResponseNotReady,
-    TunnelError,
     UnimplementedFileMode,
     UnknownProtocol,
     UnknownTransferEncoding,
     error,
 )
+
+from cassette_http.client import connection, constants, message
+from cassette_http.client.connection import HTTPConnection, HTTPSConnection
+from cassette_http.client.constants import responses
+from cassette_http.client.errors import TunnelError
 from cassette_http.client.response import HTTPResponse, InterimResponse
 from cassette_http.client.status_names import *  # noqa: F403 - OK, NOT_FOUND, ...
 

@@ -16,16 +16,11 @@ import ssl
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from http.client import CannotSendHeader, CannotSendRequest, NotConnected, ResponseNotReady
 from typing import Any
 
 from cassette_http.client import sending, tunnel
 from cassette_http.client.constants import HTTP_PORT, HTTPS_PORT, say
-from cassette_http.client.errors import (
-    CannotSendHeader,
-    CannotSendRequest,
-    NotConnected,
-    ResponseNotReady,
-)
 from cassette_http.client.inbox import Inbox, WithArrivals, can_look, has_unasked_octets
 from cassette_http.client.message import HTTPMessage, build_message
 from cassette_http.client.response import HTTPResponse, ordinary_response
@@ -635,7 +630,6 @@ _METHODS = (
 
 
 def create_https_context(http_version: int) -> ssl.SSLContext:
-    """The context of connections that were not given one."""
     # The name that programs replace to change the default for all of the standard library (PEP 476).
     context = ssl._create_default_https_context()
     if http_version == 11:

@@ -1,4 +1,4 @@
-"""The exceptions of `http.client`; they are the standard library's own: `except http.client.X` works.
+"""The exceptions of the client. All but ours are those of the standard library: `except http.client.X` works.
 
 HTTPException (also called error)
 ├── BadStatusLine
@@ -20,43 +20,9 @@ OSError
 
 from __future__ import annotations
 
-from http.client import (
-    BadStatusLine,
-    CannotSendHeader,
-    CannotSendRequest,
-    HTTPException,
-    HTTPMessage,
-    ImproperConnectionState,
-    IncompleteRead,
-    InvalidURL,
-    LineTooLong,
-    NotConnected,
-    RemoteDisconnected,
-    ResponseNotReady,
-    UnimplementedFileMode,
-    UnknownProtocol,
-    UnknownTransferEncoding,
-    error,
-)
+from http.client import HTTPMessage
 
-__all__ = [
-    "BadStatusLine",
-    "CannotSendHeader",
-    "CannotSendRequest",
-    "HTTPException",
-    "ImproperConnectionState",
-    "IncompleteRead",
-    "InvalidURL",
-    "LineTooLong",
-    "NotConnected",
-    "RemoteDisconnected",
-    "ResponseNotReady",
-    "TunnelError",
-    "UnimplementedFileMode",
-    "UnknownProtocol",
-    "UnknownTransferEncoding",
-    "error",
-]
+__all__ = ["TunnelError"]
 
 
 class TunnelError(OSError):

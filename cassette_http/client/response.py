@@ -11,10 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, NoReturn, TypeAlias
-
-from cassette_http.client.constants import UNKNOWN, max_fields, say
-from cassette_http.client.errors import (
+from http.client import (
     BadStatusLine,
     HTTPException,
     IncompleteRead,
@@ -23,6 +20,9 @@ from cassette_http.client.errors import (
     ResponseNotReady,
     UnknownProtocol,
 )
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, NoReturn, TypeAlias
+
+from cassette_http.client.constants import UNKNOWN, max_fields, say
 from cassette_http.client.heads import Head, ordinary_head, read_head
 from cassette_http.client.inbox import Inbox
 from cassette_http.client.message import HTTPMessage, build_message, read_field_section, read_line
@@ -456,7 +456,6 @@ class HTTPResponse(io.BufferedIOBase):
         return content
 
     def _take_chunk_data(self, read: Callable[[int], bytes], most: int) -> bytes:
-        """Read data of this chunk, at most `most` octets."""
         decoder = self._chunks()
         data = read(min(most, MAX_READ_OCTETS))
         if data:

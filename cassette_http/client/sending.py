@@ -8,11 +8,11 @@ import ssl
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from http.client import InvalidURL
 from typing import Any
 from urllib.parse import urlsplit
 
 from cassette_http.client.constants import say
-from cassette_http.client.errors import InvalidURL
 from cassette_http.client.inbox import Inbox, socket_of, wait_for_room
 from cassette_http.transport.base import Stream
 from cassette_http.wire.reader import ResponseReader

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Mapping
+from http.client import HTTPException
 
 from cassette_http.client.constants import MAX_TUNNEL_CONTENT_OCTETS
-from cassette_http.client.errors import HTTPException, TunnelError
+from cassette_http.client.errors import TunnelError
 from cassette_http.client.response import HTTPResponse
 from cassette_http.client.sending import encode_host, field_line, host_value
 

@@ -70,7 +70,6 @@ def _body(message: Table, fields: Fields) -> bytes:
 
 
 def _value(content: Any) -> Any:
-    """What YAML says, as a JSON value."""
     if isinstance(content, Plain):
         return int(content) if content.lstrip("-").isdecimal() and len(content) < 4000 else resolve(content)
     if isinstance(content, list):

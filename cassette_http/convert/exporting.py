@@ -19,7 +19,7 @@ from cassette_http.cassette.model import Header, Interaction, Request, Response
 from cassette_http.version import __version__
 from cassette_http.wire.messages import Fields
 
-__all__ = ["WRITERS", "Exported", "export"]
+__all__ = ["Exported", "export"]
 
 
 @dataclass(frozen=True)

@@ -86,8 +86,6 @@ def tell_connected(tap: Tap, number: int) -> None:
 
 
 class _Attempt:
-    """One connect to one address."""
-
     def __init__(self, sock: socket.socket, board: Switchboard, address: Any, target: Target) -> None:
         self._board, self._address, self._target = board, address, target
         self._lookup, self._origin = target.lookup, target.peer

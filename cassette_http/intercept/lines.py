@@ -160,7 +160,6 @@ class Pump:
         return octets
 
     def end_sending(self) -> None:
-        """Close the sending half, once all was sent."""
         self._ends_sending = True
         self._ring()
 

@@ -152,7 +152,6 @@ class StandIn:
 
 
 def _send_now(far_end: _socket.socket, octets: bytes) -> int:
-    """Send what there is room for; returns how much."""
     far_end.setblocking(False)
     sent = 0
     with suppress(BlockingIOError), memoryview(octets) as view:

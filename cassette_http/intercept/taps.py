@@ -69,12 +69,10 @@ def tap_of(sock: socket.socket) -> Tap | None:
 
 
 def tap_of_descriptor(descriptor: int) -> Tap | None:
-    """The tap of the socket with this descriptor."""
     return next((tap for sock, tap in _tapped() if descriptor_of(sock) == descriptor), None)
 
 
 def _tapped() -> list[tuple[socket.socket, Tap]]:
-    """The sockets that have taps, with them."""
     return [(sock, tap) for there, tap in tuple(_taps.items()) if (sock := there()) is not None]
 
 
@@ -564,7 +562,6 @@ class Tap:
         return self._far_end.host, is_invented(address)
 
     def go_on_in_child(self) -> None:
-        """After a fork."""
         if isinstance(self.host.line, Pump):
             self.host.line.go_on_in_child()
         if self._stand_in is not None:

@@ -253,7 +253,6 @@ class ObjectState:
         return self._linked.is_readable if above is None else above.is_readable
 
     def leave(self) -> None:
-        """The cassette is left."""
         self._linked.link.carrier.leave()
 
     def settle_name(self, said: str | None) -> None:

@@ -28,7 +28,6 @@ class Collection:
 
     @property
     def is_chosen(self) -> bool:
-        """Single tests were chosen for this run."""
         return (
             bool(self.deselected)
             or any("::" in argument for argument in self._config.args)
@@ -116,7 +115,6 @@ _collection = pytest.StashKey[Collection]()
 
 
 def collection_of(config: pytest.Config) -> Collection:
-    """The tests of this process."""
     if _collection not in config.stash:
         config.stash[_collection] = Collection(config)
     return config.stash[_collection]

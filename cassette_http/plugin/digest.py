@@ -48,7 +48,6 @@ class Digest:
         return [miss for each in self.facts for miss in each["misses"]]
 
     def total(self, key: str) -> int:
-        """Add up a number of all uses."""
         return sum(each[key] for each in self.facts)
 
     @property
@@ -57,7 +56,6 @@ class Digest:
 
     @property
     def command(self) -> str | None:
-        """The command that records what was missed."""
         tests = list(dict.fromkeys(miss["test"] for miss in self.misses))
         return command_that_records(self.config, tests) if tests else None
 
@@ -66,7 +64,6 @@ _digest = pytest.StashKey[Digest]()
 
 
 def digest_of(config: pytest.Config) -> Digest:
-    """The digest of the run, which is over."""
     if _digest not in config.stash:
         ledger = ledger_of(config)
         config.stash[_digest] = Digest(config, ledger.facts, _unplayed(ledger), _leftovers(config, ledger))

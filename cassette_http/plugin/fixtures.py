@@ -108,7 +108,6 @@ def _path(item: pytest.Item, folder: Path, name: str) -> Path:
 
 
 def open_for_test(use: Use) -> Cassette:
-    """Open the cassette of a test."""
     assert use.item is not None, "a test uses it"
     opened = use.open()
     remember_use(use.item, use)
@@ -116,7 +115,6 @@ def open_for_test(use: Use) -> Cassette:
 
 
 def close_for_test(use: Use) -> None:
-    """Leave the cassette of a test."""
     assert use.item is not None, "a test uses it"
     remember_use(use.item, None)
     leave(use)

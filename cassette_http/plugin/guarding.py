@@ -39,7 +39,6 @@ class Guards:
         self._counted: Counter[tuple[Kind, Outcome]] = Counter()
 
     def begin(self, item: pytest.Item) -> None:
-        """From now on it is this test that attempts something."""
         if self._item is not item:
             self._item, self._blocked, self.has_failed = item, [], False
         if self.of_run is not None:

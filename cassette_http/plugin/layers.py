@@ -27,7 +27,7 @@ from cassette_http.plugin.uses import Use, failing_the_test
 if TYPE_CHECKING:
     from cassette_http.in_use import Cassette
 
-__all__ = ["Layer", "LayerFactory", "Layers", "are_used", "layers_of", "leave"]
+__all__ = ["Layer", "LayerFactory", "are_used", "layers_of", "leave"]
 
 
 class Layers:

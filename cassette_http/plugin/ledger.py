@@ -56,7 +56,6 @@ class Ledger:
         return list(self._facts.values())
 
     def give_to(self, report: pytest.TestReport) -> None:
-        """Let `report` carry what is pending."""
         if self.pending:
             setattr(report, CARRIED, self.pending)
             self.pending = []
@@ -93,7 +92,6 @@ class Ledger:
 
     @property
     def is_used(self) -> bool:
-        """There is something to report."""
         return bool(self._facts or self.pending or self.counts)
 
     def take_from_worker(self, output: Mapping[str, Any]) -> None:
@@ -109,7 +107,6 @@ _ledger = pytest.StashKey[Ledger]()
 
 
 def ledger_of(config: pytest.Config) -> Ledger:
-    """The ledger of this process."""
     if _ledger not in config.stash:
         config.stash[_ledger] = Ledger()
     return config.stash[_ledger]

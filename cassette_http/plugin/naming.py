@@ -70,7 +70,6 @@ def is_path(name: str) -> bool:
 
 @lru_cache(maxsize=16)
 def folder_of(module: Path) -> Path:
-    """Where the cassettes of the tests of a module lie."""
     return module.parent / "cassettes" / safe_name(module.stem)
 
 
@@ -80,7 +79,6 @@ def path_of(module: Path, name: str) -> Path:
 
 
 def file_in(folder: Path, name: str) -> Path:
-    """The file in a folder whose cassette has this name."""
     return folder / f"{safe_name(name)}.yaml"
 
 

@@ -99,26 +99,22 @@ def one_of(what: str, values: tuple[str, ...]) -> Callable[[Any], Any]:
 
 
 def name(value: Any) -> str:
-    """Check the name of a cassette."""
     if isinstance(value, str) and value.strip("./ ") and not value.endswith("/"):
         return value
     raise InvalidOption(f"the name of a cassette is a text, such as 'login' or 'data/login.yaml', not {value!r}")
 
 
 def mode(value: Any) -> str:
-    """Check a record mode, and return its word."""
     return RecordMode.of(value).value
 
 
 def switch(value: Any) -> bool:
-    """Check what is on or off."""
     if isinstance(value, bool):
         return value
     raise InvalidOption(f"takes True or False, not {value!r}")
 
 
 def paths(value: Any) -> list[str]:
-    """Check one path, or several."""
     given = [value] if isinstance(value, str | os.PathLike) else value
     if isinstance(given, list | tuple) and all(isinstance(one, str | os.PathLike) for one in given):
         return [os.fspath(one) for one in given]
@@ -126,7 +122,6 @@ def paths(value: Any) -> list[str]:
 
 
 def octets(value: str) -> int:
-    """Read a number of octets."""
     if value.isascii() and value.isdigit():
         return int(value)
     raise InvalidOption(f"takes a number of octets, not {value!r}")
@@ -138,7 +133,6 @@ def words(value: str) -> list[str]:
 
 
 def matchers(value: str) -> list[str]:
-    """Read the names of matchers."""
     from cassette_http.cassette.matching import resolve  # late, as are those below: pytest starts without them
 
     resolve(words(value))
@@ -146,7 +140,6 @@ def matchers(value: str) -> list[str]:
 
 
 def ignored(value: str) -> list[str]:
-    """Read rules for what does not count."""
     from cassette_http.cassette.ignoring import Ignored
 
     Ignored.of(words(value))
@@ -154,7 +147,6 @@ def ignored(value: str) -> list[str]:
 
 
 def kept(value: str) -> list[str]:
-    """Read the names of rules for secrets."""
     from cassette_http.cassette.secrets.rules import resolve_rules
 
     resolve_rules(keep=words(value))

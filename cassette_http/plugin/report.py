@@ -261,7 +261,6 @@ def explain_wider_fixture(report: pytest.TestReport, item: pytest.Item, error: B
 
 
 def _find(error: BaseException | None, kind: type[Any] | tuple[type[Any], ...]) -> Any:
-    """Find an error of a kind among those that led to `error`, and in groups."""
     return next((each for each in _causes(error) if isinstance(each, kind)), None)
 
 

@@ -13,11 +13,10 @@ from cassette_http.cassette.modes import RecordMode, is_build_server
 from cassette_http.errors import InvalidOption
 from cassette_http.plugin.options import OPTIONS, Option, Place
 
-__all__ = ["Settings", "add_options", "complete_flags", "settings"]
+__all__ = ["add_options", "complete_flags", "settings"]
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Declare what the table says to pytest."""
     group = parser.getgroup("cassette", "HTTP cassettes")
     for option in OPTIONS:
         if Place.LINE in option.places:

@@ -18,7 +18,7 @@ import pytest
 from cassette_http.cassette.modes import RecordMode
 from cassette_http.system import is_there, os
 
-__all__ = ["Sharing", "share_with_worker", "sharing_of"]
+__all__ = ["share_with_worker", "sharing_of"]
 
 BEGUN, REWRITTEN = "begun", "rewritten"
 
@@ -84,7 +84,6 @@ _sharing = pytest.StashKey[Sharing]()
 
 
 def sharing_of(config: pytest.Config) -> Sharing:
-    """The marks of this run."""
     if _sharing not in config.stash:
         given = getattr(config, "workerinput", {}).get(FOLDER)
         config.stash[_sharing] = Sharing(Path(given) if given else None)

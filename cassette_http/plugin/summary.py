@@ -63,7 +63,6 @@ def end_run(session: pytest.Session) -> None:
 
 
 def write_summary(terminal: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Write the summary below a title of its own."""
     summary = Summary(config)
     _add_lines(summary)
     config.hook.pytest_cassette_summary(summary=summary)

@@ -135,7 +135,6 @@ def pytest_cassette_summary(summary: Summary) -> None:
 
 
 def _content(path: Path) -> bytes | None:
-    """What is in a file; None if there is none."""
     try:
         return path.read_bytes()
     except OSError:

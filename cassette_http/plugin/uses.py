@@ -184,7 +184,6 @@ _use = pytest.StashKey[Use]()
 
 
 def use_of(item: pytest.Item) -> Use | None:
-    """The use of a cassette by a test that is running; None if it has none."""
     return item.stash.get(_use, None)
 
 

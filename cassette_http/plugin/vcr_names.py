@@ -138,8 +138,6 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 class Hooks:
-    """The hook of pytest-recording."""
-
     def pytest_recording_configure(self, config: pytest.Config, vcr: Any) -> None:
         """A cassette is about to be opened: matchers may be registered with `vcr`."""
 
@@ -237,7 +235,6 @@ def _name_with_class(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def vcr_markers(request: pytest.FixtureRequest) -> list[pytest.Mark]:
-    """The markers `vcr` of the test, the closest one first."""
     return list(request.node.iter_markers("vcr"))
 
 

@@ -101,7 +101,6 @@ def make_use(
 
 
 def file_name(name: str, merged: dict[str, Any]) -> str:
-    """The file of the cassette that is called `name`."""
     from cassette_http.vcr.settings import suffix_of  # late: pytest starts without it
 
     if transform := merged.get("path_transformer"):

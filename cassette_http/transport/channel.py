@@ -479,7 +479,6 @@ class Channel:
         return forward, octets
 
     def _end_greeting(self, greeting: Greeting) -> None:
-        """See whether that was all of it."""
         if greeting.is_lost and greeting.is_played:
             raise self._refuse(
                 "it uses a part of SOCKS that is not understood (a login of another kind, or a listener)"

@@ -40,7 +40,6 @@ class LivePeer:
             exchange.recording = Recording(method, self._tape.most_octets, may_upgrade=may_upgrade)
 
     def client_goes_on(self, exchange: Exchange, recording: Recording) -> None:
-        """The client begins another request behind this one."""
         if recording.has_answer and recording.follows_no_length:
             # It found the end of a response that had none by our reading: it knows better.
             self._exchanges.remove(exchange)

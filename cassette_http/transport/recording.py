@@ -75,7 +75,6 @@ class Recording:
 
     @property
     def last_at_s(self) -> float:
-        """When the last octets came."""
         return self._last_at
 
     @property

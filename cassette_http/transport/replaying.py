@@ -155,7 +155,6 @@ class Player:
 
     @property
     def is_due(self) -> bool:
-        """A read would not have to wait."""
         if self.is_drained and self._is_timeout:
             return False
         return self.is_released and not self.due_in_s

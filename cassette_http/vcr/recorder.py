@@ -132,7 +132,6 @@ class CassetteInUse:
 
 
 def _is_of_class(function: Callable[..., Any]) -> bool:
-    """Whether a function is being defined in the body of a class."""
     return not f"<locals>.{function.__qualname__}".rpartition(".")[0].endswith("<locals>")
 
 

@@ -43,7 +43,6 @@ __all__ = [
     "LengthDecoder",
     "Line",
     "Octets",
-    "UntilCloseDecoder",
     "decode",
     "decoder_for",
 ]

@@ -136,7 +136,6 @@ def _decode(octets: bytes, fields: str) -> tuple[str | None, str | None]:
 
 
 def _show(text: str) -> tuple[str | None, str | None]:
-    """Choose how to show text; no text if it is rather octets."""
     if is_safe(text):
         laid_out = json_layout.lay_out(text) if len(text) <= LONGEST_LAID_OUT // 2 else None
         return laid_out if laid_out is not None and len(laid_out[0]) <= LONGEST_LAID_OUT else (text, None)

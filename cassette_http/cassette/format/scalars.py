@@ -24,11 +24,9 @@ __all__ = [
     "flow",
     "is_safe",
     "is_safe_utf8",
-    "literal",
     "literal_of_safe",
     "octets_of",
     "plain",
-    "quoted",
     "resolve",
     "text_block",
 ]

@@ -107,7 +107,6 @@ def _written_beginning(interaction: Interaction, put_aside: PutAside) -> str:
 
 
 def _any_answer(interaction: Interaction, put_aside: PutAside) -> str:
-    """Write what the peer did."""
     track = interaction.track
     parts: list[str] = []
     wire: list[str] = []

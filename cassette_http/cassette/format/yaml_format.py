@@ -132,7 +132,6 @@ class Documents(Sequence[Document]):
         return Document(self.data, self._borders[2 * at], self._borders[2 * at + 1], line)
 
     def find_doubtful(self) -> Container[int]:
-        """Find those that are doubtful, see `Document`."""
         if not self:
             return ()
         start, end = self._borders[0], self._borders[-1]
@@ -283,7 +282,6 @@ def intact_length(data: bytes, path: str) -> tuple[int, bool]:
 
 
 def whole_file(documents: Iterable[bytes]) -> bytes:
-    """Close each document, and put them together."""
     return b"".join([document + TERMINATOR for document in documents])
 
 
