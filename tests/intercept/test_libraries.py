@@ -129,8 +129,9 @@ def with_tornado(url: str, asked: Asked, trust: ssl.SSLContext, timeout_s: float
         for method, path, body in asked:
             try:
                 options: Any = {"ssl_options": trust} if url.startswith("https") else {}
+                # Connect and handshake are part of its patience.
                 answer = await client.fetch(
-                    url + path, method=method, body=body, request_timeout=timeout_s, raise_error=False, **options
+                    url + path, method=method, body=body, request_timeout=2 * timeout_s, raise_error=False, **options
                 )
                 error = answer.error and seen_error(answer.error)
                 seen.append((answer.code, answer.reason, sorted(answer.headers.get_all()), answer.body, error))
