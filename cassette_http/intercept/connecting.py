@@ -90,6 +90,8 @@ class _Attempt:
         self._board, self._address, self._target = board, address, target
         self._lookup, self._origin = target.lookup, target.peer
         self._channel = board.open_channel(target.origin, None)
+        if any(board.may_answer(host, target.port) for host in target.others):  # one of which may be meant
+            self._channel.can_play = True
         self._tap = Tap(sock, board, Host(self._channel, self._dial, timeout_of(sock)), self._target, address)
         self._started, self._successes_before = clock(), self._lookup.successes
 

@@ -50,7 +50,7 @@ def server(peer: Callable[..., Peer]) -> Peer:
     def echo_host(request: bytes) -> bytes:
         return response(request.partition(b"Host: ")[2].partition(b"\r\n")[0].partition(b":")[0])
 
-    return peer(keep_alive(lambda request: echo_host(request.replace(b"host:", b"Host:"))))
+    return peer(keep_alive(lambda request: echo_host(request.replace(b"\r\nhost:", b"\r\nHost:"))))
 
 
 def recorded_hosts(cassette: Cassette) -> list[str]:
@@ -137,6 +137,18 @@ def test_names_of_one_address_are_told_apart(ask: Ask, zone: Zone, server: Peer,
     server.stop()
     with use_cassette(tmp_path / "names.yaml", "none"):
         assert ask([f"{host}:{server.port}" for host in hosts]) == expected
+
+
+@pytest.mark.parametrize("ask", CLIENTS)
+def test_names_of_one_address_are_played_when_all_of_one_was(ask: Ask, server: Peer, tmp_path: Path) -> None:
+    """What may be recorded is not dialled, although the host that was looked up last has nothing left."""
+    authorities = [f"{host}:{server.port}" for host in ("localhost", "127.0.0.1")]
+    expected = [b"localhost", b"127.0.0.1"]
+    with use_cassette(tmp_path / "names.yaml", "all"):
+        assert ask(authorities) == expected
+    server.stop()
+    with use_cassette(tmp_path / "names.yaml", "new_episodes"):
+        assert ask(authorities) == expected
 
 
 @pytest.mark.parametrize("ask", CLIENTS)
