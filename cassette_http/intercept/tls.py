@@ -162,6 +162,8 @@ def _without_handshake(
     server_hostname: str | None,
 ) -> Any:
     """Make the TLS socket that `wrap_socket` would, over the same descriptor, without a TLS state."""
+    if context.check_hostname and not server_hostname:
+        raise ValueError("check_hostname requires server_hostname")
     secured: Any = context.sslsocket_class.__new__(context.sslsocket_class)
     timeout_s = sock.gettimeout()
     kind_of(secured).sockets.__init__(secured, sock.family, sock.type, sock.proto, fileno=sock.detach())

@@ -110,6 +110,22 @@ def test_played_connection_tells_what_the_live_one_did(
     assert_same_three_times(lambda: ask(server.port, client_tls), server, tmp_path / "tls.yaml")
 
 
+def test_name_that_is_to_be_checked_must_be_said(
+    peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    server = peer(keep_alive(lambda request: response(b"hello")), tls=server_tls)
+
+    def ask() -> object:
+        with socket.create_connection(("localhost", server.port), timeout=5) as sock:
+            with pytest.raises(ValueError, match="check_hostname requires server_hostname"):
+                client_tls.wrap_socket(sock)
+            with client_tls.wrap_socket(sock, server_hostname="localhost") as secured:
+                secured.sendall(REQUEST)
+                return secured.recv(65536)
+
+    assert_same_three_times(ask, server, tmp_path / "unnamed.yaml")
+
+
 @pytest.mark.parametrize("host", ["api.example", "192.0.2.1", "[2001:db8::1]"])
 def test_certificate_of_which_the_cassette_says_nothing_names_the_host(host: str, tmp_path: Path) -> None:
     path = tmp_path / "by-hand.yaml"
