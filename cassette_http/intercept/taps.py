@@ -480,10 +480,14 @@ class Tap:
         self.host.channel.naming = as_it_is  # so does this
 
     def _look_for_end(self) -> None:
-        """See whether a client that has only polled, and now closes, did so because its peer had closed."""
+        """See whether a client that has only polled, and now closes, did so because its peer had closed.
+
+        Within a response, there may be more of it instead; over a TLS object, nobody could tell.
+        """
         channel = self._upper.channel
         is_live = not self.stands_in or isinstance(self._upper.line, Pump)
-        may_matter = channel.has_surplus or (self._was_polled and channel.is_idle)
+        is_open = channel.is_idle or (channel.is_recording and self.above is None)
+        may_matter = channel.has_surplus or (self._was_polled and is_open)
         if not (is_live and may_matter and self._is_readable()):
             return
         if self.above is not None:

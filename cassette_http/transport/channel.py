@@ -199,7 +199,12 @@ class Channel:
         """The client is waiting for a live peer."""
         if self._greeting is not None:
             return not self._greeting.is_played
-        return self.is_transparent or (bool(self._exchanges) and self._exchanges[0].state is State.RECORDING)
+        return self.is_transparent or self.is_recording
+
+    @property
+    def is_recording(self) -> bool:
+        """The response that the client reads, or waits for, comes from a live peer."""
+        return bool(self._exchanges) and self._exchanges[0].state is State.RECORDING
 
     @property
     def is_due(self) -> bool:

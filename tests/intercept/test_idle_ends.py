@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import http.client
+import select
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ import urllib3
 
 import cassette_http.client
 from cassette_http import RecordMode, use_cassette
+from tests.behaviours import assert_same_three_times
 from tests.peer import Connection, Peer, Script, keep_alive, response
 
 PATHS = ("/1", "/2", "/3")
@@ -225,6 +227,48 @@ def test_replay_of_tls_ends_as_the_recording_did(
     server.stop()
     with use_cassette(path, "none"):
         assert client() == recorded
+
+
+@pytest.mark.parametrize("goes_on", [True, False], ids=["goes on", "ends"])
+@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
+def test_connection_that_is_given_back_within_a_response_is_not_used_again(
+    goes_on: bool,
+    is_tls: bool,
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    tmp_path: Path,
+) -> None:
+    """What its client has not read shows when its pool polls it."""
+    large = response(b"x" * 1_000_000)
+
+    def script(connection: Connection) -> None:
+        if b" /large " not in connection.read_request():
+            connection.send(response(b"ok"))
+        elif goes_on:
+            connection.send(large)
+            connection.wait_closed()
+        else:
+            connection.send(large[:100])
+
+    server = peer(script, tls=server_tls if is_tls else None)
+
+    def ask() -> list[object]:
+        with urllib3.PoolManager(retries=False, timeout=5, ssl_context=client_tls) as pool:
+            answer = pool.request("GET", server.url + "/large", preload_content=False)
+            seen: list[object] = [answer.status, answer.read(5)]
+            if not goes_on:
+                is_readable(answer.connection)
+            answer.release_conn()
+            return [*seen, pool.request("GET", server.url + "/small").data]
+
+    assert_same_three_times(ask, server, tmp_path / "given back.yaml")
+
+
+def is_readable(connection: Any) -> None:
+    """Wait until the end has come."""
+    ready, _, _ = select.select([connection.sock], [], [], 5)
+    assert ready
 
 
 def is_stale_after_one(connection: Connection) -> None:
