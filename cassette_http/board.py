@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from cassette_http.caller import caller, has_reached_program
 from cassette_http.cassette.buckets import Entry
@@ -40,9 +39,6 @@ from cassette_http.transport.channel import Channel
 from cassette_http.transport.early_answers import ends_within_request
 from cassette_http.transport.host import clock
 from cassette_http.transport.tape import Undecided
-
-if TYPE_CHECKING:
-    from cassette_http.cassette.secrets.redaction import Redactor
 
 __all__ = ["Board"]
 
@@ -78,7 +74,7 @@ class Board(Switch):
         self.let_past: list[str] = []
         """What could not be recorded, and why."""
         self._index, self._store = index, store
-        self._late_redactor, self._hooks = redactor, hooks
+        self._redactor, self._hooks = redactor, hooks
         self._keeper = Keeper(log, store, redactor, hooks)
         # Where something may be recorded, secrets in the fields of a request must be known.
         self._passes_over_fields = index.matching.passes_over_fields and not may.can_record
@@ -88,8 +84,8 @@ class Board(Switch):
 
     # ------------------------------------------------------------------ forks
 
-    def hold(self) -> None:
-        super().hold()
+    def before_fork(self) -> None:
+        super().before_fork()
         if self._letters is None:
             with suppress(OSError):  # no place for temporary files
                 self._letters = Letters()
@@ -168,7 +164,7 @@ class Board(Switch):
         """Return what `on_match` makes of a request; learn the secrets it takes out, as responses may repeat them."""
         admitted = self._hooks.asked(request)
         if admitted is not request and self.policy.can_record:
-            self._redactor.redact_request(request)
+            self._redactor.made.redact_request(request)
         return admitted
 
     def _without_answer(self, request: Request) -> Interaction | Request:
@@ -180,7 +176,7 @@ class Board(Switch):
             return request
         silence = self._silence(request.origin)
         if silence is None:
-            raise self._refuse(self._redactor.redact_request(request))
+            raise self._refuse(self._redactor.made.redact_request(request))
         return replace(silence, request=request)
 
     def _silence(self, origin: Origin) -> Interaction | None:
@@ -213,7 +209,7 @@ class Board(Switch):
     def _find(self, compared: Request, *, may_be_stale: bool) -> Entry | None:
         entry = self._index.find(compared, may_be_stale=may_be_stale)
         if entry is None and not self.policy.can_record:
-            believed = self._redactor.believe_names(compared)
+            believed = self._redactor.made.believe_names(compared)
             entry = self._index.find(believed, may_be_stale=may_be_stale) if believed is not compared else None
         if entry is None and compared.body_octets:
             # Where the peer broke off before it had all of the body, the rest of that was not recorded.
@@ -224,7 +220,7 @@ class Board(Switch):
 
     def _compared(self, request: Request) -> Request:
         """The form in which a request is compared with recorded ones."""
-        return self._index.matching.strip(self._redactor.redact_request(request))
+        return self._index.matching.strip(self._redactor.made.redact_request(request))
 
     def _play(self, entry: Entry, request: Request | None) -> Interaction | None:
         entry.plays += 1
@@ -233,19 +229,20 @@ class Board(Switch):
         if self._index.answers_once:
             entry.release()
         if is_witnessed():
-            tell_witnesses(self._redactor.redact(replace(recorded, request=request)))
+            tell_witnesses(self._redactor.made.redact(replace(recorded, request=request)))
         if request is not None:
-            self._late_redactor.note_sent(recorded.request, request)
-            self._answers_at_once = self._answers_at_once and not self._late_redactor.restores
-        interaction = self._late_redactor.restore(recorded)
+            self._redactor.note_sent(recorded.request, request)
+            self._answers_at_once = self._answers_at_once and not self._redactor.restores
+        interaction = self._redactor.restore(recorded)
         if not self._hooks.on_replay:
             return interaction
         return self._hooks.replayed(replace(interaction, request=request))
 
     def refuse(self, origin: Origin, reason: str) -> Exception:
         with self._lock:
+            why = self._redactor.made.redact_text(reason)
             error = UnmatchedRequest(
-                f"{self.cassette.path} cannot answer a request to {origin}, as {self._redactor.redact_text(reason)}; "
+                f"{self.cassette.path} cannot answer a request to {origin}, as {why}; "
                 "only in a mode that records it is passed on, and never recorded"
             )
             self._hidden_error = self.unnoticed_error or error
@@ -253,9 +250,9 @@ class Board(Switch):
 
     def let_pass(self, origin: Origin, reason: str) -> None:
         with self._lock:
+            why = self._redactor.made.redact_text(reason)
             self.let_past.append(
-                f"a request to {origin}, and all that followed on its connection, was not recorded, as "
-                f"{self._redactor.redact_text(reason)}"
+                f"a request to {origin}, and all that followed on its connection, was not recorded, as {why}"
             )
 
     def drop(self) -> None:
@@ -299,7 +296,7 @@ class Board(Switch):
         with self._lock:
             why = "everything is recorded"  # the mode may be another one than a test has asked for: see plugin.sharing
             if channel.newest_request is not None:
-                request = self._redactor.redact_request(channel.newest_request)
+                request = self._redactor.made.redact_request(channel.newest_request)
                 asked = f"{request.method} {request.url}"
                 why = f"on_match lets {asked} pass" if channel.is_passing else f"no interaction for {asked}"
             elif self.policy.can_play and not channel.can_play:
@@ -350,10 +347,6 @@ class Board(Switch):
 
     # ------------------------------------------------------------------ inside
 
-    @property
-    def _redactor(self) -> Redactor:
-        return self._late_redactor.made
-
     @contextmanager
     def _remembering_errors(self) -> Iterator[None]:
         """Keep the first error of a hook, or of a broken document, which is raised inside a client.
@@ -383,7 +376,7 @@ class Board(Switch):
             matching=self._index.matching,
             mode_setting=self._mode_setting,
             is_missing=not candidates and not self._store.exists(),
-            believed=self._redactor.believe_names(request),
+            believed=self._redactor.made.believe_names(request),
             unmet=silence.number if silence is not None else None,
         )
         miss = Miss(request, caller(), explanation)

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from cassette_http.cassette.blobs import blob_names
 from cassette_http.cassette.format import yaml_format
@@ -16,9 +15,6 @@ from cassette_http.cassette.model import Interaction, Origin, TLSFacts, Track
 from cassette_http.cassette.shortcuts import written_request
 from cassette_http.cassette.store import Store
 from cassette_http.in_use import Kept, Log, tell_witnesses
-
-if TYPE_CHECKING:
-    from cassette_http.cassette.secrets.redaction import Redactor
 
 __all__ = ["Keeper"]
 
@@ -32,7 +28,7 @@ class Keeper:
 
     def __init__(self, log: Log, store: Store, redactor: LateRedactor, hooks: Hooks) -> None:
         self.write_error: Exception | None = None
-        self._log, self._store, self._late_redactor, self._hooks = log, store, redactor, hooks
+        self._log, self._store, self._redactor, self._hooks = log, store, redactor, hooks
         self._amended: dict[Kept, Interaction] = {}
         self._pending_facts: dict[Origin | None, TLSFacts] = {}
         self._pid = os.getpid()
@@ -43,10 +39,10 @@ class Keeper:
             admitted = self._hooks.recorded(interaction)
             if admitted is not interaction:
                 # Its secrets may come again, in what is kept.
-                self._redactor.redact(interaction)
+                self._redactor.made.redact(interaction)
             if admitted is None:
                 return None
-            interaction = self._redactor.redact(admitted)
+            interaction = self._redactor.made.redact(admitted)
             document = self._dump(interaction)
             kept = self._remembered(interaction, document, started_at_s)
             self._log.keep(kept, interaction)
@@ -60,7 +56,7 @@ class Keeper:
         with self.deferring_errors():
             track = kept.interaction.track
             track = replace(ending, pieces=track.pieces + ending.pieces)
-            self._amended[kept] = self._redactor.redact(replace(kept.interaction, track=track))
+            self._amended[kept] = self._redactor.made.redact(replace(kept.interaction, track=track))
 
     def keep_facts(self, facts: TLSFacts) -> None:
         """Write what is known of a TLS connection, once it is clear that something is kept that came over it."""
@@ -100,20 +96,16 @@ class Keeper:
 
     def _changed(self) -> dict[int, Interaction]:
         """What is not in the file as it is to be, by its position."""
-        known = self._redactor.learned
+        known = self._redactor.made.learned
         changed: dict[int, Interaction] = {}
         for position, each in enumerate(self._log.kept):
             amended = self._amended.get(each)
             if each.learned != known or amended is not None:
                 interaction = amended or each.interaction
-                redacted = self._redactor.redact(interaction)
+                redacted = self._redactor.made.redact(interaction)
                 if redacted is not interaction or amended is not None:
                     changed[position] = redacted
         return changed
-
-    @property
-    def _redactor(self) -> Redactor:
-        return self._late_redactor.made
 
     def _dump(self, interaction: Interaction) -> bytes:
         request = interaction.request
@@ -123,7 +115,7 @@ class Keeper:
         return yaml_format.dump_interaction(interaction, self._store.put_aside, written and written.beginning)
 
     def _remembered(self, interaction: Interaction, document: bytes, started_at_s: float) -> Kept:
-        return Kept(interaction, document, self._store.blobs.fetch, started_at_s, self._redactor.learned)
+        return Kept(interaction, document, self._store.blobs.fetch, started_at_s, self._redactor.made.learned)
 
     def _documents_of_facts(self, *origins: Origin | None) -> list[bytes]:
         """What is to be written of connections, now that something is kept that came over them."""

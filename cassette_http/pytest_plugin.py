@@ -64,16 +64,21 @@ def pytest_load_initial_conftests(
         # Their conftests are about to be loaded.
         early_config.known_args_namespace.file_or_dir = parser.parse_known_args(args).file_or_dir
     result = yield
-    if not vcr_names.is_owned_by_another(early_config.pluginmanager):
+    if not _is_there(early_config.pluginmanager, vcr_names.OWNERS):
         vcr_names.add_options(parser)
     return result
 
 
+def _is_there(manager: pytest.PytestPluginManager, owners: Sequence[str]) -> bool:
+    """Tell whether one of these modules is a plugin: then its names are its own, and not ours as well."""
+    return any(getattr(plugin, "__name__", "") in owners for plugin in manager.get_plugins())
+
+
 def pytest_configure(config: pytest.Config) -> None:
     manager = config.pluginmanager
-    if not vcr_names.is_owned_by_another(manager):
+    if not _is_there(manager, vcr_names.OWNERS):
         manager.register(vcr_names, vcr_names.__name__)
-    if not short_name.is_taken(manager):
+    if not _is_there(manager, short_name.OWNERS):
         manager.register(short_name, SHORT_NAME)
     if config.getoption("--disable-socket", None) is not None:  # pytest-socket is installed
         from cassette_http.plugin import restrictions

@@ -62,16 +62,16 @@ class Switch(Switchboard):
         with self._lock:
             self._is_closed = True
 
-    def hold(self) -> None:
-        """Before a fork: no other thread may be in the middle of something, as its copy in the child stays there."""
+    def before_fork(self) -> None:
+        """No other thread may be in the middle of something, as its copy in the child stays there."""
         self._lock.acquire()
 
-    def go_on(self) -> None:
+    def after_fork_in_parent(self) -> None:
         self._lock.release()
 
-    def go_on_in_child(self) -> None:
+    def after_fork_in_child(self) -> None:
         for channel in tuple(self._channels):
-            channel.go_on_in_child()
+            channel.after_fork_in_child()
         self.shaking.clear()
         self._lock.release()
 
@@ -114,16 +114,16 @@ class _Fork(threading.local):
         boards = {one.board for one in base.all_in_use() if isinstance(one, CassetteTransport)}
         for board in sorted(boards, key=id):  # two threads may fork at the same time
             assert isinstance(board, Switch)
-            board.hold()
+            board.before_fork()
             self.held.append(board)
 
     def end(self) -> None:
         while self.held:
-            self.held.pop().go_on()
+            self.held.pop().after_fork_in_parent()
 
     def end_in_child(self) -> None:
         while self.held:
-            self.held.pop().go_on_in_child()
+            self.held.pop().after_fork_in_child()
 
 
 if hasattr(os, "register_at_fork"):

@@ -168,7 +168,7 @@ class Pump:
         self._is_closed = True
         self._ring()
 
-    def go_on_in_child(self) -> None:
+    def after_fork_in_child(self) -> None:
         """After a fork the thread is the parent's, and so is the connection."""
         self._moved = threading.Condition()
         for one in (self._connection, self._bell, self._button):

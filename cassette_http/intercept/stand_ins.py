@@ -129,7 +129,7 @@ class StandIn:
         with self._lock:
             self._drop()
 
-    def go_on_in_child(self) -> None:
+    def after_fork_in_child(self) -> None:
         """After a fork: a child has a pair of its own, or it would take what makes the parent's descriptor readable."""
         self._lock = threading.Lock()  # a thread that the child does not have may hold it
         sock = self._sock()

@@ -98,13 +98,13 @@ def take_tap(sock: socket.socket) -> Tap | None:
     return _taps.pop(weakref.ref(sock), None)
 
 
-def _go_on_in_child() -> None:
+def _after_fork_in_child() -> None:
     for tap in tuple(_taps.values()):
-        tap.go_on_in_child()
+        tap.after_fork_in_child()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_go_on_in_child)
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def timeout_of(sock: socket.socket) -> Callable[[], float | None]:
@@ -345,7 +345,7 @@ class Tap:
 
     def _is_held_up(self) -> bool:
         """The recorded peer takes no more; then the descriptor does not look writable."""
-        host = self.host if self.above is None else self.above.upper
+        host = self._upper
         if self._stand_in is None or not host.channel.is_held_up:
             return False
         if self._stand_in.hold_up() and host.late_break is not None:
@@ -565,9 +565,9 @@ class Tap:
         self._far_end = target_of((address, port), is_blocking=self.sock.gettimeout() != 0)
         return self._far_end.host, is_invented(address)
 
-    def go_on_in_child(self) -> None:
+    def after_fork_in_child(self) -> None:
         if isinstance(self.host.line, Pump):
-            self.host.line.go_on_in_child()
+            self.host.line.after_fork_in_child()
         if self._stand_in is not None:
-            self._stand_in.go_on_in_child()
+            self._stand_in.after_fork_in_child()
             self.show()

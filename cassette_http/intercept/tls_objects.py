@@ -21,7 +21,7 @@ from cassette_http.intercept.lines import Pump
 from cassette_http.intercept.names import Target, target_of
 from cassette_http.intercept.taps import Tap
 from cassette_http.intercept.tls_records import Link, LiveRecords, PlayedRecords, Records
-from cassette_http.transport.host import Host, Switchboard, octets_of, put_into, room_of
+from cassette_http.transport.host import Host, Switchboard, octets_of, read_into
 from cassette_http.transport.played_tls import PlayedTLS
 from cassette_http.transport.tunnels import Tunnel
 
@@ -181,13 +181,8 @@ class ObjectState:
         records = self._records
         if records is None:
             return self._unlinked.read(size) if buffer is None else self._unlinked.read(size, buffer)
-        if buffer is not None:
-            size = room_of(buffer, size)
-        if not size:
-            return b"" if buffer is None else 0
         above = records.link.above
-        octets = records.read(size) if above is None else records.read_for(above, size)
-        return octets if buffer is None else put_into(buffer, octets)
+        return read_into(buffer, size, records.read if above is None else functools.partial(records.read_for, above))
 
     def write(self, data: Any, /) -> int:
         if self._records is None:

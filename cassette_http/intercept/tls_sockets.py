@@ -15,7 +15,7 @@ from cassette_http.intercept.handshakes import keep_silence
 from cassette_http.intercept.kinds import raw
 from cassette_http.intercept.taps import Tap, take_tap
 from cassette_http.transport.failures import incomplete_close, rebuild, want_read
-from cassette_http.transport.host import NOT_NOW, put_into, room_of
+from cassette_http.transport.host import NOT_NOW, read_into
 from cassette_http.transport.opening import keeping_tls
 from cassette_http.transport.played_tls import PlayedTLS, UnshakenTLS
 
@@ -46,17 +46,16 @@ class SocketState:
     def read(self, size: int = 1024, buffer: Any = None, /) -> Any:
         if self._real is None:
             self._shake_played()
-        if buffer is not None:
-            size = room_of(buffer, size)
-        if not size:
-            return b"" if buffer is None else 0
+        return read_into(buffer, size, self._receive)
+
+    def _receive(self, at_most: int) -> bytes:
         try:
-            octets = self._tap.receive(size)
+            octets = self._tap.receive(at_most)
         except BlockingIOError:
             raise want_read() from None
         if not octets and self._tap.host.channel.is_incompletely_closed:
             raise rebuild(incomplete_close())
-        return octets if buffer is None else put_into(buffer, octets)
+        return octets
 
     def write(self, data: Any, /) -> int:
         if self._real is None:

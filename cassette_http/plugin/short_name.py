@@ -7,25 +7,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cassette_http.plugin import vcr_names
+from cassette_http.plugin.pytest_internals import definitions_of
 
 if TYPE_CHECKING:
     from cassette_http.in_use import Cassette
 
-__all__ = ["cassette", "is_meant", "is_taken"]
+__all__ = ["OWNERS", "cassette", "is_meant"]
 
 # Modules of plugins with a fixture `cassette`; that of cassetter is used by every test.
-OWNERS = frozenset({"cassetter.pytest_plugin"})
-
-
-def is_taken(manager: pytest.PytestPluginManager) -> bool:
-    """Tell whether a plugin is there that has the name."""
-    return any(getattr(plugin, "__name__", "") in OWNERS for plugin in manager.get_plugins())
+OWNERS = ("cassetter.pytest_plugin",)
 
 
 def is_meant(item: pytest.Item) -> bool:
     """Tell whether a test that asks for the fixture `cassette` gets ours, or one that is built on ours."""
-    definitions = getattr(item, "_fixtureinfo").name2fixturedefs.get("cassette", ())  # noqa: B009  # not declared
-    for definition in reversed(definitions):
+    for definition in reversed(definitions_of(item).get("cassette", ())):
         if getattr(definition.func, "__module__", "") == __name__:
             return True
         if "cassette" not in definition.argnames:

@@ -43,12 +43,12 @@ if TYPE_CHECKING:
     from cassette_http.vcr.objects import VcrCassette
 
 __all__ = [
+    "OWNERS",
     "add_options",
     "allowed_hosts",
     "block_network",
     "default_cassette_name",
     "disable_recording",
-    "is_owned_by_another",
     "record_mode",
     "serves",
     "vcr",
@@ -77,12 +77,6 @@ UNSAFE = re.compile(r"[<>?%*:|\"'/\\]")
 
 
 # ---------------------------------------------------------------------- configuration
-
-
-def is_owned_by_another(manager: pytest.PytestPluginManager) -> bool:
-    """Tell whether a plugin is there that has these names."""
-    names = {getattr(plugin, "__name__", "") for plugin in manager.get_plugins()}
-    return not names.isdisjoint(OWNERS)
 
 
 def serves(item: pytest.Item) -> bool:

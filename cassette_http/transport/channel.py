@@ -143,7 +143,7 @@ class Channel:
         exchanges = self._exchanges
         return exchanges[0].player if exchanges else None
 
-    def go_on_in_child(self) -> None:
+    def after_fork_in_child(self) -> None:
         """After a fork: a thread that is not there any more may hold the lock, and the parent keeps what it began."""
         self.share_among(self._threads)
         for exchange in self._exchanges:

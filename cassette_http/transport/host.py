@@ -18,7 +18,7 @@ from cassette_http.transport.replaying import PlayedWriteFailure, Signal
 from cassette_http.transport.tape import Tape
 from cassette_http.transport.tunnels import Line
 
-__all__ = ["NOT_NOW", "Host", "Switchboard", "clock", "octets_of", "put_into", "room_of"]
+__all__ = ["NOT_NOW", "Host", "Switchboard", "clock", "octets_of", "put_into", "read_into"]
 
 clock = time.monotonic
 
@@ -334,10 +334,13 @@ def put_into(buffer: Any, octets: bytes) -> int:
     return len(octets)
 
 
-def room_of(buffer: Any, size: int) -> int:
-    """How many octets a TLS state puts into a buffer if it is asked for `size` of them."""
-    room = memoryview(buffer).nbytes
-    return size if 0 < size < room else room
+def read_into(buffer: Any, size: int, receive: Callable[[int], bytes]) -> Any:
+    """Do what `read` of a TLS state does: return at most `size` octets, or how many went into the buffer if given."""
+    if buffer is not None:
+        room = memoryview(buffer).nbytes
+        size = size if 0 < size < room else room
+    octets = receive(size) if size else b""
+    return octets if buffer is None else put_into(buffer, octets)
 
 
 def octets_of(data: Any) -> bytes:

@@ -59,7 +59,7 @@ class IdlePeer:
 
     def response_was_kept(self, exchange: Exchange, track: Track, token: object) -> None:
         assert exchange.recording is not None
-        self._last = KeptExchange(exchange.request.reader, exchange.recording, token, exchange.request.is_of_tls)
+        self._last = KeptExchange(exchange.request.reader, exchange.recording, token, exchange.request.origin.is_tls)
         if track.ended:
             self._note_end_of_tls(self._last, Track(ended=True, close_notify=track.close_notify))
 

@@ -31,10 +31,10 @@ class Recording:
         self._method = method
         self._octets: bytes | bytearray = b""
         self._pieces: list[tuple[int, float, int | None, int]] = []  # where each starts, and what `Piece` says of it
-        self._last_at = 0.0
+        self.last_at_s = 0.0  # when the last octets came
         self._failure: Failure | None = None
         self._timeouts = 0  # since the last octets
-        self._ended = False
+        self.has_ended = False  # the peer closed, or broke off: nothing follows
         self._end: Piece | None = None  # without octets: when the end came, if that matters
         self._close_notify = True
 
@@ -46,12 +46,12 @@ class Recording:
     @property
     def is_complete(self) -> bool:
         """Nothing more can belong to this response."""
-        return self._ended or (self._reader.is_complete and not self.is_upgrade and not self._is_doubtful)
+        return self.has_ended or (self._reader.is_complete and not self.is_upgrade and not self._is_doubtful)
 
     @property
     def may_be_complete(self) -> bool:
         """Some clients take the response for complete, and others read on."""
-        return not self._ended and self._reader.is_complete and self._is_doubtful
+        return not self.has_ended and self._reader.is_complete and self._is_doubtful
 
     @property
     def is_upgrade(self) -> bool:
@@ -67,15 +67,6 @@ class Recording:
     def follows_no_length(self) -> bool:
         """Only the end of the stream can end this response, as far as we can tell."""
         return self._reader.until_close or self._reader.malformed is not None or self._is_doubtful
-
-    @property
-    def has_ended(self) -> bool:
-        """The peer closed, or broke off, within this response or right with its end: nothing follows."""
-        return self._ended
-
-    @property
-    def last_at_s(self) -> float:
-        return self._last_at
 
     @property
     def announces_end(self) -> bool:
@@ -112,7 +103,7 @@ class Recording:
         self._reader.end()
         if self._failure is None and (self._reader.truncated or not self._reader.has_head):
             self._failure = Failure(FailureKind.END, at_s)
-        self._ended, self._close_notify = True, close_notify
+        self.has_ended, self._close_notify = True, close_notify
 
     def fail(self, failure: Failure, sent: int | None = None) -> None:
         """The stream failed. A time-out is not the end: the client may read on. `sent` is described by `Piece`."""
@@ -123,11 +114,11 @@ class Recording:
         self._timeouts += failure.kind is FailureKind.TIMEOUT
         if failure.kind not in (FailureKind.TIMEOUT, FailureKind.WRITE):
             self._note_when_it_ends(failure.at, sent)
-            self._ended = True
+            self.has_ended = True
 
     def begin_piece(self) -> None:
         """What comes now has not come with what came before: the client has acted between them."""
-        self._last_at = -math.inf
+        self.last_at_s = -math.inf
 
     def hand_over(self) -> Track:
         """Give the track, and keep none of its octets: they may take half of the memory."""
@@ -142,7 +133,7 @@ class Recording:
             pieces = [Piece(part, *of_part) for part, of_part in zip(cut, said, strict=True)]
         if self._end is not None:
             pieces.append(self._end)
-        return Track(tuple(pieces), self._failure, self._ended and self._failure is None, self._close_notify)
+        return Track(tuple(pieces), self._failure, self.has_ended and self._failure is None, self._close_notify)
 
     @property
     def _is_doubtful(self) -> bool:
@@ -159,9 +150,9 @@ class Recording:
             self._octets, self._pieces = b"", [(0, at_s, sent, 0)]
             return
         timeouts, self._timeouts = self._timeouts, 0
-        if not self._pieces or timeouts or at_s - self._last_at >= SAME_PIECE_S or self._pieces[-1][2] != sent:
+        if not self._pieces or timeouts or at_s - self.last_at_s >= SAME_PIECE_S or self._pieces[-1][2] != sent:
             self._pieces.append((len(self._octets), at_s, sent, timeouts))
-        self._last_at = at_s
+        self.last_at_s = at_s
         if not self._octets:
             self._octets = octets  # most responses come at once, and need not be copied
             return
@@ -172,7 +163,7 @@ class Recording:
     def _note_when_it_ends(self, at_s: float, sent: int | None) -> None:
         """What the client did behind the last octets, as sending more or waiting in vain, comes first again."""
         has_sent_more = self.is_upgrade and (sent or 0) > (self._pieces[-1][2] or 0)
-        if not self._ended and (has_sent_more or self._timeouts):
+        if not self.has_ended and (has_sent_more or self._timeouts):
             self._end = Piece(b"", at_s, sent if has_sent_more else None, self._timeouts)
 
     def _drop_timeout(self) -> None:

@@ -48,7 +48,7 @@ class SentRequest:
         self, reader: RequestReader | WholeRequest, octets: bytearray | bytes, origin: Origin, via: Origin | None
     ) -> None:
         self.reader, self.octets = reader, octets
-        self._origin, self._via = origin, via
+        self.origin, self._via = origin, via
 
     def take(self, octets: bytes) -> int:
         """Take those of the octets that belong to the request; returns how many."""
@@ -84,15 +84,11 @@ class SentRequest:
         return self.reader.is_foreign and MEANT_FOR_REQUEST.match(self.octets) is None
 
     @property
-    def is_of_tls(self) -> bool:
-        return self._origin.is_tls
-
-    @property
     def value(self) -> Request:
         """What was sent so far, once the head is there."""
         reader = self.reader
         if isinstance(reader, WholeRequest):
-            return Request(self._origin, reader.octets, b"", self._via)
+            return Request(self.origin, reader.octets, b"", self._via)
         octets = memoryview(self.octets)
         head, body = bytes(octets[: reader.head_octets]), bytes(octets[reader.head_octets :])
-        return Request(self._origin, head, body, self._via).with_head(self.head)
+        return Request(self.origin, head, body, self._via).with_head(self.head)

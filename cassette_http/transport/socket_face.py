@@ -26,6 +26,7 @@ __all__ = ["CassetteTransport"]
 @functools.cache
 def _descriptors_to_poll() -> tuple[int, int]:
     """Two descriptors that all played connections share, for those who poll: one is never readable, one always."""
+    # Without a lock, which a fork could copy while it is held: two threads that ask first may leave some pipes open.
     idle, _ = os.pipe()  # whose other end stays open
     ready, writer = os.pipe()
     os.close(writer)
