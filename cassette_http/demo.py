@@ -6,6 +6,7 @@ import gzip
 import http.server
 import json
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -36,6 +37,7 @@ HAIKU = [b"bytes fall down the wire\n", b"each in its own time and place\n", b"n
 # How long the program waits for an answer that never comes. Only the recording waits: the replay knows.
 PATIENCE_S = 0.3
 MOST_LINES_OF_A_DOCUMENT = 16
+BASE64 = re.compile(r"(: !!binary \|.*\n)(?:  .*\n)+")
 
 
 # ---------------------------------------------------------------------- the server
@@ -225,32 +227,32 @@ def run_demo(cassette: str | None = None) -> int:
         print(f"the demo writes a new file, and {cassette} exists", file=sys.stderr)
         return 2
     path = Path(cassette) if cassette else Path(tempfile.mkdtemp(prefix="cassette-http-demo-")) / "demo.yaml"
-    show = _Show(sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
+    width = min(shutil.get_terminal_size((100, 24)).columns, 120)
     serving, trust = _tls()
 
     with _serving(serving) as (host, port):
-        show.title(f"1  Recording a session with {_origin(host, port, trust)}")
+        print(f"\n1  Recording a session with {_origin(host, port, trust)}")
         if trust is None:
-            show.line("without TLS: for that, pip install 'cassette-http[tls]'")
+            print("   without TLS: for that, pip install 'cassette-http[tls]'")
         started = time.perf_counter()
         with use_cassette(path, RecordMode.REWRITE) as recorded:
             live = _session(host, port, trust)
-        show.line(f"{len(recorded.recorded)} interactions in {_milliseconds(started)}")
+        print(f"   {len(recorded.recorded)} interactions in {_milliseconds(started)}")
 
-    show.title("2  The server is stopped; replaying the session from the cassette")
+    print("\n2  The server is stopped; replaying the session from the cassette")
     _check_nobody_listens(host, port)
     started = time.perf_counter()
     with use_cassette(path, RecordMode.NONE) as played:
         replayed = _session(host, port, trust)
-    show.line(f"{played.play_count} interactions in {_milliseconds(started)}, no connection")
+    print(f"   {played.play_count} interactions in {_milliseconds(started)}, no connection")
 
-    show.title("3  What the program saw")
-    agree = show.side_by_side(live, replayed)
-    show.title("4  The cassette, a text file")
-    show.line(f"{path}  ({path.stat().st_size:,} octets)\n")
-    show.documents(path.read_text(encoding="utf-8"), 4)
-    show.verdict(agree)
-    return 0 if agree else 1
+    print("\n3  What the program saw")
+    _show_side_by_side(live, replayed, width)
+    print("\n4  The cassette, a text file")
+    print(f"   {path}  ({path.stat().st_size:,} octets)\n")
+    _show_documents(path.read_text(encoding="utf-8"), 4, width)
+    print(f"\nLive and replay {'agree in every detail' if live == replayed else 'differ'}.")
+    return 0 if live == replayed else 1
 
 
 def _check_nobody_listens(host: str, port: int) -> None:
@@ -265,66 +267,28 @@ def _milliseconds(started: float) -> str:
     return f"{1000 * (time.perf_counter() - started):.0f} ms"
 
 
-class _Show:
-    def __init__(self, has_color: bool) -> None:
-        self._has_color = has_color
-        self._width = min(shutil.get_terminal_size((100, 24)).columns, 120)
-
-    def title(self, text: str) -> None:
-        print(f"\n{self._paint(text, '1;36')}")
-
-    def line(self, text: str) -> None:
-        print(f"   {text}")
-
-    def side_by_side(self, live: list[_Step], replayed: list[_Step]) -> bool:
-        """Print both columns; True if they are the same."""
-        what_width = max(len(step.what) for step in live)
-        saw_width = (self._width - what_width - 11) // 2
-        self.line(self._paint(f"  {'':{what_width}}  {'live':{saw_width}}   replay", "2"))
-        client_now = ""
-        for one, other in zip(live, replayed, strict=True):
-            if one.client != client_now:
-                client_now = one.client
-                self.line(self._paint(f"with {client_now}", "2"))
-            mark = self._paint("=", "1;32") if one == other else self._paint("≠", "1;31")
-            left, right = (shortened(step.saw, saw_width) for step in (one, other))
-            self.line(f"  {one.what:{what_width}}  {left:{saw_width}} {mark} {right}")
-        return live == replayed
-
-    def documents(self, text: str, count: int) -> None:
-        documents = text.split("---\n")[:-1]
-        for document in documents[:count]:
-            lines = _without_base64(document.splitlines())
-            for line in lines[:MOST_LINES_OF_A_DOCUMENT]:
-                self.line(self._yaml(shortened(line, self._width - 3)))
-            if len(lines) > MOST_LINES_OF_A_DOCUMENT:
-                self.line(self._paint(f"  … {len(lines) - MOST_LINES_OF_A_DOCUMENT} lines", "2"))
-            self.line(self._paint("---", "2"))
-        if len(documents) > count:
-            self.line(self._paint(f"… {len(documents) - count} documents", "2"))
-
-    def verdict(self, agree: bool) -> None:
-        if agree:
-            print(f"\n{self._paint('Live and replay agree in every detail.', '1;32')}")
-        else:
-            print(f"\n{self._paint('Live and replay differ.', '1;31')}")
-
-    def _yaml(self, line: str) -> str:
-        key, colon, rest = line.partition(":")
-        return self._paint(key + colon, "34") + rest if colon and not line.startswith(" ") else line
-
-    def _paint(self, text: str, color: str) -> str:
-        return f"\033[{color}m{text}\033[0m" if self._has_color else text
+def _show_side_by_side(live: list[_Step], replayed: list[_Step], width: int) -> None:
+    what_width = max(len(step.what) for step in live)
+    saw_width = (width - what_width - 11) // 2
+    print(f"     {'':{what_width}}  {'live':{saw_width}}   replay")
+    client_now = ""
+    for one, other in zip(live, replayed, strict=True):
+        if one.client != client_now:
+            client_now = one.client
+            print(f"   with {client_now}")
+        left, right = (shortened(step.saw, saw_width) for step in (one, other))
+        print(f"     {one.what:{what_width}}  {left:{saw_width}} {'=' if one == other else '≠'} {right}")
 
 
-def _without_base64(lines: list[str]) -> list[str]:
-    kept: list[str] = []
-    is_base64 = False
-    for line in lines:
-        if is_base64 and line.startswith("  "):
-            if kept[-1] != "  …":
-                kept.append("  …")
-            continue
-        is_base64 = "!!binary |" in line
-        kept.append(line)
-    return kept
+def _show_documents(cassette: str, count: int, width: int) -> None:
+    """Print the first documents of a cassette, without base64, which is for machines."""
+    documents = BASE64.sub(r"\1  …\n", cassette).split("---\n")[:-1]
+    for document in documents[:count]:
+        lines = document.splitlines()
+        for line in lines[:MOST_LINES_OF_A_DOCUMENT]:
+            print(f"   {shortened(line, width - 3)}")
+        if len(lines) > MOST_LINES_OF_A_DOCUMENT:
+            print(f"     … {len(lines) - MOST_LINES_OF_A_DOCUMENT} lines")
+        print("   ---")
+    if len(documents) > count:
+        print(f"   … {len(documents) - count} documents")
