@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -17,7 +18,7 @@ from cassette_http.wire import content as wire_content
 from cassette_http.wire.chunking import Chunked, enchunk, unchunk
 from cassette_http.wire.framing import NO_CONTENT, Framing, FramingKind
 from cassette_http.wire.grammar import EMPTY_LINE, FIELD_NAME
-from cassette_http.wire.messages import Fields, field_values
+from cassette_http.wire.messages import Fields, RequestHead, ResponseHead, field_values
 
 __all__ = ["Message", "fields_octets"]
 
@@ -32,8 +33,8 @@ class Message(ABC):
 
     @property
     @abstractmethod
-    def fields(self) -> Fields:
-        """Pairs of name and value, in order, as they are on the wire. Raises MalformedMessage."""
+    def head(self) -> RequestHead | ResponseHead:
+        """The parsed head. Raises MalformedMessage if the octets are none."""
 
     @property
     @abstractmethod
@@ -41,6 +42,11 @@ class Message(ABC):
         """How the end of the content is found. Raises MalformedMessage."""
 
     # -- looking ---------------------------------------------------------------------------------------------
+
+    @property
+    def fields(self) -> Fields:
+        """Pairs of name and value, in order, as they are on the wire. Raises MalformedMessage."""
+        return self.head.fields
 
     def values(self, name: str) -> list[str]:
         """The values of the field lines called `name` (any case), in order."""
@@ -123,9 +129,8 @@ class Message(ABC):
 
     # -- inside ----------------------------------------------------------------------------------------------
 
-    @abstractmethod
     def _with_octets(self, head: bytes, body: bytes) -> Self:
-        """The message with other octets."""
+        return replace(self, head_octets=head, body_octets=body)  # type: ignore[type-var]  # they are data classes
 
     @abstractmethod
     def _with_first_content(self, content: bytes) -> Self:

@@ -19,7 +19,7 @@ from cassette_http.wire.errors import MalformedMessage
 from cassette_http.wire.framing import NO_CONTENT, Framing, request_framing, response_framing
 from cassette_http.wire.grammar import EMPTY_LINE
 from cassette_http.wire.head import parse_request_head, parse_response_head
-from cassette_http.wire.messages import Fields, RequestHead, ResponseHead
+from cassette_http.wire.messages import RequestHead, ResponseHead
 
 __all__ = [
     "DEFAULT_PORTS",
@@ -114,17 +114,12 @@ class Request(Message):
 
     @cached_property
     def head(self) -> RequestHead:
-        """The parsed head. Raises MalformedMessage if the octets are no request."""
         return parse_request_head(self.head_octets)
 
     @property
     def method(self) -> str:
         """As it was sent: methods are case-sensitive (RFC 9110 section 9.1). Raises MalformedMessage."""
         return self.head.method
-
-    @property
-    def fields(self) -> Fields:
-        return self.head.fields
 
     @property
     def framing(self) -> Framing:
@@ -167,9 +162,6 @@ class Request(Message):
         rest = self.head_octets[self.head_octets.find(b"\n") + 1 :]
         return replace(self, head_octets=line.encode("latin-1") + b"\r\n" + rest)
 
-    def _with_octets(self, head: bytes, body: bytes) -> Self:
-        return replace(self, head_octets=head, body_octets=body)
-
     def _with_first_content(self, content: bytes) -> Self:
         return replace(self.with_field("Content-Length", str(len(content))), body_octets=content) if content else self
 
@@ -196,7 +188,6 @@ class Response(Message):
 
     @cached_property
     def head(self) -> ResponseHead:
-        """The parsed head. Raises MalformedMessage if the octets are no response."""
         return parse_response_head(self.head_octets)
 
     @property
@@ -210,10 +201,6 @@ class Response(Message):
         return self.head.reason
 
     @property
-    def fields(self) -> Fields:
-        return self.head.fields
-
-    @property
     def framing(self) -> Framing:
         return response_framing(self.head.status, self.head.fields, self.request_method)
 
@@ -225,9 +212,6 @@ class Response(Message):
         rest = self.head_octets[self.head_octets.find(b"\n") + 1 :]
         changed = replace(self, head_octets=_status_line(self.head.version, status, reason) + rest)
         return replace(changed, body_octets=b"") if changed.framing is NO_CONTENT else changed
-
-    def _with_octets(self, head: bytes, body: bytes) -> Self:
-        return replace(self, head_octets=head, body_octets=body)
 
     def _with_first_content(self, content: bytes) -> Self:
         if content:
