@@ -82,6 +82,17 @@ JSON = {
     },
     "a token in a chain": {"token": "0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48"},
     "the head of a JWT": {"PurchaseToken": "eyJ2IjoiMSIsInMiOjEsImMiOi..."},
+    "GitHub, a picture of a cookie": {"cookie": "https://github.test/images/icons/emoji/cookie.png?v5"},
+    "texts of a page": {
+        "InvalidUsernameOrPassword": "Invalid sign in. (Passwords are case sensitive.)",
+        "RetypeNewPassword": "Retype New Password",
+        "ResetPasswordAdditional": "For additional help, contact {0}Product Support{1}.",
+        "MissingPassword": "It looks like you have no password yet. To continue, check your mail",
+    },
+    "Mailman, who a token is for": {"token_owner": "moderator", "key_owner": "subscriber"},
+    "what identifies a version": {
+        "abstract": 'The product (currently identified by "v8.2") and (identified by "_rt_")'
+    },
     "GitHub, repository": {
         "id": 1296269,
         "node_id": "MDEwOlJlcG9zaXRvcnkxMjk2MjY5",
@@ -498,6 +509,19 @@ def send(url, password=b'', token: str | None = None, secret=None):
     if token == 'def1' or (secret != r'[A-Z]\\w*' and raw2):
         log.info('token', 'getting list 2')
 """,
+    "a cookie that is put together": """function setCookie(cname, cvalue, exdays) {
+    document.cookie = cname + "=" + cvalue + ";" + expires + ";path=/";
+}
+""",
+    "a field that is put together": """headers = {"Authorization": "Bearer " + token}
+headers['Authorization'] = 'Token ' + token
+""",
+    "empty defaults in a patch": "-    client_secret='', callback=None, github=None):\n+    client_id='')\n",
+    "a name in place of a value": "gh = login('<u>', password='<password>')\n>>> gh.user()\n<password>: </password>\n",
+    "assemblies of .NET": """System.Web, Version=4.0.0.0, PublicKeyToken=b03f5f7f11d50a3a
+<assemblyIdentity name="a" publicKeyToken="b03f5f7f11d50a3a" culture="neutral"/>
+C:/GAC_32/System.Web/4.0.0.0__b03f5f7f11d50a3a/x.dll
+""",
     "options in sentences": "Adds --password and --token flags to the parser; --password is only given if needed.",
     "lines around a key": """PKCS1 = ("-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----")
 START = b"-----BEGIN OPENSSH PRIVATE KEY-----"
@@ -529,6 +553,7 @@ FIELDS = [
     "Vary: Cookie, Authorization, X-Api-Key",
     f'ETag: W/"{SHA1}"',
     'Link: <https://api.test/keys?page=2&per_page=100>; rel="next", <https://api.test/keys?page=9>; rel="last"',
+    "X-Memc-Key: 58015024cad18b088f714b2f76f51c12",
     "Set-Cookie: theme=dark; Path=/; Max-Age=31536000",
     f"X-Request-Id: {UUID}",
     "X-RateLimit-Remaining-Tokens: 149984",
@@ -597,3 +622,26 @@ def test_fields_of_services_come_back_unchanged(line: str) -> None:
     assert changed(b"") == []
     recorded = got(b"{}", line)
     assert Redactor().redact(recorded) is recorded
+
+
+@pytest.mark.parametrize("first", [b"", b"a text, " * 600], ids=["alone", "behind texts"])
+def test_a_file_in_a_multipart_comes_back_unchanged(first: bytes) -> None:
+    file = (
+        b"\x89PNG\r\n\x1a\n\0\0"
+        + bytes(range(256)) * 40
+        + b"?O|PW=\xc6Xb\x1fj\x94 --password abc\0"
+        + bytes(range(256))
+    )
+    text = b'--border1\r\nContent-Disposition: form-data; name="note"\r\n\r\n%b\r\n' % first
+    part = b'--border1\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\n%b\r\n--border1--\r\n' % file
+    recorded = sent(text + part, "Content-Type: multipart/form-data; boundary=border1")
+    assert Redactor(environment={}).redact(recorded) is recorded
+
+
+def test_a_token_that_a_test_makes_up_is_not_searched_in_what_refuses_it() -> None:
+    refusal = 'WWW-Authenticate: Bearer realm="reddit", error="invalid_token"'
+    request = Request(ORIGIN, b"GET / HTTP/1.1\r\nHost: api.test\r\nAuthorization: bearer invalid_token\r\n\r\n")
+    redacted = Redactor(environment={}).redact(Interaction(ORIGIN, request, got(b"{}", refusal).track))
+    assert redacted.request is not None
+    assert b"invalid_token" not in redacted.request.head_octets
+    assert refusal.encode() in redacted.track.octets

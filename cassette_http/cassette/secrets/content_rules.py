@@ -35,6 +35,7 @@ from cassette_http.cassette.secrets.pairs import (
     find_in_userinfo,
     find_pairs,
     has_encoded_sign,
+    has_file,
     hide_doubtful_pairs,
     is_left_out_alone,
     leave_out_pairs,
@@ -131,7 +132,7 @@ class ContentRules:
             new = rewritten_archive(text, partial(self._hidden_in_member, inner=inner))
             return [Edit(0, len(text), new)] if new != text else []
         by_look = find_by_look(text, hiding, spans, in_codes)
-        if is_binary(text):
+        if is_binary(text) or has_file(text):
             parts = texts_of_parts(text) if in_codes is not None else ()
             in_parts = (shift(inner(text[start:stop]), start) for start, stop in parts)
             return _first_of(find_by_pattern(text, hiding), chain.from_iterable(in_parts), by_look)

@@ -57,6 +57,7 @@ _PARAMETER = to_pattern(rb'(?:^|[ \t;,])([\w.-]{2,60})="([^"\r\n]+)"')
 # -- Authorization -------------------------------------------------------------------------------------------
 
 _SCHEME = to_pattern(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]+(?=[^ \t])")
+_SCHEME_ALONE = to_pattern(rb"[A-Za-z]{3,12}[ ]+")  # of a program that adds the rest: "Token " + token
 _BARE_SCHEMES = frozenset({b"basic", b"bearer", b"digest", b"negotiate", b"ntlm"})
 
 
@@ -64,7 +65,8 @@ def redact_credentials(value: bytes, vault: Vault) -> bytes:
     """Authorization: the scheme stays (RFC 9110 section 11.4), Basic stays base64 of a pair."""
     scheme = _SCHEME.match(value)
     if scheme is None:
-        return value if value.lower() in _BARE_SCHEMES else vault.hide(value)
+        is_bare = value.lower() in _BARE_SCHEMES or _SCHEME_ALONE.fullmatch(value) is not None
+        return value if is_bare else vault.hide(value)
     credentials = value[scheme.end() :]
     if scheme[1].lower() == b"basic":
         return scheme[0] + redact_basic(credentials, vault)
@@ -93,7 +95,7 @@ _NO_PASSWORDS = frozenset({b"", b"x", b"api_token", b"x-oauth-basic"})
 # -- cookies -------------------------------------------------------------------------------------------------
 
 _COOKIE = to_pattern(rb"([^=]*+)(?:(=[ \t]*\"?)([^\"]*+))?+")
-_MAY_BE_NAMELESS = to_pattern(rb"(?=\S*[0-9])[^\s,\"]{8,}")
+_MAY_BE_NAMELESS = to_pattern(rb"(?=\S*[0-9])(?!https?:)[^\s,\"]{8,}")
 _SECRET_COOKIE = to_pattern(
     rb"sess|token|auth(?!or(?!iz))|csrf|xsrf|jwt|secret|passw|pwd|api.?key|private|credential|sid\b|\bsid|_sid",
     re.IGNORECASE,

@@ -152,7 +152,7 @@ _URL = re.compile(
     rb"|[a-z]+(?:-[a-z]+){0,9}/[a-z]+(?:-[a-z]+){0,9}\Z"  # and in Kubernetes: default/my-tls
 )
 _FOLDER = re.compile(rb"(?:/[A-Za-z][\w.-]{0,40}){2,20}/?")  # whose variable is called PWD, too
-_SENTENCE = re.compile(rb"[A-Z][^ ]* .*[.!?]", re.DOTALL)
+_SENTENCE = re.compile(rb"[A-Z][^ ]* .*[.!?](?:[)\"']| .*)?", re.DOTALL)
 _STANDS_FOR_ONE = re.compile(
     rb"[*x.\xe2\x80\xa2\xa6-]+|your[-_][a-z_-]+|\$?\{.*\}|\$\(.*\)|<.*>|\[.*\]|(?:%\(?[\w]*\)?[sdqv][:@/ ]?)+"
     rb"|eyJ[\w-]{1,60}(?:\.{3}|\xe2\x80\xa6)",  # the head of a JWT, or of other JSON
@@ -186,14 +186,15 @@ _NO_VALUE = re.compile(
     rb"|sent|used|verified|accepted|failed|denied|ok|hidden|unknown|empty|unset|changed?|forgot|reset|true|false|null|none|nil|undefined|yes|no|on|off"
     rb"|enabled|disabled|unchanged|inherit|msgstr|(?:files|compat|nis)(?:[ ][a-z]+)*"
     rb"|(?:c_)?u?int(?:8|16|32|64)(?:_t)?|float(?:32|64)|u?int(?:8|16|32)(?:clamped)?array|sha-?(?:1|256|384|512)|md5|base64|oauth-?2"
-    rb"|utf-?(?:8|16))[!?]?(?:(?:[ ]?[|,;)\]}]|[ ]=)(?!.*[\w+/-]{16}).*)?|-[0-9]+|[|>][+-]?|\"\"|''|\W",
+    rb"|utf-?(?:8|16))[!?]?(?:(?:[ ]?[|,;)\]}]|[ ]=)(?!.*[\w+/-]{16}).*)?|-[0-9]+|[|>][+-]?"
+    rb"|(?:\"\"|'')(?:[ ]?[,;)\]}].*)?|\W",
     re.IGNORECASE,
 )
 # What a program calls a field in front of people: "Password", "Confirm new password", "API key".
 _THING = rb"(?:password|passphrase|token|key|secret|session|cookie|signature|credentials|authorization)s?"
 _LABEL = re.compile(
     rb"(?:[A-Z][a-z]+ |API |CSRF |ID )?"
-    rb"(?:(?:your|an?|new|old|current|my|api|access|secret|private|refresh|session|csrf|client|user|account|login) )*"
+    rb"(?i:(?:your|an?|new|old|current|my|api|access|secret|private|refresh|session|csrf|client|user|account|login) )*"
     rb"(?i:%b)(?: (?:id|again|confirmation|name|value))?[ :*.?]*" % _THING
 )
 # The same in other languages, whatever stands around it.
@@ -214,7 +215,7 @@ _REMARK = re.compile(
     rb"(?:(?:a|at|be|been|no|not|only|to|too)[ ]|blank|contain|expired|incorrect|invalid|match|missing|required).*",
     re.DOTALL,
 )
-_DIGIT = re.compile(rb"[0-9]")
+_DIGIT = re.compile(rb"(?<!\{)[0-9]")  # {0} is filled in by a program
 _OF_SENTENCES = re.compile(rb"\b(?:the|an?|it|of|to|and|or|for|with|by|in|on|this|that)\b", re.IGNORECASE)
 # Of a conference, a term or a desktop: "morning", "fall-2026", "test-3.8", "2". What is longer may be a secret.
 _SOME_WORDS = re.compile(

@@ -133,7 +133,7 @@ _ESCAPED = to_pattern(rb">([^<>&]*+&(?:quot|lt|apos|#)[^<>]*+)<|=\s?(?:\"([\[{][
 @lru_cache(maxsize=256)
 def _element(name: bytes) -> re.Pattern[bytes]:
     return to_pattern(
-        rb"<(?:[\w.-]{1,40}:)?%b(?:\s[^<>]*)?(?<!/)>\s*(?:<!\[CDATA\[)?(?P<value>[^<>\]]+)" % re.escape(name)
+        rb"<(?:[\w.-]{1,40}:)?%b(?:\s[^<>]*)?(?<!/)>\s*(?:<!\[CDATA\[)?(?P<value>[^<>\]]++)(?!>)" % re.escape(name)
     )
 
 

@@ -72,6 +72,8 @@ _WHOLE = {
             "signaturevalue dkimsignature scriptsig treeheadsignature privatekeyid encryptionkeyid signingkeyid"
             # These say which version of something is meant, so that two do not change it at once.
             " locktoken changetoken updatetoken"
+            # Of an assembly of .NET, which is a part of its name.
+            " publickeytoken"
         ),
         NameKind.ORDINARY,
     ),
@@ -115,7 +117,7 @@ _TOGETHER = re.compile(
     r"([a-z]+?)((?:pass(?:word|wd|phrase|code)|pwd|pw|secret|token|(?:api|access|secret|private)key|sess(?:ion)?id)s?)"
     f"|({'|'.join(sorted(_KEYS))})(keys?)"
 )
-_NO_KEYS = _set_of("idempotency cache surrogate partition public")
+_NO_KEYS = _set_of("idempotency cache memc surrogate partition public")
 # What is counted, described or only says where to go on is none.
 _BEFORE_TOKEN = tuple(
     _set_of(
@@ -134,7 +136,7 @@ _AFTER = _set_of(
     " changed updated created versions domains hosts prompt regex pattern placement location attribute attributes arn"
     " ref affinity number index offset position params compatibility namespace schema class store storage provider"
     " service source template policies manager max min short mismatch field fields column question target door strings"
-    " standard symbol address decimals balance contract price supply"  # of a token in a chain
+    " owner owners standard symbol address decimals balance contract price supply"  # of a token in a chain
 )
 _LAST = _AFTER - {"state", "start", "end", "service"}
 

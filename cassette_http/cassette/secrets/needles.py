@@ -28,10 +28,18 @@ _UNRESERVED = re.compile(rb"[A-Za-z0-9_.-]+")  # spelled in the same way there (
 
 # Secrets they may be, but to replace them everywhere would take the names out of JSON and forms.
 _NOT_SEARCHED = frozenset({b"password", b"username", b"x-oauth-basic", b"disabled", b"authorization"})
+# What a test sends to be refused; the answer says so in the same words (RFC 6750 section 3.1).
+_REFUSED = re.compile(
+    rb"(?:invalid|expired|incorrect|wrong|bad|revoked|unknown)[ _-](?:[a-z]+[ _-])?"
+    rb"(?:token|password|key|secret|credentials?|grant|client|request|code|session|signature)",
+    re.IGNORECASE,
+)
 
 
 def is_searchable(secret: bytes) -> bool:
     if not _SHORTEST_SEARCHED <= len(secret) <= _LONGEST_SEARCHED or secret.lower() in _NOT_SEARCHED:
+        return False
+    if _REFUSED.fullmatch(secret):
         return False
     # Short numbers are dates, times and ids, which must come back as they were.
     return not (secret.isdigit() and len(secret) < 16)

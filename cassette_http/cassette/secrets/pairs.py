@@ -26,6 +26,7 @@ __all__ = [
     "find_in_userinfo",
     "find_pairs",
     "has_encoded_sign",
+    "has_file",
     "hide_doubtful_pairs",
     "is_left_out_alone",
     "leave_out_pairs",
@@ -156,7 +157,9 @@ def _query_around(text: bytes, at: int) -> bytes:
 
 def _is_of_url(text: bytes, at: int) -> bool:
     """Tell whether a semicolon is that of "&amp;", or of a parameter in a path (RFC 3986 section 3.3)."""
-    return text[max(0, at - 4) : at] == b"&amp" or _PATH_IN_FRONT.search(text, max(0, at - 200), at) is not None
+    return (
+        text.endswith((b"&amp", b"\\u0026amp"), 0, at) or _PATH_IN_FRONT.search(text, max(0, at - 200), at) is not None
+    )
 
 
 def names_in_path(head: bytes) -> list[bytes]:
@@ -246,13 +249,23 @@ def find_in_multipart(text: bytes, hiding: Hiding, is_matching: bool) -> Iterato
 
 def texts_of_parts(octets: bytes) -> Iterator[tuple[int, int]]:
     """Where those parts of a multipart are that are texts, from border to border (RFC 2046 section 5.1)."""
+    return ((start, stop) for start, stop, is_text in _parts(octets) if is_text)
+
+
+def has_file(octets: bytes) -> bool:
+    """Tell whether a part of a multipart is no text. It may stand behind any number of others."""
+    return octets.startswith(b"--") and not all(is_text for _, _, is_text in _parts(octets))
+
+
+def _parts(octets: bytes) -> Iterator[tuple[int, int, bool]]:
+    """Where the parts of a multipart begin and end, with the borders around them, and whether they are texts."""
     delimiter = octets[:_LONGEST_DELIMITER].partition(b"\r\n")[0]
     if not delimiter.startswith(b"--"):
         return
     borders = [found.start() for found in re.finditer(re.escape(delimiter), octets)]
     for start, stop in pairwise([*borders, len(octets)]):
-        if not is_binary(octets[start : min(stop, start + _LONGEST_SAMPLE)]):
-            yield start, stop + len(delimiter)
+        is_text = not is_binary(octets[start : min(stop, start + _LONGEST_SAMPLE)])
+        yield start, stop + len(delimiter), is_text
 
 
 def find_in_userinfo(text: bytes, hiding: Hiding) -> Iterator[Edit]:
@@ -286,7 +299,11 @@ _NAME = rb"[\w.~%$\[\]*:\x80-\xee-]{1,80}"
 _EMAN_YREUQ = to_pattern(rb"=(%b)[ ]?[?&#;6]" % _NAME)
 _NAME_OF_FORM = rb"[\w.$@/:\[\]~%*+!\x80-\xee-]{1,80}"
 _FORM_NAME = to_pattern(rb"(?:^|&)(%b)=" % _NAME_OF_FORM)
-QUERY_PAIR = to_pattern(rb"(?:[?&#;]|\\u0026)[ ]?(?P<name>%b+)=(?P<value>[^&\s\"'<>\\;#|^`]*+)" % _NAME)
+# A parameter of a path ends where the query begins.
+QUERY_PAIR = to_pattern(
+    rb"(?:[?&#]|(?<=&amp);|(?P<of_path>;)|\\u0026)[ ]?(?P<name>%b+)="
+    rb"(?P<value>[^&\s\"'<>\\;#|^`?]*+(?(of_path)|(?:\?[^&\s\"'<>\\;#|^`]*+)?+))" % _NAME
+)
 FORM_PAIR = to_pattern(rb"(?:^|&)(?P<name>%b)=(?P<value>[^&]*+)" % _NAME_OF_FORM)
 # The value of one may be the name of the next: "/password/token/abc".
 _PATH_PAIR = to_pattern(rb"[/;](?P<name>[\w.-]{3,60}+)(?=(?P<sign>[/=])(?P<value>[^/?#;\s]+))")

@@ -62,7 +62,7 @@ _BEFORE_COLON, _BEFORE_EQUALS = to_pattern(rb":" + _EMAN), to_pattern(rb"=:?" + 
 _OPTION_NAME = to_pattern(rb"--([A-Za-z][\w-]{1,60}+)[ =\"']")
 _WITHIN = to_pattern(
     rb"(?:(?<=[\s,;|({\[\"'`:=>])|\A)(?:%b|(?P<name>(?!--)[\w.\x80-\xee-]{2,80}+)=(?!=))"
-    rb"(?:%b|(?P<plain>(?:[^\s\"'`<>\\&;]|\\++u[0-9a-fA-F]{4}|&(?![\w.\[\]-]{1,80}+=))++))"
+    rb"(?:%b|(?P<plain>(?:[^\s\"'`<>\\&;]|\\++u(?!00(?:3[cCeE]|2[267]))[0-9a-fA-F]{4}|&(?![\w.\[\]-]{1,80}+=))++))"
     rb"(?P<behind>(?:;(?![ ]\w{1,40}=)|\()?+)" % (_OPTION, _QUOTED)
 )
 _SUBSCRIPT = to_pattern(rb"\[\\*+[\"'](?P<name>[\w.-]{1,80}+)\\*+[\"']\][ \t]*+=[ \t]*+%b(?![ \t]*[.%%+])" % _QUOTED)
@@ -134,7 +134,8 @@ _OTHERS = (
 )
 _NOTHING = to_pattern(rb"(?!)")
 _PASSWORD_OF_COMMAND = to_pattern(
-    rb"(?i:\bIDENTIFIED[ ]+(?:WITH[ ]+[\w'\"]{1,60}+[ ]+)?(?:BY|AS)[ ]+(?:PASSWORD[ ]+)?(?=\\*['\"]))%b"
+    rb"(?:\bIDENTIFIED\b|(?i:\b(?:user|to|role|login)[ ]+\S{1,120}[ ]+identified\b))"
+    rb"(?i:[ ]+(?:WITH[ ]+[\w'\"]{1,60}+[ ]+)?(?:BY|AS)[ ]+(?:PASSWORD[ ]+)?(?=\\*['\"]))%b"
     rb"|(?:\bsshpass[ ]+-p[ ]*\\*[\"']?|\b(?:requirepass|masterauth)(?:[ ]+|\\*\"[ ]*,[ ]*\\*\"))"
     rb"(?P<plain>(?![$<{%%*])[^\s\"'\\]{3,200}+)" % _QUOTED
 )
@@ -189,7 +190,7 @@ _OF_A_PROGRAM = to_pattern(
 _IS_MARKUP = to_pattern(rb"\s*+<[!?A-Za-z]")  # which has programs in it, and other texts
 _EXPRESSION = to_pattern(rb"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*[,;:)\]}]*")
 _IN_COMMENT = to_pattern(rb"[ \t]*(?:#|//|\*|--|;|\"\"\")")
-_JOINED = to_pattern(rb"[bBrRuUfF]{0,2}([\"'`]).*?\1[ \t]*(?:[+%.]|if\b)")
+_JOINED = to_pattern(rb"[bBrRuUfF]{0,2}([\"'`]).*?\1[ \t]*(?:[+%.]|if\b)|[\w$.]+[ \t]*[+.][ \t]*[\"'`]")
 _ATTRIBUTE = to_pattern(rb"(?:[A-Za-z_]\w*\.)+([A-Za-z_]\w*)[,;:)\]}]*")
 _LONGEST_CALL = 40
 _CALLED = to_pattern(rb"\w+\Z")
