@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 
+from cassette_http.cassette.secrets.vault import Vault
 from cassette_http.cassette.splicing import Edit, shift, splice
 
 __all__ = ["FamiliarLines", "is_of_content"]
 
-MOST_LINES = 1000
+MOST_LINES = 250
 LONGEST_LINE_OCTETS = 256
 
 # What stands in such a line means the same whatever lines are around it.
@@ -27,10 +28,11 @@ def is_of_content(line: bytes) -> bool:
 class FamiliarLines:
     """The lines in which nothing was found, and the others as they were written.
 
-    A secret that is learned may stand in one, so then all are forgotten.
+    If a secret that is learned stands in one, all are forgotten.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
         self._lines: set[bytes] = set()
         self._redacted: dict[bytes, bytes] = {}
         self._learned = 0
@@ -41,8 +43,7 @@ class FamiliarLines:
         Returns what remains, which field lines are new in it, and the edits of those that are familiar. `learned` is
         how much is known of secrets now. Nothing is taken out of a head with unusual lines.
         """
-        if learned != self._learned:
-            self._lines, self._redacted, self._learned = set(), {}, learned
+        self._catch_up(learned)
         head, end, content = message.partition(b"\r\n\r\n")
         start_line, *lines = head.split(b"\r\n")
         new = [line for line in lines if line not in self._lines]
@@ -78,7 +79,16 @@ class FamiliarLines:
             else:
                 self._lines.add(line)
 
+    def _catch_up(self, learned: int) -> None:
+        """Go on with what is known now; another thread may know more."""
+        if learned > self._learned:
+            lines, redacted = self._lines.copy(), self._redacted.copy()
+            if self._vault.is_new_in(b"\n".join([*lines, *redacted]), self._learned):
+                lines, redacted = set(), {}
+            self._lines, self._redacted, self._learned = lines, redacted, learned
+
     def _has_room(self, count: int, learned: int) -> bool:
+        self._catch_up(learned)
         if learned != self._learned:
             return False  # more was learned meanwhile
         if len(self._lines) + len(self._redacted) + count > MOST_LINES:

@@ -78,22 +78,22 @@ def plain_needles(secret: bytes) -> Iterator[Needle]:
 
 
 def _needles(secret: bytes) -> Iterator[Needle]:
-    """The plain form comes first; of the others, only those that differ from it."""
+    """The plain form comes first; of the others, only those that differ from it.
+
+    What is written in escapes alone, or in base64 of base64, is decoded where it stands, and searched as plain text.
+    """
     yield Needle(secret, secret)
     text = secret.decode("utf-8", "replace")
     is_plain = _UNRESERVED.fullmatch(secret) is not None
-    percent = {"%" + secret.hex("%").upper()}
+    others = {b2a_qp(secret).replace(b"=\n", b"")}
     if not is_plain:
-        percent |= {quote_plus(secret), quote_from_bytes(secret, safe=""), quote_from_bytes(secret)}
-    percent |= {each.replace("%", "%25") if is_plain else quote(each, safe="") for each in percent}
-    if not is_plain:
-        percent.add(quote(json.dumps(text)[1:-1], safe=""))
-    for form in percent:
-        for spelled in {form, _ESCAPE.sub(lambda found: found[0].lower(), form)} - {text}:
-            yield Needle(spelled.encode(), secret, is_quoted=True)
-    in_mails = b2a_qp(secret).replace(b"=\n", b"")
-    others = _each_escaped(text) if is_plain else _each_escaped(text) | _escaped(text) | _in_other_sets(secret)
-    for octets in (others | {in_mails}) - {secret}:
+        percent = {quote_plus(secret), quote_from_bytes(secret, safe=""), quote_from_bytes(secret)}
+        percent |= {quote(each, safe="") for each in percent} | {quote(json.dumps(text)[1:-1], safe="")}
+        for form in percent:
+            for spelled in {form, _ESCAPE.sub(lambda found: found[0].lower(), form)} - {text}:
+                yield Needle(spelled.encode(), secret, is_quoted=True)
+        others |= _escaped(text) | _in_other_sets(secret)
+    for octets in others - {secret}:
         yield Needle(octets, secret)
     if len(secret) < _SHORTEST_SEARCHED:
         return
@@ -102,27 +102,11 @@ def _needles(secret: bytes) -> Iterator[Needle]:
     cores = in_base64(secret) if is_plain else {**in_base64(json.dumps(text)[1:-1].encode()), **in_base64(secret)}
     for core, alignment in cores.items():
         yield Needle(core, secret, alignment=alignment)
-        # Once more, in the usual alphabet.
-        for twice, again in in_base64(core).items() if b"/" not in core else ():
-            yield Needle(twice, secret, alignment=again)
     # What begins with words or a general prefix says nothing; a JWT begins with its head.
     if _QUOTED_IN_PART.fullmatch(secret) and len(secret) >= _SHORTEST_BEGINNING + 8 and not JWT.fullmatch(secret):
         beginning = secret[:_SHORTEST_BEGINNING]
         if looks_random(beginning.decode()):
             yield Needle(beginning, secret, is_beginning=True)
-
-
-def _each_escaped(text: str) -> set[bytes]:
-    """A text in which each character is an escape, of JSON and programs, or of XML and HTML."""
-    units = text.encode("utf-16-be", "surrogatepass").hex(":", 2)
-    octets = text.encode("utf-8", "surrogatepass").hex(":")
-    numbers = [*map(ord, text)]
-    forms = ["&#" + ";&#".join(map(str, numbers)) + ";"]
-    for digits, pattern in ((str.lower, "{:x}"), (str.upper, "{:X}")):
-        forms.append("\\u" + digits(units).replace(":", "\\u"))
-        forms.append("\\x" + digits(octets).replace(":", "\\x"))
-        forms.append("&#x" + ";&#x".join(map(pattern.format, numbers)) + ";")
-    return {form.encode() for form in forms}
 
 
 # What these write as escapes in JSON that others leave as it is.

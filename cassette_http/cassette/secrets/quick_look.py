@@ -156,7 +156,7 @@ class QuickLook:
         texts = list(texts_in_base64(text, [start for start, _ in spans]))
         # One look at all is cheaper than one at each.
         return any(is_basic(text, start) for start, _, _ in texts) or (
-            bool(texts) and self.may_find(b"\n\n".join([plain for _, _, plain in texts]), None, depth + 1)
+            bool(texts) and self._is_in(b"\n\n".join([plain for _, _, plain in texts]), depth + 1)
         )
 
 

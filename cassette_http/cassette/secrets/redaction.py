@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -44,6 +44,31 @@ from cassette_http.errors import InvalidOption
 __all__ = ["Redactor", "next_number"]
 
 
+@dataclass(slots=True)
+class _Message:
+    """A message of an exchange that is being redacted.
+
+    Of a short one, `octets` is all of it, without framing and codings if it was taken apart into `parts`; `new` is what
+    remains without familiar lines, `lines` are the field lines in that, and `edits` those of familiar lines. The edits
+    of one that the rules were applied to are all that it needs.
+    """
+
+    take_apart: Callable[[], Parts]
+    request: Request | None  # itself, unless it is a response
+    octets: bytes | None = None
+    new: bytes = b""
+    lines: list[bytes] = field(default_factory=list)
+    edits: list[Edit] = field(default_factory=list)
+    parts: Parts | None = None
+    is_veiled: bool = False  # a look would not see all of it
+    is_ruled: bool = False
+
+    @property
+    def host(self) -> str:
+        """That of a request, "" for a response."""
+        return self.request.origin.host if self.request is not None else ""
+
+
 class Redactor:
     """Redacts the interactions of one session, which share placeholders.
 
@@ -67,8 +92,8 @@ class Redactor:
     ) -> None:
         self._rules = resolve_rules(redact, keep)
         self._vault = Vault(first, partial(_redact_claims, self._rules))
-        self._familiar = FamiliarLines()
-        self._familiar_in_matching = FamiliarLines()
+        self._familiar = FamiliarLines(self._vault)
+        self._familiar_in_matching = FamiliarLines(self._vault)
         self._learned_pairs: set[bytes] = set()
         for name, value in (secrets or {}).items():
             self._vault.declare(*_checked(name, value))
@@ -100,40 +125,37 @@ class Redactor:
         """Return the interaction without secrets; the same object if there are none."""
         if not self._knows_surroundings:
             self._learn_surroundings()
-        request, track, vault = interaction.request, interaction.track, self._vault
+        request, track, vault = interaction.request or Request(interaction.origin, b""), interaction.track, self._vault
         for function in self._rules.functions:
             vault.learn(function(interaction))
-        head, body = (request.head_octets, request.body_octets) if request is not None else (b"", b"")
-        host = request.origin.host if request is not None else ""
-        is_long = track.count_octets > _LONG
-        octets = track.octets if not is_long else b""
-        is_ordinary = not is_long and len(body) <= _LONG and track.failure is None
-        sent = received = None
-        if is_ordinary:
-            edits_of_lines, received = self._edits_if_clean(interaction, head + body, octets, host)
-            if edits_of_lines is not None:
-                return _edited(interaction, *edits_of_lines)
-        # All rules come before any search: a secret of the response may stand in the request too.
-        # Another copy of a large body could be too much, and a long message is suspect in any case.
-        if request is not None and (len(body) > _LONG or self._is_suspect(head + body, host)):
-            sent = self._ruled_request(request)
-        if is_long or (is_ordinary and sent is None) or self._is_suspect(octets):
-            received = received or response_parts(track, request)
-            received.apply_rules(self._content)
-        track = self._without_secrets_in_failure(track)
-        if sent is None and request is not None and (vault.is_in(head) or vault.is_in(body)):
-            sent = request_parts(request)
-        if received is None and vault.is_in(octets):
-            received = response_parts(track, request)
         learned = vault.searched
-        in_sent = sent.edits(vault.occurrences) if sent is not None else []
-        in_received = received.edits(vault.occurrences) if received is not None else []
-        if is_ordinary:
-            self._familiar.remember_edits(head, in_sent, learned)
-            self._familiar.remember_edits(octets, in_received, learned)
-        return _edited(
-            replace(interaction, track=track) if track is not interaction.track else interaction, in_sent, in_received
-        )
+        # Another copy of a large body could be too much, and a long message is suspect in any case.
+        octets = request.head_octets + request.body_octets if len(request.body_octets) <= _LONG else None
+        sent = self._message(octets, partial(request_parts, request), request)
+        octets = track.octets if track.count_octets <= _LONG else None
+        received = self._message(octets, partial(response_parts, track, request))
+        is_ordinary = not (sent.is_veiled or received.is_veiled) and track.failure is None
+        if is_ordinary and self._is_clean(sent, received):
+            self._familiar.remember(sent.lines + received.lines, learned)
+            return _edited(interaction, sent.edits, received.edits)
+        # All rules come before any search: a secret of the response may stand in the request too.
+        if self._is_suspect(sent):
+            self._apply_rules(sent)
+        if (is_ordinary and not sent.is_ruled) or self._is_suspect(received):
+            self._apply_rules(received)
+        track = self._without_secrets_in_failure(track)
+        for message in (sent, received):
+            if not (message.is_ruled or self._is_settled(message)):
+                self._apply_rules(message)
+        learned = vault.searched
+        for message in (sent, received):
+            if message.parts is not None and message.is_ruled:
+                message.edits = message.parts.edits(vault.occurrences)
+                if message.octets is not None:
+                    self._familiar.remember_edits(message.octets, message.edits, learned)
+        if track is not interaction.track:
+            interaction = replace(interaction, track=track)
+        return _edited(interaction, sent.edits, received.edits)
 
     def is_settled(self, redacted: Interaction) -> bool:
         """Tell whether what was learned since an interaction was redacted would change nothing in it; cheap.
@@ -166,12 +188,13 @@ class Redactor:
         edits: list[Edit] = []
         if not is_suspect:
             new, lines, edits = self._familiar_in_matching.leave_out(head + body, learned)
-            is_suspect = self._is_suspect(new, request.origin.host)
+            is_suspect = is_veiled(new) or self._may_find(new, request.origin.host)
             if not (is_suspect or vault.is_in(new) or has_placeholder(new)):
                 self._familiar_in_matching.remember(lines, learned)
                 return edit_request(request, edits)
         if is_suspect or edits:
-            parts = self._ruled_request(request, is_matching=True)
+            parts = request_parts(request)
+            self._apply_rules_to_request(parts, request, is_matching=True)
             if len(self._learned_pairs) > _MOST_PAIRS:
                 self._learned_pairs = set()  # another thread may be asking the other
             self._learned_pairs.update(self._content.pairs_to_leave_out(head[slice(*_query_span(request))]))
@@ -241,44 +264,57 @@ class Redactor:
         query = b"&".join(kept)
         return edit_request(request, [Edit(start if query else start - 1, stop, query)])
 
-    def _ruled_request(self, request: Request, is_matching: bool = False) -> Parts:
-        parts = request_parts(request)
+    def _apply_rules_to_request(self, parts: Parts, request: Request, is_matching: bool = False) -> None:
         target_stop = _target_stop(request)
         parts.apply_rules(self._content, target_stop, is_matching)
         parts.by_rule = self._content.with_path(parts.by_rule, request.origin.host, request.head_octets, target_stop)
-        return parts
 
-    def _edits_if_clean(
-        self, interaction: Interaction, sent: bytes, received: bytes, host: str
-    ) -> tuple[tuple[list[Edit], list[Edit]] | None, Parts | None]:
-        """The edits of request and response if an exchange has no secret that is new.
-
-        Most have none. One look at all that is new in it is cheaper than one at each message. Returns the response as
-        well, if that had to be taken apart.
-        """
-        parts = None
+    def _message(
+        self, octets: bytes | None, take_apart: Callable[[], Parts], request: Request | None = None
+    ) -> _Message:
+        """Begin with a message, whose octets are None if it is long; `request` is itself, unless it is a response."""
+        if octets is None:
+            return _Message(take_apart, request, is_veiled=True)
         learned = self._vault.searched
-        sent_new, sent_lines, in_sent = self._familiar.leave_out(sent, learned)
-        received_new, received_lines, in_received = self._familiar.leave_out(received, learned)
-        whole = b"%b\n%b" % (sent_new, received_new)
-        if is_veiled(whole):
-            parts = response_parts(interaction.track, interaction.request)
-            unveiled = parts.unveiled
-            if unveiled is None or is_veiled(sent_new):
-                return None, parts
-            received_new, received_lines, in_received = self._familiar.leave_out(unveiled, learned)
-            # What says that a content is veiled must be seen each time.
-            received_lines = [line for line in received_lines if not is_of_content(line)]
-            whole = b"%b\n%b" % (sent_new, received_new)
-        spans = runs(whole)
-        if self._may_find(whole, host, spans) or self._vault.is_in(whole, spans):
-            return None, parts
-        self._familiar.remember(sent_lines + received_lines, learned)
-        return (in_sent, in_received), parts
+        message = _Message(take_apart, request, octets, *self._familiar.leave_out(octets, learned))
+        if is_veiled(message.new):
+            message.parts = take_apart()
+            unveiled = message.parts.unveiled
+            message.is_veiled = unveiled is None
+            if unveiled is not None:
+                message.octets = unveiled
+                message.new, lines, message.edits = self._familiar.leave_out(unveiled, learned)
+                # What says that a content is veiled must be seen each time.
+                message.lines = [line for line in lines if not is_of_content(line)]
+        return message
 
-    def _is_suspect(self, message: bytes, host: str = "") -> bool:
-        """Tell whether a rule could find something in a message, or a coding hide it from the search; cheap."""
-        return is_veiled(message) or self._may_find(message, host)
+    def _is_clean(self, sent: _Message, received: _Message) -> bool:
+        """Tell whether there is nothing to hide in what is new in an exchange.
+
+        Mostly there is not. One look at all is cheaper than one at each message.
+        """
+        whole = b"%b\n%b" % (sent.new, received.new)
+        spans = runs(whole)
+        return not (self._may_find(whole, sent.host, spans) or self._vault.is_in(whole, spans))
+
+    def _is_suspect(self, message: _Message) -> bool:
+        """Tell whether a rule could find something in what is new in a message, or a coding hide it; cheap."""
+        return message.is_veiled or self._may_find(message.new, message.host)
+
+    def _apply_rules(self, message: _Message) -> None:
+        parts = message.parts = message.parts or message.take_apart()
+        message.is_ruled = True
+        if message.request is not None:
+            self._apply_rules_to_request(parts, message.request)
+        else:
+            parts.apply_rules(self._content)
+
+    def _is_settled(self, message: _Message) -> bool:
+        """Tell whether nothing that was learned since stands in a message that the rules need not look at."""
+        if message.octets is None:
+            return False
+        new, _, message.edits = self._familiar.leave_out(message.octets, self._vault.searched)
+        return new == message.new and not self._vault.is_in(new)
 
     def _may_find(self, message: bytes, host: str, spans: list[tuple[int, int]] | None = None) -> bool:
         """Tell whether a rule could find something in a message. `host` is that of a request, "" for a response."""

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator
 from heapq import merge
 from itertools import count
 from operator import itemgetter
-from struct import Struct
 from urllib.parse import quote_plus
 
 from cassette_http.cassette.secrets.base64_text import base64_run, from_base64, to_base64
@@ -36,11 +35,10 @@ __all__ = ["WORDS_FOR_SECRETS", "Vault", "is_masked"]
 _SHORTEST_DECLARED = 4
 # Of so many octets are the beginnings by which needles are found; none is shorter.
 _GRAM = _SHORTEST_DECLARED
-# The same as a number; and in needles of so many octets there is one word of a text, wherever they stand in it.
-_WORD = Struct("I")
+# As a number, that is a word; and in needles of so many octets there is one word of a text, wherever they stand in it.
 _SHORTEST_WITH_WORD = 2 * _GRAM - 1
 # Beyond this, a look at each word of a text is quicker than a look for each needle.
-_MANY_NEEDLES = 300
+_MANY_NEEDLES = 60
 # Beyond that, secrets are searched in few forms, and then not at all: a file may have a million of them.
 _MANY_SECRETS = 2000
 _MOST_SECRETS = 50_000
@@ -77,6 +75,7 @@ class Vault:
         self._next = count(first)
         self._lock = threading.RLock()
         self._needles: dict[bytes, Needle] = {}
+        self._in_order: list[bytes] = []  # their octets, as they were learned
         self._searched = 0
         self._lengths: dict[bytes, list[int]] = {}  # of needles, by their beginning; the longest first
         self._words: set[int] = set()  # those that begin in the first octets of needles
@@ -164,6 +163,7 @@ class Vault:
             for needle in all_needles(secret) if self._searched <= _MANY_SECRETS else plain_needles(secret):
                 # The first use of an octet string wins; so does the plain form, which comes first.
                 if self._needles.setdefault(needle.octets, needle) is needle:
+                    self._in_order.append(needle.octets)
                     self._file(needle)
 
     def _file(self, needle: Needle) -> None:
@@ -175,7 +175,8 @@ class Vault:
         if len(needle.octets) < _SHORTEST_WITH_WORD:
             self._tiny.append(needle)
         else:
-            self._words.update(*(_WORD.unpack_from(needle.octets, at) for at in range(_GRAM)))
+            first = needle.octets[:_SHORTEST_WITH_WORD]
+            self._words.update(memoryview(b"".join([first[at : at + _GRAM] for at in range(_GRAM)])).cast("I"))
         lengths = self._lengths.setdefault(needle.octets[:_GRAM], [])
         if len(needle.octets) not in lengths:
             lengths.append(len(needle.octets))
@@ -184,7 +185,11 @@ class Vault:
     @property
     def searched(self) -> int:
         """How many forms of secrets are searched; grows when a secret is learned."""
-        return len(self._needles)
+        return len(self._in_order)
+
+    def is_new_in(self, octets: bytes, searched: int) -> bool:
+        """Tell whether what was learned since so many forms were searched may be in some octets; for short ones."""
+        return is_masked(octets) or any(octets.find(needle) >= 0 for needle in self._in_order[searched:])
 
     def is_in(self, octets: bytes, spans: list[tuple[int, int]] | None = None) -> bool:
         """Tell whether a secret is in some octets; quicker than to find where. `spans` are their runs, if known."""
