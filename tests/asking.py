@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import urllib.request
 
-from cassette_http import client
+from cassette_http import Cassette, client
 from tests.peer import LIMIT_S
 
-__all__ = ["get", "get_or_none", "get_with_our_client"]
+__all__ = ["get", "get_or_none", "get_with_our_client", "targets"]
 
 
 def get(url: str, **fields: str) -> str:
@@ -32,3 +32,8 @@ def get_with_our_client(url: str) -> str:
         return str(connection.getresponse().read().decode())
     finally:
         connection.close()
+
+
+def targets(cassette: Cassette) -> list[str]:
+    """What was asked for, of all that a cassette holds."""
+    return [one.request.head.target for one in cassette.interactions if one.request is not None]

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("tests.behaviours")
 
-from tests.peer import Peer, Script, Serve  # noqa: E402  # after the line that must come before any import of the tests' own
+from tests.peer import Peer, Script, Serve, keep_alive, response  # noqa: E402  # after the line that must come before any import of the tests' own
 
 pytest_plugins = ["pytester"]
 
@@ -97,3 +97,16 @@ def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> 
     path = tmp_path_factory.mktemp("authority") / "ca.pem"
     authority.cert_pem.write_to_path(str(path))
     return path
+
+
+@pytest.fixture
+def counter(peer: Callable[..., Peer]) -> Peer:
+    """Answers each request with its path and a number that never comes again."""
+    numbers = iter(range(1, 1000))
+    return peer(keep_alive(lambda request: response(b"%s %d" % (request.split(b" ")[1], next(numbers)))))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a cassette is to lie: in a folder that does not exist."""
+    return tmp_path / "cassettes" / "users.yaml"

@@ -31,7 +31,8 @@ PROGRAM = """
 import asyncio, sys, threading
 from cassette_http import client, use_cassette
 
-library, path, url, workers = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+library, path, url, workers, mode = sys.argv[1:]
+workers = int(workers)
 host, port = url.removeprefix("http://").split(":")
 told = threading.Lock()
 
@@ -80,7 +81,7 @@ async def aiohttp_(worker):
 async def all_aiohttp():
     await asyncio.gather(*[aiohttp_(worker) for worker in range(workers)])
 
-with use_cassette(path, "once"):
+with use_cassette(path, mode):
     if library == "aiohttp":
         asyncio.run(all_aiohttp())
     else:
@@ -116,9 +117,9 @@ def test_killed_at_any_moment_loses_nothing_that_was_read(
         assert_is_in(path, read)
 
 
-def record_and_kill(library: str, workers: int, path: Path, server: Peer, after: int) -> list[str]:
+def record_and_kill(library: str, workers: int, path: Path, server: Peer, after: int, mode: str = "once") -> list[str]:
     """Kill the recording process some answers after it has begun; give the targets whose answers it had read."""
-    command = [sys.executable, "-c", PROGRAM, library, str(path), server.url, str(workers)]
+    command = [sys.executable, "-c", PROGRAM, library, str(path), server.url, str(workers), mode]
     read: list[str] = []
     with subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -133,6 +134,14 @@ def record_and_kill(library: str, workers: int, path: Path, server: Peer, after:
     assert process.returncode == -signal.SIGKILL
     assert len(read) >= after
     return read
+
+
+def test_process_killed_while_it_rewrites_keeps_the_old_cassette(peer: Callable[..., Peer], tmp_path: Path) -> None:
+    path = tmp_path / "old.yaml"
+    path.write_text("cassette: 1\n---\nrequest: GET http://api.test/\nresponse: 204 No Content\n---\n")
+    old = path.read_bytes()
+    record_and_kill("urllib", 1, path, peer(answer_for_ever), after=3, mode="rewrite")
+    assert path.read_bytes() == old
 
 
 def assert_is_in(path: Path, read: list[str]) -> None:
@@ -155,10 +164,9 @@ def test_many_processes_that_are_killed_lose_nothing_in_their_common_cassette(
     path = tmp_path / "common.yaml"
     server = peer(answer_for_ever)
     found: list[list[str]] = []
-    program = PROGRAM.replace('use_cassette(path, "once")', 'use_cassette(path, "all")')
     processes = []
     for _ in range(8):
-        command = [sys.executable, "-c", program, "ours", str(path), server.url, "1"]
+        command = [sys.executable, "-c", PROGRAM, "ours", str(path), server.url, "1", "all"]
         processes.append(subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE))
     try:
         # Each is killed after another number of answers, while the others go on.
@@ -187,7 +195,7 @@ def test_interrupted_program_keeps_what_it_had_read(library: str, peer: Callable
     path = tmp_path / "interrupted.yaml"
     server = peer(answer_for_ever)
     program = PROGRAM.replace("threads = [", "work(ask, 0); threads = [")
-    command = [sys.executable, "-c", program, library, str(path), server.url, "1"]
+    command = [sys.executable, "-c", program, library, str(path), server.url, "1", "once"]
     with subprocess.Popen(
         command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
