@@ -134,11 +134,12 @@ _OTHERS = (
 )
 _NOTHING = to_pattern(rb"(?!)")
 _PASSWORD_OF_COMMAND = to_pattern(
-    rb"(?:\bIDENTIFIED\b|(?i:\b(?:user|to|role|login)[ ]+\S{1,120}[ ]+identified\b))"
-    rb"(?i:[ ]+(?:WITH[ ]+[\w'\"]{1,60}+[ ]+)?(?:BY|AS)[ ]+(?:PASSWORD[ ]+)?(?=\\*['\"]))%b"
+    rb"(?i:\bIDENTIFIED[ ]+(?:WITH[ ]+[\w'\"]{1,60}+[ ]+)?(?:BY|AS)[ ]+(?:PASSWORD[ ]+)?(?=\\*['\"]))%b"
     rb"|(?:\bsshpass[ ]+-p[ ]*\\*[\"']?|\b(?:requirepass|masterauth)(?:[ ]+|\\*\"[ ]*,[ ]*\\*\"))"
     rb"(?P<plain>(?![$<{%%*])[^\s\"'\\]{3,200}+)" % _QUOTED
 )
+_ACCOUNT = to_pattern(rb"\b(?:user|to|role|login)[ ]+\S+[ ]+\Z", re.IGNORECASE)
+_LONGEST_ACCOUNT = 140
 _WORDS_OF_COMMANDS = (b"IDENTIFIED", b"identified", b"sshpass", b"requirepass", b"masterauth")
 _ENDS_COMMAND = to_pattern(rb"(?<!\\)\n|[;|&]")
 # Options without a name, which tell a password to some commands: "docker login -u bob -p x", "mysql -uroot -px".
@@ -252,7 +253,9 @@ def _in_commands(text: bytes, start: int = 0, stop: int = sys.maxsize) -> Iterat
     """The passwords in commands that say them without a name, as options of curl do."""
     if any(text.find(word, start, stop) >= 0 for word in _WORDS_OF_COMMANDS):
         for found in _PASSWORD_OF_COMMAND.finditer(text, start, stop):
-            yield b"password", found
+            is_said = found[0].startswith(b"identified")  # about anything, and in SQL, which may be in small letters
+            if not is_said or _ACCOUNT.search(text, max(start, found.start() - _LONGEST_ACCOUNT), found.start()):
+                yield b"password", found
     for command, option in _OPTION_OF.items():
         for found in option.finditer(text, start, stop) if text.find(command, start, stop) >= 0 else ():
             at = text.rfind(command, max(start, found.start() - _LONGEST_COMMAND), found.start())
