@@ -228,6 +228,41 @@ def test_strings_of_protocol_buffers_lose_their_secrets_and_lengths_follow(
     assert redacted(wrapped(harmless), f"Content-Type: {media_type}") == wrapped(harmless)
 
 
+LATER = "73c349c93c163b5d4df98a64fac1c430"
+"""What stands without a name in front of the member that tells that it is a secret."""
+
+
+def packed_string(value: str) -> bytes:
+    octets = value.encode()
+    return b"\xd9" + bytes([len(octets)]) + octets if len(octets) >= 32 else bytes([0xA0 | len(octets)]) + octets
+
+
+@pytest.mark.parametrize(
+    ("media_type", "written"),
+    [
+        ("application/x-protobuf", lambda value: text(2, value) + text(3, json.dumps({"token": value}))),
+        (
+            "application/msgpack",
+            lambda value: b"\x82\xa1a" + packed_string(value) + b"\xa5token" + packed_string(value),
+        ),
+    ],
+)
+def test_lengths_follow_in_front_of_what_tells_that_a_string_is_secret(
+    media_type: str, written: Callable[[str], bytes]
+) -> None:
+    assert redacted(written(LATER), f"Content-Type: {media_type}") == written("{{secret:2}}")
+
+
+def test_a_protocol_buffer_is_matched_whatever_the_numbers_of_its_placeholders() -> None:
+    def asked(value: str) -> Request:
+        body = text(2, value) + text(3, json.dumps([{"key": value}]))
+        head = b"POST / HTTP/1.1\r\nContent-Type: application/x-protobuf\r\nContent-Length: %d\r\n\r\n" % len(body)
+        return Request(ORIGIN, head, body)
+
+    forms = {Redactor().redact_request(asked(each)).body_octets for each in (LATER, "{{secret:1}}", "{{secret:117}}")}
+    assert len(forms) == 1
+
+
 def test_a_content_that_is_no_protocol_buffer_is_searched_as_it_is() -> None:
     for media_type in ("application/grpc-web+json", "application/x-protobuf"):
         assert redacted(b'{"password": "hunter2"}', f"Content-Type: {media_type}") == b'{"password": "{{secret:2}}"}'

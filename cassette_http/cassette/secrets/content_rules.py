@@ -42,7 +42,7 @@ from cassette_http.cassette.secrets.pairs import (
     names_in_path,
     texts_of_parts,
 )
-from cassette_http.cassette.secrets.placeholders import is_placeholder
+from cassette_http.cassette.secrets.placeholders import has_placeholder, is_placeholder, unifying
 from cassette_http.cassette.secrets.protobuf import IS_PROTOBUF, find_in_protobuf, texts_in_protobuf
 from cassette_http.cassette.secrets.quick_look import DEEPEST, QuickLook
 from cassette_http.cassette.secrets.rules import Rules
@@ -106,17 +106,29 @@ class ContentRules:
 
     def packed_edits(self, text: bytes, media_type: str, is_matching: bool = False) -> list[Edit]:
         """Find secrets in MessagePack, CBOR or Protocol Buffers, learn them, and return the edits that hide them."""
+        learned = self._vault.searched
+        edits = self._packed_edits(text, media_type, is_matching)
+        # What was learned may stand in front of its name as well, where nothing but the rules corrects lengths.
+        return edits if self._vault.searched == learned else self._packed_edits(text, media_type, is_matching)
+
+    def _packed_edits(self, text: bytes, media_type: str, is_matching: bool) -> list[Edit]:
         hiding = self._hiding
+
+        def inner(text: bytes) -> list[Edit]:
+            edits = self.all_edits(text)
+            return unifying(text, edits) if is_matching else edits
+
         if IS_PROTOBUF.search(media_type) is None:
-            return _merged([], find_in_packed(text, "cbor" in media_type, hiding, self.all_edits, is_matching))
+            return _merged([], find_in_packed(text, "cbor" in media_type, hiding, inner, is_matching))
         texts = texts_in_protobuf(text, media_type)
         if not texts:
             return self.edits(text, is_matching=is_matching)  # it is something else, as JSON
         together = b"\n".join(texts)
         # One look at all is cheaper than one at each.
-        if not (hiding.tell(texts) or self.may_find(together) or self._vault.is_in(together)):
+        may_find = hiding.tell(texts) or self.may_find(together) or self._vault.is_in(together)
+        if not (may_find or (is_matching and has_placeholder(together))):
             return []
-        return _merged([], find_in_protobuf(text, media_type, hiding, self.all_edits, is_matching))
+        return _merged([], find_in_protobuf(text, media_type, hiding, inner, is_matching))
 
     def _found(self, text: bytes, is_head: bool, is_form: bool, is_matching: bool, depth: int) -> list[Edit]:
         """Ask all rules."""

@@ -10,7 +10,7 @@ from typing import Protocol
 from cassette_http.cassette.secrets.base64_text import from_base64
 from cassette_http.cassette.secrets.field_rules import COOKIE_RULES, redact_credentials
 from cassette_http.cassette.secrets.names import STEMS, NameKind, ends_with_words, looks_random, spelled
-from cassette_http.cassette.secrets.placeholders import is_placeholder
+from cassette_http.cassette.secrets.placeholders import is_placeholder, unified
 from cassette_http.cassette.secrets.rules import Rules
 from cassette_http.cassette.secrets.shapes import key_span
 from cassette_http.cassette.secrets.vault import WORDS_FOR_SECRETS, Vault
@@ -116,7 +116,8 @@ class Hiding:
         """
         if is_matching and kind in STRONG:
             return b"{{secret}}"
-        return self.hidden(kind, value, is_entered=True) or value
+        hidden = self.hidden(kind, value, is_entered=True) or value
+        return unified(hidden) if is_matching else hidden
 
 
 def _says_nothing(value: bytes) -> bool:

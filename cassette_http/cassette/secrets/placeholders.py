@@ -20,6 +20,7 @@ __all__ = [
     "numbered_placeholders",
     "placeholder_edits",
     "unified",
+    "unifying",
 ]
 
 NINES = b"999999999"
@@ -73,6 +74,12 @@ def numbered_placeholders(octets: bytes, depth: int = 0) -> list[Edit]:
 
 def unified(octets: bytes) -> bytes:
     return b"{{secret}}" if NUMBERED.fullmatch(octets) else splice(octets, numbered_placeholders(octets))
+
+
+def unifying(octets: bytes, edits: list[Edit]) -> list[Edit]:
+    """The edit that makes one of all placeholders, also of those that some edits bring; none if it changes nothing."""
+    new = unified(splice(octets, edits))
+    return [Edit(0, len(octets), new)] if new != octets else []
 
 
 def placeholder_edits(octets: bytes, value: Callable[[bytes], bytes | None], depth: int = 0) -> list[Edit]:
