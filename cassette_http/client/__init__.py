@@ -6,7 +6,7 @@ connection     connections: the states of a request, and its stream
 sending        requests on their way out; tunnel: through a proxy
 inbox          what has arrived and was not read yet
 response       responses: their heads pulled from the stream, their content read as a file
-               heads: what a head says; read_ahead: content decoded before it is asked for
+               heads: what a head says; chunks: chunked content; read_ahead: content decoded before it is asked for
 message        fields, as messages of the email package
 constants      numbers and names; status_names: those of the status codes
 errors         one of ours; the others are those of `http.client`

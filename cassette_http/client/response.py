@@ -20,14 +20,15 @@ from http.client import (
     ResponseNotReady,
     UnknownProtocol,
 )
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, NoReturn, TypeAlias, TypeVar
 
+from cassette_http.client.chunks import go_to_data, next_content, pour, read1_content
 from cassette_http.client.constants import UNKNOWN, max_fields, say
 from cassette_http.client.heads import Head, ordinary_head, read_head
 from cassette_http.client.inbox import Inbox
 from cassette_http.client.message import HTTPMessage, build_message, read_field_section, read_line
 from cassette_http.client.read_ahead import ReadAhead, decode_ahead, read_ahead
-from cassette_http.wire.content import ChunkedDecoder, Line
+from cassette_http.wire.content import ChunkedDecoder
 from cassette_http.wire.errors import IncompleteMessage, LimitExceeded, MalformedMessage
 from cassette_http.wire.grammar import MAX_INTERIM_RESPONSES, MAX_READ_OCTETS
 from cassette_http.wire.head import parse_status_line
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["HTTPResponse", "InterimResponse", "ordinary_response"]
 
 Source: TypeAlias = Inbox | BinaryIO
+T = TypeVar("T")
 
 # A status line of another version; `wire` knows those with one digit before and after the dot.
 _FOREIGN_VERSION = re.compile(rb"(HTTP/[^ \t]*)[ \t]+[1-9][0-9][0-9](?![^ \t\r\n])")
@@ -275,7 +277,7 @@ class HTTPResponse(io.BufferedIOBase):
         if source is None:
             return self._ended()
         if self.chunked:
-            return self._read1_chunked(n)
+            return self._pull(read1_content, n) if n else b""
         wanted = n if self.length is None else self._clip(n)
         # A file would allocate all that is asked for at once.
         data: bytes = source.read1(min(wanted, MAX_READ_OCTETS))
@@ -286,7 +288,7 @@ class HTTPResponse(io.BufferedIOBase):
         """Show content that has arrived, or that one read of the stream brings; never what follows it."""
         if self._settle() is None:
             return self._ended()
-        missing = self._chunk_left() if self.chunked else self.length
+        missing = self._pull(go_to_data) if self.chunked else self.length
         if missing == 0:
             return b""
         most = MAX_READ_OCTETS if missing is None else min(missing, MAX_READ_OCTETS)
@@ -352,7 +354,10 @@ class HTTPResponse(io.BufferedIOBase):
     def _ended(self) -> bytes:
         """What a read gets after the end: nothing, or once more the error that broke the framing."""
         if self._decoder is not None and not self.closed:
-            self._end_early(self._decoder)
+            try:
+                self._decoder.end()
+            except (IncompleteMessage, MalformedMessage) as error:
+                self._fail(error)
         return b""
 
     # --- chunked content ----------------------------------------------------------------------------------
@@ -361,8 +366,8 @@ class HTTPResponse(io.BufferedIOBase):
         whole = io.BytesIO()
         left = sys.maxsize if amt is None else amt
         try:
-            if amt is None and isinstance(source := self._settle(), Inbox):
-                self._pour_chunks(source, whole)
+            if amt is None and isinstance(self._settle(), Inbox):
+                self._pull(pour, whole)
                 return whole.getvalue()
             while left and (content := self._next_content(left)):
                 if len(content) == amt:
@@ -372,21 +377,6 @@ class HTTPResponse(io.BufferedIOBase):
         except IncompleteRead as error:
             raise IncompleteRead(whole.getvalue()) from error
         return whole.getvalue()
-
-    def _pour_chunks(self, inbox: Inbox, whole: io.BytesIO) -> None:
-        """Read all content into `whole`, one piece after the other."""
-        decoder = self._chunks()
-        try:
-            while True:
-                if pieces := inbox.take_pieces(decoder):
-                    whole.writelines(pieces)
-                elif decoder.remaining == 0:
-                    break
-                elif not inbox.fill():
-                    self._end_early(decoder)
-        except MalformedMessage as error:
-            self._fail(error)
-        self._end_content(decoder)
 
     def _readinto_chunked(self, view: memoryview) -> int:
         done = 0
@@ -412,86 +402,30 @@ class HTTPResponse(io.BufferedIOBase):
             limit -= len(piece) if limit > 0 else 0
         return b"".join(pieces)
 
-    def _read1_chunked(self, n: int) -> bytes:
-        missing = self._chunk_left() if n else 0
-        if not missing:
-            return b""
-        source = self._open_source()
-        return self._take_chunk_data(source.read1, missing if n < 0 else min(n, missing))  # type: ignore[union-attr]
-
     def _next_content(self, most: int) -> bytes:
-        """Wait for content, and return at most `most` octets of it, perhaps of several chunks; none at the end.
-
-        If `most` is 0, go on only to the data of a chunk.
-        """
+        """Wait for content, and return at most `most` octets of it, perhaps of several chunks; none at the end."""
         if self._ahead is not None:
             if content := self._ahead.file.read(most):
                 return content
             self._ahead = None
-        decoder, source = self._chunks(), self._open_source()
-        if not isinstance(source, Inbox):
-            # A file must not be read beyond the response, so each line is read for itself.
-            left = self._chunk_left()
-            return self._take_chunk_data(source.read, min(most, left)) if left else b""
-        try:
-            while not (content := self._arrived_content(source, decoder, most)):
-                missing = decoder.remaining
-                if missing == 0:
-                    self._end_content(decoder)
-                    break
-                if missing and not most:
-                    break
-                if not source.fill():
-                    self._end_early(decoder)
-        except MalformedMessage as error:
-            self._fail(error)
-        return content
+        return self._pull(next_content, most, self._take_ahead if most <= _MOST_OF_SMALL_READ else Inbox.take_chunks)
 
-    def _arrived_content(self, inbox: Inbox, decoder: ChunkedDecoder, most: int) -> bytes:
-        if not 0 < most <= _MOST_OF_SMALL_READ:
-            return inbox.take_chunks(decoder, most)
+    def _take_ahead(self, inbox: Inbox, decoder: ChunkedDecoder, most: int) -> bytes:
         ahead = decode_ahead(inbox, decoder)
         content = ahead.file.read(most)
         self._ahead = ahead if content else None
         return content
 
-    def _take_chunk_data(self, read: Callable[[int], bytes], most: int) -> bytes:
+    def _pull(self, read: Callable[..., T], *arguments: Any) -> T:
+        """Have a function of `chunks` read; note the end of the content, or raise what is wrong with it."""
         decoder = self._chunks()
-        data = read(min(most, MAX_READ_OCTETS))
-        if data:
-            decoder.passed(len(data))
-        else:
-            self._end_early(decoder)
-        return data
-
-    def _chunk_left(self) -> int:
-        """Go on to the data of a chunk, and return how much of it is missing; 0 at the end of the content."""
-        decoder, source = self._chunks(), self._source
-        if not decoder.remaining:
-            if isinstance(source, Inbox):
-                self._next_content(0)
-            else:
-                self._read_lines(decoder)
-        return decoder.remaining or 0
-
-    def _read_lines(self, decoder: ChunkedDecoder) -> None:
-        while isinstance(want := decoder.want, Line):
-            octets = self._open_source().readline(want.limit)
-            if not octets:
-                self._end_early(decoder)
-                continue
-            try:
-                decoder.feed(octets)
-            except MalformedMessage as error:
-                self._fail(error)
-        if want is None:
-            self._end_content(decoder)
-
-    def _end_early(self, decoder: ChunkedDecoder) -> None:
         try:
-            decoder.end()
+            result = read(self._open_source(), decoder, *arguments)
         except (IncompleteMessage, MalformedMessage) as error:
             self._fail(error)
+        if not result and decoder.remaining == 0:
+            self._end_content(decoder)
+        return result
 
     def _end_content(self, decoder: ChunkedDecoder) -> None:
         self._close_conn()

@@ -1,0 +1,76 @@
+"""Chunked content, pulled from what has arrived or from a file. What is wrong with it is an error of `wire`."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import BinaryIO
+
+from cassette_http.client.inbox import Inbox
+from cassette_http.wire.content import ChunkedDecoder, Line
+from cassette_http.wire.grammar import MAX_READ_OCTETS
+
+__all__ = ["go_to_data", "next_content", "pour", "read1_content"]
+
+
+def pour(inbox: Inbox, decoder: ChunkedDecoder, whole: io.BytesIO) -> None:
+    """Read all content into `whole`, one piece after the other."""
+    while True:
+        if pieces := inbox.take_pieces(decoder):
+            whole.writelines(pieces)
+        elif decoder.remaining == 0:
+            return
+        elif not inbox.fill():
+            decoder.end()
+
+
+def next_content(
+    source: Inbox | BinaryIO,
+    decoder: ChunkedDecoder,
+    most: int,
+    take: Callable[[Inbox, ChunkedDecoder, int], bytes] = Inbox.take_chunks,
+) -> bytes:
+    """Wait for content, and return at most `most` octets of it, perhaps of several chunks; none at the end."""
+    if not isinstance(source, Inbox):
+        left = go_to_data(source, decoder)
+        return _passed(decoder, source.read(min(most, left, MAX_READ_OCTETS))) if left else b""
+    while not (content := take(source, decoder, most)) and decoder.remaining != 0:
+        if not source.fill():
+            decoder.end()
+    return content
+
+
+def read1_content(source: Inbox | BinaryIO, decoder: ChunkedDecoder, most: int) -> bytes:
+    """Return content of one chunk, of one read of the stream at most; a negative `most` is no limit."""
+    left = go_to_data(source, decoder)
+    if not left:
+        return b""
+    read1: Callable[[int], bytes] = source.read1  # type: ignore[union-attr]  # as of all buffered files
+    return _passed(decoder, read1(min(left if most < 0 else min(left, most), MAX_READ_OCTETS)))
+
+
+def go_to_data(source: Inbox | BinaryIO, decoder: ChunkedDecoder) -> int:
+    """Go on to the data of a chunk, and return how much of it is missing; 0 at the end of the content."""
+    while (left := decoder.remaining) is None:
+        if isinstance(source, Inbox):
+            source.take_chunks(decoder, 0)
+            if decoder.remaining is None and not source.fill():
+                decoder.end()
+            continue
+        # A file must not be read beyond the response, so each line is read for itself.
+        want = decoder.want
+        assert isinstance(want, Line), "between chunks"
+        if octets := source.readline(want.limit):
+            decoder.feed(octets)
+        else:
+            decoder.end()
+    return left
+
+
+def _passed(decoder: ChunkedDecoder, data: bytes) -> bytes:
+    """Note that data of a chunk was read; none is an end that comes too early."""
+    if data:
+        decoder.passed(len(data))
+    else:
+        decoder.end()
+    return data
