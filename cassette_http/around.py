@@ -8,8 +8,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["around"]
-
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")

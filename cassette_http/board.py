@@ -40,8 +40,6 @@ from cassette_http.transport.early_answers import ends_within_request
 from cassette_http.transport.host import clock
 from cassette_http.transport.tape import Undecided
 
-__all__ = ["Board"]
-
 
 class Board(Switch):
     """What the transports ask of one cassette (transport.host.Switchboard). Safe to use from many threads."""

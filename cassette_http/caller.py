@@ -7,8 +7,6 @@ import sys
 import threading
 from functools import cache
 
-__all__ = ["caller", "has_reached_program"]
-
 
 @cache
 def _foreign() -> tuple[str, ...]:

@@ -16,20 +16,13 @@ from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.format.body_forms import PutAside
 from cassette_http.cassette.format.yaml_format import BEGINNING, Document, Documents, looks_foreign
 from cassette_http.cassette.model import Interaction
-from cassette_http.cassette.secrets.redaction import Redactor, next_number
+from cassette_http.cassette.secrets.placeholders import next_number
+from cassette_http.cassette.secrets.redaction import Redactor
 from cassette_http.cassette.store import UNCHANGED, Store
 from cassette_http.convert.formats import read_foreign
 from cassette_http.converting import find_foreign
 from cassette_http.errors import CassetteFormatError, CassetteNotFound, CassetteNotWritable
 from cassette_http.wording import shortened
-
-__all__ = [
-    "check_paths",
-    "find_left_behind",
-    "find_orphans",
-    "find_with_foreign",
-    "redact_files",
-]
 
 LONGEST_SHOWN = 100
 _MOST_KEPT_OCTETS = 1 << 26

@@ -12,8 +12,6 @@ from cassette_http.errors import CassetteError
 from cassette_http.version import __version__
 from cassette_http.wording import counted
 
-__all__ = ["main"]
-
 EXIT_SECRETS = 4
 
 

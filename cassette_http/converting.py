@@ -12,7 +12,8 @@ from cassette_http.cassette import suffixes
 from cassette_http.cassette.files import Files
 from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.model import Header, Interaction
-from cassette_http.cassette.secrets.redaction import Redactor, next_number
+from cassette_http.cassette.secrets.placeholders import next_number
+from cassette_http.cassette.secrets.redaction import Redactor
 from cassette_http.cassette.store import Store
 from cassette_http.convert.documents import redacted_documents
 from cassette_http.convert.exporting import Exported, export
@@ -20,8 +21,6 @@ from cassette_http.convert.formats import Change, Foreign, is_another_file, read
 from cassette_http.errors import CassetteFormatError, CassetteNotFound, CassetteNotWritable
 from cassette_http.version import __version__
 from cassette_http.wording import counted, number_of
-
-__all__ = ["convert_file", "export_file", "find_foreign", "total"]
 
 MOST_NUMBERS_SHOWN = 8
 

@@ -27,8 +27,6 @@ from cassette_http.errors import CassetteError
 from cassette_http.session import use_cassette
 from cassette_http.wording import shortened
 
-__all__ = ["run_demo"]
-
 USERS = [
     {"id": number, "name": name, "admin": number == 1} for number, name in enumerate(["Ada", "Grace", "Edsger"], 1)
 ]

@@ -16,7 +16,8 @@ from types import TracebackType
 from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Request, TLSFacts, Track
 from cassette_http.cassette.modes import Policy
-from cassette_http.cassette.secrets.redaction import Redactor, next_number
+from cassette_http.cassette.secrets.placeholders import next_number
+from cassette_http.cassette.secrets.redaction import Redactor
 from cassette_http.cassette.store import Store
 from cassette_http.in_use import witnessing
 from cassette_http.intercept import intercepting
@@ -26,8 +27,6 @@ from cassette_http.transport import base
 from cassette_http.transport.channel import Channel
 from cassette_http.transport.socket_face import CassetteTransport
 from cassette_http.transport.tape import Undecided
-
-__all__ = ["FlightRecorder"]
 
 LIMIT_OCTETS = 16 << 20
 

@@ -19,8 +19,6 @@ from cassette_http.cassette.model import Interaction
 from cassette_http.cassette.volatile import moment_of
 from cassette_http.errors import InvalidOption
 
-__all__ = ["FrozenTime", "require_time_machine"]
-
 # A server whose clock is further off tells nothing about the recording.
 MOST_AHEAD_S = 3600.0
 

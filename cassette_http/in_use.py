@@ -20,18 +20,6 @@ from cassette_http.cassette.model import Interaction, Origin, Request
 from cassette_http.cassette.modes import RecordMode, policy
 from cassette_http.wording import counted, number_of
 
-__all__ = [
-    "Cassette",
-    "Kept",
-    "LiveConnection",
-    "Log",
-    "Miss",
-    "PastExchange",
-    "is_witnessed",
-    "tell_witnesses",
-    "witnessing",
-]
-
 # What a report of a failure can show is far less.
 MOST_EXCHANGES = 100
 

@@ -16,8 +16,6 @@ from cassette_http.cassette.shortcuts import written_request
 from cassette_http.cassette.store import Store
 from cassette_http.in_use import Kept, Log, tell_witnesses
 
-__all__ = ["Keeper"]
-
 
 class Keeper:
     """The record side of a board. Not thread-safe: the board holds its lock.

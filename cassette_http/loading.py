@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from cassette_http.cassette.secrets.redaction import Redactor
     from cassette_http.frozen_time import FrozenTime
 
-__all__ = ["Loaded", "Loader", "time_of_recording"]
-
 
 class Loaded(NamedTuple):
     """A cassette that was read: its parts (see `scan_in_parts`), and what fetches its large bodies.

@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from cassette_http.cassette.secrets.rules import ExtraRule
     from cassette_http.frozen_time import FrozenTime
 
-__all__ = ["netrc_text", "new_header", "use_cassette"]
-
 USUAL_MATCHING = resolve(DEFAULT_MATCH)
 
 P = ParamSpec("P")

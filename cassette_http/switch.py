@@ -16,8 +16,6 @@ from cassette_http.transport.failures import describe, silence
 from cassette_http.transport.host import Switchboard, clock
 from cassette_http.transport.socket_face import CassetteTransport
 
-__all__ = ["Letters", "Switch"]
-
 
 class Switch(Switchboard):
     """A switchboard's channels and its lock, when it is left and at forks; the rest is for what derives from this.

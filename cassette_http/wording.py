@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["MOST_CHARACTERS", "counted", "number_of", "shortened"]
-
 # Of a value within a message.
 MOST_CHARACTERS = 60
 

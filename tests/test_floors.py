@@ -190,21 +190,12 @@ def test_room_says_what_each_of_its_modules_is_for(room: str) -> None:
     assert modules - set(re.findall(r"\w+", said)) == set()
 
 
-def offer_of(path: Path) -> set[str]:
-    """What a module lists in its `__all__`."""
-    for node in parsed(path).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            return set(ast.literal_eval(node.value))
-    return set()
-
-
-def test_modules_list_what_others_import_of_them() -> None:
-    offers = {name: offer_of(path) for name, path in NAMES.items()}
+def test_no_module_imports_what_another_keeps_for_itself() -> None:
     for name, path in NAMES.items():
         for full in imports(path):
             module, _, what = full.removeprefix(f"{PACKAGE}.").rpartition(".")
-            if module in offers and what != "*" and f"{module}.{what}" not in NAMES:
-                assert what in offers[module], f"{name} imports {what} of {module}, which does not list it"
+            is_private = what.startswith("_") and not what.endswith("__")
+            assert module not in NAMES or not is_private, f"{name} imports {what} of {module}"
 
 
 def test_modules_import_each_other_in_no_circle() -> None:

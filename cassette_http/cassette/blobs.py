@@ -15,8 +15,6 @@ from cassette_http.cassette.files import READ, Files
 from cassette_http.cassette.limits import LARGEST_CASSETTE_OCTETS
 from cassette_http.system import os
 
-__all__ = ["BlobFolder", "BlobsInMemory", "blob_names", "blob_sizes", "needed_by", "needed_by_none", "reference_to"]
-
 FOLDER = "blobs"
 LARGEST_BLOB_OCTETS = 1 << 32
 # Beyond this a document could become too large to be read.

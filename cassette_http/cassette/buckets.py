@@ -14,8 +14,6 @@ from cassette_http.cassette.matching import Matching
 from cassette_http.cassette.model import Interaction, Request
 from cassette_http.wire.errors import MalformedMessage
 
-__all__ = ["MOST_TRIED", "Bucket", "Entry", "Queue"]
-
 # So many are parsed in search of an answer before those with other URLs are left out.
 MOST_TRIED = 16
 

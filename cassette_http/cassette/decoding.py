@@ -15,8 +15,6 @@ from typing import Any
 
 from cassette_http.wire.messages import Fields, field_values
 
-__all__ = ["MAX_DECODED_OCTETS", "codings_of", "decoded", "encoded", "library_for"]
-
 # A cassette comes from others: a few kilobytes must not become gigabytes because somebody looks at them.
 MAX_DECODED_OCTETS = 64 << 20
 

@@ -14,8 +14,6 @@ from cassette_http.cassette.meaning import Pairs, Part, canonical, meaning, name
 from cassette_http.cassette.model import Request
 from cassette_http.wording import MOST_CHARACTERS, counted, shortened
 
-__all__ = ["MODE_SETTING", "Candidate", "Difference", "Explanation", "differences", "explain_miss", "most_alike"]
-
 
 class Difference(NamedTuple):
     """One thing in which a recorded request and the one that was sent differ.

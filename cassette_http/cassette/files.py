@@ -13,8 +13,6 @@ from typing import Any, TypeVar
 
 from cassette_http.system import fcntl, os
 
-__all__ = ["APPEND", "CREATE", "READ", "Files", "drop_left_behind", "find_unfinished", "unfinished"]
-
 _Result = TypeVar("_Result")
 
 # Text mode would change line ends on Windows; a FIFO must not block; children must not inherit.

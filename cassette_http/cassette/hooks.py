@@ -13,8 +13,6 @@ from typing import Any, TypeAlias, TypeVar
 from cassette_http.cassette.model import Interaction, Request
 from cassette_http.errors import InvalidOption
 
-__all__ = ["Hooks", "InteractionHook", "RequestHook"]
-
 InteractionHook: TypeAlias = Callable[[Interaction], "Interaction | None"]
 RequestHook: TypeAlias = Callable[[Request], "Request | None"]
 

@@ -16,8 +16,6 @@ from cassette_http.cassette.model import Request
 from cassette_http.cassette.rule_notation import json_path, place_of
 from cassette_http.errors import InvalidOption
 
-__all__ = ["NOTHING_IGNORED", "Ignored"]
-
 _PLACES = ("fields", "query", "form", "json", "multipart")
 
 

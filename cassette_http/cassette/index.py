@@ -24,8 +24,6 @@ from cassette_http.cassette.modes import known_policy
 from cassette_http.cassette.shortcuts import Answer, WrittenRequest, track_of, written_beginning
 from cassette_http.wire.messages import RequestHead
 
-__all__ = ["Index", "line_of", "request_with"]
-
 # To explain why a request has no answer, at most so many interactions are compared with it closely.
 MOST_NEAREST = 100
 URL_BEGINNING = re.compile(rb"(?!CONNECT )[^ ]+ ([^:/]+://[^/]+)/")

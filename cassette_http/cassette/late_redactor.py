@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from cassette_http.cassette.model import Interaction, Request
     from cassette_http.cassette.secrets.redaction import Redactor
 
-__all__ = ["LateRedactor"]
-
 
 # A value that was hidden, as it is or in a JWT.
 _MARKS = (b"secret", b"eyJ")
@@ -34,7 +32,8 @@ class LateRedactor:
     @cached_property
     def made(self) -> Redactor:
         """Raises InvalidOption."""
-        from cassette_http.cassette.secrets.redaction import Redactor, next_number
+        from cassette_http.cassette.secrets.placeholders import next_number
+        from cassette_http.cassette.secrets.redaction import Redactor
 
         used, self._used = self._used, b""
         return Redactor(next_number(used), **self._options)

@@ -14,8 +14,6 @@ from cassette_http.cassette.model import Interaction, TLSFacts
 from cassette_http.cassette.shortcuts import Answer
 from cassette_http.errors import CassetteFormatError
 
-__all__ = ["Library"]
-
 
 class Library:
     """The interactions of one file after the other, by position; of the last file, those that were looked for.

@@ -6,8 +6,6 @@ import stat
 
 from cassette_http.cassette.format.yaml_format import MOST_DOCUMENTS
 
-__all__ = ["LARGEST_CASSETTE_OCTETS", "irregular", "refuse_too_large", "refuse_too_many", "too_large"]
-
 LARGEST_CASSETTE_OCTETS = 50 * 1024 * 1024
 
 

@@ -16,8 +16,6 @@ from cassette_http.cassette.limits import irregular, refuse_too_large, refuse_to
 from cassette_http.errors import CassetteFormatError
 from cassette_http.system import os
 
-__all__ = ["BOUNDARY", "LogFile", "length_at"]
-
 # How a file ends unless somebody stopped in the middle of a document.
 ENDING = b"\n" + TERMINATOR
 BOUNDARY = ENDING[:-1]

@@ -42,17 +42,6 @@ from cassette_http.cassette.rule_notation import no_such
 from cassette_http.errors import InvalidOption
 from cassette_http.wording import shortened
 
-__all__ = [
-    "DEFAULT_MATCH",
-    "NAMED",
-    "Matching",
-    "fields",
-    "headers",
-    "objection",
-    "query",
-    "resolve",
-]
-
 Matcher: TypeAlias = Callable[[Request], Hashable]
 Filter: TypeAlias = Callable[[Request, Request], "bool | None"]
 

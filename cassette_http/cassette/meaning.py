@@ -18,21 +18,6 @@ from urllib.parse import unquote
 from cassette_http.cassette.decoding import codings_of, decoded
 from cassette_http.cassette.model import Request
 
-__all__ = [
-    "BOUNDARY",
-    "Pairs",
-    "Part",
-    "canonical",
-    "joined",
-    "meaning",
-    "name_as_written",
-    "ordered",
-    "pairs_of",
-    "part_name",
-    "same_spelling",
-    "split_target",
-]
-
 Pairs: TypeAlias = tuple[tuple[str, "str | None"], ...]
 Part: TypeAlias = tuple[Pairs, bytes]
 

@@ -20,8 +20,6 @@ from cassette_http.wire.framing import NO_CONTENT, Framing, FramingKind
 from cassette_http.wire.grammar import EMPTY_LINE, FIELD_NAME
 from cassette_http.wire.messages import Fields, RequestHead, ResponseHead, field_values
 
-__all__ = ["Message", "fields_octets"]
-
 _CHARSET = re.compile(r"charset=\"?([A-Za-z0-9_-]+)", re.IGNORECASE)
 
 

@@ -21,22 +21,6 @@ from cassette_http.wire.grammar import EMPTY_LINE
 from cassette_http.wire.head import parse_request_head, parse_response_head
 from cassette_http.wire.messages import RequestHead, ResponseHead
 
-__all__ = [
-    "DEFAULT_PORTS",
-    "UNIX",
-    "Failure",
-    "FailureKind",
-    "Header",
-    "Interaction",
-    "Origin",
-    "Piece",
-    "Request",
-    "Response",
-    "TLSFacts",
-    "Track",
-    "target_uri",
-]
-
 # An interaction with more octets is not kept in memory after its use.
 LARGE_OCTETS = 1 << 18
 

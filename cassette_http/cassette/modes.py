@@ -12,18 +12,6 @@ from enum import Enum
 from cassette_http.cassette.rule_notation import no_such
 from cassette_http.errors import InvalidOption
 
-__all__ = [
-    "PACES",
-    "REPEAT_POLICIES",
-    "Policy",
-    "RecordMode",
-    "can_play",
-    "is_build_server",
-    "known_pace",
-    "known_policy",
-    "policy",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Policy:

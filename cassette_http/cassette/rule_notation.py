@@ -8,8 +8,6 @@ from collections.abc import Iterable, Sequence
 from cassette_http.errors import InvalidOption
 from cassette_http.wording import number_of
 
-__all__ = ["did_you_mean", "json_path", "no_such", "place_of"]
-
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\*)\]|\[(['\"])(.*?)\3\]")
 _SPELLED_PLACES = {"header": "fields", "field": "fields", "headers": "fields"}
 

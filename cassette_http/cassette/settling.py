@@ -20,8 +20,6 @@ from cassette_http.cassette.splicing import Edit
 from cassette_http.cassette.volatile import Form, Kind, Value, form_of, may_differ, moment_of, shape_of_facts
 from cassette_http.errors import CassetteFormatError
 
-__all__ = ["appended", "settled", "without"]
-
 # Comparing each of more equal requests with each other takes too long; they are then paired in order.
 MOST_TO_COMPARE = 400
 

@@ -21,17 +21,6 @@ from cassette_http.wire.head import parse_fields
 from cassette_http.wire.messages import field_values
 from cassette_http.wire.patterns import to_pattern
 
-__all__ = [
-    "Answer",
-    "WrittenRequest",
-    "is_ordinary_request",
-    "is_plain_header",
-    "read_answer",
-    "track_of",
-    "written_beginning",
-    "written_request",
-]
-
 # A target that says origin, path and query in the canonical way (`REQUEST` in `yaml_format`).
 REQUEST_LINE = to_pattern(rb"((?:GET|HEAD|DELETE|OPTIONS) )(/[!->@-~]*+)((?:\?[!-~]*+)?)(?<!:) HTTP/1\.1\r\n")
 ORDINARY_ORIGIN = to_pattern("[a-z0-9.:/\\[\\]_-]+")

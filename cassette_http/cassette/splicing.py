@@ -17,22 +17,6 @@ from cassette_http.wire.errors import MalformedMessage
 from cassette_http.wire.framing import Framing, FramingKind
 from cassette_http.wire.patterns import to_pattern
 
-__all__ = [
-    "Edit",
-    "apportioned",
-    "chunked_trailers",
-    "difference",
-    "edit_framing",
-    "edit_length",
-    "growth",
-    "merged",
-    "moved",
-    "outside_of_chunks",
-    "recut",
-    "shift",
-    "splice",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Edit:

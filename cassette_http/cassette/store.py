@@ -22,7 +22,6 @@ from cassette_http.cassette.model import Header
 from cassette_http.errors import CassetteFormatError, CassetteNotWritable
 from cassette_http.system import os
 
-__all__ = ["UNCHANGED", "Store"]
 UNCHANGED = "its documents stay as they are"
 SHORTEST_HEADER = yaml_format.dump_header(Header()) + TERMINATOR
 

@@ -2,7 +2,5 @@
 
 from __future__ import annotations
 
-__all__ = ["OURS", "READ"]
-
 OURS = (".yaml", ".yml")
 READ = (*OURS, ".json", ".har")

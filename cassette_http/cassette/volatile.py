@@ -29,8 +29,6 @@ from cassette_http.cassette.splicing import chunked_trailers
 from cassette_http.wire.chunking import unchunk
 from cassette_http.wire.framing import FramingKind
 
-__all__ = ["Form", "Kind", "Value", "form_of", "may_differ", "moment_of", "shape_of_facts"]
-
 # How far a time may be off the clock: the recordings took some time themselves.
 MOST_DRIFT_S = 600.0
 A_DAY_S = 86_400.0

@@ -31,6 +31,7 @@ from http.client import (
     UnknownTransferEncoding,
     error,
 )
+from http.client import HTTPMessage as HTTPMessage  # which `import *` leaves out, as it does with http.client
 
 from cassette_http.client import connection, constants, message
 from cassette_http.client.connection import HTTPConnection, HTTPSConnection
@@ -38,6 +39,7 @@ from cassette_http.client.constants import responses
 from cassette_http.client.errors import TunnelError
 from cassette_http.client.response import HTTPResponse, InterimResponse
 from cassette_http.client.status_names import *  # noqa: F403 - OK, NOT_FOUND, ...
+from cassette_http.wire.grammar import MAX_LINE_OCTETS
 
 __all__ = [
     "BadStatusLine",
@@ -66,14 +68,13 @@ __all__ = [
 # Names that `import *` leaves out, as it does with http.client.
 HTTP_PORT = constants.HTTP_PORT
 HTTPS_PORT = constants.HTTPS_PORT
-HTTPMessage = message.HTTPMessage
 parse_headers = message.parse_headers
 # A newer Python may have more names than we do.
 globals().update(constants.STATUS_NAMES)
 
 # Private names that programs and the standard library use. The limit is read here at every response.
 _MAXHEADERS = 100
-_MAXLINE = constants.MAX_LINE_OCTETS
+_MAXLINE = MAX_LINE_OCTETS
 _read_headers = message.read_field_lines
 _create_https_context = connection.create_https_context
 

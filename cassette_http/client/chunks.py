@@ -10,8 +10,6 @@ from cassette_http.client.inbox import Inbox
 from cassette_http.wire.content import ChunkedDecoder, Line
 from cassette_http.wire.grammar import MAX_READ_OCTETS
 
-__all__ = ["go_to_data", "next_content", "pour", "read1_content"]
-
 
 def pour(inbox: Inbox, decoder: ChunkedDecoder, whole: io.BytesIO) -> None:
     """Read all content into `whole`, one piece after the other."""

@@ -16,19 +16,17 @@ import ssl
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from http.client import CannotSendHeader, CannotSendRequest, NotConnected, ResponseNotReady
+from http.client import CannotSendHeader, CannotSendRequest, HTTPMessage, NotConnected, ResponseNotReady
 from typing import Any
 
 from cassette_http.client import sending, tunnel
 from cassette_http.client.constants import HTTP_PORT, HTTPS_PORT, say
 from cassette_http.client.inbox import Inbox, WithArrivals, can_look, has_unasked_octets
-from cassette_http.client.message import HTTPMessage, build_message
+from cassette_http.client.message import build_message
 from cassette_http.client.response import HTTPResponse, ordinary_response
 from cassette_http.transport import base
 from cassette_http.transport.live import DEFAULT_TIMEOUT
 from cassette_http.wire.chunking import chunk, last_chunk
-
-__all__ = ["HTTPConnection", "HTTPSConnection"]
 
 # The arguments of CannotSendRequest and ResponseNotReady.
 IDLE = "Idle"

@@ -6,21 +6,6 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from cassette_http.wire.grammar import MAX_LINE_OCTETS
-
-__all__ = [
-    "HTTPS_PORT",
-    "HTTP_PORT",
-    "MAX_LINE_OCTETS",
-    "MAX_TUNNEL_CONTENT_OCTETS",
-    "STATUS_NAMES",
-    "UNKNOWN",
-    "max_fields",
-    "responses",
-    "say",
-    "share_namespace",
-]
-
 HTTP_PORT = 80
 HTTPS_PORT = 443
 

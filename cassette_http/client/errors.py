@@ -22,8 +22,6 @@ from __future__ import annotations
 
 from http.client import HTTPMessage
 
-__all__ = ["TunnelError"]
-
 
 class TunnelError(OSError):
     """The proxy refused the tunnel. The text is that of `http.client`; the attributes are the proxy's answer.

@@ -6,16 +6,14 @@ Servers repeat themselves, so what was found out about a head is remembered.
 from __future__ import annotations
 
 import re
-from http.client import UnknownProtocol
+from http.client import HTTPMessage, UnknownProtocol
 from typing import NamedTuple
 
-from cassette_http.client.message import HTTPMessage, build_message
+from cassette_http.client.message import build_message
 from cassette_http.wire.errors import MalformedMessage
 from cassette_http.wire.framing import FramingKind, is_persistent, response_framing
 from cassette_http.wire.grammar import MAX_LINE_OCTETS
 from cassette_http.wire.head import parse_fields, parse_status_line
-
-__all__ = ["Head", "ordinary_head", "read_head"]
 
 
 class Facts(NamedTuple):

@@ -20,8 +20,6 @@ from cassette_http.transport.base import Stream
 from cassette_http.wire.content import ChunkedDecoder
 from cassette_http.wire.grammar import MAX_READ_OCTETS
 
-__all__ = ["Inbox", "WithArrivals", "can_look", "has_unasked_octets", "socket_of", "wait_for_room"]
-
 BUFFER_OCTETS = 65536
 # Memory for so much is set aside if a peer says that it will send it.
 FREE_CLAIM_OCTETS = 32 << 20

@@ -6,10 +6,9 @@ from email.errors import InvalidHeaderDefect
 from http.client import HTTPException, HTTPMessage, LineTooLong
 from typing import Protocol, TypeVar, overload
 
-from cassette_http.client.constants import MAX_LINE_OCTETS, max_fields
+from cassette_http.client.constants import max_fields
+from cassette_http.wire.grammar import MAX_LINE_OCTETS
 from cassette_http.wire.head import parse_fields
-
-__all__ = ["HTTPMessage", "build_message", "parse_headers", "read_field_lines", "read_field_section", "read_line"]
 
 MessageT = TypeVar("MessageT", bound=HTTPMessage)
 

@@ -7,8 +7,6 @@ import io
 from cassette_http.client.inbox import Inbox
 from cassette_http.wire.content import ChunkedDecoder
 
-__all__ = ["ReadAhead", "decode_ahead", "read_ahead"]
-
 
 class ReadAhead:
     """The content that comes next, as a `file` in memory.

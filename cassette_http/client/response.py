@@ -14,6 +14,7 @@ from contextlib import suppress
 from http.client import (
     BadStatusLine,
     HTTPException,
+    HTTPMessage,
     IncompleteRead,
     LineTooLong,
     RemoteDisconnected,
@@ -26,7 +27,7 @@ from cassette_http.client.chunks import go_to_data, next_content, pour, read1_co
 from cassette_http.client.constants import UNKNOWN, max_fields, say
 from cassette_http.client.heads import Head, ordinary_head, read_head
 from cassette_http.client.inbox import Inbox
-from cassette_http.client.message import HTTPMessage, build_message, read_field_section, read_line
+from cassette_http.client.message import build_message, read_field_section, read_line
 from cassette_http.client.read_ahead import ReadAhead, decode_ahead, read_ahead
 from cassette_http.wire.content import ChunkedDecoder
 from cassette_http.wire.errors import IncompleteMessage, LimitExceeded, MalformedMessage
@@ -35,8 +36,6 @@ from cassette_http.wire.head import parse_status_line
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
-
-__all__ = ["HTTPResponse", "InterimResponse", "ordinary_response"]
 
 Source: TypeAlias = Inbox | BinaryIO
 T = TypeVar("T")

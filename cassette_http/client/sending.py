@@ -17,21 +17,6 @@ from cassette_http.client.inbox import Inbox, socket_of, wait_for_room
 from cassette_http.transport.base import Stream
 from cassette_http.wire.reader import ResponseReader
 
-__all__ = [
-    "AnswerWatch",
-    "HeadWriter",
-    "body_pieces",
-    "check_method",
-    "check_no_controls",
-    "content_length",
-    "encode_host",
-    "encode_text",
-    "field_line",
-    "file_pieces",
-    "host_value",
-    "split_host_port",
-]
-
 CONTINUE_WAIT_S = 1.0
 # So much fits into any send buffer that has room: a watched send must not block when the peer stops reading.
 SLICE_OCTETS = 16384

@@ -12,8 +12,6 @@ from cassette_http.client.errors import TunnelError
 from cassette_http.client.response import HTTPResponse
 from cassette_http.client.sending import encode_host, field_line, host_value
 
-__all__ = ["connect_request", "refusal", "with_host"]
-
 _CONTROLS = re.compile(rb"[\0-\x20\x7f]")
 
 

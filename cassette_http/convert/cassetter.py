@@ -29,8 +29,6 @@ from cassette_http.convert.exchanges import (
 from cassette_http.convert.trees import Plain, Table, Unreadable
 from cassette_http.wire.messages import Fields, field_values
 
-__all__ = ["read_exchange"]
-
 
 def read_exchange(entry: Table) -> ForeignExchange:
     """Read one entry of `interactions`. Raises Unreadable."""

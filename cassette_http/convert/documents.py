@@ -9,8 +9,6 @@ from cassette_http.cassette.model import Header
 from cassette_http.cassette.secrets.redaction import Redactor
 from cassette_http.convert.formats import Foreign
 
-__all__ = ["as_documents", "redacted_documents"]
-
 
 def as_documents(foreign: Foreign, path: str, put_aside: PutAside) -> Documents:
     """The documents of a cassette of ours that holds the same, as if it had been read; large bodies are put aside."""

@@ -12,20 +12,6 @@ from cassette_http.cassette.format.body_forms import CHARSETS
 from cassette_http.convert.trees import Table, Unreadable
 from cassette_http.wire.messages import Fields
 
-__all__ = [
-    "ForeignExchange",
-    "LeftOut",
-    "base64_octets",
-    "charset_of",
-    "encoded_text",
-    "field_pairs",
-    "octets_of",
-    "posted",
-    "status_code",
-    "table_at",
-    "text_at",
-]
-
 
 @dataclass(frozen=True)
 class ForeignExchange:

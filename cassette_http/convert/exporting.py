@@ -19,8 +19,6 @@ from cassette_http.cassette.model import Header, Interaction, Request, Response
 from cassette_http.version import __version__
 from cassette_http.wire.messages import Fields
 
-__all__ = ["Exported", "export"]
-
 
 @dataclass(frozen=True)
 class Exported:

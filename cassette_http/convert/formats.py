@@ -16,8 +16,6 @@ from cassette_http.convert.rebuilding import rebuild
 from cassette_http.convert.trees import Table, Unreadable, read_json, read_yaml, table_line
 from cassette_http.errors import CassetteFormatError, InvalidOption
 
-__all__ = ["FORMATS", "Change", "Foreign", "is_another_file", "read_foreign"]
-
 
 @dataclass(frozen=True)
 class Format:

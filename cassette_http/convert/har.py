@@ -24,8 +24,6 @@ from cassette_http.convert.exchanges import (
 from cassette_http.convert.trees import Table, Unreadable
 from cassette_http.wire.messages import Fields, field_values
 
-__all__ = ["read_exchange"]
-
 
 def read_exchange(entry: Table) -> ForeignExchange:
     """Read one entry of the log. Raises Unreadable, and LeftOut for what is no exchange over HTTP."""

@@ -34,8 +34,6 @@ from cassette_http.wire.grammar import FIELD_NAME
 from cassette_http.wire.head import serialise_request_head, serialise_response_head
 from cassette_http.wire.messages import Fields, RequestHead, ResponseHead, field_values
 
-__all__ = ["rebuild", "rebuild_request"]
-
 
 @dataclass(frozen=True)
 class Rebuilt:

@@ -23,8 +23,6 @@ from cassette_http.convert.exchanges import (
 from cassette_http.convert.trees import Table
 from cassette_http.wire.messages import field_values
 
-__all__ = ["read_exchange"]
-
 
 def read_exchange(entry: Table) -> ForeignExchange:
     """Read one entry of `responses`. Raises Unreadable."""

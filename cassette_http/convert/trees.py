@@ -17,8 +17,6 @@ import yaml
 from cassette_http.cassette.format.yaml_reading import CORE_TAG, UnreadableYAML, yaml_events
 from cassette_http.wire.patterns import to_pattern
 
-__all__ = ["Plain", "Table", "Unreadable", "read_json", "read_yaml", "table_line"]
-
 # Other recorders need many nodes for an interaction.
 MOST_NODES = 1_000_000
 

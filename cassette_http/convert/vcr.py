@@ -26,8 +26,6 @@ from cassette_http.convert.exchanges import (
 )
 from cassette_http.convert.trees import Table, Unreadable
 
-__all__ = ["read_exchange"]
-
 
 def read_exchange(entry: Table) -> ForeignExchange:
     """Read one entry of `interactions`. Raises Unreadable."""

@@ -21,8 +21,6 @@ from cassette_http.transport.host import Host, Switchboard, octets_of
 from cassette_http.transport.opening import keeping_failure, open_tunnel
 from cassette_http.transport.tunnels import Line
 
-__all__ = ["adopt", "dial_late", "is_stream", "is_tcp", "is_unix", "leave_alone", "lower_tap"]
-
 _getpeername = _socket.socket.getpeername
 
 # Plain numbers: `socket.socket` makes members of enumerations of them, which takes longer than a send.

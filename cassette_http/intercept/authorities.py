@@ -25,8 +25,6 @@ from cassette_http.intercept.current import current_board
 from cassette_http.intercept.patches import Patches
 from cassette_http.system import os
 
-__all__ = ["PATCHES", "left_unread", "read_authorities"]
-
 PATCHES = Patches()
 
 # That of Python: truststore and gevent put theirs over it.

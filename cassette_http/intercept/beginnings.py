@@ -7,8 +7,6 @@ from typing import Any
 
 from cassette_http.errors import UnsupportedLibrary
 
-__all__ = ["authority_of_request", "is_begun_request", "refuse_http2"]
-
 # How a client begins HTTP/2 (RFC 9113 section 3.4).
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 

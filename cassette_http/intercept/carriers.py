@@ -10,8 +10,6 @@ from cassette_http.intercept.lines import Pump
 from cassette_http.intercept.names import Target
 from cassette_http.transport.host import Host, Switchboard
 
-__all__ = ["HANDSHAKE_RECORD", "Above", "Carrier", "expected_hellos"]
-
 
 class Above(Protocol):
     """A TLS object (`ssl.SSLObject`) whose records go through a carrier."""

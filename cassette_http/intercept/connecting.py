@@ -21,8 +21,6 @@ from cassette_http.transport.failures import describe, rebuild
 from cassette_http.transport.host import Host, Switchboard, clock
 from cassette_http.transport.tunnels import Line
 
-__all__ = ["connect", "connect_again", "connect_unix", "note_asked", "tell_connected"]
-
 _getpeername = _socket.socket.getpeername
 
 # Sockets whose descriptor somebody asked for before they were connected: it may be known to a selector.

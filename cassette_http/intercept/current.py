@@ -6,8 +6,6 @@ from cassette_http.transport import base
 from cassette_http.transport.host import Switchboard
 from cassette_http.transport.socket_face import CassetteTransport
 
-__all__ = ["board_to_follow", "current_board"]
-
 
 def current_board() -> Switchboard | None:
     """The board of the cassette in use in this context, or None."""

@@ -19,8 +19,6 @@ from cassette_http.intercept.lines import alive
 from cassette_http.intercept.patches import Patches
 from cassette_http.transport.host import Host
 
-__all__ = ["hooks_on_sockets", "hooks_on_tls"]
-
 
 class _Green(Kind):
     """How gevent's sockets work below the hooks."""

@@ -33,8 +33,6 @@ from cassette_http.intercept.imports import ModuleHooks
 from cassette_http.intercept.patches import Patches
 from cassette_http.transport.live import port_number
 
-__all__ = ["Attempt", "Kind", "Outcome", "block_network"]
-
 # More attempts than these say nothing new.
 MOST_ATTEMPTS_KEPT = 1000
 

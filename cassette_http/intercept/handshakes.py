@@ -15,8 +15,6 @@ from cassette_http.transport.host import Switchboard, clock
 from cassette_http.transport.opening import keep_failure, keeping_failure, secure
 from cassette_http.transport.tunnels import Tunnel
 
-__all__ = ["connect_anew", "keep_silence", "watch_handshake"]
-
 
 def connect_anew(
     board: Switchboard,

@@ -11,8 +11,6 @@ from typing import TypeAlias
 
 from cassette_http.errors import InvalidOption
 
-__all__ = ["Address", "HostExpressions", "HostPatterns", "address_of"]
-
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 else:
     Loader = object  # the real one brings tempfile, bz2, lzma, ...
 
-__all__ = ["ModuleHooks"]
-
 _lock = threading.RLock()
 _in_use: list[ModuleHooks] = []
 

@@ -14,18 +14,6 @@ from typing import Any
 
 from cassette_http.transport.host import Host
 
-__all__ = [
-    "Kind",
-    "PythonContext",
-    "PythonSocket",
-    "add_kind",
-    "descriptor_of",
-    "kind_of",
-    "kind_of_class",
-    "kind_of_context",
-    "raw",
-]
-
 # Those of Python, whatever has taken their place: `gevent.monkey` may have come before us.
 PythonSocket: Any = next(each for each in _socket.socket.__subclasses__() if each.__module__ == "socket")
 PythonContext: Any = next(each for each in ssl.SSLContext.__mro__ if each.__module__ != "gevent.ssl")

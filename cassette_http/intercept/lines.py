@@ -19,8 +19,6 @@ from cassette_http.system import os
 from cassette_http.transport.failures import read_timed_out
 from cassette_http.transport.host import NOT_NOW
 
-__all__ = ["PlainLine", "Pump", "TLSLine", "alive"]
-
 Socket = TypeVar("Socket", bound=socket.socket)
 
 _shutdown = _socket.socket.shutdown

@@ -24,8 +24,6 @@ from cassette_http.intercept.patches import Patches
 from cassette_http.intercept.taps import tap_of
 from cassette_http.transport import live
 
-__all__ = ["HOOKS"]
-
 
 def _is_asked_for() -> bool:
     """A cassette is in use that may matter to the program."""

@@ -23,8 +23,6 @@ from cassette_http.transport.channel import Channel, do_nothing
 from cassette_http.transport.failures import describe, rebuild
 from cassette_http.transport.host import Switchboard
 
-__all__ = ["Lookup", "Target", "UnixTarget", "host_of", "install", "is_invented", "remove", "target_of"]
-
 PATCHES = Patches()
 
 # More than these, in one process and with one address, are not the traffic of a test; the oldest are then forgotten.

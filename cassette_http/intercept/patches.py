@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any
 
-__all__ = ["Patches"]
-
 
 class Patches:
     """The hooks of one module, in place as long as somebody has them installed.

@@ -8,8 +8,6 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["call_when_idle", "running_loop"]
-
 # So many turns of the loop bring nothing else before it counts as idle.
 IDLE_TICKS = 10
 

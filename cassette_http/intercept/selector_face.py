@@ -14,8 +14,6 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["is_of_selector", "selector_face"]
-
 # What the loop that runs does itself.
 PASSED_ON = (
     *("call_soon", "call_later", "call_at", "time", "create_future", "create_task", "run_in_executor", "getaddrinfo"),

@@ -22,8 +22,6 @@ from cassette_http.intercept.taps import Tap, note_option, put_tap, take_tap, ta
 from cassette_http.transport import live
 from cassette_http.transport.host import octets_of, put_into
 
-__all__ = ["PATCHES"]
-
 PATCHES = Patches()
 
 _setsockopt = _socket.socket.setsockopt

@@ -21,8 +21,6 @@ from cassette_http.cassette.files import READ, Files
 from cassette_http.intercept.kinds import Kind, descriptor_of, kind_of, raw
 from cassette_http.system import os
 
-__all__ = ["CAN_MOVE_WATCHERS", "WAKE", "StandIn", "put_under"]
-
 _send = _socket.socket.send
 
 # The one in C: its sockets have no methods in Python, nor our hooks, and most tests make a pair for each connection.

@@ -32,16 +32,6 @@ from cassette_http.transport.host import Host, Switchboard, octets_of
 from cassette_http.transport.socks import as_it_is
 from cassette_http.transport.tunnels import Line
 
-__all__ = [
-    "Tap",
-    "note_option",
-    "put_tap",
-    "take_tap",
-    "tap_of",
-    "tap_of_descriptor",
-    "timeout_of",
-]
-
 _setsockopt = _socket.socket.setsockopt
 _getpeername = _socket.socket.getpeername
 _shutdown = _socket.socket.shutdown

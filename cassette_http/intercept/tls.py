@@ -27,8 +27,6 @@ from cassette_http.transport.host import Host
 from cassette_http.transport.opening import fail_handshake, keeping_tls
 from cassette_http.transport.tunnels import Line
 
-__all__ = ["PATCHES", "offer_http2_again"]
-
 PATCHES = Patches()
 
 _set_alpn_protocols = PythonContext.set_alpn_protocols

@@ -25,8 +25,6 @@ from cassette_http.transport.host import Host, Switchboard, octets_of, read_into
 from cassette_http.transport.played_tls import PlayedTLS
 from cassette_http.transport.tunnels import Tunnel
 
-__all__ = ["ObjectState", "take_seeker"]
-
 # The kinds of TLS records (RFC 8446 section 5.1): change_cipher_spec, alert, handshake, application_data.
 RECORD_TYPES = b"\x14\x15\x16\x17"
 

@@ -22,8 +22,6 @@ from cassette_http.transport.failures import ENDED_HANDSHAKES, incomplete_close,
 from cassette_http.transport.host import NOT_NOW, Host, Switchboard
 from cassette_http.transport.opening import keeping_tls
 
-__all__ = ["Link", "LiveRecords", "PlayedRecords", "Records"]
-
 # Usually a program reads the object each time it is woken, and is spared the system calls that hide what is due.
 MOST_UNREAD_WAKES = 2
 

@@ -19,8 +19,6 @@ from cassette_http.transport.host import NOT_NOW, read_into
 from cassette_http.transport.opening import keeping_tls
 from cassette_http.transport.played_tls import PlayedTLS, UnshakenTLS
 
-__all__ = ["SocketState"]
-
 
 class SocketState:
     """The TLS state of an intercepted `ssl.SSLSocket`; `real` is the one in C, None if no handshake was made."""

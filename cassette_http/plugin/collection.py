@@ -15,8 +15,6 @@ import pytest
 
 from cassette_http.plugin.pytest_internals import fixture_names
 
-__all__ = ["Collection", "collection_of"]
-
 
 class Collection:
     """The tests of this process. `deselected` are the modules of which some were left out (-k, -m, --deselect)."""

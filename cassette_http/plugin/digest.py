@@ -14,8 +14,6 @@ from cassette_http.plugin.leftovers import Leftover, find_leftovers
 from cassette_http.plugin.paths import command_that_records
 from cassette_http.plugin.settings import settings
 
-__all__ = ["Digest", "Unplayed", "digest_of"]
-
 
 @dataclass(frozen=True)
 class Unplayed:

@@ -18,17 +18,6 @@ from cassette_http.plugin.uses import Use, failing_the_test, marker_options, rem
 if TYPE_CHECKING:
     from cassette_http.in_use import Cassette
 
-__all__ = [
-    "cassette_config",
-    "cassette_dir",
-    "cassette_name",
-    "cassette_path",
-    "close_for_test",
-    "http_cassette",
-    "open_for_test",
-    "use_cassette",
-]
-
 
 @pytest.fixture(scope="session")
 def cassette_config() -> dict[str, Any]:

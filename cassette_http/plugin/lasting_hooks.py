@@ -9,8 +9,6 @@ import pytest
 
 from cassette_http.plugin.pytest_internals import fixture_names
 
-__all__ = ["LastingHooks"]
-
 
 class LastingHooks:
     """A plugin of its own, in use from the first cassette of a run on. Tests without one find nothing patched."""

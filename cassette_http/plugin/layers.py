@@ -27,8 +27,6 @@ from cassette_http.plugin.uses import Use, failing_the_test
 if TYPE_CHECKING:
     from cassette_http.in_use import Cassette
 
-__all__ = ["Layer", "LayerFactory", "are_used", "layers_of", "leave"]
-
 
 class Layers:
     """The cassette of the test that is running, and the fixtures of a wider scope that are being set up."""

@@ -14,8 +14,6 @@ import pytest
 
 from cassette_http.plugin.collection import collection_of
 
-__all__ = ["TRANSCRIPT", "Facts", "Ledger", "ledger_of"]
-
 Facts: TypeAlias = dict[str, Any]
 """Of one use: its `owner` (a test, or "file::fixture"), the cassette's `path` and `mode`.
 

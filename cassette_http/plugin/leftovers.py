@@ -15,8 +15,6 @@ from cassette_http.errors import CassetteError
 from cassette_http.plugin.collection import Collection
 from cassette_http.plugin.naming import folder_of, is_own
 
-__all__ = ["ORPHANED", "STALE", "Leftover", "cassettes_below", "find_leftovers", "find_moved", "test_in_head"]
-
 HEAD_OCTETS = 4096
 # Whoever has more of them waits too long for an error message.
 MOST_FILES = 5000

@@ -10,18 +10,6 @@ from typing import Any
 
 from cassette_http.cassette import suffixes
 
-__all__ = [
-    "file_in",
-    "folder_of",
-    "is_own",
-    "is_path",
-    "name_of_test",
-    "path_beside",
-    "path_of",
-    "safe_name",
-    "with_paths_beside",
-]
-
 # Longer names do not fit into every file system together with the suffix and a hash.
 MAX_NAME_CHARACTERS = 120
 # What Windows forbids in file names, what leads elsewhere or hides a file, and what file systems spell in several ways.

@@ -16,19 +16,6 @@ from cassette_http.cassette.modes import PACES, REPEAT_POLICIES, RecordMode, kno
 from cassette_http.cassette.rule_notation import did_you_mean
 from cassette_http.errors import InvalidOption
 
-__all__ = [
-    "BY_NAME",
-    "DECLARED",
-    "OPTIONS",
-    "OWN",
-    "Option",
-    "Place",
-    "checked",
-    "declared_options",
-    "known_keys",
-    "words",
-]
-
 
 class Place(Flag):
     """Where an option may be given. `cassette_config` takes what the marker takes, but for the name."""

@@ -16,8 +16,6 @@ from cassette_http.plugin.ledger import Facts, ledger_of
 from cassette_http.plugin.paths import shown_path
 from cassette_http.version import __version__
 
-__all__ = ["write_page"]
-
 
 def write_page(config: pytest.Config, kind: str, path: Path) -> None:
     """Write the report of a `kind`, "json" or "html". Raises OSError."""

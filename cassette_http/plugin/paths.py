@@ -10,8 +10,6 @@ import pytest
 
 from cassette_http.system import os
 
-__all__ = ["command_that_records", "shown_path", "shown_paths", "shown_test"]
-
 # More tests than that are named by the cache of the last failures.
 MOST_TESTS_NAMED = 3
 

@@ -10,8 +10,6 @@ from typing import Any, cast
 
 import pytest
 
-__all__ = ["declared_flags", "definitions_of", "fixture_names", "put_first", "replace_fixture", "visible_definitions"]
-
 
 def fixture_names(item: pytest.Item) -> Sequence[str] | None:
     """The fixtures that a test uses, in the order of their set-up; None if it can have none (doctests of text files).

@@ -27,17 +27,6 @@ from cassette_http.plugin.transcript import content_difference, transcript
 from cassette_http.plugin.uses import CassetteFailure, Use
 from cassette_http.system import is_there, os
 
-__all__ = [
-    "add_section",
-    "complete",
-    "explain_wider_fixture",
-    "facts_of_misses",
-    "failure_of",
-    "hide_our_frames",
-    "set_reason",
-    "with_own_reason",
-]
-
 PACKAGE_FOLDER = str(Path(__file__).parents[1])
 
 NEEDS_SOCKETS = """\

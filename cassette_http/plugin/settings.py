@@ -13,8 +13,6 @@ from cassette_http.cassette.modes import RecordMode, is_build_server
 from cassette_http.errors import InvalidOption
 from cassette_http.plugin.options import OPTIONS, Option, Place
 
-__all__ = ["add_options", "complete_flags", "settings"]
-
 
 def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("cassette", "HTTP cassettes")

@@ -18,8 +18,6 @@ import pytest
 from cassette_http.cassette.modes import RecordMode
 from cassette_http.system import is_there, os
 
-__all__ = ["share_with_worker", "sharing_of"]
-
 BEGUN, REWRITTEN = "begun", "rewritten"
 
 # What the controller tells its workers.

@@ -12,8 +12,6 @@ from cassette_http.plugin.pytest_internals import definitions_of
 if TYPE_CHECKING:
     from cassette_http.in_use import Cassette
 
-__all__ = ["OWNERS", "cassette", "is_meant"]
-
 # Modules of plugins with a fixture `cassette`; that of cassetter is used by every test.
 OWNERS = ("cassetter.pytest_plugin",)
 

@@ -15,8 +15,6 @@ from cassette_http.plugin.paths import shown_path, shown_test
 from cassette_http.plugin.settings import settings
 from cassette_http.wording import counted
 
-__all__ = ["Summary", "end_run", "write_summary"]
-
 # With its title.
 MOST_LINES = 12
 WIDTH = 9

@@ -14,8 +14,6 @@ from cassette_http.in_use import PastExchange
 from cassette_http.wire.errors import WireError
 from cassette_http.wording import shortened
 
-__all__ = ["content_difference", "transcript"]
-
 MOST_EXCHANGES = 20
 MOST_LINES = 6
 MOST_DIFFERENCES = 16

@@ -26,17 +26,6 @@ if TYPE_CHECKING:
     from cassette_http.in_use import Cassette
     from cassette_http.session import use_cassette
 
-__all__ = [
-    "CassetteFailure",
-    "Use",
-    "declared_of",
-    "failing_the_test",
-    "load_parts",
-    "marker_options",
-    "remember_use",
-    "use_of",
-]
-
 # What of these the reports of a run can show is far less.
 MOST_UNPLAYED = 20
 MOST_CONNECTIONS = 10

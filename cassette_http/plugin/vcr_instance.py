@@ -15,8 +15,6 @@ from cassette_http.plugin.vcr_uses import CONFIGURED, file_name, make_use
 from cassette_http.vcr.objects import VcrCassette
 from cassette_http.vcr.settings import VcrSettings
 
-__all__ = ["VcrInstance", "make_instance"]
-
 
 class VcrInstance(VcrSettings):
     """Stands for the object `VCR` of a module, which can put a cassette into use as well."""

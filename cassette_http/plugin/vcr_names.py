@@ -42,24 +42,6 @@ if TYPE_CHECKING:
     from cassette_http.plugin.vcr_instance import VcrInstance
     from cassette_http.vcr.objects import VcrCassette
 
-__all__ = [
-    "OWNERS",
-    "add_options",
-    "allowed_hosts",
-    "block_network",
-    "default_cassette_name",
-    "disable_recording",
-    "record_mode",
-    "serves",
-    "vcr",
-    "vcr_cassette",
-    "vcr_cassette_dir",
-    "vcr_cassette_name",
-    "vcr_config",
-    "vcr_instance",
-    "vcr_markers",
-]
-
 # The modules of the plugins that have these names.
 OWNERS = ("pytest_recording.plugin", "pytest_vcr", "cassetter.pytest_plugin")
 

@@ -19,17 +19,6 @@ from cassette_http.plugin.uses import Use
 if TYPE_CHECKING:
     from cassette_http.vcr.settings import VcrSettings
 
-__all__ = [
-    "CONFIGURED",
-    "REMARK",
-    "file_name",
-    "line_of_pytest_vcr",
-    "make_use",
-    "merged_options",
-    "mode_of",
-    "use_of_test",
-]
-
 # What the ledger calls that of a configuration which could not be kept.
 REMARK = "remark of vcr: "
 

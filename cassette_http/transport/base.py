@@ -16,21 +16,6 @@ from typing import Any, BinaryIO, Literal, Protocol
 
 from cassette_http.transport import live
 
-__all__ = [
-    "Address",
-    "Stream",
-    "Transport",
-    "all_in_use",
-    "connect",
-    "current",
-    "current_here",
-    "fill",
-    "fill_below",
-    "set_aside",
-    "start_tls",
-    "was_put_here",
-]
-
 Address = tuple[str, int]
 
 

@@ -50,8 +50,6 @@ from cassette_http.wire.grammar import MAX_LINE_OCTETS
 from cassette_http.wire.messages import field_values
 from cassette_http.wire.reader import RequestReader, ResponseReader
 
-__all__ = ["Channel", "Threads", "do_nothing"]
-
 VERSION = b" HTTP/1."
 
 # How a TLS connection begins (RFC 8446 section 5.1). What is below the TLS of Python's ssl module is never seen here.

@@ -5,8 +5,6 @@ from __future__ import annotations
 from cassette_http.cassette.model import Interaction
 from cassette_http.wire.reader import RequestReader
 
-__all__ = ["answers_early", "ends_within_request"]
-
 
 def answers_early(interaction: Interaction) -> bool:
     """The peer answered, or the stream failed, before the request was complete."""

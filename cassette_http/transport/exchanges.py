@@ -11,8 +11,6 @@ from cassette_http.transport.recording import Recording
 from cassette_http.transport.replaying import Player
 from cassette_http.transport.sent_requests import SentRequest
 
-__all__ = ["NOT_LOST", "Exchange", "State", "newest_fate"]
-
 
 class State(Enum):
     OPEN = auto()

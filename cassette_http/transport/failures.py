@@ -11,17 +11,6 @@ from typing import Any
 
 from cassette_http.cassette.model import Failure, FailureKind
 
-__all__ = [
-    "ENDED_HANDSHAKES",
-    "NOTHING_MORE",
-    "describe",
-    "incomplete_close",
-    "read_timed_out",
-    "rebuild",
-    "silence",
-    "want_read",
-]
-
 _LOOKUP_NAMES = {getattr(socket, name): name for name in dir(socket) if name.startswith("EAI_")}
 _TLS_CLASSES = {
     cls.__name__: cls

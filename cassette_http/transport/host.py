@@ -18,8 +18,6 @@ from cassette_http.transport.replaying import PlayedWriteFailure, Signal
 from cassette_http.transport.tape import Tape
 from cassette_http.transport.tunnels import Line
 
-__all__ = ["NOT_NOW", "Host", "Switchboard", "clock", "octets_of", "put_into", "read_into"]
-
 clock = time.monotonic
 
 # Not failures: the call would have to wait.

@@ -18,8 +18,6 @@ from cassette_http.transport.tape import Tape
 from cassette_http.wire.framing import is_persistent
 from cassette_http.wire.reader import RequestReader
 
-__all__ = ["IdlePeer"]
-
 # A client that drains an idle connection must not fill the memory.
 MOST_UNASKED_OCTETS = 1 << 16
 

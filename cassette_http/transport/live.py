@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-__all__ = ["DEFAULT_TIMEOUT", "connect", "connect_unix", "dialling", "is_dialling", "is_ours", "mark", "port_number"]
-
 WELL_KNOWN_PORTS = {"http": 80, "https": 443}
 
 Socket = TypeVar("Socket", bound=socket.socket)

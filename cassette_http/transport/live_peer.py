@@ -16,8 +16,6 @@ from cassette_http.transport.idle_peer import IdlePeer
 from cassette_http.transport.recording import Recording
 from cassette_http.transport.tape import Tape
 
-__all__ = ["LivePeer"]
-
 
 class LivePeer:
     """The live peer of one connection. `exchanges` are those of its channel that are not over, the oldest one first."""

@@ -15,8 +15,6 @@ from cassette_http.transport.failures import describe, rebuild
 from cassette_http.transport.host import NOT_NOW, Switchboard, clock
 from cassette_http.transport.tunnels import Line, Tunnel
 
-__all__ = ["fail_handshake", "keep_failure", "keeping_failure", "keeping_tls", "open_tunnel", "secure"]
-
 
 @contextmanager
 def keeping_failure(board: Switchboard, channel: Channel, peer: Origin, kind: FailureKind) -> Iterator[None]:

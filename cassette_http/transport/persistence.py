@@ -8,8 +8,6 @@ from cassette_http.wire.head import parse_request_head
 from cassette_http.wire.messages import RequestHead
 from cassette_http.wire.reader import ResponseReader, WholeResponse
 
-__all__ = ["is_closed_by", "is_over_after", "may_ask_to_close", "may_close"]
-
 
 def is_over_after(request: bytes, response: bytes) -> bool:
     """Tell whether an exchange ends its connection: a request without a body, and all of what answers it."""

@@ -9,8 +9,6 @@ from typing import Any
 
 from cassette_http.cassette.model import Origin, TLSFacts
 
-__all__ = ["PlayedTLS", "UnshakenTLS"]
-
 
 class _PlayedCertificate:
     """The peer's certificate, with the methods of the `_ssl.Certificate` objects in a chain."""

@@ -11,8 +11,6 @@ from cassette_http.wire.framing import is_persistent
 from cassette_http.wire.grammar import CONTENT_LENGTH
 from cassette_http.wire.reader import ResponseReader, WholeResponse
 
-__all__ = ["SAME_PIECE_S", "Recording", "is_doubtful"]
-
 # Octets that arrive within this time of each other are one piece: the border between two reads is then an accident of
 # the kernel's buffers, while a server that flushes on purpose leaves more time between its pieces.
 SAME_PIECE_S = 0.002

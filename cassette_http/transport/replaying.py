@@ -11,8 +11,6 @@ from cassette_http.transport.recording import SAME_PIECE_S
 from cassette_http.transport.sent_requests import SentRequest
 from cassette_http.transport.websockets import Pongs
 
-__all__ = ["TLS_RECORD_OCTETS", "PlayedWriteFailure", "Player", "Signal"]
-
 BREAKS = (FailureKind.END, FailureKind.RESET)
 # The most that one TLS record holds (RFC 8446 section 5.1).
 TLS_RECORD_OCTETS = 1 << 14

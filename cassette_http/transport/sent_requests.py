@@ -8,8 +8,6 @@ from cassette_http.wire.head import parse_request_head
 from cassette_http.wire.messages import RequestHead, field_values
 from cassette_http.wire.reader import RequestReader
 
-__all__ = ["SentRequest", "WholeRequest"]
-
 
 class WholeRequest:
     """What a reader would say of a request without a body that came in one piece; parsed only if somebody asks."""

@@ -20,8 +20,6 @@ from cassette_http.transport.opening import fail_handshake, keeping_failure, sec
 from cassette_http.transport.played_tls import PlayedTLS
 from cassette_http.transport.tunnels import Line
 
-__all__ = ["CassetteTransport"]
-
 
 @functools.cache
 def _descriptors_to_poll() -> tuple[int, int]:

@@ -17,8 +17,6 @@ from cassette_http.transport.replaying import Signal
 from cassette_http.transport.tape import Tape
 from cassette_http.transport.tunnels import Line, Tunnel
 
-__all__ = ["Greeting", "Naming", "as_it_is", "socks_version"]
-
 # Says which host an address stands for, and whether nobody has this address, as no name server was asked for it.
 Naming = Callable[[str, int], tuple[str, bool]]
 

@@ -10,8 +10,6 @@ from cassette_http.cassette.model import Failure, FailureKind, Interaction, Orig
 from cassette_http.cassette.modes import Policy
 from cassette_http.cassette.shortcuts import Answer
 
-__all__ = ["Tape", "Undecided"]
-
 
 class Undecided(Enum):
     """What becomes of a request depends on its body, which is not there yet."""

@@ -7,8 +7,6 @@ from typing import Any, Protocol, TypeAlias
 
 from cassette_http.wire.reader import ResponseReader
 
-__all__ = ["Line", "Tunnel", "chained", "open_by_connect"]
-
 
 class Line(Protocol):
     """The live side of a host: an open, blocking connection to the peer."""

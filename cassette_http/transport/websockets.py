@@ -13,8 +13,6 @@ from cassette_http.cassette.secrets.websocket_frames import PING, PONG, frames
 from cassette_http.cassette.splicing import Edit
 from cassette_http.wire.messages import RequestHead, field_values
 
-__all__ = ["Pongs", "with_accepted_key"]
-
 WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 ACCEPTED_KEY = re.compile(rb"\nSec-WebSocket-Accept:[ \t]*([^\r\n \t]+)", re.IGNORECASE)
 

@@ -26,8 +26,6 @@ from cassette_http.cassette.rule_notation import did_you_mean
 from cassette_http.errors import InvalidOption
 from cassette_http.vcr.objects import VcrRequest, response_dict, with_response_dict
 
-__all__ = ["DEFAULTS", "Translated", "translate"]
-
 RequestFunction = Callable[[Any], Any]
 Replacement = Any  # a text, None to leave it out, or a function of key, value and request
 

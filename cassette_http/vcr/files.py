@@ -13,17 +13,6 @@ import yaml
 from cassette_http.errors import CassetteFormatError
 from cassette_http.vcr.objects import VcrRequest
 
-__all__ = [
-    "CassetteDecodeError",
-    "CassetteNotFoundError",
-    "FilesystemPersister",
-    "decoder",
-    "deserialize",
-    "jsonserializer",
-    "serialize",
-    "yamlserializer",
-]
-
 DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 yamlserializer = SimpleNamespace(serialize=yaml.safe_dump, deserialize=yaml.safe_load)

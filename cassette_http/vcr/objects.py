@@ -26,8 +26,6 @@ from cassette_http.wire.messages import Fields
 if TYPE_CHECKING:
     from cassette_http.in_use import Cassette, Miss
 
-__all__ = ["VcrCassette", "VcrHeaders", "VcrRequest", "response_dict", "with_response_dict"]
-
 
 class VcrHeaders(MutableMapping[str, Any]):
     """Fields by name in any case, one value each, as VCR.py has them: of several lines the first."""

@@ -18,8 +18,6 @@ from cassette_http.vcr.config import DEFAULTS
 from cassette_http.vcr.objects import VcrCassette
 from cassette_http.vcr.settings import VcrSettings, arrange
 
-__all__ = ["VCR", "CassetteInUse", "RecordMode"]
-
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

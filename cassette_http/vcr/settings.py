@@ -11,8 +11,6 @@ from typing import Any
 from cassette_http.vcr.config import translate
 from cassette_http.vcr.files import FilesystemPersister, decoder
 
-__all__ = ["Arranged", "VcrSettings", "arrange", "suffix_of"]
-
 # What cassettes of ours may be called; one with another suffix is read, and recorded anew under the first of these.
 OUR_SUFFIXES = (".yaml", ".yml", ".json")
 

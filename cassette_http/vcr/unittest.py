@@ -12,8 +12,6 @@ from cassette_http.vcr.recorder import VCR
 if TYPE_CHECKING:
     from cassette_http.vcr.objects import VcrCassette
 
-__all__ = ["VCRMixin", "VCRTestCase"]
-
 
 class VCRMixin:
     """Gives each test the cassette `cassettes/<Class>.<test>.yaml` beside its file, as `self.cassette`.

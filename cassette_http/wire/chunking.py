@@ -10,8 +10,6 @@ from cassette_http.wire.errors import MalformedMessage
 from cassette_http.wire.head import serialise_fields
 from cassette_http.wire.messages import Fields
 
-__all__ = ["Chunked", "chunk", "enchunk", "last_chunk", "unchunk"]
-
 
 def chunk(data: bytes) -> bytes:
     """Write one chunk; nothing for no data, as an empty chunk would be the last."""

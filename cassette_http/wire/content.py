@@ -37,16 +37,6 @@ from cassette_http.wire.grammar import (
 from cassette_http.wire.head import parse_fields
 from cassette_http.wire.messages import Fields
 
-__all__ = [
-    "ChunkedDecoder",
-    "Decoder",
-    "LengthDecoder",
-    "Line",
-    "Octets",
-    "decode",
-    "decoder_for",
-]
-
 Buffer: TypeAlias = bytes | bytearray
 
 

@@ -8,8 +8,6 @@ WireError
 
 from __future__ import annotations
 
-__all__ = ["IncompleteMessage", "LimitExceeded", "MalformedMessage", "WireError"]
-
 SHOWN_OCTETS = 60
 
 

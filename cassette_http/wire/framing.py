@@ -9,17 +9,6 @@ from typing import NamedTuple
 from cassette_http.wire.errors import MalformedMessage
 from cassette_http.wire.grammar import CONTENT_LENGTH, OWS
 
-__all__ = [
-    "CHUNKED",
-    "NO_CONTENT",
-    "UNTIL_CLOSE",
-    "Framing",
-    "FramingKind",
-    "is_persistent",
-    "request_framing",
-    "response_framing",
-]
-
 
 class FramingKind(Enum):
     """The ways to tell the end of a message's content."""

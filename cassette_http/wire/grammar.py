@@ -11,33 +11,6 @@ import re
 
 from cassette_http.wire.patterns import to_pattern
 
-__all__ = [
-    "CHUNK_BORDER",
-    "CHUNK_SIZE_LINE",
-    "CONTENT_LENGTH",
-    "EMPTY_LINE",
-    "FIELD_LINE",
-    "FIELD_NAME",
-    "FRAMING_LINE",
-    "MAX_CHUNK_EXTENSION_OCTETS",
-    "MAX_CHUNK_SIZE_DIGITS",
-    "MAX_HEAD_OCTETS",
-    "MAX_INTERIM_RESPONSES",
-    "MAX_LINE_OCTETS",
-    "MAX_READ_OCTETS",
-    "MAX_REQUEST_LINE_OCTETS",
-    "MAX_TRAILERS",
-    "MAX_WATCHED_FIELDS",
-    "MEANT_FOR_REQUEST",
-    "ORDINARY_RESPONSE_HEAD",
-    "ORDINARY_SECTION",
-    "OWS",
-    "REQUEST_BEGINNING",
-    "REQUEST_LINE",
-    "RESPONSE_BEGINNING",
-    "STATUS_LINE",
-]
-
 # Bounds. The first two are those of http.client, which programs rely on.
 MAX_LINE_OCTETS = 65536  # start line, field line, chunk size line; with the line end
 MAX_INTERIM_RESPONSES = 100

@@ -22,19 +22,6 @@ from cassette_http.wire.grammar import (
 )
 from cassette_http.wire.messages import Fields, RequestHead, ResponseHead
 
-__all__ = [
-    "FRAMING_FIELDS",
-    "outline_response_head",
-    "parse_fields",
-    "parse_request_head",
-    "parse_request_line",
-    "parse_response_head",
-    "parse_status_line",
-    "serialise_fields",
-    "serialise_request_head",
-    "serialise_response_head",
-]
-
 FRAMING_FIELDS = frozenset({"content-length", "transfer-encoding"})
 
 

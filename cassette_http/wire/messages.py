@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias
 
-__all__ = ["Fields", "RequestHead", "ResponseHead", "field_values"]
-
 Fields: TypeAlias = tuple[tuple[str, str], ...]
 
 

@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any, AnyStr
 
-__all__ = ["compile_atomic", "to_pattern"]
-
 
 def compile_atomic(pattern: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
     """Compile `pattern` with atomic groups in its possessive repeats; if it has any, the text is lost."""

@@ -34,8 +34,6 @@ from cassette_http.wire.head import (
 )
 from cassette_http.wire.messages import Fields, RequestHead, ResponseHead, field_values
 
-__all__ = ["RequestReader", "ResponseReader", "WholeResponse"]
-
 # No more of a start line is looked at before its end has come: enough to know other protocols.
 BEGINNING_OCTETS = 32
 # Within it there is room for fewer fields than MAX_WATCHED_FIELDS, so that no limit needs a look.

@@ -9,7 +9,8 @@ import pytest
 
 from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
 from cassette_http.cassette.model import Request
-from cassette_http.cassette.secrets.redaction import Redactor, next_number
+from cassette_http.cassette.secrets.placeholders import next_number
+from cassette_http.cassette.secrets.redaction import Redactor
 from cassette_http.wire.head import parse_response_head
 from tests.cassette.messages import request, response
 from tests.cassette.redacting import OK, TOKEN, bearer, interaction, redacted

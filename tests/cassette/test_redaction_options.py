@@ -15,7 +15,8 @@ import pytest
 
 from cassette_http.cassette.matching import DEFAULT_MATCH, resolve
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Piece, Request, Track
-from cassette_http.cassette.secrets.redaction import Redactor, next_number
+from cassette_http.cassette.secrets.placeholders import next_number
+from cassette_http.cassette.secrets.redaction import Redactor
 from cassette_http.cassette.secrets.shapes import HOST_PATHS, PATHS, SHAPES
 from cassette_http.errors import InvalidOption
 from tests.cassette.messages import ORIGIN, jwt, request, response

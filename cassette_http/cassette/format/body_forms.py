@@ -22,20 +22,6 @@ from cassette_http.wire.chunking import Chunked, enchunk, unchunk
 from cassette_http.wire.messages import Fields
 from cassette_http.wire.patterns import to_pattern
 
-__all__ = [
-    "CHARSETS",
-    "LONGEST_LAID_OUT",
-    "MOST_SIZES",
-    "BodyForm",
-    "PutAside",
-    "content_type",
-    "fit",
-    "put_nothing_aside",
-    "put_together",
-    "take_apart",
-    "text_of",
-]
-
 # A list of sizes is no longer than this in a document: a few octets of a hostile one must not become gigabytes.
 MOST_SIZES = 200_000
 

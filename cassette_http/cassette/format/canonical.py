@@ -14,18 +14,6 @@ from cassette_http.cassette.format.body_forms import MOST_SIZES
 from cassette_http.cassette.format.scalars import PLAIN, PLAIN_IN_FLOW, SAFE_ASCII, is_safe, octets_of, resolve
 from cassette_http.wire.patterns import to_pattern
 
-__all__ = [
-    "HEADER_KEYS",
-    "INTERACTION_KEYS",
-    "INTERACTION_ORDER",
-    "MOST_LINES",
-    "TIMESTAMP",
-    "TLS_KEYS",
-    "Values",
-    "is_canonical_beginning",
-    "read_canonical",
-]
-
 # What a document says: text, octets, numbers, lists and mappings by their keys.
 Values: TypeAlias = dict[str, Any]
 

@@ -12,8 +12,6 @@ from typing import Any
 
 from cassette_http.cassette.decoding import decoded, library_for
 
-__all__ = ["redo", "undo"]
-
 # Content that grows beyond this when it is decoded stays coded: a bomb, or nothing that anybody reads.
 LONGEST_CONTENT = 8 << 20
 

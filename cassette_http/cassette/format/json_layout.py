@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from cassette_http.wire.patterns import to_pattern
 
-__all__ = ["COMPACT", "SPACED", "lay_out", "undo"]
-
 # The two ways in which programs write JSON on one line: '{"a":1,"b":2}' and '{"a": 1, "b": 2}'.
 COMPACT, SPACED = "json compact", "json spaced"
 

@@ -11,8 +11,6 @@ from cassette_http.cassette.format.scalars import is_safe_utf8
 from cassette_http.wire.chunking import Chunked, enchunk
 from cassette_http.wire.patterns import to_pattern
 
-__all__ = ["BLOCK", "read_ordinary_answer"]
-
 # A literal block behind its first indentation; it does not end in a blank.
 BLOCK = rb"[!-~][^\n]*+(?:\n  [^\n]*+)*+(?<! )"
 JSON_FORMS = {form.encode(): form for form in (json_layout.COMPACT, json_layout.SPACED)}

@@ -38,19 +38,6 @@ from cassette_http.cassette.model import (
 from cassette_http.errors import CassetteFormatError
 from cassette_http.wire.messages import Fields
 
-__all__ = [
-    "LARGEST_DOCUMENT_OCTETS",
-    "REQUEST_LINE",
-    "STATUS_LINE",
-    "USUAL_VERSION",
-    "Fetch",
-    "Unfit",
-    "load_document",
-    "load_track",
-    "parse_origin",
-    "resolve_target",
-]
-
 Fetch: TypeAlias = Callable[[str, int], bytes]
 
 FORMAT_VERSION = 1

@@ -16,21 +16,6 @@ from functools import cache
 from json.encoder import encode_basestring
 from typing import Any
 
-__all__ = [
-    "PLAIN",
-    "PLAIN_IN_FLOW",
-    "SAFE_ASCII",
-    "binary",
-    "flow",
-    "is_safe",
-    "is_safe_utf8",
-    "literal_of_safe",
-    "octets_of",
-    "plain",
-    "resolve",
-    "text_block",
-]
-
 # The part of what a literal block may hold (see `_unsafe`) that is ASCII.
 SAFE_ASCII = bytes((9, 10, *range(0x20, 0x7F)))
 

@@ -41,8 +41,6 @@ from cassette_http.cassette.model import (
 )
 from cassette_http.wire.patterns import to_pattern
 
-__all__ = ["dump_header", "dump_interaction", "dump_request", "dump_tls", "fields_block", "origin_text"]
-
 LONGEST_FAMILIAR_FIELDS = 4096
 
 # Times of small, single answers only make noise in diffs.

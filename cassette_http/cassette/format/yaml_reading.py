@@ -14,8 +14,6 @@ import yaml
 
 from cassette_http.cassette.format.scalars import octets_of, resolve
 
-__all__ = ["CORE_TAG", "UnreadableYAML", "read_mapping", "yaml_events"]
-
 DEEPEST = 16
 MOST_NODES = 100_000
 

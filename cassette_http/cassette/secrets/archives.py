@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from zipfile import ZipFile, ZipInfo
 
-__all__ = ["has_archive", "is_archive", "rewritten_archive"]
-
 Hide: TypeAlias = Callable[[bytes, bool], bytes]
 """Takes what a member says, and whether it is one of a package; returns it without secrets."""
 

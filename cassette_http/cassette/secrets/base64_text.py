@@ -6,8 +6,6 @@ import re
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from binascii import Error as NotBase64
 
-__all__ = ["base64_at", "base64_run", "from_base64", "in_base64", "to_base64"]
-
 _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
 _BASE64_REST = re.compile(rb"[A-Za-z0-9+/_-]*")
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")

@@ -11,8 +11,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["Charset", "is_binary", "may_be_recoded", "recoded"]
-
 # So many octets tell the character set, and whether it is text at all.
 _SAMPLE = 1 << 10
 (_LESS_THAN,) = b"<"  # as a number, which is found much quicker

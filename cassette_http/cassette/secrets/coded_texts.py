@@ -21,8 +21,6 @@ from cassette_http.cassette.secrets.shapes import has_more_than_ids, joined, out
 from cassette_http.cassette.splicing import Edit, splice
 from cassette_http.wire.patterns import to_pattern
 
-__all__ = ["CodedText", "coded_texts", "may_be_coded"]
-
 
 class CodedText(NamedTuple):
     """A text within a text: where it starts and stops, what it says, and how that is written there."""

@@ -55,8 +55,6 @@ from cassette_http.cassette.secrets.telling_objects import find_in_objects
 from cassette_http.cassette.secrets.vault import Vault
 from cassette_http.cassette.splicing import Edit, merged, shift, splice
 
-__all__ = ["ContentRules"]
-
 BLOCK_OCTETS = 1 << 16
 """So much of a long text is looked at before its lines are searched, which takes ten times as long."""
 

@@ -17,18 +17,6 @@ from urllib.parse import quote_from_bytes
 from cassette_http.cassette.splicing import Edit
 from cassette_http.wire.patterns import to_pattern
 
-__all__ = [
-    "FORM",
-    "MARKUP",
-    "MOST_PARTS",
-    "PERCENT",
-    "Escapes",
-    "find_in_part",
-    "find_in_strings",
-    "plain_markup",
-]
-
-
 # To search one takes as long as a short content, and a text may have as many as octets.
 MOST_PARTS = 5000
 

@@ -10,8 +10,6 @@ import re
 from cassette_http.cassette.secrets.vault import Vault
 from cassette_http.cassette.splicing import Edit, shift, splice
 
-__all__ = ["FamiliarLines", "is_of_content"]
-
 MOST_LINES = 250
 LONGEST_LINE_OCTETS = 256
 

@@ -14,8 +14,6 @@ from cassette_http.cassette.secrets.vault import Vault
 from cassette_http.cassette.splicing import Edit
 from cassette_http.wire.patterns import to_pattern
 
-__all__ = ["COOKIE_RULES", "field_edits", "redact_basic", "redact_credentials"]
-
 Rule: TypeAlias = Callable[[bytes, Vault], bytes]
 """Takes the value of a field, and returns it with its secrets hidden in the vault."""
 

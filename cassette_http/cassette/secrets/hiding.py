@@ -16,18 +16,6 @@ from cassette_http.cassette.secrets.shapes import key_span
 from cassette_http.cassette.secrets.vault import WORDS_FOR_SECRETS, Vault
 from cassette_http.cassette.splicing import Edit
 
-__all__ = [
-    "MIXED",
-    "OF_FIELDS",
-    "SIMPLE_WORD",
-    "STRONG",
-    "Hiding",
-    "Inner",
-    "is_own_name",
-    "is_prose",
-    "is_secret_value",
-]
-
 STRONG = frozenset(NameKind) - {NameKind.ORDINARY, NameKind.WEAK}
 # Names of fields of HTTP, whose values have a form of their own.
 OF_FIELDS = frozenset({NameKind.CREDENTIALS, *COOKIE_RULES})

@@ -17,18 +17,6 @@ from cassette_http.cassette.secrets.vault import WORDS_FOR_SECRETS
 from cassette_http.cassette.splicing import Edit
 from cassette_http.wire.patterns import to_pattern
 
-__all__ = [
-    "NAMES_OF_VALUES",
-    "find_by_path",
-    "find_literals",
-    "find_members",
-    "members_in_place_of",
-    "names_of_pairs",
-    "names_of_records",
-    "unescaped",
-    "walk_json",
-]
-
 LONGEST_UNQUOTED = 1 << 16
 LONGEST_STRING = 1 << 16
 

@@ -16,8 +16,6 @@ from cassette_http.cassette.secrets.shapes import find_shapes
 from cassette_http.cassette.secrets.streamed_texts import streamed_texts
 from cassette_http.cassette.splicing import Edit, merged, splice
 
-__all__ = ["find_by_look", "find_by_pattern", "find_in_stream", "is_basic", "texts_in_base64"]
-
 
 def find_by_pattern(text: bytes, hiding: Hiding) -> Iterator[Edit]:
     """Find what the patterns of the user fit."""

@@ -13,8 +13,6 @@ from cassette_http.cassette.secrets.names import NameKind, looks_random
 from cassette_http.cassette.splicing import Edit
 from cassette_http.wire.patterns import to_pattern
 
-__all__ = ["find_in_markup", "names_in_markup"]
-
 
 def names_in_markup(text: bytes) -> list[bytes]:
     """All names that `find_in_markup` would look at, but those of attributes."""

@@ -31,16 +31,6 @@ from cassette_http.wire.framing import NO_CONTENT, Framing, FramingKind, request
 from cassette_http.wire.messages import Fields, field_values
 from cassette_http.wire.reader import ResponseReader
 
-__all__ = [
-    "Parts",
-    "edit_request",
-    "is_veiled",
-    "move_positions",
-    "request_parts",
-    "response_parts",
-]
-
-
 GZIP_BEGINNING = b"\x1f\x8b\x08"
 
 

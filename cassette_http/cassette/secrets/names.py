@@ -10,20 +10,6 @@ from functools import lru_cache
 from math import log2
 from urllib.parse import unquote_to_bytes
 
-__all__ = [
-    "IN_OTHER_LETTERS",
-    "SHORTEST_RANDOM",
-    "STEMS",
-    "NameKind",
-    "ends_with_words",
-    "is_secret_name",
-    "is_uuid",
-    "kind_of",
-    "looks_random",
-    "spelled",
-    "words_of_names",
-]
-
 
 class NameKind(Enum):
     """What a name says about its value."""

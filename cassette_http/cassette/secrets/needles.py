@@ -14,8 +14,6 @@ from urllib.parse import quote, quote_from_bytes, quote_plus
 from cassette_http.cassette.secrets.base64_text import in_base64
 from cassette_http.cassette.secrets.names import looks_random
 
-__all__ = ["JWT", "Needle", "all_needles", "is_searchable", "plain_needles", "run_of"]
-
 _SHORTEST_SEARCHED = 8  # shorter ones would be found where they are not meant
 _LONGEST_SEARCHED = 1 << 16  # all forms of one of some MiB would take hundreds of them
 _SHORTEST_BEGINNING = 16

@@ -14,8 +14,6 @@ from cassette_http.cassette.secrets.hiding import Hiding
 from cassette_http.cassette.secrets.names import NameKind
 from cassette_http.cassette.splicing import Edit, splice
 
-__all__ = ["IS_PACKED", "find_in_packed"]
-
 IS_PACKED = re.compile(r"msgpack|messagepack|cbor")
 _LONGEST_NAME = 80
 

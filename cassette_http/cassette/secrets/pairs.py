@@ -15,26 +15,6 @@ from cassette_http.cassette.secrets.placeholders import is_placeholder
 from cassette_http.cassette.splicing import Edit, shift
 from cassette_http.wire.patterns import to_pattern
 
-__all__ = [
-    "FORM_PAIR",
-    "QUERY_PAIR",
-    "USERINFO",
-    "find_behind_steps",
-    "find_in_multipart",
-    "find_in_path",
-    "find_in_percent_encoded",
-    "find_in_userinfo",
-    "find_pairs",
-    "has_encoded_sign",
-    "has_file",
-    "hide_doubtful_pairs",
-    "is_left_out_alone",
-    "leave_out_pairs",
-    "names_in_path",
-    "sent_in_place_of",
-    "texts_of_parts",
-]
-
 
 def leave_out_pairs(text: bytes, place: str, hiding: Hiding) -> list[Edit]:
     """Leave out the pairs whose names say that they are secret, so that a request without them is the same.

@@ -10,19 +10,6 @@ from cassette_http.cassette.secrets.base64_text import base64_run, in_base64, to
 from cassette_http.cassette.secrets.coded_texts import coded_texts
 from cassette_http.cassette.splicing import Edit, merged, splice
 
-__all__ = [
-    "IS_NUMBER",
-    "NINES",
-    "NUMBERED",
-    "has_placeholder",
-    "is_placeholder",
-    "next_number",
-    "numbered_placeholders",
-    "placeholder_edits",
-    "unified",
-    "unifying",
-]
-
 NINES = b"999999999"
 IS_NUMBER = re.compile(NINES + rb"[0-9]{6}")
 NUMBERED = re.compile(rb"\{\{secret:([0-9]{1,6})\}\}")

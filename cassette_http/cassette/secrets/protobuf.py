@@ -14,8 +14,6 @@ from cassette_http.cassette.secrets.hiding import Hiding
 from cassette_http.cassette.secrets.names import NameKind
 from cassette_http.cassette.splicing import Edit, splice
 
-__all__ = ["IS_PROTOBUF", "find_in_protobuf", "texts_in_protobuf"]
-
 IS_PROTOBUF = re.compile(r"protobuf|grpc(?!-web-text)|x-proto|connect\+proto|application/proto")
 _DEEPEST = 16
 _CONTROLS = re.compile(rb"[\x00-\x1f\x7f]")

@@ -41,8 +41,6 @@ from cassette_http.cassette.secrets.telling_words import TellingWords
 from cassette_http.cassette.secrets.vault import WORDS_FOR_SECRETS
 from cassette_http.wire.patterns import to_pattern
 
-__all__ = ["DEEPEST", "QuickLook"]
-
 DEEPEST = 3  # base64 or percent-encoding inside of each other
 _LONG = 1 << 14
 _AT, _BRACKET, _EQUALS, _LESS_THAN, _PERCENT = b"@[=<%"  # as numbers, which are looked for thirty times as quickly

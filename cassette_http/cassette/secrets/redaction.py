@@ -34,14 +34,12 @@ from cassette_http.cassette.secrets.message_parts import (
     response_parts,
 )
 from cassette_http.cassette.secrets.pairs import sent_in_place_of
-from cassette_http.cassette.secrets.placeholders import has_placeholder, next_number
+from cassette_http.cassette.secrets.placeholders import has_placeholder
 from cassette_http.cassette.secrets.rules import ExtraRule, Rules, resolve_rules
 from cassette_http.cassette.secrets.shapes import HOST_PATHS, runs
 from cassette_http.cassette.secrets.vault import Vault
 from cassette_http.cassette.splicing import Edit, shift, splice
 from cassette_http.errors import InvalidOption
-
-__all__ = ["Redactor", "next_number"]
 
 
 @dataclass(slots=True)

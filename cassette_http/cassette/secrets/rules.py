@@ -13,8 +13,6 @@ from cassette_http.cassette.secrets.names import NameKind, is_secret_name, kind_
 from cassette_http.cassette.secrets.shapes import IN_PLACE, PATHS, SHAPES
 from cassette_http.errors import InvalidOption
 
-__all__ = ["PLACES", "RULES", "ExtraRule", "Rules", "resolve_rules"]
-
 ExtraRule: TypeAlias = "str | re.Pattern[str] | re.Pattern[bytes] | Callable[[Interaction], Iterable[str | bytes]]"
 
 # Where values with names are looked for.

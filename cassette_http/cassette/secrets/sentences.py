@@ -16,8 +16,6 @@ from cassette_http.cassette.secrets.vault import is_masked
 from cassette_http.cassette.splicing import Edit
 from cassette_http.wire.patterns import to_pattern
 
-__all__ = ["find_in_sentences", "has_sentence"]
-
 # To find a few octets is quick; few texts have these in front of what could be a sentence.
 _STEMS = (b"ssword", b"SSWORD", b"sswort", b"assphrase", b"oken", b"ecret", b" key", b" Key", b" KEY")
 # Backwards, as a search for its beginning would try each of the letters in front.

@@ -20,17 +20,6 @@ from cassette_http.cassette.secrets.names import NameKind, is_uuid, looks_random
 from cassette_http.cassette.splicing import Edit
 from cassette_http.wire.patterns import to_pattern
 
-__all__ = [
-    "ACCESSORS",
-    "NAME_BACKWARDS",
-    "find_in_head",
-    "find_in_lines",
-    "is_code",
-    "is_program",
-    "names_in_lines",
-    "with_narrow_signs",
-]
-
 _WIDE_SIGNS = ((b"\xef\xbc\x9a", b":"), (b"\xef\xbc\x9d", b"="))  # as wide as a letter of Chinese, in UTF-8
 _SIGN = rb"[ \t]*+(?:=>|:=|[:=](?!=)|%b)[ \t]*+" % b"|".join([wide for wide, _ in _WIDE_SIGNS])
 _QUOTED = (

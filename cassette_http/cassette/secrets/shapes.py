@@ -12,30 +12,6 @@ from functools import cache
 
 from cassette_http.wire.patterns import to_pattern
 
-__all__ = [
-    "HOST_PATHS",
-    "IN_PLACE",
-    "PATHS",
-    "SHAPES",
-    "SHORT_PATH",
-    "Runs",
-    "blocks",
-    "find_in_runs",
-    "find_shapes",
-    "has_beginning",
-    "has_more_than_ids",
-    "has_secret_in_place",
-    "has_words_in_front",
-    "is_legible",
-    "joined",
-    "key_span",
-    "legible",
-    "may_be_base64",
-    "outside_base64",
-    "runs",
-    "without_tokens",
-]
-
 # Fewer characters in a row are hardly a token.
 SHORTEST_RUN = 20
 # What follows here may be too short for a run.

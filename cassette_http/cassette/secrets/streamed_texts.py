@@ -17,8 +17,6 @@ from cassette_http.cassette.secrets.json_members import unescaped
 from cassette_http.cassette.splicing import Edit, splice
 from cassette_http.wire.patterns import to_pattern
 
-__all__ = ["StreamedText", "streamed_texts"]
-
 # Of a text whose pieces are longer, each is one by itself.
 _LONGEST_PIECES = 200
 _LONGEST_PIECES_OF_LINES = 40

@@ -12,8 +12,6 @@ from cassette_http.cassette.secrets.names import NameKind
 from cassette_http.cassette.secrets.pairs import USERINFO
 from cassette_http.cassette.secrets.rules import Rules
 
-__all__ = ["netrc_passwords", "secrets_of_variable"]
-
 _IS_SESSION = re.compile("session", re.IGNORECASE)  # of a desktop
 _FOLDERS = frozenset({"PWD", "OLDPWD"})  # each shell has them: the working directory, and the one before
 _NETRC_PASSWORD = re.compile(r'\bpassword\s+(?:"((?:[^"\\]|\\.)*)"|(\S+))')

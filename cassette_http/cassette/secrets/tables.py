@@ -10,8 +10,6 @@ from cassette_http.cassette.secrets.names import NameKind
 from cassette_http.cassette.splicing import Edit
 from cassette_http.wire.patterns import to_pattern
 
-__all__ = ["find_cells", "find_in_inserts", "names_of_columns"]
-
 (_BACKSLASH,) = b"\\"  # as a number, which is found much quicker
 _DELIMITERS = (b",", b";", b"\t")
 _NAME = rb"\"?[A-Za-z_\x80-\xee][\w.\x80-\xee-]{0,60}+(?:[ ][\w.\x80-\xee-]{1,40}+){0,2}\"?"

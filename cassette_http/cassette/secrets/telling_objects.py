@@ -19,8 +19,6 @@ from cassette_http.cassette.secrets.placeholders import is_placeholder
 from cassette_http.cassette.splicing import Edit
 from cassette_http.wire.patterns import to_pattern
 
-__all__ = ["find_in_objects", "has_telling_object"]
-
 
 @dataclass(frozen=True)
 class _Telling:

@@ -14,8 +14,6 @@ from cassette_http.cassette.secrets.names import IN_OTHER_LETTERS, words_of_name
 from cassette_http.cassette.secrets.rules import Rules
 from cassette_http.cassette.secrets.shapes import blocks
 
-__all__ = ["TellingWords"]
-
 _MOST_WORDS = 20_000
 # With more new words in a block, a text is hardly made of words, and to judge each takes longer than it saves.
 _MOST_NEW_WORDS = 2000

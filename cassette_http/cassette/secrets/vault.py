@@ -30,8 +30,6 @@ from cassette_http.cassette.secrets.placeholders import (
 from cassette_http.cassette.secrets.shapes import is_legible, legible, runs
 from cassette_http.cassette.splicing import Edit, merged, splice
 
-__all__ = ["WORDS_FOR_SECRETS", "Vault", "is_masked"]
-
 _SHORTEST_DECLARED = 4
 # Of so many octets are the beginnings by which needles are found; none is shorter.
 _GRAM = _SHORTEST_DECLARED

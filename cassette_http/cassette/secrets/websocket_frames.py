@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
-__all__ = ["PING", "PONG", "Frame", "frames", "is_websocket", "messages"]
-
 PING, PONG = frozenset({0x9}), frozenset({0xA})
 
 _CONTINUATION = 0x0
