@@ -42,8 +42,8 @@ class SocketState:
         self._real = self._rest = real
 
     def read(self, size: int = 1024, buffer: Any = None, /) -> Any:
-        if self._real is None:
-            self._shake_played()
+        if not self._is_shaken:
+            self.do_handshake()
         return read_into(buffer, size, self._receive)
 
     def _receive(self, at_most: int) -> bytes:
@@ -56,8 +56,8 @@ class SocketState:
         return octets
 
     def write(self, data: Any, /) -> int:
-        if self._real is None:
-            self._shake_played()
+        if not self._is_shaken:
+            self.do_handshake()
         return self._tap.send(data)
 
     def pending(self) -> int:
@@ -76,6 +76,7 @@ class SocketState:
         return plain
 
     def do_handshake(self) -> None:
+        """Make the handshake; the first read or write does, if nobody has asked for it."""
         if self._real is None:
             self._shake_played()
             return
@@ -89,7 +90,7 @@ class SocketState:
             except OSError:
                 self._tap.on_closed = None
                 raise
-        self._tap.on_closed = None
+        self._tap.on_closed, self._is_shaken = None, True
 
     def _shake_played(self) -> None:
         if self._is_shaken:

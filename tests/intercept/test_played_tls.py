@@ -59,6 +59,17 @@ def ask_loop(port: int, trust: ssl.SSLContext) -> list[Any]:
     return asyncio.run(ask())
 
 
+def ask_without_handshake(port: int, trust: ssl.SSLContext) -> list[Any]:
+    """The first write makes it."""
+    with (
+        socket.create_connection(("localhost", port), timeout=5) as sock,
+        trust.wrap_socket(sock, server_hostname="localhost", do_handshake_on_connect=False) as secured,
+    ):
+        secured.sendall(REQUEST)
+        secured.recv(65536)
+        return told_by(secured, trust)
+
+
 def ask_in_parts(port: int, trust: ssl.SSLContext) -> list[Any]:
     with (
         socket.create_connection(("localhost", port), timeout=5) as sock,
@@ -97,7 +108,9 @@ def ask_object_in_parts(port: int, trust: ssl.SSLContext) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    "ask", [ask_blocking, ask_loop, ask_in_parts, ask_object_in_parts], ids=lambda ask: ask.__name__
+    "ask",
+    [ask_blocking, ask_loop, ask_without_handshake, ask_in_parts, ask_object_in_parts],
+    ids=lambda ask: ask.__name__,
 )
 def test_played_connection_tells_what_the_live_one_did(
     ask: Callable[[int, ssl.SSLContext], list[Any]],
