@@ -278,7 +278,10 @@ class AnswerWatch:
         if sock is not None:
             timeout_s = sock.gettimeout()
             if timeout_s != 0 and not wait_for_room(sock, timeout_s):
-                raise TimeoutError("timed out")
+                error = TimeoutError("timed out")
+                if sock is not stream:
+                    stream.gave_up_sending(error)  # type: ignore[attr-defined]  # what goes through a socket of its own
+                raise error
 
     def _finds_answer(self) -> bool:
         """Read what the peer sent before it broke the connection."""

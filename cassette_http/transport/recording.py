@@ -106,11 +106,12 @@ class Recording:
     def fail(self, failure: Failure, sent: int | None = None) -> None:
         """The stream failed. A time-out is not the end: the client may read on. `sent` is described by `Piece`."""
         has_failed_to_send = self._failure is not None and self._failure.kind is FailureKind.WRITE
-        if has_failed_to_send and failure.kind is FailureKind.WRITE:
-            return  # the client has gone on sending: what it met first shows how far it came
-        self._failure = failure
+        is_over = failure.kind not in (FailureKind.TIMEOUT, FailureKind.WRITE)
         self._timeouts += failure.kind is FailureKind.TIMEOUT
-        if failure.kind not in (FailureKind.TIMEOUT, FailureKind.WRITE):
+        if has_failed_to_send and not is_over:
+            return  # the client has gone on: what it met first shows how far it came
+        self._failure = failure
+        if is_over:
             self._note_when_it_ends(failure.at, sent)
             self.has_ended = True
 

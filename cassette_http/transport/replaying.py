@@ -210,5 +210,5 @@ class Player:
         if failure is None:
             return Signal.END if self.track.ended else Signal.IDLE
         if self._is_timeout:
-            return failure
+            return Signal.WAIT if failure.kind is FailureKind.WRITE else failure  # a read says it in its own words
         return Signal.END if self._is_broken or failure.kind in (FailureKind.END, FailureKind.WRITE) else failure

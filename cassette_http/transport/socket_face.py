@@ -171,6 +171,10 @@ class SocketFace:
             selector.register(line, selectors.EVENT_READ)
             return bool(selector.select(wait_s))
 
+    def gave_up_sending(self, error: OSError) -> None:
+        """The client waited in vain for `live_socket` to take more, and meets `error`."""
+        self.host.peer_failed(error, FailureKind.WRITE)
+
     def shutdown(self, how: int, /) -> None:
         if how != socket.SHUT_WR:
             self.host.read_no_more()

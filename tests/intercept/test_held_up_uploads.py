@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import http.client
 import os
 import select
 import selectors
@@ -93,6 +94,28 @@ def with_selector(url: str, _: ssl.SSLContext) -> Any:
         return bool(rest)
 
 
+def with_module(module: Any) -> Client:
+    """Waits for the response although it could not send all."""
+
+    def ask(url: str, trust: ssl.SSLContext) -> Any:
+        parts = httpx.URL(url)
+        connection = module.HTTPConnection(parts.host, parts.port, timeout=PATIENCE_S)
+        if parts.scheme == "https":
+            connection = module.HTTPSConnection(parts.host, parts.port, timeout=PATIENCE_S, context=trust)
+        pieces = [BODY[start : start + 100_000] for start in range(0, len(BODY), 100_000)]
+        said = []
+        try:
+            for act in (lambda: connection.request("POST", "/", pieces), connection.getresponse):
+                with pytest.raises(TimeoutError) as caught:
+                    act()
+                said.append(str(caught.value).partition("\n")[0])
+        finally:
+            connection.close()
+        return said
+
+    return ask
+
+
 # httpx leaves the body of a request that it could not send to the end.
 @pytest.mark.filterwarnings("ignore:Async generator 'httpx:ResourceWarning")
 @pytest.mark.usefixtures("litter")
@@ -106,6 +129,10 @@ def with_selector(url: str, _: ssl.SSLContext) -> Any:
         pytest.param(with_streams, False, id="streams"),
         pytest.param(with_streams, True, id="streams, TLS"),
         pytest.param(with_selector, False, id="selector"),
+        pytest.param(with_module(http.client), False, id="http.client"),
+        pytest.param(with_module(http.client), True, id="http.client, TLS"),
+        pytest.param(with_module(cassette_http.client), False, id="ours"),
+        pytest.param(with_module(cassette_http.client), True, id="ours, TLS"),
     ],
 )
 def test_upload_that_nobody_reads_is_held_up_three_times(
