@@ -246,6 +246,30 @@ SUITES = (
         ("tests/unit",),
         imports_vcr=True,
     ),
+    Suite(
+        "eutils",
+        "0.6.0",
+        "vcrpy",
+        (".", "pytest", "pytest-cov", "mock"),
+        ("-c", "pytest.ini", "tests"),
+        imports_vcr=True,
+    ),
+    Suite(
+        "siphon",
+        "0.11.0",
+        "vcrpy",
+        (".[extras]", "pytest", "xarray", "netCDF4"),
+        ("tests",),
+        {"PYTHONPATH": "src"},  # a module of the package itself imports VCR.py
+        imports_vcr=True,
+    ),
+    Suite(
+        "ga4gh.vrs",
+        "2.3.3",
+        "pytest-vcr",
+        (".[extras]", "pytest", "pytest-cov", "vcrpy>=7"),
+        ("tests", "--vcr-record=none", "--ignore=tests/validation"),
+    ),
     Suite("wayback", "0.5.1", "vcrpy", (".[test]", "pytest"), ("src/wayback/tests",), imports_vcr=True),
     Suite("subliminal", "2.8.0", "vcrpy", (".[tests]", "pytest"), ("tests",), imports_vcr=True),
     Suite(
