@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from cassette_http.cassette.secrets.base64_text import base64_at, base64_run, from_base64, to_base64
 from cassette_http.cassette.secrets.charsets import Charset, is_binary, recoded
-from cassette_http.cassette.secrets.shapes import has_more_than_ids, joined, outside_base64, runs
+from cassette_http.cassette.secrets.shapes import has_more_than_ids, joined, runs
 from cassette_http.cassette.splicing import Edit, splice
 from cassette_http.wire.patterns import to_pattern
 
@@ -53,7 +53,7 @@ def may_be_coded(octets: bytes, inside: bytes) -> bool:
 
 def coded_texts(octets: bytes, spans: list[tuple[int, int]] | None = None) -> list[CodedText]:
     """Find such texts, in order; `spans` are the runs of the text, if they are known."""
-    spans = outside_base64(octets, runs(octets)) if spans is None else spans
+    spans = runs(octets) if spans is None else spans
     inside = joined(octets, spans) if spans else b""
     if not may_be_coded(octets, inside):
         return []

@@ -48,7 +48,7 @@ from cassette_http.cassette.secrets.quick_look import DEEPEST, QuickLook
 from cassette_http.cassette.secrets.rules import Rules
 from cassette_http.cassette.secrets.sentences import find_in_sentences
 from cassette_http.cassette.secrets.settings_lines import find_in_head, find_in_lines
-from cassette_http.cassette.secrets.shapes import HOST_PATHS, outside_base64, runs
+from cassette_http.cassette.secrets.shapes import HOST_PATHS, runs
 from cassette_http.cassette.secrets.surroundings import netrc_passwords, secrets_of_variable
 from cassette_http.cassette.secrets.tables import find_cells, find_in_inserts
 from cassette_http.cassette.secrets.telling_objects import find_in_objects
@@ -137,7 +137,7 @@ class ContentRules:
 
         in_codes = inner if depth < DEEPEST else None
         hiding = self._hiding
-        spans = outside_base64(text, runs(text))
+        spans = runs(text)
         if is_archive(text) and in_codes is not None:
             new = rewritten_archive(text, partial(self._hidden_in_member, inner=inner))
             return [Edit(0, len(text), new)] if new != text else []

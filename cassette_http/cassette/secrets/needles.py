@@ -20,7 +20,6 @@ _SHORTEST_BEGINNING = 16
 
 JWT = re.compile(rb"eyJ[A-Za-z0-9_-]{7,}(?:\.[A-Za-z0-9_-]*){2,4}")
 _QUOTED_IN_PART = re.compile(rb"[A-Za-z0-9_-]+")
-_LONG_RUN = re.compile(rb"[A-Za-z0-9_+-]{20,}")
 _ESCAPE = re.compile("%[0-9A-F]{2}")
 _UNRESERVED = re.compile(rb"[A-Za-z0-9_.-]+")  # spelled in the same way there (RFC 3986 section 2.3)
 
@@ -143,9 +142,3 @@ def _in_other_sets(secret: bytes) -> set[bytes]:
         return {secret.decode("cp1252", "replace").encode()}
     # One character that a set lacks, and the secret cannot stand in it.
     return {text.encode(name) for name in ("latin-1", "cp1252") if text.encode(name, "ignore").decode(name) == text}
-
-
-@lru_cache(maxsize=4096)
-def run_of(octets: bytes) -> bytes:
-    """The longest run in some octets, which only long runs of a text can hold; nothing if there is none."""
-    return max(_LONG_RUN.findall(octets), key=len, default=b"")

@@ -31,7 +31,6 @@ from cassette_http.cassette.secrets.shapes import (
     has_words_in_front,
     joined,
     may_be_base64,
-    outside_base64,
     runs,
 )
 from cassette_http.cassette.secrets.streamed_texts import streamed_texts
@@ -62,23 +61,22 @@ class QuickLook:
         self._hiding = hiding
         self._words = TellingWords(hiding.rules)
 
-    def may_find(self, text: bytes, spans: list[tuple[int, int]] | None = None, depth: int = 0) -> bool:
-        """Tell whether a rule could find something. `spans` are the runs of the text, if they are known."""
+    def may_find(self, text: bytes, depth: int = 0) -> bool:
+        """Tell whether a rule could find something."""
         rules = self._hiding.rules
         if rules.patterns or rules.json_paths:
             return True
         if has_archive(text):
             return depth < DEEPEST
         if len(text) > _LONG and is_binary(text):
-            return self._may_have_token(text, text, runs(text), depth) or (
-                depth < DEEPEST
-                and any(self.may_find(text[slice(*span)], None, depth + 1) for span in texts_of_parts(text))
+            return self._may_have_token(text, text, depth) or (
+                depth < DEEPEST and any(self.may_find(text[slice(*span)], depth + 1) for span in texts_of_parts(text))
             )
         words = self._words.words_of(text)
         return (
             (words != b"" and self._may_have_name(text, words, depth))
             or (_AT in text and USERINFO.search(text) is not None)
-            or self._may_have_token(text, words, runs(text) if spans is None else spans, depth)
+            or self._may_have_token(text, words, depth)
             or (depth < DEEPEST and any(self._is_in(each.plain, depth + 1) for each in streamed_texts(text)))
         )
 
@@ -103,7 +101,7 @@ class QuickLook:
                 _PERCENT in text
                 and depth < DEEPEST
                 and _ENCODED.search(text)
-                and self.may_find(_unquoted(text), None, depth + 1)
+                and self.may_find(_unquoted(text), depth + 1)
             )
         )
 
@@ -120,9 +118,9 @@ class QuickLook:
             kind in STRONG or b":" + name in text or _weak(name).search(text) for name, kind in told.items()
         )
 
-    def _may_have_token(self, text: bytes, words: bytes, spans: list[tuple[int, int]], depth: int) -> bool:
+    def _may_have_token(self, text: bytes, words: bytes, depth: int) -> bool:
         """`words` are the telling ones of the text."""
-        spans = outside_base64(text, spans)
+        spans = runs(text)
         inside = joined(text, spans) if spans else b""
         is_one = (
             has_words_in_front(text, words)
@@ -146,7 +144,7 @@ class QuickLook:
 
     def _is_in(self, plain: bytes, depth: int) -> bool:
         """Tell whether a text that another holds may have something, or a secret that is known."""
-        return self.may_find(plain, None, depth) or self._hiding.vault.is_in(plain)
+        return self.may_find(plain, depth) or self._hiding.vault.is_in(plain)
 
     def _may_be_in_base64(self, text: bytes, spans: Iterable[tuple[int, int]], depth: int) -> bool:
         if depth >= DEEPEST:

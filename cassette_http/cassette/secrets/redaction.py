@@ -36,7 +36,7 @@ from cassette_http.cassette.secrets.message_parts import (
 from cassette_http.cassette.secrets.pairs import sent_in_place_of
 from cassette_http.cassette.secrets.placeholders import has_placeholder
 from cassette_http.cassette.secrets.rules import ExtraRule, Rules, resolve_rules
-from cassette_http.cassette.secrets.shapes import HOST_PATHS, runs
+from cassette_http.cassette.secrets.shapes import HOST_PATHS
 from cassette_http.cassette.secrets.vault import Vault
 from cassette_http.cassette.splicing import Edit, shift, splice
 from cassette_http.errors import InvalidOption
@@ -292,8 +292,7 @@ class Redactor:
         Mostly there is not. One look at all is cheaper than one at each message.
         """
         whole = b"%b\n%b" % (sent.new, received.new)
-        spans = runs(whole)
-        return not (self._may_find(whole, sent.host, spans) or self._vault.is_in(whole, spans))
+        return not (self._may_find(whole, sent.host) or self._vault.is_in(whole))
 
     def _is_suspect(self, message: _Message) -> bool:
         """Tell whether a rule could find something in what is new in a message, or a coding hide it; cheap."""
@@ -314,13 +313,13 @@ class Redactor:
         new, _, message.edits = self._familiar.leave_out(message.octets, self._vault.searched)
         return new == message.new and not self._vault.is_in(new)
 
-    def _may_find(self, message: bytes, host: str, spans: list[tuple[int, int]] | None = None) -> bool:
+    def _may_find(self, message: bytes, host: str) -> bool:
         """Tell whether a rule could find something in a message. `host` is that of a request, "" for a response."""
         # The rules look at a long content in the same way, so it is not done twice.
         return (
             len(message) > _LONG
             or host in HOST_PATHS
-            or self._content.may_find(message, spans)
+            or self._content.may_find(message)
             or (host != "" and self._content.may_find_in_path(message))
         )
 

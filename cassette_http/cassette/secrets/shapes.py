@@ -254,38 +254,25 @@ def blocks(text: bytes, shortest: int, border: re.Pattern[bytes]) -> Iterator[tu
         at = stop
 
 
-class Runs:
-    """Finds runs of some characters, those of a least length."""
-
-    def __init__(self, characters: bytes, shortest: int) -> None:
-        self._marked = bytes(0x61 if octet in characters else 0x20 for octet in range(256))
-        self._shortest = b"a" * shortest
-        self._others = to_pattern(b"[^%b]" % re.escape(characters))
-
-    def spans(self, text: bytes) -> list[tuple[int, int]]:
-        """Find where runs start and stop."""
-        if len(text) <= _BLOCK:
-            return self._spans_in_block(text)
-        return [
-            (at + start, at + stop)
-            for at, block in blocks(text, _BLOCK, self._others)
-            for start, stop in self._spans_in_block(block)
-        ]
-
-    def _spans_in_block(self, text: bytes) -> list[tuple[int, int]]:
-        marked = text.translate(self._marked)
-        spans: list[tuple[int, int]] = []
-        # Two searches are quicker than a regular expression, and most texts do not survive the first.
-        start = marked.find(self._shortest)
-        while start >= 0:
-            stop = marked.find(b" ", start)
-            spans.append((start, stop if stop >= 0 else len(marked)))
-            start = marked.find(self._shortest, spans[-1][1])
-        return spans
+# A copy in which all characters of a run are the same is searched: two searches are quicker than a regular expression,
+# and most texts do not survive the first.
+_IN_RUN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+"
+_OUT_OF_RUN = to_pattern(b"[^%b]" % re.escape(_IN_RUN))
 
 
-runs = Runs(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+", SHORTEST_RUN).spans
+def _marks(characters: bytes) -> bytes:
+    return bytes(0x61 if octet in characters else 0x20 for octet in range(256))
 
+
+def _next_run(marked: bytes, shortest: int, at: int) -> tuple[int, int] | None:
+    start = marked.find(b"a" * shortest, at)
+    if start < 0:
+        return None
+    stop = marked.find(b" ", start)
+    return start, stop if stop >= 0 else len(marked)
+
+
+_MARKS_OF_RUNS = _marks(_IN_RUN)
 # Base64 on one line or in lines of 56 characters or more; some of it may be escaped, as in JSON and in forms.
 _BASE64 = to_pattern(
     rb"(?:[A-Za-z0-9+/]++|\\++/|%(?:25)*2[BFbf]"
@@ -296,26 +283,36 @@ _GOES_ON = frozenset(b"/\\%\r\n")
 _DEEP = 128  # characters; the first of them are looked at as those of any other text
 
 
-def outside_base64(text: bytes, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Leave out runs deep within base64, as that of an image: by chance, something in it looks like any secret."""
-    outside: list[tuple[int, int]] = []
-    behind = stop_of_base64 = 0
-    for start, stop in spans:
-        if behind <= start < stop_of_base64:
-            continue
-        outside.append((start, stop))
-        if start >= stop_of_base64 and stop < len(text) and text[stop] in _GOES_ON:
-            found = _BASE64.match(text, start)
-            assert found is not None  # it may be empty
-            behind, stop_of_base64 = start + _DEEP, found.end()
-            if _BASE64_SIGN.search(text, start, stop_of_base64) is None:
-                behind = stop_of_base64  # a list of digests, or the like
-    return outside
+def runs(text: bytes) -> list[tuple[int, int]]:
+    """Find where runs start and stop; not those deep within base64, as that of an image.
+
+    By chance, something there looks like any secret.
+    """
+    spans: list[tuple[int, int]] = []
+    deep = stop_of_base64 = 0
+    for first, block in blocks(text, _BLOCK, _OUT_OF_RUN):
+        marked, at = block.translate(_MARKS_OF_RUNS), 0
+        while (run := _next_run(marked, SHORTEST_RUN, at)) is not None:
+            start, stop = first + run[0], first + run[1]
+            at = run[1]
+            if deep <= start < stop_of_base64:
+                at = marked.find(b" ", stop_of_base64 - 1 - first)  # behind the run that it ends with
+                if at < 0:
+                    break
+                continue
+            spans.append((start, stop))
+            if start >= stop_of_base64 and stop < len(text) and text[stop] in _GOES_ON:
+                found = _BASE64.match(text, start)
+                assert found is not None  # it may be empty
+                deep, stop_of_base64 = start + _DEEP, found.end()
+                if _BASE64_SIGN.search(text, start, stop_of_base64) is None:
+                    deep = stop_of_base64  # a list of digests, or the like
+    return spans
 
 
 _LEGIBLE = bytes([*b"\t\n\r", *range(0x20, 0x7F)])
+_MARKS_OF_LEGIBLE = _marks(_LEGIBLE)
 SHORTEST_LEGIBLE = 8
-_legible_spans = Runs(_LEGIBLE, SHORTEST_LEGIBLE).spans
 
 
 def is_legible(octets: bytes) -> bool:
@@ -325,7 +322,11 @@ def is_legible(octets: bytes) -> bool:
 
 def legible(octets: bytes) -> bytes:
     """Put the texts in a binary content together: all of some length that is ASCII, with NUL between."""
-    return b"\0".join([octets[start:stop] for start, stop in _legible_spans(octets)])
+    marked, at, texts = octets.translate(_MARKS_OF_LEGIBLE), 0, list[bytes]()
+    while (run := _next_run(marked, SHORTEST_LEGIBLE, at)) is not None:
+        at = run[1]
+        texts.append(octets[slice(*run)])
+    return b"\0".join(texts)
 
 
 # -- finding -------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from operator import itemgetter
 from urllib.parse import quote_plus
 
 from cassette_http.cassette.secrets.base64_text import base64_run, from_base64, to_base64
-from cassette_http.cassette.secrets.needles import JWT, Needle, all_needles, is_searchable, plain_needles, run_of
+from cassette_http.cassette.secrets.needles import JWT, Needle, all_needles, is_searchable, plain_needles
 from cassette_http.cassette.secrets.placeholders import (
     IS_NUMBER,
     NINES,
@@ -27,7 +27,7 @@ from cassette_http.cassette.secrets.placeholders import (
     placeholder_edits,
     unified,
 )
-from cassette_http.cassette.secrets.shapes import is_legible, legible, runs
+from cassette_http.cassette.secrets.shapes import is_legible, legible
 from cassette_http.cassette.splicing import Edit, merged, splice
 
 _SHORTEST_DECLARED = 4
@@ -79,8 +79,7 @@ class Vault:
         self._words: set[int] = set()  # those that begin in the first octets of needles
         self._tiny: list[Needle] = []  # those that may have no such word, which were declared
         self._secrets: dict[bytes, list[bytes]] = {}  # by their beginning
-        self._long: list[tuple[bytes, bytes]] = []  # needles that need a run, behind that
-        self._short: dict[frozenset[int], list[bytes]] = {}  # others, by those of their octets that few texts have
+        self._by_marks: dict[frozenset[int], list[bytes]] = {}  # by those of their octets that few texts have
         self._by_name: dict[bytes, bytes] = {}
         self._sent_for: dict[bytes, bytes] = {}  # by placeholders that are JWTs
         self._redact_claims = redact_claims
@@ -165,11 +164,8 @@ class Vault:
                     self._file(needle)
 
     def _file(self, needle: Needle) -> None:
-        if len(self._needles) <= _MANY_NEEDLES:  # else these two are not asked any more
-            if run := run_of(needle.octets):
-                self._long.append((run, needle.octets))
-            else:
-                self._short.setdefault(_MARKS.intersection(needle.octets), []).append(needle.octets)
+        if len(self._needles) <= _MANY_NEEDLES:  # else these are not asked any more
+            self._by_marks.setdefault(_MARKS.intersection(needle.octets), []).append(needle.octets)
         if len(needle.octets) < _SHORTEST_WITH_WORD:
             self._tiny.append(needle)
         else:
@@ -189,11 +185,11 @@ class Vault:
         """Tell whether what was learned since so many forms were searched may be in some octets; for short ones."""
         return is_masked(octets) or any(octets.find(needle) >= 0 for needle in self._in_order[searched:])
 
-    def is_in(self, octets: bytes, spans: list[tuple[int, int]] | None = None) -> bool:
-        """Tell whether a secret is in some octets; quicker than to find where. `spans` are their runs, if known."""
+    def is_in(self, octets: bytes) -> bool:
+        """Tell whether a secret is in some octets; quicker than to find where."""
         if len(self._needles) > _MANY_NEEDLES:
             return next(self._positions(octets), None) is not None or is_masked(octets)
-        return bool(self._needles) and (bool(self._present(octets, spans)) or is_masked(octets))
+        return bool(self._needles) and (bool(self._present(octets)) or is_masked(octets))
 
     def occurrences(self, octets: bytes) -> list[Edit]:
         """Find all secrets in some octets, in any of their forms; return the edits that hide them."""
@@ -266,27 +262,22 @@ class Vault:
                     yield at, needle
                     break
 
-    def _present(self, octets: bytes, spans: list[tuple[int, int]] | None = None) -> list[bytes]:
+    def _present(self, octets: bytes) -> list[bytes]:
         if len(octets) > _BLOCK and 0 in octets[:_BLOCK]:
             # A large binary content has little text, which is soon searched.
             texts = legible(octets)
             return [
                 needle for needle in list(self._needles) if (texts if is_legible(needle) else octets).find(needle) >= 0
             ]
-        # Few texts have runs, percent signs or backslashes, so most forms of most secrets need no look.
+        # Most texts lack some of these, so many forms of most secrets need no look.
         there = {mark for mark in _MARKS if mark in octets}
-        found = [
+        return [
             needle
-            for marks, needles in list(self._short.items())
+            for marks, needles in list(self._by_marks.items())
             if marks <= there
             for needle in list(needles)
             if octets.find(needle) >= 0  # `in` would try to make a number of it first
         ]
-        spans = (runs(octets) if spans is None else spans) if self._long else []
-        if spans:
-            inside = b" ".join([octets[start:stop] for start, stop in spans])
-            found += [needle for run, needle in list(self._long) if inside.find(run) >= 0 and octets.find(needle) >= 0]
-        return found
 
     @property
     def has_declared(self) -> bool:
