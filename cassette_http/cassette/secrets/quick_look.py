@@ -32,6 +32,8 @@ from cassette_http.cassette.secrets.shapes import (
     joined,
     may_be_base64,
     runs,
+    runs_and_base64,
+    without_base64,
 )
 from cassette_http.cassette.secrets.streamed_texts import streamed_texts
 from cassette_http.cassette.secrets.tables import names_of_columns
@@ -69,14 +71,16 @@ class QuickLook:
         if has_archive(text):
             return depth < DEEPEST
         if len(text) > _LONG and is_binary(text):
-            return self._may_have_token(text, text, depth) or (
+            return self._may_have_token(text, text, runs(text), depth) or (
                 depth < DEEPEST and any(self.may_find(text[slice(*span)], depth + 1) for span in texts_of_parts(text))
             )
-        words = self._words.words_of(text)
+        spans, in_base64 = runs_and_base64(text)
+        outside = without_base64(text, in_base64)
+        words = self._words.words_of(outside)
         return (
-            (words != b"" and self._may_have_name(text, words, depth))
-            or (_AT in text and USERINFO.search(text) is not None)
-            or self._may_have_token(text, words, depth)
+            (words != b"" and self._may_have_name(outside, words, depth))
+            or (_AT in outside and USERINFO.search(outside) is not None)
+            or self._may_have_token(text, words, spans, depth)
             or (depth < DEEPEST and any(self._is_in(each.plain, depth + 1) for each in streamed_texts(text)))
         )
 
@@ -118,9 +122,8 @@ class QuickLook:
             kind in STRONG or b":" + name in text or _weak(name).search(text) for name, kind in told.items()
         )
 
-    def _may_have_token(self, text: bytes, words: bytes, depth: int) -> bool:
-        """`words` are the telling ones of the text."""
-        spans = runs(text)
+    def _may_have_token(self, text: bytes, words: bytes, spans: list[tuple[int, int]], depth: int) -> bool:
+        """`words` are the telling ones of the text, and `spans` its runs."""
         inside = joined(text, spans) if spans else b""
         is_one = (
             has_words_in_front(text, words)

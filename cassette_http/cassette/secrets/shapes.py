@@ -280,6 +280,7 @@ _BASE64 = to_pattern(
 )
 _BASE64_SIGN = to_pattern(rb"[+/%]")
 _GOES_ON = frozenset(b"/\\%\r\n")
+_LONGEST_NAME, _WORTH_A_COPY = 1 << 8, 1 << 12
 _DEEP = 128  # characters; the first of them are looked at as those of any other text
 
 
@@ -288,7 +289,12 @@ def runs(text: bytes) -> list[tuple[int, int]]:
 
     By chance, something there looks like any secret.
     """
-    spans: list[tuple[int, int]] = []
+    return runs_and_base64(text)[0]
+
+
+def runs_and_base64(text: bytes) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Find where runs start and stop, and the base64 that has others within."""
+    spans, in_base64 = list[tuple[int, int]](), list[tuple[int, int]]()
     deep = stop_of_base64 = 0
     for first, block in blocks(text, _BLOCK, _OUT_OF_RUN):
         marked, at = block.translate(_MARKS_OF_RUNS), 0
@@ -307,7 +313,19 @@ def runs(text: bytes) -> list[tuple[int, int]]:
                 deep, stop_of_base64 = start + _DEEP, found.end()
                 if _BASE64_SIGN.search(text, start, stop_of_base64) is None:
                     deep = stop_of_base64  # a list of digests, or the like
-    return spans
+                elif deep < stop_of_base64:
+                    in_base64.append((deep, stop_of_base64))
+    return spans, in_base64
+
+
+def without_base64(text: bytes, in_base64: list[tuple[int, int]]) -> bytes:
+    """Leave out what is deep within base64, but for its end, which may be a name; in that no name stands."""
+    parts, behind = list[bytes](), 0
+    for start, stop in in_base64:
+        if stop - start > _WORTH_A_COPY:
+            parts.append(text[behind:start])
+            behind = stop - _LONGEST_NAME
+    return b"".join([*parts, text[behind:]]) if parts else text
 
 
 _LEGIBLE = bytes([*b"\t\n\r", *range(0x20, 0x7F)])
