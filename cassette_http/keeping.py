@@ -94,15 +94,17 @@ class Keeper:
 
     def _changed(self) -> dict[int, Interaction]:
         """What is not in the file as it is to be, by its position."""
-        known = self._redactor.made.learned
+        redactor = self._redactor.made
+        known = redactor.learned
         changed: dict[int, Interaction] = {}
         for position, each in enumerate(self._log.kept):
             amended = self._amended.get(each)
-            if each.learned != known or amended is not None:
-                interaction = amended or each.interaction
-                redacted = self._redactor.made.redact(interaction)
-                if redacted is not interaction or amended is not None:
-                    changed[position] = redacted
+            if amended is None and each.learned == known:
+                continue
+            interaction = amended or each.interaction
+            redacted = interaction if redactor.is_settled(interaction) else redactor.redact(interaction)
+            if redacted is not interaction or amended is not None:
+                changed[position] = redacted
         return changed
 
     def _dump(self, interaction: Interaction) -> bytes:

@@ -10,7 +10,7 @@ import re
 from cassette_http.cassette.secrets.vault import Vault
 from cassette_http.cassette.splicing import Edit, shift, splice
 
-MOST_LINES = 250
+MOST_LINES = 500
 LONGEST_LINE_OCTETS = 256
 
 # What stands in such a line means the same whatever lines are around it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from cassette_http.cassette.decoding import codings_of, decoded, encoded
@@ -246,7 +246,7 @@ def response_parts(track: Track, request: Request | None) -> Parts:
     return Parts(head, body, framing, fields)
 
 
-def edit_request(request: Request, edits: list[Edit]) -> Request:
+def edit_request(request: Request, edits: Sequence[Edit]) -> Request:
     """Make edits whose positions are those of head and body together."""
     if not edits:
         return request

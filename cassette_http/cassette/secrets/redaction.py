@@ -15,8 +15,8 @@ or a form that are named as secrets are left out there, as a program without a s
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -51,12 +51,12 @@ class _Message:
     of one that the rules were applied to are all that it needs.
     """
 
-    take_apart: Callable[[], Parts]
-    request: Request | None  # itself, unless it is a response
+    request: Request  # itself, or what it answers
+    track: Track | None  # of a response
     octets: bytes | None = None
     new: bytes = b""
-    lines: list[bytes] = field(default_factory=list)
-    edits: list[Edit] = field(default_factory=list)
+    lines: Iterable[bytes] = ()
+    edits: Sequence[Edit] = ()
     parts: Parts | None = None
     is_veiled: bool = False  # a look would not see all of it
     is_ruled: bool = False
@@ -64,7 +64,12 @@ class _Message:
     @property
     def host(self) -> str:
         """That of a request, "" for a response."""
-        return self.request.origin.host if self.request is not None else ""
+        return self.request.origin.host if self.track is None else ""
+
+    def take_apart(self) -> Parts:
+        if self.parts is None:
+            self.parts = request_parts(self.request) if self.track is None else response_parts(self.track, self.request)
+        return self.parts
 
 
 class Redactor:
@@ -129,12 +134,15 @@ class Redactor:
         learned = vault.searched
         # Another copy of a large body could be too much, and a long message is suspect in any case.
         octets = request.head_octets + request.body_octets if len(request.body_octets) <= _LONG else None
-        sent = self._message(octets, partial(request_parts, request), request)
+        sent = self._message(octets, request)
         octets = track.octets if track.count_octets <= _LONG else None
-        received = self._message(octets, partial(response_parts, track, request))
+        received = self._message(octets, request, track)
+        if is_veiled(b"%b\n%b" % (sent.new, received.new)):
+            self._unveil(sent)
+            self._unveil(received)
         is_ordinary = not (sent.is_veiled or received.is_veiled) and track.failure is None
         if is_ordinary and self._is_clean(sent, received):
-            self._familiar.remember(sent.lines + received.lines, learned)
+            self._familiar.remember([*sent.lines, *received.lines], learned)
             return _edited(interaction, sent.edits, received.edits)
         # All rules come before any search: a secret of the response may stand in the request too.
         if self._is_suspect(sent):
@@ -147,10 +155,10 @@ class Redactor:
                 self._apply_rules(message)
         learned = vault.searched
         for message in (sent, received):
-            if message.parts is not None and message.is_ruled:
-                message.edits = message.parts.edits(vault.occurrences)
+            if message.is_ruled:
+                message.edits = edits = message.take_apart().edits(vault.occurrences)
                 if message.octets is not None:
-                    self._familiar.remember_edits(message.octets, message.edits, learned)
+                    self._familiar.remember_edits(message.octets, edits, learned)
         if track is not interaction.track:
             interaction = replace(interaction, track=track)
         return _edited(interaction, sent.edits, received.edits)
@@ -267,24 +275,23 @@ class Redactor:
         parts.apply_rules(self._content, target_stop, is_matching)
         parts.by_rule = self._content.with_path(parts.by_rule, request.origin.host, request.head_octets, target_stop)
 
-    def _message(
-        self, octets: bytes | None, take_apart: Callable[[], Parts], request: Request | None = None
-    ) -> _Message:
-        """Begin with a message, whose octets are None if it is long; `request` is itself, unless it is a response."""
+    def _message(self, octets: bytes | None, request: Request, track: Track | None = None) -> _Message:
+        """Begin with a message, whose octets are None if it is long."""
         if octets is None:
-            return _Message(take_apart, request, is_veiled=True)
-        learned = self._vault.searched
-        message = _Message(take_apart, request, octets, *self._familiar.leave_out(octets, learned))
-        if is_veiled(message.new):
-            message.parts = take_apart()
-            unveiled = message.parts.unveiled
-            message.is_veiled = unveiled is None
-            if unveiled is not None:
-                message.octets = unveiled
-                message.new, lines, message.edits = self._familiar.leave_out(unveiled, learned)
-                # What says that a content is veiled must be seen each time.
-                message.lines = [line for line in lines if not is_of_content(line)]
-        return message
+            return _Message(request, track, is_veiled=True)
+        return _Message(request, track, octets, *self._familiar.leave_out(octets, self._vault.searched))
+
+    def _unveil(self, message: _Message) -> None:
+        """Take a message out of its chunks and codings, if it has some; that may be impossible."""
+        if not is_veiled(message.new):
+            return
+        unveiled = message.take_apart().unveiled
+        message.is_veiled = unveiled is None
+        if unveiled is not None:
+            message.octets = unveiled
+            message.new, lines, message.edits = self._familiar.leave_out(unveiled, self._vault.searched)
+            # What says that a content is veiled must be seen each time.
+            message.lines = [line for line in lines if not is_of_content(line)]
 
     def _is_clean(self, sent: _Message, received: _Message) -> bool:
         """Tell whether there is nothing to hide in what is new in an exchange.
@@ -299,12 +306,11 @@ class Redactor:
         return message.is_veiled or self._may_find(message.new, message.host)
 
     def _apply_rules(self, message: _Message) -> None:
-        parts = message.parts = message.parts or message.take_apart()
         message.is_ruled = True
-        if message.request is not None:
-            self._apply_rules_to_request(parts, message.request)
+        if message.track is None:
+            self._apply_rules_to_request(message.take_apart(), message.request)
         else:
-            parts.apply_rules(self._content)
+            message.take_apart().apply_rules(self._content)
 
     def _is_settled(self, message: _Message) -> bool:
         """Tell whether nothing that was learned since stands in a message that the rules need not look at."""
@@ -341,7 +347,7 @@ class Redactor:
         return value
 
 
-def _edited(interaction: Interaction, in_request: list[Edit], in_response: list[Edit]) -> Interaction:
+def _edited(interaction: Interaction, in_request: Sequence[Edit], in_response: Sequence[Edit]) -> Interaction:
     request, track = interaction.request, interaction.track
     if in_response:
         track = track.edited(in_response)

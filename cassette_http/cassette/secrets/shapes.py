@@ -264,15 +264,15 @@ def _marks(characters: bytes) -> bytes:
     return bytes(0x61 if octet in characters else 0x20 for octet in range(256))
 
 
-def _next_run(marked: bytes, shortest: int, at: int) -> tuple[int, int] | None:
-    start = marked.find(b"a" * shortest, at)
+def _next_run(marked: bytes, shortest: bytes, at: int) -> tuple[int, int] | None:
+    start = marked.find(shortest, at)
     if start < 0:
         return None
     stop = marked.find(b" ", start)
     return start, stop if stop >= 0 else len(marked)
 
 
-_MARKS_OF_RUNS = _marks(_IN_RUN)
+_MARKS_OF_RUNS, _SHORTEST_RUN = _marks(_IN_RUN), b"a" * SHORTEST_RUN
 # Base64 on one line or in lines of 56 characters or more; some of it may be escaped, as in JSON and in forms.
 _BASE64 = to_pattern(
     rb"(?:[A-Za-z0-9+/]++|\\++/|%(?:25)*2[BFbf]"
@@ -294,11 +294,12 @@ def runs(text: bytes) -> list[tuple[int, int]]:
 
 def runs_and_base64(text: bytes) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """Find where runs start and stop, and the base64 that has others within."""
-    spans, in_base64 = list[tuple[int, int]](), list[tuple[int, int]]()
+    spans: list[tuple[int, int]] = []
+    in_base64: list[tuple[int, int]] = []
     deep = stop_of_base64 = 0
     for first, block in blocks(text, _BLOCK, _OUT_OF_RUN):
         marked, at = block.translate(_MARKS_OF_RUNS), 0
-        while (run := _next_run(marked, SHORTEST_RUN, at)) is not None:
+        while (run := _next_run(marked, _SHORTEST_RUN, at)) is not None:
             start, stop = first + run[0], first + run[1]
             at = run[1]
             if deep <= start < stop_of_base64:
@@ -320,7 +321,8 @@ def runs_and_base64(text: bytes) -> tuple[list[tuple[int, int]], list[tuple[int,
 
 def without_base64(text: bytes, in_base64: list[tuple[int, int]]) -> bytes:
     """Leave out what is deep within base64, but for its end, which may be a name; in that no name stands."""
-    parts, behind = list[bytes](), 0
+    parts: list[bytes] = []
+    behind = 0
     for start, stop in in_base64:
         if stop - start > _WORTH_A_COPY:
             parts.append(text[behind:start])
@@ -341,7 +343,7 @@ def is_legible(octets: bytes) -> bool:
 def legible(octets: bytes) -> bytes:
     """Put the texts in a binary content together: all of some length that is ASCII, with NUL between."""
     marked, at, texts = octets.translate(_MARKS_OF_LEGIBLE), 0, list[bytes]()
-    while (run := _next_run(marked, SHORTEST_LEGIBLE, at)) is not None:
+    while (run := _next_run(marked, b"a" * SHORTEST_LEGIBLE, at)) is not None:
         at = run[1]
         texts.append(octets[slice(*run)])
     return b"\0".join(texts)

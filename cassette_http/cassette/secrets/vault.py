@@ -182,8 +182,12 @@ class Vault:
         return len(self._in_order)
 
     def is_new_in(self, octets: bytes, searched: int) -> bool:
-        """Tell whether what was learned since so many forms were searched may be in some octets; for short ones."""
-        return is_masked(octets) or any(octets.find(needle) >= 0 for needle in self._in_order[searched:])
+        """Tell whether what was learned since so many forms were searched may be in some octets; of long ones, yes."""
+        return (
+            len(octets) > _LONGEST_MESSAGE
+            or is_masked(octets)
+            or any(octets.find(needle) >= 0 for needle in self._in_order[searched:])
+        )
 
     def is_in(self, octets: bytes) -> bool:
         """Tell whether a secret is in some octets; quicker than to find where."""
