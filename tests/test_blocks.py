@@ -16,10 +16,7 @@ from typing import Any
 
 import pytest
 
-from cassette_http import (
-    client,
-    use_cassette,
-)
+from cassette_http import client, use_cassette
 from tests.asking import get, get_with_our_client, targets
 from tests.peer import LIMIT_S, Peer
 

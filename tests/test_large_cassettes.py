@@ -6,11 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cassette_http import (
-    CassetteFormatError,
-    client,
-    use_cassette,
-)
+from cassette_http import CassetteFormatError, client, use_cassette
 from tests.asking import get, get_with_our_client
 from tests.peer import LIMIT_S
 

@@ -12,11 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cassette_http import (
-    CassetteNotFound,
-    UnmatchedRequest,
-    use_cassette,
-)
+from cassette_http import CassetteNotFound, UnmatchedRequest, use_cassette
 from tests.asking import get, get_or_none, get_with_our_client
 from tests.behaviours import with_causes
 from tests.peer import LIMIT_S, Peer

@@ -19,13 +19,7 @@ from cassette_http.cassette.format.yaml_format import Document, dump_header, dum
 from cassette_http.cassette.format.yaml_reading import UnreadableYAML, read_mapping
 from cassette_http.cassette.index import line_of
 from cassette_http.cassette.model import Failure, FailureKind, Header, Interaction, Origin, Piece, Request, Track
-from cassette_http.cassette.shortcuts import (
-    is_plain_header,
-    read_answer,
-    track_of,
-    written_beginning,
-    written_request,
-)
+from cassette_http.cassette.shortcuts import is_plain_header, read_answer, track_of, written_beginning, written_request
 from cassette_http.errors import CassetteFormatError
 from cassette_http.wire.reader import RequestReader
 

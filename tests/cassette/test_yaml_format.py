@@ -19,13 +19,7 @@ from cassette_http.cassette.format import body_forms
 from cassette_http.cassette.format.canonical import read_canonical
 from cassette_http.cassette.format.json_layout import lay_out, undo
 from cassette_http.cassette.format.reading import _build
-from cassette_http.cassette.format.yaml_format import (
-    dump_header,
-    dump_interaction,
-    dump_tls,
-    load_document,
-    scan,
-)
+from cassette_http.cassette.format.yaml_format import dump_header, dump_interaction, dump_tls, load_document, scan
 from cassette_http.cassette.format.yaml_reading import UnreadableYAML, read_mapping
 from cassette_http.cassette.model import (
     Failure,
