@@ -6,6 +6,7 @@ import gzip
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ __all__ = [
     "Asked",
     "assert_same_three_times",
     "patience_s",
+    "three_times",
     "tries_patience",
     "with_causes",
     "write_cassette_of",
@@ -138,18 +140,26 @@ BEHAVIOURS = [
 ]
 
 
-def assert_same_three_times(ask: Callable[[], object], server: Peer, path: Path) -> Cassette:
-    """What `ask` sees of `server` is the same live, recording and replaying; the replay makes no connection."""
+def three_times(ask: Callable[[], Any], path: Path, *servers: Peer) -> tuple[Any, Cassette]:
+    """What `ask` sees live, which must be what it sees recording and replaying; the replay makes no connection."""
     live = ask()
     with use_cassette(path, "all"):
         recorded = ask()
-    server.stop()
-    connections = server.connections
+    for server in servers:
+        server.stop()
+    connections = [server.connections for server in servers]
     with use_cassette(path, "none") as cassette:
         replayed = ask()
     assert recorded == live
     assert replayed == live, path.read_text()
-    assert server.connections == connections
+    assert [server.connections for server in servers] == connections
+    assert cassette.unplayed == []
+    return live, cassette
+
+
+def assert_same_three_times(ask: Callable[[], object], server: Peer, path: Path) -> Cassette:
+    """What `ask` sees of `server` is the same live, recording and replaying."""
+    _, cassette = three_times(ask, path, server)
     return cassette
 
 
