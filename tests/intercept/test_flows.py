@@ -1,4 +1,4 @@
-"""What takes several requests, or more than one: authentication, proxies, uploads, upgrades, as libraries do them."""
+"""What takes several requests: authentication, redirects, WebSockets, pipelining, idle connections, as libraries do."""
 
 from __future__ import annotations
 
