@@ -311,6 +311,25 @@ def test_words_behind_the_name_of_a_token_are_one_in_a_line(name: str) -> None:
     assert received == response(body=f"user: ada\n{name}: {{{{secret:1}}}}\n".encode())
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("postgresql://db/postgres", "postgresql://db/{{secret:1}}"),
+        ("user=postgres&image=postgres:16", "user={{secret:1}}&image={{secret:1}}:16"),
+        ("my-postgres-db, mypostgres, postgres_1", "my-postgres-db, mypostgres, postgres_1"),
+        (r"a\npostgres \u000apostgres %3Dpostgres%26", r"a\n{{secret:1}} \u000a{{secret:1}} %3D{{secret:1}}%26"),
+    ],
+)
+def test_a_password_that_is_a_word_is_not_searched_within_longer_words(text: str, expected: str) -> None:
+    _, received = redacted(request(body=b'{"password": "postgres"}'), response(body=text.encode()))
+    assert received == response(body=expected.encode())
+
+
+def test_a_word_that_the_user_declares_is_searched_within_longer_words() -> None:
+    redactor = Redactor(secrets={"DB": "postgres"}, environment={})
+    assert redactor.redact_text("postgresql://x") == "{{secret:DB}}ql://x"
+
+
 def test_a_secret_of_a_response_is_hidden_in_its_request() -> None:
     sent, _ = redacted(request(target="/abcd1234"), response("X-Auth-Token: abcd1234"))
     assert sent.head.target == "/{{secret:1}}"

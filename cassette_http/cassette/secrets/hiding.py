@@ -9,7 +9,7 @@ from typing import Protocol
 
 from cassette_http.cassette.secrets.base64_text import from_base64
 from cassette_http.cassette.secrets.field_rules import COOKIE_RULES, redact_credentials
-from cassette_http.cassette.secrets.names import STEMS, NameKind, ends_with_words, looks_random, spelled
+from cassette_http.cassette.secrets.names import SIMPLE_WORD, STEMS, NameKind, ends_with_words, looks_random, spelled
 from cassette_http.cassette.secrets.placeholders import is_placeholder, unified
 from cassette_http.cassette.secrets.rules import Rules
 from cassette_http.cassette.secrets.shapes import key_span
@@ -214,7 +214,6 @@ _SOME_WORDS = re.compile(
 )
 # A word of a language ({"token": "hello"}), a currency or a stand-in: no generator makes such a token.
 _SHORT_WORD = re.compile(rb"[a-z]{1,5}|[A-Z]{1,5}")
-SIMPLE_WORD = re.compile(rb"[a-z]{1,15}|[A-Z]{1,15}|[A-Z][a-z]{1,14}")
 # A word of digits and letters that is no date.
 MIXED = re.compile(rb"(?=[^\s]*[0-9])(?=[^\s]*[A-Za-z])(?![0-9]{4}-[0-9]{2}-)[^\s(){}\[\];,<>]{6,200}")
 _CODE = re.compile(rb"(?=.*[0-9])[0-9A-Za-z][0-9A-Za-z -]{2,20}|[A-Z]{4}-[A-Z]{4}")

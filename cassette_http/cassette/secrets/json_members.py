@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 
-from cassette_http.cassette.secrets.hiding import MIXED, OF_FIELDS, SIMPLE_WORD, STRONG, Hiding, is_own_name, is_prose
-from cassette_http.cassette.secrets.names import NameKind, looks_random
+from cassette_http.cassette.secrets.hiding import MIXED, OF_FIELDS, STRONG, Hiding, is_own_name, is_prose
+from cassette_http.cassette.secrets.names import SIMPLE_WORD, NameKind, looks_random
 from cassette_http.cassette.secrets.placeholders import is_placeholder
 from cassette_http.cassette.secrets.vault import WORDS_FOR_SECRETS
 from cassette_http.cassette.splicing import Edit

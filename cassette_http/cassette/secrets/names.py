@@ -122,7 +122,7 @@ _AFTER = _set_of(
     " changed updated created versions domains hosts prompt regex pattern placement location attribute attributes arn"
     " ref affinity number index offset position params compatibility namespace schema class store storage provider"
     " service source template policies manager max min short mismatch field fields column question target door strings"
-    " owner owners standard symbol address decimals balance contract price supply"  # of a token in a chain
+    " owner owners strategy standard symbol address decimals balance contract price supply"  # of a token in a chain
 )
 _LAST = _AFTER - {"state", "start", "end", "service"}
 
@@ -292,6 +292,7 @@ def is_secret_name(name: str) -> bool:
 # -- values --------------------------------------------------------------------------------------------------
 
 SHORTEST_RANDOM = 16
+SIMPLE_WORD = re.compile(rb"[a-z]{1,15}|[A-Z]{1,15}|[A-Z][a-z]{1,14}")
 _LEAST_BITS = 2.9  # of entropy per character; English words in a row have about as much, but few digits
 _TOKEN = re.compile(r"[A-Za-z0-9_+/=.~:-]{16,}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")

@@ -14,9 +14,9 @@ from itertools import chain
 from typing import TypeAlias
 from urllib.parse import quote_plus, unquote_to_bytes
 
-from cassette_http.cassette.secrets.hiding import MIXED, OF_FIELDS, SIMPLE_WORD, STRONG, Hiding, is_own_name, is_prose
+from cassette_http.cassette.secrets.hiding import MIXED, OF_FIELDS, STRONG, Hiding, is_own_name, is_prose
 from cassette_http.cassette.secrets.json_members import unescaped
-from cassette_http.cassette.secrets.names import NameKind, is_uuid, looks_random
+from cassette_http.cassette.secrets.names import SIMPLE_WORD, NameKind, is_uuid, looks_random
 from cassette_http.cassette.splicing import Edit
 from cassette_http.wire.patterns import to_pattern
 

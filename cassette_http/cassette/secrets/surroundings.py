@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
-from cassette_http.cassette.secrets.hiding import SIMPLE_WORD, is_secret_value
-from cassette_http.cassette.secrets.names import NameKind
+from cassette_http.cassette.secrets.hiding import is_secret_value
+from cassette_http.cassette.secrets.names import SIMPLE_WORD, NameKind
 from cassette_http.cassette.secrets.pairs import USERINFO
 from cassette_http.cassette.secrets.rules import Rules
 

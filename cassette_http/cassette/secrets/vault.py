@@ -1,7 +1,7 @@
 """Secrets with their numbers and placeholders, and where else they stand (pure).
 
-A secret is searched in all its forms (`needles`), whatever stands before and behind it there. What is a secret is
-decided elsewhere.
+A secret is searched in all its forms (`needles`), whatever stands before and behind it there, unless it is but a word.
+What is a secret is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from operator import itemgetter
 from urllib.parse import quote_plus
 
 from cassette_http.cassette.secrets.base64_text import base64_run, from_base64, to_base64
+from cassette_http.cassette.secrets.names import SIMPLE_WORD
 from cassette_http.cassette.secrets.needles import JWT, Needle, all_needles, is_searchable, plain_needles
 from cassette_http.cassette.secrets.placeholders import (
     IS_NUMBER,
@@ -77,6 +78,7 @@ class Vault:
         self._searched = 0
         self._lengths: dict[bytes, list[int]] = {}  # of needles, by their beginning; the longest first
         self._words: set[int] = set()  # those that begin in the first octets of needles
+        self._declared: set[bytes] = set()  # what the user says is secret stands anywhere
         self._tiny: list[Needle] = []  # those that may have no such word, which were declared
         self._secrets: dict[bytes, list[bytes]] = {}  # by their beginning
         self._by_marks: dict[frozenset[int], list[bytes]] = {}  # by those of their octets that few texts have
@@ -111,8 +113,10 @@ class Vault:
         """Search values that the user says are secret, however they look."""
         for secret in secrets:
             octets = secret.encode() if isinstance(secret, str) else secret
-            if len(octets) >= _SHORTEST_DECLARED and octets not in self._needles and not is_placeholder(octets):
-                self._search(octets)
+            if len(octets) >= _SHORTEST_DECLARED and not is_placeholder(octets):
+                self._declared.add(octets)
+                if octets not in self._needles:
+                    self._search(octets)
 
     def declare(self, name: str, secret: bytes) -> None:
         """Search a secret, however short, whose placeholder is `{{secret:name}}`."""
@@ -202,7 +206,8 @@ class Vault:
         edits: list[Edit] = []
         behind = 0
         for start, needle in self._positions(octets):
-            if start >= behind:
+            is_meant = needle.secret in self._declared or not _is_piece_of_word(needle, octets, start)
+            if start >= behind and is_meant:
                 edits.append(self._edit(needle, octets, start, start + len(needle.octets), behind))
                 behind = edits[-1].stop
         if is_masked(octets):
@@ -295,6 +300,21 @@ class Vault:
             whole = re.compile(re.escape(placeholder)).finditer(octets)
             found = merged([Edit(*each.span(), value) for each in whole], found)
         return found
+
+
+def _is_piece_of_word(needle: Needle, octets: bytes, start: int) -> bool:
+    """Tell whether a password that is a word stands in a longer one, as "postgres" in "postgresql"."""
+    if needle.octets != needle.secret or not SIMPLE_WORD.fullmatch(needle.octets):
+        return False
+    stop = start + len(needle.octets)
+    is_behind = _WORD_AT_END.search(octets, max(0, start - _LONGEST_ESCAPE), start) is not None
+    return is_behind or _OF_WORD.match(octets, stop) is not None
+
+
+_OF_WORD = re.compile(rb"[A-Za-z0-9_-]")
+# What an escape of JSON or a URL ends with is none.
+_WORD_AT_END = re.compile(rb"(?<!%[0-9A-Fa-f])(?<!\\u[0-9A-Fa-f]{3})(?<!\\x[0-9A-Fa-f])(?<!\\)[A-Za-z0-9_-]\Z")
+_LONGEST_ESCAPE = 6
 
 
 def is_masked(octets: bytes) -> bool:
