@@ -1,4 +1,4 @@
-"""Regular expressions whose possessive repeats mean the same in every release of Python.
+"""Regular expressions whose possessive repeats mean the same in every release of Python, and such for many words.
 
 Up to 3.11.4, `(?:ab?c)*+` ends behind an attempt that failed in the middle (python/cpython#106052). There what
 is repeated becomes an atomic group, `(?:(?>ab?c))*+`, which goes back to where it began.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from typing import Any, AnyStr
 
@@ -24,6 +24,15 @@ def compile_atomic(pattern: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
 
 
 to_pattern = re.compile if sys.version_info >= (3, 11, 5) else compile_atomic
+
+
+def any_of(beginnings: Iterable[str]) -> bytes:
+    """One expression for all, grouped by the first character: so only the few of one group are tried."""
+    by_first: dict[str, list[str]] = {}
+    for beginning in beginnings:
+        literal = beginning[:1] if beginning[:1].isalnum() else ""
+        by_first.setdefault(literal, []).append(beginning[len(literal) :])
+    return "(?:{})".format("|".join(f"{first}(?:{'|'.join(rests)})" for first, rests in by_first.items())).encode()
 
 
 def _make_atomic(tree: Any, parser: Any) -> bool:

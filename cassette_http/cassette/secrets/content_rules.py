@@ -92,15 +92,23 @@ class ContentRules:
     # -- all rules -------------------------------------------------------------------------------------------
 
     def edits(
-        self, text: bytes, *, is_head: bool = False, is_form: bool = False, is_matching: bool = False, depth: int = 0
+        self,
+        text: bytes,
+        *,
+        is_head: bool = False,
+        is_form: bool = False,
+        is_matching: bool = False,
+        is_suspect: bool = False,
+        depth: int = 0,
     ) -> list[Edit]:
         """Find secrets in a text, learn them, and return the edits that hide them.
 
         `is_head`: its lines are fields, which have rules of their own. `is_form`: the whole text is
-        application/x-www-form-urlencoded. For matching, no value counts that has the name of a secret, if it is an
-        empty one or none.
+        application/x-www-form-urlencoded. `is_suspect`: it was looked at before. For matching, no value counts that
+        has the name of a secret, if it is an empty one or none.
         """
-        return self._found(text, is_head, is_form, is_matching, depth) if self.may_find(text) else []
+        is_suspect = is_suspect or self.may_find(text)
+        return self._found(text, is_head, is_form, is_matching, depth) if is_suspect else []
 
     def packed_edits(self, text: bytes, media_type: str, is_matching: bool = False) -> list[Edit]:
         """Find secrets in MessagePack, CBOR or Protocol Buffers, learn them, and return the edits that hide them."""

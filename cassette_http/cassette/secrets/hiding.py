@@ -15,6 +15,7 @@ from cassette_http.cassette.secrets.rules import Rules
 from cassette_http.cassette.secrets.shapes import key_span
 from cassette_http.cassette.secrets.vault import WORDS_FOR_SECRETS, Vault
 from cassette_http.cassette.splicing import Edit
+from cassette_http.wire.patterns import any_of
 
 STRONG = frozenset(NameKind) - {NameKind.ORDINARY, NameKind.WEAK}
 # Names of fields of HTTP, whose values have a form of their own.
@@ -38,10 +39,11 @@ class Hiding:
     def __init__(self, rules: Rules, vault: Vault) -> None:
         self.rules, self.vault = rules, vault
         self.kind = rules.kind
-        stems = [STEMS, *(re.sub("[^a-z0-9]", "", name).encode() for name in rules.added)]
+        stems = [*STEMS, *(re.sub("[^a-z0-9]", "", name) for name in rules.added)]
         # Others are folded in another way than octets are.
-        self._stems = re.compile(b"|".join(stems) if all(name.isascii() for name in rules.added) else b"")
+        self._stems = re.compile(any_of(stems) if all(name.isascii() for name in rules.added) else b"")
         self._ordinary: set[bytes] = set()
+        self._telling: dict[bytes, NameKind] = {}
 
     def tell(self, names: Iterable[bytes]) -> dict[bytes, NameKind]:
         """Say which names are no ordinary ones in some place, and the most they tell; quick for those seen before."""
@@ -49,17 +51,20 @@ class Hiding:
         if ordinary.issuperset(names):
             return {}
         new = set(names).difference(ordinary)
-        if len(ordinary) + len(new) > _MOST_NAMES:
+        if len(ordinary) + len(self._telling) + len(new) > _MOST_NAMES:
             ordinary.clear()
-        found: dict[bytes, NameKind] = {}
+            self._telling.clear()
+        found = {name: kind for name in new if (kind := self._telling.get(name)) is not None}
+        new.difference_update(found)
         # One look at all is cheaper than one at each.
         for name in [*filter(self._has_stem, new)] if self._has_stem(b"\n".join(new)) else ():
             kinds = set(map(self.rules.most, _readings(name)))
             if kinds != {NameKind.ORDINARY}:
                 found[name] = (kinds & STRONG or {NameKind.WEAK}).pop()
                 new.discard(name)
-        if len(new) <= _MOST_NAMES:
+        if len(new) + len(found) <= _MOST_NAMES:
             ordinary |= new
+            self._telling |= found
         return found
 
     def _has_stem(self, names: bytes) -> bool:

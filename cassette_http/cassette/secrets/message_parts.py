@@ -114,9 +114,13 @@ class Parts:
         return None if octets.find(GZIP_BEGINNING) >= 0 else octets
 
     def apply_rules(self, rules: ContentRules, target_stop: int = 0, is_matching: bool = False) -> None:
-        """Hide what the rules find in head, content and trailers. In the head, the target ends at `target_stop`."""
+        """Hide what the rules find in head, content and trailers of a message in which a look found something.
+
+        In the head, the target ends at `target_stop`.
+        """
         target = rules.target_edits(self.head, target_stop, is_matching)
-        self.by_rule = merged(merged(target, rules.field_edits(self.head)), rules.edits(self.head, is_head=True))
+        in_head = rules.edits(self.head, is_head=True, is_suspect=not self.body)
+        self.by_rule = merged(merged(target, rules.field_edits(self.head)), in_head)
         if self.frames is not None:
             self.frames = [(message, rules.edits(_payload(message))) for message, _ in self.frames]
         elif self.text:

@@ -10,6 +10,8 @@ from functools import lru_cache
 from math import log2
 from urllib.parse import unquote_to_bytes
 
+from cassette_http.wire.patterns import any_of
+
 
 class NameKind(Enum):
     """What a name says about its value."""
@@ -129,14 +131,14 @@ _LAST = _AFTER - {"state", "start", "end", "service"}
 
 IN_OTHER_LETTERS = sorted({each for word in _WITH_OTHER_LETTERS for each in (word, word.title(), word.upper())})
 # One of these is in each name that says something, when it is written small and in letters and digits alone.
-STEMS = b"|".join(
-    [
-        rb"token|secret|pass|pwd|key|auth|sess|credential|sig|jwt|[cx]srf|cookie|code|state|nonce|assertion|appid|sid"
-        rb"|otp|verifier|samlre|bearer|psk|pw|hmac|honeycomb|artapi|kennwort|wachtwoord|contrasena|senha|heslo"
-        rb"|adgangskode|losenord|salasana|mdp|cvv|cvc|crumb|ticket|clave|phrase|mnemonic|captcha|turnstile|secwebsocket",
-        *map(str.encode, IN_OTHER_LETTERS),
-    ]
-)
+STEMS = [
+    *_set_of(
+        "token secret pass pwd key auth sess credential sig jwt csrf xsrf cookie code state nonce assertion appid sid"
+        " otp verifier samlre bearer psk pw hmac honeycomb artapi kennwort wachtwoord contrasena senha heslo mdp"
+        " adgangskode losenord salasana cvv cvc crumb ticket clave phrase mnemonic captcha turnstile secwebsocket"
+    ),
+    *IN_OTHER_LETTERS,
+]
 
 
 # A field of a form to log in, as Rails calls them: "session[email]".
@@ -255,8 +257,16 @@ def _kind_of_word(before: str, word: str, is_last_of_x: bool) -> NameKind:
 # that ignores the case takes three times as long.
 _OF_OBJECTS = "sensitive|masked|httponly|concealed|deletion_time|plaintext|securestring"
 _TELLING_PART = re.compile(
-    STEMS + rb"|app|saml|jfrog|hook|private|kty|websocket|earer|s_id|identified|define"
-    rb"|curl|docker|podman|mysql|mariadb|redis|mongo|mosq|sqlcmd|twine|ldaps|keytool|oracle|" + _OF_OBJECTS.encode()
+    any_of(
+        [
+            *STEMS,
+            *_set_of(
+                "app saml jfrog hook private kty websocket earer s_id identified define curl docker podman mysql"
+                " mariadb redis mongo mosq sqlcmd twine ldaps keytool oracle"
+            ),
+            *_OF_OBJECTS.split("|"),
+        ]
+    )
 )
 _TELLING_WORD = re.compile(
     "app|saml|recaptcha|turnstile|jfrog|honeycomb|oauth|verifier|private|websocket|identified|define"

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from cassette_http.wire.patterns import to_pattern
+from cassette_http.wire.patterns import any_of, to_pattern
 
 # Fewer characters in a row are hardly a token.
 SHORTEST_RUN = 20
@@ -376,16 +376,7 @@ _BEGINNINGS = r"""
 """
 
 
-def _any_of(beginnings: list[str]) -> bytes:
-    """One expression for all, grouped by the first character: so only the few of one group are tried."""
-    by_first: dict[str, list[str]] = {}
-    for beginning in beginnings:
-        literal = beginning[0] if beginning[0].isalnum() else ""
-        by_first.setdefault(literal, []).append(beginning[len(literal) :])
-    return "(?:{})".format("|".join(f"{first}(?:{'|'.join(rests)})" for first, rests in by_first.items())).encode()
-
-
-_BEGINS = _any_of(_BEGINNINGS.split())
+_BEGINS = any_of(_BEGINNINGS.split())
 _ID = to_pattern(rb"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 _OPEN = frozenset(b".:/~")
 _TO_THE_LEFT = 100
