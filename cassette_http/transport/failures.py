@@ -7,6 +7,7 @@ import functools
 import socket
 import ssl
 import sys
+from contextlib import suppress
 from typing import Any
 
 from cassette_http.cassette.model import Failure, FailureKind
@@ -73,6 +74,19 @@ def incomplete_close() -> Failure:
     return describe(FailureKind.END, _error_of_empty_read(is_ended=True))
 
 
+@functools.cache
+def send_behind_incomplete_close() -> Failure:
+    """What it says of a send after such an end was read."""
+    state = _state_without_records(is_ended=True)
+    with suppress(ssl.SSLError):
+        state.read(1)
+    try:
+        state.write(b"x")
+    except ssl.SSLError as error:
+        return describe(FailureKind.WRITE, error)
+    raise AssertionError("a handshake without a peer ends nowhere")
+
+
 def want_read() -> ssl.SSLError:
     """What a TLS state says that needs more records."""
     return _tls_error(ssl.SSLWantReadError, *_arguments_of_want_read())
@@ -84,19 +98,23 @@ def _arguments_of_want_read() -> tuple[object, ...]:
 
 
 def _error_of_empty_read(*, is_ended: bool) -> ssl.SSLError:
-    """Read where there are no records, to have the words of this release of OpenSSL and of Python."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    nothing = ssl.MemoryBIO()
-    if is_ended:
-        nothing.write_eof()
     try:
-        context.wrap_bio(nothing, ssl.MemoryBIO()).read(1)
+        _state_without_records(is_ended=is_ended).read(1)
     except ssl.SSLError as error:
         return error
     # Up to 3.11.3, Python has OpenSSL 3 take an end for one in good order, except for what resets say.
     place = str(_arguments_of_want_read()[1]).rpartition(" ")[2]
     return ssl.SSLEOFError(ssl.SSL_ERROR_EOF, f"EOF occurred in violation of protocol {place}")
+
+
+def _state_without_records(*, is_ended: bool) -> ssl.SSLObject:
+    """Make what can be asked for the words of this release of OpenSSL and of Python."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    nothing = ssl.MemoryBIO()
+    if is_ended:
+        nothing.write_eof()
+    return context.wrap_bio(nothing, ssl.MemoryBIO())
 
 
 def read_timed_out(*, is_tls: bool) -> TimeoutError:

@@ -14,7 +14,7 @@ from cassette_http.cassette.model import FailureKind, Origin
 from cassette_http.system import os
 from cassette_http.transport import live
 from cassette_http.transport.channel import Channel
-from cassette_http.transport.failures import rebuild
+from cassette_http.transport.failures import rebuild, send_behind_incomplete_close
 from cassette_http.transport.host import Host, Switchboard, octets_of, put_into
 from cassette_http.transport.opening import fail_handshake, keeping_failure, secure
 from cassette_http.transport.played_tls import PlayedTLS
@@ -84,6 +84,8 @@ class SocketFace:
     # ------------------------------------------------------------------ octets
 
     def sendall(self, data: Any, /) -> None:
+        if self.host.channel.is_incompletely_closed:
+            raise rebuild(send_behind_incomplete_close())
         self.host.send(octets_of(data))
 
     def send(self, data: Any, /) -> int:

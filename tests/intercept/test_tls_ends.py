@@ -311,6 +311,28 @@ def test_read_of_an_idle_connection_times_out_three_times(
     assert_same_three_times(lambda: client(server.port, client_tls), server, tmp_path / "idle.yaml")
 
 
+def test_our_client_sends_nothing_behind_an_end_that_was_not_announced(
+    peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    """It meets that end while it waits for 100 Continue."""
+
+    def closes_instead(connection: Connection) -> None:
+        connection.read_until(b"\r\n\r\n")
+
+    server = peer(closes_instead, tls=server_tls)
+
+    def ask() -> tuple[str, str]:
+        connection = cassette_http.client.HTTPSConnection(
+            "localhost", server.port, timeout=TIMEOUT_S, context=client_tls
+        )
+        with pytest.raises(ssl.SSLEOFError) as caught:
+            connection.request("POST", "/", b"body", {"Expect": "100-continue"})
+        connection.close()
+        return seen_by(caught.value)
+
+    assert_same_three_times(ask, server, tmp_path / "closed.yaml")
+
+
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize(
     ("script", "is_noted"), [(with_announced_end, False), (without_announced_end, True), (within_content, True)]
