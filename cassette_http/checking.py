@@ -48,7 +48,9 @@ def find_cassettes(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, paths):
         if os.path.isdir(path):
-            found += sorted(each for each in path.rglob("*") if each.suffix in suffixes.READ and _is_cassette(each))
+            found += sorted(
+                each for each in path.rglob("*") if each.suffix in suffixes.IN_FOLDERS and _is_cassette(each)
+            )
         elif os.path.exists(path):  # False also for a name that no file can have
             found.append(path)
         else:

@@ -62,7 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     convert = command(
         _convert,
         "turn cassettes of VCR.py, cassetter, Betamax and responses, and HAR archives, into cassettes of ours",
-        "A .yaml file is replaced, all at once; for others a .yaml file is made beside them. Secrets are replaced.",
+        "A file that ends in .yaml or has no suffix is replaced, all at once; for others a .yaml file is made beside "
+        "them. Secrets are replaced.",
     )
     convert.add_argument("paths", metavar="SOURCE", nargs="+", help="a cassette, or a folder of them")
     convert.add_argument("--to", metavar="DIR", help="write there, and leave the sources as they are")

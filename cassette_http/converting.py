@@ -73,12 +73,12 @@ def total(converted: Iterable[Converted], failed: int) -> str:
 def find_foreign(path: str | os.PathLike[str], to: str | os.PathLike[str] | None = None) -> list[tuple[Path, Path]]:
     """List the file that is named, or the foreign cassettes in a folder, each with the path to write to.
 
-    That is the file itself, or beside it if its name does not end in .yaml; or in the folder `to`, which then has the
-    folders of the source. Raises CassetteNotFound.
+    That is the file itself, or one beside it if its name has another suffix than .yaml; or in the folder `to`, which
+    then has the folders of the source. Raises CassetteNotFound.
     """
     named = Path(path)
     if os.path.isdir(named):
-        sources = sorted(each for each in named.rglob("*") if each.suffix in suffixes.READ and _is_foreign(each))
+        sources = sorted(each for each in named.rglob("*") if each.suffix in suffixes.IN_FOLDERS and _is_foreign(each))
         base = named
     elif os.path.exists(named):
         sources, base = [named], named.parent
@@ -89,15 +89,23 @@ def find_foreign(path: str | os.PathLike[str], to: str | os.PathLike[str] | None
 
 def _is_foreign(path: Path) -> bool:
     try:
-        data = Store(path).read() if path.is_file() else b""
+        if not path.is_file() or not (path.suffix or _begins_as_one(path)):
+            return False
+        data = Store(path).read()
         return yaml_format.looks_foreign(data) and (path.suffix == ".har" or not is_another_file(data))
     except (CassetteFormatError, OSError):
         return False  # folders hold other files, too
 
 
+def _begins_as_one(path: Path) -> bool:
+    """Tell by the first octets whether a file that may be anything could be a cassette; folders hold large ones."""
+    with path.open("rb") as file:
+        return b"interactions" in file.read(1 << 9)
+
+
 def _target(source: Path, base: Path, to: str | os.PathLike[str] | None) -> Path:
     target = source if to is None else Path(to) / source.relative_to(base)
-    return target if target.suffix in suffixes.OURS else target.with_suffix(".yaml")
+    return target if not target.suffix or target.suffix in suffixes.OURS else target.with_suffix(".yaml")
 
 
 def convert_file(source: Path, target: Path, name: str | None = None) -> Converted:

@@ -237,6 +237,23 @@ def test_command_converts_a_folder_with_its_folders(tmp_path: Path, capsys: pyte
     assert out[-1] == "2 cassettes converted: 4 interactions, 3 entries left out"
 
 
+def test_commands_find_cassettes_without_a_suffix(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "top_catalog").write_bytes(OLD)
+    (tmp_path / "Makefile").write_text("all:\n\techo interactions: none\n")
+    (tmp_path / "large").write_bytes(b"\0" * 5000 + OLD)
+    assert main(["check", str(tmp_path)]) == 4
+    assert f"{tmp_path / 'top_catalog'}:" in capsys.readouterr().out
+    assert main(["convert", str(tmp_path)]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["Makefile", "large", "top_catalog"]
+    assert capsys.readouterr().out.endswith("1 cassette converted: 1 interaction\n")
+    with use_cassette(tmp_path / "top_catalog", "none"):
+        get("http://old.test/?access_token=x")
+    (tmp_path / "ours").write_bytes(
+        (tmp_path / "top_catalog").read_bytes().replace(b"Bearer {{secret:1}}", b"Bearer a1b2c3d4")
+    )
+    assert main(["check", str(tmp_path)]) == 4
+
+
 def test_command_says_that_there_is_nothing_to_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "ours.yaml").write_bytes(b"cassette: 1\n---\n")
     assert main(["convert", str(tmp_path)]) == 0
