@@ -8,7 +8,7 @@ from binascii import Error as NotBase64
 
 _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
 _BASE64_REST = re.compile(rb"[A-Za-z0-9+/_-]*")
-_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+_TO_STANDARD, _TO_SAFE = bytes.maketrans(b"-_", b"+/"), bytes.maketrans(b"+/", b"-_")
 
 
 def in_base64(octets: bytes) -> dict[bytes, int]:
@@ -19,8 +19,8 @@ def in_base64(octets: bytes) -> dict[bytes, int]:
     cores = {}
     for before in range(3):
         first, last = -(-before * 8 // 6), (before + len(octets)) * 8 // 6
-        for encode in (b64encode, urlsafe_b64encode):
-            cores[encode(bytes(before) + octets)[first:last]] = first
+        core = b64encode(bytes(before) + octets)[first:last]
+        cores[core] = cores[core.translate(_TO_SAFE)] = first
     return cores
 
 

@@ -151,7 +151,7 @@ class Redactor:
             self._apply_rules(received)
         track = self._without_secrets_in_failure(track)
         for message in (sent, received):
-            if not (message.is_ruled or self._is_settled(message)):
+            if not (message.is_ruled or self._is_still_clean(message)):
                 self._apply_rules(message)
         learned = vault.searched
         for message in (sent, received):
@@ -312,7 +312,7 @@ class Redactor:
         else:
             message.take_apart().apply_rules(self._content)
 
-    def _is_settled(self, message: _Message) -> bool:
+    def _is_still_clean(self, message: _Message) -> bool:
         """Tell whether nothing that was learned since stands in a message that the rules need not look at."""
         if message.octets is None:
             return False
