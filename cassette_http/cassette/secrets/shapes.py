@@ -241,7 +241,7 @@ _PUTTY_KEY = to_pattern(rb"Private-Lines: \d+%b(.*?)%b(?:Private-MAC|\Z)" % (_BL
 _PRIVATE_JWK = to_pattern(rb"\"(?:d|p|q|dp|dq|qi|k)\\*+\"{1,2}+\s*+:\s*+\\*+\"{1,2}+([\w-]{16,})\\*+\"")
 
 # How much is translated in one go.
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
 
 
 def blocks(text: bytes, shortest: int, border: re.Pattern[bytes]) -> Iterator[tuple[int, bytes]]:
