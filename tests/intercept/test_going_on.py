@@ -193,18 +193,27 @@ def cancelled_with_httpx_trio(url: str, trust: Trust) -> Seen:
 
 def cancelled_with_aiohttp(url: str, trust: Trust) -> Seen:
     async def ask() -> Seen:
-        async with aiohttp.ClientSession() as session:
+        sent = asyncio.Semaphore(0)
+
+        async def note_sent(*_: object) -> None:
+            sent.release()
+
+        trace = aiohttp.TraceConfig()
+        trace.on_request_headers_sent.append(note_sent)
+        async with aiohttp.ClientSession(trace_configs=[trace]) as session:
 
             async def get(path: str) -> bytes:
                 async with session.get(url + path, ssl=trust or True) as answer:
                     return await answer.read()
 
-            tasks = [asyncio.create_task(get(path)) for path in ("/none", "/part", "/good", "/none")]
-            done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in pending:
+            tasks = [asyncio.create_task(get(path)) for path in ("/none", "/part", "/none")]
+            for _ in tasks:  # what is given up before it is sent is not recorded
+                await sent.acquire()
+            seen: Seen = [await get("/good")]
+            for task in tasks:
                 task.cancel()
-            await asyncio.wait(pending)
-            return [[task.result() for task in done], [task.cancelled() for task in tasks], await get("/good")]
+            await asyncio.wait(tasks)
+            return [*seen, [task.cancelled() for task in tasks], await get("/good")]
 
     return asyncio.run(ask())
 
