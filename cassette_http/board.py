@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from cassette_http.base_board import BaseBoard, ChildMessages
 from cassette_http.caller import caller, has_reached_program
 from cassette_http.cassette.buckets import Entry
 from cassette_http.cassette.explaining import MODE_SETTING, Candidate, explain_miss
@@ -34,14 +35,13 @@ from cassette_http.in_use import (
     tell_witnesses,
 )
 from cassette_http.keeping import Keeper
-from cassette_http.switch import Letters, Switch
 from cassette_http.transport.channel import Channel
-from cassette_http.transport.early_answers import ends_within_request
+from cassette_http.transport.deck import Undecided
 from cassette_http.transport.host import clock
-from cassette_http.transport.tape import Undecided
+from cassette_http.transport.recorded_peers import ends_within_request
 
 
-class Board(Switch):
+class Board(BaseBoard):
     """What the transports ask of one cassette (transport.host.Switchboard). Safe to use from many threads."""
 
     only_watches = False
@@ -78,23 +78,23 @@ class Board(Switch):
         self._passes_over_fields = index.matching.passes_over_fields and not may.can_record
         self._answers_at_once = not (keeps_pace or redactor.restores or hooks.on_match or hooks.on_replay)
         self._pid = os.getpid()
-        self._letters: Letters | None = None
+        self._child_messages: ChildMessages | None = None
 
     # ------------------------------------------------------------------ forks
 
     def before_fork(self) -> None:
         super().before_fork()
-        if self._letters is None:
+        if self._child_messages is None:
             with suppress(OSError):  # no place for temporary files
-                self._letters = Letters()
+                self._child_messages = ChildMessages()
 
     def leave(self) -> None:
         super().leave()
-        if self._letters is not None:
+        if self._child_messages is not None:
             if self._pid == os.getpid():
-                self.cassette.misses += self._letters.read()
-            self._letters.close()
-            self._letters = None
+                self.cassette.misses += self._child_messages.read()
+            self._child_messages.close()
+            self._child_messages = None
 
     # ------------------------------------------------------------------ requests
 
@@ -379,8 +379,8 @@ class Board(Switch):
         )
         miss = Miss(request, caller(), explanation)
         self.cassette.misses.append(miss)
-        if self._letters is not None and self._pid != os.getpid():
-            self._letters.write(miss)
+        if self._child_messages is not None and self._pid != os.getpid():
+            self._child_messages.write(miss)
         self._log.history.append(PastExchange("refused", request))
         return UnmatchedRequest(explanation.message)
 

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
+from cassette_http.base_board import BaseBoard
 from cassette_http.cassette.format import yaml_format
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Request, TLSFacts, Track
 from cassette_http.cassette.modes import Policy
@@ -22,11 +23,10 @@ from cassette_http.cassette.store import Store
 from cassette_http.in_use import witnessing
 from cassette_http.intercept import intercepting
 from cassette_http.session import netrc_text, new_header
-from cassette_http.switch import Switch
 from cassette_http.transport import base
 from cassette_http.transport.channel import Channel
+from cassette_http.transport.deck import Undecided
 from cassette_http.transport.socket_face import CassetteTransport
-from cassette_http.transport.tape import Undecided
 
 LIMIT_OCTETS = 16 << 20
 
@@ -100,7 +100,7 @@ def _octets_of(interaction: Interaction) -> list[bytes]:
     return sent + [piece.octets for piece in interaction.track.pieces]
 
 
-class _Board(Switch):
+class _Board(BaseBoard):
     """What the transports ask of a flight recorder: everything is kept, nothing played."""
 
     policy = Policy(can_play=False, can_record=True)

@@ -45,10 +45,10 @@ def watch_handshake(board: Switchboard, channel: Channel, owner: object) -> None
 
     Its program may have dropped it, and its `owner` with it, without a close: a cancelled task of httpx does.
     """
-    board.shaking[channel] = clock()
-    weakref.finalize(owner, _note_dropped, board.shaking, channel).atexit = False
+    board.open_handshakes[channel] = clock()
+    weakref.finalize(owner, _note_dropped, board.open_handshakes, channel).atexit = False
 
 
-def _note_dropped(shaking: dict[Channel, float], channel: Channel) -> None:
-    if channel in shaking:
-        shaking[channel] = clock()
+def _note_dropped(open_handshakes: dict[Channel, float], channel: Channel) -> None:
+    if channel in open_handshakes:
+        open_handshakes[channel] = clock()

@@ -114,7 +114,7 @@ class LiveRecords:
         if self.is_shaken:
             return
         self.is_shaken = True
-        self.link.board.shaking.pop(self.link.host.channel, None)
+        self.link.board.open_handshakes.pop(self.link.host.channel, None)
         with keeping_tls(self.link.board, self.link.host.channel) as keep:
             if error is not None:
                 raise error

@@ -3,12 +3,11 @@
 base           the slot that says who opens streams; live: plain sockets
 channel        the decisions for one connection
 exchanges      what is known of each of its requests; sent_requests: of one that is being sent
-tape           what a channel asks of the cassette in use
+deck           what a channel asks of the cassette in use: the protocol `Deck`
 live_peer      the record side of a channel: whose track it is what the peer does, and when that is kept
                recording: a track is made; idle_peer: what the peer does between two requests
 replaying      the play side: a track is handed out
-early_answers  whether a recorded peer answered before it had the whole request
-persistence    whether a recorded peer would close its connection
+recorded_peers whether a recorded peer answers before it has the whole request, and whether it closes
 websockets     the key and the pongs of a recorded peer, which have to fit those of today
 socks          what is said to a SOCKS proxy; tunnels: those that were only played, opened after all
 host           a channel over one blocking connection

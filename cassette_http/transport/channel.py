@@ -35,14 +35,19 @@ from typing import Any, Protocol
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin, Request, Track
 from cassette_http.cassette.secrets.websocket_frames import is_websocket
 from cassette_http.cassette.shortcuts import Answer, is_ordinary_request, track_of
-from cassette_http.transport.early_answers import answers_early
-from cassette_http.transport.exchanges import NOT_LOST, Exchange, State, newest_fate
+from cassette_http.transport.deck import Deck, Undecided
+from cassette_http.transport.exchanges import DELIVERED, Exchange, State, newest_delivery
 from cassette_http.transport.live_peer import LivePeer
-from cassette_http.transport.persistence import is_closed_by, is_over_after, may_ask_to_close, may_close
+from cassette_http.transport.recorded_peers import (
+    answers_early,
+    is_closed_by,
+    is_over_after,
+    may_ask_to_close,
+    may_close,
+)
 from cassette_http.transport.replaying import TLS_RECORD_OCTETS, Player, Signal
 from cassette_http.transport.sent_requests import SentRequest, WholeRequest
 from cassette_http.transport.socks import Greeting, Naming, as_it_is, socks_version
-from cassette_http.transport.tape import Tape, Undecided
 from cassette_http.transport.tunnels import Tunnel, chained, open_by_connect
 from cassette_http.transport.websockets import Pongs, with_accepted_key
 from cassette_http.wire.framing import is_persistent
@@ -81,7 +86,7 @@ class Threads(Protocol):
 class Channel:
     """The decisions for one connection to `origin`; `via` is the proxy between, if any."""
 
-    def __init__(self, origin: Origin, tape: Tape, clock: Callable[[], float], via: Origin | None = None) -> None:
+    def __init__(self, origin: Origin, deck: Deck, clock: Callable[[], float], via: Origin | None = None) -> None:
         self.origin, self.via = origin, via
         self.share_among(threading)
         self.is_transparent = False
@@ -98,9 +103,9 @@ class Channel:
         self.naming: Naming = as_it_is
         self._greeting: Greeting | None = None  # of a SOCKS proxy, until its client knows the answer
         # A request may be answered without the peer: there may be no need to dial.
-        self.can_play = tape.may_answer(origin.host, origin.port)
-        self.can_record = tape.policy.can_record
-        self._tape, self._clock = tape, clock
+        self.can_play = deck.may_answer(origin.host, origin.port)
+        self.can_record = deck.policy.can_record
+        self._deck, self._clock = deck, clock
         self._begun: deque[Exchange] = deque()
         # Of one piece, behind the request that it answers; not read yet.
         self._answer: tuple[bytes, bytes] | None = None
@@ -108,7 +113,7 @@ class Channel:
         self.sender: int | None = None  # the thread that sends
         self._refusal: Exception | None = None
         self._ended = False
-        self._live_peer = LivePeer(self._begun, tape, clock)
+        self._live_peer = LivePeer(self._begun, deck, clock)
 
     def share_among(self, threads: Threads) -> None:
         """Let the client send and receive in different threads, of this kind."""
@@ -468,7 +473,7 @@ class Channel:
             version = socks_version(octets)
             if version is None:
                 return b"", octets
-            greeting = Greeting(version, self.origin, self._tape, self._clock, self.naming, is_played=self.can_play)
+            greeting = Greeting(version, self.origin, self._deck, self._clock, self.naming, is_played=self.can_play)
             self._greeting, self.has_spoken = greeting, True
         if greeting.far_end is not None:
             return b"", octets
@@ -518,7 +523,7 @@ class Channel:
         return not self.is_transparent
 
     def _refuse(self, reason: str) -> Exception:
-        self._refusal = self._tape.refuse(self.origin, reason)
+        self._refusal = self._deck.refuse(self.origin, reason)
         return self._refusal
 
     def _is_answered_at_once(self, octets: bytes) -> bool:
@@ -531,7 +536,7 @@ class Channel:
                 return False
         if self.via is not None:
             return False
-        answer = self._tape.answer_at_once(self.origin, octets, may_be_stale=self._may_be_stale)
+        answer = self._deck.answer_at_once(self.origin, octets, may_be_stale=self._may_be_stale)
         if answer is None:
             return False
         self.has_spoken = True
@@ -539,8 +544,8 @@ class Channel:
         piece = answer if isinstance(answer, bytes) else only_piece(answer)
         if piece is not None and (len(piece) <= TLS_RECORD_OCTETS or not self.origin.is_tls):
             self._answer = octets, piece
-            if newest_fate.get() is not NOT_LOST:
-                newest_fate.set(NOT_LOST)
+            if newest_delivery.get() is not DELIVERED:
+                newest_delivery.set(DELIVERED)
         else:
             self._play_whole(octets, answer)
         return True
@@ -548,7 +553,7 @@ class Channel:
     def _play_whole(self, request: bytes, answer: Answer) -> None:
         exchange = Exchange(SentRequest(WholeRequest(request), request, self.origin, self.via))
         exchange.may_ask_to_close = may_ask_to_close(request)
-        newest_fate.set(exchange.fate)
+        newest_delivery.set(exchange.delivery)
         self._begun.append(exchange)
         self._play_track(exchange, track_of(answer))
 
@@ -556,7 +561,7 @@ class Channel:
     def _may_be_stale(self) -> bool:
         """The next request may meet what `Failure.is_stale` means."""
         is_idle = self._answer is None and not self._begun
-        return self.has_spoken and is_idle and not newest_fate.get().is_lost
+        return self.has_spoken and is_idle and not newest_delivery.get().is_lost
 
     def _open_exchange(self, octets: bytes) -> Exchange:
         """The exchange that the next octets of the client belong to, or the first of them."""
@@ -579,7 +584,7 @@ class Channel:
             request = SentRequest(RequestReader(), bytearray(), self.origin, self.via)
         exchange = Exchange(request, self._clock())
         exchange.may_be_stale = may_be_stale
-        newest_fate.set(exchange.fate)
+        newest_delivery.set(exchange.delivery)
         exchanges.append(exchange)
         return exchange
 
@@ -608,7 +613,7 @@ class Channel:
                 reason = f"nobody can tell its end, {request.reader.malformed}"
                 if not self.can_record:
                     raise self._refuse(reason)
-                self._tape.let_pass(self.origin, reason)
+                self._deck.let_pass(self.origin, reason)
             elif not self.can_record and request.octets.startswith(TLS_HANDSHAKE):
                 raise self._refuse("its TLS is made by another module than Python's ssl, such as pyOpenSSL")
             self.is_transparent = True
@@ -636,7 +641,7 @@ class Channel:
         reader = exchange.request.reader
         if reader.head is None:
             return False
-        is_early = not (reader.is_complete or self._tape.decides_at_head)
+        is_early = not (reader.is_complete or self._deck.decides_at_head)
         if is_early and exchange.is_expected:
             return False
         exchange.is_expected = True
@@ -648,9 +653,9 @@ class Channel:
 
         try:
             if is_early:
-                answer = self._tape.expect(request, fits, reader.expects_continue)
+                answer = self._deck.expect(request, fits, reader.expects_continue)
             else:
-                answer = self._tape.choose(request, may_be_stale=exchange.may_be_stale)
+                answer = self._deck.choose(request, may_be_stale=exchange.may_be_stale)
         except Exception as refusal:
             self._refusal = refusal
             raise
@@ -684,13 +689,13 @@ class Channel:
         self, exchange: Exchange, track: Track, is_upgrade: bool = False, pongs: Pongs | None = None
     ) -> None:
         exchange.state = State.PLAYING
-        exchange.fate.is_lost = track.is_lost
+        exchange.delivery.is_lost = track.is_lost
         exchange.player = Player(
             track,
             exchange.request,
             is_upgrade=is_upgrade,
             in_records=self.origin.is_tls,
-            clock=self._clock if self._tape.keeps_pace else None,
+            clock=self._clock if self._deck.keeps_pace else None,
             pongs=pongs,
         )
         exchange.player.reads_in_vain = exchange.reads_in_vain

@@ -19,16 +19,16 @@ class State(Enum):
 
 
 @dataclass
-class Fate:
-    """Whether a request was lost: its sender, who may ask again, is to know that then."""
+class Delivery:
+    """Whether a request reached its peer or was lost, as its sender has to know if it tries again."""
 
     is_lost: bool = False
 
 
-NOT_LOST = Fate()
+DELIVERED = Delivery()
 
-# Of the request that this thread or task has sent last.
-newest_fate: ContextVar[Fate] = ContextVar("newest_fate", default=NOT_LOST)
+# That of the last request that this thread or task has sent.
+newest_delivery: ContextVar[Delivery] = ContextVar("newest_delivery", default=DELIVERED)
 
 
 class Exchange:
@@ -55,7 +55,7 @@ class Exchange:
 
     def __init__(self, request: SentRequest, started_at: float = 0.0) -> None:
         self.request, self.started_at = request, started_at
-        self.fate = Fate()
+        self.delivery = Delivery()
 
     @property
     def sent(self) -> int | None:

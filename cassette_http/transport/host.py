@@ -13,9 +13,9 @@ from typing import Any, Protocol
 
 from cassette_http.cassette.model import Failure, FailureKind, Origin, TLSFacts
 from cassette_http.transport.channel import Channel, Threads
+from cassette_http.transport.deck import Deck
 from cassette_http.transport.failures import NOTHING_MORE, describe, read_timed_out, rebuild
 from cassette_http.transport.replaying import PlayedWriteFailure, Signal
-from cassette_http.transport.tape import Tape
 from cassette_http.transport.tunnels import Line
 
 clock = time.monotonic
@@ -27,15 +27,15 @@ NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 HELD_UP_S = 0.02
 
 
-class Switchboard(Tape, Protocol):
-    """A tape that also knows about connections: their failures, TLS, and which are open."""
+class Switchboard(Deck, Protocol):
+    """A deck that also knows about connections: their failures, TLS, and which are open."""
 
     is_left: bool
     """The cassette is not in use any more."""
     only_watches: bool
     """Nobody asked for its recording, which must not matter to the program: what cannot be recorded passes."""
 
-    shaking: dict[Channel, float]
+    open_handshakes: dict[Channel, float]
     """Live TLS handshakes that are under way, and when they were begun or, if their program has, dropped."""
 
     def knows_peer(self, host: str, port: int) -> bool:

@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from cassette_http.cassette.model import Failure, FailureKind, Origin, Piece, Track
+from cassette_http.transport.deck import Deck
 from cassette_http.transport.exchanges import Exchange
 from cassette_http.transport.recording import Recording
 from cassette_http.transport.sent_requests import WholeRequest
-from cassette_http.transport.tape import Tape
 from cassette_http.wire.framing import is_persistent
 from cassette_http.wire.reader import RequestReader
 
@@ -28,7 +28,7 @@ class KeptExchange(NamedTuple):
     reader: RequestReader | WholeRequest
     recording: Recording
     token: object
-    """What `Tape.keep` has returned."""
+    """What `Deck.keep` has returned."""
     is_tls: bool
 
     @property
@@ -41,8 +41,8 @@ class KeptExchange(NamedTuple):
 class IdlePeer:
     """Watches the peer of one connection from the end of one response to the beginning of the next request."""
 
-    def __init__(self, tape: Tape, clock: Callable[[], float]) -> None:
-        self._tape, self._clock = tape, clock
+    def __init__(self, deck: Deck, clock: Callable[[], float]) -> None:
+        self._deck, self._clock = deck, clock
         self._last: KeptExchange | None = None
         # What was kept with the end of TLS behind it: TCP may have gone on, which the next request would show.
         self._half_closed: tuple[object, Track] | None = None
@@ -68,7 +68,7 @@ class IdlePeer:
         if self._half_closed is not None:
             token, ending = self._half_closed
             self._half_closed = None
-            self._tape.amend(token, replace(ending, fin=False))
+            self._deck.amend(token, replace(ending, fin=False))
 
     def sent(self, octets: bytes) -> None:
         self.unasked = (self.unasked + octets)[:MOST_UNASKED_OCTETS]
@@ -91,7 +91,7 @@ class IdlePeer:
             self._add(None, ended=False)  # pools close a connection on which they find something
         if unused is not None and self._first_end is not None:
             (failure, at), self._first_end = self._first_end, None
-            self._tape.keep_connection_failure(unused, failure, via, at)
+            self._deck.keep_connection_failure(unused, failure, via, at)
 
     def _add(self, failure: Failure | None, *, ended: bool, close_notify: bool = True) -> None:
         """Add to the last response how its connection ended, and what its peer has said unasked."""
@@ -112,7 +112,7 @@ class IdlePeer:
         if failure is not None:
             failure = replace(failure, at=at)
         ending = Track(pieces, failure, ended, close_notify)
-        self._tape.amend(last.token, ending)
+        self._deck.amend(last.token, ending)
         if ended:
             self._note_end_of_tls(last, ending)
 

@@ -11,18 +11,18 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from cassette_http.cassette.model import Failure, FailureKind, Interaction, Origin
+from cassette_http.transport.deck import Deck
 from cassette_http.transport.exchanges import Exchange
 from cassette_http.transport.idle_peer import IdlePeer
 from cassette_http.transport.recording import Recording
-from cassette_http.transport.tape import Tape
 
 
 class LivePeer:
     """The live peer of one connection. `exchanges` are those of its channel that are not over, the oldest one first."""
 
-    def __init__(self, exchanges: deque[Exchange], tape: Tape, clock: Callable[[], float]) -> None:
-        self.idle = IdlePeer(tape, clock)
-        self._exchanges, self._tape, self._clock = exchanges, tape, clock
+    def __init__(self, exchanges: deque[Exchange], deck: Deck, clock: Callable[[], float]) -> None:
+        self.idle = IdlePeer(deck, clock)
+        self._exchanges, self._deck, self._clock = exchanges, deck, clock
         self._is_out_of_step = False  # the client has not waited for a response, as it took another one for it
         self._has_left_client = False
 
@@ -35,7 +35,7 @@ class LivePeer:
             self._keep_if_complete(exchange)
         elif (method := exchange.request.reader.method) is not None:
             may_upgrade = exchange.request.may_upgrade
-            exchange.recording = Recording(method, self._tape.most_octets, may_upgrade=may_upgrade)
+            exchange.recording = Recording(method, self._deck.most_octets, may_upgrade=may_upgrade)
 
     def client_goes_on(self, exchange: Exchange, recording: Recording) -> None:
         if recording.has_answer and recording.follows_no_length:
@@ -138,26 +138,26 @@ class LivePeer:
                 self._exchanges.remove(exchange)
 
     def keep(self, exchange: Exchange) -> None:
-        """Have the tape keep what was recorded, unless it did so before."""
+        """Have the deck keep what was recorded, unless it did so before."""
         recording = exchange.recording
         assert recording is not None
         if exchange.is_kept:
             return
         exchange.is_kept = True
         if recording.is_too_long:
-            self._tape.drop()
+            self._deck.drop()
             return
         request = exchange.admitted or exchange.request.value
         if exchange.admitted is not None and exchange.lacks_body:
             request = replace(request, body_octets=exchange.request.value.body_octets)
-        admitted = request if exchange.is_admitted else self._tape.admit(request)
+        admitted = request if exchange.is_admitted else self._deck.admit(request)
         if admitted is None or exchange.is_passed:
             return
         track = recording.hand_over()
-        exchange.fate.is_lost = track.is_lost
+        exchange.delivery.is_lost = track.is_lost
         if track.is_lost and exchange.may_be_stale:
             track = track.of_stale()
         interaction = Interaction(admitted.origin, admitted, track, admitted.via)
-        kept = self._tape.keep(interaction, exchange.started_at)
+        kept = self._deck.keep(interaction, exchange.started_at)
         if not self._has_left_client:
             self.idle.response_was_kept(exchange, track, kept)

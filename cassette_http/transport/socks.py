@@ -13,8 +13,8 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 
 from cassette_http.cassette.model import Failure, FailureKind, Origin
+from cassette_http.transport.deck import Deck
 from cassette_http.transport.replaying import Signal
-from cassette_http.transport.tape import Tape
 from cassette_http.transport.tunnels import Line, Tunnel
 
 # Says which host an address stands for, and whether nobody has this address, as no name server was asked for it.
@@ -81,7 +81,7 @@ class Greeting:
         self,
         version: int,
         proxy: Origin,
-        tape: Tape,
+        deck: Deck,
         clock: Callable[[], float],
         naming: Naming,
         *,
@@ -91,7 +91,7 @@ class Greeting:
         self.is_played = is_played
         self.far_end: Origin | None = None  # once the client has named it
         self.is_lost = False  # it is nothing that could be followed
-        self._version, self._tape, self._clock, self._naming = version, tape, clock, naming
+        self._version, self._deck, self._clock, self._naming = version, deck, clock, naming
         self._asks = Stage.METHODS if version == 5 else Stage.REQUEST
         self._messages: dict[Stage, bytes] = {}
         self._sent = b""
@@ -174,10 +174,10 @@ class Greeting:
     def _play(self, stage: Stage) -> None:
         """Answer as the recorded proxy did, which has agreed unless the cassette says otherwise."""
         if stage is Stage.METHODS:
-            self._failure = self._tape.fail_connection(self.proxy, FailureKind.PROXY)
+            self._failure = self._deck.fail_connection(self.proxy, FailureKind.PROXY)
         elif stage is Stage.REQUEST and self._failure is None:
             assert self.far_end is not None, "it was named by the request"
-            self._failure = self._tape.fail_connection(replace(self.far_end, scheme="tcp"), FailureKind.PROXY)
+            self._failure = self._deck.fail_connection(replace(self.far_end, scheme="tcp"), FailureKind.PROXY)
         if self._failure is not None and self._failure.details.get("stage") == stage.value:
             self._ending, self._due = self._failure, _octets_of(self._failure.details.get("answer"))
         else:
@@ -207,9 +207,9 @@ class Greeting:
         at = max(0.0, failure.at - self._sent_at)
         failure = Failure(FailureKind.PROXY, at, failure.errno, failure.text, details)
         if stage is Stage.REQUEST and self.far_end is not None:
-            self._tape.keep_connection_failure(replace(self.far_end, scheme="tcp"), failure, self.proxy)
+            self._deck.keep_connection_failure(replace(self.far_end, scheme="tcp"), failure, self.proxy)
         else:
-            self._tape.keep_connection_failure(self.proxy, failure, None)
+            self._deck.keep_connection_failure(self.proxy, failure, None)
 
 
 class _Answers:

@@ -11,7 +11,7 @@ from cassette_http.cassette.model import Failure, FailureKind, Interaction, Orig
 from cassette_http.cassette.modes import Policy
 from cassette_http.errors import UnmatchedRequest
 from cassette_http.transport.channel import Channel
-from cassette_http.transport.tape import Undecided
+from cassette_http.transport.deck import Undecided
 
 __all__ = [
     "ALERT",
@@ -26,7 +26,7 @@ __all__ = [
     "UNTIL_CLOSE",
     "UPGRADE",
     "Clock",
-    "ListTape",
+    "ListDeck",
     "TapeThatKnowsAtOnce",
     "interaction",
     "octets_of",
@@ -68,7 +68,7 @@ class Recorded(Library):
         return self._interactions[position]
 
 
-class ListTape:
+class ListDeck:
     """A cassette in memory."""
 
     def __init__(self, policy: Policy, recorded: list[Interaction], match: tuple[str, ...] = DEFAULT_MATCH) -> None:
@@ -139,7 +139,7 @@ class ListTape:
         self.amended.append((kept, ending))
 
 
-class TapeThatKnowsAtOnce(ListTape):
+class TapeThatKnowsAtOnce(ListDeck):
     """One that finds each answer at first sight."""
 
     def answer_at_once(self, origin: Origin, octets: bytes, *, may_be_stale: bool) -> Track | None:
@@ -148,13 +148,13 @@ class TapeThatKnowsAtOnce(ListTape):
         return found.track
 
 
-def recording() -> tuple[Channel, ListTape, Clock]:
-    tape, clock = ListTape(Policy(can_play=False, can_record=True), []), Clock()
-    return Channel(ORIGIN, tape, clock), tape, clock
+def recording() -> tuple[Channel, ListDeck, Clock]:
+    deck, clock = ListDeck(Policy(can_play=False, can_record=True), []), Clock()
+    return Channel(ORIGIN, deck, clock), deck, clock
 
 
 def replaying(*interactions: Interaction, can_record: bool = False, match: tuple[str, ...] = DEFAULT_MATCH) -> Channel:
-    return Channel(ORIGIN, ListTape(Policy(can_play=True, can_record=can_record), list(interactions), match), Clock())
+    return Channel(ORIGIN, ListDeck(Policy(can_play=True, can_record=can_record), list(interactions), match), Clock())
 
 
 def interaction(request: bytes, *pieces: Piece | bytes, **ending: object) -> Interaction:
@@ -163,9 +163,9 @@ def interaction(request: bytes, *pieces: Piece | bytes, **ending: object) -> Int
     return Interaction(ORIGIN, Request(ORIGIN, head + b"\r\n\r\n", body), track)
 
 
-def octets_of(tape: ListTape) -> list[tuple[bytes, list[bytes]]]:
+def octets_of(deck: ListDeck) -> list[tuple[bytes, list[bytes]]]:
     return [
         (one.request.head_octets + one.request.body_octets, [piece.octets for piece in one.track.pieces])
-        for one in tape.kept
+        for one in deck.kept
         if one.request is not None
     ]

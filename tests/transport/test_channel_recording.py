@@ -22,7 +22,7 @@ from tests.transport.channels import (
     UNTIL_CLOSE,
     UPGRADE,
     Clock,
-    ListTape,
+    ListDeck,
     octets_of,
     recording,
     replaying,
@@ -30,87 +30,87 @@ from tests.transport.channels import (
 
 
 def test_response_beyond_the_limit_is_followed_to_its_end_and_dropped() -> None:
-    channel, tape, _ = recording()
-    tape.most_octets = 100
+    channel, deck, _ = recording()
+    deck.most_octets = 100
     for length in (1000, 10):
         channel.client_sent(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         channel.peer_sent(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length)
         for _ in range(length):
             channel.peer_sent(b"x")
-    assert tape.dropped == 1
-    assert [interaction.track.octets[-12:] for interaction in tape.kept] == [b"\r\nxxxxxxxxxx"]
+    assert deck.dropped == 1
+    assert [interaction.track.octets[-12:] for interaction in deck.kept] == [b"\r\nxxxxxxxxxx"]
 
 
 def test_recording_forwards_each_octet_at_once() -> None:
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     assert [channel.client_sent(GET[:5]), channel.client_sent(GET[5:])] == [GET[:5], GET[5:]]
     assert channel.client_reads(100) is Signal.LIVE
     channel.peer_sent(OK)
-    assert octets_of(tape) == [(GET, [OK])]
+    assert octets_of(deck) == [(GET, [OK])]
 
 
 def test_interaction_is_kept_before_its_last_octet_is_handed_out() -> None:
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     channel.client_sent(GET)
     channel.peer_sent(OK[:-1])
-    assert tape.kept == []
+    assert deck.kept == []
     channel.peer_sent(OK[-1:])
-    assert len(tape.kept) == 1
+    assert len(deck.kept) == 1
 
 
 def test_pieces_are_told_apart_by_time_and_not_by_accidents_of_buffers() -> None:
-    channel, tape, clock = recording()
+    channel, deck, clock = recording()
     channel.client_sent(GET)
     channel.peer_sent(OK[:10])
     channel.peer_sent(OK[10:20])
     clock.now_s += 0.5
     channel.peer_sent(OK[20:])
-    assert [(piece.octets, piece.at) for piece in tape.kept[0].track.pieces] == [(OK[:20], 0.0), (OK[20:], 0.5)]
+    assert [(piece.octets, piece.at) for piece in deck.kept[0].track.pieces] == [(OK[:20], 0.0), (OK[20:], 0.5)]
 
 
 @pytest.mark.parametrize("empty", [pytest.param(b"", id="empty write")])
 def test_empty_write_starts_no_request(empty: bytes) -> None:
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     channel.client_sent(GET)
     channel.client_sent(empty)
     channel.peer_sent(OK)
     channel.client_sent(empty)
     channel.client_closed()
-    assert octets_of(tape) == [(GET, [OK])]
+    assert octets_of(deck) == [(GET, [OK])]
 
 
 def test_two_requests_on_one_connection_are_two_interactions() -> None:
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     for _ in range(2):
         channel.client_sent(GET)
         channel.peer_sent(OK)
-    assert octets_of(tape) == [(GET, [OK]), (GET, [OK])]
+    assert octets_of(deck) == [(GET, [OK]), (GET, [OK])]
 
 
 def test_pipelined_requests_get_their_answers_in_order() -> None:
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     second = GET.replace(b"/a", b"/b")
     assert channel.client_sent(GET + second) == GET + second
     channel.peer_sent(OK + OK.replace(b"ok", b"ko"))
-    assert octets_of(tape) == [(GET, [OK]), (second, [OK.replace(b"ok", b"ko")])]
+    assert octets_of(deck) == [(GET, [OK]), (second, [OK.replace(b"ok", b"ko")])]
 
 
 def test_response_to_the_close_is_complete_with_the_close() -> None:
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     channel.client_sent(GET)
     channel.peer_sent(UNTIL_CLOSE)
-    assert tape.kept == []
+    assert deck.kept == []
     channel.peer_ended()
-    assert tape.kept[0].track == Track((Piece(UNTIL_CLOSE),), None, ended=True)
+    assert deck.kept[0].track == Track((Piece(UNTIL_CLOSE),), None, ended=True)
 
 
 def test_new_request_ends_a_response_whose_end_only_the_client_saw() -> None:
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     channel.client_sent(GET)
     channel.peer_sent(UNTIL_CLOSE)
     channel.client_sent(GET)
     channel.peer_sent(OK)
-    assert octets_of(tape) == [(GET, [UNTIL_CLOSE]), (GET, [OK])]
+    assert octets_of(deck) == [(GET, [UNTIL_CLOSE]), (GET, [OK])]
 
 
 @pytest.mark.parametrize(
@@ -123,42 +123,42 @@ def test_new_request_ends_a_response_whose_end_only_the_client_saw() -> None:
     ],
 )
 def test_close_too_early_is_a_failure(answer: bytes, pieces: int) -> None:
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     channel.client_sent(GET)
     channel.peer_sent(answer)
     channel.peer_ended()
-    track = tape.kept[0].track
+    track = deck.kept[0].track
     assert (len(track.pieces), track.failure, track.ended) == (pieces, Failure(FailureKind.END), False)
 
 
 def test_reset_is_kept_at_once_with_its_time() -> None:
-    channel, tape, clock = recording()
+    channel, deck, clock = recording()
     channel.client_sent(GET)
     channel.peer_sent(OK[:20])
     channel.peer_failed(Failure(FailureKind.RESET, clock.now_s + 2, "ECONNRESET", "Connection reset by peer"))
-    assert tape.kept[0].track.failure == Failure(FailureKind.RESET, 2.0, "ECONNRESET", "Connection reset by peer")
+    assert deck.kept[0].track.failure == Failure(FailureKind.RESET, 2.0, "ECONNRESET", "Connection reset by peer")
 
 
 def test_reset_is_met_by_each_request_that_has_no_answer() -> None:
     """A client may have taken surplus octets for an answer, and then it is the next request that meets the reset."""
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     for _ in range(2):
         channel.client_sent(GET)
     channel.peer_failed(RESET)
     channel.client_closed()
-    assert [one.track.failure for one in tape.kept] == [replace(RESET, at=0.5)] * 2
-    played = replaying(*tape.kept)
+    assert [one.track.failure for one in deck.kept] == [replace(RESET, at=0.5)] * 2
+    played = replaying(*deck.kept)
     for _ in range(2):
         played.client_sent(GET)
     assert played.client_reads(100) == replace(RESET, at=0.5)
 
 
 def test_timeout_is_met_before_the_piece_that_a_client_read_on_for() -> None:
-    channel, tape, clock = recording()
+    channel, deck, clock = recording()
     channel.client_sent(GET)
     channel.peer_failed(Failure(FailureKind.TIMEOUT, clock.now_s, None, "timed out"))
     channel.peer_sent(OK)
-    [kept] = tape.kept
+    [kept] = deck.kept
     assert kept.track == Track((Piece(OK, timeouts=1),))
     played = replaying(kept)
     played.client_sent(GET)
@@ -167,14 +167,14 @@ def test_timeout_is_met_before_the_piece_that_a_client_read_on_for() -> None:
 
 @pytest.mark.parametrize("ends_with", ["end", "reset"])
 def test_timeout_is_met_before_the_end_that_a_client_read_on_for(ends_with: str) -> None:
-    channel, tape, clock = recording()
+    channel, deck, clock = recording()
     channel.client_sent(GET)
     channel.peer_failed(Failure(FailureKind.TIMEOUT, clock.now_s, None, "timed out"))
     if ends_with == "end":
         channel.peer_ended()
     else:
         channel.peer_failed(Failure(FailureKind.RESET, clock.now_s, "ECONNRESET", "reset"))
-    [kept] = tape.kept
+    [kept] = deck.kept
     assert kept.track.is_lost
     played = replaying(kept)
     played.client_sent(GET)
@@ -193,79 +193,79 @@ def test_timeout_of_a_client_that_waited_for_the_word_to_go_on_is_met_once() -> 
 
 
 def test_timeout_is_kept_if_the_client_gives_up() -> None:
-    channel, tape, clock = recording()
+    channel, deck, clock = recording()
     channel.client_sent(GET)
     channel.peer_failed(Failure(FailureKind.TIMEOUT, clock.now_s + 30, None, "timed out"))
     channel.client_closed()
-    assert tape.kept[0].track.failure == Failure(FailureKind.TIMEOUT, 30.0, None, "timed out")
+    assert deck.kept[0].track.failure == Failure(FailureKind.TIMEOUT, 30.0, None, "timed out")
 
 
 def test_abandoned_response_keeps_what_came() -> None:
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     channel.client_sent(GET)
     channel.peer_sent(OK[:-1])
     channel.client_closed()
-    assert tape.kept[0].track == Track((Piece(OK[:-1]),))
+    assert deck.kept[0].track == Track((Piece(OK[:-1]),))
 
 
 def test_request_that_never_got_a_head_is_not_kept() -> None:
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     channel.client_sent(GET[:7])
     channel.client_closed()
-    assert tape.kept == []
+    assert deck.kept == []
 
 
 def test_continue_and_answer_remember_how_far_the_client_was() -> None:
-    channel, tape, clock = recording()
+    channel, deck, clock = recording()
     channel.client_sent(EXPECT)
     channel.peer_sent(CONTINUE)
     channel.client_sent(b"body")
     clock.now_s += 1
     channel.peer_sent(OK)
-    assert [(piece.octets, piece.sent) for piece in tape.kept[0].track.pieces] == [(CONTINUE, 0), (OK, None)]
+    assert [(piece.octets, piece.sent) for piece in deck.kept[0].track.pieces] == [(CONTINUE, 0), (OK, None)]
 
 
 def test_early_answer_is_kept_though_the_request_is_incomplete() -> None:
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     channel.client_sent(POST + b"bo")
     channel.peer_sent(OK)
-    assert [(piece.octets, piece.sent) for piece in tape.kept[0].track.pieces] == [(OK, 2)]
+    assert [(piece.octets, piece.sent) for piece in deck.kept[0].track.pieces] == [(OK, 2)]
     channel.client_sent(b"dy")
     channel.client_sent(GET)
     channel.peer_sent(OK)
-    assert [head for head, _ in octets_of(tape)] == [POST + b"bo", GET]
+    assert [head for head, _ in octets_of(deck)] == [POST + b"bo", GET]
 
 
 def test_failed_write_remembers_how_far_the_client_was() -> None:
-    channel, tape, clock = recording()
+    channel, deck, clock = recording()
     channel.client_sent(POST)
     channel.client_sent(b"bo")
     channel.peer_failed(Failure(FailureKind.WRITE, clock.now_s, "EPIPE", "Broken pipe"))
     channel.client_closed()
-    assert tape.kept[0].track.failure == Failure(FailureKind.WRITE, 0.0, "EPIPE", "Broken pipe", {"sent": 2})
+    assert deck.kept[0].track.failure == Failure(FailureKind.WRITE, 0.0, "EPIPE", "Broken pipe", {"sent": 2})
 
 
 def test_upgraded_connection_is_one_interaction_with_octets_of_both_sides() -> None:
-    channel, tape, clock = recording()
+    channel, deck, clock = recording()
     channel.client_sent(UPGRADE)
     channel.peer_sent(SWITCH + b"hello")
     assert channel.client_sent(b"ping") == b"ping"
     clock.now_s += 1
     channel.peer_sent(b"pong")
     channel.peer_ended()
-    pieces = tape.kept[0].track.pieces
+    pieces = deck.kept[0].track.pieces
     assert [(piece.octets, piece.sent) for piece in pieces] == [(SWITCH + b"hello", None), (b"pong", 4)]
-    assert tape.kept[0].track.ended
+    assert deck.kept[0].track.ended
 
 
 def test_tunnel_changes_the_origin() -> None:
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     connect = b"CONNECT far.test:443 HTTP/1.1\r\nHost: far.test\r\n\r\n"
     channel.client_sent(connect)
     channel.peer_sent(b"HTTP/1.1 200 Connection established\r\n\r\n")
     assert (channel.origin, channel.via) == (Origin("http", "far.test", 443), ORIGIN)
     assert channel.tunnel is not None
-    assert [one.origin for one in tape.kept] == [ORIGIN]
+    assert [one.origin for one in deck.kept] == [ORIGIN]
 
 
 @pytest.mark.parametrize(
@@ -278,20 +278,20 @@ def test_tunnel_changes_the_origin() -> None:
 )
 @pytest.mark.parametrize("can_play", [True, False])
 def test_what_is_not_http_passes(octets: bytes, can_play: bool) -> None:
-    tape = ListTape(Policy(can_play=can_play, can_record=not can_play), [])
-    channel = Channel(ORIGIN, tape, Clock())
+    deck = ListDeck(Policy(can_play=can_play, can_record=not can_play), [])
+    channel = Channel(ORIGIN, deck, Clock())
     forwarded = b"".join(channel.client_sent(octets[i : i + 1]) for i in range(len(octets)))
     forwarded += channel.client_sent(b"more")
     assert forwarded == octets + b"more"
     assert channel.client_reads(10) is Signal.LIVE
     channel.peer_sent(b"+PONG\r\n")
     channel.client_closed()
-    assert tape.kept == []
+    assert deck.kept == []
 
 
 @pytest.mark.parametrize("asked_before", [[], [GET]], ids=["first request", "second request"])
 def test_response_that_nobody_asked_for_answers_the_next_request(asked_before: list[bytes]) -> None:
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     for request in asked_before:
         channel.client_sent(request)
         channel.peer_sent(OK)
@@ -300,29 +300,29 @@ def test_response_that_nobody_asked_for_answers_the_next_request(asked_before: l
     channel.peer_sent(forged[10:])
     for octets in (POST[:30], POST[30:], b"bo", b"dy"):
         channel.client_sent(octets)
-    assert octets_of(tape)[-1] == (POST + b"body", [forged])
+    assert octets_of(deck)[-1] == (POST + b"body", [forged])
 
 
 def test_what_comes_behind_the_next_request_is_a_piece_of_its_own() -> None:
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     hint = b"HTTP/1.1 103 Early Hints\r\n\r\n"
     channel.client_sent(GET)
     channel.peer_sent(hint)
     channel.client_sent(POST + b"body")
     channel.peer_sent(OK)
-    assert octets_of(tape) == [(GET, [hint, OK])]
+    assert octets_of(deck) == [(GET, [hint, OK])]
 
 
 def test_what_comes_behind_further_requests_waits_for_as_many_of_them() -> None:
     """To a client that takes hints for responses, they come one request too late each, and no sooner."""
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     hint = b"HTTP/1.1 103 Early Hints\r\n\r\n"
     for octets in (hint, hint, OK):
         channel.client_sent(GET)
         channel.peer_sent(octets)
-    assert [piece.sent for piece in tape.kept[0].track.pieces] == [None, -1, -2]
+    assert [piece.sent for piece in deck.kept[0].track.pieces] == [None, -1, -2]
     unanswered = Interaction(ORIGIN, Request(ORIGIN, GET), Track())
-    played = replaying(tape.kept[0], unanswered, unanswered)
+    played = replaying(deck.kept[0], unanswered, unanswered)
     for octets in (hint, hint, OK):
         played.client_sent(GET)
         assert played.is_due
@@ -332,12 +332,12 @@ def test_what_comes_behind_further_requests_waits_for_as_many_of_them() -> None:
 
 def test_what_comes_with_a_late_response_is_no_answer_to_the_next_request() -> None:
     """A client that waits for one answer after the other has read it with that response, and drops it."""
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     for octets in (b"HTTP/1.1 103 Early Hints\r\n\r\n", OK + b"\r\n", OK):
         channel.client_sent(GET)
         channel.peer_sent(octets)
     channel.client_closed()
-    assert [[(piece.octets, piece.sent) for piece in one.track.pieces] for one in tape.kept] == [
+    assert [[(piece.octets, piece.sent) for piece in one.track.pieces] for one in deck.kept] == [
         [(b"HTTP/1.1 103 Early Hints\r\n\r\n", None), (OK + b"\r\n", -1)],
         [(OK, -1)],
         [],
@@ -357,102 +357,102 @@ def test_what_comes_with_a_late_response_is_no_answer_to_the_next_request() -> N
 def test_end_of_a_connection_that_was_to_be_kept_is_noted(
     request_: bytes, answer: bytes, idle_s: float, noted: bool
 ) -> None:
-    channel, tape, clock = recording()
+    channel, deck, clock = recording()
     channel.client_sent(request_)
     channel.peer_sent(answer)
     clock.now_s += idle_s
     channel.peer_ended()
     channel.peer_ended()
-    assert tape.amended == ([(tape.kept[0], Track(ended=True))] if noted else [])
+    assert deck.amended == ([(deck.kept[0], Track(ended=True))] if noted else [])
 
 
 @pytest.mark.parametrize("kind", [FailureKind.RESET, FailureKind.TIMEOUT])
 def test_peer_that_does_not_close_as_it_announced_is_noted(kind: FailureKind) -> None:
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     channel.client_sent(GET[:-2] + b"Connection: close\r\n\r\n")
     channel.peer_sent(OK)
     channel.peer_failed(replace(RESET, kind=kind))
-    assert [ending.failure for _, ending in tape.amended] == [replace(RESET, kind=kind, at=0.0)]
+    assert [ending.failure for _, ending in deck.amended] == [replace(RESET, kind=kind, at=0.0)]
 
 
 def test_what_comes_after_the_client_has_given_up_is_not_noted() -> None:
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     channel.client_sent(GET)
     channel.client_closed()
     channel.peer_failed(RESET)
-    assert len(tape.kept) == 1
-    assert not tape.amended
+    assert len(deck.kept) == 1
+    assert not deck.amended
 
 
 def test_reset_of_an_idle_connection_is_noted_and_a_timeout_is_not() -> None:
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     channel.client_sent(GET)
     channel.peer_sent(OK)
     channel.peer_failed(replace(RESET, kind=FailureKind.TIMEOUT))
     channel.peer_failed(RESET)
-    assert [ending.failure for _, ending in tape.amended] == [replace(RESET, at=0.0)]
+    assert [ending.failure for _, ending in deck.amended] == [replace(RESET, at=0.0)]
 
 
 def test_what_a_peer_says_before_it_closes_unasked_is_noted_too() -> None:
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     channel.client_sent(GET)
     channel.peer_sent(OK)
     channel.peer_sent(OK)
     channel.peer_ended()
-    assert [ending for _, ending in tape.amended] == [Track((Piece(OK),), ended=True)]
+    assert [ending for _, ending in deck.amended] == [Track((Piece(OK),), ended=True)]
 
 
 def test_what_a_peer_says_unasked_is_noted_when_the_client_closes() -> None:
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     channel.client_sent(GET)
     channel.peer_sent(OK)
     channel.peer_sent(b"x")
     channel.client_closed()
-    assert [ending for _, ending in tape.amended] == [Track((Piece(b"x"),))]
+    assert [ending for _, ending in deck.amended] == [Track((Piece(b"x"),))]
 
 
 def test_a_new_protocol_that_nobody_offered_is_no_end_of_http() -> None:
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     for _ in range(2):
         channel.client_sent(GET)
         channel.peer_sent(SWITCH)
     channel.client_closed()
-    assert [(one.request.head_octets, one.track.octets) for one in tape.kept if one.request] == [(GET, SWITCH)] * 2
+    assert [(one.request.head_octets, one.track.octets) for one in deck.kept if one.request] == [(GET, SWITCH)] * 2
 
 
 def test_end_that_is_read_behind_a_failure_does_not_replace_it() -> None:
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     channel.client_sent(GET)
     channel.peer_sent(OK[:-1])
     channel.peer_failed(RESET)
     channel.peer_ended()
-    assert [one.track.failure for one in tape.kept] == [replace(RESET, at=0.5)]
-    assert tape.amended == []
+    assert [one.track.failure for one in deck.kept] == [replace(RESET, at=0.5)]
+    assert deck.amended == []
 
 
 def test_end_behind_the_next_request_belongs_to_that() -> None:
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     channel.client_sent(GET)
     channel.peer_sent(OK)
     channel.client_sent(GET)
     channel.peer_ended()
-    assert (len(tape.kept), tape.amended) == (2, [])
+    assert (len(deck.kept), deck.amended) == (2, [])
 
 
 def test_peer_that_speaks_first_does_not_speak_http() -> None:
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     channel.peer_sent(b"220 mail.test ESMTP\r\n")
     assert channel.is_transparent
     for octets in (b"EHLO me\r\n", GET):
         assert channel.client_sent(octets) == octets
     channel.peer_sent(OK)
-    assert tape.kept == []
+    assert deck.kept == []
 
 
 def test_peer_that_speaks_first_may_be_asked_by_http_nevertheless() -> None:
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     channel.peer_sent(b"220 welcome\r\n")
     channel.client_sent(b"")
     channel.client_sent(GET)
     channel.peer_sent(OK)
-    assert octets_of(tape) == [(GET, [OK])]
+    assert octets_of(deck) == [(GET, [OK])]

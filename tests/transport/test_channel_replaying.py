@@ -20,7 +20,7 @@ from tests.transport.channels import (
     SWITCH,
     UPGRADE,
     Clock,
-    ListTape,
+    ListDeck,
     TapeThatKnowsAtOnce,
     interaction,
     recording,
@@ -77,7 +77,7 @@ def test_ending_is_played_each_time_the_client_reads(ending: dict[str, object], 
 def test_answers_found_at_first_sight_are_played_as_all_others(
     get: bytes, pieces: list[bytes], ending: dict[str, object], at_most: int, is_left: bool
 ) -> None:
-    def seen(kind: type[ListTape]) -> list[object]:
+    def seen(kind: type[ListDeck]) -> list[object]:
         recorded = [interaction(get, *pieces, **ending)] * 2
         channel = Channel(ORIGIN, kind(Policy(can_play=True, can_record=False), recorded), Clock())
         steps: list[object] = []
@@ -91,7 +91,7 @@ def test_answers_found_at_first_sight_are_played_as_all_others(
             steps += [result, channel.is_closed_by_peer, channel.next_failure]
         return steps
 
-    assert seen(TapeThatKnowsAtOnce) == seen(ListTape)
+    assert seen(TapeThatKnowsAtOnce) == seen(ListDeck)
 
 
 def test_unasked_upgrade_does_not_end_a_connection_whose_client_has_asked_to_close() -> None:
@@ -207,12 +207,12 @@ def test_upgraded_connection_is_played_in_order_of_both_sides() -> None:
 
 
 def test_end_of_an_upgraded_connection_waits_for_what_the_client_had_sent() -> None:
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     channel.client_sent(UPGRADE)
     channel.peer_sent(SWITCH + b"hello")
     channel.client_sent(b"ping")
     channel.peer_ended()
-    played = replaying(tape.kept[0])
+    played = replaying(deck.kept[0])
     played.client_sent(UPGRADE)
     assert [played.client_reads(1000) for _ in range(2)] == [SWITCH + b"hello", Signal.WAIT]
     assert (played.is_due, played.has_only_end, played.goes_on) == (False, False, False)
@@ -292,9 +292,9 @@ def test_pong_that_is_played_answers_the_newest_ping(pings: list[bytes], played:
 
 def test_recorded_pace_holds_each_piece_back_until_its_time() -> None:
     recorded = interaction(GET, Piece(OK[:20], 1.0), Piece(OK[20:], 3.0), failure=Failure(FailureKind.RESET, 4.0))
-    tape, clock = ListTape(Policy(can_play=True, can_record=False), [recorded]), Clock()
-    tape.keeps_pace = True
-    channel = Channel(ORIGIN, tape, clock)
+    deck, clock = ListDeck(Policy(can_play=True, can_record=False), [recorded]), Clock()
+    deck.keeps_pace = True
+    channel = Channel(ORIGIN, deck, clock)
     channel.client_sent(GET)
     seen = []
     for _ in range(3):
@@ -308,9 +308,9 @@ def test_recorded_pace_holds_each_piece_back_until_its_time() -> None:
 @pytest.mark.parametrize("kind", [FailureKind.END, FailureKind.RESET])
 def test_end_is_not_there_before_its_time(kind: FailureKind) -> None:
     failure = Failure(kind, 2.0)
-    tape, clock = ListTape(Policy(can_play=True, can_record=False), [interaction(GET, failure=failure)]), Clock()
-    tape.keeps_pace = True
-    channel = Channel(ORIGIN, tape, clock)
+    deck, clock = ListDeck(Policy(can_play=True, can_record=False), [interaction(GET, failure=failure)]), Clock()
+    deck.keeps_pace = True
+    channel = Channel(ORIGIN, deck, clock)
     channel.client_sent(GET)
     assert not channel.is_closed_by_peer
     assert channel.next_failure is None
@@ -339,10 +339,10 @@ def test_left_connection_still_has_what_its_client_was_promised() -> None:
 
 
 def test_left_live_connection_becomes_transparent() -> None:
-    channel, tape, _ = recording()
+    channel, deck, _ = recording()
     channel.client_sent(GET)
     channel.peer_sent(OK)
     channel.leave()
     assert channel.client_sent(GET) == GET
     channel.peer_sent(OK)
-    assert len(tape.kept) == 1
+    assert len(deck.kept) == 1

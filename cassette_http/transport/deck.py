@@ -1,4 +1,4 @@
-"""What a channel asks of the cassette in use."""
+"""The deck: what plays and records for a channel. Implemented by the boards of cassettes and flight recorders."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from cassette_http.cassette.shortcuts import Answer
 
 
 class Undecided(Enum):
-    """What becomes of a request depends on its body, which is not there yet."""
+    """Whether a request is played or recorded depends on its body, which has not arrived yet."""
 
     YET = auto()
 
 
-class Tape(Protocol):
-    """What a channel asks of the cassette in use."""
+class Deck(Protocol):
+    """Plays and records for channels: what a channel may ask of the cassette in use."""
 
     policy: Policy
     decides_at_head: bool
     keeps_pace: bool
-    """Played pieces come when they came on the day of recording, not at once."""
+    """Pieces are played at the pace at which they were recorded, not at once."""
     most_octets: int | None
-    """A longer response is not kept, but dropped; None: whatever comes is kept."""
+    """Longer responses are dropped; None if there is no limit."""
 
     def may_answer(self, host: str, port: int) -> bool:
         """Tell whether a request to this host and port could be played; False only if none can."""
@@ -62,11 +62,11 @@ class Tape(Protocol):
         ...
 
     def let_pass(self, origin: Origin, reason: str) -> None:
-        """Be told that a request to `origin` cannot be followed, for this `reason`, and goes to the peer unrecorded."""
+        """Note that a request to `origin` cannot be followed, for this `reason`, and goes to the peer unrecorded."""
         ...
 
     def drop(self) -> None:
-        """Be told that a response was too long to be kept."""
+        """Note that a response was too long to be kept."""
         ...
 
     def keep(self, interaction: Interaction, started_at_s: float) -> object:
@@ -87,5 +87,5 @@ class Tape(Protocol):
         ...
 
     def amend(self, kept: object, ending: Track) -> None:
-        """Be told what came behind a stored interaction, before its connection was used again."""
+        """Add what came after a stored interaction, before its connection was used again."""
         ...

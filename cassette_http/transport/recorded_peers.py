@@ -1,12 +1,32 @@
-"""Whether the connection outlives a played exchange, by what its messages say (RFC 9112 section 9.3)."""
+"""How a recorded peer behaves, as far as the messages tell: whether it answers early, and whether it closes."""
 
 from __future__ import annotations
 
+from cassette_http.cassette.model import Interaction
 from cassette_http.transport.recording import is_doubtful
 from cassette_http.wire.framing import is_persistent
 from cassette_http.wire.head import parse_request_head
 from cassette_http.wire.messages import RequestHead
-from cassette_http.wire.reader import ResponseReader, WholeResponse
+from cassette_http.wire.reader import RequestReader, ResponseReader, WholeResponse
+
+
+def answers_early(interaction: Interaction) -> bool:
+    """The peer answered, or the stream failed, before the request was complete."""
+    assert interaction.request is not None
+    track = interaction.track
+    if track.pieces and track.pieces[0].sent is not None:
+        return True
+    if track.pieces and track.failure is None:
+        return False  # what came, came behind the whole request
+    return ends_within_request(interaction)
+
+
+def ends_within_request(interaction: Interaction) -> bool:
+    """The client had not sent all of its request when the interaction was over."""
+    assert interaction.request is not None
+    request = RequestReader()
+    request.feed(interaction.request.head_octets + interaction.request.body_octets)
+    return not request.is_complete
 
 
 def is_over_after(request: bytes, response: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""What the switchboards of cassettes and of flight recorders have in common: their channels, and what a fork does."""
+"""What the boards of cassettes and of flight recorders have in common: their channels, and how they survive a fork."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from cassette_http.transport.host import Switchboard, clock
 from cassette_http.transport.socket_face import CassetteTransport
 
 
-class Switch(Switchboard):
-    """A switchboard's channels and its lock, when it is left and at forks; the rest is for what derives from this.
+class BaseBoard(Switchboard):
+    """Opens channels, ends them when the block ends, and holds still during forks; the rest is up to subclasses.
 
-    What derives from it takes `_lock` for what it does, and keeps nothing any more once it `_is_closed`.
+    A subclass holds `_lock` while it works, and keeps nothing more once it `_is_closed`.
     """
 
     def __init__(self) -> None:
         self.is_left = False  # no channel is opened from now on; those that are open may still keep what they have
         self._is_closed = False
-        self.shaking: dict[Channel, float] = {}
+        self.open_handshakes: dict[Channel, float] = {}
         self._channels: weakref.WeakSet[Channel] = weakref.WeakSet()
         self._lock = threading.RLock()
 
@@ -54,7 +54,7 @@ class Switch(Switchboard):
             channels = list(self._channels)
         for channel in channels:  # without our lock: a channel asks for it while it holds its own
             channel.leave()
-        for channel, at_s in list(self.shaking.items()):
+        for channel, at_s in list(self.open_handshakes.items()):
             failure = describe(FailureKind.TLS, silence())
             self.keep_connection_failure(channel.origin, failure, channel.via, at_s)
         with self._lock:
@@ -70,12 +70,12 @@ class Switch(Switchboard):
     def after_fork_in_child(self) -> None:
         for channel in tuple(self._channels):
             channel.after_fork_in_child()
-        self.shaking.clear()
+        self.open_handshakes.clear()
         self._lock.release()
 
 
-class Letters:
-    """What forked children have to tell the process that began: a file without a name, which all of them share."""
+class ChildMessages:
+    """What forked children report to the process that opened the cassette, through an unnamed file that all share."""
 
     def __init__(self) -> None:
         # Here, as hardly any program forks.
@@ -86,10 +86,10 @@ class Letters:
         self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  # open as long as the cassette is in use
         self._inode = os.fstat(self._file.fileno()).st_ino
 
-    def write(self, letter: object) -> None:
+    def write(self, message: object) -> None:
         with suppress(OSError):  # a child may close all files, and open others
             if os.fstat(self._file.fileno()).st_ino == self._inode:
-                self._file.write(self._pickle.dumps(letter))
+                self._file.write(self._pickle.dumps(message))
 
     def read(self) -> Iterator[Any]:
         self._file.seek(0)
@@ -106,12 +106,12 @@ class _Fork(threading.local):
     """The boards that this thread keeps still while it forks."""
 
     def __init__(self) -> None:
-        self.held: list[Switch] = []
+        self.held: list[BaseBoard] = []
 
     def begin(self) -> None:
         boards = {one.board for one in base.all_in_use() if isinstance(one, CassetteTransport)}
         for board in sorted(boards, key=id):  # two threads may fork at the same time
-            assert isinstance(board, Switch)
+            assert isinstance(board, BaseBoard)
             board.before_fork()
             self.held.append(board)
 
