@@ -18,7 +18,6 @@ __all__ = [
     "GET_A",
     "LONG_PATIENCE_S",
     "Asked",
-    "assert_same_three_times",
     "patience_s",
     "three_times",
     "tries_patience",
@@ -141,7 +140,10 @@ BEHAVIOURS = [
 
 
 def three_times(ask: Callable[[], Any], path: Path, *servers: Peer) -> tuple[Any, Cassette]:
-    """What `ask` sees live, which must be what it sees recording and replaying; the replay makes no connection."""
+    """Assert that `ask` sees the same live, recording and replaying, where nothing is connected and all is played.
+
+    Returns what it saw, and the cassette of the replay.
+    """
     live = ask()
     with use_cassette(path, "all"):
         recorded = ask()
@@ -155,12 +157,6 @@ def three_times(ask: Callable[[], Any], path: Path, *servers: Peer) -> tuple[Any
     assert [server.connections for server in servers] == connections
     assert cassette.unplayed == []
     return live, cassette
-
-
-def assert_same_three_times(ask: Callable[[], object], server: Peer, path: Path) -> Cassette:
-    """What `ask` sees of `server` is the same live, recording and replaying."""
-    _, cassette = three_times(ask, path, server)
-    return cassette
 
 
 def with_causes(error: BaseException) -> list[BaseException]:

@@ -22,7 +22,7 @@ import requests
 
 import cassette_http.client
 from cassette_http import use_cassette
-from tests.behaviours import GET_A, Asked, assert_same_three_times, patience_s
+from tests.behaviours import GET_A, Asked, patience_s, three_times
 from tests.intercept.nasty_peers import PEERS
 from tests.peer import Connection, Peer, Script, Serve, keep_alive, response
 from tests.trusting import Trusting
@@ -173,7 +173,7 @@ def test_live_recording_and_replay_agree(
 ) -> None:
     server = peer(script, tls=server_tls if is_tls else None)
     arguments = server.url, asked, client_tls, patience_s(script)
-    assert_same_three_times(lambda: client(*arguments), server, tmp_path / "agree.yaml")
+    three_times(lambda: client(*arguments), tmp_path / "agree.yaml", server)
 
 
 @pytest.mark.parametrize("client", CLIENTS)
@@ -270,4 +270,4 @@ def test_response_that_has_timed_out_is_read_no_more(module: Any, peer: Callable
         connection.close()
         return seen
 
-    assert_same_three_times(ask, server, tmp_path / "silent.yaml")
+    three_times(ask, tmp_path / "silent.yaml", server)

@@ -17,7 +17,7 @@ import requests
 import trio
 import urllib3
 
-from tests.behaviours import SHORT_PATIENCE_S, assert_same_three_times
+from tests.behaviours import SHORT_PATIENCE_S, three_times
 from tests.peer import Connection, Script, Serve, response
 
 pytestmark = [
@@ -149,7 +149,7 @@ def test_stream_of_events_that_is_asked_for_again_from_the_last_one(
     client: Callable[[str, Trust, Path], Seen], then: str, serve: Serve, trust: Trust, ca_file: Path, tmp_path: Path
 ) -> None:
     server = serve(events(then))
-    assert_same_three_times(lambda: client(server.url, trust, ca_file), server, tmp_path / "events.yaml")
+    three_times(lambda: client(server.url, trust, ca_file), tmp_path / "events.yaml", server)
 
 
 # ---------------------------------------------------------------------- requests that are given up
@@ -242,7 +242,7 @@ def test_client_that_gives_up_requests_asks_on(
     client: Callable[[str, Trust], Seen], serve: Serve, trust: Trust, tmp_path: Path
 ) -> None:
     server = serve(unfinished)
-    assert_same_three_times(lambda: client(server.url, trust), server, tmp_path / "given-up.yaml")
+    three_times(lambda: client(server.url, trust), tmp_path / "given-up.yaml", server)
 
 
 # ---------------------------------------------------------------------- more requests than connections
@@ -327,7 +327,7 @@ def test_requests_that_wait_for_the_only_connection(
     client: Callable[[str, Trust], Seen], serve: Serve, trust: Trust, tmp_path: Path
 ) -> None:
     server = serve(mixed)
-    assert_same_three_times(lambda: client(server.url, trust), server, tmp_path / "crowded.yaml")
+    three_times(lambda: client(server.url, trust), tmp_path / "crowded.yaml", server)
 
 
 # ---------------------------------------------------------------------- a login that belongs to its connection
@@ -359,4 +359,4 @@ def test_login_of_several_steps_on_one_connection(serve: Serve, ca_file: Path, t
             answers = [session.post(server.url, data=b"body", headers=step, timeout=10) for step in steps]
             return [(answer.status_code, answer.text) for answer in answers]
 
-    assert_same_three_times(ask, server, tmp_path / "login.yaml")
+    three_times(ask, tmp_path / "login.yaml", server)

@@ -23,7 +23,7 @@ import trio
 import cassette_http.client
 from cassette_http import use_cassette
 from cassette_http.cassette.model import FailureKind
-from tests.behaviours import assert_same_three_times
+from tests.behaviours import three_times
 from tests.peer import LIMIT_S, Connection, Peer, response
 
 # More than all buffers between client and peer hold.
@@ -145,7 +145,7 @@ def test_upload_that_nobody_reads_is_held_up_three_times(
 ) -> None:
     server = peer(does_not_read, tls=server_tls if is_tls else None)
     url = server.url.replace(server.host, "localhost")
-    cassette = assert_same_three_times(lambda: client(url, client_tls), server, tmp_path / "held.yaml")
+    _, cassette = three_times(lambda: client(url, client_tls), tmp_path / "held.yaml", server)
     [played] = cassette.played
     assert played.track.failure is not None
     assert (played.track.failure.kind, played.track.failure.is_timeout) == (FailureKind.WRITE, True)
@@ -189,9 +189,7 @@ def test_upload_that_breaks_after_its_client_gave_up_breaks_after_that_again(
     peer: Callable[..., Peer], tmp_path: Path
 ) -> None:
     server = peer(BreaksOffAfterNextRequest())
-    cassette = assert_same_three_times(
-        lambda: asyncio.run(give_up_with_aiohttp(server.url)), server, tmp_path / "gave up.yaml"
-    )
+    _, cassette = three_times(lambda: asyncio.run(give_up_with_aiohttp(server.url)), tmp_path / "gave up.yaml", server)
     [failure] = [one.track.failure for one in cassette.played if one.track.failure is not None]
     assert (failure.kind, failure.is_timeout) == (FailureKind.WRITE, False)
 
@@ -218,7 +216,7 @@ def post_with_ours(port: int, trust: ssl.SSLContext | None = None) -> OSError | 
 def test_upload_of_our_client_breaks_off_three_times(peer: Callable[..., Peer], tmp_path: Path) -> None:
     """It looks for an early answer while it sends, and so may meet in a read what broke the connection."""
     server = peer(resets_within_upload)
-    assert_same_three_times(lambda: repr(post_with_ours(server.port)), server, tmp_path / "ours.yaml")
+    three_times(lambda: repr(post_with_ours(server.port)), tmp_path / "ours.yaml", server)
 
 
 RESET = ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))

@@ -20,7 +20,7 @@ import urllib3
 
 import cassette_http.client
 from cassette_http import RecordMode, use_cassette
-from tests.behaviours import assert_same_three_times
+from tests.behaviours import three_times
 from tests.peer import Connection, Peer, Script, keep_alive, response
 
 PATHS = ("/1", "/2", "/3")
@@ -262,7 +262,7 @@ def test_connection_that_is_given_back_within_a_response_is_not_used_again(
             answer.release_conn()
             return [*seen, pool.request("GET", server.url + "/small").data]
 
-    assert_same_three_times(ask, server, tmp_path / "given back.yaml")
+    three_times(ask, tmp_path / "given back.yaml", server)
 
 
 def is_readable(connection: Any) -> None:

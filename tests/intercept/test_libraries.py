@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.behaviours import LONG_PATIENCE_S, Asked, assert_same_three_times, patience_s
+from tests.behaviours import LONG_PATIENCE_S, Asked, patience_s, three_times
 from tests.intercept.nasty_peers import PEERS
 from tests.peer import Peer, Script
 
@@ -203,4 +203,4 @@ def test_library_sees_the_same_three_times(
     arguments: list[Any] = [server.url, asked, client_tls, patience_s(script)]
     if library in (with_httplib2, with_niquests):
         arguments.append(ca_file)
-    assert_same_three_times(lambda: library(*arguments), server, tmp_path / "agree.yaml")
+    three_times(lambda: library(*arguments), tmp_path / "agree.yaml", server)

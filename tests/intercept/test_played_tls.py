@@ -16,7 +16,7 @@ import trustme
 import urllib3
 
 from cassette_http import client, use_cassette
-from tests.behaviours import answers, assert_same_three_times
+from tests.behaviours import answers, three_times
 from tests.peer import Connection, Peer, keep_alive, response
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -120,7 +120,7 @@ def test_played_connection_tells_what_the_live_one_did(
     tmp_path: Path,
 ) -> None:
     server = peer(keep_alive(lambda request: response(b"hello")), tls=server_tls)
-    assert_same_three_times(lambda: ask(server.port, client_tls), server, tmp_path / "tls.yaml")
+    three_times(lambda: ask(server.port, client_tls), tmp_path / "tls.yaml", server)
 
 
 def test_name_that_is_to_be_checked_must_be_said(
@@ -136,7 +136,7 @@ def test_name_that_is_to_be_checked_must_be_said(
                 secured.sendall(REQUEST)
                 return secured.recv(65536)
 
-    assert_same_three_times(ask, server, tmp_path / "unnamed.yaml")
+    three_times(ask, tmp_path / "unnamed.yaml", server)
 
 
 @pytest.mark.parametrize("host", ["api.example", "192.0.2.1", "[2001:db8::1]"])
@@ -171,7 +171,7 @@ def test_stream_of_our_client_tells_what_the_live_one_did(
         connection.close()
         return [content, *told, sock.gettimeout()]
 
-    assert_same_three_times(ask, server, tmp_path / "ours.yaml")
+    three_times(ask, tmp_path / "ours.yaml", server)
 
 
 def test_no_read_gives_more_than_a_record(
@@ -187,7 +187,7 @@ def test_no_read_gives_more_than_a_record(
             secured.sendall(REQUEST)
             return [len(octets) for octets in iter(lambda: secured.recv(65536), b"")]
 
-    assert_same_three_times(ask, server, tmp_path / "records.yaml")
+    three_times(ask, tmp_path / "records.yaml", server)
 
 
 def test_a_read_that_would_wait_says_so_in_the_same_words(
@@ -209,7 +209,7 @@ def test_a_read_that_would_wait_says_so_in_the_same_words(
                     secured.recv(1)
             return caught.value.args, str(caught.value)
 
-    assert_same_three_times(ask, server, tmp_path / "waiting.yaml")
+    three_times(ask, tmp_path / "waiting.yaml", server)
 
 
 def test_each_connection_tells_what_its_own_agreed_on(
@@ -236,8 +236,8 @@ def test_each_connection_tells_what_its_own_agreed_on(
     trust = ssl.create_default_context()
     authority.configure_trust(trust)
     trust.set_alpn_protocols(["http/1.1"])
-    cassette = assert_same_three_times(
-        lambda: [ask_blocking(server.port, trust) for _ in contexts], server, tmp_path / "tls.yaml"
+    _, cassette = three_times(
+        lambda: [ask_blocking(server.port, trust) for _ in contexts], tmp_path / "tls.yaml", server
     )
     assert cassette.path.read_text().count("\ntls: ") == len(contexts)
 
@@ -264,7 +264,7 @@ def test_read_ends_with_a_record(
             return sizes
 
     server = peer(answers(answer), tls=server_tls)
-    cassette = assert_same_three_times(ask, server, tmp_path / "records.yaml")
+    _, cassette = three_times(ask, tmp_path / "records.yaml", server)
     assert len(cassette) == 1
 
 

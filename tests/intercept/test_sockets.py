@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from cassette_http import use_cassette
-from tests.behaviours import assert_same_three_times, write_cassette_of
+from tests.behaviours import three_times, write_cassette_of
 from tests.peer import LIMIT_S, Connection, Peer, response
 
 REQUEST = b"GET /a HTTP/1.1\r\nHost: api.test\r\nContent-Length: 0\r\n\r\n"
@@ -234,7 +234,7 @@ def test_end_that_the_program_makes_is_not_taken_for_one_of_the_peer(peer: Calla
         connection.wait_closed()
 
     server = peer(script)
-    assert_same_three_times(ask, server, tmp_path / "one.yaml")
+    three_times(ask, tmp_path / "one.yaml", server)
 
 
 @pytest.mark.parametrize("is_early", [True, False], ids=["before the request", "behind the answer"])
@@ -267,7 +267,7 @@ def test_thread_that_waits_is_served_the_same_three_times(
             return b"".join(seen), reader.is_alive()
 
     server = peer(answers)
-    assert_same_three_times(ask, server, tmp_path / "one.yaml")
+    three_times(ask, tmp_path / "one.yaml", server)
 
 
 def wait_for_all_with_a_timeout(sock: socket.socket) -> object:
@@ -299,7 +299,7 @@ def test_flags_do_the_same_three_times(
             return read(sock)
 
     server = peer(script)
-    assert_same_three_times(ask, server, tmp_path / "one.yaml")
+    three_times(ask, tmp_path / "one.yaml", server)
 
 
 def test_error_of_a_failed_send_has_no_context(peer: Callable[..., Peer], tmp_path: Path) -> None:
@@ -319,7 +319,7 @@ def test_error_of_a_failed_send_has_no_context(peer: Callable[..., Peer], tmp_pa
 
     has_reset = threading.Semaphore(0)
     server = peer(script)
-    assert_same_three_times(ask, server, tmp_path / "one.yaml")
+    three_times(ask, tmp_path / "one.yaml", server)
 
 
 def test_sendfile_of_a_transport_does_the_same_three_times(peer: Callable[..., Peer], tmp_path: Path) -> None:
@@ -360,7 +360,7 @@ def test_connection_ends_behind_the_answer_to_a_request_that_asks_for_it(
             return first, everything(sock), sock.recv(1)
 
     server = peer(script)
-    assert_same_three_times(ask, server, tmp_path / "closed.yaml")
+    three_times(ask, tmp_path / "closed.yaml", server)
 
 
 # ---------------------------------------------------------------------- TLS
@@ -427,7 +427,7 @@ def test_failed_handshake_of_a_socket_made_before_connect_is_played(
                 sock.connect((server.host, server.port))
             return caught.value.args, caught.value.reason, caught.value.verify_message
 
-    assert_same_three_times(run, server, tmp_path / "one.yaml")
+    three_times(run, tmp_path / "one.yaml", server)
 
 
 def test_tls_that_is_ended_by_both_is_ended_in_replay_too(
@@ -449,7 +449,7 @@ def test_tls_that_is_ended_by_both_is_ended_in_replay_too(
             with sock.unwrap() as left:
                 return octets, type(left), left.recv(10)
 
-    assert_same_three_times(run, server, tmp_path / "one.yaml")
+    three_times(run, tmp_path / "one.yaml", server)
 
 
 # ---------------------------------------------------------------------- late dials
@@ -529,7 +529,7 @@ def test_options_that_were_set_before_connecting_are_told(peer: Callable[..., Pe
             ]
             return told, everything(sock)
 
-    assert_same_three_times(ask, server, tmp_path / "options.yaml")
+    three_times(ask, tmp_path / "options.yaml", server)
 
 
 @pytest.mark.parametrize(("ended_at", "comes_at_once"), [(0.031, True), (0.2, False)])
@@ -578,7 +578,7 @@ def test_state_of_tcp_is_that_of_the_recorded_connection(peer: Callable[..., Pee
                 states.append(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1024)[0])
         return states
 
-    assert_same_three_times(ask, server, tmp_path / "state.yaml")
+    three_times(ask, tmp_path / "state.yaml", server)
 
 
 @pytest.mark.parametrize("port", [-1, 1 << 16])
@@ -613,5 +613,5 @@ def test_upload_that_is_broken_off_is_played_to_a_client_that_sends_all_at_once(
             writer.transport.abort()
         return "no error"
 
-    cassette = assert_same_three_times(lambda: asyncio.run(ask()), server, tmp_path / "upload.yaml")
+    _, cassette = three_times(lambda: asyncio.run(ask()), tmp_path / "upload.yaml", server)
     assert len(cassette) == 1

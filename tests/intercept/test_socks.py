@@ -20,7 +20,7 @@ import trio
 import urllib3.contrib.socks
 
 from cassette_http import UnmatchedRequest, use_cassette
-from tests.behaviours import assert_same_three_times, with_causes
+from tests.behaviours import three_times, with_causes
 from tests.peer import Connection, Peer, Script, keep_alive, response
 
 pytestmark = [
@@ -229,7 +229,7 @@ def test_requests_through_a_proxy_are_the_same_three_times(
             return in_words(error)
 
     path = tmp_path / "socks.yaml"
-    cassette = assert_same_three_times(ask, server, path)
+    _, cassette = three_times(ask, path, server)
     assert [(one.request.url, str(one.via)) for one in cassette.interactions if one.request] == [
         (url, f"{'socks4' if version.startswith('socks4') else 'socks5'}://127.0.0.1:{server.port}") for url in urls
     ]
@@ -272,7 +272,7 @@ def test_proxy_that_refuses_does_so_three_times(
             return in_words(error)
 
     path = tmp_path / "refused.yaml"
-    cassette = assert_same_three_times(ask, server, path)
+    _, cassette = three_times(ask, path, server)
     assert [one.request for one in cassette.interactions] == [None]
     assert PASSWORD not in path.read_text()
 

@@ -19,7 +19,7 @@ import trio
 
 import cassette_http.client
 from cassette_http import InvalidOption, use_cassette
-from tests.behaviours import assert_same_three_times
+from tests.behaviours import three_times
 from tests.peer import LIMIT_S, Connection, Peer, Script, response
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: text/event-stream\r\n\r\n"
@@ -252,7 +252,7 @@ def test_client_that_reads_on_behind_a_time_out_meets_it_three_times(
                 connection.close()
                 return seen
 
-    assert_same_three_times(ask, server, tmp_path / "late.yaml")
+    three_times(ask, tmp_path / "late.yaml", server)
 
 
 async def talk_until_end(port: int, trust: ssl.SSLContext | None) -> list[object]:
@@ -285,7 +285,7 @@ def test_peer_that_leaves_without_an_answer_leaves_behind_the_same_words(
 
     server = peer(leaves_at_second_word, tls=server_tls if is_tls else None)
     trust = client_tls if is_tls else None
-    assert_same_three_times(lambda: asyncio.run(talk_until_end(server.port, trust)), server, tmp_path / "leaves.yaml")
+    three_times(lambda: asyncio.run(talk_until_end(server.port, trust)), tmp_path / "leaves.yaml", server)
 
 
 def test_first_octets_behind_an_upgrade_come_in_one_piece_with_its_head(
@@ -309,4 +309,4 @@ def test_first_octets_behind_an_upgrade_come_in_one_piece_with_its_head(
         connection.close()
         return [answer.status, len(readable)]
 
-    assert_same_three_times(ask, talkative, tmp_path / "upgrade.yaml")
+    three_times(ask, tmp_path / "upgrade.yaml", talkative)

@@ -22,7 +22,7 @@ import uvloop
 
 import cassette_http.client
 from cassette_http import use_cassette
-from tests.behaviours import assert_same_three_times, write_cassette_of
+from tests.behaviours import three_times, write_cassette_of
 from tests.peer import Connection, Peer, Script
 
 TIMEOUT_S = 5.0
@@ -208,7 +208,7 @@ def test_end_is_the_same_three_times(
     tmp_path: Path,
 ) -> None:
     server = peer(script, tls=server_tls)
-    assert_same_three_times(lambda: client(server.port, client_tls), server, tmp_path / "end.yaml")
+    three_times(lambda: client(server.port, client_tls), tmp_path / "end.yaml", server)
 
 
 @pytest.mark.parametrize("script", [with_announced_end, without_announced_end, within_content])
@@ -308,7 +308,7 @@ def test_read_of_an_idle_connection_times_out_three_times(
 ) -> None:
     monkeypatch.setattr("tests.intercept.test_tls_ends.TIMEOUT_S", 0.2)
     server = peer(idle, tls=server_tls)
-    assert_same_three_times(lambda: client(server.port, client_tls), server, tmp_path / "idle.yaml")
+    three_times(lambda: client(server.port, client_tls), tmp_path / "idle.yaml", server)
 
 
 def test_our_client_sends_nothing_behind_an_end_that_was_not_announced(
@@ -330,7 +330,7 @@ def test_our_client_sends_nothing_behind_an_end_that_was_not_announced(
         connection.close()
         return seen_by(caught.value)
 
-    assert_same_three_times(ask, server, tmp_path / "closed.yaml")
+    three_times(ask, tmp_path / "closed.yaml", server)
 
 
 @pytest.mark.parametrize("client", CLIENTS)
@@ -508,5 +508,5 @@ def test_pool_that_takes_a_connection_without_tls_for_an_open_one_does_so_in_rep
 ) -> None:
     server = peer(ends_tls_alone, tls=server_tls)
     path = tmp_path / "half.yaml"
-    assert_same_three_times(lambda: client(f"https://localhost:{server.port}", client_tls), server, path)
+    three_times(lambda: client(f"https://localhost:{server.port}", client_tls), path, server)
     assert path.read_text().count("fin: false") == 1

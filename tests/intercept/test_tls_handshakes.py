@@ -23,7 +23,7 @@ from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
 import cassette_http.client
 from cassette_http import use_cassette
-from tests.behaviours import assert_same_three_times
+from tests.behaviours import three_times
 from tests.intercept.test_tls_ends import CLIENTS, Client
 from tests.peer import Connection, Peer, Script, response
 
@@ -81,7 +81,7 @@ def test_failed_handshake_is_the_same_three_times(
     def ask() -> Any:
         return [seen_of(lambda: client(server.port, client_tls)) for _ in range(2)]
 
-    assert_same_three_times(ask, server, tmp_path / "handshake.yaml")
+    three_times(ask, tmp_path / "handshake.yaml", server)
 
 
 def impatient_socket(port: int, trust: ssl.SSLContext) -> Any:
@@ -121,7 +121,7 @@ def test_silence_in_the_handshake_is_the_same_three_times(
     client: Client, peer: Callable[..., Peer], client_tls: ssl.SSLContext, tmp_path: Path
 ) -> None:
     server = peer(is_silent)
-    assert_same_three_times(lambda: seen_of(lambda: client(server.port, client_tls)), server, tmp_path / "silent.yaml")
+    three_times(lambda: seen_of(lambda: client(server.port, client_tls)), tmp_path / "silent.yaml", server)
 
 
 def test_silent_handshake_among_others_is_met_by_the_same_request(
@@ -217,7 +217,7 @@ def test_refusal_before_the_first_request_is_the_same_three_times(
         seen.append(client(demanding.port, client_tls))
         return seen[-1]
 
-    assert_same_three_times(ask, demanding, tmp_path / "refused.yaml")
+    three_times(ask, tmp_path / "refused.yaml", demanding)
     assert "CERTIFICATE_REQUIRED" in str(seen[0])
     assert seen[0][0] == "shaken"
 
@@ -272,7 +272,7 @@ def test_request_that_a_reset_connection_does_not_take_is_the_same_three_times(
                 await stream.send_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
             return str(raised.value.__cause__)
 
-    assert_same_three_times(lambda: trio.run(ask), server, tmp_path / "reset.yaml")
+    three_times(lambda: trio.run(ask), tmp_path / "reset.yaml", server)
 
 
 async def retries_with_httpx(url: str, trust: ssl.SSLContext) -> Any:

@@ -17,7 +17,7 @@ import trio
 import urllib3
 
 from cassette_http import use_cassette
-from tests.behaviours import assert_same_three_times, with_causes
+from tests.behaviours import three_times, with_causes
 from tests.peer import Connection, Gone, Peer, Script, response
 
 TARGET = "https://localhost:4443"
@@ -135,7 +135,7 @@ def test_tunnel_through_a_proxy_with_tls_is_the_same_three_times(
 ) -> None:
     server = peer(proxy(server_tls), tls=server_tls)
     url = f"https://localhost:{server.port}"
-    cassette = assert_same_three_times(lambda: client(url, client_tls), server, tmp_path / "tunnel.yaml")
+    _, cassette = three_times(lambda: client(url, client_tls), tmp_path / "tunnel.yaml", server)
     assert [exchange.request.url for exchange in cassette.history if exchange.request][-1] == f"{TARGET}/b"
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.behaviours import assert_same_three_times
+from tests.behaviours import three_times
 from tests.peer import LIMIT_S, Connection, Peer, Script, response
 
 REQUEST = b"GET /a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -113,7 +113,7 @@ def test_peer_that_breaks_a_fresh_connection_does_so_three_times(
 ) -> None:
     server = peer(first(how), tls=server_tls if is_tls else None)
     trust = client_tls if is_tls else None
-    assert_same_three_times(lambda: ask(server.port, trust), server, tmp_path / "unasked.yaml")
+    three_times(lambda: ask(server.port, trust), tmp_path / "unasked.yaml", server)
 
 
 def test_peer_whose_address_nobody_can_tell_has_broken_the_connection(
@@ -133,7 +133,7 @@ def test_peer_whose_address_nobody_can_tell_has_broken_the_connection(
             return caught.value.errno == errno.ENOTCONN, answer_of(sock)
 
     server = peer(first(resets))
-    assert_same_three_times(ask, server, tmp_path / "unasked.yaml")
+    three_times(ask, tmp_path / "unasked.yaml", server)
 
 
 def test_name_of_a_peer_that_is_gone_may_be_asked_for_when_a_request_has_failed(
@@ -158,4 +158,4 @@ def test_name_of_a_peer_that_is_gone_may_be_asked_for_when_a_request_has_failed(
             assert "socket.socket" in repr(sock)
             return caught.value.errno
 
-    assert_same_three_times(ask, server, tmp_path / "failed.yaml")
+    three_times(ask, tmp_path / "failed.yaml", server)

@@ -27,7 +27,7 @@ import urllib3.connectionpool
 import uvloop
 
 from cassette_http import UnmatchedRequest, use_cassette
-from tests.behaviours import assert_same_three_times
+from tests.behaviours import three_times
 from tests.intercept.conftest import needs_unix_sockets
 from tests.peer import Connection, Peer, Script, keep_alive, response
 
@@ -183,7 +183,7 @@ def in_words(client: Client, path: str, targets: list[str]) -> Any:
 def test_requests_are_the_same_three_times(client: Client, unix_peer: Callable[[Script], Peer], tmp_path: Path) -> None:
     server = unix_peer(ECHO)
     path = tmp_path / "unix.yaml"
-    cassette = assert_same_three_times(lambda: client(server.host, ["/a", "/b"]), server, path)
+    _, cassette = three_times(lambda: client(server.host, ["/a", "/b"]), path, server)
     urls = [one.request.url for one in cassette.interactions if one.request]
     assert urls == [f"{origin_of(server.host)}/{name}" for name in ("a", "b")]
     os.unlink(server.host)
@@ -196,7 +196,7 @@ def test_requests_are_the_same_three_times(client: Client, unix_peer: Callable[[
 def test_socket_may_have_any_name(name: str, peer: Callable[..., Peer], tmp_path: Path) -> None:
     server = peer(ECHO, path=name.format(tmp_path))
     path = tmp_path / "unix.yaml"
-    assert_same_three_times(lambda: with_http_client(server.host, ["/a"]), server, path)
+    three_times(lambda: with_http_client(server.host, ["/a"]), path, server)
     with use_cassette(path, "none"):
         assert with_http_client(os.fsencode(server.host), ["/a"]) == [b"local: /a"]  # type: ignore[arg-type]
 
@@ -216,7 +216,7 @@ def test_failures_are_the_same_three_times(
     client: Client, script: Script, unix_peer: Callable[[Script], Peer], tmp_path: Path
 ) -> None:
     server = unix_peer(script)
-    assert_same_three_times(lambda: in_words(client, server.host, ["/a"]), server, tmp_path / "unix.yaml")
+    three_times(lambda: in_words(client, server.host, ["/a"]), tmp_path / "unix.yaml", server)
 
 
 @each_client
@@ -330,7 +330,7 @@ def test_requests_over_tls_are_the_same_three_times(
 ) -> None:
     server = peer(ECHO, path=os.fspath(tmp_path / "Some.sock"), tls=server_tls)
     path = tmp_path / "unix.yaml"
-    cassette = assert_same_three_times(lambda: client(server.host, client_tls), server, path)
+    _, cassette = three_times(lambda: client(server.host, client_tls), path, server)
     urls = [one.request.url for one in cassette.interactions if one.request]
     assert urls == [f"https+unix://{quote(server.host, safe='')}/{name}" for name in ("a", "b")]
 
@@ -367,7 +367,7 @@ def test_request_line_may_come_in_pieces(unix_peer: Callable[[Script], Peer], tm
                 sock.sendall(piece)
             return sock.recv(1000)
 
-    assert_same_three_times(ask, server, path)
+    three_times(ask, path, server)
 
 
 def test_request_line_in_pieces_that_nothing_answers_is_not_sent(
