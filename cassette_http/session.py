@@ -234,6 +234,7 @@ class _Session:
             header=new_header(options.test) if mode is not RecordMode.NONE else None,
             rewrite=is_aside,
             settle=self._settlement() if is_aside else None,
+            only_adds=mode is not RecordMode.REWRITE,
             blob_threshold=options.blob_threshold,
         )
         self._loader = Loader(options.decode, options.hooks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import subprocess
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from cassette_http import CassetteNotWritable, RecordMode, use_cassette
+from cassette_http import CassetteNotWritable, RecordMode, system, use_cassette
 from tests.asking import get
 from tests.peer import LIMIT_S, Peer, keep_alive, response
 
@@ -127,6 +128,38 @@ def test_new_recording_takes_the_place_of_the_old_one_only_on_success(mode: str,
     assert folder(path) == [path.name]
     with use_cassette(path, "none"):
         get(f"{server.url}/a")
+
+
+@pytest.mark.parametrize("mode", ["once", "new_episodes"])
+def test_nothing_is_written_if_nothing_was_missing(
+    mode: str, server: Peer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with use_cassette(path):
+        get(server.url)
+    opened = system.os.open
+
+    def read_only(file: str, flags: int, *others: int) -> int:
+        if flags & (os.O_WRONLY | os.O_RDWR):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), file)
+        return opened(file, flags, *others)
+
+    monkeypatch.setattr(system.os, "open", read_only)
+    with use_cassette(path, mode, only_on_success=True) as cassette:
+        get(server.url)
+    assert cassette.play_count == 1
+
+
+def test_foreign_cassette_stays_as_it_is_if_nothing_was_missing(path: Path) -> None:
+    interaction = {
+        "request": {"method": "GET", "uri": "http://api.test/", "body": None, "headers": {}},
+        "response": {"status": {"code": 200, "message": "OK"}, "headers": {}, "body": {"string": "hello"}},
+    }
+    before = json.dumps({"version": 1, "interactions": [interaction]})
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(before)
+    with use_cassette(path, "new_episodes", only_on_success=True):
+        assert get("http://api.test/") == "hello"
+    assert path.read_text() == before
 
 
 def test_what_is_missing_is_added_only_on_success(server: Peer, path: Path) -> None:

@@ -31,7 +31,8 @@ class Store:
 
     `header` opens a new file. Bodies of more than `blob_threshold` octets get files of their own (`put_aside`).
     `settle(old, new)` gets the octets of both files (of the old one none, if it is missing) when a rewrite is
-    committed, and returns those that the file shall have.
+    committed, and returns those that the file shall have. With `only_adds` a rewrite that recorded nothing leaves the
+    file alone.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Store:
         header: Header | None = None,
         rewrite: bool = False,
         settle: Callable[[bytes, bytes], bytes] | None = None,
+        only_adds: bool = False,
         blob_threshold: int | None = None,
         files: Files | None = None,
     ) -> None:
@@ -59,7 +61,7 @@ class Store:
         self.blobs = BlobFolder(self._target, blob_threshold, self._files)
         if rewrite:
             written = unfinished(self._target)
-        self._is_rewrite, self._settle = rewrite, settle
+        self._is_rewrite, self._settle, self._only_adds = rewrite, settle, only_adds
         self._convert: Callable[[bytes], Iterable[bytes]] | None = None
         self._log = LogFile(written, str(self.path), self._header, self._files, is_new=rewrite)
         self._lock, self._pid = threading.Lock(), os.getpid()
@@ -291,7 +293,8 @@ class Store:
     def _finish_rewrite(self) -> None:
         log = self._log
         if not log.is_open:
-            if not self.exists():
+            # A forked child may have recorded into it.
+            if not self.exists() or (self._only_adds and not os.path.exists(log.path)):
                 return
             with log.locked() as length:
                 log.write(length, b"")

@@ -6,6 +6,7 @@ Nothing may be said about cassettes that only tests use which were not collected
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,23 @@ from typing import Any
 import pytest
 
 from cassette_http.plugin.pytest_internals import fixture_names
+
+# The parameter by which pytest-repeat makes several tests of one; its values count from 0, and its ids from 1.
+REPETITION = "__pytest_repeat_step_number"
+
+
+def test_of(item: pytest.Item) -> str:
+    """Give the id of a test; the repetitions that pytest-repeat makes of it are one test."""
+    return without_repetition(item, item.nodeid)
+
+
+def without_repetition(item: pytest.Item, name: str) -> str:
+    """Leave out of a name of a test, or its id, which repetition by pytest-repeat it is (`test_a[x-2-3]`)."""
+    parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    if REPETITION not in parameters:
+        return name
+    step = int(str(parameters[REPETITION])) + 1
+    return re.sub(rf"-{step}-\d+\]$", "]", re.sub(rf"\[{step}-\d+\]$", "", name))
 
 
 class Collection:
@@ -43,7 +61,7 @@ class Collection:
         partial = {*self.deselected, *((start / path).resolve() for path in chosen)}
         for item in self.items:
             if item.path not in partial:
-                module, _, name = item.nodeid.partition("::")
+                module, _, name = test_of(item).partition("::")
                 names[module].add(name)
         return names
 

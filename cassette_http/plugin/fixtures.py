@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cassette_http.plugin.collection import test_of
 from cassette_http.plugin.layers import LayerFactory, layers_of, leave
 from cassette_http.plugin.naming import file_in, folder_of, is_path, name_of_test, path_beside, with_paths_beside
 from cassette_http.plugin.options import Place, checked
@@ -60,7 +61,7 @@ def http_cassette(request: pytest.FixtureRequest) -> Iterator[Cassette]:
         path = request.getfixturevalue("cassette_path")
     else:
         path = _path(item, folder_of(item.path), _name(item, marked))
-    use = Use(item.config, item.nodeid, path, with_paths_beside(request.path.parent, options), item)
+    use = Use(item.config, test_of(item), path, with_paths_beside(request.path.parent, options), item)
     opened = open_for_test(use)
     layers = layers_of(item.config)
     layers.of_test = use
@@ -87,11 +88,11 @@ def _overridden_for(item: pytest.Item) -> frozenset[str]:
 
 
 def _name(item: pytest.Item, marked: dict[str, Any]) -> str:
-    return marked.get("name") or name_of_test(item.nodeid)
+    return marked.get("name") or name_of_test(test_of(item))
 
 
 def _path(item: pytest.Item, folder: Path, name: str) -> Path:
-    if is_path(name) and name != name_of_test(item.nodeid):
+    if is_path(name) and name != name_of_test(test_of(item)):
         return path_beside(item.path.parent, name)
     return file_in(folder, name)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cassette_http.cassette.modes import RecordMode
+from cassette_http.plugin.collection import without_repetition
 from cassette_http.plugin.fixtures import close_for_test, open_for_test
 from cassette_http.plugin.options import BY_NAME
 from cassette_http.plugin.pytest_internals import (
@@ -206,7 +207,8 @@ def vcr_cassette_name(request: pytest.FixtureRequest) -> str:
 
 
 def _name_with_class(request: pytest.FixtureRequest) -> str:
-    return request.node.name if request.cls is None else f"{request.cls.__name__}.{request.node.name}"
+    name = without_repetition(request.node, request.node.name)
+    return name if request.cls is None else f"{request.cls.__name__}.{name}"
 
 
 @pytest.fixture

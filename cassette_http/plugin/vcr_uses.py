@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cassette_http.cassette.modes import RecordMode
+from cassette_http.plugin.collection import test_of
 from cassette_http.plugin.ledger import ledger_of
 from cassette_http.plugin.paths import shown_path
 from cassette_http.plugin.settings import settings
@@ -64,7 +65,7 @@ def use_of_test(request: pytest.FixtureRequest, markers: list[pytest.Mark], fold
     merged = {**configured._settings(), **merged_options(request, markers)}
     folder = os.fspath(merged.get("cassette_library_dir") or folder)
     others = [Path(folder, name) for marker in markers for name in marker.args]
-    return make_use(request, configured, merged, _path(request, merged, folder), others, item.nodeid, item)
+    return make_use(request, configured, merged, _path(request, merged, folder), others, test_of(item), item)
 
 
 def make_use(

@@ -163,6 +163,36 @@ async def test_a():
     assert project.server.connections == 0
 
 
+def test_test_that_is_repeated_has_one_cassette(project: Project) -> None:
+    pytest.importorskip("pytest_repeat")
+    project.write(
+        """
+@pytest.mark.cassette
+def test_a():
+    get("/a")
+
+@pytest.mark.parametrize("name", ["1-2", "x"])
+@pytest.mark.vcr
+def test_b(name):
+    get("/b")
+"""
+    )
+    often = ["-p", "pytest_repeat", "--count=2", "--cassette-report=term"]
+    project.run_alone(*often, "--cassette-mode=once").assert_outcomes(passed=6)
+    assert contents(project) == {
+        "test_api/test_a.yaml": ["/a"],
+        "test_api/test_b[1-2].yaml": ["/b"],
+        "test_api/test_b[x].yaml": ["/b"],
+    }
+    project.server.stop()
+    for arguments, count in ((often, 6), (["--cassette-report=term"], 3)):
+        result = project.run_alone(*arguments)
+        result.assert_outcomes(passed=count)
+        assert summary(result) == [
+            "3 cassettes, 3 interactions played, 0 unplayed, 0 recorded, 0 misses, 0 live connections"
+        ]
+
+
 def test_test_that_is_run_again_has_its_cassette_anew(project: Project) -> None:
     pytest.importorskip("pytest_rerunfailures")
     project.write(
