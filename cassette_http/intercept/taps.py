@@ -431,6 +431,7 @@ class Tap:
             refusal = self._upper.channel.late_refusal
             if refusal is not None and refusal.errno == "ENOTCONN":
                 raise rebuild(refusal)
+            self._check_connected()
             return self.peer
         try:
             return _getpeername(raw(self.sock))
@@ -440,12 +441,17 @@ class Tap:
                 self._upper.peer_failed(error)
             raise
 
+    def _check_connected(self) -> None:
+        if self._upper.channel.is_broken:
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
     def shutdown(self, how: int) -> None:
         """The program closes halves of its connection."""
         if how != socket.SHUT_WR:
             self._upper.read_no_more()
         if not self.stands_in:
             return
+        self._check_connected()
         self._shut |= {socket.SHUT_RD, socket.SHUT_WR} if how == socket.SHUT_RDWR else {how}
         if isinstance(self.host.line, Pump) and socket.SHUT_WR in self._shut:
             self.host.line.end_sending()
@@ -477,7 +483,7 @@ class Tap:
         channel = self._upper.channel
         is_live = not self.stands_in or isinstance(self._upper.line, Pump)
         is_open = channel.is_idle or (channel.is_recording and self.above is None)
-        may_matter = channel.has_surplus or (self._was_polled and is_open)
+        may_matter = not channel.is_closed and (channel.has_surplus or (self._was_polled and is_open))
         if not (is_live and may_matter and self._is_readable()):
             return
         if self.above is not None:

@@ -243,6 +243,11 @@ class Channel:
         return self._ended or self.has_only_end
 
     @property
+    def is_broken(self) -> bool:
+        """The client has met what broke the played connection, so that it is not connected any more."""
+        return bool(self._begun) and (player := self._begun[0].player) is not None and player.is_broken
+
+    @property
     def is_within_piece(self) -> bool:
         """A piece was handed out in part, and its rest is there: a client that drains the stream need not wait."""
         player = self._player if self._answer is None else None

@@ -62,8 +62,8 @@ class IdlePeer:
             self._note_end_of_tls(self._last, Track(ended=True, close_notify=track.close_notify))
 
     def request_begins(self) -> None:
-        if self.unasked and self._last is not None and self._last.reader.method == "CONNECT":
-            self._add(None, ended=False)  # it was read before the tunnel was used
+        if self.unasked and self._last is not None:
+            self._add(None, ended=False)  # it was read before this request
         self._last = None
         if self._half_closed is not None:
             token, ending = self._half_closed

@@ -51,7 +51,7 @@ class Player:
     _next = 0
     _offset = 0
     reads_in_vain = 0  # since the last octets; the time-outs that were recorded there are among them
-    _is_broken = False
+    is_broken = False  # by what the client has met
     _is_left = False
     further_requests = 0  # that the client has begun behind this one, whose response it does not wait for
 
@@ -119,6 +119,7 @@ class Player:
         failure = self._met_by_send
         surplus = self._request.octets_after_head - failure.details.get("sent", 0) if failure is not None else -1
         if failure is not None and surplus >= 0:
+            self.is_broken |= failure.kind is FailureKind.WRITE and not failure.is_timeout
             raise PlayedWriteFailure(failure, surplus)
 
     def close(self) -> None:
@@ -167,7 +168,7 @@ class Player:
             ending = self._ending()
             # The system tells once what broke a connection, and then that it has ended. TLS remembers its own errors.
             if isinstance(ending, Failure) and ending.kind is FailureKind.RESET and "class" not in ending.details:
-                self._is_broken = True
+                self.is_broken = True
             return ending
         if not self.is_released:
             self.reads_in_vain += 1
@@ -211,4 +212,4 @@ class Player:
             return Signal.END if self.track.ended else Signal.IDLE
         if self._is_timeout:
             return Signal.WAIT if failure.kind is FailureKind.WRITE else failure  # a read says it in its own words
-        return Signal.END if self._is_broken or failure.kind in (FailureKind.END, FailureKind.WRITE) else failure
+        return Signal.END if self.is_broken or failure.kind in (FailureKind.END, FailureKind.WRITE) else failure

@@ -1,4 +1,4 @@
-"""A peer that breaks a connection before anything was asked of it: clients that read first send no request then."""
+"""A peer that ends, breaks off or speaks where nothing was asked of it, and what its client sees of that."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from tests.behaviours import three_times
 from tests.peer import LIMIT_S, Connection, Peer, Script, response
 
 REQUEST = b"GET /a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+KEPT = b"GET /kept HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 Ask = Callable[[int, ssl.SSLContext | None], Any]
 
@@ -159,3 +160,89 @@ def test_name_of_a_peer_that_is_gone_may_be_asked_for_when_a_request_has_failed(
             return caught.value.errno
 
     three_times(ask, tmp_path / "failed.yaml", server)
+
+
+def more_of_socket(port: int, trust: ssl.SSLContext | None) -> list[bytes]:
+    with socket.create_connection(("localhost", port), timeout=LIMIT_S) as plain:
+        sock = plain if trust is None else trust.wrap_socket(plain, server_hostname="localhost")
+        with sock:
+            sock.sendall(KEPT)
+            answer = sock.recv(65536)
+            connected.release()
+            unasked = sock.recv(65536)
+            return [answer, unasked, answer_of(sock)]
+
+
+def more_of_streams(port: int, trust: ssl.SSLContext | None) -> list[bytes]:
+    async def ask() -> list[bytes]:
+        reader, writer = await asyncio.open_connection("localhost", port, ssl=trust)
+        writer.write(KEPT)
+        answer = await reader.read(65536)
+        connected.release()
+        unasked = await reader.read(65536)
+        writer.write(REQUEST)
+        last = await reader.read()
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+        return [answer, unasked, last]
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("ask", [more_of_socket, more_of_streams])
+@pytest.mark.parametrize("is_tls", [pytest.param(False, id="TCP"), pytest.param(True, id="TLS")])
+def test_what_is_read_between_two_requests_is_read_there_three_times(
+    is_tls: bool,
+    ask: Ask,
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    tmp_path: Path,
+) -> None:
+    def script(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(response(b"asked"))
+        assert connected.acquire(timeout=LIMIT_S)
+        connection.send(response(b"not asked"))
+        connection.read_request()
+        connection.send(response(b"asked again"))
+
+    server = peer(script, tls=server_tls if is_tls else None)
+    trust = client_tls if is_tls else None
+    three_times(lambda: ask(server.port, trust), tmp_path / "unasked.yaml", server)
+
+
+def state_of(sock: socket.socket) -> list[Any]:
+    """Whether its calls say that it is connected."""
+    seen: list[Any] = []
+    for call in (sock.getpeername, lambda: sock.shutdown(socket.SHUT_RDWR)):
+        try:
+            call()
+            seen.append("connected")
+        except OSError as error:
+            seen.append(error.errno)
+    return seen
+
+
+@pytest.mark.parametrize("begins", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nnot"], ids=["nothing", "a part"])
+def test_connection_that_broke_is_not_connected_three_times(
+    begins: bytes, peer: Callable[..., Peer], tmp_path: Path
+) -> None:
+    def script(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(begins)
+        assert connected.acquire(timeout=LIMIT_S)
+        connection.reset()
+
+    def ask() -> Any:
+        with socket.create_connection((server.host, server.port), timeout=LIMIT_S) as sock:
+            sock.sendall(KEPT)
+            answer = sock.recv(65536) if begins else b""
+            connected.release()
+            with pytest.raises(ConnectionResetError):
+                sock.recv(65536)
+            return answer, state_of(sock)
+
+    server = peer(script)
+    three_times(ask, tmp_path / "broken.yaml", server)

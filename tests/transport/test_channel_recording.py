@@ -289,18 +289,25 @@ def test_what_is_not_http_passes(octets: bytes, can_play: bool) -> None:
     assert deck.kept == []
 
 
-@pytest.mark.parametrize("asked_before", [[], [GET]], ids=["first request", "second request"])
-def test_response_that_nobody_asked_for_answers_the_next_request(asked_before: list[bytes]) -> None:
+def test_response_that_comes_before_any_request_answers_the_first() -> None:
     channel, deck, _ = recording()
-    for request in asked_before:
-        channel.client_sent(request)
-        channel.peer_sent(OK)
     forged = OK.replace(b"ok", b"no")
     channel.peer_sent(forged[:10])
     channel.peer_sent(forged[10:])
     for octets in (POST[:30], POST[30:], b"bo", b"dy"):
         channel.client_sent(octets)
     assert octets_of(deck)[-1] == (POST + b"body", [forged])
+
+
+def test_what_is_read_between_two_requests_follows_the_first_response() -> None:
+    channel, deck, _ = recording()
+    channel.client_sent(GET)
+    channel.peer_sent(OK)
+    channel.peer_sent(b"not asked for")
+    channel.client_sent(POST + b"body")
+    channel.peer_sent(OK)
+    assert octets_of(deck) == [(GET, [OK]), (POST + b"body", [OK])]
+    assert deck.amended == [(deck.kept[0], Track((Piece(b"not asked for"),)))]
 
 
 def test_what_comes_behind_the_next_request_is_a_piece_of_its_own() -> None:
