@@ -449,6 +449,8 @@ class Tap:
         """The program closes halves of its connection."""
         if how != socket.SHUT_WR:
             self._upper.read_no_more()
+        if how != socket.SHUT_RD:
+            self._upper.channel.sends_no_more = True
         if not self.stands_in:
             return
         self._check_connected()

@@ -95,7 +95,8 @@ class Channel:
         self.is_cut_short = False  # it was left in the middle of an exchange with a live peer
         self.has_line = False  # the host has dialled the peer
         self.is_held_up = False  # the peer, live or played, takes no more at present
-        self.reads_no_more = False  # the client has shut down its side: it meets an end that the peer did not make
+        # The client has shut down a direction: the end that follows is not of the peer's own making.
+        self.reads_no_more = self.sends_no_more = False
         self.on_left: Callable[[], None] = do_nothing
         # By a recorded peer, which had accepted the connection, but took no request.
         self.late_refusal: Failure | None = None
@@ -453,7 +454,7 @@ class Channel:
 
     def peer_ended(self, *, close_notify: bool = True) -> None:
         """The peer closed the stream; `close_notify` is described by `Track`."""
-        if self.reads_no_more:
+        if self.reads_no_more or (self.sends_no_more and not self._live_peer.may_end_response):
             return
         if self._greeting is not None:
             self._greeting.peer_failed(None)

@@ -26,6 +26,12 @@ class LivePeer:
         self._is_out_of_step = False  # the client has not waited for a response, as it took another one for it
         self._has_left_client = False
 
+    @property
+    def may_end_response(self) -> bool:
+        """The response that comes may be one that only the end of the stream ends."""
+        recording = self._exchanges[0].recording if self._exchanges else None
+        return recording is not None and recording.has_answer and recording.follows_no_length
+
     # ------------------------------------------------------------------ what the client does
 
     def client_sent(self, exchange: Exchange) -> None:

@@ -246,3 +246,24 @@ def test_connection_that_broke_is_not_connected_three_times(
 
     server = peer(script)
     three_times(ask, tmp_path / "broken.yaml", server)
+
+
+@pytest.mark.parametrize("content", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"], ids=["silent", "answers"])
+def test_peer_that_waits_for_the_end_of_its_client_does_so_three_times(
+    content: bytes, peer: Callable[..., Peer], tmp_path: Path
+) -> None:
+    def script(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(content)
+        connection.wait_closed()
+
+    def ask() -> Any:
+        with socket.create_connection((server.host, server.port), timeout=LIMIT_S) as sock:
+            sock.sendall(KEPT)
+            answer = sock.recv(65536) if content else b""
+            readable, _, _ = select.select([sock], [], [], 0)
+            sock.shutdown(socket.SHUT_WR)
+            return answer, readable, sock.recv(65536)
+
+    server = peer(script)
+    three_times(ask, tmp_path / "waits.yaml", server)
