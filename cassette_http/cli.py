@@ -51,9 +51,9 @@ def _parser() -> argparse.ArgumentParser:
         one.set_defaults(run=run)
         return one
 
-    demo = command(_demo, "record a session with a server of its own, stop the server, replay the session, and compare")
+    demo = command(_demo, "record a session with a built-in server, stop the server, replay the session, and compare")
     demo.add_argument("--cassette", metavar="FILE", help="a new file for the cassette (default: in a new folder)")
-    check = command(_check, "look for secrets in cassettes, and in folders of them; exit with 4 if there are some")
+    check = command(_check, "look for secrets in cassettes, or folders of cassettes; exit with 4 if any are found")
     check.add_argument("paths", metavar="PATH", nargs="+", help="a cassette, or a folder")
     redact = command(
         _redact, "replace the secrets in cassettes by placeholders, in place; a file without secrets is not touched"
@@ -61,16 +61,16 @@ def _parser() -> argparse.ArgumentParser:
     redact.add_argument("paths", metavar="PATH", nargs="+", help="a cassette, or a folder")
     convert = command(
         _convert,
-        "turn cassettes of VCR.py, cassetter, Betamax and responses, and HAR archives, into cassettes of ours",
-        "A file that ends in .yaml or has no suffix is replaced, all at once; for others a .yaml file is made beside "
+        "convert cassettes of VCR.py, cassetter, Betamax and responses, and HAR archives",
+        "A file that ends in .yaml or has no suffix is replaced atomically; for others, a .yaml file is written beside "
         "them. Secrets are replaced.",
     )
     convert.add_argument("paths", metavar="SOURCE", nargs="+", help="a cassette, or a folder of them")
     convert.add_argument("--to", metavar="DIR", help="write there, and leave the sources as they are")
     formats = ("vcr", "cassetter", "betamax", "har", "responses")
     convert.add_argument("--from", dest="format", choices=formats, help="the recorder (default: guess)")
-    export = command(_export, "write a cassette in a format of other tools; its secrets are replaced by placeholders")
-    export.add_argument("path", metavar="CASSETTE", help="a cassette of ours")
+    export = command(_export, "write a cassette in the format of another tool; secrets are replaced by placeholders")
+    export.add_argument("path", metavar="CASSETTE", help="a cassette")
     export.add_argument("--to", dest="format", choices=("har", "vcr"), required=True, help="HAR 1.2, or VCR.py's YAML")
     export.add_argument("-o", "--output", metavar="FILE", help="a new file to write to (default: standard output)")
     return parser
@@ -103,16 +103,19 @@ def _check(options: argparse.Namespace) -> int:
             print(finding)
         findings += found
     for orphan in find_orphans(options.paths):
-        print(f"{orphan}: no cassette beside it needs this file; it may be deleted", file=sys.stderr)
+        print(f"{orphan}: no cassette beside it uses this file; it can be deleted", file=sys.stderr)
     for left in find_left_behind(options.paths):
-        print(f"{left}: written by a process that did not end; if none is at work, delete it", file=sys.stderr)
+        print(
+            f"{left}: left behind by a process that did not finish; delete it unless a recording is running",
+            file=sys.stderr,
+        )
     if not findings:
         if len(cassettes) > failed:
             print(f"no secrets in {counted(len(cassettes) - failed, 'cassette')}", file=sys.stderr)
         return 1 if failed else 0
     print(
-        f"secrets in {counted(len(findings), 'line')}; to take them out: cassette-http redact PATH... "
-        "(of other recorders: cassette-http convert PATH...)",
+        f"secrets in {counted(len(findings), 'line')}; to remove them: cassette-http redact PATH... "
+        "(cassettes of other recorders: cassette-http convert PATH...)",
         file=sys.stderr,
     )
     return EXIT_SECRETS

@@ -99,7 +99,7 @@ def test_documents_without_secrets_keep_their_octets(cassette: Path) -> None:
 
 def test_what_is_no_cassette_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("<html>")
-    with pytest.raises(CassetteFormatError, match="no cassette"):
+    with pytest.raises(CassetteFormatError, match="not a cassette"):
         check_paths([tmp_path / "a.yaml"])
     with pytest.raises(CassetteNotFound, match="no file or folder"):
         check_paths([tmp_path / "none"])
@@ -152,7 +152,7 @@ def test_check_names_what_a_killed_process_left_behind(cassette: Path, capsys: p
     capsys.readouterr()
     for path in (cassette, cassette.parent):
         assert main(["check", str(path)]) == 0
-        left = [line.partition(": ")[0] for line in capsys.readouterr().err.splitlines() if "did not end" in line]
+        left = [line.partition(": ")[0] for line in capsys.readouterr().err.splitlines() if "did not finish" in line]
         assert left == [str(new), str(unfinished_blob)]
 
 
@@ -176,7 +176,7 @@ def test_check_names_what_was_to_take_the_place_of_a_cassette(
     (new,) = set(cassette.parent.iterdir()) - {cassette}
     capsys.readouterr()
     assert main(["check", str(cassette)]) == 0
-    assert capsys.readouterr().err.startswith(f"{new}: written by a process that did not end")
+    assert capsys.readouterr().err.startswith(f"{new}: left behind by a process that did not finish")
 
 
 def test_check_of_a_folder_without_cassettes_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

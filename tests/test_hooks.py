@@ -479,7 +479,7 @@ def test_error_that_a_library_swallowed_behind_one_that_the_program_caught_is_ra
 
 def test_what_a_hook_must_not_return_is_reported_although_the_program_caught_it(server: Peer, path: Path) -> None:
     using = use_cassette(path, "none", allow_missing=True, on_match=lambda request: request.url)  # type: ignore[arg-type,return-value]
-    with pytest.raises(InvalidOption, match="which is no Request"), using:
+    with pytest.raises(InvalidOption, match="which is not of type Request"), using:
         get_or_none(f"{server.url}/a")
 
 
@@ -507,7 +507,7 @@ def test_hook_that_returns_something_else_is_reported(server: Peer, path: Path) 
     def forgets(request: Request) -> Any:
         return request.url
 
-    expected = r"on_match: forgets returned 'http.*', which is no Request; return what"
+    expected = r"on_match: forgets returned 'http.*', which is not of type Request; return what"
     using = use_cassette(path, "none", allow_missing=True, on_match=forgets)
     with pytest.raises(InvalidOption, match=expected), using:
         get(f"{server.url}/a")

@@ -256,14 +256,14 @@ BROKEN_FILES = [
     pytest.param(b"{}", r"users.yaml, line 1: ", id="JSON"),
     pytest.param(b"cassette: 9\n---\n", r"line 1: 'cassette' is '9', but .* reads format 1 only", id="from the future"),
     pytest.param(b"interactions:\n- request: {}\nversion: 1\n", "line 2: interaction 1 of VCR.py: ", id="of VCR.py"),
-    pytest.param(b"<html>\n</html>\n", "this is an HTML or XML file, no cassette", id="HTML"),
+    pytest.param(b"<html>\n</html>\n", "this is an HTML or XML file, not a cassette", id="HTML"),
     pytest.param(
         b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9\n",
         "git lfs pull",
         id="pointer of Git LFS",
     ),
     pytest.param(b"\x89PNG\r\n\x1a\n\0\0", r"users\.yaml", id="a picture"),
-    pytest.param(b"cassette: 1\n---\n<<<<<<< HEAD\n", "line 3: a merge conflict is not resolved here", id="conflict"),
+    pytest.param(b"cassette: 1\n---\n<<<<<<< HEAD\n", "line 3: this is an unresolved merge conflict", id="conflict"),
     pytest.param(b"cassette: 1\nauthor: me\n---\n", r"users\.yaml, line 2: 'author' is no key", id="unknown key"),
 ]
 

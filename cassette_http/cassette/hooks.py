@@ -68,7 +68,7 @@ def _passed(name: str, functions: tuple[Callable[[_Value], _Value | None], ...],
         if not isinstance(returned, kind):
             shown = getattr(function, "__name__", repr(function))
             raise InvalidOption(
-                f"{name}: {shown} returned {returned!r}, which is no {kind.__name__}; "
+                f"{name}: {shown} returned {returned!r}, which is not of type {kind.__name__}; "
                 "return what it was given, a changed one, or None to drop it"
             )
         value = returned

@@ -14,7 +14,7 @@ def irregular(mode: int) -> str | None:
     kind = stat.S_IFMT(mode)
     if kind == stat.S_IFDIR:
         return "is a folder; name a file in it"
-    return None if kind == stat.S_IFREG else "is no regular file (but a pipe, a socket or a device)"
+    return None if kind == stat.S_IFREG else "is not a regular file (but a pipe, a socket or a device)"
 
 
 def too_large(octets: int) -> str | None:

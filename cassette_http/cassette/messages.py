@@ -143,9 +143,9 @@ class Message(ABC):
 def fields_octets(name: str, value: str) -> bytes:
     """Write one field line. Raises ValueError for what none can hold."""
     if not FIELD_NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no name of a field")
+        raise ValueError(f"{name!r} is not a valid field name")
     if re.search("[\r\n\0]", value):
-        raise ValueError(f"the value of a field has no line ends: {value!r}")
+        raise ValueError(f"a field value cannot contain line ends: {value!r}")
     return f"{name}: {value}\r\n".encode("latin-1")
 
 

@@ -131,7 +131,7 @@ class Request(Message):
         scheme, host = scheme.lower(), (host if colon else authority).strip("[]")
         host = host if scheme in (UNIX, UNIX_TLS) else host.lower()
         if not separator or not host or (colon and not port.isdigit()) or not (colon or scheme in DEFAULT_PORTS):
-            raise ValueError(f"no URL such as https://api.example.com/users: {url!r}")
+            raise ValueError(f"not a URL such as https://api.example.com/users: {url!r}")
         origin = Origin(scheme, host, int(port) if colon else DEFAULT_PORTS[scheme])
         path = path if path.startswith("/") else "/" + path
         target = f"{origin}{path}" if "://" in self.head.target.partition("?")[0] else path
@@ -142,7 +142,7 @@ class Request(Message):
 
     def _with_line(self, line: str) -> Request:
         if line.count(" ") != 2 or not line.isprintable():
-            raise ValueError(f"no request line can be {line!r}")
+            raise ValueError(f"not a valid request line: {line!r}")
         rest = self.head_octets[self.head_octets.find(b"\n") + 1 :]
         return replace(self, head_octets=line.encode("latin-1") + b"\r\n" + rest)
 
@@ -206,7 +206,7 @@ class Response(Message):
 def _status_line(version: str, status: int, reason: str) -> bytes:
     line = f"{version} {status:03} {reason}"
     if not 100 <= status <= 999 or not line.replace("\t", " ").isprintable():
-        raise ValueError(f"no status line can be {line!r}")
+        raise ValueError(f"not a valid status line: {line!r}")
     return line.encode("latin-1") + b"\r\n"
 
 

@@ -23,7 +23,7 @@ def json_path(path: str, option: str) -> tuple[str, ...]:
         steps.append(step[1] or step[2] or step[4] or "")
         at = step.end()
     if not steps:
-        raise InvalidOption(f"{option}: the path names nothing")
+        raise InvalidOption(f"{option}: the path is empty")
     return tuple(steps)
 
 

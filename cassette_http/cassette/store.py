@@ -52,7 +52,7 @@ class Store:
         self._files = files or Files()
         self._owner = os.getpid()
         if "\0" in str(self.path):
-            raise CassetteFormatError(str(self.path), None, "is no name that a file can have")
+            raise CassetteFormatError(str(self.path), None, "is not a valid file name")
         # It stays the same file if the program changes its folder.
         self._target = os.path.join(os.getcwd(), self.path)
         if os.path.islink(self._target):  # and a link stays a link: what it points to is written

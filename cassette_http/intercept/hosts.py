@@ -67,7 +67,7 @@ class HostExpressions(HostPatterns):
         try:
             self._expressions = [re.compile(text) for text in self.texts]
         except re.error as exc:
-            raise InvalidOption(f"one of the allowed hosts is no regular expression: {exc}") from None
+            raise InvalidOption(f"one of the allowed hosts is not a valid regular expression: {exc}") from None
 
     def has_name(self, host: str, port: int | None = None) -> bool:
         return any(one.match(host) is not None for one in self._expressions)
@@ -93,7 +93,7 @@ def _read(text: str) -> _Pattern:
         pass
     if NAME.fullmatch(host) is None:
         raise InvalidOption(
-            f"{text!r} is no host; hosts are example.org, *.example.org, .example.org, 10.0.0.1, 10.0.0.0/8, "
+            f"{text!r} is not a host; hosts are example.org, *.example.org, .example.org, 10.0.0.1, 10.0.0.0/8, "
             "and with a port example.org:8443"
         )
     host = host.rstrip(".")

@@ -165,8 +165,8 @@ OPTIONS = (
     Option(
         "mode",
         ANYWHERE,
-        "none: replay, never connect (the default); once: record where there is no cassette yet; new_episodes: record "
-        "also what no cassette answers; all: record everything and append it; rewrite: record everything anew",
+        "none: replay, never connect (the default); once: record if there is no cassette yet; new_episodes: also "
+        "record what the cassette does not answer; all: record everything and append it; rewrite: replace the cassette",
         "|".join(one.value for one in RecordMode),
         read=mode,
         check=mode,
@@ -174,48 +174,52 @@ OPTIONS = (
     Option(
         "match", TEST, "what must be equal for an interaction to answer a request", "matchers", matchers, is_list=True
     ),
-    Option("ignore", TEST, "what of a request does not count for that", "rules", ignored, is_list=True),
+    Option("ignore", TEST, "what to leave out of that comparison", "rules", ignored, is_list=True),
     Option(
         "repeat",
         TEST,
-        "what a request gets whose interactions were all played: a failure, the last one, or all again; or always the "
-        "first one that answers it",
+        "what a request gets once all its interactions have been played: a failure, the last one, or all of them "
+        "again; or always the first one",
         "|".join(REPEAT_POLICIES),
         read=known_policy,
     ),
     Option(
         "pace",
         TEST,
-        "how fast recorded pieces come: at once, or as on the day of recording",
+        "how fast responses are played: at once, or at the recorded pace",
         "|".join(PACES),
         read=known_pace,
     ),
-    Option("also", CODE, "other cassettes, beside the test, that answer too and are only read", "paths", check=paths),
-    Option("decode", CODE, "a function that reads cassettes which a suite has written in its own way", "function"),
+    Option(
+        "also", CODE, "further cassettes, beside the test, that may answer; they are only read", "paths", check=paths
+    ),
+    Option(
+        "decode", CODE, "a function that decodes cassettes which a suite has stored in a format of its own", "function"
+    ),
     Option("redact", CODE, "more rules for secrets", "rules"),
     Option("keep", TEST, "rules for secrets to turn off, by name", "rules", kept, is_list=True),
     Option("secrets", CODE, "values that are restored in replay, by name", "names and values"),
     Option("on_record", CODE, "functions that change or drop interactions before they are written", "functions"),
-    Option("on_match", CODE, "functions that change what of a request is matched", "functions"),
+    Option("on_match", CODE, "functions that change requests before they are matched", "functions"),
     Option("on_replay", CODE, "functions that change interactions before they are played", "functions"),
     Option(
         "blob_threshold",
         TEST,
-        "bodies of more octets get files of their own, in `blobs` beside the cassette",
+        "bodies with more octets are stored in files of their own, in `blobs` beside the cassette",
         "octets",
         read=octets,
     ),
     Option(
         "freeze_time",
         TEST,
-        "set the clock to the moment of recording while a cassette is only played; needs `time-machine`",
+        "set the clock to the time of recording while a cassette is only played; needs `time-machine`",
         check=switch,
         is_switch=True,
     ),
     Option(
         "on_unplayed",
         ANYWHERE,
-        "what becomes of a test that passes and leaves interactions unplayed",
+        "what to do about a test that passes but leaves interactions unplayed",
         "|".join(UNPLAYED_POLICIES),
         read=on_unplayed,
         check=on_unplayed,
@@ -223,22 +227,22 @@ OPTIONS = (
     Option(
         "report",
         RUN,
-        "what is told at the end of a run, and where: by default the terminal says what needs attention",
+        "which reports to write at the end of a run; by default, the terminal shows what needs attention",
         "term|json:FILE|html:FILE",
         read=reports,
     ),
     Option(
         "keep_volatile",
         TEST,
-        "let a rewrite keep the old form of what differs in dates, request ids and their like alone",
+        "let a rewrite keep the old form of what differs only in dates, request ids and the like",
         check=switch,
         is_switch=True,
     ),
     Option(
         "update",
         RUN,
-        "record again what a test misses, cassettes that are missing, or all; what is new takes the place of the old "
-        "only if the test passes",
+        "re-record what a test misses, cassettes that are missing, or everything; a cassette is replaced only if its "
+        "test passes",
         "|".join(UPDATES),
         read=update,
         implied="failed",
@@ -247,7 +251,7 @@ OPTIONS = (
     Option(
         "prune",
         Place.LINE,
-        "show the interactions and cassettes that no test needs any more, of what was run; with `apply` remove them",
+        "show the interactions and cassettes that no test of this run needs any more; with `apply`, remove them",
         "|".join(PRUNES),
         read=prune,
         implied="show",
@@ -256,14 +260,14 @@ OPTIONS = (
     Option(
         "on_failure",
         RUN,
-        "where a test that fails leaves its traffic as a cassette, whether it has one of its own or not",
+        "where to write the traffic of each failing test as a cassette, whether or not it has one of its own",
         "DIR",
         part="cassette_http.plugin.flights",
     ),
     Option(
         "block_network",
         ANYWHERE,
-        "let look-ups and connects to hosts that are not allowed fail",
+        "block look-ups and connects to hosts that are not allowed",
         check=switch,
         is_switch=True,
         part="cassette_http.plugin.guarding",
@@ -271,7 +275,7 @@ OPTIONS = (
     Option(
         "allow_hosts",
         ANYWHERE,
-        "hosts that may be asked all the same: example.org, *.internal, 10.0.0.0/8, ...",
+        "hosts that are allowed nevertheless: example.org, *.internal, 10.0.0.0/8, ...",
         "HOSTS",
         words,
         is_list=True,
@@ -280,7 +284,7 @@ OPTIONS = (
     Option(
         "on_blocked",
         RUN,
-        "what becomes of a test that passes although the network guard has stopped something in it",
+        "what to do about a test that passes although the network guard has blocked something in it",
         "|".join(BLOCKED_POLICIES),
         read=on_blocked,
         part="cassette_http.plugin.guarding",

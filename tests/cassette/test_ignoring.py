@@ -134,7 +134,7 @@ def test_nothing_ignored_gives_the_very_same_request() -> None:
         (7, r'a rule of ignore= looks like "query:page", "header:Date" or "\$\.id", not 7'),
         ("", "a rule of ignore= looks like"),
         ("qury:page", "ignore='qury:page': there is no place 'qury'; did you mean \"query\""),
-        ("$", r"ignore='\$': the path names nothing"),
+        ("$", r"ignore='\$': the path is empty"),
         ("$.a[", r"ignore='\$\.a\[': a path into JSON looks like"),
         ("query", r"ignore='query' may mean .* left out of match=, .* say where it stands, as in \"json:query\""),
         ("body", "ignore='body' may mean"),

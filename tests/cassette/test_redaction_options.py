@@ -127,7 +127,7 @@ def test_rules_can_be_turned_off(keep: str, line: str) -> None:
         ({"redact": ["heeader:X"]}, "there is no place 'heeader'; did you mean \"header\""),
         ({"redact": [7]}, "is a name, a path into JSON, a pattern or a function, not 7"),
         ({"redact": [" "]}, "is a name, a path"),
-        ({"redact": ["$"]}, "the path names nothing"),
+        ({"redact": ["$"]}, "the path is empty"),
         ({"redact": ["$.a[b"]}, "a path into JSON looks like"),
         ({"redact": ["header"]}, 'does not say what is secret there: give its name, as in "header:X-Tenant"'),
         ({"redact": ["query"]}, 'what is called so itself is "json:query"'),

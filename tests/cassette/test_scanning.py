@@ -192,7 +192,7 @@ def test_parts_of_a_file_are_together_all_of_it(beginning: str, count: int, endi
 
 def test_what_is_wrong_with_a_whole_file_is_found_before_its_last_part() -> None:
     data = b"cassette: 1\n---\n" + b"request: GET http://a/\n---\n" * 1000
-    with pytest.raises(CassetteFormatError, match="line 2003: a merge conflict"):
+    with pytest.raises(CassetteFormatError, match="line 2003: this is an unresolved merge conflict"):
         scan_in_parts(data + b"<<<<<<< HEAD\n---\n", "x")
     with pytest.raises(CassetteFormatError, match="does not begin with 'cassette: 1'"):
         scan_in_parts(data.partition(b"---\n")[2], "x")

@@ -313,7 +313,7 @@ def test_pattern_names_hosts(text: str, inside: list[str], outside: list[str]) -
 
 @pytest.mark.parametrize("text", ["https://example.org/", "ex ample", "", "10.0.0.0/99", "[::1", "a b"])
 def test_pattern_that_is_no_host_is_refused(text: str) -> None:
-    with pytest.raises(InvalidOption, match=r"is no host; hosts are example\.org"):
+    with pytest.raises(InvalidOption, match=r"is not a host; hosts are example\.org"):
         block_network(allow=[text])
 
 

@@ -168,7 +168,7 @@ def test_replay_needs_no_network_and_recording_is_let_through(project: Project) 
 def test_wrong_host_is_reported(project: Project) -> None:
     result = project.run("--cassette-block-network", "--cassette-allow-hosts=https://x.test/")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*--cassette-allow-hosts: 'https://x.test/' is no host*"])
+    result.stderr.fnmatch_lines(["*--cassette-allow-hosts: 'https://x.test/' is not a host*"])
 
 
 def test_session_fixtures_and_collection_are_guarded(project: Project) -> None:

@@ -262,7 +262,7 @@ def test_refusal_says_how_to_record_it_in_words_of_the_command_line(project: Pro
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        pytest.param("<<<<<<< HEAD", "a merge conflict is not resolved here*", id="when it is opened"),
+        pytest.param("<<<<<<< HEAD", "this is an unresolved merge conflict*", id="when it is opened"),
         pytest.param("response 200 OK", "this is not YAML*", id="when a request asks for it"),
     ],
 )

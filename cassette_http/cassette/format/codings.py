@@ -60,8 +60,8 @@ def redo(tag: str, content: bytes) -> bytes:
         raise ValueError(f"the body has the content coding {tag!r}, and {exc}") from exc
     except Exception as exc:
         # Settings come from a file that anybody may have edited; each library has its own exceptions for bad ones.
-        raise ValueError(f"no content can be coded as {tag!r} ({exc})") from exc
-    raise ValueError(f"no content can be coded as {tag!r}")
+        raise ValueError(f"content cannot be coded as {tag!r} ({exc})") from exc
+    raise ValueError(f"content cannot be coded as {tag!r}")
 
 
 def _undo_gzip(coded: bytes) -> tuple[bytes, str] | None:

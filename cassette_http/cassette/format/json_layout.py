@@ -55,7 +55,7 @@ def undo(octets: bytes, form: str) -> bytes:
         raise ValueError(f"there is no form {form!r}, only {COMPACT!r} and {SPACED!r}")
     value = octets.rstrip(b" \n")
     if NUL in value:
-        raise ValueError("in JSON there is no NUL")
+        raise ValueError("JSON cannot contain NUL")
     # One octet is found twenty times as fast as two, and most texts have none of these.
     has_escapes = BACKSLASH in value and b'\\"' in value
     parts = STRINGS_IN_OCTETS.split(value) if has_escapes else value.split(b'"')

@@ -312,16 +312,16 @@ def _refuse_foreign(data: bytes, path: str) -> None:
     conflict = re.search(rb"^(?:<<<<<<<|>>>>>>>)", data, re.MULTILINE)
     if conflict is not None:
         line = data.count(b"\n", 0, conflict.start()) + 1
-        raise CassetteFormatError(
-            path, line, "a merge conflict is not resolved here; take one side of it, or record again"
-        )
+        raise CassetteFormatError(path, line, "this is an unresolved merge conflict; choose one side, or re-record")
     if beginning.startswith(b"version https://git-lfs.github.com/"):
-        raise CassetteFormatError(path, 1, "this is a pointer of Git LFS, not the cassette; get that: git lfs pull")
+        raise CassetteFormatError(
+            path, 1, "this is a Git LFS pointer, not the cassette itself; to fetch it: git lfs pull"
+        )
     if beginning[:1] == b"<":
-        raise CassetteFormatError(path, 1, "this is an HTML or XML file, no cassette")
+        raise CassetteFormatError(path, 1, "this is an HTML or XML file, not a cassette")
     if looks_foreign(data):
         raise CassetteFormatError(
-            path, 1, "this is a cassette of another recorder; to make one of ours of it: cassette-http convert FILE"
+            path, 1, "this is a cassette of another recorder; to convert it: cassette-http convert FILE"
         )
     if b"\0" in data[:4096]:
-        raise CassetteFormatError(path, 1, "this is a binary file, no cassette")
+        raise CassetteFormatError(path, 1, "this is a binary file, not a cassette")
