@@ -97,7 +97,9 @@ def _not_found(path: Path) -> CassetteNotFound:
         names = os.listdir(path.parent)
     except OSError:
         names = []
-    near = did_you_mean(path.name, names)
+    # By their stems, or any two names with the same suffix are near.
+    others = {os.path.splitext(name)[0]: name for name in names if name != path.name}
+    near = did_you_mean(path.stem, others, shown=others)
     return CassetteNotFound(f'{reason}; to record it, run once with record_mode="once"{why}{near}')
 
 

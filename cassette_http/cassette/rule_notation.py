@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from cassette_http.errors import InvalidOption
 from cassette_http.wording import number_of
@@ -45,9 +45,9 @@ def no_such(what: str, given: object, known: Iterable[str], meant: object = None
     return f"there is no {what} {given!r}{hint} (the {those} are: {', '.join(shown)})"
 
 
-def did_you_mean(given: object, known: Iterable[str]) -> str:
-    """A question to put behind a name that does not exist, or nothing."""
+def did_you_mean(given: object, known: Iterable[str], shown: Mapping[str, str] | None = None) -> str:
+    """A question to put behind a name that does not exist, or nothing; `shown` says how names are written."""
     from difflib import get_close_matches  # late: most names exist
 
     near = get_close_matches(given, known, n=1) if isinstance(given, str) else []
-    return f'; did you mean "{near[0]}"?' if near else ""
+    return f'; did you mean "{shown[near[0]] if shown else near[0]}"?' if near else ""

@@ -26,12 +26,17 @@ from cassette_http.plugin.pytest_internals import definitions_of
 from cassette_http.plugin.transcript import content_difference, transcript
 from cassette_http.plugin.uses import CassetteFailure, Use
 from cassette_http.system import is_there, os
+from cassette_http.transport.failures import NOTE
 
 PACKAGE_FOLDER = str(Path(__file__).parents[1])
 
 NEEDS_SOCKETS = """\
 {} stands in the place of Python's sockets, and a replay needs some that are connected to nothing.
 instead of it, for tests with a cassette: pytest --cassette-block-network"""
+
+PLAYED_FAILURE = """\
+what failed here was recorded, and played from {}; nothing was connected.
+to ask the server again: pytest {} --cassette-update=all"""
 
 NO_TESTS_OWN = """\
 {name} has the scope of a {scope}: what it asks belongs to no single test, and is in no test's cassette.
@@ -95,6 +100,10 @@ def complete(report: pytest.TestReport, error: BaseException, use: Use | None) -
         add_section(report, "no match in the cassette", "\n".join(_misses(use, cassette)))
     elif (broken := _find(error, CassetteFormatError)) is not None:
         set_reason(report, shown_paths(use.config, str(broken)))
+    elif any(NOTE in getattr(each, "__notes__", ()) for each in _causes(error)):
+        test = shlex.quote(_test_to_run(use))
+        text = PLAYED_FAILURE.format(shown_path(use.config, cassette.path), test)
+        add_section(report, "a recorded failure", text)
     if (guard := _socket_guard(error)) is not None:
         place = shown_path(use.config, f"{guard.co_filename}:{guard.co_firstlineno}")
         add_section(report, "no sockets for the cassette", NEEDS_SOCKETS.format(f"`{guard.co_name}` ({place})"))

@@ -279,7 +279,17 @@ def test_transcript_shows_failures_of_connections(project: Project) -> None:
     project.server.stop()
     project.write("@pytest.mark.cassette\ndef test_a():\n    get('/a')")
     result = project.run("--cassette-mode=once")
-    result.stdout.fnmatch_lines([f"recorded: connect to tcp://127.0.0.1:{project.server.port} -> connect failed"])
+    peer = f"tcp://127.0.0.1:{project.server.port}"
+    result.stdout.fnmatch_lines([f"recorded: connect to {peer} -> connect failed"])
+    result = project.run("--cassette-mode=once")
+    result.stdout.fnmatch_lines(
+        [
+            "* a recorded failure *",
+            "what failed here was recorded, and played from cassettes/test_api/test_a.yaml; nothing was connected.",
+            "to ask the server again: pytest test_api.py::test_a --cassette-update=all",
+            f"played (1): connect to {peer} -> connect failed",
+        ]
+    )
 
 
 HANDMADE = """\
