@@ -11,6 +11,7 @@
    Each way to write a name and its value has a module: pairs, json_members, markup, tables, settings_lines, sentences;
    telling_objects for values whose names say nothing; packed, protobuf and archives for what is no text. looks finds
    what needs no name. Texts within texts are looked at again: base64_text, coded_texts, escaped_parts, streamed_texts.
+   Of long lists in JSON only those elements go through the rules that are worth it (json_lists).
 4. A value with a telling name goes to hiding, which decides whether it is a secret, and what is written in its place.
    The vault numbers secrets (placeholders).
 5. When all rules have run, all secrets that the vault knows are searched in all parts, in each form that they may have

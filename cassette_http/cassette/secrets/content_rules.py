@@ -10,10 +10,11 @@ sure that there is a name, or something else, that they would answer to.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import chain
+from operator import attrgetter
 from urllib.parse import unquote_to_bytes
 
 from cassette_http.cassette.secrets.archives import is_archive, rewritten_archive
@@ -21,6 +22,7 @@ from cassette_http.cassette.secrets.charsets import is_binary
 from cassette_http.cassette.secrets.escaped_parts import find_in_strings
 from cassette_http.cassette.secrets.field_rules import field_edits
 from cassette_http.cassette.secrets.hiding import Hiding, Inner
+from cassette_http.cassette.secrets.json_lists import blocks_of_lists
 from cassette_http.cassette.secrets.json_members import find_by_path, find_literals, find_members
 from cassette_http.cassette.secrets.looks import find_by_look, find_by_pattern, find_in_stream
 from cassette_http.cassette.secrets.markup import find_in_markup
@@ -53,11 +55,12 @@ from cassette_http.cassette.secrets.surroundings import netrc_passwords, secrets
 from cassette_http.cassette.secrets.tables import find_cells, find_in_inserts
 from cassette_http.cassette.secrets.telling_objects import find_in_objects
 from cassette_http.cassette.secrets.vault import Vault
-from cassette_http.cassette.splicing import Edit, merged, shift, splice
+from cassette_http.cassette.splicing import Edit, apportioned, merged, shift, splice
 
 BLOCK_OCTETS = 1 << 16
 """So much of a long text is looked at before its lines are searched, which takes ten times as long."""
 
+_LONG = 1 << 14
 _PERCENT = b"%"[0]
 
 
@@ -107,8 +110,26 @@ class ContentRules:
         application/x-www-form-urlencoded. `is_suspect`: it was looked at before. For matching, no value counts that
         has the name of a secret, if it is an empty one or none.
         """
-        is_suspect = is_suspect or self.may_find(text)
-        return self._found(text, is_head, is_form, is_matching, depth) if is_suspect else []
+        if not (is_suspect or self.may_find(text)):
+            return []
+        if len(text) > _LONG and not (self._rules.patterns or self._rules.json_paths):
+            blocks = blocks_of_lists(text, self._hiding)
+            if blocks:
+                return self._edits_apart(text, blocks, partial(self.edits, is_matching=is_matching, depth=depth))
+        return self._found(text, is_head, is_form, is_matching, depth)
+
+    def _edits_apart(
+        self, text: bytes, blocks: list[tuple[int, int]], find: Callable[[bytes], list[Edit]]
+    ) -> list[Edit]:
+        """Find secrets in some blocks of a text, and in what is around them, each by itself."""
+        starts, stops = zip(*blocks, strict=True)
+        around = list(zip((0, *stops), (*starts, len(text)), strict=True))
+        edits_around = find(b"\n".join([text[start:stop] for start, stop in around]))
+        parts = apportioned(edits_around, [stop - start for start, stop in around], gap=1)
+        edits = [edit for (start, _), inside in zip(around, parts, strict=True) for edit in shift(inside, start)]
+        for start, stop in blocks:
+            edits += shift(find(text[start:stop]), start)
+        return sorted(edits, key=attrgetter("start"))
 
     def packed_edits(self, text: bytes, media_type: str, is_matching: bool = False) -> list[Edit]:
         """Find secrets in MessagePack, CBOR or Protocol Buffers, learn them, and return the edits that hide them."""
