@@ -84,7 +84,10 @@ def test_all_but_secrets_stays() -> None:
     [
         pytest.param('[{"a":' * 200_000, id="too deep"),
         pytest.param('[{"a":' * 400 + '"x"' + "}]" * 400, id="deep"),
-        pytest.param('[{"a": ' + "1" * 40_000 + '}, {"password": "%s"}]' % SECRET, id="number that is too large"),
+        pytest.param('[{"a": ' + "1" * 40_000 + f'}}, {{"password": "{SECRET}"}}]', id="number that is too large"),
+        pytest.param(
+            '[{"a": "' + "x" * 5000 + '"}, {"a":' + '[{"a":' * 300 + "1" + "}]" * 300 + "}]", id="lists in lists"
+        ),
         pytest.param("[{]" * 10_000, id="no JSON"),
     ],
 )

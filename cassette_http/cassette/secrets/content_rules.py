@@ -112,11 +112,10 @@ class ContentRules:
         """
         if not (is_suspect or self.may_find(text)):
             return []
-        if len(text) > _LONG and not (self._rules.patterns or self._rules.json_paths):
-            blocks = blocks_of_lists(text, self._hiding)
-            if blocks:
-                return self._edits_apart(text, blocks, partial(self.edits, is_matching=is_matching, depth=depth))
-        return self._found(text, is_head, is_form, is_matching, depth)
+        find = partial(self._found, is_head=is_head, is_form=is_form, is_matching=is_matching, depth=depth)
+        is_whole = len(text) <= _LONG or is_form or self._rules.patterns or self._rules.json_paths
+        blocks = [] if is_whole else blocks_of_lists(text, self._hiding)
+        return self._edits_apart(text, blocks, find) if blocks else find(text)
 
     def _edits_apart(
         self, text: bytes, blocks: list[tuple[int, int]], find: Callable[[bytes], list[Edit]]
@@ -124,12 +123,12 @@ class ContentRules:
         """Find secrets in some blocks of a text, and in what is around them, each by itself."""
         starts, stops = zip(*blocks, strict=True)
         around = list(zip((0, *stops), (*starts, len(text)), strict=True))
-        edits_around = find(b"\n".join([text[start:stop] for start, stop in around]))
-        parts = apportioned(edits_around, [stop - start for start, stop in around], gap=1)
-        edits = [edit for (start, _), inside in zip(around, parts, strict=True) for edit in shift(inside, start)]
-        for start, stop in blocks:
-            edits += shift(find(text[start:stop]), start)
-        return sorted(edits, key=attrgetter("start"))
+        text_around = b"\n".join([text[start:stop] for start, stop in around])
+        edits = find(text_around) if self.may_find(text_around) else []
+        parts = [*apportioned(edits, [stop - start for start, stop in around], gap=1)]
+        parts += [find(block) if self.may_find(block) else [] for block in (text[slice(*span)] for span in blocks)]
+        moved = [shift(part, start) for (start, _), part in zip([*around, *blocks], parts, strict=True)]
+        return sorted(chain.from_iterable(moved), key=attrgetter("start"))
 
     def packed_edits(self, text: bytes, media_type: str, is_matching: bool = False) -> list[Edit]:
         """Find secrets in MessagePack, CBOR or Protocol Buffers, learn them, and return the edits that hide them."""
