@@ -1,4 +1,4 @@
-"""Makes cassettes of ours of those of other recorders, and the other way: `cassette-http convert` and `export`."""
+"""Converts cassettes of other recorders to ours, and ours to other formats: `cassette-http convert` and `export`."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def convert_file(source: Path, target: Path, name: str | None = None) -> Convert
     except OSError as error:
         raise CassetteFormatError(str(source), None, f"cannot be read: {error.strerror}") from error
     if data.startswith(yaml_format.BEGINNING):
-        raise CassetteFormatError(str(source), 1, "this is a cassette of ours already; it stays as it is")
+        raise CassetteFormatError(str(source), 1, "this is already a cassette of cassette_http; it stays as it is")
     foreign = read_foreign(data, str(source), name)
     redactor = Redactor()
     by = f"cassette-http {__version__}, from a cassette of {foreign.format.title}"

@@ -1,12 +1,12 @@
-"""What can go wrong with a cassette; every class says which decision its catcher could take.
+"""What can go wrong with a cassette: one class for each decision that a caller could take.
 
 CassetteError
 ├── CassetteFormatError      the file is broken, foreign or not safe to load
 ├── CassetteNotFound         replay was asked for, and there is no file
 ├── CassetteNotWritable      the disk or the folder refused
-├── InvalidOption            an argument of ours has a value that does not exist
+├── InvalidOption            an argument has an invalid value
 ├── NetworkBlocked           a guard keeps the program off the network (also a ConnectionError)
-├── UnsupportedLibrary       its octets cannot be seen, so it would get past the cassette
+├── UnsupportedLibrary       its traffic cannot be seen, so it would bypass the cassette
 └── UnmatchedRequest         the cassette has no answer (also a ConnectionError, see there)
 
 CassetteWarning              something was left out, and the rest can be used
@@ -35,7 +35,7 @@ _LONGEST_REASON = 1000
 
 
 class CassetteFormatError(CassetteError):
-    """The file is no cassette that can be trusted. It was not modified.
+    """The file is not a valid cassette. It was not modified.
 
     `path` and `line` (1-based, None if it concerns the file as a whole) say where, `reason` what.
     """
@@ -59,19 +59,19 @@ class CassetteNotFound(CassetteError, FileNotFoundError):
 
 
 class CassetteNotWritable(CassetteError, OSError):
-    """The cassette could not be written; what had been recorded before is still in the file."""
+    """The cassette could not be written; what was recorded before is still in the file."""
 
     __str__ = Exception.__str__
 
 
 class InvalidOption(CassetteError, ValueError):
-    """An option has a value that does not exist; the message lists those that do."""
+    """An option has an invalid value; the message lists the valid ones."""
 
 
 class NetworkBlocked(CassetteError, ConnectionError):
-    """A look-up or a connect was attempted that `block_network` does not allow.
+    """The program attempted a look-up or a connect that `block_network` does not allow.
 
-    Like a failure of the network it has an `errno`, and its text as `strerror`: libraries show that in their errors.
+    Like a network failure it has an `errno`, and its message as `strerror`, which libraries show in their errors.
     """
 
     def __str__(self) -> str:
@@ -79,18 +79,18 @@ class NetworkBlocked(CassetteError, ConnectionError):
 
 
 class UnsupportedLibrary(CassetteError):
-    """A library was used whose connections cannot be recorded or replayed; the message says what to use instead."""
+    """The connections of a library cannot be recorded or replayed; the message says what to use instead."""
 
 
 class UnmatchedRequest(CassetteError, ConnectionError):
     """The cassette has no interaction for a request, and the record mode forbids a live one.
 
-    It is a ConnectionError because it is raised inside the socket calls of HTTP libraries, which
-    then translate it as they would a connection failure, and keep its text.
+    It is a ConnectionError because it is raised inside the socket calls of HTTP libraries, which then translate it
+    like any connection failure, and keep its message.
     """
 
     __str__ = Exception.__str__
 
 
 class CassetteWarning(UserWarning):
-    """A cassette can be used, but not all that is in the file; the message says what to do."""
+    """A cassette is usable, but incomplete or unusual; the message says what to do."""

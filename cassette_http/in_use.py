@@ -26,7 +26,7 @@ MOST_EXCHANGES = 100
 
 @dataclass(frozen=True)
 class Miss:
-    """A request that was refused. `where` is the line of the user's code that led to it, as "file:line"."""
+    """A request that was refused. `where` is the line of the user's code that sent it, as "file:line"."""
 
     request: Request
     where: str
@@ -34,7 +34,7 @@ class Miss:
 
     @property
     def message(self) -> str:
-        """The text of the UnmatchedRequest."""
+        """The message of the UnmatchedRequest."""
         return self.explanation.message
 
     @property
@@ -44,20 +44,20 @@ class Miss:
 
     @property
     def nearest(self) -> tuple[Candidate, ...]:
-        """The interactions that differ least, the nearest one first; none if the cassette is empty."""
+        """The interactions that differ least, the closest one first; none if the cassette is empty."""
         return self.explanation.nearest
 
     @property
     def differences(self) -> tuple[Difference, ...]:
-        """How the nearest interaction differs; not at all if it was already played."""
+        """How the closest interaction differs; empty if it matches, but was already played."""
         return self.explanation.differences
 
 
 @dataclass(frozen=True)
 class LiveConnection:
-    """A connection to a real peer, or the attempt to make one; `why` says what it was needed for.
+    """A connection to a real peer, or the attempt to open one; `why` says what it was needed for.
 
-    `origin` has the scheme "tcp", as that is what was connected; `at` is a time in UTC.
+    The scheme of `origin` is "tcp"; `at` is in UTC.
     """
 
     origin: Origin
@@ -69,9 +69,9 @@ class LiveConnection:
 
 
 class PastExchange(NamedTuple):
-    """A request, and what became of it: "played", "recorded" or "refused"; then there is no interaction.
+    """A request and its outcome: "played", "recorded" or "refused", in which case there is no interaction.
 
-    `number` is that of the interaction that was played. Request and interaction have no secrets, as in the file.
+    `number` is that of the interaction that was played. Request and interaction are redacted, as in the file.
     """
 
     outcome: str
@@ -85,7 +85,7 @@ def _played(entry: Entry) -> PastExchange:
 
 
 def _briefly(exchange: PastExchange) -> PastExchange:
-    """Leave out most of a large body: those of a history would fill the memory."""
+    """Leave out most of a large body, as a history of them would take much memory."""
     interaction = exchange.interaction
     if interaction is None or not interaction.is_large:
         return exchange
@@ -93,13 +93,13 @@ def _briefly(exchange: PastExchange) -> PastExchange:
     return exchange._replace(request=interaction.request, interaction=interaction)
 
 
-# Functions that are told of each exchange that a cassette of this process has played or recorded.
+# Functions to call for each exchange that any cassette of this process has played or recorded.
 _witnesses: list[Callable[[Interaction], None]] = []
 
 
 @contextmanager
 def witnessing(witness: Callable[[Interaction], None]) -> Iterator[None]:
-    """Let `witness` be told of each exchange with a cassette, as it was played or recorded, without its secrets."""
+    """Call `witness` for each exchange that is played or recorded during the block, without its secrets."""
     _witnesses.append(witness)
     try:
         yield
@@ -117,7 +117,7 @@ def tell_witnesses(interaction: Interaction) -> None:
 
 
 class Kept:
-    """An interaction that was recorded. Of a large one only the document stays in memory, which names its blobs."""
+    """A recorded interaction. Of a large one, only the document is kept in memory, which names its blobs."""
 
     __slots__ = ("_document", "_fetch", "_interaction", "learned", "started_at_s")
 
@@ -149,11 +149,11 @@ class Kept:
 
 
 class Log:
-    """What happens while a cassette is in use. Its board writes it, and `Cassette` shows it."""
+    """What has happened while a cassette is in use; written by its board, shown by `Cassette`."""
 
     def __init__(self) -> None:
         self.kept: list[Kept] = []
-        # An entry was played, and nobody has looked at it.
+        # Played entries become a `PastExchange` only when somebody looks.
         self.history: deque[PastExchange | Entry] = deque(maxlen=MOST_EXCHANGES)
 
     def keep(self, kept: Kept, interaction: Interaction) -> None:
@@ -164,8 +164,8 @@ class Log:
 class Cassette:
     """The cassette in use: what it holds, what was played and recorded, and what was missing.
 
-    Made by `use_cassette`. `path` and `record_mode` are what it was opened with. `misses` are the requests that were
-    refused; a test that expects a refusal clears it. `connections` are those that were made to real peers.
+    Created by `use_cassette`, with its `path` and `record_mode`. `misses` are the requests that were refused; a test
+    that expects a refusal clears the list. `connections` are those that were made to real peers.
     """
 
     def __init__(self, path: Path, record_mode: RecordMode, index: Index, log: Log) -> None:
@@ -190,37 +190,37 @@ class Cassette:
 
     @property
     def interactions(self) -> list[Interaction]:
-        """All interactions: those the file had when it was opened, then those recorded since."""
+        """All interactions: those that were in the file when it was opened, then those recorded since."""
         return [entry.interaction for entry in self._index.entries] + self.recorded
 
     @property
     def recorded(self) -> list[Interaction]:
-        """Those that were recorded since; when the block has ended, in the order in which the requests were begun."""
+        """The interactions recorded since; after the block has ended, in the order in which the requests began."""
         return [kept.interaction for kept in self._log.kept]
 
     @property
     def history(self) -> list[PastExchange]:
-        """The last 100 exchanges, in the order in which they were decided; of a large body only the beginning."""
+        """The last 100 exchanges in order, with only the beginning of large bodies."""
         return [_briefly(_played(one) if isinstance(one, Entry) else one) for one in self._log.history]
 
     @property
     def played(self) -> list[Interaction]:
-        """The loaded interactions that answered at least one request."""
+        """The interactions of the file that answered at least one request."""
         return [entry.interaction for entry in self._index.made if entry.plays]
 
     @property
     def unplayed(self) -> list[Interaction]:
-        """The loaded interactions that answered none."""
+        """The interactions of the file that answered none."""
         return [entry.interaction for entry in self._index.entries if not entry.plays]
 
     @property
     def connects(self) -> int:
-        """How many live connections were asked for."""
+        """The number of live connections that were opened or attempted."""
         return len(self.connections)
 
     @property
     def play_count(self) -> int:
-        """How many requests were answered from the cassette."""
+        """The number of requests that were answered from the cassette."""
         return sum(entry.plays for entry in self._index.made)
 
     @property
@@ -234,7 +234,7 @@ class Cassette:
 
     @property
     def unplayed_count(self) -> int:
-        """How many of the loaded interactions answered none; other than `unplayed`, it parses none of them."""
+        """The number of loaded interactions that answered no request; unlike `unplayed`, this does not parse them."""
         return len(self._index) - sum(1 for entry in self._index.made if entry.plays)
 
     def tell_unplayed(self, path: str) -> str:

@@ -1,4 +1,4 @@
-"""What a session reads: cassettes of ours, and those of other recorders, which become ours."""
+"""What a session reads: our own cassettes, and those of other recorders, which it converts."""
 
 from __future__ import annotations
 

@@ -50,40 +50,42 @@ R = TypeVar("R")
 class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
     """Record what happens on the wire into the cassette at `path`, or replay it from there.
 
-    A context manager that gives the `Cassette`, and a decorator for functions, async functions and generators (each
-    call then opens the cassette anew).
+    A context manager that returns the `Cassette`, and a decorator for functions, async functions and generators (each
+    call then opens the cassette again).
 
     - `record_mode`: "none", "once", "new_episodes", "all" or "rewrite" (docs/record-modes.md); the default is "once",
-      and "none" where the environment says CI=true.
-    - `match`: what must be equal for an interaction to answer a request: names (docs/matching.md) or functions of one.
-    - `ignore`: what need not be equal: "query:page", "form:nonce", "header:Date", "$.meta.id" (docs/matching.md).
-    - `repeat`: what a request gets whose interactions were all played: "fail", "last" or "cycle"; with "first", each
-      gets the first one that answers it.
-    - `pace`: "fast" or "recorded"; then played pieces come when they came on the day of recording.
+      or "none" if the environment has CI=true.
+    - `match`: what must be equal for an interaction to answer a request: names of matchers or functions
+      (docs/matching.md).
+    - `ignore`: what to leave out of the comparison, such as "query:page", "form:nonce", "header:Date" or "$.meta.id"
+      (docs/matching.md).
+    - `repeat`: what a request gets once all its interactions have been played: "fail", "last" or "cycle"; with "first",
+      every request gets the first interaction that answers it.
+    - `pace`: "fast", or "recorded" to play responses at the pace at which they were recorded.
     - `redact` adds rules for secrets, `keep` turns rules off by name, `secrets` names values that are restored in
       replay (docs/redaction.md).
-    - `on_record`, `on_match` and `on_replay` are functions that see, change or drop interactions and requests on their
-      way (docs/hooks.md).
-    - `only_on_success` collects what is recorded in a file beside the cassette, which takes its place only if the block
-      ends well; so `rewrite` always does. `keep_volatile` lets a rewrite keep the old form of what has not changed but
+    - `on_record`, `on_match` and `on_replay` are functions that see, change or drop interactions and requests
+      (docs/hooks.md).
+    - `only_on_success` records into a file beside the cassette, which takes its place only if the block ends well;
+      `rewrite` always does so. `keep_volatile` lets a rewrite keep the old form of what has not changed but
       for dates, request ids and their like, down to the same file (docs/updating.md); with `keep_unrecorded` it does
       not drop interactions that were not recorded anew, as those of other tests; a function is asked for that when the
       block has ended well, while no other process can end one with the same file.
     - `freeze_time` sets the clock to the moment of recording while a cassette is only played; it needs `time-machine`.
-    - `also` names further cassettes that answer when this one does not; they are only read.
-    - `decode(octets, path)` makes of a file that is no cassette of ours one of a recorder that is known
-      (docs/migrating.md), for those that a suite has written by a way of its own.
-    - `test` is kept in the cassette's head.
-    - `allow_missing` makes record mode "none" take a missing file for an empty cassette.
-    - `mode_setting` is how messages say that another record mode is to be set, with "{}" for the mode: for front ends.
-    - `blob_threshold`: bodies of more octets get files of their own, in `blobs` beside the cassette; None: only those
-      of more than 4 MiB.
-    - `everywhere` takes over from all blocks that are open, also in contexts that were copied before (of the event loop
-      that a test runner keeps, say); the default is for this context, and for threads that have no cassette of theirs.
+    - `also` names further cassettes that are searched when this one has no answer; they are only read.
+    - `decode(octets, path)` turns a file that is in a format of your own into a cassette of a known recorder
+      (docs/migrating.md).
+    - `test` is the name of a test, which is stored in the cassette.
+    - `allow_missing` makes record mode "none" treat a missing file as an empty cassette.
+    - `mode_setting` is for front ends: how messages tell users to set a record mode, with "{}" for the mode.
+    - `blob_threshold`: bodies with more octets are stored in files of their own, in `blobs` beside the cassette; None
+      means those of more than 4 MiB.
+    - `everywhere` takes over from all open blocks, even in contexts that were copied earlier (such as that of an event
+      loop that a test runner keeps); the default is this context, and threads without a cassette of their own.
 
-    Raises InvalidOption for an option that does not exist; on entering CassetteNotFound (record mode "none") and
-    CassetteFormatError; on leaving CassetteNotWritable if something could not be written, the error of a hook, and
-    UnmatchedRequest if a request was refused although the block ended well (the program swallowed the error).
+    Raises InvalidOption for an invalid option; on entering, CassetteNotFound (record mode "none") and
+    CassetteFormatError; on leaving, CassetteNotWritable, the error of a hook, and UnmatchedRequest if a request was
+    refused but the block ended well (the program swallowed the error).
     """
 
     def __init__(
@@ -136,7 +138,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
 
             require_time_machine()
         self._options = _Options(
-            path=path if isinstance(path, Path) else Path(path),  # one that has made its text is not made anew
+            path=path if isinstance(path, Path) else Path(path),  # which may have cached its text
             mode=mode,
             matching=resolve(_several(match), _several(ignore)) if match != DEFAULT_MATCH or ignore else USUAL_MATCHING,
             repeat=known_policy(repeat),
@@ -171,7 +173,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
         session.close(error)
 
     def paused(self) -> AbstractContextManager[None]:
-        """Take the cassette out of use for a while: what was in use before it is so again."""
+        """Take the cassette out of use during the block; what was in use before it takes over again."""
         return base.set_aside(self._open[-1].transport)
 
     async def __aenter__(self) -> Cassette:
@@ -211,14 +213,14 @@ class _Options:
 
 
 def _several(given: Any) -> tuple[Any, ...]:
-    """What an option was given: several things, or one that needs no brackets."""
+    """The values of an option that takes one value or several."""
     if type(given) is tuple:  # as all defaults are
         return given
     return (given,) if isinstance(given, str | os.PathLike | re.Pattern) or callable(given) else tuple(given)
 
 
 def _default_mode() -> RecordMode:
-    """`once`; but a CI server records nothing that was not asked for: a missing cassette is an error there."""
+    """`once`; but a CI server records nothing unless asked to: a missing cassette is an error there."""
     return RecordMode.NONE if is_build_server(os.environ) else RecordMode.ONCE
 
 

@@ -1,15 +1,15 @@
 """The API of `http.client`, over transports that can be live, recording or replaying.
 
-`from cassette_http import client` takes the place of `from http import client`.
+`from cassette_http import client` replaces `from http import client`.
 
 connection     connections: the states of a request, and its stream
-sending        requests on their way out; tunnel: through a proxy
-inbox          what has arrived and was not read yet
-response       responses: their heads pulled from the stream, their content read as a file
-               heads: what a head says; chunks: chunked content; read_ahead: content decoded before it is asked for
+sending        outgoing requests; tunnel: through a proxy
+inbox          the buffer of what has arrived and was not read yet
+response       responses: heads are read from the stream, content like a file
+               heads: parsed heads; chunks: chunked content; read_ahead: content decoded before it is read
 message        fields, as messages of the email package
 constants      numbers and names; status_names: those of the status codes
-errors         one of ours; the others are those of `http.client`
+errors         our only own error; the others are those of `http.client`
 """
 
 from __future__ import annotations

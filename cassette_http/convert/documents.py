@@ -1,4 +1,4 @@
-"""Foreign cassettes as documents of ours (pure)."""
+"""Foreign cassettes as documents of our format (pure)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cassette_http.convert.formats import Foreign
 
 
 def as_documents(foreign: Foreign, path: str, put_aside: PutAside) -> Documents:
-    """The documents of a cassette of ours that holds the same, as if it had been read; large bodies are put aside."""
+    """The same cassette in our format, as if it had been read from a file; large bodies are put aside."""
     header = yaml_format.dump_header(Header(recorded=foreign.recorded))
     documents = [header, *(yaml_format.dump_interaction(one, put_aside) for one in foreign.interactions)]
     return yaml_format.scan(yaml_format.whole_file(documents), path)

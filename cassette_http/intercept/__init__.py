@@ -1,29 +1,29 @@
-"""The transport put under other libraries, at Python's sockets and TLS; the only room that patches anything.
+"""Puts the transport under other libraries, at Python's sockets and TLS; the only room that patches anything.
 
-The hooks are in place while at least one cassette is in use, and look up which one is in use here and now. Tests with
-cassettes that follow each other leave them in place.
+The hooks are in place while at least one cassette is in use, and look up the current one on each call. From one test
+with a cassette to the next, they stay in place.
 
-patches          puts functions of ours in the place of others', and takes them out again
+patches          installs and removes hooks
 sockets          the hooks on `socket` and `os.sendfile`: each asks whether the socket has a tap
-tls              the hooks on `ssl`: what comes out of a context has a state of ours
-authorities      what contexts trust is not read before something depends on it
-kinds            what the hooks replace: the methods of Python's sockets, and of gevent's, which is all in green
-loops            modules that need hooks of their own; selector_face: uvloop, by asyncio's transports
+tls              the hooks on `ssl`: sockets and objects made by a context get our TLS state
+authorities      trusted certificates are not loaded before something depends on them
+kinds            the methods below the hooks: those of Python's sockets and of gevent's (see green)
+loops            modules that need hooks of their own; selector_face: uvloop, through asyncio's transports
 imports          hooks a module as soon as the program imports it
 
-names            look-ups: whom an address stands for, answers without a network, which addresses have failed
+names            look-ups: which host an address stands for, answers without a network, failed addresses
 connecting       one attempt to connect: made, failed as recorded, or put off
-adoption         connections that were open before the cassette
-taps             what stands behind a socket: runs a channel, knows whether something is due
-stand_ins        the descriptor, where nobody was dialled: a local pair that is readable when something is due
-lines            the live side: the socket itself, its TLS state, or a thread beside a loop
-tls_sockets      what stands in the place of the TLS state of a socket
-tls_objects      the same of a TLS object; tls_records: where its records come from; carriers: who brings them
+adoption         takes over connections that were open before the cassette
+taps             the tap behind a socket: runs a channel, knows whether something is due
+stand_ins        a local socket pair in place of a connection, readable when something is due
+lines            the live side: the socket itself, its TLS state, or a thread beside an event loop
+tls_sockets      replaces the TLS state of a socket
+tls_objects      the same for TLS objects; tls_records: the source of their records; carriers: the sockets below
 handshakes       live handshakes that are made late, or that a peer refuses late or never answers
 
-beginnings       whom a request is for, and whether it is HTTP/2, as far as its first octets tell
-current          which board is in use here; running_loop: which loop runs here
-guard            keeps a program off the network; hosts: patterns for hosts
+beginnings       the host that a request is for, and whether it is HTTP/2, from its first octets
+current          the board in use here; running_loop: the event loop that runs here
+guard            keeps a program off the network; hosts: host patterns
 """
 
 from __future__ import annotations
@@ -74,10 +74,10 @@ def intercepting() -> Iterator[None]:
 
 @contextmanager
 def hooked() -> Iterator[None]:
-    """Leave the hooks on sockets and TLS in place from one cassette to the next; put back those that were taken out.
+    """Leave the hooks on sockets and TLS in place from one cassette to the next, and restore any that were removed.
 
-    All that Python knows of a class is lost when one of its methods is replaced. Those on look-ups are put in place by
-    each cassette: it must not know of names that were looked up before it.
+    Replacing a method discards what Python has cached about its class. The hooks on look-ups are not included: each
+    cassette installs them, as it must not know of names that were looked up before it.
     """
     with _lock:
         _hook()

@@ -1,4 +1,4 @@
-"""Puts functions of ours in the place of others', and takes them out again."""
+"""Installs functions in place of others, and removes them again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hooks on Python's TLS: what comes out of a context has a TLS state of ours. A played one makes no handshake."""
+"""The hooks on Python's TLS: sockets and objects made by a context get our TLS state. A played one has no handshake."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ class ObjectState:
             refusal = ConnectionRefusedError(
                 errno.ECONNREFUSED,
                 f"the tunnel through {channel.via} is only played, and none can be opened for a request that is not in "
-                'the cassette; record all of it anew, in record mode "rewrite"',
+                'the cassette; re-record all of it with record mode "rewrite"',
             )
             channel.peer_was_not_reached(refusal, None)  # no peer has refused: this is not to be played
             raise refusal

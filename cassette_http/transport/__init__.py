@@ -1,17 +1,17 @@
 """Byte streams: live, recorded, played.
 
-base           the slot that says who opens streams; live: plain sockets
-channel        the decisions for one connection
-exchanges      what is known of each of its requests; sent_requests: of one that is being sent
+base           the slot that holds the transport in use; live: plain sockets
+channel        decides for one connection what is played, recorded and refused
+exchanges      the state of each of its requests; sent_requests: of one that is being sent
 deck           what a channel asks of the cassette in use: the protocol `Deck`
-live_peer      the record side of a channel: whose track it is what the peer does, and when that is kept
-               recording: a track is made; idle_peer: what the peer does between two requests
-replaying      the play side: a track is handed out
+live_peer      the record side of a channel: assigns what the peer does to tracks, and has complete ones stored
+               recording: builds a track; idle_peer: what the peer does between two requests
+replaying      the play side: plays a track
 recorded_peers whether a recorded peer answers before it has the whole request, and whether it closes
-websockets     the key and the pongs of a recorded peer, which have to fit those of today
-socks          what is said to a SOCKS proxy; tunnels: those that were only played, opened after all
-host           a channel over one blocking connection
-opening        how the opening of a live connection went: kept, and played again; failures: errors as values
+websockets     adapts a recorded peer's handshake key and pongs to those of today's client
+socks          negotiations with a SOCKS proxy; tunnels: live tunnels in place of played ones
+host           runs a channel over one blocking connection
+opening        records and replays how connections and handshakes fail; failures: errors as values
 socket_face    what our own client holds in place of a socket
-played_tls     what a TLS connection that is only played says of itself
+played_tls     what a played TLS connection says about itself
 """

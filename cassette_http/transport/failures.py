@@ -28,14 +28,15 @@ _TLS_ATTRIBUTES = ("library", "reason", "verify_code", "verify_message")
 # The errors of a handshake whose peer ended the TCP connection.
 ENDED_HANDSHAKES = {"SSLEOFError", "SSLZeroReturnError"} if sys.version_info < (3, 11, 4) else {"SSLEOFError"}
 
-# Else somebody whose network was down while recording looks for what is wrong with it today.
+# Without it, somebody whose network was down while recording would look for a problem with today's network.
 NOTE = (
-    "This failure was recorded, and played from the cassette in use; nothing was connected. "
-    'To ask the peer again, record anew in record mode "rewrite".'
+    "This failure was replayed from the cassette in use; nothing was connected. "
+    'To ask the peer again, re-record with record mode "rewrite".'
 )
 NOTHING_MORE = (
-    "The cassette in use has nothing more to play here: the client that was recorded has not read further. In one "
-    "written by hand, a response without Content-Length ends with its connection: wire: {ends: true}"
+    "The cassette in use has nothing more to play here: when it was recorded, the client did not read further. If the "
+    "cassette was written by hand, a response without Content-Length needs the end of its connection: "
+    "wire: {ends: true}"
 )
 
 

@@ -1,4 +1,4 @@
-"""Live connections being opened while a cassette is in use: how that went is kept, and played again."""
+"""Live connections that are opened while a cassette is in use: failures and TLS facts are recorded, and replayed."""
 
 from __future__ import annotations
 

@@ -277,7 +277,7 @@ def test_command_goes_on_behind_a_file_that_is_broken(tmp_path: Path, capsys: py
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        pytest.param("ours.yaml", b"cassette: 1\n---\n", "is a cassette of ours already", id="ours"),
+        pytest.param("ours.yaml", b"cassette: 1\n---\n", "is already a cassette of cassette_http", id="ours"),
         pytest.param("text.yaml", b"users: []\n", "no cassette of a recorder that is known here", id="no cassette"),
         pytest.param("old.json", b'{"interactions": []}', "there is a file .* already", id="target is there"),
     ],
