@@ -174,6 +174,7 @@ class _Attempt:
     def _failed(self, error: OSError) -> None:
         if self._channel.is_passing:
             return
+        self._channel.has_failed = True
         failure = describe(FailureKind.CONNECT, error, clock() - self._started)
         self._lookup.connect_failed(
             self._literal,

@@ -94,6 +94,7 @@ class Channel:
         self.is_closed = False  # by its client
         self.is_cut_short = False  # it was left in the middle of an exchange with a live peer
         self.has_line = False  # the host has dialled the peer
+        self.has_failed = False  # the connection was not made, which is kept
         self.is_held_up = False  # the peer, live or played, takes no more at present
         # The client has shut down a direction: the end that follows is not of the peer's own making.
         self.reads_no_more = self.sends_no_more = False
@@ -372,7 +373,7 @@ class Channel:
     def client_closed(self) -> None:
         """The connection is over: keep what an abandoned exchange has got so far, and what nobody had asked for."""
         self.is_closed = True
-        is_unused = not (self._exchanges or self.has_spoken or self.is_transparent or self.is_left)
+        is_unused = not (self._exchanges or self.has_spoken or self.is_transparent or self.is_left or self.has_failed)
         # Of a proxy without TLS behind it, its greeting tells.
         is_told = self.via is not None and not self.origin.is_tls
         if self.is_held_up:

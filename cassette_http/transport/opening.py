@@ -48,6 +48,7 @@ def keep_failure(
         channel.peer_was_not_reached(error, failure)
     elif not channel.is_passing:
         board.keep_connection_failure(peer, failure, via)
+        channel.has_failed = True
 
 
 def fail_handshake(board: Switchboard, origin: Origin) -> None:

@@ -19,6 +19,8 @@ from tests.behaviours import three_times
 from tests.peer import LIMIT_S, Connection, Peer, Script, response
 
 REQUEST = b"GET /a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+# An alert of TLS (RFC 8446 section 6).
+HANDSHAKE_FAILURE = b"\x15\x03\x03\x00\x02\x02\x28"
 KEPT = b"GET /kept HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 Ask = Callable[[int, ssl.SSLContext | None], Any]
@@ -267,3 +269,31 @@ def test_peer_that_waits_for_the_end_of_its_client_does_so_three_times(
 
     server = peer(script)
     three_times(ask, tmp_path / "waits.yaml", server)
+
+
+def test_name_of_a_peer_that_has_refused_the_handshake_may_be_asked_for(
+    client_tls: ssl.SSLContext, peer: Callable[..., Peer], tmp_path: Path
+) -> None:
+    """tornado does, for its log: the connection, which is gone by then, has failed but once."""
+
+    def script(connection: Connection) -> None:
+        connection.sock.recv(65536)
+        connection.send(HANDSHAKE_FAILURE)
+        assert connected.acquire(timeout=LIMIT_S)
+        connection.reset()
+
+    def refused() -> Any:
+        plain = socket.create_connection((server.host, server.port), timeout=LIMIT_S)
+        with client_tls.wrap_socket(plain, server_hostname="localhost", do_handshake_on_connect=False) as sock:
+            with pytest.raises(ssl.SSLError) as caught:
+                sock.do_handshake()
+            connected.release()
+            poller = select.poll()
+            poller.register(sock, 0)
+            assert not server.is_running or poller.poll(LIMIT_S * 1000)  # a hang-up
+            with suppress(OSError):
+                sock.getpeername()
+            return caught.value.reason
+
+    server = peer(script)
+    three_times(lambda: [refused(), refused()], tmp_path / "refused.yaml", server)
