@@ -121,7 +121,7 @@ def _any_answer(interaction: Interaction, put_aside: PutAside) -> str:
 
 
 def _ordinary_answer(interaction: Interaction, put_aside: PutAside) -> str | None:
-    """Write an answer as most are: of one piece, with a body of text that is not coded in any way.
+    """Write an answer as most are: of one piece, with a body of text, or one that is coded.
 
     None if it is another one, which goes the long way; that would write the same.
     """
@@ -147,12 +147,16 @@ def _ordinary_answer(interaction: Interaction, put_aside: PutAside) -> str | Non
         or not section[:1].strip()
         or fields.translate(None, SAFE_ASCII)
         or section.count(b"\r\n") != section.count(b"\n")
-        or any(map(lower.count, CODED))
     ):
         return None
     written = f"response: {status[1].decode()}\nresponse headers: |\n  {fields.decode()}\n"
     if not body:
         return written if len(octets) > len(head) else None
+    if any(map(lower.count, CODED)):
+        parts, wire = [written], list[str]()
+        lines = lower.replace(b"\r\n", b"\n").decode() + "\n"
+        _write_body("response", body_forms.take_apart(body, lines, put_aside), lines, parts, wire)
+        return "".join(parts) + ("wire: {" + ", ".join(wire) + "}\n" if wire else "")
     try:
         text = body.decode()
     except UnicodeDecodeError:
