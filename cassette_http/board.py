@@ -1,7 +1,7 @@
-"""What the transports ask of the cassette in use.
+"""Answers what the transports ask of the cassette in use.
 
-A board stands between the channels, which know nothing of files, and the rooms of the cassette: it finds what answers
-a request, has its `Keeper` store what was recorded, and keeps what went wrong until the block ends.
+A board stands between the channels, which know nothing about files, and the `cassette` room: it finds the answer to a
+request, has its `Keeper` store what was recorded, and holds errors until the block ends.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from cassette_http.transport.recorded_peers import ends_within_request
 
 
 class Board(BaseBoard):
-    """What the transports ask of one cassette (transport.host.Switchboard). Safe to use from many threads."""
+    """The board of one cassette (see transport.host.Switchboard). Thread-safe."""
 
     only_watches = False
     most_octets: int | None = None

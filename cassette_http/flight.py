@@ -1,7 +1,7 @@
-"""The flight recorder: keeps the traffic of a program in memory, and writes a cassette only if somebody asks for it.
+"""The flight recorder: keeps the traffic of a program in memory, and writes it to a cassette only on request.
 
-It is meant for tests that are not about cassettes. When one fails, what went over the wire is there; when it passes,
-nothing has been redacted, written or read.
+It is meant for tests without cassettes. If one fails, its traffic is available; if it passes, nothing has been
+redacted, written or read.
 """
 
 from __future__ import annotations
@@ -30,15 +30,14 @@ from cassette_http.transport.socket_face import CassetteTransport
 
 LIMIT_OCTETS = 16 << 20
 
-# What an interaction takes besides its octets, roughly.
+# Roughly what an interaction takes in addition to its octets.
 OVERHEAD_OCTETS = 1000
 
 
 class FlightRecorder:
-    """Keeps the newest `limit_octets` of the HTTP traffic while its block runs, live traffic and that of cassettes.
+    """Keeps the latest `limit_octets` of HTTP traffic while its block runs, both live traffic and that of cassettes.
 
-    Cassettes in use have their own say: what they play is what the program gets, and what they record is in their file;
-    it is in here too. May be written at any time.
+    Cassettes in use play and record as usual. May be written at any time.
     """
 
     def __init__(self, limit_octets: int = LIMIT_OCTETS) -> None:
@@ -51,19 +50,19 @@ class FlightRecorder:
 
     @property
     def dropped(self) -> int:
-        """How many exchanges did not fit."""
+        """The number of exchanges that were dropped."""
         return self._board.dropped
 
     @property
     def count(self) -> int:
-        """How many exchanges there were, with those that were dropped."""
+        """The number of all exchanges, including the dropped ones."""
         return len(self) + self.dropped
 
     def forget(self) -> None:
         self._board.forget()
 
     def __enter__(self) -> FlightRecorder:
-        # Left in this order: the slot, then the connections, and only then the hooks, so that nothing gets past.
+        # Left in this order: the slot, then the connections, and only then the hooks, so that nothing bypasses them.
         self._slots.enter_context(intercepting())
         self._slots.enter_context(witnessing(self._board.take))
         self._slots.callback(self._board.leave)
@@ -76,7 +75,7 @@ class FlightRecorder:
         self._slots.close()
 
     def write(self, path: str | os.PathLike[str], *, test: str | None = None) -> bool:
-        """Write what is kept as a cassette, without its secrets, in place of the file; False if there is nothing.
+        """Write what is kept to a cassette, redacted; replaces the file. Returns False if there is nothing to write.
 
         Raises CassetteNotWritable.
         """
@@ -101,7 +100,7 @@ def _octets_of(interaction: Interaction) -> list[bytes]:
 
 
 class _Board(BaseBoard):
-    """What the transports ask of a flight recorder: everything is kept, nothing played."""
+    """The board of a flight recorder: keeps everything, plays nothing."""
 
     policy = Policy(can_play=False, can_record=True)
     decides_at_head = True
@@ -117,7 +116,7 @@ class _Board(BaseBoard):
         self._facts: dict[Origin, TLSFacts] = {}
 
     def take(self, interaction: Interaction) -> None:
-        """Keep what went over the wire, or was played, in place of the oldest if need be."""
+        """Keep what was sent and received, or played; drop the oldest exchanges if necessary."""
         size = OVERHEAD_OCTETS + sum(map(len, _octets_of(interaction)))
         with self._lock:
             if self._is_closed:

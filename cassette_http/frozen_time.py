@@ -1,9 +1,9 @@
-"""The clock of the day of recording, for programs that look at it: signatures, tokens that expire, caches.
+"""Sets the clock to the time of recording, for programs that depend on it: signatures, expiring tokens, caches.
 
-`time-machine` sets the clocks that tell what time it is. It leaves those that measure (`time.monotonic`), so that
-time-outs and event loops work. The clock goes on: a program that waits for a time must not wait forever. As a cassette
-says only when it was begun, the clock is put forward when a played response was later than that: a token must not have
-been issued in the future.
+`time-machine` sets the clocks that tell the time, but not `time.monotonic`, so that time-outs and event loops work.
+The clock continues to run, so that a program which waits for a certain time does not wait forever. A cassette only says
+when its recording began, so the clock is advanced when a played response was later: a token must not have been issued
+in the future.
 """
 
 from __future__ import annotations

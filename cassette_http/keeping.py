@@ -1,4 +1,4 @@
-"""What a session records, on its way into the file: shown to hooks, redacted, written, and put in order at the end."""
+"""The record side of a board: passes interactions to hooks, redacts and writes them, and orders them at the end."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from cassette_http.in_use import Kept, Log, tell_witnesses
 
 
 class Keeper:
-    """The record side of a board. Not thread-safe: the board holds its lock.
+    """Stores what a session records. Not thread-safe: the board holds its lock.
 
-    It never raises into a client, which would take that for an error of its connection: `write_error` is the first
-    error that it has met, and after one of the file nothing is written any more.
+    It never raises into a client, which would take that for a connection error: `write_error` is the first error, and
+    after an error of the file nothing more is written.
     """
 
     def __init__(self, log: Log, store: Store, redactor: LateRedactor, hooks: Hooks) -> None:

@@ -36,7 +36,7 @@ class Loaded(NamedTuple):
 
 
 class Loader:
-    """Reads cassettes as the options of a session say: `decode` is described by `use_cassette`."""
+    """Reads cassettes according to the options of a session; for `decode` see `use_cassette`."""
 
     def __init__(self, decode: Callable[[bytes, str], bytes] | None, hooks: Hooks) -> None:
         self._decode, self._hooks = decode, hooks

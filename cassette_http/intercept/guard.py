@@ -1,13 +1,13 @@
-"""Keeps a program off the network: look-ups and connects that were not allowed fail where they are made.
+"""Keeps a program off the network: look-ups and connects that are not allowed fail where they are made.
 
-An audit hook is told of each look-up, connect and datagram of Python's sockets before it happens, in every thread and
-task, and whoever imported `socket` when and how; what it raises is raised in the caller. It cannot be removed, so it is
-put in place by the first guard, and asks for nothing but whether there is one. It hears of a connect to a name only
-after the name was looked up, so sockets are stopped there before. The loop of uvloop, written in C, is stopped at its
-methods too. Other code in C (pycurl, clients in Rust, drivers of databases) and other processes are not seen.
+An audit hook is called before each look-up, connect and datagram of Python's sockets, in every thread and task, no
+matter how `socket` was imported; what it raises is raised in the caller. It cannot be removed, so the first guard
+installs it, and it only checks whether there is a guard. It is called for a connect to a name only after the name was
+looked up, so sockets are hooked as well. uvloop, which is written in C, is hooked at the methods of its loop. Other
+code in C (pycurl, clients in Rust, database drivers) and other processes are not seen.
 
-This machine is never touched: loopback, Unix sockets, the pairs of sockets that event loops talk to themselves with.
-What a cassette records is let through, as somebody asked for that recording.
+Traffic within this machine is always allowed: loopback, Unix sockets, and the socket pairs of event loops. So is
+what a cassette records, as somebody asked for that.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Kind(Enum):
 
 
 class Outcome(Enum):
-    """What became of it."""
+    """What happened to the attempt."""
 
     BLOCKED = "blocked"
     ALLOWED = "allowed"
@@ -71,11 +71,11 @@ class Attempt:
 
 
 class block_network:  # a statement in user code, as in `with block_network(...)`
-    """Let look-ups, connects and datagrams of this process fail with NetworkBlocked while the block runs.
+    """Make look-ups, connects and datagrams of this process fail with NetworkBlocked while the block runs.
 
-    `allow` are the hosts that may be asked all the same (see HostPatterns). `test` is named in the errors, and may be
-    changed at any time. `blocked` is what was attempted, `counts` how often what was done and what became of it. Of
-    blocks within each other, the innermost counts. Raises InvalidOption.
+    `allow` are the hosts that are allowed nevertheless (see HostPatterns). `test` is named in the errors, and may be
+    changed at any time. `blocked` lists the blocked attempts, `counts` has the number of attempts by kind and outcome.
+    If blocks are nested, the innermost decides. Raises InvalidOption.
     """
 
     def __init__(self, allow: str | Iterable[str] | HostPatterns = (), *, test: str | None = None) -> None:
@@ -97,11 +97,11 @@ class block_network:  # a statement in user code, as in `with block_network(...)
         _remove()
 
     def count(self, kind: Kind, outcome: Outcome | None = None) -> int:
-        """How many attempts there were of a kind."""
+        """The number of attempts of a kind."""
         return sum(number for (one, became), number in self.counts.items() if one is kind and outcome in (None, became))
 
     def judge(self, kind: Kind, host: str, port: int | None) -> None:
-        """Count an attempt. Raises NetworkBlocked if it may not be."""
+        """Count an attempt. Raises NetworkBlocked if it is not allowed."""
         address = address_of(host)
         if kind is Kind.LOOK_UP and address is not None:
             return  # nobody is asked; the connect that follows is judged

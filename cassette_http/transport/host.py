@@ -20,7 +20,7 @@ from cassette_http.transport.tunnels import Line
 
 clock = time.monotonic
 
-# Not failures: the call would have to wait.
+# Not failures: the call would have to block.
 NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 # A peer that takes no more for so long holds its client up before it breaks the connection.
@@ -28,26 +28,26 @@ HELD_UP_S = 0.02
 
 
 class Switchboard(Deck, Protocol):
-    """A deck that also knows about connections: their failures, TLS, and which are open."""
+    """A deck that also knows about connections: their failures, their TLS, and which are open."""
 
     is_left: bool
     """The cassette is not in use any more."""
     only_watches: bool
-    """Nobody asked for its recording, which must not matter to the program: what cannot be recorded passes."""
+    """It only watches: what cannot be recorded is passed through, not refused."""
 
     open_handshakes: dict[Channel, float]
-    """Live TLS handshakes that are under way, and when they were begun or, if their program has, dropped."""
+    """Live TLS handshakes in progress, and when they began or, if the program dropped them, when it did."""
 
     def knows_peer(self, host: str, port: int) -> bool:
-        """The cassette has something that was recorded of connections to this host and port."""
+        """Tell whether the cassette has anything about connections to this host and port."""
         ...
 
     def note_connection(self, channel: Channel) -> None:
-        """Be told that a real peer is about to be asked for a connection, for `channel`."""
+        """Note that a connection to a real peer is about to be opened for `channel`."""
         ...
 
     def tls_facts(self, origin: Origin) -> TLSFacts:
-        """What is known of TLS connections to `origin`; empty facts if nothing is."""
+        """What is known about TLS connections to `origin`; empty facts if nothing is."""
         ...
 
     def keep_tls_facts(self, facts: TLSFacts) -> None: ...
@@ -55,12 +55,12 @@ class Switchboard(Deck, Protocol):
     def open_channel(self, origin: Origin, via: Origin | None) -> Channel: ...
 
     def open_tls_channel(self, lower: Channel) -> Channel:
-        """Open the one for TLS over the connection of `lower`."""
+        """Open a channel for TLS over the connection of `lower`."""
         ...
 
 
 def refuse_to_dial() -> Line:
-    """What a connection does that is closed."""
+    """Fail as a closed connection does."""
     raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
 
