@@ -12,7 +12,7 @@ from cassette_http.cassette.secrets.hiding import Hiding
 from cassette_http.wire.patterns import to_pattern
 
 _BLOCK = 1 << 12  # smaller elements are taken together
-_LONGEST_TEXT = 1 << 24  # of a longer one no copy is made
+_LONGEST_TEXT = 1 << 22  # reading builds values, which need much more memory than their octets
 _MOST_IN_VAIN = 8  # what lies within each other would be read again and again
 _LONGEST_NAME = 100
 _BEGINS_JSON = to_pattern(rb"\s*+(?=[\[{])")
