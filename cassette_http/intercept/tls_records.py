@@ -210,6 +210,7 @@ class PlayedRecords:
         self._broken_handshake: Failure | None = None  # as it was recorded
         self._ahead = b""  # content that the reader of the carrier has waited for
         self._has_given_end = False  # to the reader of the carrier
+        self._has_read_end = False  # the object has given it
         self._rests = False  # the next read gets nothing: one read per readiness
         self._broken_write: OSError | None = None  # the TCP connection took no more: met by the sender of records
         self._unread_wakes = 0  # how often the carrier gave a waking octet that the object was not asked for
@@ -248,7 +249,9 @@ class PlayedRecords:
                 return self._read_end()
             raise want_read()
         try:
-            return self.link.host.receive(at_most)
+            octets = self.link.host.receive(at_most)
+            self._has_read_end = not octets
+            return octets
         finally:
             self.link.show()
             # A client that drains the object would otherwise see two pieces as one.
@@ -374,7 +377,10 @@ class PlayedRecords:
         is_cut_off = isinstance(line, Pump) and line.is_cut_off
         if self._broken_handshake is not None:
             is_cut_off = self._broken_handshake.details.get("class") in ENDED_HANDSHAKES
-        return self.is_shaken and (is_cut_off or (channel.has_only_end and not channel.ends_without_fin))
+        has_only_end = channel.has_only_end and not channel.ends_without_fin
+        # An end that TLS announces comes as a record first.
+        is_announced = channel.announces_end and not self._has_read_end
+        return self.is_shaken and (is_cut_off or (has_only_end and not is_announced))
 
     @property
     def _has_broken_line(self) -> bool:

@@ -275,6 +275,15 @@ class Channel:
         return player is not None and not player.track.close_notify
 
     @property
+    def announces_end(self) -> bool:
+        """The end that comes next was recorded with a close_notify alert of TLS."""
+        player = self._player
+        if player is None or not player.track.close_notify:
+            return False
+        failure = player.track.failure
+        return player.track.ended or (failure is not None and failure.kind is FailureKind.END)
+
+    @property
     def ends_without_fin(self) -> bool:
         """The end of the stream, come or to come, is that of TLS alone: TCP goes on."""
         player = self._player

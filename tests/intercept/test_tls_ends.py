@@ -211,6 +211,33 @@ def test_end_is_the_same_three_times(
     three_times(lambda: client(server.port, client_tls), tmp_path / "end.yaml", server)
 
 
+def announces_the_end_within_content(connection: Connection) -> None:
+    within_content(connection)
+    with suppress(OSError):
+        connection.sock.unwrap()  # type: ignore[attr-defined]  # it is a TLS socket
+
+
+@pytest.mark.parametrize("script", [with_announced_end, announces_the_end_within_content])
+def test_streams_close_themselves_behind_an_announced_end(
+    script: Script,
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    tmp_path: Path,
+) -> None:
+    async def ask() -> Any:
+        reader, writer = await asyncio.open_connection("localhost", server.port, ssl=client_tls)
+        writer.write(REQUEST)
+        try:
+            return await reader.read(), writer.is_closing()
+        finally:
+            writer.transport.abort()
+
+    server = peer(script, tls=server_tls)
+    (_, is_closing), _ = three_times(lambda: asyncio.run(ask()), tmp_path / "closing.yaml", server)
+    assert is_closing
+
+
 @pytest.mark.parametrize("script", [with_announced_end, without_announced_end, within_content])
 @pytest.mark.parametrize("client", CLIENTS)
 def test_end_is_the_same_when_the_peer_is_dialled_late(
