@@ -116,6 +116,8 @@ class _Attempt:
         if tap.host.line is None:
             self._stand_in()
         put_tap(sock, tap)
+        if tap.stands_in and sock.gettimeout() == 0 and not isinstance(self._target, UnixTarget):
+            raise BlockingIOError(errno.EINPROGRESS, os.strerror(errno.EINPROGRESS))  # as each connect over TCP is
 
     def _fail_as_recorded(self, failure: Failure) -> None:
         error, tap, sock = rebuild(failure), self._tap, self._tap.sock

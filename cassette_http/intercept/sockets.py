@@ -165,9 +165,7 @@ def _tapped_getpeername(self: socket.socket, *, original: Any) -> Any:
 @PATCHES.hook(PythonSocket, "getsockname")
 def _tapped_getsockname(self: socket.socket, *, original: Any) -> Any:
     tap = tap_of(self)
-    if tap is None or not tap.stands_in or is_unix(self):
-        return original(self)
-    return ("::1", 0, 0, 0) if self.family == socket.AF_INET6 else ("127.0.0.1", 0)
+    return original(self) if tap is None else tap.sockname()
 
 
 @PATCHES.hook(PythonSocket, "setsockopt")

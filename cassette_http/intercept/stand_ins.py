@@ -38,6 +38,8 @@ MOST_OF_FDINFO = 1 << 20
 WATCHED = re.compile(r"^tfd:\s*(\d+)\s+events:\s*([0-9a-f]+)\s+data:\s*([0-9a-f]+)", re.MULTILINE)
 
 _numbers = itertools.count(1)
+# Of those that systems give to clients (RFC 6335 section 6).
+_ports = itertools.cycle(range(49152, 65536))
 
 
 class StandIn:
@@ -47,6 +49,9 @@ class StandIn:
     """
 
     def __init__(self, sock: socket.socket, *, is_watched: bool) -> None:
+        self.port = next(_ports)
+        """What the connection says of its own port."""
+
         self._sock = weakref.ref(sock)
         self._lock = threading.Lock()
         self._is_marked = False

@@ -34,6 +34,7 @@ from cassette_http.transport.tunnels import Line
 
 _setsockopt = _socket.socket.setsockopt
 _getpeername = _socket.socket.getpeername
+_getsockname = _socket.socket.getsockname
 _shutdown = _socket.socket.shutdown
 
 # A client that has not sent anything for so long waits for its peer to speak first.
@@ -424,6 +425,14 @@ class Tap:
         if self.stands_in:
             return False
         return kind_of(self.sock).is_readable(self.sock)
+
+    def sockname(self) -> Any:
+        """The program's own address."""
+        sock = self.sock
+        if self._stand_in is None or not self.stands_in or sock.family not in (socket.AF_INET, socket.AF_INET6):
+            return _getsockname(raw(sock))
+        port = self._stand_in.port
+        return ("::1", port, 0, 0) if sock.family == socket.AF_INET6 else ("127.0.0.1", port)
 
     def peername(self) -> Any:
         """The address of the peer; some learn by it, before they read, that their connection is broken."""

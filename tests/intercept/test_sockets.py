@@ -168,6 +168,26 @@ def options(sock: socket.socket, folder: Path) -> object:
     )
 
 
+def own_ports(sock: socket.socket, folder: Path) -> object:
+    with socket.create_connection(sock.getpeername(), timeout=sock.gettimeout()) as other:
+        ports = [one.getsockname()[1] for one in (sock, other, sock)]
+        for one in (sock, other):
+            one.sendall(REQUEST)
+        return everything(sock), everything(other), [ports.index(port) for port in ports], 0 in ports
+
+
+def connect_without_waiting(sock: socket.socket, folder: Path) -> object:
+    with socket.socket() as other:
+        other.setblocking(False)
+        number = other.connect_ex(sock.getpeername())
+        select.select([], [other], [], 5)
+        error = other.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        other.settimeout(sock.gettimeout())
+        for one in (sock, other):
+            one.sendall(REQUEST)
+        return number, error, everything(sock), everything(other)
+
+
 def shut_writing(sock: socket.socket, folder: Path) -> object:
     sock.sendall(REQUEST)
     sock.shutdown(socket.SHUT_WR)
@@ -190,7 +210,8 @@ def connect_twice(sock: socket.socket, folder: Path) -> object:
 
 TALKS = [
     *(peek, recvfrom, recvmsg, sendmsg, sendfile, binary_file, text_file, unbuffered_file, copies, detached, options),
-    *(shut_writing, shut_both, connect_twice, sendfile_of_a_loop),
+    *(own_ports, shut_writing, shut_both, connect_twice, connect_without_waiting),
+    sendfile_of_a_loop,
     *([wait_for_all] if hasattr(socket, "MSG_WAITALL") else []),
     *([do_not_wait] if hasattr(socket, "MSG_DONTWAIT") else []),
     *([sendfile_of_the_system] if hasattr(os, "sendfile") else []),
