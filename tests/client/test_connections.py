@@ -326,6 +326,7 @@ def test_a_tunnel_that_is_opened_anew_is_asked_for_on_its_own_connection(connect
     connection.set_tunnel("far.example", 444)
     connection.request("POST", "/", b"body")
     first = connection.sock
+    assert first.recv(1 << 16)  # the peer has got the request
     connection.connect()
     connection.send(b"GET / HTTP/1.1\r\n\r\n")
     assert connection.getresponse().read() == b"a"
