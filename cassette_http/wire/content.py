@@ -316,10 +316,10 @@ class ChunkedDecoder:
             self._take_size(line)
         elif self._state is _State.TRAILER:
             self._take_trailer(line)
-        elif line in (b"\r\n", b"\n"):
+        elif line == b"\r\n":
             self._state = _State.SIZE
-        else:
-            raise MalformedMessage("chunk data is not followed by a line end", line)
+        else:  # or LF alone, which may be data: then the chunk has one octet less than it says
+            raise MalformedMessage("chunk data is not followed by CRLF", line)
         return line_end
 
     def _line_limit(self) -> int:
@@ -327,7 +327,7 @@ class ChunkedDecoder:
 
     def _line_error(self) -> MalformedMessage:
         if self._state is _State.DATA_END:
-            return MalformedMessage("chunk data is not followed by a line end", self._line)
+            return MalformedMessage("chunk data is not followed by CRLF", self._line)
         return LimitExceeded("line", MAX_LINE_OCTETS)
 
     def _take_size(self, line: bytes) -> None:

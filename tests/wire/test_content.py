@@ -86,8 +86,8 @@ BODIES = [
         (),
         id="extensions are dropped",
     ),
-    pytest.param(b"3\nabc\n1\nd\n0\n\n", b"abcd", (), id="LF alone"),
-    pytest.param(b"3\r\nabc\n1\nd\r\n0\r\n\n", b"abcd", (), id="LF here and there"),
+    pytest.param(b"3\nabc\r\n1\nd\r\n0\n\n", b"abcd", (), id="LF alone"),
+    pytest.param(b"3\r\nabc\r\n1\nd\r\n0\r\n\n", b"abcd", (), id="LF here and there"),
     pytest.param(b"0\r\nA: 1\r\nB: 2\r\n\r\n", b"", (("A", "1"), ("B", "2")), id="trailers"),
     pytest.param(b"1\r\na\r\n0\nA: 1\n\n", b"a", (("A", "1"),), id="trailers with LF alone"),
     pytest.param(b"0\r\nA: 1\r\n 2\r\nbad\r\n\r\n", b"", (("A", "1 2"),), id="unusual trailers"),
@@ -236,9 +236,10 @@ BROKEN = [
     pytest.param(b"1 a=b\r\n", "not a chunk size: ", id="extension without semicolon"),
     pytest.param(b"0" * 17 + b"\r\n", "a chunk size has more than 16 digits", id="17 digits"),
     pytest.param(b"f" * 1000 + b"\r\n", "a chunk size has more than 16 digits", id="1000 digits"),
-    pytest.param(b"1\r\naxx", "chunk data is not followed by a line end: b'xx'", id="no line end behind the data"),
-    pytest.param(b"1\r\na\rx", r"chunk data is not followed by a line end: b'\\rx'", id="CR alone behind the data"),
-    pytest.param(b"1\r\nax\n", r"chunk data is not followed by a line end: b'x\\n'", id="octet before the line end"),
+    pytest.param(b"1\r\naxx", "chunk data is not followed by CRLF: b'xx'", id="no line end behind the data"),
+    pytest.param(b"1\r\na\n", r"chunk data is not followed by CRLF: b'\\n'", id="LF alone behind the data"),
+    pytest.param(b"1\r\na\rx", r"chunk data is not followed by CRLF: b'\\rx'", id="CR alone behind the data"),
+    pytest.param(b"1\r\nax\n", r"chunk data is not followed by CRLF: b'x\\n'", id="octet before the line end"),
     pytest.param(b"1\r\na\r\nx\r\n", "not a chunk size: ", id="second size"),
     pytest.param(b"1" * MAX_LINE_OCTETS, "a line is longer than 65536 octets", id="endless size"),
     pytest.param(b"1;" + b"a" * MAX_LINE_OCTETS, "a line is longer than 65536 octets", id="endless extension"),
@@ -277,7 +278,7 @@ def test_a_framing_error_sticks(way: Way, body: bytes, text: str) -> None:
 def test_content_before_a_framing_error_is_handed_out_first() -> None:
     decoder = ChunkedDecoder()
     assert decoder.take(b"3\r\nabc\r\n2\r\ndexx") == (b"abcde", 15)
-    with pytest.raises(MalformedMessage, match="not followed by a line end"):
+    with pytest.raises(MalformedMessage, match="not followed by CRLF"):
         decoder.take(b"")
 
 
