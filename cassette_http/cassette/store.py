@@ -20,7 +20,7 @@ from cassette_http.cassette.limits import irregular, refuse_too_large, refuse_to
 from cassette_http.cassette.log_file import BOUNDARY, LogFile, length_at
 from cassette_http.cassette.model import Header
 from cassette_http.errors import CassetteFormatError, CassetteNotWritable
-from cassette_http.system import os
+from cassette_http.system import is_there, os
 
 UNCHANGED = "its documents stay as they are"
 SHORTEST_HEADER = yaml_format.dump_header(Header()) + TERMINATOR
@@ -294,7 +294,7 @@ class Store:
         log = self._log
         if not log.is_open:
             # A forked child may have recorded into it.
-            if not self.exists() or (self._only_adds and not os.path.exists(log.path)):
+            if not self.exists() or (self._only_adds and not is_there(log.path)):
                 return
             with log.locked() as length:
                 log.write(length, b"")

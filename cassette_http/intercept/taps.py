@@ -428,10 +428,10 @@ class Tap:
 
     def sockname(self) -> Any:
         """The program's own address."""
-        sock = self.sock
-        if self._stand_in is None or not self.stands_in or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        sock, stand_in = self.sock, self._stand_in
+        if stand_in is None or not stand_in.is_there or sock.family not in (socket.AF_INET, socket.AF_INET6):
             return _getsockname(raw(sock))
-        port = self._stand_in.port
+        port = stand_in.port
         return ("::1", port, 0, 0) if sock.family == socket.AF_INET6 else ("127.0.0.1", port)
 
     def peername(self) -> Any:

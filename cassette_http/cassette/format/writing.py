@@ -115,9 +115,12 @@ def _any_answer(interaction: Interaction, put_aside: PutAside) -> str:
     if interaction.repeat is not None:
         parts.append(f"repeat: {plain(interaction.repeat)}\n")
     _tag_pieces(track, wire)
-    if wire:
-        parts.append("wire: {" + ", ".join(wire) + "}\n")
-    return "".join(parts)
+    return "".join(parts) + _wire_line("wire", wire)
+
+
+def _wire_line(key: str, tags: list[str]) -> str:
+    """Write what is to be known of the octets besides; nothing if all is as usual."""
+    return f"{key}: {{{', '.join(tags)}}}\n" if tags else ""
 
 
 def _ordinary_answer(interaction: Interaction, put_aside: PutAside) -> str | None:
@@ -156,7 +159,7 @@ def _ordinary_answer(interaction: Interaction, put_aside: PutAside) -> str | Non
         parts, wire = [written], list[str]()
         lines = lower.replace(b"\r\n", b"\n").decode() + "\n"
         _write_body("response", body_forms.take_apart(body, lines, put_aside), lines, parts, wire)
-        return "".join(parts) + ("wire: {" + ", ".join(wire) + "}\n" if wire else "")
+        return "".join(parts) + _wire_line("wire", wire)
     try:
         text = body.decode()
     except UnicodeDecodeError:
@@ -205,8 +208,7 @@ def _write_request(request: Request, parts: list[str], put_aside: PutAside) -> N
     if request.body_octets:
         form = body_forms.take_apart(request.body_octets, lower, put_aside)
         _write_body("request", form, lower, parts, wire)
-    if wire:
-        parts.append("request wire: {" + ", ".join(wire) + "}\n")
+    parts.append(_wire_line("request wire", wire))
 
 
 def fields_block(section: str) -> bytes | None:
