@@ -71,8 +71,9 @@ ORDINARY_RESPONSE_HEAD = to_pattern(
 EMPTY_LINE = to_pattern(rb"\n\r?\n")
 
 # Content-Length = 1*DIGIT                                                             RFC 9110 section 8.6
-# 19 digits hold any size there is; conversion of longer ones costs quadratic time.
-CONTENT_LENGTH = to_pattern(r"[0-9]{1,19}")
+# No size needs more digits than these, and to convert many costs quadratic time. Python always converts that many,
+# however low its limit is set (sys.int_info.str_digits_check_threshold).
+CONTENT_LENGTH = to_pattern(r"[0-9]{1,640}")
 
 # chunk = chunk-size [ chunk-ext ] CRLF chunk-data CRLF ; chunk-size = 1*HEXDIG        RFC 9112 section 7.1
 # chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )            RFC 9112 section 7.1.1

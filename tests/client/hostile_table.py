@@ -346,7 +346,6 @@ LENGTHS = [
     no_length("length in other digits", b" \xb9"),
     no_length("length in Arabic digits", " ٣".encode()),
     no_length("length with NUL", b" 1\x002"),
-    no_length("length of 20 digits", b" 18446744073709551617"),
     no_length("length of 5,000 digits", b" " + b"9" * 5000),
     until_close("length in the name of another field", OK + b"X-Content-Length: 1\r\n\r\nabc", b"abc"),
     until_close("space before the colon of the length", OK + b"Content-Length : 1\r\n\r\nabc", b"abc"),
@@ -363,6 +362,13 @@ LENGTHS = [
     lengths_differ("a length and something else", b"3", b"+3"),
     lengths_differ("a length and a negative one", b"-3", b"3"),
     cut("less than the length", OK + b"Content-Length: 10\r\n\r\nabc", b"abc", INCOMPLETE, "7 more expected"),
+    cut(
+        "length of 20 digits",
+        OK + b"Content-Length: 18446744073709551617\r\n\r\nabc",
+        b"abc",
+        INCOMPLETE,
+        "18446744073709551614 more expected",
+    ),
     cut("nothing of the length", OK + b"Content-Length: 10\r\n\r\n", b"", INCOMPLETE, "10 more expected"),
     cut(
         "a gigabyte announced, ten octets sent",
