@@ -161,7 +161,11 @@ class Recording:
 
     def _note_when_it_ends(self, at_s: float, sent: int | None) -> None:
         """What the client did behind the last octets, as sending more or waiting in vain, comes first again."""
-        has_sent_more = self.is_upgrade and (sent or 0) > (self._pieces[-1][2] or 0)
+        sent_before = self._pieces[-1][2] if self._pieces else None
+        if self.is_upgrade:
+            has_sent_more = (sent or 0) > (sent_before or 0)
+        else:
+            has_sent_more = sent is None and sent_before is not None  # the rest of its request
         if not self.has_ended and (has_sent_more or self._timeouts):
             self._end = Piece(b"", at_s, sent if has_sent_more else None, self._timeouts)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 
 from cassette_http.wire.content import ChunkedDecoder, Decoder, decoder_for
 from cassette_http.wire.errors import IncompleteMessage, LimitExceeded, MalformedMessage
@@ -114,7 +115,8 @@ class ResponseReader:
     `has_head`: the final head is there. `head_octets` is where it ends, interim heads included; `framing_fields` are
     those of its fields that state a length or codings. `has_defects`: some of its field lines are malformed.
     `is_upgrade`: the response (101, or 2xx to CONNECT) is complete, and what follows is another protocol.
-    `until_close`: only `end()` completes it. `truncated`: the peer closed too early. `malformed` says why this is not
+    `until_close`: only `end()` completes it. `truncated`: the peer closed too early; the response is complete all the
+    same if only its trailer section was cut, as many clients do without that. `malformed` says why this is not
     HTTP/1.x, if it is not; the response is then never complete, and never truncated.
     """
 
@@ -184,15 +186,11 @@ class ResponseReader:
         """Note that the peer has closed."""
         if self.is_complete or self.malformed is not None:
             return
-        if self._decoder is None:
-            self.truncated = True
-            return
-        try:
-            self._decoder.end()
-        except IncompleteMessage:
-            self.truncated = True
-        else:
-            self.is_complete = True
+        self.truncated = not self.until_close
+        with suppress(IncompleteMessage):
+            if self._decoder is not None:
+                self._decoder.end()
+                self.is_complete = True
 
     def _walk(self, data: bytes) -> int:
         position = 0

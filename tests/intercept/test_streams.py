@@ -310,3 +310,24 @@ def test_first_octets_behind_an_upgrade_come_in_one_piece_with_its_head(
         return [answer.status, len(readable)]
 
     three_times(ask, tmp_path / "upgrade.yaml", talkative)
+
+
+def test_piece_comes_apart_from_the_end_that_cuts_the_trailers_later(peer: Callable[..., Peer], tmp_path: Path) -> None:
+    import tornado.httpclient
+
+    def cuts_the_trailers(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(CHUNKED + chunk(b"all") + b"0\r\nX")
+        time.sleep(PAUSE_S)  # the pause of the scripted peer is what is tested
+
+    async def ask() -> list[object]:
+        seen: list[object] = []
+        client = tornado.httpclient.AsyncHTTPClient(force_instance=True)
+        with pytest.raises(tornado.httpclient.HTTPError) as caught:
+            await client.fetch(server.url, streaming_callback=seen.append)
+        client.close()
+        return [*seen, str(caught.value)]
+
+    server = peer(cuts_the_trailers)
+    (piece, _), _ = three_times(lambda: asyncio.run(ask()), tmp_path / "cut.yaml", server)
+    assert piece == b"all"

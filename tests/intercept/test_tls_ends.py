@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import anyio
 import anyio.streams.tls
 import httpx
@@ -236,6 +237,27 @@ def test_streams_close_themselves_behind_an_announced_end(
     server = peer(script, tls=server_tls)
     (_, is_closing), _ = three_times(lambda: asyncio.run(ask()), tmp_path / "closing.yaml", server)
     assert is_closing
+
+
+def announces_the_end_behind_an_interim_response(connection: Connection) -> None:
+    connection.read_until(b"\r\n\r\n")
+    connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+    connection.read(4)
+    with suppress(OSError):
+        connection.sock.unwrap()  # type: ignore[attr-defined]  # it is a TLS socket
+
+
+def test_end_behind_an_interim_response_comes_when_the_body_was_sent(
+    peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    async def ask() -> Any:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=client_tls)) as session:
+            with pytest.raises(aiohttp.ClientError) as caught:
+                await session.post(server.url, data=b"body", expect100=True)
+            return seen_by(caught.value)
+
+    server = peer(announces_the_end_behind_an_interim_response, tls=server_tls)
+    three_times(lambda: asyncio.run(ask()), tmp_path / "interim.yaml", server)
 
 
 @pytest.mark.parametrize("script", [with_announced_end, without_announced_end, within_content])
