@@ -1,7 +1,7 @@
-"""The seam between the client and the octets: what a stream is, and the slot that says who opens them.
+"""The interface between the client and the network: what a stream is, and the slot that holds the transport in use.
 
-The slot is empty as a rule, and the client then talks to plain sockets. A session with a cassette fills it; the
-client asks at each connect, so that it never knows about cassettes.
+The slot is normally empty, and the client then uses plain sockets. A session with a cassette fills it. The client
+asks for it at each connect, so it needs to know nothing about cassettes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Address = tuple[str, int]
 
 
 class Stream(Protocol):
-    """What the client needs of an open connection; a `socket.socket` is one."""
+    """What the client needs from an open connection; a `socket.socket` is one."""
 
     def sendall(self, data: Any, /) -> None: ...
     def recv_into(self, buffer: Any, nbytes: int = 0, /) -> int: ...
@@ -32,10 +32,10 @@ class Stream(Protocol):
 
 
 class Transport(Protocol):
-    """Opens streams. Two implementations live in this package: plain sockets, and cassettes.
+    """Opens streams. This package has two implementations: plain sockets, and cassettes.
 
-    A stream that is not a real socket brings its own `start_tls(context, server_hostname) -> Stream`, and may bring
-    `receive(at_most) -> bytes` for those who would copy what `recv_into` gives.
+    A stream that is not a real socket has its own `start_tls(context, server_hostname) -> Stream`. It may also have
+    `receive(at_most) -> bytes`, for callers that would copy the result of `recv_into`.
     """
 
     def connect(
@@ -52,16 +52,16 @@ _in_context: ContextVar[Transport | None] = ContextVar("cassette_http_transport"
 
 
 class _Slot:
-    """The transports in use, in the order in which they were put there.
+    """The transports in use, in the order in which they were added.
 
-    A context says which one it has. One that is for everyone hides those that were there before it, as a context may
-    have been copied before it came (that of a test runner's event loop, say). Threads that were started inside
-    `use_cassette` do not inherit its context, and old contexts know only transports that have left: they find the last
-    one.
+    Each context can have its own. A transport that is for everyone hides all earlier ones, because a context may have
+    been copied before it was added (for example that of a test runner's event loop). Threads that were started inside
+    `use_cassette` do not inherit its context, and old contexts only know transports that were removed: both get the
+    last transport.
     """
 
     def __init__(self) -> None:
-        # Replaced, never changed: they are read without the lock.
+        # Replaced, never modified, because they are read without the lock.
         self.used: tuple[Transport, ...] = ()
         self.visible: tuple[Transport, ...] = ()
         self._lock = threading.Lock()
@@ -70,7 +70,7 @@ class _Slot:
             os.register_at_fork(after_in_child=self._begin_child)
 
     def _begin_child(self) -> None:
-        """After a fork: another thread may have held the lock, and be gone."""
+        """After a fork: a thread that does not exist in the child may have held the lock."""
         self._lock = threading.Lock()
         self._look()
 
@@ -80,7 +80,7 @@ class _Slot:
             self._look()
 
     def take(self, transport: Transport) -> bool:
-        """Take `transport` out; tell whether it was for everyone."""
+        """Remove `transport`; return whether it was for everyone."""
         with self._lock:
             [place] = [each for each in self._all if each[0] is transport]
             self._all.remove(place)
@@ -99,7 +99,7 @@ _slot = _Slot()
 def current() -> Transport | None:
     """The transport in use here and now, or None for plain sockets.
 
-    The client stamps each connection with it, and leaves a connection that another one has opened.
+    The client notes it with each connection, and drops a connection that another transport has opened.
     """
     visible = _slot.visible
     if not visible:
@@ -109,13 +109,13 @@ def current() -> Transport | None:
 
 
 def current_here() -> Transport | None:
-    """The transport of this very context; None in a thread that was only started inside the block."""
+    """The transport of this very context; None in a thread that was merely started inside the block."""
     here = _in_context.get()
     return here if here in _slot.visible else None
 
 
 def was_put_here(transport: Transport) -> bool:
-    """Tell whether `transport` is what this very context put into the slot last, whatever takes its place now."""
+    """Tell whether this very context put `transport` into the slot last, even if another one has replaced it since."""
     return _in_context.get() is transport
 
 
@@ -137,14 +137,14 @@ def fill(transport: Transport, *, is_for_everyone: bool = False) -> Iterator[Non
         yield
     finally:
         _slot.take(transport)
-        # Not reset(token): a fixture may end in another context than it began in, and blocks may overlap.
+        # Not reset(token): a fixture may end in a different context than it began in, and blocks may overlap.
         if _in_context.get() is transport:
             _in_context.set(previous if previous in _slot.used else None)
 
 
 @contextmanager
 def fill_below(transport: Transport) -> Iterator[None]:
-    """Put `transport` below all others, now and later: it serves those who have none."""
+    """Put `transport` below all others, present and future: it serves those that have none."""
     _slot.put(transport, False, is_below=True)
     try:
         yield
@@ -171,7 +171,7 @@ def connect(address: Address, timeout_s: Any = live.DEFAULT_TIMEOUT, source_addr
 
 
 def start_tls(stream: Any, context: ssl.SSLContext, server_hostname: str) -> Stream:
-    """Put TLS over `stream`; the stream given is used up. Raises what `SSLContext.wrap_socket` raises."""
+    """Start TLS over `stream`, which must not be used afterwards. Raises what `SSLContext.wrap_socket` raises."""
     own = getattr(stream, "start_tls", None)
     if own is None:
         return context.wrap_socket(stream, server_hostname=server_hostname)

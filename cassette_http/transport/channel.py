@@ -1,9 +1,9 @@
-"""One client connection while a cassette is in use: decides per request, and does no I/O.
+"""One client connection while a cassette is in use: decides for each request, and does no I/O.
 
-The host of a channel (a face of a socket) tells it what the client and the peer do, and does what it answers:
+The host of a channel (a face of a socket) tells it what the client and the peer do, and acts on the results:
 
     client_sent(octets)   -> octets to forward to the peer (perhaps none)
-    client_reads(at_most) -> octets to hand to the client, or a Signal, or the Failure to raise
+    client_reads(at_most) -> octets to give to the client, or a Signal, or the Failure to raise
     peer_sent(octets), peer_ended(), peer_failed(failure)    what a live peer did
     client_closed()       the connection is over
 
@@ -15,12 +15,12 @@ Each request opens an exchange, which takes one of these ways:
       ├── an interaction answers ────────────> PLAYING
       ├── not for the cassette ──────────────> as RECORDING, but not kept
       ├── none answers, may not record ──────> refused: UnmatchedRequest, for this and each later call
-      ├── malformed HTTP ────────────────────> refused; transparent and told where something may be recorded
+            ├── malformed HTTP ────────────────────> refused; if recording is allowed: transparent, with a message
       └── not HTTP ──────────────────────────> the channel is transparent from then on
 
-The decision falls as early as the matchers allow: with the head if none of them needs the body, else when the request
-is complete. A client that waits for `100 Continue`, or that got its answer before it had sent everything, would wait
-forever: for those the recorded interaction that fits the head decides.
+The decision is made as early as the matchers allow: with the head if none of them needs the body, else when the request
+is complete. A client that waits for `100 Continue`, or that was answered before it had sent everything, would wait
+forever: for these, the recorded interaction that fits the head decides.
 """
 
 from __future__ import annotations
@@ -57,18 +57,18 @@ from cassette_http.wire.reader import RequestReader, ResponseReader
 
 VERSION = b" HTTP/1."
 
-# How a TLS connection begins (RFC 8446 section 5.1). What is below the TLS of Python's ssl module is never seen here.
+# How a TLS connection begins (RFC 8446 section 5.1). TLS of Python's ssl module is decrypted before it comes here.
 TLS_HANDSHAKE = b"\x16\x03"
-# What is handed out in one piece to a client that is left.
+# How much is handed out in one piece after the cassette was left.
 MOST_OCTETS = 1 << 20
 
 
 def do_nothing() -> None:
-    """What `Channel.on_left` is where nobody needs to know that the cassette is left."""
+    """The default of `Channel.on_left`."""
 
 
 def only_piece(track: Track) -> bytes | None:
-    """All that the peer did, if it has sent one piece, and then waited for the next request."""
+    """All that the peer sent, if it sent one piece and then waited for the next request."""
     if len(track.pieces) != 1 or track.failure is not None or track.ended:
         return None
     [piece] = track.pieces
@@ -76,7 +76,7 @@ def only_piece(track: Track) -> bytes | None:
 
 
 class Threads(Protocol):
-    """What runs the programs of clients: the names are those of the module `threading`."""
+    """How the client's threads are managed; the names are those of the module `threading`."""
 
     def get_ident(self) -> int: ...
     def RLock(self) -> Any: ...
@@ -91,25 +91,25 @@ class Channel:
         self.share_among(threading)
         self.is_transparent = False
         self.is_left = False
-        self.is_closed = False  # by its client
-        self.is_cut_short = False  # it was left in the middle of an exchange with a live peer
+        self.is_closed = False  # by the client
+        self.is_cut_short = False  # the cassette was left during an exchange with a live peer
         self.has_line = False  # the host has dialled the peer
-        self.has_failed = False  # the connection was not made, which is kept
-        self.is_held_up = False  # the peer, live or played, takes no more at present
-        # The client has shut down a direction: the end that follows is not of the peer's own making.
+        self.has_failed = False  # the connection failed, and that was recorded
+        self.is_held_up = False  # the peer, live or played, accepts no more data at present
+        # The client has shut down a direction: an end that follows is not the peer's own doing.
         self.reads_no_more = self.sends_no_more = False
         self.on_left: Callable[[], None] = do_nothing
-        # By a recorded peer, which had accepted the connection, but took no request.
+        # The failure of a recorded peer that accepted the connection, but took no request.
         self.late_refusal: Failure | None = None
-        self.tunnel: Tunnel | None = None  # once a proxy has agreed to one
+        self.tunnel: Tunnel | None = None  # once a proxy has accepted one
         self.naming: Naming = as_it_is
-        self._greeting: Greeting | None = None  # of a SOCKS proxy, until its client knows the answer
-        # A request may be answered without the peer: there may be no need to dial.
+        self._greeting: Greeting | None = None  # of a SOCKS proxy, until its answer was read
+        # If a request may be answered without the peer, it need not be dialled yet.
         self.can_play = deck.may_answer(origin.host, origin.port)
         self.can_record = deck.policy.can_record
         self._deck, self._clock = deck, clock
         self._begun: deque[Exchange] = deque()
-        # Of one piece, behind the request that it answers; not read yet.
+        # A request and its answer of one piece, which is not read yet.
         self._answer: tuple[bytes, bytes] | None = None
         self.has_spoken = False  # the client has sent something
         self.sender: int | None = None  # the thread that sends
@@ -118,23 +118,23 @@ class Channel:
         self._live_peer = LivePeer(self._begun, deck, clock)
 
     def share_among(self, threads: Threads) -> None:
-        """Let the client send and receive in different threads, of this kind."""
+        """Let the client send and receive in different threads of this kind."""
         self._threads = threads
         self.get_ident = threads.get_ident
-        # Not held while a peer is waited for.
+        # Not held while waiting for a peer.
         self.lock = threads.RLock()
-        # Told of everything that may end the wait of a reading thread.
+        # Notified of everything that may end the wait of a reading thread.
         self.moved = threads.Condition(self.lock)
 
     @property
     def _exchanges(self) -> deque[Exchange]:
-        """Those that are not over; one that was answered at once is none before somebody has to look closer."""
+        """Those that are not over. An answer that was found at once becomes one here, as its details are needed."""
         if self._answer is not None:
             self._look_closer()
         return self._begun
 
     def _look_closer(self) -> None:
-        """Make an exchange of what was answered at once, if it was."""
+        """Turn what was answered at once into an exchange, if there is such an answer."""
         if self._answer is None:
             return
         with self.lock:
@@ -144,12 +144,12 @@ class Channel:
 
     @property
     def _player(self) -> Player | None:
-        """Plays the response that the client reads now, or next."""
+        """Plays the response that the client reads now or next."""
         exchanges = self._exchanges
         return exchanges[0].player if exchanges else None
 
     def after_fork_in_child(self) -> None:
-        """After a fork: a thread that is not there any more may hold the lock, and the parent keeps what it began."""
+        """After a fork: a thread that is not in the child may hold the lock; the parent records the open exchanges."""
         self.share_among(self._threads)
         for exchange in self._exchanges:
             exchange.is_kept = True
@@ -161,34 +161,34 @@ class Channel:
 
     @property
     def is_dialled_late(self) -> bool:
-        """The peer is dialled, if it is now, for a request whose client believes that it is connected."""
+        """If the peer is dialled now, it is for a request whose client believes that it is connected."""
         return bool(self._exchanges) and self._exchanges[-1].recording is not None
 
     @property
     def newest_request(self) -> Request | None:
-        """The request that is being sent, or was sent last, as far as it is there; None if it has no head yet."""
+        """The request that is being sent, or was sent last, as far as it has come; None before its head is complete."""
         if not self._exchanges or self._exchanges[-1].request.reader.head is None:
             return None
         return self._exchanges[-1].request.value
 
     @property
     def is_between_requests(self) -> bool:
-        """The next octet of the client begins a request."""
+        """The client's next octet begins a request."""
         return not (self.is_transparent or self._greeting) and (not self._exchanges or self._exchanges[-1].is_over)
 
     def is_greeting(self, octets: bytes) -> bool:
-        """These octets of the client are for a SOCKS proxy, which may get other ones."""
+        """These octets of the client are for a SOCKS proxy, and may have to be changed for it."""
         return self._greeting is not None or not (self.has_spoken or socks_version(octets) is None)
 
     @property
     def is_mid_response(self) -> bool:
-        """A response has begun to play, or is about to, and not all of it was handed out."""
+        """A response has begun to play, or is about to, and has not been handed out completely."""
         player = self._player
         return player is not None and not player.is_drained
 
     @property
     def has_surplus(self) -> bool:
-        """More may have come with the last response than it, so that it matters if the peer has closed behind it."""
+        """More than the response may have come with it, so it matters if the peer has closed behind it."""
         if not self._exchanges:
             return self._live_peer.idle.has_surplus
         recording = self._exchanges[0].recording
@@ -196,7 +196,7 @@ class Channel:
 
     @property
     def is_idle(self) -> bool:
-        """All requests so far are answered."""
+        """All requests so far have been answered."""
         return self.has_spoken and not (self.is_transparent or self._exchanges)
 
     @property
@@ -208,12 +208,12 @@ class Channel:
 
     @property
     def is_recording(self) -> bool:
-        """The response that the client reads, or waits for, comes from a live peer."""
+        """The response that the client reads or waits for comes from a live peer."""
         return bool(self._exchanges) and self._exchanges[0].state is State.RECORDING
 
     @property
     def is_due(self) -> bool:
-        """A played read would not have to wait; False while a live peer is asked."""
+        """A played read would not have to wait; False while a live peer has to be read."""
         if self._refusal is not None or self._ended or self._answer is not None or self.late_refusal is not None:
             return True
         if self._greeting is not None:
@@ -225,13 +225,13 @@ class Channel:
 
     @property
     def due_in_s(self) -> float | None:
-        """When the recorded pace brings the next piece; None if time alone does not bring one."""
+        """In how many seconds the recorded pace brings the next piece; None if time alone does not bring one."""
         player = self._player if self._refusal is None else None
         return player.due_in_s or None if player is not None and player.is_released else None
 
     @property
     def has_only_end(self) -> bool:
-        """Nothing is left to hand out but the end of the stream."""
+        """Only the end of the stream is left to hand out."""
         if self._refusal is not None or self._answer is not None:
             return False
         player = self._player
@@ -246,37 +246,37 @@ class Channel:
 
     @property
     def is_broken(self) -> bool:
-        """The client has met what broke the played connection, so that it is not connected any more."""
+        """The client has met the failure that broke the played connection, so it is no longer connected."""
         return bool(self._begun) and (player := self._begun[0].player) is not None and player.is_broken
 
     @property
     def is_within_piece(self) -> bool:
-        """A piece was handed out in part, and its rest is there: a client that drains the stream need not wait."""
+        """A piece was handed out in part, and the rest is ready: a client that drains the stream need not wait."""
         player = self._player if self._answer is None else None
         return player is not None and player.is_within_piece
 
     @property
     def left_of_record(self) -> int:
-        """How many octets are left of a played TLS record that was handed out in part."""
+        """How many octets are left of a played TLS record that was partly handed out."""
         player = self._begun[0].player if self._begun else None
         return player.left_of_record if player is not None else 0
 
     @property
     def goes_on(self) -> bool:
-        """What comes next has come with the octets that were handed out last, or is to be asked of a live peer."""
+        """The next data came together with the octets handed out last, or has to be read from a live peer."""
         player = self._player
         ends = player is not None and player.ends_with_last_piece and player.is_released
         return ends or self.is_within_piece or self.needs_peer
 
     @property
     def is_incompletely_closed(self) -> bool:
-        """The end of the stream that was handed out last came without a close_notify alert of TLS."""
+        """The end of the stream was handed out, and had come without a close_notify alert of TLS."""
         player = self._player if self._ended else None
         return player is not None and not player.track.close_notify
 
     @property
     def announces_end(self) -> bool:
-        """The end that comes next was recorded with a close_notify alert of TLS."""
+        """The next end was recorded with a close_notify alert of TLS."""
         player = self._player
         if player is None or not player.track.close_notify:
             return False
@@ -285,18 +285,18 @@ class Channel:
 
     @property
     def ends_without_fin(self) -> bool:
-        """The end of the stream, come or to come, is that of TLS alone: TCP goes on."""
+        """The end of the stream, past or future, is only that of TLS: the TCP connection stays open."""
         player = self._player
         return player is not None and not player.track.fin
 
     @property
     def is_half_closed(self) -> bool:
-        """That end was handed out."""
+        """The end of TLS alone was handed out."""
         return self._ended and self.ends_without_fin
 
     @property
     def next_failure(self) -> Failure | None:
-        """The failure that the next read would raise, if nothing comes before it."""
+        """The failure that the next read would raise; None if something else comes first."""
         if self._answer is not None:
             return None
         player = self._player if self._refusal is None else None
@@ -308,7 +308,7 @@ class Channel:
     # ------------------------------------------------------------------ what the client does
 
     def client_sent(self, octets: bytes) -> bytes:
-        """Take octets the client sends; returns those to forward to the peer now.
+        """Take octets that the client sends; returns those to forward to the peer now.
 
         Raises UnmatchedRequest when they complete a request that nothing answers.
         """
@@ -325,7 +325,7 @@ class Channel:
         forward = b""
         if not self.has_spoken or self._greeting is not None:
             forward, octets = self._greet(octets)
-        while octets and not self.is_transparent:  # an empty write must not start a request: h11 ends messages with one
+        while octets and not self.is_transparent:  # an empty write starts no request: h11 ends messages with one
             exchange = self._open_exchange(octets)
             if exchange.is_upgraded:
                 return forward + exchange.take_upgraded(octets)
@@ -335,7 +335,7 @@ class Channel:
         return forward + octets
 
     def client_could_not_send(self, octets: bytes) -> None:
-        """Take octets of the client that its peer did not take; it may have held the client up for some time."""
+        """Take octets of the client that the peer did not accept, perhaps after blocking the client for some time."""
         held_up = None if self.is_between_requests else self._exchanges[-1]
         sent_at = held_up.sent_at if held_up is not None else 0.0
         self.client_sent(octets)
@@ -343,7 +343,7 @@ class Channel:
             held_up.sent_at = sent_at
 
     def client_reads(self, at_most: int) -> bytes | Failure | Signal:
-        """What the client gets that reads at most `at_most` octets now. Raises the refusal again."""
+        """What a client gets that reads at most `at_most` octets now. Raises an earlier refusal again."""
         if self.is_transparent:
             return Signal.LIVE
         if self._refusal is not None:
@@ -375,24 +375,24 @@ class Channel:
         return Signal.END if self._ended else Signal.IDLE
 
     def break_at_once(self, failure: Failure | None) -> None:
-        """Play a peer that took no request: whatever the client sends, it meets `failure`."""
+        """Play a peer that took no request: whatever the client sends, it gets `failure`."""
         self.late_refusal = failure
         self._ended = failure is not None and failure.kind is FailureKind.END
 
     def client_closed(self) -> None:
-        """The connection is over: keep what an abandoned exchange has got so far, and what nobody had asked for."""
+        """The connection is over: record what unfinished exchanges have so far, and what came without a request."""
         self.is_closed = True
         is_unused = not (self._exchanges or self.has_spoken or self.is_transparent or self.is_left or self.has_failed)
-        # Of a proxy without TLS behind it, its greeting tells.
+        # A connection to a proxy without TLS behind it is recorded with its greeting.
         is_told = self.via is not None and not self.origin.is_tls
         if self.is_held_up:
             self._live_peer.client_gave_up_sending()
         self._live_peer.client_closed(self.origin.of_connection if is_unused and not is_told else None, self.via)
 
     def peer_was_not_reached(self, error: OSError, failure: Failure | None) -> None:
-        """Keep `failure`, if there is one, as what became of the newest request, for which the peer was dialled.
+        """Record `failure`, if there is one, as the result of the newest request, for which the peer was dialled.
 
-        The client believes that it is connected, and meets `error` whatever it does next.
+        The client believes that it is connected, and gets `error` whatever it does next.
         """
         with self.lock:
             if not self.is_dialled_late:
@@ -400,16 +400,16 @@ class Channel:
             exchange = self._exchanges.pop()
             if failure is not None and exchange.recording is not None:
                 details = failure.details
-                if self.sender == self.get_ident():  # else another thread dials, and only a read tells
+                if self.sender == self.get_ident():  # else another thread dials, and the failure is met by a read
                     details = {**details, "sent": exchange.request.octets_after_head}
                 exchange.recording.fail(replace(failure, details=details))
                 self._live_peer.keep(exchange)
             self._refusal = error
 
     def leave(self) -> None:
-        """Leave the cassette while the connection is open: to its client it looks closed from now on.
+        """Leave the cassette while the connection is open: for its client it looks closed from now on.
 
-        Before that, the client still gets the rest of a response that is being played.
+        The client can still read the rest of a response that is being played.
         A connection to a live peer becomes transparent instead.
         """
         with self.lock:
@@ -432,7 +432,7 @@ class Channel:
         self.on_left()
 
     def hand_out(self) -> tuple[bytes, bool]:
-        """Return what the client still gets after the cassette was left; False if a response breaks off there.
+        """Return what the client still gets after the cassette was left, and False if that cuts off a response.
 
         From then on the channel decides nothing.
         """
@@ -463,7 +463,7 @@ class Channel:
             self._enter_tunnel(opened.request)
 
     def peer_ended(self, *, close_notify: bool = True) -> None:
-        """The peer closed the stream; `close_notify` is described by `Track`."""
+        """The peer closed the stream; for `close_notify` see `Track`."""
         if self.reads_no_more or (self.sends_no_more and not self._live_peer.may_end_response):
             return
         if self._greeting is not None:
@@ -483,7 +483,7 @@ class Channel:
     # ------------------------------------------------------------------ inside
 
     def _greet(self, octets: bytes) -> tuple[bytes, bytes]:
-        """Follow what a client says to a SOCKS proxy; returns what to forward, and what goes through the tunnel."""
+        """Follow what a client says to a SOCKS proxy; returns what to forward, and the octets for the tunnel."""
         greeting = self._greeting
         if greeting is None:
             version = socks_version(octets)
@@ -522,9 +522,9 @@ class Channel:
         return result
 
     def _begins_late(self, octets: bytes) -> bool:
-        """See whether a client speaks HTTP although its peer spoke first, in another protocol.
+        """Tell whether a client speaks HTTP although its peer spoke first, in another protocol.
 
-        A request behind what the client has said in another protocol is refused if it may not be recorded.
+        If recording is not allowed, a request that follows other talk of the client is refused.
         """
         if self.is_left or not octets or (self.has_spoken and self.can_record):
             return False
@@ -543,7 +543,7 @@ class Channel:
         return self._refusal
 
     def _is_answered_at_once(self, octets: bytes) -> bool:
-        """Play what answers an ordinary request that came whole, if the cassette finds it at first sight."""
+        """Play the answer to an ordinary request that came whole, if the cassette finds it by a simple look-up."""
         if self._answer is not None or self._begun:
             exchanges = self._exchanges
             if exchanges[-1].is_over:
@@ -575,12 +575,12 @@ class Channel:
 
     @property
     def _may_be_stale(self) -> bool:
-        """The next request may meet what `Failure.is_stale` means."""
+        """An interaction for which `Failure.is_stale` holds may answer the next request."""
         is_idle = self._answer is None and not self._begun
         return self.has_spoken and is_idle and not newest_delivery.get().is_lost
 
     def _open_exchange(self, octets: bytes) -> Exchange:
-        """The exchange that the next octets of the client belong to, or the first of them."""
+        """The exchange to which the next octets of the client belong, or at least the first of them."""
         exchanges = self._exchanges
         if exchanges:
             last = exchanges[-1]
@@ -605,24 +605,24 @@ class Channel:
         return exchange
 
     def _note_end(self, exchange: Exchange, player: Player, result: bytes | Failure | Signal) -> None:
-        """See whether the played connection is closed after what the client has got."""
+        """Determine whether the played connection is closed after what the client has got."""
         if not isinstance(result, bytes):
             self._ended = self._ended or result is Signal.END or isinstance(result, Failure)
         elif player.is_drained and not (player.has_ending or exchange.is_tunnel) and exchange.is_over:
             may_end = exchange.may_ask_to_close or may_close(player.track.pieces[0].octets)
             self._ended = may_end and is_closed_by(exchange.request.head, player.track.octets)
             if not self._ended:
-                self._exchanges.popleft()  # nothing can come of it any more
+                self._exchanges.popleft()  # nothing more belongs to it
 
     def _settle(self, exchange: Exchange) -> None:
-        """A new request begins: end the exchange before it, unless its response may still come (pipelining)."""
+        """A new request begins: end the exchange before it, unless its response is still to come (pipelining)."""
         if exchange.recording is not None:
             self._live_peer.client_goes_on(exchange, exchange.recording)
         elif exchange.player is not None and exchange.player.is_drained:
             self._exchanges.remove(exchange)
 
     def _advance(self, exchange: Exchange, octets: bytes) -> bytes:
-        """Decide if it can be decided; returns what to forward of `octets`, the newest of the request."""
+        """Decide, if that is possible yet; returns what to forward of `octets`, the newest octets of the request."""
         request = exchange.request
         if request.reader.malformed is not None:
             if not request.is_foreign:
@@ -653,7 +653,7 @@ class Channel:
         return octets
 
     def _choose(self, exchange: Exchange) -> bool:
-        """Decide between playing and recording; False if it is too early."""
+        """Decide between playing and recording; False if it is too early to decide."""
         reader = exchange.request.reader
         if reader.head is None:
             return False
@@ -720,7 +720,7 @@ class Channel:
         exchange.player.client_sent()
 
     def _enter_tunnel(self, request: SentRequest) -> None:
-        """From here on the octets go to the host that CONNECT named; TLS may follow, then another channel serves."""
+        """From here on the octets go to the host named by CONNECT. If TLS follows, another channel takes over."""
         host, _, port = request.head.target.rpartition(":")
         number = int(port) if port.isascii() and port.isdigit() else 80
         far_end = Origin("http", host.strip("[]").lower(), number)

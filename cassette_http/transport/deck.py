@@ -1,4 +1,4 @@
-"""The deck: what plays and records for a channel. Implemented by the boards of cassettes and flight recorders."""
+"""The interface of what plays and records for a channel: the boards of cassettes and of flight recorders."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Undecided(Enum):
 
 
 class Deck(Protocol):
-    """Plays and records for channels: what a channel may ask of the cassette in use."""
+    """Plays and records for channels: what a channel can ask of the cassette in use."""
 
     policy: Policy
     decides_at_head: bool
@@ -32,37 +32,37 @@ class Deck(Protocol):
         ...
 
     def answer_at_once(self, origin: Origin, octets: bytes, *, may_be_stale: bool) -> Answer | None:
-        """Claim the answer to a whole request to `origin` without looking closely; None says nothing: `choose`."""
+        """Claim the answer to a whole request to `origin` by a simple look-up; if None, ask `choose`."""
         ...
 
     def admit(self, request: Request) -> Request | None:
-        """Give the form in which `request` is recorded; None: not at all. Asked once for each request."""
+        """Return the form in which `request` is recorded, or None if it is not. Asked once for each request."""
         ...
 
     def choose(self, request: Request, *, may_be_stale: bool) -> Interaction | Request | None:
         """Admit `request`, and claim the interaction that answers it.
 
-        Where a request comes back, it is to be recorded in that form; None passes it on to the peer unrecorded. Raises
-        UnmatchedRequest if none answers, and it may not be recorded. `may_be_stale`: see `Index.find`.
+        If a request is returned, record it in that form; None means to pass it to the peer unrecorded. Raises
+        UnmatchedRequest if nothing answers and recording is not allowed. For `may_be_stale` see `Index.find`.
         """
         ...
 
     def expect(
         self, request: Request, fits: Callable[[Interaction], bool], is_waiting: bool
     ) -> Interaction | Request | Undecided | None:
-        """Claim the next interaction with the head of a request whose body is not there yet, if it `fits`.
+        """Claim the next interaction with the head of a request whose body is not complete yet, if it `fits`.
 
-        `is_waiting`: the client waits for 100 Continue, and perhaps sends no body before. Then, if no body could make
-        an interaction the answer, this says the same as `choose`.
+        `is_waiting`: the client waits for 100 Continue, and may send no body before. If then no body could make an
+        interaction the answer, the result is that of `choose`.
         """
         ...
 
     def refuse(self, origin: Origin, reason: str) -> Exception:
-        """Give the error for a request to `origin` that cannot be followed, for this `reason`, and not be recorded."""
+        """Return the error for a request to `origin` that can be neither followed nor recorded, for this `reason`."""
         ...
 
     def let_pass(self, origin: Origin, reason: str) -> None:
-        """Note that a request to `origin` cannot be followed, for this `reason`, and goes to the peer unrecorded."""
+        """Note that a request to `origin` cannot be followed, for this `reason`, and is passed on unrecorded."""
         ...
 
     def drop(self) -> None:
@@ -70,14 +70,14 @@ class Deck(Protocol):
         ...
 
     def keep(self, interaction: Interaction, started_at_s: float) -> object:
-        """Store a recorded interaction, whose request was begun at a time of the channel's clock.
+        """Store a recorded interaction, whose request began at `started_at_s` of the channel's clock.
 
-        Returns what `amend` wants; None if nothing was stored.
+        Returns a token for `amend`; None if nothing was stored.
         """
         ...
 
     def fail_connection(self, origin: Origin, *kinds: FailureKind) -> Failure | None:
-        """Claim the failure that the connection to `origin` met when it was recorded, if it is due."""
+        """Claim the failure that was recorded for the connection to `origin`, if it is due."""
         ...
 
     def keep_connection_failure(
@@ -87,5 +87,5 @@ class Deck(Protocol):
         ...
 
     def amend(self, kept: object, ending: Track) -> None:
-        """Add what came after a stored interaction, before its connection was used again."""
+        """Add what came after a stored interaction, before the connection was used again."""
         ...

@@ -1,4 +1,4 @@
-"""The exchanges of a channel: each is one request of its client, and the way that it takes."""
+"""The exchanges of a channel: each is one request of the client, and how it is answered."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ class State(Enum):
 
 @dataclass
 class Delivery:
-    """Whether a request reached its peer or was lost, as its sender has to know if it tries again."""
+    """Whether a request reached the peer or was lost; its sender must know that if it tries again."""
 
     is_lost: bool = False
 
 
 DELIVERED = Delivery()
 
-# That of the last request that this thread or task has sent.
+# The delivery of the last request that this thread or task sent.
 newest_delivery: ContextVar[Delivery] = ContextVar("newest_delivery", default=DELIVERED)
 
 
 class Exchange:
-    """One request of the connection, and the way it takes; begun at a time of the channel's clock."""
+    """One request of the connection, and how it is answered; `started_at` is a time of the channel's clock."""
 
     state = State.OPEN
-    may_be_stale = False  # it may meet what `Failure.is_stale` means
-    is_expected = False  # the cassette was asked whether its peer answers before the body is there
-    reads_in_vain = 0  # before it was clear what answers
+    may_be_stale = False  # an interaction for which `Failure.is_stale` holds may answer it
+    is_expected = False  # the cassette was asked whether the peer answers before the body is complete
+    reads_in_vain = 0  # reads before it was decided what answers
 
-    # Of one that is played.
+    # Only if it is played.
     player: Player | None = None
-    is_tunnel = False  # a CONNECT that the proxy agreed to
+    is_tunnel = False  # a CONNECT that the proxy accepted
     may_ask_to_close = False
 
-    # Of one that is recorded.
+    # Only if it is recorded.
     recording: Recording | None = None
     sent_at = 0.0
-    is_admitted = False  # the cassette was asked in which form it is recorded
-    admitted: Request | None = None  # that form, if it is another one
-    lacks_body = False  # it was asked before the body was there
-    is_passed = False  # it goes to the peer, and leaves no trace
+    is_admitted = False  # the cassette was asked in which form to record it
+    admitted: Request | None = None  # that form, if it differs from the request
+    lacks_body = False  # the cassette was asked before the body was complete
+    is_passed = False  # it goes to the peer and is not recorded
     is_kept = False
 
     def __init__(self, request: SentRequest, started_at: float = 0.0) -> None:
@@ -59,7 +59,7 @@ class Exchange:
 
     @property
     def sent(self) -> int | None:
-        """How far the client is, as Piece.sent counts it."""
+        """How much of the request the client has sent, counted like Piece.sent."""
         return None if self.is_over else self.request.octets_after_head
 
     @property
@@ -70,11 +70,11 @@ class Exchange:
 
     @property
     def is_over(self) -> bool:
-        """A further octet of the client belongs to the next request."""
+        """The client's next octet belongs to the next request."""
         return self.request.reader.is_complete and not self.is_upgraded
 
     def take_upgraded(self, octets: bytes) -> bytes:
-        """Take octets of the protocol behind an upgrade; returns those to forward. Raises PlayedWriteFailure."""
+        """Take octets of the protocol after an upgrade; returns those to forward. Raises PlayedWriteFailure."""
         self.request.later_octets += len(octets)
         if self.player is not None:
             self.player.client_sent(octets)

@@ -1,4 +1,4 @@
-"""Errors of sockets and TLS as values that a cassette can keep, and back: same class, errno and text."""
+"""Turns errors of sockets and TLS into values for the cassette, and back: same class, errno and text."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _TLS_CLASSES = {
 }
 _TLS_ATTRIBUTES = ("library", "reason", "verify_code", "verify_message")
 
-# The errors of a handshake whose peer ended the TCP connection.
+# The errors of a handshake during which the peer ended the TCP connection.
 ENDED_HANDSHAKES = {"SSLEOFError", "SSLZeroReturnError"} if sys.version_info < (3, 11, 4) else {"SSLEOFError"}
 
-# Without it, somebody whose network was down while recording would look for a problem with today's network.
+# Without this note, a user whose network was down while recording would look for a problem in today's network.
 NOTE = (
     "This failure was replayed from the cassette in use; nothing was connected. "
     'To ask the peer again, re-record with record mode "rewrite".'
@@ -41,7 +41,7 @@ NOTHING_MORE = (
 
 
 def describe(kind: FailureKind, error: OSError, at_s: float = 0.0) -> Failure:
-    """Keep what `error` says. Numbers become names, since they differ between systems."""
+    """Turn `error` into a value. Numbers become names, because they differ between systems."""
     details: dict[str, Any] = {}
     name: str | None = None
     if isinstance(error, ssl.SSLError):
@@ -62,7 +62,7 @@ def describe(kind: FailureKind, error: OSError, at_s: float = 0.0) -> Failure:
 def rebuild(failure: Failure) -> OSError:
     """Make the error again that `describe` was given.
 
-    Nothing in it differs from the live one; but a note (PEP 678) tells whoever reads the traceback that it was played.
+    It equals the live one, but has a note (PEP 678) that tells readers of the traceback that it was replayed.
     """
     error = _rebuilt(failure)
     error.add_note(NOTE)
@@ -71,13 +71,13 @@ def rebuild(failure: Failure) -> OSError:
 
 @functools.cache
 def incomplete_close() -> Failure:
-    """What OpenSSL says of a TLS connection that ends without close_notify."""
+    """OpenSSL's error for a TLS connection that ends without close_notify."""
     return describe(FailureKind.END, _error_of_empty_read(is_ended=True))
 
 
 @functools.cache
 def send_behind_incomplete_close() -> Failure:
-    """What it says of a send after such an end was read."""
+    """OpenSSL's error for a send after such an end was read."""
     state = _state_without_records(is_ended=True)
     with suppress(ssl.SSLError):
         state.read(1)
@@ -89,7 +89,7 @@ def send_behind_incomplete_close() -> Failure:
 
 
 def want_read() -> ssl.SSLError:
-    """What a TLS state says that needs more records."""
+    """The error of a TLS object that needs more records."""
     return _tls_error(ssl.SSLWantReadError, *_arguments_of_want_read())
 
 
@@ -103,13 +103,13 @@ def _error_of_empty_read(*, is_ended: bool) -> ssl.SSLError:
         _state_without_records(is_ended=is_ended).read(1)
     except ssl.SSLError as error:
         return error
-    # Up to 3.11.3, Python has OpenSSL 3 take an end for one in good order, except for what resets say.
+    # Up to 3.11.3, Python lets OpenSSL 3 take such an end for a proper one, except for what resets say.
     place = str(_arguments_of_want_read()[1]).rpartition(" ")[2]
     return ssl.SSLEOFError(ssl.SSL_ERROR_EOF, f"EOF occurred in violation of protocol {place}")
 
 
 def _state_without_records(*, is_ended: bool) -> ssl.SSLObject:
-    """Make what can be asked for the words of this release of OpenSSL and of Python."""
+    """Make a TLS object that gives the error texts of this release of OpenSSL and Python."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     nothing = ssl.MemoryBIO()
@@ -119,12 +119,12 @@ def _state_without_records(*, is_ended: bool) -> ssl.SSLObject:
 
 
 def read_timed_out(*, is_tls: bool) -> TimeoutError:
-    """What Python says of a read that has to wait for longer than its socket's time-out."""
+    """Python's error for a read that waits longer than the time-out of its socket."""
     return TimeoutError("The read operation timed out" if is_tls else "timed out")
 
 
 def silence() -> TimeoutError:
-    """What a blocking TLS handshake says of a peer that does not answer."""
+    """The error of a blocking TLS handshake whose peer does not answer."""
     return TimeoutError("The handshake operation timed out")
 
 
@@ -133,16 +133,16 @@ def _rebuilt(failure: Failure) -> OSError:
     if "class" in failure.details:
         return _rebuild_tls(failure, text)
     if failure.errno is None:
-        # A time-out of Python's own has a text and no number.
+        # A time-out of Python's own has a text but no number.
         return TimeoutError(text or "timed out") if failure.is_timeout else OSError(text)
     if failure.errno.startswith("EAI_"):
         return socket.gaierror(getattr(socket, failure.errno, socket.EAI_FAIL), text)
-    # OSError picks its subclass by number, as it did when the error was recorded.
+    # OSError picks its subclass by number, so it is the recorded class.
     return OSError(getattr(errno, failure.errno, errno.EIO), text)
 
 
 def _tls_error(cls: type[ssl.SSLError], *args: object) -> ssl.SSLError:
-    """Make an error as OpenSSL's come: with these attributes, whether or not they say something."""
+    """Make an error like those of OpenSSL, which always have these attributes, even if they are None."""
     error = cls(*args)
     error.library = error.reason = None  # type: ignore[assignment]  # typeshed does not know that they may be
     return error

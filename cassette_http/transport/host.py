@@ -23,20 +23,20 @@ clock = time.monotonic
 # Not failures: the call would have to block.
 NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
-# A peer that takes no more for so long holds its client up before it breaks the connection.
+# A peer that accepts no data for so long blocks its client before it breaks the connection.
 HELD_UP_S = 0.02
 
 
 class Switchboard(Deck, Protocol):
-    """A deck that also knows about connections: their failures, their TLS, and which are open."""
+    """A deck that also knows about connections: their failures, their TLS, and which of them are open."""
 
     is_left: bool
-    """The cassette is not in use any more."""
+    """The cassette is no longer in use."""
     only_watches: bool
-    """It only watches: what cannot be recorded is passed through, not refused."""
+    """What cannot be recorded is passed through, not refused."""
 
     open_handshakes: dict[Channel, float]
-    """Live TLS handshakes in progress, and when they began or, if the program dropped them, when it did."""
+    """Live TLS handshakes in progress: when they began or, if the program gave them up, when it did so."""
 
     def knows_peer(self, host: str, port: int) -> bool:
         """Tell whether the cassette has anything about connections to this host and port."""
@@ -60,26 +60,26 @@ class Switchboard(Deck, Protocol):
 
 
 def refuse_to_dial() -> Line:
-    """Fail as a closed connection does."""
+    """Fail like a closed connection."""
     raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
 
 def _are_threads_greenlets() -> bool:
-    """What Python calls a thread is a greenlet here, by the monkey patches of gevent."""
+    """What Python calls a thread is a greenlet here, because of the monkey patches of gevent."""
     monkey = sys.modules.get("gevent.monkey")
     return monkey is not None and bool(monkey.is_module_patched("threading"))
 
 
 class Host:
-    """Runs `channel` over a blocking connection: dials when it needs the peer, reports what the peer did.
+    """Runs `channel` over a blocking connection: dials when the peer is needed, and reports what the peer did.
 
-    `below` is the host of the connection that this one was put over (TLS); it is closed with it.
+    `below` is the host of the connection over which this one was put (TLS); both are closed together.
     """
 
-    # The client takes a TLS connection that ends without close_notify for one that ends in good order.
+    # The client treats a TLS connection that ends without close_notify like one that was closed properly.
     suppresses_ragged_ends = False
 
-    # Of a client that runs in greenlets.
+    # Of a client that uses greenlets.
     _threads: Threads | None = None
     _sleep: Callable[[float], object] | None = None
 
@@ -95,11 +95,11 @@ class Host:
         self.timeout_s = timeout_s
         self._dial, self._below = dial, below
         self._dialling = threading.RLock()
-        self.late_break: Failure | None = None  # of a played connection, after its peer has taken no more for a while
-        self._waiting = 0  # how many threads wait for what it brings
+        self.late_break: Failure | None = None  # of a played connection whose peer accepted no data for a while
+        self._waiting = 0  # how many threads wait for data
 
     def follow(self, channel: Channel) -> None:
-        """Serve `channel` from now on: the client uses its connection with another cassette."""
+        """Serve `channel` from now on: the client now uses the connection with another cassette."""
         self.channel.client_closed()
         channel.tunnel, channel.naming = self.channel.tunnel, self.channel.naming
         self.channel = channel
@@ -108,16 +108,16 @@ class Host:
             channel.share_among(self._threads)
 
     def share_among(self, threads: Threads, sleep: Callable[[float], object]) -> None:
-        """Serve a client that runs in threads of another kind than Python's: in greenlets.
+        """Serve a client that uses another kind of threads than Python's: greenlets.
 
-        It may wait for a peer that says nothing until something else ends that, so it waits here as well.
+        Without us, it may wait for a silent peer until something else ends the wait, so it must be able to here too.
         """
         self._threads, self._sleep = threads, sleep
         self._dialling = threads.RLock()
         self.channel.share_among(threads)
 
     def open(self) -> None:
-        """Dial at once if nothing can be played, so that a refused connection fails where it does without us."""
+        """Dial at once if nothing can be played, so that a refused connection fails in the same place as without us."""
         if not self.channel.can_play:
             self.dial()
 
@@ -129,7 +129,7 @@ class Host:
             return self.line
 
     def send(self, octets: bytes) -> int:
-        """Send all octets, or as many as a played peer takes of a client that does not wait; returns how many.
+        """Send all octets, or as many as a played peer accepts from a non-blocking client; returns how many.
 
         Raises what the peer's socket raises, what was recorded, or UnmatchedRequest.
         """
@@ -144,11 +144,11 @@ class Host:
                     self.channel.moved.notify_all()
         except PlayedWriteFailure as played:
             met = played
-        if met is not None:  # raised out here, the error has no context, as the live one has none
+        if met is not None:  # raised outside of the except block, the error has no context, like the live one
             if self.timeout_s() != 0 or not self._holds_up(met.failure):
                 raise rebuild(met.failure)
             self.channel.is_held_up = True
-            # What breaks later is met by a client that has something left to send.
+            # The client meets the later break only if it has something left to send.
             return max(0, len(octets) - met.surplus - (self.late_break is not None))
         if forward:
             line = self.line or self.dial()
@@ -160,13 +160,13 @@ class Host:
         return len(octets)
 
     def _holds_up(self, failure: Failure) -> bool:
-        """The recorded peer took no more for a while, in which a client that does not wait may have given up."""
+        """The recorded peer accepted no data for a while; a non-blocking client may have given up in that time."""
         if not failure.is_timeout and failure.at >= HELD_UP_S:
             self.late_break = failure
         return failure.is_timeout or self.late_break is not None
 
     def send_some(self, send: Callable[[bytes], int], octets: bytes) -> int:
-        """Send what the peer's socket takes at once; only for a channel that can do nothing but record."""
+        """Send what the peer's socket accepts at once; only for a channel that can do nothing but record."""
         try:
             sent = send(octets)
         except NOT_NOW:
@@ -181,9 +181,9 @@ class Host:
         return sent
 
     def receive(self, at_most: int, *, may_peer_begin: bool = True) -> bytes:
-        """Receive at most so many octets; none mean that the peer closed.
+        """Receive at most `at_most` octets; none mean that the peer closed.
 
-        One that may not begin is known to speak HTTP: who reads before anything was sent waits for another thread.
+        If the peer may not begin, it speaks HTTP: a read before anything was sent waits for a sending thread.
         """
         if not at_most:
             return b""
@@ -193,7 +193,7 @@ class Host:
             result = self._after_waits(at_most, may_peer_begin)
         if isinstance(result, bytes):
             return result
-        # A client that reads first does not speak HTTP; the channel becomes transparent when the peer speaks.
+        # A client that reads first does not speak HTTP; the channel becomes transparent when the peer sends something.
         is_live = self.line is not None or (may_peer_begin and not self.channel.has_spoken)
         if result is Signal.LIVE or (result is Signal.IDLE and is_live):
             return self._receive_live(at_most)
@@ -201,20 +201,20 @@ class Host:
             raise rebuild(result)
         if result is Signal.END or self.timeout_s() is None:
             return b""
-        # The recorded peer says nothing here: without us, this read would run into its time-out, or did when recorded.
+        # The recorded peer is silent here: without us this read would time out, or it did when recorded.
         error = self.timed_out()
         if result is Signal.IDLE and isinstance(error, TimeoutError):
             error.add_note(NOTHING_MORE)
         raise error
 
     def _read(self, at_most: int) -> bytes | Failure | Signal:
-        """What the channel has for a client that waits as this one does: one that waits for ever meets no time-out."""
+        """What the channel has for this client: one that waits forever, or not at all, meets no time-out."""
         while (result := self.channel.client_reads(at_most)) is Signal.TIMEOUT and not self.timeout_s():
             pass
         return result
 
     def _after_waits(self, at_most: int, may_peer_begin: bool) -> bytes | Failure | Signal:
-        """What the client gets after the waits that the recorded pace or another sending thread asks for."""
+        """What the client gets after waiting for the recorded pace or for another sending thread."""
         waits_until_s: float | None = None
         while True:
             with self.channel.lock:
@@ -237,7 +237,7 @@ class Host:
             self._wait(due_in_s)
 
     def _wait_for_sender(self, timeout_s: float | None) -> bool:
-        """Wait until another thread has sent something; False if the time is over."""
+        """Wait until another thread has sent something; False if the time is up."""
         self._waiting += 1
         try:
             return bool(self.channel.moved.wait(timeout_s))
@@ -245,9 +245,9 @@ class Host:
             self._waiting -= 1
 
     def _is_read_beside(self, result: bytes | Failure | Signal, may_peer_begin: bool) -> bool:
-        """Another thread sends on this connection, or must be about to, which brings what this one waits for.
+        """Another thread sends, or is about to, and so brings what this read waits for.
 
-        Of a client in greenlets, it may be that something ends the wait.
+        With greenlets, something else may also end the wait.
         """
         if self.line is not None or not (result is Signal.WAIT or result is Signal.IDLE):
             return False
@@ -257,7 +257,7 @@ class Host:
         return self._threads is not None or sender != self.channel.get_ident() or _are_threads_greenlets()
 
     def _wait(self, due_in_s: float) -> None:
-        """Wait for a played piece as long as the recording did, or until the client's patience ends."""
+        """Wait for a played piece as long as in the recording, or until the client's time-out."""
         timeout_s, sleep = self.timeout_s(), self._sleep or time.sleep
         if timeout_s is not None and timeout_s < due_in_s:
             sleep(timeout_s)
@@ -265,13 +265,13 @@ class Host:
         sleep(due_in_s)
 
     def timed_out(self) -> OSError:
-        """What a read raises when the client's patience is over."""
+        """The error of a read whose time-out is over."""
         if self.timeout_s() == 0:
             return BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         return read_timed_out(is_tls=self.channel.origin.is_tls)
 
     def read_no_more(self) -> None:
-        """The client has shut down its side: a thread that waits meets an end."""
+        """The client has shut down its side: a waiting thread gets an end."""
         with self.channel.lock:
             self.channel.reads_no_more = True
             self.channel.moved.notify_all()
@@ -285,7 +285,7 @@ class Host:
             self.line.close()
         elif self._below is not None:
             self._below.close()
-        self._dial = refuse_to_dial  # what it did holds this host, and so the cassette
+        self._dial = refuse_to_dial  # the old function refers to this host, and so to the cassette
 
     def peer_did(self, octets: bytes) -> None:
         """The live peer sent `octets`; none means that it closed."""
@@ -296,7 +296,7 @@ class Host:
             self.channel.peer_sent(octets)
 
     def peer_ended(self, *, close_notify: bool = True) -> None:
-        """The live peer closed; `close_notify` is described by `Track`."""
+        """The live peer closed; for `close_notify` see `Track`."""
         with self.channel.lock:
             self.channel.peer_ended(close_notify=close_notify)
 
@@ -327,13 +327,13 @@ class Host:
 
 
 def put_into(buffer: Any, octets: bytes) -> int:
-    """Put what was received into a buffer that has room for it, as `recv_into` does."""
+    """Put received octets into a buffer that has room for them, as `recv_into` does."""
     memoryview(buffer).cast("B")[: len(octets)] = octets
     return len(octets)
 
 
 def read_into(buffer: Any, size: int, receive: Callable[[int], bytes]) -> Any:
-    """Do what `read` of a TLS state does: return at most `size` octets, or how many went into the buffer if given."""
+    """Do what `read` of a TLS object does: return at most `size` octets, or the number that went into `buffer`."""
     if buffer is not None:
         room = memoryview(buffer).nbytes
         size = size if 0 < size < room else room
@@ -342,5 +342,5 @@ def read_into(buffer: Any, size: int, receive: Callable[[int], bytes]) -> Any:
 
 
 def octets_of(data: Any) -> bytes:
-    """What a socket would send of `data`. Raises TypeError if that is nothing; must not use up an iterator then."""
+    """What a socket would send of `data`. Raises TypeError if it is not bytes-like; does not consume an iterator."""
     return data if type(data) is bytes else memoryview(data).tobytes()

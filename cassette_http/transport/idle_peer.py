@@ -1,7 +1,7 @@
-"""What a live peer does while no request is open, which becomes a part of the response that was kept last.
+"""What a live peer does while no request is open; it is added to the last recorded response.
 
-Who reads an idle connection meets that before the next request, which then may never be sent. What is met before the
-first request is a failure of the connection.
+A client that reads an idle connection gets it before the next request, which then may never be sent. What comes
+before the first request is recorded as a failure of the connection.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ MOST_UNASKED_OCTETS = 1 << 16
 
 
 class KeptExchange(NamedTuple):
-    """What must be known of an exchange that is over; not all of it, as its request may be large."""
+    """What must be known of a finished exchange; not all of it, as its request may be large."""
 
     reader: RequestReader | WholeRequest
     recording: Recording
     token: object
-    """What `Deck.keep` has returned."""
+    """What `Deck.keep` returned."""
     is_tls: bool
 
     @property
@@ -39,20 +39,20 @@ class KeptExchange(NamedTuple):
 
 
 class IdlePeer:
-    """Watches the peer of one connection from the end of one response to the beginning of the next request."""
+    """Watches the peer of one connection from the end of a response to the beginning of the next request."""
 
     def __init__(self, deck: Deck, clock: Callable[[], float]) -> None:
         self._deck, self._clock = deck, clock
         self._last: KeptExchange | None = None
-        # What was kept with the end of TLS behind it: TCP may have gone on, which the next request would show.
+        # An exchange that ended with the end of TLS. If a request follows, TCP was still open.
         self._half_closed: tuple[object, Track] | None = None
-        self._first_end: tuple[Failure, float] | None = None  # before anything was asked, and when
+        self._first_end: tuple[Failure, float] | None = None  # an end before the first request, and when it came
         self.unasked = b""
-        """What came while no request was open: the next one gets it for an answer."""
+        """What came while no request was open: the next request gets it as its answer."""
 
     @property
     def has_surplus(self) -> bool:
-        """More came with the last response than it."""
+        """More than the last response came with it."""
         return self._last is not None and self._last.recording.has_surplus
 
     def response_was_kept(self, exchange: Exchange, track: Track, token: object) -> None:
@@ -63,7 +63,7 @@ class IdlePeer:
 
     def request_begins(self) -> None:
         if self.unasked and self._last is not None:
-            self._add(None, ended=False)  # it was read before this request
+            self._add(None, ended=False)  # the client read it before this request
         self._last = None
         if self._half_closed is not None:
             token, ending = self._half_closed
@@ -86,15 +86,15 @@ class IdlePeer:
             self._add(failure, ended=False)
 
     def client_closed(self, unused: Origin | None, via: Origin | None) -> None:
-        """`unused` is whom the connection was opened to (through a proxy `via`), if nothing was said on it."""
+        """`unused` is where the connection was opened to (through a proxy `via`), if nothing was sent on it."""
         if self.unasked:
-            self._add(None, ended=False)  # pools close a connection on which they find something
+            self._add(None, ended=False)  # connection pools close a connection on which they find data
         if unused is not None and self._first_end is not None:
             (failure, at), self._first_end = self._first_end, None
             self._deck.keep_connection_failure(unused, failure, via, at)
 
     def _add(self, failure: Failure | None, *, ended: bool, close_notify: bool = True) -> None:
-        """Add to the last response how its connection ended, and what its peer has said unasked."""
+        """Add to the last response how its connection ended, and what the peer sent without a request."""
         if self._last is None:
             if failure is not None or ended:
                 failure = failure or Failure(FailureKind.END)
@@ -106,7 +106,7 @@ class IdlePeer:
         is_announced = last.has_announced_end and failure is None and not self.unasked
         if last.token is None or last.recording.has_ended or is_announced:
             return
-        # It was met by the next read, whenever that was: to a player, it came with the response.
+        # The next read got it, whenever that was: to a player, it came with the response.
         unasked = self.take_unasked()
         pieces = (Piece(unasked, at),) if unasked else ()
         if failure is not None:

@@ -1,4 +1,4 @@
-"""Plain sockets: what the client uses when no cassette is in use, and what a recording dials."""
+"""Plain sockets: used by the client when no cassette is in use, and by recordings to reach the real peer."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ WELL_KNOWN_PORTS = {"http": 80, "https": 443}
 
 Socket = TypeVar("Socket", bound=socket.socket)
 
-# Says "the default of the socket module"; private there, but the documented meaning of an omitted timeout.
+# Means "the default of the socket module". Private there, but it is the documented meaning of an omitted timeout.
 DEFAULT_TIMEOUT: object = socket._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
 
 
-# A recording dials by itself: what it sends there must not be taken for the traffic of a library.
+# Connections that a recording opens itself: their traffic must not be mistaken for that of a library.
 _ours: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
 
-_is_dialling = ContextVar("cassette_http_is_dialling", default=False)  # of a thread, or a greenlet
+_is_dialling = ContextVar("cassette_http_is_dialling", default=False)  # per thread or greenlet
 
 
 def is_dialling() -> bool:
-    """This thread is opening a connection of ours: its look-ups and connects are not to be intercepted."""
+    """This thread is opening a connection of ours, whose look-ups and connects must not be intercepted."""
     return _is_dialling.get()
 
 
@@ -56,7 +56,7 @@ def connect_unix(path: str | bytes, timeout_s: float | None = None) -> socket.so
 
 @contextmanager
 def dialling() -> Iterator[None]:
-    """Leave alone the look-ups and connects that this thread makes in the block."""
+    """Do not intercept the look-ups and connects that this thread makes in the block."""
     token = _is_dialling.set(True)
     try:
         yield
@@ -65,7 +65,7 @@ def dialling() -> Iterator[None]:
 
 
 def mark(connection: Socket) -> Socket:
-    """Remember that `connection` (perhaps TLS over one of ours) is ours, and no library's."""
+    """Remember that `connection` (perhaps TLS over one of ours) is ours, and not a library's."""
     _ours.add(connection)
     return connection
 
@@ -75,7 +75,7 @@ def is_ours(connection: socket.socket) -> bool:
 
 
 def port_number(port: Any) -> int | None:
-    """The number of a port, or of the name of a service, as look-ups take them; 0 for none, None if it is not known."""
+    """The number of a port or service name, as look-ups accept them; 0 for no port, None if the name is unknown."""
     if isinstance(port, bytes):
         port = port.decode("ascii", "replace")
     if port is None:

@@ -1,7 +1,7 @@
-"""The record side of a channel: what a live peer does becomes tracks, which the cassette gets when they are complete.
+"""The record side of a channel: turns what a live peer does into tracks, and gives complete ones to the cassette.
 
-What the peer does while a request is open belongs to the oldest one that has no whole response yet; what it does
-between two requests is the matter of `idle_peer`.
+What the peer does while requests are open belongs to the oldest one whose response is incomplete. `idle_peer` handles
+what it does between two requests.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from cassette_http.transport.recording import Recording
 
 
 class LivePeer:
-    """The live peer of one connection. `exchanges` are those of its channel that are not over, the oldest one first."""
+    """The live peer of one connection. `exchanges` are the open ones of its channel, the oldest first."""
 
     def __init__(self, exchanges: deque[Exchange], deck: Deck, clock: Callable[[], float]) -> None:
         self.idle = IdlePeer(deck, clock)
         self._exchanges, self._deck, self._clock = exchanges, deck, clock
-        self._is_out_of_step = False  # the client has not waited for a response, as it took another one for it
+        self._is_out_of_step = False  # the client took another response for one that is still to come
         self._has_left_client = False
 
     @property
     def may_end_response(self) -> bool:
-        """The response that comes may be one that only the end of the stream ends."""
+        """The response that is being received may be one that only the end of the stream ends."""
         recording = self._exchanges[0].recording if self._exchanges else None
         return recording is not None and recording.has_answer and recording.follows_no_length
 
     # ------------------------------------------------------------------ what the client does
 
     def client_sent(self, exchange: Exchange) -> None:
-        """The client has sent more of a request, which the peer gets."""
+        """The client has sent more of a request, which is forwarded to the peer."""
         exchange.sent_at = self._clock()
         if exchange.recording is not None:
             self._keep_if_complete(exchange)
@@ -45,22 +45,22 @@ class LivePeer:
 
     def client_goes_on(self, exchange: Exchange, recording: Recording) -> None:
         if recording.has_answer and recording.follows_no_length:
-            # It found the end of a response that had none by our reading: it knows better.
+            # The client found the end of a response that has no end by our reading: it knows better.
             self._exchanges.remove(exchange)
             self.keep(exchange)
             return
-        # A client that takes an interim response for the final one has read no further.
+        # A client that takes an interim response for the final one has not read further.
         self._is_out_of_step = self._is_out_of_step or recording.has_answer
         recording.begin_piece()
 
     def client_gave_up_sending(self) -> None:
-        """The client had more to send, and its peer took nothing for too long."""
+        """The client had more to send, but the peer accepted nothing for too long."""
         newest = self._exchanges[-1] if self._exchanges else None
         if newest is not None and newest.recording is not None and not newest.recording.has_answer:
             self._fail(newest, newest.recording, Failure(FailureKind.WRITE, self._clock(), text="timed out"))
 
     def client_closed(self, unused: Origin | None, via: Origin | None) -> None:
-        """Keep what abandoned exchanges have got so far; for `unused` and `via` see `IdlePeer.client_closed`."""
+        """Record what unfinished exchanges have so far; for `unused` and `via` see `IdlePeer.client_closed`."""
         self._has_left_client = True
         if not self._exchanges:
             self.idle.client_closed(unused, via)
@@ -72,7 +72,7 @@ class LivePeer:
     # ------------------------------------------------------------------ what the peer does
 
     def sent(self, octets: bytes) -> Exchange | None:
-        """The peer sent `octets`. Returns a CONNECT to which it has just agreed, if that was one."""
+        """The peer sent `octets`. Returns the exchange of a CONNECT that it has just accepted, if any."""
         at = self._clock()
         opened: Exchange | None = None
         while octets and self._exchanges:
@@ -84,7 +84,7 @@ class LivePeer:
             sent = -further if self._is_out_of_step and further else exchange.sent
             taken = recording.add(octets, at - exchange.sent_at, sent)
             octets = octets[taken:]
-            # A client that waits for one answer after the other drops what it has read behind this one.
+            # A client that waits for each answer before its next request drops what it has read after this one.
             reads_one_by_one = self._is_out_of_step or not further
             if octets and recording.is_complete and not exchange.is_kept and reads_one_by_one:
                 recording.add_surplus(octets, at - exchange.sent_at, sent)
@@ -98,7 +98,7 @@ class LivePeer:
         return opened
 
     def ended(self, *, close_notify: bool) -> None:
-        """The peer closed the stream; `close_notify` is described by `Track`."""
+        """The peer closed the stream; for `close_notify` see `Track`."""
         if not self._exchanges:
             self.idle.ended(close_notify=close_notify)
         at = self._clock()
@@ -113,7 +113,7 @@ class LivePeer:
             if failure.kind in (FailureKind.RESET, FailureKind.TIMEOUT):
                 self.idle.failed(failure)
             return
-        # A reset breaks all that is under way: the client may have taken something else for the answer to the first.
+        # A reset breaks all open exchanges: the client may have taken something else for the first answer.
         open_ones = list(self._exchanges)
         met = open_ones[-1:] if failure.kind is FailureKind.WRITE else open_ones[:1]
         for exchange in open_ones if failure.kind is FailureKind.RESET else met:
@@ -138,13 +138,13 @@ class LivePeer:
             self._exchanges.remove(exchange)
             self.keep(exchange)
         elif recording.is_complete:
-            # An early answer is kept at once, but the rest of the request may still come.
+            # An early answer is recorded at once, but the rest of the request may still come.
             self.keep(exchange)
             if exchange.request.is_complete:
                 self._exchanges.remove(exchange)
 
     def keep(self, exchange: Exchange) -> None:
-        """Have the deck keep what was recorded, unless it did so before."""
+        """Have the deck store the recording, unless it was stored before."""
         recording = exchange.recording
         assert recording is not None
         if exchange.is_kept:

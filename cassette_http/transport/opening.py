@@ -18,9 +18,9 @@ from cassette_http.transport.tunnels import Line, Tunnel
 
 @contextmanager
 def keeping_failure(board: Switchboard, channel: Channel, peer: Origin, kind: FailureKind) -> Iterator[None]:
-    """Record an OSError of the block as a failure of the connection to `peer`, and let it pass.
+    """Record an OSError of the block as a failure of the connection to `peer`, and raise it again.
 
-    A request of `channel` that only passes leaves no trace.
+    Nothing is recorded if the request of `channel` only passes through.
     """
     started = clock()
     try:
@@ -35,10 +35,10 @@ def keeping_failure(board: Switchboard, channel: Channel, peer: Origin, kind: Fa
 def keep_failure(
     board: Switchboard, channel: Channel, peer: Origin, kind: FailureKind, error: OSError, at_s: float = 0.0
 ) -> None:
-    """Record `error` as a failure of the connection to `peer`, met after so many seconds; as `keeping_failure` does.
+    """Record `error`, which occurred after `at_s` seconds, as `keeping_failure` does.
 
-    If the peer was dialled for a request of `channel`, it is the request that has failed: its client believes itself
-    connected, as it will in a replay.
+    If the peer was dialled for a request of `channel`, the request has failed, not the connect: the client believes
+    that it is connected, as it will in a replay.
     """
     if isinstance(error, socket.gaierror):
         kind = FailureKind.LOOKUP
@@ -52,7 +52,7 @@ def keep_failure(
 
 
 def fail_handshake(board: Switchboard, origin: Origin) -> None:
-    """Raise the failure that the handshake with `origin` met when it was recorded, if it is due."""
+    """Raise the failure that was recorded for the handshake with `origin`, if it is due."""
     failure = board.fail_connection(origin, FailureKind.TLS)
     if failure is not None:
         raise rebuild(failure)
@@ -60,7 +60,7 @@ def fail_handshake(board: Switchboard, origin: Origin) -> None:
 
 @contextmanager
 def keeping_tls(board: Switchboard, channel: Channel) -> Iterator[Callable[[Any], None]]:
-    """Record how a handshake in this block went: its failure, or what the secured socket says was agreed."""
+    """Record how the handshake in this block went: its failure, or what the secured socket says was agreed."""
     origin = channel.origin
 
     def keep(secured: Any) -> None:
@@ -83,7 +83,7 @@ def keeping_tls(board: Switchboard, channel: Channel) -> Iterator[Callable[[Any]
 
 
 def open_tunnel(channel: Channel, line: Line, tunnel: Tunnel) -> None:
-    """Have a live proxy open a tunnel that was only played. Raises OSError, which then is what its request has met."""
+    """Have a live proxy open a tunnel that was only played. Raises OSError, and records it as the request's failure."""
     try:
         tunnel(line)
     except OSError as error:
@@ -94,11 +94,11 @@ def open_tunnel(channel: Channel, line: Line, tunnel: Tunnel) -> None:
 def secure(
     board: Switchboard, channel: Channel, line: Line, tunnel: Tunnel | None, wrap: Callable[[], ssl.SSLSocket]
 ) -> ssl.SSLSocket:
-    """Put live TLS over a connection of ours, for `channel`; first ask the proxy for a `tunnel`, if it needs one."""
+    """Start live TLS on a connection of ours, for `channel`; ask the proxy for a `tunnel` first, if one is needed."""
     if tunnel is not None:
         open_tunnel(channel, line, tunnel)
     with keeping_tls(board, channel) as keep:
         secured = wrap()
         keep(secured)
-    secured.suppress_ragged_eofs = False  # type: ignore[attr-defined]  # it is to tell how the connection ends
+    secured.suppress_ragged_eofs = False  # type: ignore[attr-defined]  # to see how the connection ends
     return live.mark(secured)

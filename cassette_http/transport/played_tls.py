@@ -1,4 +1,4 @@
-"""What a TLS connection that is only played answers about itself: what was recorded of the real one."""
+"""What a played TLS connection says about itself: what was recorded of the real one."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class _PlayedCertificate:
 
 
 def _certificate_for(name: str) -> dict[str, Any]:
-    """What would be told of a certificate for this name, where the cassette says nothing of one.
+    """The details of a certificate for this name, if the cassette has none.
 
-    It may be written by hand, or converted; but clients that compare the name themselves (botocore) ask for one.
+    It may have been written by hand, or converted; but clients that compare the name themselves (botocore) need one.
     """
     try:
         ipaddress.ip_address(name)
@@ -38,7 +38,7 @@ def _certificate_for(name: str) -> dict[str, Any]:
 
 
 class PlayedTLS:
-    """Answers what libraries ask a TLS connection that was never made."""
+    """Answers what libraries ask of a TLS connection that was never made."""
 
     session = None
     session_reused = server_side = False
@@ -78,7 +78,7 @@ class PlayedTLS:
 
 
 class UnshakenTLS(PlayedTLS):
-    """One whose program has not asked for the handshake yet, so that nothing is agreed."""
+    """A connection before its handshake, so that nothing is agreed."""
 
     def __init__(self, origin: Origin, server_hostname: str | None) -> None:
         super().__init__(TLSFacts(origin), server_hostname)

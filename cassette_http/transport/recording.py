@@ -1,4 +1,4 @@
-"""Collects the track of one exchange while the peer's octets pass by. Watches; never changes or delays them."""
+"""Collects the track of one exchange while the peer's octets pass through. Never changes or delays them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from cassette_http.wire.framing import is_persistent
 from cassette_http.wire.grammar import CONTENT_LENGTH
 from cassette_http.wire.reader import ResponseReader, WholeResponse
 
-# Octets that arrive within this time of each other are one piece: the border between two reads is then an accident of
-# the kernel's buffers, while a server that flushes on purpose leaves more time between its pieces.
+# Octets that arrive within this time are one piece: a border between two such reads is an accident of the kernel's
+# buffers, while a server that flushes on purpose leaves more time between its pieces.
 SAME_PIECE_S = 0.002
 
 
 class Recording:
-    """What the peer did since the request; `is_complete` when its response is.
+    """What the peer did since the request; `is_complete` when the response is.
 
-    Only to a request that `may_upgrade` is 101 the end of HTTP; to another, clients take it for this or for that.
-    Of more than `most_octets` nothing is kept: then it `is_too_long`, and only follows the response.
+    Status 101 ends HTTP only after a request that `may_upgrade`; after another, clients read it in different ways.
+    If there are more than `most_octets`, none are kept: it `is_too_long`, and only follows the response.
     """
 
     def __init__(self, method: str, most_octets: int | None, *, may_upgrade: bool) -> None:
@@ -28,17 +28,17 @@ class Recording:
         self._most_octets, self._may_upgrade = most_octets, may_upgrade
         self._method = method
         self._octets: bytes | bytearray = b""
-        self._pieces: list[tuple[int, float, int | None, int]] = []  # where each starts, and what `Piece` says of it
+        self._pieces: list[tuple[int, float, int | None, int]] = []  # start of each, then the attributes of `Piece`
         self.last_at_s = 0.0  # when the last octets came
         self._failure: Failure | None = None
         self._timeouts = 0  # since the last octets
-        self.has_ended = False  # the peer closed, or broke off: nothing follows
+        self.has_ended = False  # the peer closed or broke off: nothing follows
         self._end: Piece | None = None  # without octets: when the end came, if that matters
         self._close_notify = True
 
     @cached_property
     def _reader(self) -> ResponseReader | WholeResponse:
-        """Follows the response: most come whole, and need not be followed."""
+        """Follows the response. Most responses come whole, and do not need it."""
         return ResponseReader(self._method)
 
     @property
@@ -48,7 +48,7 @@ class Recording:
 
     @property
     def may_be_complete(self) -> bool:
-        """Some clients take the response for complete, and others read on."""
+        """Some clients consider the response complete, and others read on."""
         return not self.has_ended and self._reader.is_complete and self._is_doubtful
 
     @property
@@ -58,17 +58,17 @@ class Recording:
 
     @property
     def has_answer(self) -> bool:
-        """At least one octet or a failure came."""
+        """At least one octet or a failure has come."""
         return bool(self._pieces) or self._failure is not None
 
     @property
     def follows_no_length(self) -> bool:
-        """Only the end of the stream can end this response, as far as we can tell."""
+        """As far as we can tell, only the end of the stream can end this response."""
         return self._reader.until_close or self._reader.malformed is not None or self._is_doubtful
 
     @property
     def announces_end(self) -> bool:
-        """The response says, or leaves open, that its connection ends with it."""
+        """The response says that its connection ends with it, or does not exclude it."""
         head = self._reader.head
         return head is None or self.follows_no_length or not is_persistent(head.version, head.fields)
 
@@ -81,20 +81,20 @@ class Recording:
         is_open = self.is_upgrade or (self._reader.is_complete and self._is_doubtful)
         taken = len(octets) if is_open else self._reader.feed(octets)
         if self.is_upgrade:
-            taken = len(octets)  # what comes with the head is read with it, and may be given up with it
+            taken = len(octets)  # what comes with the head of an upgrade is read together with it
         if taken:
             self._append(octets if taken == len(octets) else octets[:taken], at_s, sent)
         return taken
 
     def add_surplus(self, octets: bytes, at_s: float, sent: int | None) -> None:
-        """Take octets behind the response that came with its end: whoever reads on will meet them."""
+        """Take octets that came with the end of the response, but after it: a client that reads on meets them."""
         self.has_surplus = True
         self._append(octets, at_s, sent)
 
     def end(self, at_s: float, *, close_notify: bool = True, sent: int | None = None) -> None:
-        """The peer closed. Only a response that runs to the close is complete by that.
+        """The peer closed. That completes only a response that lasts until the close.
 
-        `close_notify` is described by `Track`, `sent` by `Piece`.
+        For `close_notify` see `Track`, for `sent` see `Piece`.
         """
         self._drop_timeout()
         self._note_when_it_ends(at_s, sent)
@@ -104,23 +104,23 @@ class Recording:
         self.has_ended, self._close_notify = True, close_notify
 
     def fail(self, failure: Failure, sent: int | None = None) -> None:
-        """The stream failed. A time-out is not the end: the client may read on. `sent` is described by `Piece`."""
+        """The stream failed. A time-out is not the end: the client may read on. For `sent` see `Piece`."""
         has_failed_to_send = self._failure is not None and self._failure.kind is FailureKind.WRITE
         is_over = failure.kind not in (FailureKind.TIMEOUT, FailureKind.WRITE)
         self._timeouts += failure.kind is FailureKind.TIMEOUT
         if has_failed_to_send and not is_over:
-            return  # the client has gone on: what it met first shows how far it came
+            return  # the client has gone on: the first failure shows how far it had come
         self._failure = failure
         if is_over:
             self._note_when_it_ends(failure.at, sent)
             self.has_ended = True
 
     def begin_piece(self) -> None:
-        """What comes now has not come with what came before: the client has acted between them."""
+        """The next octets begin a new piece, as the client has acted before they came."""
         self.last_at_s = -math.inf
 
     def hand_over(self) -> Track:
-        """Give the track, and keep none of its octets: they may take half of the memory."""
+        """Return the track, and drop its octets here: they may be half of the memory in use."""
         octets, self._octets = self._octets, b""
         if len(self._pieces) == 1:
             [(_, at_s, sent, timeouts)] = self._pieces
@@ -153,14 +153,14 @@ class Recording:
             self._pieces.append((len(self._octets), at_s, sent, timeouts))
         self.last_at_s = at_s
         if not self._octets:
-            self._octets = octets  # most responses come at once, and need not be copied
+            self._octets = octets  # most responses come at once, and are not copied
             return
         if isinstance(self._octets, bytes):
             self._octets = bytearray(self._octets)
         self._octets += octets
 
     def _note_when_it_ends(self, at_s: float, sent: int | None) -> None:
-        """What the client did behind the last octets, as sending more or waiting in vain, comes first again."""
+        """Note when the end came if the client sent more, or waited in vain, after the last octets: it must again."""
         sent_before = self._pieces[-1][2] if self._pieces else None
         if self.is_upgrade:
             has_sent_more = (sent or 0) > (sent_before or 0)
@@ -175,10 +175,10 @@ class Recording:
 
 
 def is_doubtful(reader: ResponseReader) -> bool:
-    """Clients read such a response in different ways, so they disagree about where it ends."""
+    """Tell whether clients parse such a response in different ways, and so disagree about where it ends."""
     if reader.has_defects or reader.has_bare_lf or len(reader.framing_fields) > 1:
         return True
-    # http.client knows one number and one word; and it waits for chunks behind a 204 or 304 that announces them.
+    # http.client knows one number and one word; it also waits for chunks after a 204 or 304 that announces them.
     return any(
         CONTENT_LENGTH.fullmatch(value) is None
         if name.lower() == "content-length"

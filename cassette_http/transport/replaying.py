@@ -1,4 +1,4 @@
-"""Plays a track: hands out its pieces, then its ending. Pure; waits for nobody."""
+"""Plays a track: hands out its pieces, then its ending. Does no I/O and never waits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cassette_http.transport.websockets import Pongs
 BREAKS = (FailureKind.END, FailureKind.RESET)
 # The most that one TLS record holds (RFC 8446 section 5.1).
 TLS_RECORD_OCTETS = 1 << 14
-# As much as loops take of a socket at once: a client that drains it must get something of a large piece before its end.
+# As much as event loops read at once: a client that drains a socket must get a part of a large piece before its end.
 MOST_AT_ONCE = 1 << 18
 
 
@@ -31,7 +31,7 @@ class Signal(Enum):
 class PlayedWriteFailure(Exception):
     """The recorded client could not send any further here; the host raises `failure` as an OSError.
 
-    `surplus` is how many of the octets it has not sent.
+    `surplus` is the number of octets that were not sent.
     """
 
     def __init__(self, failure: Failure, surplus: int) -> None:
@@ -40,20 +40,20 @@ class PlayedWriteFailure(Exception):
 
 
 class Player:
-    """Hands out one track, of what answered `request`.
+    """Plays one track, as the answer to `request`.
 
-    A piece is released only when the client is as far as it was when the piece came. With a `clock` it also keeps the
-    recorded pace; without one the peer is as fast as its client. A read ends with a TLS record, of which a piece
-    `in_records` is made. After an upgrade to WebSocket, `pongs` answer the pings of the client.
+    A piece is released only when the client has sent as much as when the piece came. With a `clock` the recorded pace
+    is kept too; without one, the peer is as fast as the client. If pieces come `in_records` of TLS, a read ends where
+    a record does. After an upgrade to WebSocket, `pongs` answer the pings of the client.
     """
 
     _sent_at_s = 0.0
     _next = 0
     _offset = 0
-    reads_in_vain = 0  # since the last octets; the time-outs that were recorded there are among them
-    is_broken = False  # by what the client has met
+    reads_in_vain = 0  # since the last octets, including the time-outs that were recorded there
+    is_broken = False  # the client has met the failure that broke the connection
     _is_left = False
-    further_requests = 0  # that the client has begun behind this one, whose response it does not wait for
+    further_requests = 0  # begun after this one, without waiting for its response
 
     def __init__(
         self,
@@ -73,17 +73,17 @@ class Player:
 
     @property
     def is_drained(self) -> bool:
-        """All pieces were handed out; only the ending is left."""
+        """All pieces have been handed out; only the ending is left."""
         return self._next >= self._with_octets
 
     @property
     def is_within_piece(self) -> bool:
-        """A piece was handed out in part, and its rest is there: a client that drains the stream need not wait."""
+        """A piece was handed out in part, and the rest is ready: a client that drains the stream need not wait."""
         return self._offset % MOST_AT_ONCE > 0
 
     @property
     def left_of_record(self) -> int:
-        """How many octets are left of a TLS record that was handed out in part."""
+        """How many octets are left of a TLS record that was partly handed out."""
         taken = self._offset % TLS_RECORD_OCTETS
         return min(TLS_RECORD_OCTETS - taken, len(self._pieces[self._next].octets) - self._offset) if taken else 0
 
@@ -94,7 +94,7 @@ class Player:
 
     @property
     def ends_with_last_piece(self) -> bool:
-        """The peer closed, or broke off together with its last octets: a further read meets the end at once."""
+        """The peer closed or broke off together with its last octets: the next read gets the end at once."""
         if not (self.is_drained and self._with_octets):
             return False
         failure = self.track.failure
@@ -104,13 +104,13 @@ class Player:
 
     @property
     def next_ending(self) -> Failure | Signal | None:
-        """The ending, if the next read meets it."""
+        """The ending, if the next read gets it."""
         return self._ending() if self.is_drained and self.is_released and not self.due_in_s else None
 
     def client_sent(self, later_octets: bytes = b"") -> None:
-        """The client has sent octets of the request, or `later_octets` behind an upgrade.
+        """The client has sent octets of the request, or `later_octets` after an upgrade.
 
-        Recorded times count from the last of them. Raises PlayedWriteFailure.
+        Recorded times count from the last of these calls. Raises PlayedWriteFailure.
         """
         if self._clock is not None:
             self._sent_at_s = self._clock()
@@ -123,7 +123,7 @@ class Player:
             raise PlayedWriteFailure(failure, surplus)
 
     def close(self) -> None:
-        """Close where the recorded peer kept the connection open, and keep no pace: the cassette is left."""
+        """The cassette is left: close where the recorded peer kept the connection open, and stop keeping the pace."""
         self._clock, self._is_left = None, True
         self._pieces = self._pieces[: max(self._next, self._with_octets)]
         if self.track.failure is None:
@@ -131,7 +131,7 @@ class Player:
 
     @property
     def due_in_s(self) -> float:
-        """How long the recorded peer still needs for what comes next; 0 if it need not be waited for."""
+        """How many seconds the recorded peer still needs for what comes next; 0 if there is no need to wait."""
         if self._clock is None:
             return 0.0
         coming: Piece | Failure | None = self.track.failure
@@ -141,7 +141,7 @@ class Player:
 
     @property
     def is_released(self) -> bool:
-        """The client is far enough for what comes next: a piece, or the end."""
+        """The client has sent enough for what comes next: a piece, or the end."""
         if self._next == len(self._pieces):
             return self.has_ending and not self._breaks_later
         needed = self._pieces[self._next].sent
@@ -159,14 +159,14 @@ class Player:
         return self.is_released and not self.due_in_s
 
     def read(self, at_most: int) -> bytes | Failure | Signal:
-        """The next octets of the piece that is due, at most `at_most`; after the last one the ending."""
+        """The next octets of the piece that is due, at most `at_most`; after the last piece the ending."""
         if self._clock is not None and self.due_in_s:
             return Signal.WAIT
         if self._next == len(self._pieces):
             if self._breaks_later:
                 return Signal.WAIT
             ending = self._ending()
-            # The system tells once what broke a connection, and then that it has ended. TLS remembers its own errors.
+            # The system reports once what broke a connection, then only its end. TLS repeats its own errors.
             if isinstance(ending, Failure) and ending.kind is FailureKind.RESET and "class" not in ending.details:
                 self.is_broken = True
             return ending
@@ -177,7 +177,7 @@ class Player:
         if self.reads_in_vain < piece.timeouts and self._clock is None and not self._is_left:
             self.reads_in_vain += 1
             return Signal.TIMEOUT
-        if not piece.octets:  # it says when the end came
+        if not piece.octets:  # it only says when the end came
             self._next, self.reads_in_vain = self._next + 1, 0
             return self.read(at_most)
         octets = piece.octets
@@ -191,7 +191,7 @@ class Player:
 
     @property
     def _breaks_later(self) -> bool:
-        """It was a send that met the end: a client that looks for an early answer found nothing up to there."""
+        """A send met the end when it was recorded: a client that looked for an early answer before found nothing."""
         failure = self._met_by_send if self.is_upgrade or not self._request.is_complete else None
         return failure is not None and self._request.octets_after_head < failure.details.get("sent", 0)
 
@@ -211,5 +211,5 @@ class Player:
         if failure is None:
             return Signal.END if self.track.ended else Signal.IDLE
         if self._is_timeout:
-            return Signal.WAIT if failure.kind is FailureKind.WRITE else failure  # a read says it in its own words
+            return Signal.WAIT if failure.kind is FailureKind.WRITE else failure  # each read words a time-out itself
         return Signal.END if self.is_broken or failure.kind in (FailureKind.END, FailureKind.WRITE) else failure

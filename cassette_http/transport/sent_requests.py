@@ -1,4 +1,4 @@
-"""A request as far as its client has sent it: what is known of it while it is being sent. Pure."""
+"""A request as far as the client has sent it. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cassette_http.wire.reader import RequestReader
 
 
 class WholeRequest:
-    """What a reader would say of a request without a body that came in one piece; parsed only if somebody asks."""
+    """The interface of a reader for a request without a body that came in one piece; parsed only on demand."""
 
     __slots__ = ("head_octets", "octets")
     is_complete = True
@@ -35,12 +35,12 @@ class WholeRequest:
 
 
 class SentRequest:
-    """The `octets` that were sent of a request to `origin`, and behind them of the protocol that it has changed to.
+    """The `octets` of a request to `origin` that were sent so far.
 
     `reader` follows the request; `via` is the proxy between, if any.
     """
 
-    later_octets = 0  # of the new protocol after an upgrade
+    later_octets = 0  # sent in the new protocol after an upgrade
 
     def __init__(
         self, reader: RequestReader | WholeRequest, octets: bytearray | bytes, origin: Origin, via: Origin | None
@@ -49,7 +49,7 @@ class SentRequest:
         self.origin, self._via = origin, via
 
     def take(self, octets: bytes) -> int:
-        """Take those of the octets that belong to the request; returns how many."""
+        """Take the octets that belong to the request; returns how many."""
         taken = self.reader.feed(octets)
         self.octets += octets[:taken]
         return taken
@@ -64,26 +64,26 @@ class SentRequest:
 
     @property
     def head(self) -> RequestHead:
-        """To be asked once the head is there."""
+        """Only to be used once the head is complete."""
         head = self.reader.head
         assert head is not None, "nothing is decided before"
         return head
 
     @property
     def may_upgrade(self) -> bool:
-        """The client asks for a tunnel, or offers another protocol. To be asked once the head is there."""
+        """The client asks for a tunnel, or offers another protocol. Only to be used once the head is complete."""
         if isinstance(self.reader, WholeRequest):
             return False
         return self.head.method == "CONNECT" or bool(field_values(self.head.fields, "upgrade"))
 
     @property
     def is_foreign(self) -> bool:
-        """It is no request, and not meant for one either."""
+        """It is not HTTP, and not an attempt at it either."""
         return self.reader.is_foreign and MEANT_FOR_REQUEST.match(self.octets) is None
 
     @property
     def value(self) -> Request:
-        """What was sent so far, once the head is there."""
+        """The request as far as it was sent. Only to be used once the head is complete."""
         reader = self.reader
         if isinstance(reader, WholeRequest):
             return Request(self.origin, reader.octets, b"", self._via)

@@ -1,4 +1,4 @@
-"""A channel with the face of a blocking socket: what our own client holds while a cassette is in use."""
+"""A channel with the interface of a blocking socket: what our client holds while a cassette is in use."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from cassette_http.transport.tunnels import Line
 
 @functools.cache
 def _descriptors_to_poll() -> tuple[int, int]:
-    """Two descriptors that all played connections share, for those who poll: one is never readable, one always."""
-    # Without a lock, which a fork could copy while it is held: two threads that ask first may leave some pipes open.
-    idle, _ = os.pipe()  # whose other end stays open
+    """Two descriptors for polling, shared by all played connections: one is never readable, one always."""
+    # No lock, as a fork could copy it while it is held: if two threads come here first, some pipes stay open.
+    idle, _ = os.pipe()  # the other end stays open
     ready, writer = os.pipe()
     os.close(writer)
     return idle, ready
@@ -62,7 +62,7 @@ class CassetteTransport:
 
 
 class SocketFace:
-    """What our client holds in place of a socket; the names are those of `socket.socket` and `ssl.SSLSocket`."""
+    """Replaces a socket in our client; the names are those of `socket.socket` and `ssl.SSLSocket`."""
 
     def __init__(
         self,
@@ -73,8 +73,8 @@ class SocketFace:
         below: Host | None = None,
     ) -> None:
         self.host = Host(channel, dial, self.gettimeout, below)
-        self.served = channel  # whose requests the connection is for
-        self.host.suppresses_ragged_ends = True  # as a TLS socket does by default
+        self.served = channel  # the channel for whose requests the connection is opened
+        self.host.suppresses_ragged_ends = True  # the default of TLS sockets
         self.receive = self.host.receive
         self._board = board
         self._timeout_s = socket.getdefaulttimeout() if timeout_s is live.DEFAULT_TIMEOUT else timeout_s
@@ -109,7 +109,7 @@ class SocketFace:
     # ------------------------------------------------------------------ the connection
 
     def start_tls(self, context: ssl.SSLContext, server_hostname: str | None) -> SocketFace:
-        """Put TLS over this stream, which is used up. A played stream needs no handshake."""
+        """Start TLS over this stream, which must not be used afterwards. A played stream needs no handshake."""
         below, lower = self.host, self.host.channel
         fail_handshake(self._board, lower.origin.over_tls)
 
@@ -150,7 +150,7 @@ class SocketFace:
             self.host.line.setsockopt(level, name, value)  # type: ignore[attr-defined]  # our lines are sockets
 
     def fileno(self) -> int:
-        """A descriptor to poll: the socket's, or one that says whether a played read would wait."""
+        """A descriptor to poll: the socket's, or one that shows whether a played read would wait."""
         if self._is_closed:
             return -1
         if self.host.line is not None and not self.host.channel.is_due:
@@ -163,7 +163,7 @@ class SocketFace:
         return self.host.line  # type: ignore[return-value]  # our lines are sockets
 
     def is_readable(self, wait_s: float) -> bool:
-        """Tell whether a read would end within `wait_s`; a played peer does nothing on its own meanwhile."""
+        """Tell whether a read would return within `wait_s`; a played peer does nothing by itself in that time."""
         if self.host.line is None or not self.host.channel.needs_peer:
             return self.host.channel.is_due
         line: Any = self.host.line
@@ -174,7 +174,7 @@ class SocketFace:
             return bool(selector.select(wait_s))
 
     def gave_up_sending(self, error: OSError) -> None:
-        """The client waited in vain for `live_socket` to take more, and meets `error`."""
+        """The client waited in vain for `live_socket` to accept more data, and gets `error`."""
         self.host.peer_failed(error, FailureKind.WRITE)
 
     def shutdown(self, how: int, /) -> None:
@@ -184,7 +184,7 @@ class SocketFace:
             self.host.line.shutdown(how)  # type: ignore[attr-defined]  # our lines are sockets
 
     def close(self) -> None:
-        """Close for this user; the last one that closes ends the connection."""
+        """Close for this user; the connection ends when the last user closes."""
         if not self._is_closed:
             self._is_closed = True
             self.release()
@@ -194,17 +194,17 @@ class SocketFace:
         if self._users == 0:
             self.host.close()
             timeout_s = self._timeout_s
-            self.host.timeout_s = lambda: timeout_s  # not by this object: see `Host.close`
+            self.host.timeout_s = lambda: timeout_s  # without a reference to this object: see `Host.close`
 
     def _tls(self) -> ssl.SSLSocket | PlayedTLS:
-        """Who answers for the TLS connection."""
+        """The object that knows about the TLS connection."""
         if isinstance(self.host.line, ssl.SSLSocket):
             return self.host.line
         return PlayedTLS(self._board.tls_facts(self.host.channel.origin))
 
 
 class _FaceIO(io.RawIOBase):
-    """The raw file below `SocketFace.makefile()`, like one of a socket: one that has timed out reads no more."""
+    """The raw file below `SocketFace.makefile()`. Like a socket's, it cannot be read after a time-out."""
 
     def __init__(self, face: SocketFace) -> None:
         self._face: SocketFace | None = face

@@ -1,7 +1,7 @@
 """How a client asks a SOCKS proxy for a tunnel (RFC 1928, RFC 1929, and SOCKS 4 and 4a, which have no RFC). Pure.
 
-It is a greeting, as CONNECT is, but nothing of it is kept: it may hold a password, and a proxy that agrees says no
-more than that. So any cassette can play one. Only that a proxy has refused, or broken off, is recorded and played.
+This exchange is not recorded, unlike that of CONNECT: it may contain a password, and a proxy that agrees says nothing
+else. So any cassette can play it. Only a refusal, or a broken connection, is recorded and played.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from cassette_http.transport.deck import Deck
 from cassette_http.transport.replaying import Signal
 from cassette_http.transport.tunnels import Line, Tunnel
 
-# Says which host an address stands for, and whether nobody has this address, as no name server was asked for it.
+# Tells which host an address stands for, and whether the address is invented, as no name server was asked for it.
 Naming = Callable[[str, int], tuple[str, bool]]
 
 CONNECT = 1
 NO_LOGIN, PASSWORD, NO_METHOD = 0, 2, 0xFF
 IPV4, NAME, IPV6 = 1, 3, 4
 GRANTED, GRANTED_4 = 0, 90
-# Of SOCKS 4a: no host has this address, and its name comes behind.
+# SOCKS 4a: an address that no host has means that the name follows.
 NAMED_4 = b"\0\0\0\1"
 NOWHERE = bytes(6)
 
@@ -45,22 +45,22 @@ REASONS = {
 
 
 class Stage(Enum):
-    """What a client says, and its proxy then answers; the values are words of the cassette format."""
+    """The messages of a client, each answered by the proxy; the values are words of the cassette format."""
 
-    METHODS = "methods"  # in which ways the client can log in
+    METHODS = "methods"  # how the client can log in
     LOGIN = "login"
     REQUEST = "request"
 
 
 def as_it_is(host: str, port: int) -> tuple[str, bool]:
-    """The naming where no names are known."""
+    """The naming to use if no names are known."""
     return host, False
 
 
 def socks_version(octets: bytes) -> int | None:
-    """The version of SOCKS that a client speaks, if it begins with the first message of one.
+    """The version of SOCKS that a client speaks; None unless it begins with a whole first message of SOCKS.
 
-    Looks at all of it: what MongoDB's clients say begins with its length, which may be 04 01 or 05 01 as well.
+    All of it is checked: the messages of MongoDB clients begin with their length, which may also be 04 01 or 05 01.
     """
     if octets[:1] == b"\x05" and len(octets) >= 3 and octets[1]:
         behind = octets[2 + octets[1] :]
@@ -72,9 +72,9 @@ def socks_version(octets: bytes) -> int | None:
 
 
 class Greeting:
-    """A client asks `proxy` for a tunnel: of a live one, or, if the greeting `is_played`, of nobody.
+    """A client asks `proxy` for a tunnel: a live proxy, or none at all if the greeting `is_played`.
 
-    `naming` is asked whom the client means that has looked up an address itself.
+    `naming` tells the host if the client has looked up an address itself.
     """
 
     def __init__(
@@ -89,26 +89,26 @@ class Greeting:
     ) -> None:
         self.proxy = Origin(f"socks{version}", proxy.host, proxy.port)
         self.is_played = is_played
-        self.far_end: Origin | None = None  # once the client has named it
-        self.is_lost = False  # it is nothing that could be followed
+        self.far_end: Origin | None = None  # the host to reach, once the client has named it
+        self.is_lost = False  # it cannot be followed
         self._version, self._deck, self._clock, self._naming = version, deck, clock, naming
         self._asks = Stage.METHODS if version == 5 else Stage.REQUEST
         self._messages: dict[Stage, bytes] = {}
         self._sent = b""
         self._sent_at = 0.0
         self._answers = _Answers(version)  # of a live proxy
-        self._due = b""  # what a played one has answered
+        self._due = b""  # the answer of a played one
         self._failure: Failure | None = None  # the recorded one
-        self._ending: Failure | None = None  # the same, once it is met
+        self._ending: Failure | None = None  # the same, once the client has come to it
 
     @property
     def tunnel(self) -> Tunnel:
-        """Says the same to a live proxy."""
+        """Sends the same messages to a live proxy."""
         return functools.partial(_open_anew, self._version, self._messages)
 
     @property
     def is_over(self) -> bool:
-        """The tunnel is open, and the client knows."""
+        """The tunnel is open, and the client has got the answer."""
         if self.is_played:
             return self.far_end is not None and not self._due and self._ending is None
         return self._answers.stage is None and self._answers.refusal is None
@@ -116,7 +116,7 @@ class Greeting:
     # ------------------------------------------------------------------ what the client does
 
     def client_sent(self, octets: bytes) -> tuple[bytes, bytes]:
-        """Take octets; returns those that the proxy is to get, and those that go through the tunnel."""
+        """Take octets; returns those for the proxy, and those for the tunnel."""
         self._sent_at = self._clock()
         self._sent += octets
         forward = b""
@@ -132,7 +132,7 @@ class Greeting:
         return (forward + rest, b"") if self.is_lost else (forward, rest)
 
     def client_reads(self, at_most: int) -> bytes | Failure | Signal:
-        """What the client gets of a played greeting."""
+        """What the client gets in a played greeting."""
         if self._due:
             octets, self._due = self._due[:at_most], self._due[at_most:]
             return octets
@@ -146,7 +146,7 @@ class Greeting:
         return bool(self._due) or (self._ending is not None and not self._ending.is_timeout)
 
     def _take(self, message: bytes) -> bytes:
-        """Take a message; returns what the proxy is to get of it."""
+        """Take a message; returns what to forward of it to the proxy."""
         stage = self._asks
         if stage is Stage.REQUEST:
             message = self._take_request(message)
@@ -172,7 +172,7 @@ class Greeting:
         return _request_by_name(self._version, message, name) if is_invented else message
 
     def _play(self, stage: Stage) -> None:
-        """Answer as the recorded proxy did, which has agreed unless the cassette says otherwise."""
+        """Answer like the recorded proxy, which has agreed unless the cassette says otherwise."""
         if stage is Stage.METHODS:
             self._failure = self._deck.fail_connection(self.proxy, FailureKind.PROXY)
         elif stage is Stage.REQUEST and self._failure is None:
@@ -186,7 +186,7 @@ class Greeting:
     # ------------------------------------------------------------------ what a live proxy does
 
     def peer_sent(self, octets: bytes) -> bytes:
-        """Take what the live proxy says; returns what has come through the tunnel."""
+        """Take what the live proxy says; returns what came through the tunnel."""
         rest = self._answers.feed(octets)
         refusal = self._answers.refusal
         if refusal is not None:
@@ -195,7 +195,7 @@ class Greeting:
         return rest
 
     def peer_failed(self, failure: Failure | None) -> None:
-        """The connection broke, or ended in good order, before the proxy had answered."""
+        """The connection broke, or was closed, before the proxy had answered."""
         self._keep(failure or Failure(FailureKind.PROXY, self._clock()))
         self.is_lost = True
 
@@ -213,17 +213,17 @@ class Greeting:
 
 
 class _Answers:
-    """What a live proxy answers, stage by stage; there is none any more once it has agreed."""
+    """The answers of a live proxy; `stage` is the next one, or None once the proxy has agreed."""
 
     def __init__(self, version: int) -> None:
         self.stage: Stage | None = Stage.METHODS if version == 5 else Stage.REQUEST
         self.refusal: str | None = None  # in words
-        self.is_lost = False  # it has chosen a login that could not be followed
+        self.is_lost = False  # it has chosen a way to log in that cannot be followed
         self.octets = b""  # of the answer that is not complete, or that refuses
         self._version = version
 
     def feed(self, octets: bytes) -> bytes:
-        """Take octets; returns those behind the last answer."""
+        """Take octets; returns those after the last answer."""
         self.octets += octets
         while self.stage is not None and len(self.octets) > 1 and self.refusal is None and not self.is_lost:
             length, following = self._read(self.stage, *self.octets[:2])
@@ -237,7 +237,7 @@ class _Answers:
         return rest
 
     def _read(self, stage: Stage, first: int, code: int) -> tuple[int, Stage | None]:
-        """Look at the answer whose first two octets are given: its length, and what follows if it is no refusal."""
+        """Read the answer that begins with these two octets: its length, and the stage after it unless it refuses."""
         if first != _first_octet(self._version, stage):
             self.refusal = "no answer of a SOCKS proxy"
         elif stage is Stage.METHODS:
@@ -255,7 +255,7 @@ class _Answers:
 
 
 def _open_anew(version: int, messages: Mapping[Stage, bytes], line: Line) -> None:
-    """Say to a live proxy what was said to a played one. Raises OSError if it refuses."""
+    """Send to a live proxy what was sent to a played one. Raises OSError if it refuses."""
     answers = _Answers(version)
     said: Stage | None = None
     while answers.stage is not None:
@@ -264,7 +264,7 @@ def _open_anew(version: int, messages: Mapping[Stage, bytes], line: Line) -> Non
             if said not in messages:
                 raise OSError("the SOCKS proxy asks for a login, which its client has not got")
             line.sendall(messages[said])
-        octet = line.recv(1)  # not one octet of what follows may be read
+        octet = line.recv(1)  # nothing that follows the answer may be read
         answers.feed(octet)
         if answers.refusal is not None or answers.is_lost or not octet:
             raise OSError(f"the SOCKS proxy opens no tunnel: {answers.refusal or 'it does not answer'}")
@@ -274,7 +274,7 @@ def _open_anew(version: int, messages: Mapping[Stage, bytes], line: Line) -> Non
 
 
 def _length(tell: Callable[[int, Stage, bytes], int], version: int, stage: Stage, octets: bytes) -> int:
-    """Ask for the length of a message that begins with these octets; more than there are if they do not tell yet."""
+    """The length of a message that begins with these octets; more than there are if that is not known yet."""
     try:
         return tell(version, stage, octets)
     except (IndexError, ValueError):
@@ -297,7 +297,7 @@ def _agreement_octets(version: int, stage: Stage, octets: bytes) -> int:
 
 
 def _address_end(octets: bytes) -> int:
-    """Where the address ends in a request, or in its answer, of SOCKS 5."""
+    """Where the address ends in a SOCKS 5 request, or in its answer."""
     return {IPV4: 8, IPV6: 20}.get(octets[3]) or (5 + octets[4] if octets[3] == NAME else 4)
 
 
@@ -317,11 +317,11 @@ def _named_by(version: int, message: bytes) -> tuple[str, int]:
         return str(IPv4Address(address)), port
     if message[3] == IPV6:
         return str(IPv6Address(address)), port
-    return address[1:].decode("latin-1"), port  # "" for an address of a kind that is not known
+    return address[1:].decode("latin-1"), port  # "" for an unknown type of address
 
 
 def _request_by_name(version: int, message: bytes, name: str) -> bytes:
-    """The same request, but the proxy looks the host up: nobody has done that so far."""
+    """The same request, but with the name, which the proxy looks up: nobody has done so yet."""
     host = name.encode("idna")
     if version == 4:
         return message[:4] + NAMED_4 + message[8:] + host + b"\0"
@@ -329,19 +329,19 @@ def _request_by_name(version: int, message: bytes, name: str) -> bytes:
 
 
 def _chosen_method(message: bytes) -> int:
-    """The way to log in that a played proxy chooses; a client that can log in does, as a live one may ask for it."""
+    """The way to log in that a played proxy chooses: with a password if possible, as a live one may ask for it."""
     return next((method for method in (PASSWORD, NO_LOGIN) if method in message[2:]), NO_METHOD)
 
 
 def _first_octet(version: int, stage: Stage) -> int:
-    """What an answer begins with."""
+    """The first octet of an answer."""
     if version == 4:
         return 0
     return 1 if stage is Stage.LOGIN else 5
 
 
 def _agreement(version: int, stage: Stage, message: bytes) -> bytes:
-    """What a proxy that agrees says to a message of its client."""
+    """The answer of a proxy that agrees to a message of its client."""
     if version == 4:
         return bytes((0, GRANTED_4)) + NOWHERE
     if stage is Stage.METHODS:
@@ -350,7 +350,7 @@ def _agreement(version: int, stage: Stage, message: bytes) -> bytes:
 
 
 def _octets_of(answer: object) -> bytes:
-    """What a cassette says, which may have been edited."""
+    """The answer in a cassette, which may have been edited to something invalid."""
     try:
         return bytes.fromhex(str(answer or ""))
     except ValueError:

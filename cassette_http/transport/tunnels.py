@@ -1,4 +1,4 @@
-"""Tunnels that were only played, and that a live proxy has to open after all. Pure: all I/O is the line's."""
+"""Tunnels that were only played, and that a live proxy has to open later. Does no I/O itself; the line does."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Line(Protocol):
     def close(self) -> None: ...
 
 
-# Has the proxy at the end of a line open a tunnel. Raises OSError if it refuses.
+# Makes the proxy at the end of a line open a tunnel. Raises OSError if it refuses.
 Tunnel: TypeAlias = Callable[[Line], None]
 
 
 def chained(first: Tunnel | None, then: Tunnel) -> Tunnel:
-    """A tunnel that leads through another one."""
+    """A tunnel that goes through another one."""
     if first is None:
         return then
 
@@ -34,12 +34,12 @@ def chained(first: Tunnel | None, then: Tunnel) -> Tunnel:
 
 
 def open_by_connect(request: bytes) -> Tunnel:
-    """Open it by this request (RFC 9110 section 9.3.6)."""
+    """A tunnel that this request opens (RFC 9110 section 9.3.6)."""
 
     def open_one(line: Line) -> None:
         line.sendall(request)
         answer = ResponseReader("CONNECT")
-        # Not one octet of what follows the head may be read.
+        # Nothing that follows the head may be read.
         while not answer.is_complete and answer.malformed is None and (octet := line.recv(1)):
             answer.feed(octet)
         if not answer.is_upgrade:

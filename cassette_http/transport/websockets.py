@@ -1,4 +1,4 @@
-"""What is new in each conversation over a WebSocket: the key that the peer accepts, and what is in pings (RFC 6455)."""
+"""Changes what is different in each WebSocket conversation: the accepted key, and the payload of pongs (RFC 6455)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ ACCEPTED_KEY = re.compile(rb"\nSec-WebSocket-Accept:[ \t]*([^\r\n \t]+)", re.IGN
 
 
 def with_accepted_key(interaction: Interaction, sent: RequestHead) -> Interaction:
-    """Accept the key of this WebSocket handshake in place of the recorded one's.
+    """Accept the key of this WebSocket handshake instead of the recorded key.
 
-    A peer that did not accept that one, as far as the cassette tells, does not accept this one either.
+    If the recorded peer did not accept the recorded key, as far as the cassette shows, this one is not accepted either.
     """
     request, track = interaction.request, interaction.track
     assert request is not None, "it was matched"
@@ -38,22 +38,22 @@ def accepted_key(key: str) -> bytes:
 
 
 class Pongs:
-    """Lets the pongs among the `played` octets of a WebSocket answer the pings that the client sends now.
+    """Makes the pongs among the `played` octets of a WebSocket answer the pings that the client sends now.
 
-    The newest ping counts, as a pong may stand for several (section 5.5.3). Without one of the size that was recorded,
-    a pong stays as it is. The first `head_octets` are those of the handshake.
+    The newest ping counts, as one pong may answer several (section 5.5.3). A pong whose size is not that of the ping
+    stays as it is. The first `head_octets` are the handshake.
     """
 
     def __init__(self, played: bytes, head_octets: int) -> None:
         found, _ = frames(played[head_octets:], PONG)
-        # Where the payload of each pong starts and stops, as long as it was not played.
+        # Where the payload of each pong that was not played yet starts and stops.
         self._pongs = deque((head_octets + pong.stop - len(pong.payload), head_octets + pong.stop) for pong in found)
         self._at = 0
         self._sent = bytearray()
         self._newest = b""
 
     def client_sent(self, octets: bytes) -> None:
-        """The client sent `octets` of its frames, however they are cut."""
+        """The client sent `octets` of its frames, cut anywhere."""
         if not self._pongs:
             return
         self._sent += octets
@@ -63,7 +63,7 @@ class Pongs:
             self._newest = pings[-1].payload
 
     def answering(self, octets: bytes) -> bytes:
-        """Put the payload of the newest ping into the pongs among `octets`, the next that are played."""
+        """Put the payload of the newest ping into the pongs in `octets`, which are played next."""
         start, stop = self._at, self._at + len(octets)
         self._at = stop
         while self._pongs and self._pongs[0][0] < stop:
