@@ -1,4 +1,4 @@
-"""Chunked content, pulled from what has arrived or from a file. What is wrong with it is an error of `wire`."""
+"""Chunked content, read from an inbox or from a file. If it is broken, the errors are those of `wire`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cassette_http.wire.grammar import MAX_READ_OCTETS
 
 
 def pour(inbox: Inbox, decoder: ChunkedDecoder, whole: io.BytesIO) -> None:
-    """Read all content into `whole`, one piece after the other."""
+    """Read all content into `whole`, piece by piece."""
     while True:
         if pieces := inbox.take_pieces(decoder):
             whole.writelines(pieces)
@@ -28,7 +28,7 @@ def next_content(
     most: int,
     take: Callable[[Inbox, ChunkedDecoder, int], bytes] = Inbox.take_chunks,
 ) -> bytes:
-    """Wait for content, and return at most `most` octets of it, perhaps of several chunks; none at the end."""
+    """Wait for content, and return at most `most` octets of it, perhaps from several chunks; b"" at the end."""
     if not isinstance(source, Inbox):
         left = go_to_data(source, decoder)
         return _passed(decoder, source.read(min(most, left, MAX_READ_OCTETS))) if left else b""
@@ -39,7 +39,7 @@ def next_content(
 
 
 def read1_content(source: Inbox | BinaryIO, decoder: ChunkedDecoder, most: int) -> bytes:
-    """Return content of one chunk, of one read of the stream at most; a negative `most` is no limit."""
+    """Return content of one chunk, with at most one read of the stream; a negative `most` means no limit."""
     left = go_to_data(source, decoder)
     if not left:
         return b""
@@ -55,7 +55,7 @@ def go_to_data(source: Inbox | BinaryIO, decoder: ChunkedDecoder) -> int:
             if decoder.remaining is None and not source.fill():
                 decoder.end()
             continue
-        # A file must not be read beyond the response, so each line is read for itself.
+        # A file must not be read beyond the response, so lines are read one by one.
         want = decoder.want
         assert isinstance(want, Line), "between chunks"
         if octets := source.readline(want.limit):
@@ -66,7 +66,7 @@ def go_to_data(source: Inbox | BinaryIO, decoder: ChunkedDecoder) -> int:
 
 
 def _passed(decoder: ChunkedDecoder, data: bytes) -> bytes:
-    """Note that data of a chunk was read; none is an end that comes too early."""
+    """Note that data of a chunk was read; no data means that the stream ended too early."""
     if data:
         decoder.passed(len(data))
     else:

@@ -1,11 +1,11 @@
-"""Connections: the states of a request, and the stream that it goes out on.
+"""Connections: the states of a request, and the stream on which it is sent.
 
     ┌─> Idle ──putrequest──> Request-started ──endheaders──> Request-sent ─┐
     │                        putheader                       send          │
     └─────────────────────────────getresponse──────────────────────────────┘
 
-`close()` leads back to Idle from everywhere. The next request may be sent before the response to this one was
-read, but its own response can only be had after it.
+`close()` leads back to Idle from every state. The next request may be sent before the response to this one is read,
+but its own response can only be read after that.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ Headers = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
 
 class HTTPConnection:
-    """A connection to one server, for one request at a time. It is made when the first request is sent.
+    """A connection to one server, for one request at a time. It is opened when the first request is sent.
 
     `host` may end with a port ("localhost:8080"); `timeout` is in seconds, for each operation of the socket.
 
-    Beyond the documented arguments: `max_response_headers` limits the fields of a response (default: the
-    package's `_MAXHEADERS`), `transport` opens the streams of this connection (default: the transport in use
-    at each connect). Raises InvalidURL for a host or port that is none.
+    Arguments that `http.client` does not have: `max_response_headers` limits the fields of a response (default: the
+    package's `_MAXHEADERS`); `transport` opens the streams of this connection (default: the transport in use at each
+    connect). Raises InvalidURL for an invalid host or port.
     """
 
-    # Any other attribute was put there by a program, perhaps to replace something.
+    # Any other attribute was set by a program, perhaps to replace a method.
     __slots__ = (
         "__dict__",
         "__response",
@@ -102,15 +102,15 @@ class HTTPConnection:
         self.max_response_headers = max_response_headers
         self.host, self.port = self._get_hostport(host, port)
         self._validate_host(self.host)
-        # Replaced by those who dial on their own.
+        # Programs that connect in their own way replace it.
         self._create_connection: Callable[..., Any] = base.connect if transport is None else transport.connect
 
-        # A stream must not bypass a cassette that has come into use since, nor outlive the one it belongs to.
+        # A stream must not bypass a cassette that was opened after it, nor outlive the cassette it belongs to.
         self._follows_current = transport is None
 
         self._stream: Any = None
         self._inbox: Inbox | None = None
-        # Whether somebody else has got hold of the socket, and may close it under a response.
+        # Whether a program has the socket, and so may close it while a response is being read.
         self._is_shared = False
         self._opened_by: base.Transport | None = None
         self._was_used = False
@@ -137,11 +137,11 @@ class HTTPConnection:
 
     @property
     def sock(self) -> Any:
-        """The socket, or what the transport in use gives for one; None if there is no connection."""
+        """The socket, or the stream of the transport in use; None if there is no connection."""
         if self._stream is not None and not self._is_shared:
             self._is_shared = True
             if self.__response is not None:
-                # A program that holds the socket may close it; the file of a response survives that.
+                # A program that has the socket may close it; the file of a response survives that.
                 self.__response._make_file()
         return self._stream
 
@@ -156,7 +156,7 @@ class HTTPConnection:
         self._is_shared = False
         self._opened_by = base.current()
         self._was_used = False
-        # A body that was being sent went to another stream.
+        # A body that was being sent belonged to the previous stream.
         self._is_in_body = False
         self._watch = None
 
@@ -166,7 +166,7 @@ class HTTPConnection:
         stream = self._create_connection((self.host, self.port), self.timeout, self.source_address)
         self._adopt(stream)
         if self._inbox is not None:
-            # A response may be unread on the stream before.
+            # A response on the previous stream may be unread.
             self._inbox.is_between_responses = self.__response is None
         try:
             stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -178,7 +178,7 @@ class HTTPConnection:
             self._tunnel()
 
     def close(self) -> None:
-        """Close the connection, and a response on it that was not read to its end."""
+        """Close the connection, and a response on it that was not read completely."""
         self.__state = IDLE
         self._buffer.clear()
         self._is_in_body = self._expects_continue = False
@@ -196,9 +196,9 @@ class HTTPConnection:
                 response.close()
 
     def _drop_unusable_stream(self) -> None:
-        """Close a stream that cannot carry the next request; it is then opened anew.
+        """Close a stream that cannot carry the next request; a new one is then opened.
 
-        Without `close`, by which a program would see its connection end.
+        Does not call `close`, which a program may have replaced to see the connection end.
         """
         response = self.__response
         if response is not None and response.isclosed():
@@ -214,7 +214,7 @@ class HTTPConnection:
             self._close_stream()
 
     def _has_unasked_octets(self) -> bool:
-        """Whether the peer sent something on the idle connection: it would pass for the next answer."""
+        """Whether the peer sent something on the idle connection: it would be taken for the next answer."""
         inbox = self._inbox
         if inbox is None or not inbox.has_arrivals():
             return False
@@ -223,20 +223,20 @@ class HTTPConnection:
     # --- tunnels ------------------------------------------------------------------------------------------
 
     def set_tunnel(self, host: str, port: int | None = None, headers: Mapping[str, str] | None = None) -> None:
-        """Have `connect` ask the server, a proxy, for a tunnel to `host`; `headers` are for that request.
+        """Make `connect` ask the server, a proxy, for a tunnel to `host`; `headers` are sent with that request.
 
-        Raises RuntimeError if there is a connection already.
+        Raises RuntimeError if the connection is already open.
         """
         if self._stream is not None:
             raise RuntimeError("Can't set up tunnel for established connection")
         self._tunnel_host, self._tunnel_port = self._get_hostport(host, port)
         self._tunnel_headers = dict(headers or {})
-        # The standard library shows the added field since 3.12; it is sent in any case.
+        # The standard library shows the added field since 3.12; it is always sent.
         if sys.version_info >= (3, 12):
             self._tunnel_headers = tunnel.with_host(self._tunnel_headers, self._tunnel_host, self._tunnel_port)
 
     def get_proxy_response_headers(self) -> HTTPMessage | None:
-        """The fields of the proxy's answer to CONNECT, granted or not; None if no tunnel was asked for."""
+        """The fields of the proxy's answer to CONNECT, accepted or not; None if no tunnel was asked for."""
         if self._raw_proxy_headers is None:
             return None
         return build_message(b"".join(self._raw_proxy_headers))
@@ -263,7 +263,7 @@ class HTTPConnection:
             if response.status != 200:
                 raise tunnel.refusal(response)
             if self._inbox is not None and len(self._inbox):
-                # Whoever sent this, it is not the server, which has not been asked anything yet.
+                # This cannot be from the server, which was not asked anything yet.
                 raise OSError("Tunnel connection failed: octets came before the first request")
         finally:
             response.close()
@@ -281,19 +281,19 @@ class HTTPConnection:
     ) -> None:
         """Send a whole request; `headers` may also be pairs, to repeat a field.
 
-        `body` is text (sent as Latin-1), octets, a file, or an iterable of octets. One of unknown length is sent in
-        chunks, unless `headers` say how it is framed; with Transfer-Encoding among them, `encode_chunked` makes chunks.
+        `body` is text (sent as Latin-1), octets, a file, or an iterable of octets. A body of unknown length is sent in
+        chunks, unless `headers` say how it is framed; if they contain Transfer-Encoding, `encode_chunked` makes chunks.
 
-        Raises CannotSendRequest if the response to the request before was not fetched; ValueError (InvalidURL for the
-        URL) for what would break the request's lines, before an octet is sent; and what the socket raises.
+        Raises CannotSendRequest if the response to the previous request was not fetched; ValueError (InvalidURL for the
+        URL) for parts that would break the lines of the head, before anything is sent; and what the socket raises.
         """
         if not (type(headers) is dict and self._request_quickly(method, url, body, headers)):
             self._send_request(method, url, body, headers, encode_chunked)
 
     def _request_quickly(self, method: str, url: str, body: Any, headers: dict[str, Any]) -> bool:
-        """Do what `request` does, in one piece, if neither it nor the connection has anything special.
+        """Do what `request` does, in one step, if neither the request nor the connection is special in any way.
 
-        Returns False, with nothing done, if there is: special cases and errors are for the general path.
+        Otherwise returns False, and has done nothing: special cases and errors are left to the general path.
         """
         kind, inbox = type(self), self._inbox
         if (
@@ -352,7 +352,7 @@ class HTTPConnection:
         self.endheaders(body, encode_chunked=encode_chunked)
 
     def putrequest(self, method: str, url: str, skip_host: bool = False, skip_accept_encoding: bool = False) -> None:
-        """Begin a request. Raises CannotSendRequest unless the one before has got its response."""
+        """Begin a request. Raises CannotSendRequest unless the response to the previous one was fetched."""
         if self.__state == IDLE:
             self._drop_unusable_stream()
         if self.__state != IDLE:
@@ -368,7 +368,7 @@ class HTTPConnection:
         if not skip_host:
             self.putheader("Host", sending.authority_of(url) or self._host_value())
         if not skip_accept_encoding:
-            # Content is handed on as it comes, so no coding is asked for that the caller would have to undo.
+            # Content is passed on as it comes, so we ask for no coding that the caller would have to undo.
             self.putheader("Accept-Encoding", "identity")
 
     def _host_value(self) -> bytes:
@@ -379,7 +379,7 @@ class HTTPConnection:
         return sending.host_value(host, None if port == self.default_port else port)
 
     def putheader(self, header: str | bytes, *values: str | bytes | int) -> None:
-        """Add a field; several values make one folded field. Raises CannotSendHeader, ValueError."""
+        """Add a field; several values make one folded field. Raises CannotSendHeader or ValueError."""
         if self.__state != REQUEST_STARTED:
             raise CannotSendHeader
         line = sending.field_line(header, values)
@@ -395,9 +395,9 @@ class HTTPConnection:
         self._send_output(message_body, encode_chunked=encode_chunked)
 
     def send(self, data: Any) -> None:
-        """Send octets, a file, or an iterable of octets as they are; connects if need be.
+        """Send octets, a file, or an iterable of octets unchanged; connects if necessary.
 
-        Raises NotConnected if there is no connection, and `auto_open` is off.
+        Raises NotConnected if there is no connection and `auto_open` is off.
         """
         if self._stream is None:
             if not self.auto_open:
@@ -446,8 +446,8 @@ class HTTPConnection:
             self.send(last_chunk())
 
     def _transmit(self, data: Any) -> None:
-        """Hand octets to the stream; those of a body only as long as the peer has not refused it."""
-        # While a response before is unread, what arrives belongs to that.
+        """Pass octets to the stream; those of a body only until the peer has refused it."""
+        # While the previous response is unread, what arrives belongs to it.
         is_watched = self._is_in_body and self.__response is None and can_look(self._stream)
         if self._inbox is None or not is_watched:
             self._stream.sendall(data)
@@ -463,8 +463,8 @@ class HTTPConnection:
     def getresponse(self) -> HTTPResponse:
         """Read the head of the response; the content is read from what is returned.
 
-        Raises ResponseNotReady if no request was sent, or the response before was not read to its end. After
-        a ConnectionError the connection can be used again, after another exception it must be closed.
+        Raises ResponseNotReady if no request was sent, or the previous response was not read completely. After a
+        ConnectionError the connection can be used again; after another exception it must be closed.
         """
         if self.__response is not None and self.__response.isclosed():
             if not getattr(self.__response, "_is_drained", True):
@@ -478,7 +478,7 @@ class HTTPConnection:
             self.close()
             raise
         if self._watch is not None and self._watch.is_cut_short:
-            # The peer could not tell where a next request begins.
+            # The peer could not tell where the next request begins.
             response.will_close = True
         self.__state = IDLE
         self._was_used = True
@@ -515,7 +515,7 @@ class HTTPConnection:
         if kind is HTTPResponse and inbox is not None and not self._is_shared:
             source: Any = inbox
         else:
-            # A program that holds the socket may close it; the file of a response survives that.
+            # A program that has the socket may close it; the file of a response survives that.
             source = WithArrivals(inbox) if inbox is not None and len(inbox) else self._stream
         if self.debuglevel > 0:
             response = kind(source, debuglevel=self.debuglevel, method=method)
@@ -526,7 +526,7 @@ class HTTPConnection:
         return response
 
     def _leave_stream_to(self, response: HTTPResponse) -> None:
-        """Close the connection, while the response reads on: its file keeps the socket open."""
+        """Close the connection while the response is still being read: its file keeps the socket open."""
         if self._inbox is not None and getattr(response, "_source", None) is self._inbox:
             response._owns_stream = True
             self._stream = self._inbox = None
@@ -555,7 +555,7 @@ class HTTPConnection:
 
 
 class HTTPSConnection(HTTPConnection):
-    """A connection over TLS; by default certificate and host name are verified."""
+    """A connection over TLS; by default the certificate and the host name are verified."""
 
     __slots__ = ("_context", "cert_file", "key_file")
 
@@ -606,7 +606,7 @@ class HTTPSConnection(HTTPConnection):
         self._context = context
 
     def connect(self) -> None:
-        """Connect to the server and put TLS over the connection, or over the tunnel."""
+        """Connect to the server and start TLS on the connection, or in the tunnel."""
         super().connect()
         try:
             stream = base.start_tls(self._stream, self._context, self._tunnel_host or self.host)
@@ -616,7 +616,7 @@ class HTTPSConnection(HTTPConnection):
         self._adopt(stream)
 
 
-# What a subclass or a program may replace, and `request` then has to heed.
+# What a subclass or a program may replace; `request` must then call the replacement.
 _ORDINARY_KINDS = frozenset({HTTPConnection, HTTPSConnection})
 _METHODS = (
     HTTPConnection.send,
@@ -628,7 +628,7 @@ _METHODS = (
 
 
 def create_https_context(http_version: int) -> ssl.SSLContext:
-    # The name that programs replace to change the default for all of the standard library (PEP 476).
+    # The name that programs replace to change the default of the whole standard library (PEP 476).
     context = ssl._create_default_https_context()
     if http_version == 11:
         context.set_alpn_protocols(["http/1.1"])

@@ -9,32 +9,32 @@ from typing import Any
 HTTP_PORT = 80
 HTTPS_PORT = 443
 
-# CONTINUE, OK, NOT_FOUND, ...: which ones there are depends on the version of Python.
+# CONTINUE, OK, NOT_FOUND, ...: which of them exist depends on the version of Python.
 STATUS_NAMES = dict(HTTPStatus.__members__)
 responses = {status: status.phrase for status in STATUS_NAMES.values()}
 
-# What an attribute of a response is before its head was read.
+# The value of a response's attributes before the head was read.
 UNKNOWN: Any = "UNKNOWN"
 
-# How much of the page is kept that a proxy sends with its refusal.
+# How much is kept of the content that a proxy sends with a refusal.
 MAX_TUNNEL_CONTENT_OCTETS = 65536
 
 _namespace: dict[str, Any] = {}
 
 
 def share_namespace(namespace: dict[str, Any]) -> None:
-    """Name the module on which programs set `_MAXHEADERS` and `print`, as they do on `http.client`."""
+    """Set the module on which programs change `_MAXHEADERS` and `print`, as they do on `http.client`."""
     global _namespace
     _namespace = namespace
 
 
 def max_fields(chosen: int | None = None) -> int:
-    """The limit of field lines in a head: `chosen` by the connection, else `_MAXHEADERS` of this moment."""
+    """The limit of field lines in a head: the `chosen` one, else the current `_MAXHEADERS`."""
     limit: int = _namespace["_MAXHEADERS"] if chosen is None else chosen
     return limit
 
 
 def say(*words: object) -> None:
-    """Print debugging output with the package's `print`, if a program has put one there."""
+    """Print debugging output with the package's `print`, if a program has set one."""
     show: Callable[..., None] = _namespace.get("print", print)
     show(*words)

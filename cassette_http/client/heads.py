@@ -1,6 +1,6 @@
-"""Heads of final responses: what they say of content and connection at once, their fields when somebody asks.
+"""Heads of final responses: what they say about content and connection; their fields are parsed when needed.
 
-Servers repeat themselves, so what was found out about a head is remembered.
+Servers repeat themselves, so the facts about a head are cached.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from cassette_http.wire.head import parse_fields, parse_status_line
 
 
 class Facts(NamedTuple):
-    """What a head says of the response, its content, and the connection."""
+    """What a head says about the response, its content, and the connection."""
 
     status: int
     reason: str
     version: int  # 10 or 11
-    length: int | None  # None if nobody knows it, as for chunked content
+    length: int | None  # None if unknown, as for chunked content
     is_chunked: bool
     will_close: bool
     is_upgrade: bool  # what follows is another protocol
 
 
 class Head:
-    """One head; `length` is that of the content, and wins over the one in `facts`."""
+    """One head; `length` is that of the content, and takes precedence over the one in `facts`."""
 
     __slots__ = ("_values", "facts", "field_lines", "length", "method", "octets", "section")
 
     def __init__(self, octets: bytes, section: bytes, method: str, length: int | None, facts: Facts) -> None:
-        # From the status line to the empty line; nothing if it did not come in one piece.
+        # From the status line to the empty line; b"" if it did not come in one piece.
         self.octets = octets
         # From the first field line to the empty line.
         self.section = section
-        # That of the request.
+        # The method of the request.
         self.method = method
         self.length = length
         self.facts = facts
@@ -46,7 +46,7 @@ class Head:
         self._values: dict[str, str] | None = None
 
     def message(self) -> HTTPMessage:
-        """Put the fields together, each time anew, as programs may change them."""
+        """Build the message of the fields: a new one each time, as programs may change it."""
         return build_message(self.section)
 
     def value(self, name: str) -> str | None:
@@ -61,13 +61,13 @@ class Head:
 
 
 def read_head(version: str, status: int, reason: str, section: bytes, method: str) -> Head:
-    """Make a head of its parts. Raises UnknownProtocol, and MalformedMessage if it contradicts itself."""
+    """Make a head from its parts. Raises UnknownProtocol, and MalformedMessage if it contradicts itself."""
     facts = _find_facts(version, status, reason, parse_fields(section)[0], method)
     return Head(b"", section, method, facts.length, facts)
 
 
-# The lines that framing and persistence depend on, perhaps some more, and all that begin with white space. Of
-# Content-Length in its usual form, the digits.
+# The lines that decide framing and persistence, perhaps some more, and all that begin with white space. For
+# Content-Length in its usual form, only the digits.
 _TELLING_LINE = re.compile(
     rb"\n(?:[Cc]ontent-[Ll]ength: ([0-9]{1,18})(?=\r\n)"
     rb"|((?:[\n \t]|[cC][oO][nN](?:[nN]|[tT][eE][nN][tT]-[lL])|[kK][eE][eE]|[pP][rR][oO][xX]|[tT][rR][aA][nN])[^\n]*))"
@@ -75,13 +75,13 @@ _TELLING_LINE = re.compile(
 
 
 def ordinary_head(octets: bytes, method: str, most_fields: int) -> Head | None:
-    """Make a head of all its octets, if there is nothing unusual about it; else None.
+    """Make a head from all its octets, if there is nothing unusual about it; else None.
 
-    The octets end with the first line of CRLF alone.
+    The octets end with the first empty line (CRLF).
     """
     start = octets.find(b"\n") + 1
     telling = _TELLING_LINE.findall(octets)
-    # The length differs from response to response, the meaning of the rest does not.
+    # The length differs between responses, while the meaning of the rest does not.
     lengths = [digits for digits, _ in telling if digits]
     key = (method, octets[:start], *[line for _, line in telling])
     facts = _known_facts[key] if key in _known_facts else _learn_facts(key)
@@ -97,9 +97,9 @@ _MOST_KNOWN = 256
 
 
 def _learn_facts(key: tuple[str | bytes, ...]) -> Facts | None:
-    """Find out what heads say that agree in method, status line and telling lines, and remember it."""
+    """Parse and cache what heads with this method, status line and these telling lines say."""
     facts = _facts_of_ordinary(*key)  # type: ignore[arg-type]
-    # A long head is not likely to come again.
+    # A long head is unlikely to come again.
     if sum(map(len, key)) < 300:
         if len(_known_facts) >= _MOST_KNOWN:
             _known_facts.clear()
@@ -108,7 +108,7 @@ def _learn_facts(key: tuple[str | bytes, ...]) -> Facts | None:
 
 
 def _facts_of_ordinary(method: str, status_line: bytes, *telling: bytes) -> Facts | None:
-    """What such heads say; no line stands for Content-Length. None if the general path is to look at them."""
+    """What such heads say; an empty line stands for Content-Length. None if they need the general path."""
     if len(status_line) > MAX_LINE_OCTETS or any(line[:1] in (b"\n", b" ", b"\t") for line in telling):
         return None
     section = b"".join(line + b"\n" if line else b"Content-Length: 1\r\n" for line in telling)
@@ -132,7 +132,7 @@ def _find_facts(version: str, status: int, reason: str, fields: list[tuple[str, 
         raise UnknownProtocol(version)
     framing = response_framing(status, fields, method)
     is_tunnel = method == "CONNECT" and 200 <= status < 300
-    # Persistence is about further messages, which a tunnel does not carry.
+    # Persistence concerns further messages, and a tunnel carries none.
     ends = not is_tunnel and (framing.kind is FramingKind.CLOSE or not is_persistent(version, fields))
     length = 0 if framing.kind is FramingKind.NONE else framing.length
     is_chunked = framing.kind is FramingKind.CHUNKED

@@ -1,6 +1,6 @@
-"""Octets that have arrived on a stream and were not read yet: the buffer between a socket and its responses.
+"""The buffer between a socket and its responses: octets that have arrived and were not read yet.
 
-`socket.makefile` would make two objects for every response, and could not be looked into before there is one.
+`socket.makefile` would create two objects for every response, and cannot be looked into before there is one.
 The inbox belongs to the connection, so nothing that arrived is lost between two responses.
 """
 
@@ -21,14 +21,14 @@ from cassette_http.wire.content import ChunkedDecoder
 from cassette_http.wire.grammar import MAX_READ_OCTETS
 
 BUFFER_OCTETS = 65536
-# Memory for so much is set aside if a peer says that it will send it.
+# If a peer announces that many octets or fewer, memory for them is allocated at once.
 FREE_CLAIM_OCTETS = 32 << 20
 
 
 class Inbox:
-    """A buffer over `stream` that reads like a buffered file, and that can be looked into without blocking.
+    """A buffer over `stream` that reads like a buffered file, and can be looked into without blocking.
 
-    To be used by one response at a time. It never closes the stream on its own.
+    Only one response uses it at a time. It never closes the stream by itself.
     """
 
     __slots__ = (
@@ -46,13 +46,13 @@ class Inbox:
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
-        # Whether all responses up to here were read to their end; the responses set it.
+        # Whether all responses so far were read to their end; the responses set it.
         self.is_between_responses = True
         # Nothing more can be read from the stream, as it has ended or failed.
         self.is_at_end = False
-        # The head of the last response, which the next one is likely to repeat.
+        # The head of the last response, which the next one often repeats.
         self.last_head: Head | None = None
-        # What has arrived; from `_at` on it was not read yet.
+        # What has arrived; the octets from `_at` on were not read yet.
         self._octets = b""
         self._at = 0
         self._failure: OSError | None = None
@@ -97,15 +97,15 @@ class Inbox:
         return b"".join(pieces)
 
     def _read_large(self, count: int) -> bytes:
-        """Read `count` octets to where they are to stay; the memory grows with what arrives, not with a claim."""
+        """Read `count` octets into their final place; memory grows with what arrives, not with what was announced."""
         if count <= FREE_CLAIM_OCTETS:
             data: bytes = io.BufferedReader(_Unbuffered(self), 1).read(count)
             return data
         whole, done = io.BytesIO(), 0
         while done < count:
             room = min(count, max(MAX_READ_OCTETS, 128 * done))
-            # Zeroed memory costs nothing until it is used, and the file takes it over; what a file adds to itself
-            # would be filled with zeros at once.
+            # Zeroed memory costs nothing until it is used, and the file takes it over; a file that grows by itself
+            # would write the zeros at once.
             larger = io.BytesIO(bytes(room))
             with larger.getbuffer() as view:
                 view[:done] = whole.getbuffer()
@@ -117,7 +117,7 @@ class Inbox:
         return whole.getvalue()
 
     def read1(self, count: int = -1) -> bytes:
-        """Read what is there, at most `count` octets; wait only if nothing is."""
+        """Read what is there, at most `count` octets; wait only if there is nothing."""
         if not count:
             return b""
         if self._at < len(self._octets) or self.fill():
@@ -125,7 +125,7 @@ class Inbox:
         return b""
 
     def readinto(self, target: Any) -> int:
-        """Fill `target` with octets; less than all only at the end of the stream."""
+        """Fill `target` with octets; fewer only at the end of the stream."""
         with memoryview(target) as whole, whole.cast("B") as view:
             done = 0
             while done < len(view) and (received := self.readinto1(view[done:])):
@@ -133,7 +133,7 @@ class Inbox:
             return done
 
     def readinto1(self, view: memoryview) -> int:
-        """Put octets into `view`, which is not empty; wait only if nothing is there. 0 at the end of the stream."""
+        """Put octets into `view`, which is not empty; wait only if there are none. 0 at the end of the stream."""
         if self._at < len(self._octets) or (len(view) < BUFFER_OCTETS and self.fill()):
             octets = self._take(min(len(view), len(self)))
             view[: len(octets)] = octets
@@ -146,13 +146,13 @@ class Inbox:
         return count
 
     def peek(self, count: int = -1) -> bytes:
-        """Show what is there, at most `count` octets, and wait only if nothing is."""
+        """Show what is there, at most `count` octets; wait only if there is nothing."""
         if self._at == len(self._octets):
             self.fill()
         return self._octets[self._at :] if count < 0 else self._octets[self._at : self._at + count]
 
     def fill(self) -> int:
-        """Wait for more octets, to be read after those that are there; 0 at the end of the stream."""
+        """Wait for more octets, and add them to those that are there; returns 0 at the end of the stream."""
         if self.is_at_end:
             self._raise_failure()
             return 0
@@ -164,7 +164,7 @@ class Inbox:
         return len(octets)
 
     def take_if_next(self, octets: bytes) -> bool:
-        """Read just these octets, if they come next, and are there after one read of the stream at most."""
+        """Read exactly these octets, if they come next after at most one read of the stream."""
         if self._at == len(self._octets):
             self.fill()
         if not self._octets.startswith(octets, self._at):
@@ -173,9 +173,9 @@ class Inbox:
         return True
 
     def take_head(self) -> bytes | None:
-        """Read up to and including the first line of CRLF alone, if it is there after one read of the stream at most.
+        """Read up to and including the first empty line (CRLF), if it is there after at most one read of the stream.
 
-        Not if it is the very first line.
+        An empty line at the very beginning does not count.
         """
         if self._at == len(self._octets):
             self.fill()
@@ -183,44 +183,44 @@ class Inbox:
         return self._take(end + 3 - self._at) if end >= 0 else None
 
     def take_chunks(self, decoder: ChunkedDecoder, most: int) -> bytes:
-        """Read what is there of chunked content as `decoder.take` does, without waiting."""
+        """Read the chunked content that is there like `decoder.take`, without waiting."""
         content, self._at = decoder.take(self._octets, self._at, len(self._octets), most)
         return content
 
     def take_pieces(self, decoder: ChunkedDecoder) -> list[memoryview]:
-        """Do as `take_chunks`, but do not put the pieces together."""
+        """Like `take_chunks`, but do not join the pieces."""
         pieces, self._at = decoder.take_pieces(self._octets, self._at, len(self._octets))
         return pieces
 
     def skip_chunks(self, decoder: ChunkedDecoder, most: int) -> None:
-        """Do as `take_chunks`, but drop the content."""
+        """Like `take_chunks`, but drop the content."""
         self._at = decoder.skip(self._octets, self._at, len(self._octets), most)
 
     def put_back(self, count: int) -> None:
-        """Undo the last reads, which were of so many octets, if nothing has arrived since."""
+        """Undo the last reads, of `count` octets in all, if nothing has arrived since."""
         self._at -= count
 
     def lend(self, count: int) -> io.BytesIO:
-        """Show the next `count` octets, which are there, as a file that stands at the first of them."""
-        # To share the octets costs less than to copy them.
+        """Show the next `count` octets, which must be there, as a file whose position is the first of them."""
+        # Sharing the octets is cheaper than copying them.
         end = self._at + count
         file = io.BytesIO(self._octets if end == len(self._octets) else self._octets[:end])
         file.seek(self._at)
         return file
 
     def skip(self, count: int) -> None:
-        """Read `count` octets, which are there."""
+        """Drop the next `count` octets, which must be there."""
         self._at += count
 
     def has_arrivals(self) -> bool:
-        """Tell whether there are octets, or (as far as one can tell) something to be read on the stream."""
+        """Tell whether there are octets, or (as far as can be known) something to read from the stream."""
         if self._at < len(self._octets) or self._poll(0):
             return True
-        # What TLS has decrypted does not show on the socket.
+        # Data that TLS has decrypted already does not show on the socket.
         return self._pending is not None and self._pending() > 0
 
     def makefile(self, mode: Literal["rb"] = "rb") -> BinaryIO:
-        """Hand everything over to a file object over the stream, for those who need a real one."""
+        """Hand everything over to a file object over the stream, for code that needs a real one."""
         file = self.stream.makefile(mode)
         if self._at == len(self._octets) and self._failure is None:
             return file
@@ -229,9 +229,9 @@ class Inbox:
         return io.BufferedReader(rest)
 
     def look(self, wait_s: float) -> bytes | None:
-        """Wait up to `wait_s` seconds for octets; return those that arrived, which also remain to be read.
+        """Wait up to `wait_s` seconds for octets; return those that arrived, and keep them to be read.
 
-        None says that nothing came; b"" that the stream is at its end or broken (the next read will tell).
+        None means that nothing came; b"" that the stream has ended or is broken (which of them, the next read tells).
         """
         if self.is_at_end:
             return b""
@@ -252,12 +252,12 @@ class Inbox:
 
     @property
     def failure(self) -> OSError | None:
-        """What `look` has met, and the next read will raise."""
+        """The error that `look` met, and that the next read will raise."""
         return self._failure
 
     @property
     def is_closed_by_peer(self) -> bool:
-        """`look` has met the end of the stream, in good order as far as anybody can tell."""
+        """`look` met the end of the stream, without an error."""
         return self.is_at_end and self._failure is None
 
     def _take(self, count: int) -> bytes:
@@ -266,15 +266,15 @@ class Inbox:
         return self._octets[start : self._at]
 
     def _raise_failure(self) -> None:
-        """Raise, once, the error that `look` has met."""
+        """Raise, once, the error that `look` met."""
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
 
 
 def _receiver(stream: Any) -> Callable[[int], bytes]:
-    """Make a function that receives at most so many octets."""
-    # Only of these types is it known that `recv` gives what `recv_into` gives.
+    """Make a function that receives at most the given number of octets."""
+    # Only for these types is it certain that `recv` returns what `recv_into` would.
     if type(stream) is socket.socket or type(stream) is ssl.SSLSocket:
         return stream.recv
     own: Callable[[int], bytes] | None = getattr(stream, "receive", None)
@@ -292,7 +292,7 @@ def _receiver(stream: Any) -> Callable[[int], bytes]:
 
 
 def _poll_for_input(stream: Any) -> Callable[[int], Any]:
-    """Make a function that tells, called with 0, whether something has arrived; it says yes where nobody knows."""
+    """Make a function that, called with 0, tells whether something has arrived; True if that is unknown."""
     if not isinstance(stream, socket.socket):
         return lambda wait_ms: socket_of(stream) is not None  # then `has_unasked_octets` looks
     if not hasattr(select, "poll") or stream.fileno() < 0:
@@ -303,7 +303,7 @@ def _poll_for_input(stream: Any) -> Callable[[int], Any]:
 
 
 class _Unbuffered(io.RawIOBase):
-    """Reads from an inbox. A buffered reader over it makes the result of a read, and fills it, without a copy."""
+    """Reads from an inbox. A buffered reader over it allocates the result of a read, and fills it without a copy."""
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
@@ -316,7 +316,7 @@ class _Unbuffered(io.RawIOBase):
 
 
 class WithArrivals:
-    """Stands for the socket where a response makes its file, if octets have arrived before that."""
+    """Replaces the socket when a response makes its file, if octets have arrived before that."""
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
@@ -329,7 +329,7 @@ class WithArrivals:
 
 
 class _Rest(io.RawIOBase):
-    """First the octets that had arrived (and the error that was met then), then a file."""
+    """First the octets that had arrived (and the error that was met), then a file."""
 
     def __init__(self, octets: bytes, failure: OSError | None, file: BinaryIO) -> None:
         self._octets, self._failure, self._file = octets, failure, file
@@ -360,9 +360,9 @@ class _Rest(io.RawIOBase):
 
 
 def can_look(stream: Any) -> bool:
-    """Tell whether there is a way to know what has arrived without waiting for it.
+    """Tell whether it is possible to know what has arrived without waiting for it.
 
-    A stream that is not a socket brings its own `is_readable(wait_s)` for that.
+    For that, a stream that is not a socket has its own `is_readable(wait_s)`.
     """
     return isinstance(stream, socket.socket) or hasattr(stream, "is_readable")
 
@@ -379,7 +379,7 @@ def is_readable(stream: Any, wait_s: float) -> bool:
 
 
 def wait_for_room(stream: Any, wait_s: float | None) -> bool:
-    """Wait until a socket takes octets or has some; False after `wait_s` seconds."""
+    """Wait until a socket accepts octets or has some; False after `wait_s` seconds."""
     return _wait(stream, wait_s, for_output=True)
 
 
@@ -391,7 +391,7 @@ def _wait(stream: Any, wait_s: float | None, for_output: bool) -> bool:
     if descriptor < 0:
         return False
     if hasattr(select, "poll"):
-        # Unlike select(), it serves descriptors above 1023.
+        # Unlike select(), poll() works for descriptors above 1023.
         poll = select.poll()
         poll.register(descriptor, select.POLLIN | (select.POLLOUT if for_output else 0))
         return bool(poll.poll(None if wait_s is None else max(wait_s, 0) * 1000))
@@ -400,9 +400,9 @@ def _wait(stream: Any, wait_s: float | None, for_output: bool) -> bool:
 
 
 def _receive_now(stream: Any, most: int) -> bytes | None:
-    """Receive up to `most` octets from a readable stream without waiting; None if there was no content after all.
+    """Receive up to `most` octets from a readable stream without waiting; None if there was no content.
 
-    TLS has messages of its own (session tickets) that make its socket readable.
+    TLS has messages of its own (session tickets) that make the socket readable.
     """
     target = memoryview(bytearray(most))
     if isinstance(stream, socket.socket) and not isinstance(stream, ssl.SSLSocket):
@@ -418,7 +418,7 @@ def _receive_now(stream: Any, most: int) -> bytes | None:
 
 
 def has_unasked_octets(stream: Any) -> bool:
-    """Tell whether a peer has sent octets on an idle connection. Its end does not count."""
+    """Tell whether a peer has sent octets on an idle connection. The end of the stream does not count."""
     sock = socket_of(stream)
     if sock is None or not is_readable(sock, 0):
         return False
@@ -427,13 +427,13 @@ def has_unasked_octets(stream: Any) -> bool:
             return bool(sock.recv(1, socket.MSG_PEEK))
         if sock.pending():
             return True
-        # TLS that has met an end without close_notify cannot send any more: it must not meet it before the request.
+        # A TLS object that met an end without close_notify cannot send any more, so it must not meet it here.
         return bool(socket.socket.recv(sock, 1, socket.MSG_PEEK) and _receive_now(sock, 1))
     except OSError:
-        # The request will meet the same error, and report it as for any connection.
+        # The request will meet the same error, and report it as usual.
         return False
 
 
 def socket_of(stream: Any) -> socket.socket | None:
-    """The socket that a stream is, or (`live_socket`) goes through now."""
+    """The socket that `stream` is, or that it currently uses (`live_socket`)."""
     return stream if isinstance(stream, socket.socket) else getattr(stream, "live_socket", None)

@@ -1,4 +1,4 @@
-"""Field sections as `HTTPMessage` objects: the pulling of their lines and the building of the message."""
+"""Field sections as `HTTPMessage` objects: reads their lines, and builds the message."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MessageT = TypeVar("MessageT", bound=HTTPMessage)
 
 
 class LineSource(Protocol):
-    """What lines are pulled from."""
+    """What lines can be read from."""
 
     def readline(self, limit: int, /) -> bytes: ...
 
@@ -24,7 +24,7 @@ def parse_headers(fp: LineSource) -> HTTPMessage: ...
 @overload
 def parse_headers(fp: LineSource, _class: type[MessageT]) -> MessageT: ...
 def parse_headers(fp: LineSource, _class: type[HTTPMessage] = HTTPMessage) -> HTTPMessage:
-    """Read the field lines from `fp`, which stands behind the start line, and leave it at the content.
+    """Read the field lines from `fp`, which is positioned after the start line, and leave it at the content.
 
     Raises LineTooLong, and HTTPException if there are more fields than the limit.
     """
@@ -32,14 +32,14 @@ def parse_headers(fp: LineSource, _class: type[HTTPMessage] = HTTPMessage) -> HT
 
 
 def read_field_section(fp: LineSource, limit: int | None = None) -> bytes:
-    """Read all lines up to and including the empty one, as one piece; see `read_field_lines`."""
+    """Read all lines up to and including the empty one, joined; see `read_field_lines`."""
     return b"".join(read_field_lines(fp, limit))
 
 
 def read_field_lines(fp: LineSource, limit: int | None = None) -> list[bytes]:
-    """Read all lines up to and including the empty one; the end of the stream ends the section, too.
+    """Read all lines up to and including the empty one; the end of the stream also ends the section.
 
-    `limit` is the number of lines, without the empty one; None stands for that of the package.
+    `limit` is the number of lines, without the empty one; None means the limit of the package.
     """
     limit = max_fields(limit)
     lines: list[bytes] = []
@@ -62,7 +62,7 @@ def read_line(fp: LineSource, what: str) -> bytes:
 
 
 def build_message(section: bytes, kind: type[MessageT] = HTTPMessage) -> MessageT:  # type: ignore[assignment]
-    """Make a message without content of a field section; what was wrong with it is in its `defects`."""
+    """Make a message without content from a field section; what is wrong with it goes into its `defects`."""
     fields, defects = parse_fields(section)
     message = kind()
     for name, value in fields:

@@ -1,4 +1,4 @@
-"""Content that has arrived, decoded before the program asks for it, so that small pieces of it cost little."""
+"""Decodes content that has arrived before the program reads it, so that small reads are cheap."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from cassette_http.wire.content import ChunkedDecoder
 class ReadAhead:
     """The content that comes next, as a `file` in memory.
 
-    Nobody can tell that it was read: `settle` leaves the inbox as if only that had been read which was taken from
-    the file.
+    This is invisible from outside: `settle` leaves the inbox as if only what was taken from the file had been read.
     """
 
     __slots__ = ("_begin", "_decoder", "_inbox", "_octets", "file")
@@ -21,12 +20,12 @@ class ReadAhead:
         self.file = file
         self._begin = file.tell()
         self._inbox = inbox
-        # How much was read of the inbox, and the decoder as it was before that; no decoder if content is not chunked.
+        # How much was read from the inbox, and a copy of the decoder from before that; None if content is not chunked.
         self._octets = octets
         self._decoder = decoder
 
     def settle(self) -> ChunkedDecoder | None:
-        """Put back what was not taken; return the decoder that goes on from there."""
+        """Put back what was not taken; return the decoder that continues from there."""
         taken = self.file.tell() - self._begin
         self._inbox.put_back(self._octets)
         if self._decoder is None:
@@ -37,9 +36,9 @@ class ReadAhead:
 
 
 def read_ahead(inbox: Inbox, length: int | None) -> ReadAhead | None:
-    """Read what is there of content that is not chunked; None if there is nothing to be had.
+    """Read what is there of content that is not chunked; None if there is nothing.
 
-    `length` is what is missing of it. The end of the content is not read ahead, as it has side effects.
+    `length` is how much of the content is missing. Its end is not read ahead, as reading it has side effects.
     """
     most = len(inbox) if length is None else min(len(inbox), length - 1)
     return ReadAhead(inbox, inbox.lend(most), 0, None) if most > 0 else None
@@ -48,7 +47,7 @@ def read_ahead(inbox: Inbox, length: int | None) -> ReadAhead | None:
 def decode_ahead(inbox: Inbox, decoder: ChunkedDecoder) -> ReadAhead:
     """Read what is there of chunked content, perhaps nothing.
 
-    Raises MalformedMessage if it is broken, and nothing comes before the broken place.
+    Raises MalformedMessage if the content is broken at its next octet.
     """
     before, origin = len(inbox), decoder.copy()
     content = inbox.take_chunks(decoder, before)

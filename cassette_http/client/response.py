@@ -1,7 +1,7 @@
-"""Responses: the head pulled from the stream, and the content read as a file.
+"""Responses: the head is read from the stream, and the content like a file.
 
-What a head means and where content ends is decided in `wire`; here it is pulled from a buffered file, and the
-errors become those of `http.client`.
+`wire` decides what a head means and where content ends. This module reads from a buffered file, and turns errors
+into those of `http.client`.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 Source: TypeAlias = Inbox | BinaryIO
 T = TypeVar("T")
 
-# A status line of another version; `wire` knows those with one digit before and after the dot.
+# A status line of another version; `wire` accepts versions with one digit on each side of the dot.
 _FOREIGN_VERSION = re.compile(rb"(HTTP/[^ \t]*)[ \t]+[1-9][0-9][0-9](?![^ \t\r\n])")
 
-# For smaller reads what has arrived is decoded ahead; larger ones find it in the inbox at least as quickly.
+# For smaller reads, what has arrived is decoded ahead; larger ones are at least as fast without that.
 _MOST_OF_SMALL_READ = 32768
 
-# What is limited, as the wire calls it and as http.client would.
+# What is limited: the name in `wire`, and the one in messages of http.client.
 _LIMITED = {"trailers": "trailers", "chunk extension": "bytes of chunk extensions"}
 
 
@@ -59,11 +59,12 @@ class InterimResponse(NamedTuple):
 
 
 class HTTPResponse(io.BufferedIOBase):
-    """One response. Beyond the documented attributes:
+    """One response. Attributes that `http.client` does not have:
 
     - `trailers`: the fields after chunked content, once it was read;
-    - `interim_responses`: the 1xx responses that were skipped;
-    - after 101, and after 2xx to CONNECT, `fp` reads what the peer sends in the new protocol.
+    - `interim_responses`: the 1xx responses that were skipped.
+
+    After 101, and after 2xx to CONNECT, `fp` reads what the peer sends in the new protocol.
     """
 
     __slots__ = (
@@ -92,14 +93,14 @@ class HTTPResponse(io.BufferedIOBase):
     )
 
     if TYPE_CHECKING:
-        # For type checkers, `io.TextIOWrapper` needs it. At run time no response has one, as in `http.client`.
+        # For type checkers: `io.TextIOWrapper` needs it. At run time no response has one, as in `http.client`.
         @property
         def name(self) -> Any: ...
 
     chunked: bool
-    # The same as `status`, as long as nobody sets one of them.
+    # The same as `status`, unless a program sets one of them.
     code: int
-    # The octets of content that are still missing; None if nobody knows, as for chunked content.
+    # How many octets of content are still missing; None if unknown, as for chunked content.
     length: int | None
     reason: str
     status: int
@@ -107,7 +108,7 @@ class HTTPResponse(io.BufferedIOBase):
     will_close: bool
 
     def __init__(self, sock: Any, debuglevel: int = 0, method: str | None = None, url: str | None = None) -> None:
-        # An inbox is read directly, but subclasses may count on the file.
+        # An inbox is read directly, but subclasses may rely on a file.
         is_direct = type(sock) is Inbox and type(self) is HTTPResponse
         self._source: Source | None = sock if is_direct else sock.makefile("rb")
         self.debuglevel = debuglevel
@@ -127,7 +128,7 @@ class HTTPResponse(io.BufferedIOBase):
     # --- the head -----------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Read the head of the final response. Does nothing if that was done before.
+        """Read the head of the final response. Does nothing if it was read before.
 
         Raises RemoteDisconnected if the peer closes before the first octet, BadStatusLine, UnknownProtocol,
         LineTooLong, or another HTTPException.
@@ -166,7 +167,7 @@ class HTTPResponse(io.BufferedIOBase):
             except RemoteDisconnected:
                 if status == 100:
                     raise
-                # Nothing follows, so this is the peer's answer; 100 alone would be none.
+                # Nothing follows, so this is the peer's final answer; that does not apply to 100.
                 self.interim_responses.pop()
                 break
         self.status = self.code = status
@@ -206,7 +207,7 @@ class HTTPResponse(io.BufferedIOBase):
     def read(self, amt: int | None = None, /) -> bytes:
         """Read all content, or up to `amt` octets.
 
-        Raises IncompleteRead if all was asked for and the peer closes early; for chunked content always.
+        Raises IncompleteRead if the peer closes early; without chunks only if all content was asked for.
         """
         if amt is None or amt < 0:
             return self._read_all()
@@ -271,32 +272,32 @@ class HTTPResponse(io.BufferedIOBase):
         return count
 
     def read1(self, n: int = -1, /) -> bytes:
-        """Read up to `n` octets with at most one read of the stream, and of one chunk at most."""
+        """Read up to `n` octets with at most one read of the stream, and from at most one chunk."""
         source = self._settle()
         if source is None:
             return self._ended()
         if self.chunked:
             return self._pull(read1_content, n) if n else b""
         wanted = n if self.length is None else self._clip(n)
-        # A file would allocate all that is asked for at once.
+        # A file would allocate the whole requested size at once.
         data: bytes = source.read1(min(wanted, MAX_READ_OCTETS))
         self._count(len(data), wanted)
         return data
 
     def peek(self, n: int = -1, /) -> bytes:
-        """Show content that has arrived, or that one read of the stream brings; never what follows it."""
+        """Show content that has arrived, or that one read of the stream brings; never what comes after the content."""
         if self._settle() is None:
             return self._ended()
         missing = self._pull(go_to_data) if self.chunked else self.length
         if missing == 0:
             return b""
         most = MAX_READ_OCTETS if missing is None else min(missing, MAX_READ_OCTETS)
-        # A file shows more than it is asked for.
+        # A file may show more than requested.
         data: bytes = self._source.peek(most)[:most]  # type: ignore[union-attr]
         return data
 
     def __iter__(self) -> HTTPResponse:
-        """The lines that are left; a closed response has none, as it reads as empty too."""
+        """The remaining lines; a closed response has none, and reads as empty as well."""
         return self
 
     def readline(self, limit: int | None = -1, /) -> bytes:
@@ -324,7 +325,7 @@ class HTTPResponse(io.BufferedIOBase):
         return line
 
     def _look_ahead(self, count: int) -> None:
-        """Read ahead, if more reads of `count` octets can be served by what is there."""
+        """Read ahead, if what is there can serve more reads of `count` octets."""
         source = self._source
         if self._ahead is None and type(source) is Inbox and len(source) > 2 * count:
             chunks = self._decoder
@@ -333,7 +334,7 @@ class HTTPResponse(io.BufferedIOBase):
                 self._ahead = read_ahead(source, self.length) if chunks is None else decode_ahead(source, chunks)
 
     def _settle(self) -> Any:
-        """Bring the source to where the program has read to, and return it."""
+        """Move the source to where the program has read to, and return it."""
         if self._ahead is not None:
             self._decoder = self._ahead.settle()
             self._ahead = None
@@ -344,14 +345,14 @@ class HTTPResponse(io.BufferedIOBase):
         return min(count if count >= 0 else sys.maxsize, self.length)
 
     def _count(self, received: int, wanted: int) -> None:
-        """Note that octets of unchunked content were read, and whether that was the end."""
+        """Note that octets of unchunked content were read, and detect the end."""
         if self.length is not None:
             self.length -= received
         if self.length == 0 or (not received and wanted):
             self._close_conn()
 
     def _ended(self) -> bytes:
-        """What a read gets after the end: nothing, or once more the error that broke the framing."""
+        """The result of a read after the end: nothing, or again the error that broke the framing."""
         if self._decoder is not None and not self.closed:
             try:
                 self._decoder.end()
@@ -388,11 +389,11 @@ class HTTPResponse(io.BufferedIOBase):
         return done
 
     def _readline_chunked(self, limit: int) -> bytes:
-        # `io.IOBase.readline` goes beyond a limit if the line is cut into chunks.
+        # `io.IOBase.readline` exceeds a limit if the line is split between chunks.
         pieces: list[bytes] = []
         while limit:
             shown = self.peek()
-            # If nothing is there, the read tells an end from one that comes too early.
+            # If nothing is there, the read finds out whether the end comes too early.
             count = shown.find(b"\n") + 1 or len(shown) or 1
             piece = self.read(count if limit < 0 else min(count, limit))
             pieces.append(piece)
@@ -402,7 +403,7 @@ class HTTPResponse(io.BufferedIOBase):
         return b"".join(pieces)
 
     def _next_content(self, most: int) -> bytes:
-        """Wait for content, and return at most `most` octets of it, perhaps of several chunks; none at the end."""
+        """Wait for content, and return at most `most` octets of it, perhaps from several chunks; b"" at the end."""
         if self._ahead is not None:
             if content := self._ahead.file.read(most):
                 return content
@@ -416,7 +417,7 @@ class HTTPResponse(io.BufferedIOBase):
         return content
 
     def _pull(self, read: Callable[..., T], *arguments: Any) -> T:
-        """Have a function of `chunks` read; note the end of the content, or raise what is wrong with it."""
+        """Let a function of `chunks` read; note the end of the content, or raise an error if it is broken."""
         decoder = self._chunks()
         try:
             result = read(self._open_source(), decoder, *arguments)
@@ -434,7 +435,7 @@ class HTTPResponse(io.BufferedIOBase):
             self.trailers.set_raw(name, value)
 
     def _fail(self, error: MalformedMessage | IncompleteMessage) -> NoReturn:
-        """Let go of the stream, and raise what a broken chunked body is for programs."""
+        """Release the stream, and raise the error of `http.client` for a broken chunked body."""
         if self._source is not None:
             self._close_conn()
         if isinstance(error, LimitExceeded):
@@ -450,7 +451,7 @@ class HTTPResponse(io.BufferedIOBase):
 
     @property
     def chunk_left(self) -> int | None:
-        """The octets that are still missing of the present chunk; None between chunks."""
+        """The octets that are still missing of the current chunk; None between chunks."""
         self._settle()
         return self._decoder.remaining if self._decoder is not None else None
 
@@ -460,7 +461,7 @@ class HTTPResponse(io.BufferedIOBase):
         self._decoder = ChunkedDecoder(count)
 
     def _safe_read(self, amt: int) -> bytes:
-        """Read exactly `amt` octets of the stream, for those who decode chunks on their own."""
+        """Read exactly `amt` octets of the stream, for programs that decode chunks themselves."""
         self._settle()
         data = _read_exactly(self._open_source(), amt)
         if len(data) < amt:
@@ -471,9 +472,9 @@ class HTTPResponse(io.BufferedIOBase):
 
     @property
     def fp(self) -> BinaryIO | None:
-        """The buffered file that the response is read from; None after the end of the content."""
+        """The buffered file from which the response is read; None after the end of the content."""
         self._make_file()
-        # From now on only the reader of the file knows how far the content was read.
+        # From now on only the user of the file knows how much of the content was read.
         self._is_read_by_others = self._source is not None
         return self._source  # type: ignore[return-value]  # no inbox any more
 
@@ -495,7 +496,7 @@ class HTTPResponse(io.BufferedIOBase):
         return self._source
 
     def _close_conn(self) -> None:
-        """Let go of the stream; the connection may then carry the next request."""
+        """Release the stream; the connection can then carry the next request."""
         source = self._source if self._ahead is None else self._settle()
         self._source = None
         if isinstance(source, Inbox):
@@ -507,7 +508,7 @@ class HTTPResponse(io.BufferedIOBase):
 
     @property
     def _is_drained(self) -> bool:
-        """Whether the content was read to its end, so that a next response can follow on the stream."""
+        """Whether the content was read to its end, so that another response can follow on the stream."""
         if self._is_upgrade:
             return False
         if self.length == 0 or self._is_read_by_others:
@@ -517,9 +518,9 @@ class HTTPResponse(io.BufferedIOBase):
     def __del__(self) -> None:
         try:
             if self._source is None and type(self) is HTTPResponse:
-                # Most responses are read to the end, and there is nothing left to close.
+                # Most responses were read to the end, and there is nothing left to close.
                 return
-        except AttributeError:  # a response that was never made has nothing to close
+        except AttributeError:  # __init__ failed, so there is nothing to close
             return
         super().__del__()
 
@@ -528,7 +529,7 @@ class HTTPResponse(io.BufferedIOBase):
         return self._source is None
 
     def close(self) -> None:
-        """Close the response; content that was not read is lost, and with it the connection."""
+        """Close the response; unread content is lost, and the connection with it."""
         try:
             super().close()
         finally:
@@ -549,7 +550,7 @@ class HTTPResponse(io.BufferedIOBase):
 
     @property
     def headers(self) -> HTTPMessage:
-        """The fields, as `msg`; None before `begin`. They are put together when somebody looks at them."""
+        """The fields, like `msg`; None before `begin`. They are parsed when first used."""
         if self._headers is None and self._head is not None:
             self._headers = self._head.message()
         return self._headers  # type: ignore[return-value]
@@ -560,7 +561,7 @@ class HTTPResponse(io.BufferedIOBase):
 
     @property
     def msg(self) -> Any:
-        """The fields; but urllib.request puts the reason here."""
+        """The fields, unless a program has replaced them: urllib.request puts the reason here."""
         return self.headers if self._msg is None else self._msg
 
     @msg.setter
@@ -580,7 +581,7 @@ class HTTPResponse(io.BufferedIOBase):
         The items of a default that is iterable are joined as well.
         """
         if self._headers is None and self._head is not None:
-            # As long as nobody can have changed the fields.
+            # Only as long as no program can have changed the fields.
             value = self._head.value(name)
             if value is not None:
                 return value
@@ -602,7 +603,7 @@ class HTTPResponse(io.BufferedIOBase):
         return self.headers
 
     def geturl(self) -> str | None:
-        """The same as `url`: the URL or target that was asked for, if whoever made the response said so."""
+        """The same as `url`: the URL or target of the request, if the caller set it."""
         return self.url
 
     def getcode(self) -> int:
@@ -614,13 +615,13 @@ class HTTPResponse(io.BufferedIOBase):
         return self.status
 
 
-# If a program has replaced one of these, it has to be called.
+# If a program has replaced one of these, its replacement must be called.
 _read_status = HTTPResponse._read_status
 _METHODS = (HTTPResponse.__init__, HTTPResponse.begin, HTTPResponse._read_status)
 
 
 def ordinary_response(inbox: Inbox, method: str, most_fields: int | None) -> HTTPResponse | None:
-    """Begin a response if its head is ordinary and has arrived whole; else do nothing and return None."""
+    """Begin a response if its head is ordinary and has arrived completely; else do nothing and return None."""
     if (HTTPResponse.__init__, HTTPResponse.begin, HTTPResponse._read_status) != _METHODS:
         return None
     head = _take_ordinary_head(inbox, method, max_fields(most_fields))
@@ -633,7 +634,7 @@ def ordinary_response(inbox: Inbox, method: str, most_fields: int | None) -> HTT
 
 
 def _take_ordinary_head(inbox: Inbox, method: str, most_fields: int) -> Head | None:
-    """Read the head if it is ordinary and has arrived whole; else read nothing and return None."""
+    """Read the head if it is ordinary and has arrived completely; else read nothing and return None."""
     last = inbox.last_head
     if last is not None and last.method == method and inbox.take_if_next(last.octets):
         if last.field_lines <= most_fields:

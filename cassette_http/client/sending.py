@@ -1,4 +1,4 @@
-"""Requests on their way out: checks of every part, pieces of a body, the watch for an early answer."""
+"""Outgoing requests: checks of every part, pieces of a body, the watch for an early answer."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from cassette_http.transport.base import Stream
 from cassette_http.wire.reader import ResponseReader
 
 CONTINUE_WAIT_S = 1.0
-# So much fits into any send buffer that has room: a watched send must not block when the peer stops reading.
+# Any send buffer that has room takes this much: a watched send must not block when the peer stops reading.
 SLICE_OCTETS = 16384
 
 _METHODS_WITH_CONTENT = frozenset({"PATCH", "POST", "PUT"})
 
 _ORDINARY_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
-# Fields that decide how a request is sent.
+# Fields that change how a request is sent.
 _SPECIAL_FIELDS = frozenset({"content-length", "expect", "transfer-encoding"})
 _ORDINARY_NAME = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
-# With `python -b`, to compare str and bytes is an error, or is reported.
+# With `python -b`, comparing str and bytes gives a warning or an error.
 _WARNS_OF_BYTES = sys.flags.bytes_warning > 0
 
-# A method is a token (RFC 9110 section 9.1); all that is refused is what could break the request line.
+# A method is a token (RFC 9110 section 9.1); only what could break the request line is refused.
 _BAD_IN_METHOD = re.compile(r"[\0-\x20\x7f]")
 _BAD_IN_TARGET = re.compile(r"[\0-\x20\x7f]")
-# field-name; http.client lets pass more than a token, and programs rely on it.
+# field-name; http.client accepts more than a token, and programs rely on it.
 _NAME = re.compile(rb"[^:\s\0-\x1f\x7f][^:\0-\x1f\x7f]*")
-# Line ends are allowed in a field value if they fold it; other control characters but HTAB never are.
+# Line ends are allowed in a field value if they fold it; other control characters except HTAB never are.
 _BAD_IN_VALUE = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\n(?![ \t])|\r(?![ \t\n])")
 
 
@@ -52,7 +52,7 @@ def check_no_controls(part: str) -> None:
 
 
 def split_host_port(host: str, port: int | str | None, default_port: int) -> tuple[str, int]:
-    """Take "host:port" apart, and the brackets from an IPv6 address. Raises InvalidURL."""
+    """Split "host:port", and remove the brackets of an IPv6 address. Raises InvalidURL."""
     if port is None:
         name, colon, digits = host.rpartition(":")
         if not colon or "]" in digits:
@@ -67,16 +67,16 @@ def split_host_port(host: str, port: int | str | None, default_port: int) -> tup
 
 
 def host_value(host: str, port: int | None = None) -> bytes:
-    """Write the value of a Host field; the scope of an IPv6 address means nothing to the peer."""
+    """Write the value of a Host field; the scope of an IPv6 address is left out, as it means nothing to the peer."""
     octets = encode_host(host)
     if b":" in octets:
         octets = b"[" + octets.partition(b"%")[0].rstrip(b"]").lstrip(b"[") + b"]"
-    # A port that came from settings or a URL may still be text; sockets take it.
+    # A port from settings or a URL may still be text, which sockets accept.
     return octets if port is None else b"%s:%s" % (octets, str(port).encode("ascii"))
 
 
 def encode_host(host: str) -> bytes:
-    """Write a host name in ASCII, by IDNA if need be."""
+    """Write a host name in ASCII, with IDNA if necessary."""
     try:
         return host.encode("ascii")
     except UnicodeEncodeError:
@@ -84,7 +84,7 @@ def encode_host(host: str) -> bytes:
 
 
 def authority_of(url: str) -> bytes:
-    """The Host for an absolute target, without its user information; b"" if it is not absolute."""
+    """The Host for an absolute target, without user information; b"" if the target is not absolute."""
     if not url.startswith("http"):
         return b""
     authority = urlsplit(url)[1].rpartition("@")[2]
@@ -92,7 +92,7 @@ def authority_of(url: str) -> bytes:
 
 
 def field_line(name: str | bytes, values: Iterable[str | bytes | int]) -> bytes:
-    """Write a field line without its line end; several values become a folded one. Raises ValueError."""
+    """Write a field line without its line end; several values are folded into one. Raises ValueError."""
     name_octets = name.encode("ascii") if isinstance(name, str) else name
     if not _NAME.fullmatch(name_octets):
         raise ValueError(f"Invalid header name {name_octets!r}")
@@ -111,9 +111,9 @@ def field_line(name: str | bytes, values: Iterable[str | bytes | int]) -> bytes:
 
 
 class HeadWriter:
-    """Writes the heads of requests for which nothing special has to be done, as `HTTPConnection` does line by line.
+    """Writes the heads of ordinary requests at once, with the same result as line by line.
 
-    Programs repeat themselves, so the last fields are remembered; by each connection its own, as they may be secret.
+    Programs repeat themselves, so the last fields are cached; per connection, as they may be secret.
     """
 
     __slots__ = ("_behind_length", "_fields", "_up_to_length")
@@ -125,7 +125,7 @@ class HeadWriter:
     def write(
         self, method: str, url: str, host: str, port: int | None, headers: dict[Any, Any], body: bytes | None
     ) -> bytes | None:
-        """Write a head with its empty line; None if this is no ordinary request. No `port` stands for the default."""
+        """Write a head with its empty line; None if the request is not ordinary. No `port` means the default port."""
         if method not in _ORDINARY_METHODS or type(url) is not str or url[:1] != "/":
             return None
         if not url.isascii() or not url.isprintable() or " " in url:
@@ -148,11 +148,11 @@ class HeadWriter:
 
 
 def _ordinary_lines(host: str, port: int | None, headers: dict[Any, Any]) -> tuple[str, str] | None:
-    """Write the fields before Content-Length, and those behind it with the empty line; None if one is special."""
+    """Write the fields before Content-Length, and those after it with the empty line; None if one is special."""
     given = set()
     lines = []
     for name, value in headers.items():
-        # What must not be sent is never printable. Some of what may be sent is not either: it takes the long way.
+        # Forbidden characters are never printable. Some allowed ones are not printable either: they take the long way.
         if type(name) is not str or type(value) is not str or not value.isprintable():
             return None
         given.add(name.lower())
@@ -173,7 +173,7 @@ def _ordinary_lines(host: str, port: int | None, headers: dict[Any, Any]) -> tup
 
 
 def encode_text(text: str, what: str) -> bytes:
-    """Encode text as Latin-1, which is what a str is taken for. Raises UnicodeEncodeError with advice."""
+    """Encode text as Latin-1, the charset of every str. Raises UnicodeEncodeError with advice."""
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError as error:
@@ -185,7 +185,7 @@ def encode_text(text: str, what: str) -> bytes:
 
 
 def content_length(body: Any, method: str) -> int | None:
-    """The octets of a body; None if nobody can tell, or if there is none and the method expects none."""
+    """The octets of a body; None if unknown, or if there is no body and the method expects none."""
     if body is None:
         return 0 if method.upper() in _METHODS_WITH_CONTENT else None
     if hasattr(body, "read"):
@@ -197,7 +197,7 @@ def content_length(body: Any, method: str) -> int | None:
 
 
 def body_pieces(body: Any, blocksize: int, debuglevel: int = 0) -> Iterator[Any]:
-    """Take a body apart: a file in blocks, a buffer whole, an iterable in its items. Raises TypeError."""
+    """Split a body: a file into blocks, an iterable into its items, a buffer not at all. Raises TypeError."""
     if hasattr(body, "read"):
         if debuglevel > 0:
             say("reading a readable")
@@ -226,11 +226,11 @@ class AnswerWatch:
     """Watches the inbox while a body is being sent, for an answer that makes the rest of it pointless.
 
     RFC 9112 section 9.5 asks clients to stop when an error comes early, RFC 9110 section 10.1.1 to wait for
-    100 (Continue) when they have announced it. What arrives stays in the inbox, to be read as any response.
+    100 (Continue) if they announced that. What arrives stays in the inbox, and is read like any response.
     """
 
     def __init__(self, inbox: Inbox, method: str) -> None:
-        # Whether the rest of the body is not sent any more; the connection cannot carry another request then.
+        # Whether the rest of the body is not sent; the connection cannot carry another request then.
         self.is_cut_short = False
         self._inbox = inbox
         self._reader = ResponseReader(method)
@@ -248,7 +248,7 @@ class AnswerWatch:
     def send(self, data: Any) -> None:
         """Send octets of a body, or drop them after a refusal.
 
-        A peer that refuses and closes breaks the pipe: that is no error if its answer can be read.
+        A peer that refuses and closes breaks the pipe: that is not an error if its answer can be read.
         """
         view = memoryview(data).cast("B")
         stream = self._inbox.stream
@@ -258,9 +258,9 @@ class AnswerWatch:
                     self._wait_for_room(stream)
                     self._look(0)
                     if self._inbox.failure is not None:
-                        raise self._inbox.failure  # the system tells once what broke the connection
-                    # After a success the server may read on. One that has closed its side will answer no more, and
-                    # TLS that has met an end without close_notify sends no more.
+                        raise self._inbox.failure  # the system reports only once what broke the connection
+                    # After a success the server may go on reading. A peer that has closed its side answers no more,
+                    # and a TLS object that met an end without close_notify cannot send.
                     if self._reader.status >= 300 or self._inbox.is_closed_by_peer:
                         self.is_cut_short = True
                 if self.is_cut_short:
@@ -280,7 +280,7 @@ class AnswerWatch:
             if timeout_s != 0 and not wait_for_room(sock, timeout_s):
                 error = TimeoutError("timed out")
                 if sock is not stream:
-                    stream.gave_up_sending(error)  # type: ignore[attr-defined]  # what goes through a socket of its own
+                    stream.gave_up_sending(error)  # type: ignore[attr-defined]  # streams over another socket have it
                 raise error
 
     def _finds_answer(self) -> bool:
