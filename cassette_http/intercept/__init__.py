@@ -1,7 +1,7 @@
 """Puts the transport under other libraries, at Python's sockets and TLS; the only room that patches anything.
 
-The hooks are in place while at least one cassette is in use, and look up the current one on each call. From one test
-with a cassette to the next, they stay in place.
+The hooks are in place while at least one cassette is in use, and look up the current one on each call. They stay in
+place from one test with a cassette to the next.
 
 patches          installs and removes hooks
 sockets          the hooks on `socket` and `os.sendfile`: each asks whether the socket has a tap
@@ -36,7 +36,7 @@ from contextlib import contextmanager
 
 from cassette_http.errors import UnsupportedLibrary
 
-# The modules below keep methods of Python's class; that of eventlet (monkey_patch) has only some of them.
+# The modules below keep methods of Python's class; eventlet's class (after monkey_patch) has only some of them.
 if not hasattr(socket.socket, "shutdown"):
     raise UnsupportedLibrary(
         f"{socket.socket!r} has taken the place of Python's socket.socket, and cannot be recorded or replayed; "
@@ -54,7 +54,7 @@ _cassettes = 0
 
 @contextmanager
 def intercepting() -> Iterator[None]:
-    """Keep the hooks in place for a cassette."""
+    """Keep the hooks installed for a cassette."""
     global _cassettes
     with _lock:
         _cassettes += 1
@@ -95,11 +95,11 @@ def _hook() -> None:
 
 
 def _unhook() -> None:
-    """The last one takes the hooks out."""
+    """The last user removes the hooks."""
     loops.HOOKS.remove()
     for room in (authorities, tls, sockets):
         room.PATCHES.remove()
 
 
-if hasattr(os, "register_at_fork"):  # a child must not begin with hooks that are half in place
+if hasattr(os, "register_at_fork"):  # a child must not begin with hooks that are only partly installed
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)

@@ -1,4 +1,4 @@
-"""Connections that were open before the cassette: they are taken over when they begin a request inside it."""
+"""Takes over connections that were opened before the cassette, when they begin a request inside it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cassette_http.transport.tunnels import Line
 
 _getpeername = _socket.socket.getpeername
 
-# Plain numbers: `socket.socket` makes members of enumerations of them, which takes longer than a send.
+# As plain numbers: `socket.socket` turns them into enum members, which takes longer than a send.
 _family = _socket.socket.family.__get__
 _type = _socket.socket.type.__get__
 
@@ -33,12 +33,12 @@ LOCAL = (socket.AF_UNIX,) if hasattr(socket, "AF_UNIX") else ()
 STREAMS = TCP + LOCAL
 
 
-# Unix sockets that were connected inside a cassette, and have sent nothing so far.
+# Unix sockets that were connected inside a cassette, and have sent nothing yet.
 _left_alone: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
 
 def is_stream(sock: socket.socket) -> bool:
-    """Tell whether HTTP may go over the socket: TCP, or a stream between processes of this machine."""
+    """Tell whether the socket may carry HTTP: TCP, or a stream between processes of this machine."""
     return _is_stream_of(sock, STREAMS)
 
 
@@ -47,7 +47,7 @@ def is_tcp(sock: socket.socket) -> bool:
 
 
 def is_unix(sock: socket.socket) -> bool:
-    """Tell whether it is a stream between processes of this machine; one end of a local pair is one, too."""
+    """Tell whether it is a stream between processes of this machine; that includes ends of local socket pairs."""
     return _is_stream_of(sock, LOCAL)
 
 
@@ -55,15 +55,15 @@ def _is_stream_of(sock: socket.socket, families: tuple[int, ...]) -> bool:
     try:
         return _family(sock) in families and _type(sock) == socket.SOCK_STREAM
     except TypeError:
-        sock = raw(sock)  # no socket once it is closed
+        sock = raw(sock)  # not a socket any more once it is closed
         return isinstance(sock, _socket.socket) and _is_stream_of(sock, families)
 
 
 def adopt(sock: socket.socket, data: Any) -> Tap | None:
-    """Give a tap to a connection that was open before the cassette, and that now begins a request; else None.
+    """Make a tap for a connection that was opened before the cassette, if it now begins a request; else None.
 
-    Its host is known by the Host field: nobody saw the look-up. What begins as a record of a TLS object that was
-    adopted just now is carried by this socket.
+    Its host is known from the Host field, as the look-up was not seen. If the octets begin a record of a TLS object
+    that was just adopted, this socket carries it.
     """
     if live.is_ours(sock) or (board := current_board()) is None or not is_stream(sock):
         return None
@@ -90,7 +90,7 @@ def adopt(sock: socket.socket, data: Any) -> Tap | None:
 
 
 def leave_alone(sock: socket.socket) -> None:
-    """Put no tap behind `sock`, which was just connected: what it is for shows when it sends something."""
+    """Give `sock`, which was just connected, no tap yet: what it sends first shows whether it speaks HTTP."""
     _left_alone.add(sock)
 
 
@@ -100,7 +100,7 @@ def _may_begin_http(octets: bytes) -> bool:
 
 
 def _has_path(sock: socket.socket) -> bool:
-    """Tell whether it leads to a Unix socket with a name; ends of local pairs have none."""
+    """Tell whether it is connected to a Unix socket with a name; ends of local pairs have none."""
     try:
         return bool(_getpeername(raw(sock)))
     except OSError:
@@ -108,7 +108,7 @@ def _has_path(sock: socket.socket) -> bool:
 
 
 def lower_tap(sock: socket.socket, board: Switchboard, host: str) -> Tap:
-    """A tap for the connection of `sock`, which seems to lead to `host` ("" if nothing is known)."""
+    """A tap for the connection of `sock`, which seems to lead to `host` ("" if unknown)."""
     peer = _getpeername(raw(sock))
     target: Target
     if is_unix(sock):
@@ -123,7 +123,7 @@ def lower_tap(sock: socket.socket, board: Switchboard, host: str) -> Tap:
 
 
 def dial_late(tap: Tap) -> Line:
-    """Open the connection that a stand-in was there for."""
+    """Open the live connection for which a stand-in was used."""
     target = tap.target
 
     def connect(timeout_s: float | None = None) -> socket.socket:

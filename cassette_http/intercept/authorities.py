@@ -1,11 +1,11 @@
-"""Certificate authorities, read when something depends on them: a replay verifies nobody.
+"""Certificate authorities are loaded only when something depends on them: a replay verifies no peer.
 
-OpenSSL takes some 20 ms for a bundle of them, and many programs load one for each client, or for each connection.
-Where a cassette may answer, a bundle that this process has loaded before is only noted. It is read, as it was then, for
-a live handshake, or when the program asks what is trusted; inside the cassette or after it. All that has not been
-loaded with success before is loaded at once, so errors are raised where they are without us.
+OpenSSL takes about 20 ms for a bundle of them, and many programs load one for each client or connection. While a
+cassette may answer, a bundle that this process has loaded before is only noted. It is loaded, with its content of that
+time, for a live handshake, or when the program asks what is trusted, during or after the cassette. Anything that was
+not loaded successfully before is loaded at once, so errors are raised in the same place as without us.
 
-Until it is read, the context has a class of its own rather than hooks: so it may outlive the cassette.
+Until it is loaded, the context has a class of its own. Hooks would not do, as it may outlive the cassette.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from cassette_http.system import os
 
 PATCHES = Patches()
 
-# That of Python: truststore and gevent put theirs over it.
+# Python's own class: truststore and gevent replace it.
 _Plain: Any = next((each for each in ssl.SSLContext.__mro__ if each.__module__ == "ssl"), ssl.SSLContext)
 _load: Callable[..., None] = _Plain.load_verify_locations
 _load_defaults: Callable[[ssl.SSLContext], None] = _Plain.set_default_verify_paths
 
-# A smaller file takes OpenSSL no longer than it takes us to read it (one certificate: 0.15 ms for 2 KB).
+# OpenSSL loads a smaller file as fast as we read it (one certificate: 0.15 ms for 2 KB).
 SMALLEST_OCTETS = 16 << 10
 LARGEST_OCTETS = 16 << 20
 MOST_BUNDLES = 8
@@ -43,10 +43,10 @@ _defaults = ssl.get_default_verify_paths()
 
 @dataclass(frozen=True)
 class _Bundle:
-    """A file of certificates, with what was in it when a context was told to trust it.
+    """A file of certificates, with its content at the time when a context was told to trust it.
 
-    `folder`: they are the defaults of OpenSSL, and those in this folder belong to them; it is searched only when a peer
-    is verified.
+    If `folder` is given, this is OpenSSL's default bundle, and `folder` its default directory, which is searched only
+    when a peer is verified.
     """
 
     path: str
@@ -60,7 +60,7 @@ class _Bundle:
             else:
                 _load_defaults(context)
             return
-        import tempfile  # late: it has hardly ever changed
+        import tempfile  # late, as the file has hardly ever changed
 
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder, "certificates.pem")
@@ -68,14 +68,14 @@ class _Bundle:
             _load(context, copy, self.folder)
 
 
-_lock = threading.RLock()  # the garbage collector may come in between, and close a connection
-_loaded: dict[tuple[str, bool], bytes] = {}  # by path, and whether as a default: errors of that are ignored
-_noted = "_cassette_http_noted"  # the bundles of a context
+_lock = threading.RLock()  # reentrant: the garbage collector may run in between, and close a connection
+_loaded: dict[tuple[str, bool], bytes] = {}  # by path, and whether it is a default, whose errors are ignored
+_noted = "_cassette_http_noted"  # the attribute with the bundles of a context
 _are_left_unread = ContextVar("cassette_http_left_unread", default=False)
 
 
 class _Unread(_Plain):  # type: ignore[misc]  # a class that is found at run time
-    """A context with bundles that are only noted. All that depends on them is here."""
+    """A context whose bundles are only noted. Everything that depends on them is overridden here."""
 
     __slots__ = ()
 
@@ -101,10 +101,10 @@ _Unread.__module__, _Unread.__name__, _Unread.__qualname__ = _Plain.__module__, 
 
 
 def read_authorities(context: ssl.SSLContext) -> None:
-    """Read what was only noted: somebody is about to depend on it."""
+    """Load the bundles that were only noted, as something is about to depend on them."""
     if type(context) is not _Unread:
         return
-    with _lock:  # who comes second waits until they are there
+    with _lock:  # a second caller waits until they are loaded
         if type(context) is _Unread:
             for bundle in context.__dict__[_noted]:
                 bundle.load(context)
@@ -114,7 +114,7 @@ def read_authorities(context: ssl.SSLContext) -> None:
 
 @contextmanager
 def left_unread() -> Iterator[None]:
-    """Make TLS objects of contexts without reading: whoever does so calls `read_authorities` before a handshake."""
+    """Make TLS objects without loading the bundles: the caller uses `read_authorities` before a handshake."""
     token = _are_left_unread.set(True)
     try:
         yield
@@ -142,9 +142,9 @@ def _noting_set_default_verify_paths(self: ssl.SSLContext, *, original: Any) -> 
 
 
 def _may_wait(context: ssl.SSLContext) -> bool:
-    """Tell whether nobody may ever depend on what `context` trusts.
+    """Tell whether it is possible that nothing ever depends on what `context` trusts.
 
-    Only a client's connections are played. A class derived from Python's may read what it trusts in other ways.
+    Only connections of clients are played. A subclass of Python's class may ask in other ways what is trusted.
     """
     board = current_board()
     return (
@@ -175,7 +175,7 @@ def _load_or_note(context: ssl.SSLContext, path: str, folder: str | None, load: 
 
 
 def _octets_of(path: str) -> bytes | None:
-    """What is in a file, if it is worth it to note it: a bundle, at a path that will be the same later."""
+    """The content of a file that is worth noting: a bundle, at a path that does not depend on the current folder."""
     if not os.path.isabs(path):
         return None
     try:
@@ -197,5 +197,5 @@ def _default_folder() -> str:
     return os.environ.get(_defaults.openssl_capath_env, _defaults.openssl_capath)
 
 
-if hasattr(os, "register_at_fork"):  # a child must not begin with a context that is half read
+if hasattr(os, "register_at_fork"):  # a child must not begin with a context that is only partly loaded
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)

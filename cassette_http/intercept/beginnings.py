@@ -1,4 +1,4 @@
-"""How a request begins, and whom it is for, as far as a first look tells (pure)."""
+"""How a request begins, and for which host it is, as far as its first octets show (pure)."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from cassette_http.errors import UnsupportedLibrary
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 REQUEST_BEGINNING = re.compile(rb"[A-Z]+ [!-~]+ HTTP/1\.[01]\r\n")
-# A request line as far as it has come, if that is further than its method.
+# An incomplete request line that has more than its method.
 BEGUN_REQUEST_LINE = re.compile(rb"[A-Z]+ /[!-~]*(?: H?T?T?P?/?1?\.?[01]?\r?)?")
 LONGEST_HEAD_SEEN = 65536
 HOST_FIELD = re.compile(rb"\nHost:[ \t]*(\[[^\]\r\n]*\]|[^:\r\n]*)(?::([0-9]{1,5})(?![0-9]))?", re.IGNORECASE)
 
 
 def authority_of_request(data: Any) -> tuple[str, int | None] | None:
-    """The host and port that a request is for, if `data` begins with one: "" and None if it does not say; else None.
+    """The host and port of the request that `data` begins with: "" and None if it names none; None if it is no request.
 
-    On a connection that was open before the cassette, it is this that tells a client from a server in this process.
+    For connections that were opened before the cassette, this tells clients from servers in this process.
     """
     try:
         octets = memoryview(data).cast("B")[:LONGEST_HEAD_SEEN].tobytes()
@@ -35,12 +35,12 @@ def authority_of_request(data: Any) -> tuple[str, int | None] | None:
 
 
 def is_begun_request(octets: bytes) -> bool:
-    """Tell whether these may be the first octets of a request line that is not complete."""
+    """Tell whether these octets may be the beginning of an incomplete request line."""
     return BEGUN_REQUEST_LINE.fullmatch(octets) is not None
 
 
 def refuse_http2(octets: bytes) -> None:
-    """Raise UnsupportedLibrary if a connection begins that would get past the cassette without a word."""
+    """Raise UnsupportedLibrary if this begins an HTTP/2 connection, which would silently bypass the cassette."""
     if octets.startswith(PREFACE):
         raise UnsupportedLibrary(
             "HTTP/2 cannot be recorded or replayed; have the library speak HTTP/1.1 "

@@ -1,4 +1,4 @@
-"""TLS objects and what carries their records: what each asks of the other, and how they find each other."""
+"""The interface between TLS objects and what carries their records, and how they find each other."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Above(Protocol):
 
     @property
     def upper(self) -> Host:
-        """Serves the program: what is above all TLS."""
+        """The host that serves the program, above all TLS."""
         ...
 
     @property
     def is_readable(self) -> bool:
-        """The program would get something if it read the carrier and asked the TLS object now."""
+        """The program would get something if it read the carrier and then the TLS object."""
         ...
 
     def send_records(self, octets: bytes) -> int: ...
@@ -30,7 +30,7 @@ class Above(Protocol):
 
 
 class Carrier(Protocol):
-    """What carries the records of a TLS object: a socket, or another TLS object (behind a proxy that speaks TLS)."""
+    """Carries the records of a TLS object: a socket, or another TLS object (behind a proxy that speaks TLS)."""
 
     @property
     def board(self) -> Switchboard: ...
@@ -52,7 +52,7 @@ class Carrier(Protocol):
     def show(self) -> None: ...
     def break_off(self, host: Host) -> None: ...
     def carry(self, records: bytes) -> int:
-        """Send records to the live peer; returns how many octets it took."""
+        """Send records to the live peer; returns how many octets were accepted."""
         ...
 
     def bring(self, at_most: int) -> bytes:
@@ -60,6 +60,6 @@ class Carrier(Protocol):
         ...
 
 
-# The first record of a TLS handshake (RFC 8446 section 5.1) tells which TLS object a carrier has.
+# The first record of a TLS handshake (RFC 8446 section 5.1) shows which TLS object a carrier belongs to.
 HANDSHAKE_RECORD = b"\x16"
 expected_hellos: dict[bytes, Callable[[Carrier], Above]] = {}

@@ -1,4 +1,4 @@
-"""Connects of intercepted sockets: made, failed as recorded, or put off until the peer is needed."""
+"""Connects of intercepted sockets: made at once, failed as recorded, or postponed until the peer is needed."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from cassette_http.transport.tunnels import Line
 
 _getpeername = _socket.socket.getpeername
 
-# Sockets whose descriptor somebody asked for before they were connected: it may be known to a selector.
+# Sockets whose descriptor the program got before they were connected: a selector may know it.
 _asked: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
 
 def note_asked(sock: socket.socket) -> None:
-    """Remember that somebody has asked for the descriptor of a socket that is not connected."""
+    """Remember that the program got the descriptor of a socket that is not connected."""
     _asked.add(sock)
 
 
 def connect(sock: socket.socket, board: Switchboard, address: tuple[Any, ...]) -> None:
-    """Connect `sock` as its own connect would, with a tap. Raises what that would, or what was recorded."""
+    """Connect `sock` like its own connect, with a tap. Raises what that would raise, or what was recorded."""
     _Attempt(sock, board, address, target_of(address, is_blocking=sock.gettimeout() != 0)).make()
 
 
 def connect_unix(sock: socket.socket, board: Switchboard, path: str | bytes) -> None:
-    """Connect a Unix socket as its own connect would. Raises what that would, or what was recorded.
+    """Connect a Unix socket like its own connect. Raises what that would raise, or what was recorded.
 
-    Most of them have nothing to do with HTTP, and are left alone. So one that the cassette does not know is connected,
-    and taken over when a request begins (`adoption.adopt`).
+    Most Unix sockets have nothing to do with HTTP, and are left alone. So one that the cassette does not know is
+    connected, and taken over when a request begins (`adoption.adopt`).
     """
     target = UnixTarget(path)
     if board.policy.can_play and board.knows_peer(target.host, target.port):
@@ -59,7 +59,7 @@ def connect_unix(sock: socket.socket, board: Switchboard, path: str | bytes) -> 
 
 
 def connect_again(sock: socket.socket, tap: Tap, address: Any) -> None:
-    """Some ask by a second connect how the first one ended."""
+    """Some programs call connect a second time to learn how the first call ended."""
     if tap.pending_error:
         number, tap.pending_error = tap.pending_error, 0
         raise OSError(number, os.strerror(number))
@@ -77,7 +77,7 @@ def connect_again(sock: socket.socket, tap: Tap, address: Any) -> None:
 
 
 def tell_connected(tap: Tap, number: int) -> None:
-    """A connect that was under way has ended, with an error if `number` is not 0."""
+    """A connect in progress has ended, with an error if `number` is not 0."""
     if tap.connecting is not None:
         told, tap.connecting = tap.connecting, None
         told(number)
@@ -88,7 +88,7 @@ class _Attempt:
         self._board, self._address, self._target = board, address, target
         self._lookup, self._origin = target.lookup, target.peer
         self._channel = board.open_channel(target.origin, None)
-        if any(board.may_answer(host, target.port) for host in target.others):  # one of which may be meant
+        if any(board.may_answer(host, target.port) for host in target.others):  # one of them may be meant
             self._channel.can_play = True
         self._tap = Tap(sock, board, Host(self._channel, self._dial, timeout_of(sock)), self._target, address)
         self._started, self._successes_before = clock(), self._lookup.successes
@@ -117,13 +117,13 @@ class _Attempt:
             self._stand_in()
         put_tap(sock, tap)
         if tap.stands_in and sock.gettimeout() == 0 and not isinstance(self._target, UnixTarget):
-            raise BlockingIOError(errno.EINPROGRESS, os.strerror(errno.EINPROGRESS))  # as each connect over TCP is
+            raise BlockingIOError(errno.EINPROGRESS, os.strerror(errno.EINPROGRESS))  # like each connect over TCP
 
     def _fail_as_recorded(self, failure: Failure) -> None:
         error, tap, sock = rebuild(failure), self._tap, self._tap.sock
         if sock.gettimeout() != 0 or isinstance(self._target, UnixTarget):
             raise error
-        # Without waiting, a connect fails later: the loop asks for SO_ERROR when the descriptor is writable.
+        # A non-blocking connect fails later: the event loop asks for SO_ERROR when the descriptor is writable.
         tap.pending_error = error.errno or 0
         self._stand_in()
         if failure.is_timeout:
@@ -132,7 +132,7 @@ class _Attempt:
         raise BlockingIOError(errno.EINPROGRESS, os.strerror(errno.EINPROGRESS))
 
     def _stand_in(self) -> None:
-        # Event loops ask for the descriptor, but watch it only from now on.
+        # Event loops get the descriptor early, but watch it only from now on.
         self._tap.stand_in(was_watched=self._tap.sock in _asked and running_loop() is None)
 
     def _dial(self) -> Line:
@@ -142,10 +142,10 @@ class _Attempt:
         self._board.note_connection(self._channel)
         try:
             address = self._real_address(sock.family)
-            with live.dialling():  # gevent looks a name up as others do
+            with live.dialling():  # because gevent looks up the name by itself
                 kind_of(sock).connect(sock, address)
         except BlockingIOError:
-            raise  # a connect that is under way
+            raise  # the connect is in progress
         except OSError as error:
             self._failed(error)
             raise
@@ -159,7 +159,7 @@ class _Attempt:
         return found[0][4]
 
     def _ended(self, number: int) -> None:
-        """A connect that was under way has ended, well if `number` is 0."""
+        """A connect in progress has ended, successfully if `number` is 0."""
         self._tap.on_closed = None
         if number:
             self._failed(OSError(number, os.strerror(number)))
@@ -167,11 +167,11 @@ class _Attempt:
             self._lookup.connect_succeeded()
 
     def _given_up(self) -> None:
-        """The program closes while a connect is under way."""
+        """The program closes the socket while a connect is in progress."""
         try:
             _getpeername(raw(self._tap.sock))
         except OSError:
-            self._failed(TimeoutError("timed out"))  # as a connect that waits says it
+            self._failed(TimeoutError("timed out"))  # with the text of a blocking connect
 
     def _failed(self, error: OSError) -> None:
         if self._channel.is_passing:

@@ -13,10 +13,10 @@ def current_board() -> Switchboard | None:
 
 
 def board_to_follow(board: Switchboard) -> Switchboard | None:
-    """The board that a connection which was opened with `board` must change to for its next request; None to stay.
+    """The board to which a connection that was opened with `board` must change for its next request; None to stay.
 
-    A connection of a pool follows the task or thread that uses it, if that has a cassette of its own; else it stays
-    with its cassette as long as that one is in use.
+    A pooled connection follows the task or thread that uses it, if that has a cassette of its own. Otherwise it stays
+    with its cassette as long as that is in use.
     """
     here = _board_of(base.current_here())
     if here is None and board.is_left:

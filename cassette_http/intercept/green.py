@@ -1,6 +1,6 @@
-"""gevent's sockets: classes of their own, each over a socket of C that never waits. They wait in gevent's hub.
+"""gevent's sockets: classes of its own, each over a C socket that never waits. They wait in gevent's hub.
 
-The hooks on them are those on Python's. All of gevent that is asked for by a private name is here.
+They get the hooks of Python's sockets. All private names of gevent are used in this module only.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class _Green(Kind):
 
     def __init__(self, classes: Any) -> None:
         super().__init__(classes)
-        self.sendall = self._sendall  # gevent's own calls `send` of the socket, which is hooked
+        self.sendall = self._sendall  # gevent's own calls the `send` of the socket, which is hooked
 
     def _sendall(self, sock: Any, data: Any) -> None:
         timeout_s = left_s = sock.gettimeout()
@@ -43,8 +43,8 @@ class _Green(Kind):
 
     def moved(self, sock: Any) -> None:
         fileno, loop = raw(sock).fileno(), sock.hub.loop
-        os.set_blocking(fileno, False)  # so that the socket of C never waits
-        # The loop goes on to watch the file that was there. Who waits for that is woken, and waits by a new watcher.
+        os.set_blocking(fileno, False)  # so that the C socket never waits
+        # The loop still watches the previous file. Whoever waits for it is woken, and waits with a new watcher.
         loop.closing_fd(fileno)
         for name, events in ("_read_event", 1), ("_write_event", 2):
             if not getattr(sock, name).active:
@@ -61,15 +61,15 @@ class _Green(Kind):
         except BlockingIOError:
             return False
         except OSError:
-            pass  # the next read meets it
+            pass  # the next read gets the error
         return True
 
 
 class _Greenlets:
-    """What `threading` is for threads, whether or not that is patched (transport.channel.Threads)."""
+    """The names of `threading`, for greenlets, whether or not that module is patched (transport.channel.Threads)."""
 
     def __init__(self) -> None:
-        import gevent  # here: only a program that uses it gets this far
+        import gevent  # late: only programs that use it come here
         from gevent import event, lock
 
         self.RLock, self.sleep = lock.RLock, gevent.sleep
@@ -83,7 +83,7 @@ class _Greenlets:
 
 
 class _Condition:
-    """As much of a `threading.Condition` as is asked for."""
+    """The part of `threading.Condition` that is used here."""
 
     def __init__(self, lock: Any, event: Callable[[], Any]) -> None:
         self._lock, self._event = lock, event
@@ -105,7 +105,7 @@ class _Condition:
 
 
 class _WaitingState:
-    """The TLS state in C of a gevent socket, with waits, so that what becomes of them is seen."""
+    """The TLS state in C of a gevent socket, but its calls wait, so that we see their results."""
 
     def __init__(self, sock: Any, state: Any) -> None:
         self._sock, self._state = weakref.ref(sock), state
@@ -146,7 +146,7 @@ def hooks_on_sockets(module: Any) -> Patches:
 
     @patches.hook(classes, "sendall")
     def send_all(self: Any, *args: Any, original: Any) -> None:
-        # That of a TLS socket calls this one, which is to send by the TLS socket's `send`.
+        # The method of TLS sockets calls this one, which must then use `send` of the TLS socket.
         (original if getattr(self, "_sslobj", None) is None else sendall)(self, *args)
 
     return patches

@@ -33,14 +33,14 @@ from cassette_http.intercept.imports import ModuleHooks
 from cassette_http.intercept.patches import Patches
 from cassette_http.transport.live import port_number
 
-# More attempts than these say nothing new.
+# Further attempts would tell the user nothing new.
 MOST_ATTEMPTS_KEPT = 1000
 
 LOCAL_NAMES = frozenset({"", "localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"})
 
 
 class Kind(Enum):
-    """What a program tries to do; the values are words for people."""
+    """What a program tries to do; the values are shown to users."""
 
     LOOK_UP = "look-up"
     CONNECT = "connect"
@@ -104,7 +104,7 @@ class block_network:  # a statement in user code, as in `with block_network(...)
         """Count an attempt. Raises NetworkBlocked if it is not allowed."""
         address = address_of(host)
         if kind is Kind.LOOK_UP and address is not None:
-            return  # nobody is asked; the connect that follows is judged
+            return  # no name server is asked; the connect that follows is judged
         name = host if address is None else names.host_of(host, port or 0)
         if _is_local(name) or (address is not None and (address.is_loopback or address.is_unspecified)):
             return
@@ -131,7 +131,7 @@ class block_network:  # a statement in user code, as in `with block_network(...)
         return Outcome.BLOCKED
 
     def _is_of_allowed_name(self, address: Address) -> bool:
-        """Tell whether an address belongs to an allowed name that was looked up in a way that nobody could watch."""
+        """Tell whether an address belongs to an allowed name that was looked up out of our sight."""
         for name in list(self._allowed_names):
             _state.is_resting = True
             try:
@@ -166,7 +166,7 @@ _sockets = Patches()
 
 class _State(threading.local):
     is_resting = False
-    """This thread asks for the guard itself."""
+    """This thread makes a look-up for the guard itself."""
 
 
 _state = _State()
@@ -177,7 +177,7 @@ def _of_host(args: tuple[Any, ...]) -> tuple[Any, Any]:
 
 
 def _of_address(args: tuple[Any, ...]) -> tuple[Any, Any]:
-    """The host and port that a socket is to talk to; no host if that is not IP."""
+    """The host and port that a socket is to reach; no host if it is not IP."""
     sock, address = args[0], args[1]
     if sock.family not in (socket.AF_INET, socket.AF_INET6) or not isinstance(address, tuple) or len(address) < 2:
         return None, None
@@ -195,7 +195,7 @@ _EVENTS: dict[str, tuple[Kind, Callable[[tuple[Any, ...]], tuple[Any, Any]]]] = 
 
 
 def _audit(event: str, args: tuple[Any, ...]) -> None:
-    """Look at one audit event of the interpreter: there are thousands, so what is not ours is left at once."""
+    """Handle one audit event of the interpreter: there are thousands, so other events are left at once."""
     if not _guards or event not in _EVENTS or _state.is_resting:
         return
     kind, read = _EVENTS[event]
@@ -206,14 +206,14 @@ def _judge(kind: Kind, host: Any, port: Any) -> None:
     guards = _guards[-1:]
     if isinstance(host, bytes | bytearray):
         host = host.decode("utf-8", "replace")
-    if guards and isinstance(host, str):  # None is this machine, and anything else a mistake
+    if guards and isinstance(host, str):  # None is this machine, and anything else is a mistake of the program
         guards[0].judge(kind, host, port_number(port) or None)
 
 
 def _install() -> None:
     global _is_hooked
     with _lock:
-        # Look-ups are watched, so that an address can be told by the name it was found by.
+        # Look-ups are hooked so that errors can name the host instead of its address.
         names.install()
         _sockets.install()
         if not _is_hooked:
@@ -245,7 +245,7 @@ def _sendto(self: socket.socket, *args: Any, original: Any) -> Any:
 
 
 def _judged_by_name(kind: Kind, original: Any, sock: socket.socket, address: Any, *args: Any) -> Any:
-    """Judge a connect to a name before it is looked up; one to an address is judged by the audit hook."""
+    """Judge a connect to a name before it is looked up; the audit hook judges connects to addresses."""
     host, port = _of_address((sock, address))
     is_played = kind is Kind.CONNECT and _is_for_cassette()
     if not isinstance(host, str) or address_of(host) is not None or is_played:
@@ -259,7 +259,7 @@ def _judged_by_name(kind: Kind, original: Any, sock: socket.socket, address: Any
 
 
 def _is_for_cassette() -> bool:
-    """Tell whether a cassette may play what would be asked; what it does not play is judged when it is dialled."""
+    """Tell whether a cassette may play this connect; otherwise it is judged when it is dialled."""
     board = current_board()
     return board is not None and not board.only_watches
 

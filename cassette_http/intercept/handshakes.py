@@ -1,4 +1,4 @@
-"""Handshakes of live TLS connections: made late for a program that believes it has one, and failed in ways of TLS."""
+"""Live TLS handshakes: those made late, for a program that believes it is connected, and those that fail."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def connect_anew(
     wrap: Callable[[socket.socket], ssl.SSLSocket],
     timeout_s: float | None = None,
 ) -> ssl.SSLSocket:
-    """Dial `target`, and make the live TLS connection below `channel` for a program that believes it has one."""
+    """Dial `target`, and make the live TLS connection for `channel`, whose program believes it is connected."""
     board.note_connection(channel)
     with keeping_failure(board, channel, target.peer, FailureKind.CONNECT):
         fresh = target.dial(timeout_s)
@@ -36,14 +36,14 @@ def connect_anew(
 
 
 def keep_silence(board: Switchboard, channel: Channel) -> None:
-    """Record that a live peer did not answer the handshake: the program has closed in the middle of it."""
+    """Record that a live peer did not answer the handshake, as the program has closed during it."""
     keep_failure(board, channel, channel.origin, FailureKind.TLS, silence())
 
 
 def watch_handshake(board: Switchboard, channel: Channel, owner: object) -> None:
-    """Have a live handshake kept as silence if it is still under way when the cassette is left.
+    """Record a live handshake as unanswered if it is still in progress when the cassette is left.
 
-    Its program may have dropped it, and its `owner` with it, without a close: a cancelled task of httpx does.
+    The program may have dropped it, and its `owner` with it, without closing: a cancelled task of httpx does that.
     """
     board.open_handshakes[channel] = clock()
     weakref.finalize(owner, _note_dropped, board.open_handshakes, channel).atexit = False

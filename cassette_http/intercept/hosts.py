@@ -14,14 +14,14 @@ from cassette_http.errors import InvalidOption
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# A port behind a name, an IPv4 address or an IPv6 address in brackets.
+# A port after a name, an IPv4 address, or an IPv6 address in brackets.
 PORT = re.compile(r"(\[[^]]*\]|[^:\[]*):([0-9]{1,5})")
 NAME = re.compile(r"[A-Za-z0-9_.*?-]+")
 
 
 @dataclass(frozen=True)
 class _Pattern:
-    """One pattern: a network, or a name as a regular expression; `port` is None for all."""
+    """One pattern: a network, or a name as a regular expression; `port` is None for all ports."""
 
     network: Network | None
     name: re.Pattern[str] | None
@@ -44,7 +44,7 @@ class HostPatterns:
         return ", ".join(self.texts)
 
     def has_name(self, host: str, port: int | None = None) -> bool:
-        """Tell whether a host name is among them; without a port, patterns with one fit as well."""
+        """Tell whether a host name matches; if no port is given, patterns with a port match as well."""
         name = host.lower().rstrip(".")
         return any(
             one.name is not None and one.name.fullmatch(name) is not None and _fits(one.port, port)
@@ -52,14 +52,14 @@ class HostPatterns:
         )
 
     def has_address(self, address: Address, port: int | None = None) -> bool:
-        """Tell whether an address is among them."""
+        """Tell whether an address matches."""
         return any(
             one.network is not None and address in one.network and _fits(one.port, port) for one in self._patterns
         )
 
 
 class HostExpressions(HostPatterns):
-    """As HostPatterns, but of regular expressions that a name or an address begins with."""
+    """Like HostPatterns, but with regular expressions, which match the beginning of a name or an address."""
 
     def __init__(self, expressions: Iterable[str] = ()) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ def _read(text: str) -> _Pattern:
 
 
 def address_of(host: str) -> Address | None:
-    """The address that a text is, without its zone; an IPv4 address inside IPv6 is an IPv4 one. None for a name."""
+    """The address that `host` is, without its zone, and as IPv4 if it is mapped into IPv6. None for a name."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

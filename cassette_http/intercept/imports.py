@@ -1,4 +1,4 @@
-"""Hooks on modules that are put in place as soon as the program has imported them, and never before."""
+"""Hooks a module as soon as the program has imported it, and never before."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from cassette_http.intercept.patches import Patches
 if TYPE_CHECKING:
     from importlib.abc import Loader
 else:
-    Loader = object  # the real one brings tempfile, bz2, lzma, ...
+    Loader = object  # importing the real one would load tempfile, bz2, lzma, ...
 
 _lock = threading.RLock()
 _in_use: list[ModuleHooks] = []
 
 
 class ModuleHooks:
-    """Patches by the names of the modules they are for; each is made when its module is there."""
+    """Patches by the names of their modules; each is made when its module has been imported."""
 
     def __init__(self, patches: Mapping[str, Callable[[Any], Patches]]) -> None:
         self._makers = patches
@@ -30,7 +30,7 @@ class ModuleHooks:
         self._users = 0
 
     def install(self) -> None:
-        """Hook what the program has imported, and what it will import, until all who did so have called `remove()`."""
+        """Hook modules that are imported, now or later, until every caller of this has called `remove()`."""
         with _lock:
             self._users += 1
             if self._users > 1:
@@ -42,7 +42,7 @@ class ModuleHooks:
                 self.hook(name, sys.modules.get(name))
 
     def remove(self) -> None:
-        """Take the hooks out, if nobody else has them installed."""
+        """Remove the hooks, unless another user still has them installed."""
         with _lock:
             self._users -= 1
             if self._users:
@@ -75,7 +75,7 @@ class _Finder:
 
 
 class _HookingLoader(Loader):
-    """Loads as another loader does, and has the module hooked then."""
+    """Loads like another loader, and then has the module hooked."""
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
@@ -95,5 +95,5 @@ class _HookingLoader(Loader):
 
 _finder = _Finder()
 
-if hasattr(os, "register_at_fork"):  # another thread may be importing
+if hasattr(os, "register_at_fork"):  # another thread may be importing during the fork
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)

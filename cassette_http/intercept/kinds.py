@@ -1,7 +1,7 @@
-"""What the hooks replace: the methods of Python's sockets, and of those that may take their place (gevent).
+"""What the hooks replace: the methods of Python's sockets, and of classes that replace those (gevent).
 
-Sockets of every kind hold one of C, or are one. What never waits is asked of that, as no hook is in its way; what may
-wait does so in the way of its kind.
+Every socket is a C socket or holds one. Calls that never wait go to the C socket, past all hooks; calls that may wait
+depend on the kind of the socket.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from cassette_http.transport.host import Host
 
-# Those of Python, whatever has taken their place: `gevent.monkey` may have come before us.
+# Python's own classes: `gevent.monkey` may have replaced them before we were imported.
 PythonSocket: Any = next(each for each in _socket.socket.__subclasses__() if each.__module__ == "socket")
 PythonContext: Any = next(each for each in ssl.SSLContext.__mro__ if each.__module__ != "gevent.ssl")
 
@@ -22,7 +22,7 @@ _fileno = _socket.socket.fileno
 
 
 class Kind:
-    """How sockets of a class work below the hooks. This is the kind of Python's."""
+    """How sockets of a class work below the hooks. This is the kind of Python's own sockets."""
 
     contexts: Any = ()
     wrap_socket: Callable[..., Any]
@@ -38,14 +38,14 @@ class Kind:
         self.contexts, self.wrap_socket = contexts, contexts.wrap_socket
 
     def waiting(self, sock: Any, state: Any) -> Any:
-        """What does what the TLS state in C of `sock` does, and waits as long as the socket would."""
+        """An object that does what the TLS state in C of `sock` does, but waits as long as the socket would."""
         return state
 
     def moved(self, sock: Any) -> None:
-        """Be told that the descriptor of `sock` stands for another file."""
+        """Called when the descriptor of `sock` stands for another file."""
 
     def share(self, host: Host) -> None:
-        """Have `host` serve a socket of this kind, in the threads that use such sockets."""
+        """Make `host` serve a socket of this kind, with the threads that use such sockets."""
 
     def is_readable(self, sock: Any) -> bool:
         with selectors.DefaultSelector() as selector:
@@ -59,7 +59,7 @@ _others: list[Kind] = []
 
 
 def add_kind(kind: Kind) -> None:
-    """Know another one, in place of what was known of its class."""
+    """Add a kind; it replaces an earlier one of the same class."""
     _others[:] = [other for other in _others if other.sockets is not kind.sockets] + [kind]
 
 
@@ -74,12 +74,12 @@ def kind_of_class(sockets: Any) -> Kind:
 
 
 def kind_of_context(context: ssl.SSLContext) -> Kind:
-    """The kind of the sockets that come out of a context."""
+    """The kind of the sockets that a context makes."""
     return next((kind for kind in _others if isinstance(context, kind.contexts)), _pythons)
 
 
 def raw(sock: Any) -> Any:
-    """The socket of C behind one, of every kind."""
+    """The C socket of a socket of any kind."""
     return sock if isinstance(sock, _socket.socket) else sock._sock
 
 

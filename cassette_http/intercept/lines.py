@@ -23,19 +23,19 @@ Socket = TypeVar("Socket", bound=socket.socket)
 
 _shutdown = _socket.socket.shutdown
 
-# Reads that may wait for a client that does not take them.
+# How many reads may wait for a client that does not take them.
 MOST_ARRIVED = 2
 
 
 def alive(reference: weakref.ref[Socket]) -> Socket:
-    """The socket behind a reference that is used only while one of the socket's methods runs."""
+    """The socket behind a reference, which is only used while a method of the socket runs."""
     sock = reference()
     assert sock is not None, "a socket is alive while one of its methods runs"
     return sock
 
 
 class PlainLine:
-    """The live side of an intercepted TCP socket: the socket itself, by its original methods."""
+    """The live side of an intercepted TCP socket: the socket itself, through its original methods."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = weakref.ref(sock)  # the tap must not keep the socket alive
@@ -51,13 +51,13 @@ class PlainLine:
         return self._kind.recv(alive(self._sock), at_most)
 
     def close(self) -> None:
-        """Leave the socket to its owner."""
+        """Do nothing: the socket belongs to the program."""
 
 
 class TLSLine:
-    """The live side of an intercepted TLS socket: its state in C.
+    """The live side of an intercepted TLS socket: its TLS state in C.
 
-    `sock` is a socket of ours that the state belongs to, with a time-out that follows the program's.
+    `sock` is our own socket below that state, if there is one; its time-out follows the program's.
     """
 
     def __init__(
@@ -87,15 +87,15 @@ class TLSLine:
             self._sock.settimeout(self._timeout_s())
 
     def close(self) -> None:
-        """Close a socket that is ours; another one is left to its owner."""
+        """Close our own socket; any other belongs to the program."""
         if self._sock is not None:
             self._sock.close()
 
 
 class Pump:
-    """The live side of a socket that is watched, and was dialled late: the stand-in stays under it.
+    """The live side of a watched socket that was dialled late: the stand-in keeps its descriptor.
 
-    A thread dials, sends and reads, and calls `wake` when something has arrived, so that a loop is never kept waiting.
+    A thread dials, sends and reads, and calls `wake` when something has arrived, so an event loop is never blocked.
     `timeout_s` says how long the program's reads wait.
     """
 
@@ -108,7 +108,7 @@ class Pump:
         self._moved = threading.Condition()
         self._connection: socket.socket | None = None
         self._ends_sending = self._has_ended = self._is_closed = False
-        # What the thread waits for besides its connection.
+        # Wakes the thread while it waits for its connection.
         self._bell, self._button = socket.socketpair()
         for end in (self._bell, self._button):
             end.setblocking(False)
@@ -122,12 +122,12 @@ class Pump:
 
     @property
     def is_cut_off(self) -> bool:
-        """What comes next is the end of a TLS connection without close_notify."""
+        """The next event is the end of a TLS connection without close_notify."""
         return bool(self._arrived) and isinstance(self._arrived[0], ssl.SSLEOFError)
 
     @property
     def is_broken(self) -> bool:
-        """What comes next is an error of TCP, or of its connect."""
+        """The next event is an error of TCP, or of its connect."""
         next_one = self._arrived[0] if self._arrived else b""
         return isinstance(next_one, OSError) and not isinstance(next_one, ssl.SSLError)
 
@@ -152,7 +152,7 @@ class Pump:
                 raise octets
             if at_most < len(octets):
                 octets, self._arrived[0] = octets[:at_most], octets[at_most:]
-            elif octets:  # the end of the stream stays there
+            elif octets:  # the end of the stream is kept there
                 self._arrived.popleft()
         self._ring()
         return octets
@@ -162,12 +162,12 @@ class Pump:
         self._ring()
 
     def close(self) -> None:
-        """Close the connection, once all was sent that can be; this ends the thread."""
+        """Close the connection, once everything that can be sent was sent; this ends the thread."""
         self._is_closed = True
         self._ring()
 
     def after_fork_in_child(self) -> None:
-        """After a fork the thread is the parent's, and so is the connection."""
+        """After a fork, the thread and the connection belong to the parent."""
         self._moved = threading.Condition()
         for one in (self._connection, self._bell, self._button):
             if one is not None:
@@ -175,15 +175,15 @@ class Pump:
         self._arrived.append(ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)))
 
     def _ring(self) -> None:
-        # Not while the thread closes it: another file may have the descriptor by then.
-        with self._moved, suppress(OSError):  # it rings already, or the thread is gone
+        # Not while the thread closes it: another file may get the descriptor.
+        with self._moved, suppress(OSError):  # it has been rung already, or the thread is gone
             self._button.send(b"\0")
 
     # ------------------------------------------------------------------ what the thread does
 
     def _run(self, dial: list[Callable[[], socket.socket]]) -> None:
         try:
-            # What dials is kept no longer than this: it knows the program's socket.
+            # `dial` refers to the program's socket, so it must not be kept longer than needed.
             with dial.pop()() as self._connection:
                 self._connection.setblocking(False)
                 self._carry(self._connection)
@@ -215,7 +215,7 @@ class Pump:
                         pass
 
     def _send(self, connection: socket.socket) -> int:
-        """Send what the peer takes; returns what must happen before more can be sent."""
+        """Send what the peer accepts; returns the event to wait for before more can be sent."""
         while self._outgoing:
             try:
                 sent = connection.send(self._outgoing[0])
@@ -224,7 +224,7 @@ class Pump:
             except NOT_NOW:
                 return selectors.EVENT_WRITE
             if not sent:
-                return selectors.EVENT_WRITE  # TLS of gevent says it so
+                return selectors.EVENT_WRITE  # TLS of gevent reports it like this
             with self._moved:
                 rest = self._outgoing.popleft()[sent:]
                 if rest:
@@ -235,8 +235,8 @@ class Pump:
         return 0
 
     def _receive(self, connection: socket.socket) -> int:
-        """Read what there is; returns what must happen before there is more."""
-        # Not to read ahead of the client: what it does not take stays with the peer.
+        """Read what there is; returns the event to wait for before there is more."""
+        # Does not read ahead of the client: what it does not take stays with the peer.
         while not self._has_ended and len(self._arrived) < MOST_ARRIVED:
             try:
                 octets = connection.recv(65536)

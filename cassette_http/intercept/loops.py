@@ -1,13 +1,13 @@
-"""Modules that the hooks on Python's sockets cannot reach by themselves. One is hooked only if the program imports it.
+"""Modules that the hooks on Python's sockets cannot reach. Each is hooked only if the program imports it.
 
-- trio keeps socket methods from before the hooks: it is made to look them up anew.
-- uvloop has sockets in C, where no octet can be seen: while a cassette is in use it gets connections of Python's.
-- The proactor loop of Windows hands descriptors to the system, which does the rest unseen: it is refused, since it
-  would get past the cassette, and cannot watch the descriptor of a connection that is only played.
-- gevent has socket classes of its own, like Python's: they get the same hooks (`green`).
-- eventlet has some that are less like Python's, and is refused for the same reason.
-- pyOpenSSL gives a descriptor to its own TLS, so it is refused where nobody was dialled.
-- multiprocessing takes the descriptors out of its sockets, and speaks no HTTP: it is left alone.
+- trio keeps socket methods from before the hooks: it is made to look them up again.
+- uvloop has sockets in C, whose octets cannot be seen: while a cassette is in use it uses Python's sockets.
+- The proactor loop of Windows hands descriptors to the system, where nothing can be seen: it is refused, as it would
+  bypass the cassette, and cannot watch the descriptor of a played connection.
+- gevent has socket classes of its own, similar to Python's: they get the same hooks (`green`).
+- eventlet's are less similar, so it is refused for the same reason.
+- pyOpenSSL uses the descriptor for its own TLS, so it is refused if nothing was dialled.
+- multiprocessing takes the descriptors out of its sockets, and does not speak HTTP: it is left alone.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from cassette_http.transport import live
 
 
 def _is_asked_for() -> bool:
-    """A cassette is in use that may matter to the program."""
+    """A cassette (not only a flight recorder) is in use."""
     board = current_board()
     return board is not None and not board.only_watches
 
@@ -36,7 +36,7 @@ def _trio(module: Any) -> Patches:
 
     @patches.hook(module._SocketType, "_nonblocking_helper")
     async def call(self: Any, first: Any, second: Any, *rest: Any, original: Any, **kwargs: Any) -> Any:
-        # Up to trio 0.22 the method comes first, and its arguments second; since then it comes behind what waits.
+        # Up to trio 0.22 the method is the first argument; since then it is the second.
         return await original(self, as_hooked(first), as_hooked(second), *rest, **kwargs)
 
     def as_hooked(value: Any) -> Any:
@@ -46,7 +46,7 @@ def _trio(module: Any) -> Patches:
 
 
 def _uvloop(module: Any) -> Patches:
-    # Late, as it imports asyncio: only those who use uvloop pay for that.
+    # Late, as it imports asyncio, which only users of uvloop should pay for.
     from cassette_http.intercept.selector_face import is_of_selector, selector_face
 
     patches, loops = Patches(), module.Loop
@@ -55,7 +55,7 @@ def _uvloop(module: Any) -> Patches:
     async def look_up(self: Any, host: Any, port: Any, *args: Any, original: Any, **options: Any) -> Any:
         if not _is_asked_for():
             return await original(self, host, port, *args, **options)
-        # As asyncio does it: by the function of the socket module, which is hooked.
+        # Like asyncio, with the function of the socket module, which is hooked.
         call = functools.partial(socket.getaddrinfo, host, port, *args, **options)
         return await self.run_in_executor(None, call)
 
@@ -63,7 +63,7 @@ def _uvloop(module: Any) -> Patches:
     async def connect(
         self: Any, factory: Any, host: Any = None, port: Any = None, *, sock: Any = None, original: Any, **options: Any
     ) -> Any:
-        # A socket that the program brings along may have nothing to do with the network.
+        # A socket made by the program may have nothing to do with the network.
         if not _is_asked_for() or (sock is not None and not is_tcp(sock)):
             return await original(self, factory, host, port, sock=sock, **options)
         return await selector_face(self).create_connection(factory, host, port, sock=sock, **options)
@@ -114,7 +114,7 @@ def _proactor(module: Any) -> Patches:
 
 
 def _gevent(module: Any) -> Patches:
-    from cassette_http.intercept import green  # late, as few use gevent
+    from cassette_http.intercept import green  # late, as few programs use gevent
 
     return green.hooks_on_sockets(module)
 

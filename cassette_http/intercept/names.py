@@ -25,7 +25,7 @@ from cassette_http.transport.host import Switchboard
 
 PATCHES = Patches()
 
-# More than these, in one process and with one address, are not the traffic of a test; the oldest are then forgotten.
+# A test does not come near these limits (per process, and per address); beyond them the oldest are forgotten.
 MAX_REMEMBERED = 4096
 MAX_NAMES = 16
 
@@ -33,7 +33,7 @@ Address = tuple[str, int]
 
 
 class Lookup:
-    """What a look-up of `host` gave, and what became of connects to it. `host` is in lower case.
+    """The result of looking up `host` (lower case), and what happened to connects to it.
 
     `board` is that of the cassette in which it was looked up.
     """
@@ -43,20 +43,20 @@ class Lookup:
         self._board = weakref.ref(board) if board is not None else None
         self.successes = 0
         self._failed: set[Address] = set()
-        self._is_kept = False  # that all addresses failed
+        self._is_kept = False  # the failure of all addresses was recorded
         self._pending: Callable[[], None] | None = None
         self._played: Failure | None = None
 
     @property
     def is_recent(self) -> bool:
-        """The cassette it was made in is still in use. Later another host may have the address, or its port."""
+        """Its cassette is still in use. Later another host may have the address or its port."""
         board = self._board() if self._board is not None else None
         return board is not None and not board.is_left
 
     def connect_failed(self, address: Address, began: int, channel: Channel, keep: Callable[[], None]) -> None:
-        """Have the failure kept by `keep()` if no other address succeeds.
+        """Have the failure recorded by `keep()` if no other address succeeds.
 
-        `began` is what `successes` was when the connect began; `channel` says when the cassette is left.
+        `began` is the value of `successes` when the connect began; `channel` tells when the cassette is left.
         """
         if began != self.successes:
             return  # another address was faster
@@ -66,9 +66,9 @@ class Lookup:
             self._is_kept = True
             self._failed.clear()
             keep()
-        elif not self._is_kept:  # else it is an address that is tried once more
+        elif not self._is_kept:  # otherwise the address is tried again
             self._pending = channel.on_left = keep
-            self._channel = channel  # it is to live until then
+            self._channel = channel  # keeps it alive until then
 
     def connect_succeeded(self) -> None:
         self.successes += 1
@@ -77,7 +77,7 @@ class Lookup:
         self._forget_pending()
 
     def settle(self) -> None:
-        """No other address is tried any more."""
+        """No further address will be tried."""
         pending = self._pending
         self._failed.clear()
         self._forget_pending()
@@ -90,7 +90,7 @@ class Lookup:
             del self._channel
 
     def failure_to_play(self, address: Address, claim: Callable[[], Failure | None]) -> Failure | None:
-        """The failure of a connect to `address`: what one address has met, the others of the look-up meet too."""
+        """The failure of a connect to `address`: if one address has failed, the others of the look-up fail too."""
         if address in self._failed or not self._failed:
             self._failed.clear()
             self._played = claim()
@@ -99,7 +99,7 @@ class Lookup:
         return self._played
 
 
-# The latest look-up of a thread, or of a greenlet: a blocking client connects where it looked the host up.
+# The latest look-up of a thread or greenlet: a blocking client connects right after it.
 _latest: ContextVar[Lookup | None] = ContextVar("cassette_http_latest_lookup", default=None)
 _lookups: dict[Address, dict[str, Lookup]] = {}
 _invented: dict[str, int] = {}
@@ -108,9 +108,9 @@ _numbers = itertools.count(1)
 
 @dataclass
 class Target:
-    """Whom a connect to `address` means: the `host` that was looked up, or the address itself.
+    """Where a connect to `address` leads: the `host` that was looked up, or the address itself.
 
-    `others` are hosts that it could be as well; what the client then says (SNI, the Host field) tells.
+    `others` are hosts that have the same address; what the client sends (SNI, the Host field) decides.
     """
 
     host: str
@@ -128,7 +128,7 @@ class Target:
         return self.origin.of_connection
 
     def settle(self, said: str | None) -> bool:
-        """Take the client's word for which host it is; tells whether that is another one than it seemed."""
+        """Accept the client's statement which host it means; returns whether it differs from the assumed one."""
         others, self.others = self.others, frozenset()
         if said is None or said == self.host or said not in others:
             return False
@@ -136,10 +136,10 @@ class Target:
         return True
 
     def dial(self, timeout_s: float | None = None) -> socket.socket:
-        """Open a connection of ours in place of the one that was asked for. Raises what `live.connect` raises.
+        """Open our own connection instead of the program's. Raises what `live.connect` raises.
 
-        It leads to the very address, whoever else is known to have it; if nobody answers there, to another one of the
-        look-up, as its client saw none of them refuse.
+        It uses the same address, whichever hosts have it, or else another one of the look-up, as
+        the client has not seen them fail.
         """
         if is_invented(self.address):
             return live.connect((self.host, self.port), timeout_s)
@@ -169,7 +169,7 @@ class UnixTarget(Target):
 
 
 def target_of(address: tuple[Any, ...], *, is_blocking: bool = False) -> Target:
-    """Say whom the socket address (host or IP address, port, ...) means; `is_blocking` is how it is connected."""
+    """The target of a socket address (host or IP address, port, ...); `is_blocking`: the connect blocks."""
     literal: Address = (str(address[0]).lower(), int(address[1]))
     latest = _latest.get()
     if is_blocking and latest is not None and latest.is_recent and not latest.addresses.isdisjoint(_keys(literal)):
@@ -182,7 +182,7 @@ def target_of(address: tuple[Any, ...], *, is_blocking: bool = False) -> Target:
 
 
 def host_of(address: str, port: int) -> str:
-    """The host that was last found to have the address, however long ago; the address itself if none was."""
+    """The host that last had the address in a look-up, however long ago; the address itself if there is none."""
     known = _known((address.lower(), port))
     return next(reversed(known), address)
 
@@ -192,7 +192,7 @@ def _known(address: Address) -> dict[str, Lookup]:
 
 
 def _keys(address: Address) -> tuple[Address, Address]:
-    """Give the keys of an address in `_lookups`: also without its port, as a look-up need not say one."""
+    """The keys of an address in `_lookups`: also without its port, as look-ups may leave it out."""
     return address, (address[0], 0)
 
 
@@ -203,7 +203,7 @@ def _getaddrinfo(host: Any, port: Any, *args: Any, original: Any, **kwargs: Any)
     number = live.port_number(port)
     if live.is_dialling() or not isinstance(name, str) or number is None or _is_numeric(*args, **kwargs):
         return original(host, port, *args, **kwargs)
-    if board is None:  # only watched, for the guard
+    if board is None:  # hooked only for the network guard
         return _remembered(name, original(host, port, *args, **kwargs), None)
     if isinstance(host, str):
         _refuse_what_is_no_name(host)
@@ -232,10 +232,10 @@ def _gethostbyname(host: Any, *, original: Any) -> Any:
 
 
 def _refuse_what_is_no_name(host: str) -> None:
-    """Raise what a look-up does of a name that nobody is asked for: one with a label that is empty or too long."""
+    """Raise what a look-up raises for an invalid name: one with a label that is empty or too long."""
     labels = host.removesuffix(".").split(".")
     if not host.isascii() or not all(0 < len(label) < 64 for label in labels):
-        host.encode("idna")  # imported for these only
+        host.encode("idna")  # imports the codec only for such names
 
 
 def _invent(
@@ -259,12 +259,12 @@ def is_invented(address: str) -> bool:
 
 
 def _is_numeric(family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> bool:
-    """Only an address is taken, so that nothing is looked up."""
+    """The program accepts only a numeric address, so nothing is looked up."""
     return bool(flags & socket.AI_NUMERICHOST)
 
 
 def _remembered(host: str, found: list[tuple[Any, ...]], board: Switchboard | None) -> list[tuple[Any, ...]]:
-    """Keep in mind whose addresses these are."""
+    """Remember which host has these addresses."""
     lookup = Lookup(host.lower(), {(str(entry[4][0]).lower(), int(entry[4][1])) for entry in found}, board)
     _latest.set(lookup)
     for address in lookup.addresses:
@@ -280,7 +280,7 @@ def _remembered(host: str, found: list[tuple[Any, ...]], board: Switchboard | No
 
 @lru_cache(maxsize=256)
 def _is_local(host: str) -> bool:
-    """No name server is needed for this host."""
+    """This host needs no name server."""
     if host == "localhost":
         return True
     try:
@@ -290,14 +290,14 @@ def _is_local(host: str) -> bool:
     return True
 
 
-# gevent has look-ups of its own, which its resolver makes.
+# gevent has its own look-ups, made by its resolver.
 _of_others = ModuleHooks(
     {name: lambda module: PATCHES.on_others({socket: module}) for name in ("gevent.socket", "gevent._socketcommon")}
 )
 
 
 def install() -> None:
-    """Hook look-ups, until all who did so have called `remove()`."""
+    """Hook look-ups, until every caller of this has called `remove()`."""
     PATCHES.install()
     _of_others.install()
 

@@ -1,4 +1,4 @@
-"""Installs functions in place of others, and removes them again."""
+"""Replaces functions by hooks, and restores them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 
 class Patches:
-    """The hooks of one module, in place as long as somebody has them installed.
+    """The hooks of one module, in place while at least one user has them installed.
 
-    A hook gets what it stands in for as the keyword argument `original`.
+    A hook gets the function that it replaces as the keyword argument `original`.
     """
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class Patches:
         self._users = 0
 
     def hook(self, owner: Any, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Decorate the function that stands in for `owner.name`, where there is one: Windows has no `sendmsg`, say."""
+        """Decorate the function that replaces `owner.name`, if that exists (Windows has no `sendmsg`, for example)."""
 
         def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
             if hasattr(owner, name):
@@ -30,9 +30,9 @@ class Patches:
         return decorate
 
     def on_others(self, owners: Mapping[Any, Any]) -> Patches:
-        """The same hooks on owners that are like those of ours which `owners` maps to them.
+        """The same hooks for other owners: `owners` maps ours to them.
 
-        What they have inherited from ours is hooked there.
+        Methods that they inherit from ours are hooked already.
         """
         others = Patches()
         for hook in self._hooks:
@@ -42,16 +42,16 @@ class Patches:
         return others
 
     def install(self) -> None:
-        """Put the hooks in place, also those that somebody has taken out since."""
+        """Install the hooks, including any that were removed by others since."""
         with self._lock:
             self._users += 1
             for hook in self._hooks:
-                # A look at its place first: each test with a cassette asks twice.
+                # The quick check comes first, as each test with a cassette comes here twice.
                 if self._users == 1 or (hook.names.get(hook.name) is not hook.stand_in and hook.is_lost):
                     hook.install()
 
     def remove(self) -> None:
-        """Take the hooks out, if nobody else has them installed."""
+        """Remove the hooks, unless another user still has them installed."""
         with self._lock:
             self._users -= 1
             if self._users == 0:
@@ -60,7 +60,7 @@ class Patches:
 
 
 class _Hook:
-    """One function in the place of another. The original is looked up at each installation: a program may patch too."""
+    """One replaced function. The original is looked up at each installation, as a program may patch it too."""
 
     def __init__(self, owner: Any, name: str, function: Callable[..., Any]) -> None:
         self.owner, self.name, self.function = owner, name, function
@@ -75,19 +75,19 @@ class _Hook:
         original = getattr(self.owner, self.name)
         if self.stand_in is None or original is not self._original:
             self._original, self.stand_in = original, self._made(original)
-        # A method that a class inherits is taken out again, not pinned to the base's.
+        # If the class inherits the method, removing the hook must not leave the base's method in the class.
         self._replaced = self.names.get(self.name)
         self._is_installed = True
         setattr(self.owner, self.name, self.stand_in)
 
     @property
     def is_lost(self) -> bool:
-        """Somebody has restored what was there before: plugins of pytest do, when a test is over."""
+        """Someone has restored the original: plugins of pytest do that at the end of a test."""
         present = getattr(self.owner, self.name)
         return present is self._plain or present is self._original
 
     def _made(self, original: Any) -> Any:
-        # A copy that has the argument already: one call less, for each octet that a program sends.
+        # A copy that already has the argument: saves one call for each send of the program.
         hook = self.function
         stand_in = FunctionType(hook.__code__, hook.__globals__, self.name, hook.__defaults__, hook.__closure__)
         stand_in.__kwdefaults__ = {**(hook.__kwdefaults__ or {}), "original": original}
@@ -98,10 +98,10 @@ class _Hook:
     def remove(self) -> None:
         self._is_installed = False
         if self.names.get(self.name) is not self.stand_in:
-            return  # somebody has patched over it, and will restore what was there
+            return  # someone has patched over the hook, and will restore it
         replaced = self._replaced
         while (hook := getattr(replaced, "hook", None)) is not None and not hook._is_installed:
-            replaced = hook._replaced  # taken out before this one, which was over it
+            replaced = hook._replaced  # a hook over ours, which was removed before
         if replaced is None:
             delattr(self.owner, self.name)
         else:

@@ -1,4 +1,4 @@
-"""The event loop that runs in this thread, if one does."""
+"""The event loop that runs in this thread, if any."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-# So many turns of the loop bring nothing else before it counts as idle.
+# The loop counts as idle after so many turns in which nothing else happened.
 IDLE_TICKS = 10
 
 
 def call_when_idle(delay_s: float, method: weakref.WeakMethod[Callable[[], None]]) -> None:
-    """Call once after that time, when an event loop that runs here has nothing else to do.
+    """Call once after `delay_s`, as soon as an event loop that runs here has nothing else to do.
 
-    Idleness is counted in turns of the loop, not in time: on a busy machine a loop is late with everything.
+    Idleness is counted in turns of the loop, not in time: on a busy machine everything in a loop is late.
     """
 
     def call(ticks: int = IDLE_TICKS) -> None:
@@ -36,6 +36,6 @@ def call_when_idle(delay_s: float, method: weakref.WeakMethod[Callable[[], None]
 
 
 def running_loop() -> Any:
-    """The event loop with the interface of asyncio's that runs in this thread, or None. Does not import asyncio."""
+    """The asyncio-like event loop that runs in this thread, or None. Does not import asyncio."""
     asyncio = sys.modules.get("asyncio")
     return asyncio._get_running_loop() if asyncio is not None else None

@@ -1,8 +1,7 @@
-"""Connections of Python sockets for a loop whose own ones are made in C (uvloop): the hooks on sockets see them.
+"""Connections with Python's sockets for a loop that has its own in C (uvloop), so that the hooks see them.
 
-asyncio's transports over selectors, its TLS and its way of connecting are pure Python, and ask of their loop no more
-than to watch descriptors and to call back. The face is such a loop to them, and passes all of that on to the loop that
-runs.
+asyncio's selector transports, its TLS and its connecting code are pure Python, and use a loop only to watch descriptors
+and to call back. The face looks like such a loop to them, and passes all that on to the loop that runs.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-# What the loop that runs does itself.
+# What the running loop does itself.
 PASSED_ON = (
     *("call_soon", "call_later", "call_at", "time", "create_future", "create_task", "run_in_executor", "getaddrinfo"),
     *("add_reader", "remove_reader", "add_writer", "remove_writer", "call_exception_handler", "get_debug"),
@@ -23,13 +22,13 @@ PASSED_ON = (
 
 
 class _Face(asyncio.SelectorEventLoop):
-    """What a transport over selectors knows of its loop."""
+    """What a selector transport needs to know of its loop."""
 
     def __init__(self, loop: Any) -> None:
-        # The loop itself is never run, so nothing of it is made: no selector, no self-pipe.
+        # This loop never runs, so it needs no selector and no self-pipe.
         self._passes_to = loop
         self._transports: Any = weakref.WeakValueDictionary()
-        self._selector = selectors.SelectSelector()  # asked by the transports' repr()
+        self._selector = selectors.SelectSelector()  # used by the repr() of transports
         self._debug = False
 
     def _add_reader(self, descriptor: Any, callback: Callable[..., Any], *args: Any) -> None:
@@ -45,7 +44,7 @@ class _Face(asyncio.SelectorEventLoop):
         return bool(self._passes_to.remove_writer(descriptor))
 
     def __del__(self) -> None:
-        """There is nothing to be closed."""
+        """There is nothing to close."""
 
 
 def _passing_on(name: str) -> Callable[..., Any]:
@@ -60,7 +59,7 @@ for _name in PASSED_ON:
 
 
 def selector_face(loop: Any) -> asyncio.SelectorEventLoop:
-    """The face of a loop: to be asked for connections, not to be run."""
+    """The face of a loop: used to make connections, never run."""
     return _Face(loop)
 
 

@@ -1,6 +1,6 @@
-"""The hooks on Python's sockets: each asks whether the socket has a tap, and is the original if it has none.
+"""The hooks on Python's sockets: each looks for the tap of its socket, and calls the original if there is none.
 
-They serve sockets of other kinds as well (`green`).
+They are used for other kinds of sockets too (`green`).
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _getsockopt = _socket.socket.getsockopt
 
 LARGEST_PIECE_OF_FILE = 1 << 18
 
-# Some pools ask Linux by this option whether a connection is there still: the first octet is its state.
+# Some connection pools use this option of Linux to check a connection: the first octet is its state.
 TCP_INFO = socket.TCP_INFO if sys.platform == "linux" else None
 ESTABLISHED, CLOSE_WAIT = b"\x01", b"\x08"
 
-# Levels of options that a stand-in knows nothing of.
+# Levels of options that a local socket pair does not support.
 NETWORK_LEVELS = {socket.IPPROTO_TCP, socket.IPPROTO_IP, socket.IPPROTO_IPV6}
 
 
@@ -69,7 +69,7 @@ def _tapped_connect_ex(self: socket.socket, address: Any, *, original: Any) -> A
 
 
 def _is_well_formed(address: Any) -> bool:
-    """Tell whether it is an address of the Internet; the socket itself refuses what is none."""
+    """Tell whether it is an Internet address; others are left to the socket, which refuses them."""
     if not isinstance(address, tuple) or len(address) < 2:
         return False
     port = address[1]
@@ -118,8 +118,8 @@ def _tapped_dup(self: socket.socket, *, original: Any) -> Any:
     return copy
 
 
-# Taps of descriptors that were taken out of their sockets, to be put into others; with what the descriptor stands for,
-# as a closed one may come back as another file's.
+# Taps whose descriptor was detached from its socket, to be put into another; with the identity of its file, as a number
+# can be used again for another file once it is closed.
 _detached: dict[int, tuple[Tap, int]] = {}
 
 
@@ -256,7 +256,7 @@ def _tapped_recv(self: socket.socket, bufsize: int, flags: int = 0, *, original:
     return tap.receive(bufsize, flags)
 
 
-# On a connection these are recv() by other names: they say nothing of the sender. Subclasses build each on another.
+# On a connection these are recv() by other names: they report no sender. Subclasses build one on the other.
 
 
 @PATCHES.hook(PythonSocket, "recvfrom")

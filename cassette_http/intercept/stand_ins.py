@@ -1,7 +1,7 @@
-"""What stands under a socket's descriptor while nobody was dialled: one end of a local pair.
+"""The local socket pair whose one end replaces a connection while nobody was dialled.
 
-The descriptor stays a real one, so that pools, `select` and event loops can watch it: readable exactly when a read
-would not have to wait.
+It is a real descriptor, so pools, `select` and event loops can watch it: it is readable exactly when a read would not
+have to wait.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ from cassette_http.system import os
 
 _send = _socket.socket.send
 
-# The one in C: its sockets have no methods in Python, nor our hooks, and most tests make a pair for each connection.
+# Python's own in C, which has no hooks; most tests make a pair for each connection.
 _pair: Callable[[], tuple[_socket.socket, _socket.socket]] = getattr(_socket, "socketpair", socket.socketpair)
 
-# What makes a stand-in readable; it is nobody's octet.
+# Makes a stand-in readable; it is never handed out.
 WAKE = b"\0"
 
-# Some of what fills its buffers.
+# Data to fill its buffers with.
 FILLING = bytes(1 << 16)
 
-# An event loop that watches a descriptor goes on to watch the file behind it, not what takes its place.
+# An event loop that watches a descriptor goes on to watch its old file after another one was put there.
 CAN_MOVE_WATCHERS = sys.platform == "linux"
 MOST_OF_FDINFO = 1 << 20
 WATCHED = re.compile(r"^tfd:\s*(\d+)\s+events:\s*([0-9a-f]+)\s+data:\s*([0-9a-f]+)", re.MULTILINE)
 
 _numbers = itertools.count(1)
-# Of those that systems give to clients (RFC 6335 section 6).
+# The range that systems use for clients (RFC 6335 section 6).
 _ports = itertools.cycle(range(49152, 65536))
 
 
 class StandIn:
-    """A local pair, one end of which is under the descriptor of `sock`. Safe to use from many threads.
+    """A local socket pair, one end of which has the descriptor of `sock`. Thread-safe.
 
     `is_watched`: an event loop may know the descriptor already.
     """
 
     def __init__(self, sock: socket.socket, *, is_watched: bool) -> None:
         self.port = next(_ports)
-        """What the connection says of its own port."""
+        """The port that the connection gives as its own."""
 
         self._sock = weakref.ref(sock)
         self._lock = threading.Lock()
@@ -68,7 +68,7 @@ class StandIn:
         return self._is_marked
 
     def move(self, sock: socket.socket) -> None:
-        """From now on it is `sock` that has the descriptor."""
+        """The descriptor now belongs to `sock`."""
         self._sock = weakref.ref(sock)
 
     def show(self, is_due: Callable[[], bool]) -> None:
@@ -84,7 +84,7 @@ class StandIn:
             self._is_marked = not self._is_marked
 
     def hold_up(self) -> bool:
-        """Make the descriptor one that is not writable: its peer does not read, and all buffers are full.
+        """Make the descriptor not writable, by filling all buffers.
 
         Returns whether it was writable.
         """
@@ -106,7 +106,7 @@ class StandIn:
                     pass
 
     def leave(self, octets: bytes = b"", *, is_cut_short: bool = False) -> None:
-        """Make it the descriptor of a connection whose peer sent `octets`, and closed or broke off (`is_cut_short`)."""
+        """Turn it into a connection whose peer sent `octets`, then closed, or broke off if `is_cut_short`."""
         with self._lock:
             if self._far_end is None:
                 return
@@ -117,7 +117,7 @@ class StandIn:
                     os.read(descriptor_of(sock), 1)
                     self._is_marked = False
                 if is_cut_short:
-                    # A local socket whose end is closed with octets unread reports a reset.
+                    # A local socket whose end is closed with unread octets reports a reset.
                     with suppress(OSError):
                         os.write(descriptor_of(sock), WAKE)
                 octets = octets[_send_now(far_end, octets) :]
@@ -128,13 +128,13 @@ class StandIn:
             far_end.close()
 
     def close(self) -> None:
-        """The program closes the socket, and its descriptor with it."""
+        """The program closes the socket, and with it the descriptor."""
         with self._lock:
             self._drop()
 
     def after_fork_in_child(self) -> None:
-        """After a fork: a child has a pair of its own, or it would take what makes the parent's descriptor readable."""
-        self._lock = threading.Lock()  # a thread that the child does not have may hold it
+        """After a fork: make a new pair, or the child would take what makes the parent's descriptor readable."""
+        self._lock = threading.Lock()  # a thread that is not in the child may hold the old one
         sock = self._sock()
         if self._far_end is not None and sock is not None and descriptor_of(sock) >= 0:
             self._drop()
@@ -164,14 +164,14 @@ def _send_now(far_end: _socket.socket, octets: bytes) -> int:
 
 
 def _send_rest(kind: Kind, far_end: _socket.socket, octets: bytes) -> None:
-    """Send it as the program reads, and close."""
+    """Send the rest as fast as the program reads, then close."""
     with kind.sockets(fileno=far_end.detach()) as end, suppress(OSError):  # the program has closed
         end.setblocking(True)
         kind.sendall(end, octets)
 
 
 def put_under(sock: socket.socket, fresh: _socket.socket, *, is_watched: bool = False) -> None:
-    """Put a copy of the descriptor of `fresh` under `sock`, whose own connection is closed by that."""
+    """Put a copy of the descriptor of `fresh` under `sock`, which closes the connection of `sock`."""
     if is_watched and CAN_MOVE_WATCHERS and raw(sock) is sock:
         with _watching_anew(descriptor_of(sock)):
             os.dup2(descriptor_of(fresh), descriptor_of(sock), inheritable=False)
@@ -182,7 +182,7 @@ def put_under(sock: socket.socket, fresh: _socket.socket, *, is_watched: bool = 
 
 @contextmanager
 def _watching_anew(descriptor: int) -> Iterator[None]:
-    """Have each epoll object of this process that watches the descriptor watch what it stands for after the block."""
+    """Make all epoll objects of this process that watch the descriptor watch the file it has after the block."""
     watchers = [(select.epoll.fromfd(os.dup(number)), events) for number, events in list(_watchers_of(descriptor))]
     for watcher, _ in watchers:
         watcher.unregister(descriptor)
@@ -195,7 +195,7 @@ def _watching_anew(descriptor: int) -> Iterator[None]:
 
 
 def _watchers_of(descriptor: int) -> Iterator[tuple[int, int]]:
-    """The descriptors of the epoll objects that watch `descriptor` under its own number, and for which events."""
+    """The epoll objects that watch `descriptor` under its own number, each with its events."""
     for name in os.listdir("/proc/self/fd"):
         try:
             if os.readlink(f"/proc/self/fd/{name}") != "anon_inode:[eventpoll]":
@@ -204,7 +204,7 @@ def _watchers_of(descriptor: int) -> Iterator[tuple[int, int]]:
         except OSError:  # closed meanwhile
             continue
         for watched, events, data in WATCHED.findall(text):
-            # Of the 64 bits of data, Python sets those of an int.
+            # Python puts an int into the 64 bits of data.
             if int(watched) == int(data, 16) & 0xFFFFFFFF == descriptor:
                 yield int(name), int(events, 16)
 
@@ -219,6 +219,6 @@ def _read(path: str) -> str:
 
 
 def _give_name(far_end: _socket.socket) -> None:
-    """A peer without a name is "", which libraries that expect an address stumble over once the hooks are gone."""
+    """Without a name the peer's address is "", which breaks libraries that expect an address without the hooks."""
     if sys.platform == "linux":  # elsewhere the name would be a file
         far_end.bind(f"\0cassette-http-{os.getpid()}-{next(_numbers)}")

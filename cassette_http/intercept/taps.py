@@ -1,6 +1,6 @@
-"""What stands behind an intercepted socket: a `Tap`, which runs a channel and keeps the descriptor's readiness true.
+"""What is behind an intercepted socket: a `Tap`, which runs a channel and keeps the descriptor's readiness correct.
 
-The object that the library holds stays its own: a real `socket.socket` with a real descriptor.
+The library keeps its own object: a real `socket.socket` with a real descriptor.
 """
 
 from __future__ import annotations
@@ -37,25 +37,25 @@ _getpeername = _socket.socket.getpeername
 _getsockname = _socket.socket.getsockname
 _shutdown = _socket.socket.shutdown
 
-# A client that has not sent anything for so long waits for its peer to speak first.
+# A client that has sent nothing for so long waits for its peer to speak first.
 PATIENCE_S = 0.1
 
-# How far a look ahead goes: a later one may look further.
+# How far one look ahead goes; a later one may go further.
 PEEKED_OCTETS = 1 << 16
 
-# Flags of a read, where the system has them.
+# Flags of a read, if the system has them.
 PEEK = socket.MSG_PEEK
 DONTWAIT = getattr(socket, "MSG_DONTWAIT", 0)
 WAITALL = getattr(socket, "MSG_WAITALL", 0)
 
 
-# A dictionary with weak keys. Every send and read asks it, so it is not one of weakref, whose methods are in Python.
+# A dictionary with weak keys. Not that of weakref, whose methods are in Python: every send and read uses it.
 _taps: dict[weakref.ref[socket.socket], Tap] = {}
 _early_options: weakref.WeakKeyDictionary[socket.socket, list[tuple[Any, ...]]] = weakref.WeakKeyDictionary()
 
 
 def tap_of(sock: socket.socket) -> Tap | None:
-    """The tap of `sock`, None if the socket is none of ours."""
+    """The tap of `sock`; None if it is not intercepted."""
     return _taps.get(weakref.ref(sock))
 
 
@@ -68,24 +68,24 @@ def _tapped() -> list[tuple[socket.socket, Tap]]:
 
 
 def note_option(sock: socket.socket, option: tuple[Any, ...]) -> None:
-    """Remember an option of a socket that has no tap yet: what stands in for its connection will not have it."""
+    """Remember an option of a socket without a tap, as it may be needed again for a new connection."""
     _early_options.setdefault(sock, []).append(option)
 
 
 def put_tap(sock: socket.socket, tap: Tap) -> None:
-    """Let `tap` serve `sock` from now on."""
+    """Make `tap` serve `sock` from now on."""
     _taps[weakref.ref(sock, _forget)] = tap
 
 
 def _forget(gone: weakref.ref[socket.socket]) -> None:
-    """A program has left a socket to the garbage collector: the connection below it ends with it."""
+    """A program left a socket to the garbage collector: close the connection below it."""
     tap = _taps.pop(gone, None)
     if tap is not None and tap.host.line is not None and tap not in _taps.values():
         tap.host.line.close()
 
 
 def take_tap(sock: socket.socket) -> Tap | None:
-    """Part `sock` and its tap."""
+    """Separate `sock` from its tap."""
     return _taps.pop(weakref.ref(sock), None)
 
 
@@ -99,31 +99,31 @@ if hasattr(os, "register_at_fork"):
 
 
 def timeout_of(sock: socket.socket) -> Callable[[], float | None]:
-    """Tell the time-out of `sock`, without keeping it alive."""
+    """Return a function for the time-out of `sock` that does not keep the socket alive."""
     here = weakref.ref(sock)
     return lambda: alive(here).gettimeout()
 
 
 class Tap:
-    """What stands behind one intercepted socket. `peer` is the address that it was connected to."""
+    """What is behind one intercepted socket. `peer` is the address to which it was connected."""
 
     def __init__(self, sock: socket.socket, board: Switchboard, host: Host, target: Target, peer: Any) -> None:
         self.board, self.host, self.target, self.peer = board, host, target, peer
-        self._far_end = target  # another one behind a SOCKS proxy
+        self._far_end = target  # differs behind a SOCKS proxy
         self.above: Above | None = None
-        # Set before there was a connection to set them on.
+        # Options that were set before there was a live connection.
         self.options: list[tuple[Any, ...]] = _early_options.pop(sock, [])
-        self.connecting: Callable[[int], None] | None = None  # to be told how a non-blocking connect ended
-        self.on_closed: Callable[[], None] | None = None  # to be told that the program closes
+        self.connecting: Callable[[int], None] | None = None  # called with the result of a non-blocking connect
+        self.on_closed: Callable[[], None] | None = None  # called when the program closes
         self.pending_error = 0  # of a played non-blocking connect, for SO_ERROR
-        self.never_connects = False  # a played connect is under way, and stays so
-        self.is_watched = sock.gettimeout() == 0  # somebody may wait for the descriptor
-        self.is_shared = False  # by copies of the socket
+        self.never_connects = False  # a played connect is in progress, and never ends
+        self.is_watched = sock.gettimeout() == 0  # an event loop or the like may wait for the descriptor
+        self.is_shared = False  # copies of the socket exist
         self._sock = weakref.ref(sock)
         self._stand_in: StandIn | None = None
         self._rests = False
         self._peeked = b""
-        self._was_polled = False  # since it was read last
+        self._was_polled = False  # since the last read
         self._shut: set[int] = set()
         self._awaits_first_word = False
         host.channel.on_left, host.channel.naming = self.leave, self._name_far_end
@@ -141,7 +141,7 @@ class Tap:
 
     @property
     def sock(self) -> socket.socket:
-        """To be asked while one of the socket's methods runs."""
+        """Only to be used while a method of the socket runs."""
         sock = self._sock()
         assert sock is not None, "a socket is alive while one of its methods runs"
         return sock
@@ -149,22 +149,22 @@ class Tap:
     # ------------------------------------------------------------------ the descriptor
 
     def stand_in(self, *, was_watched: bool) -> None:
-        """Put an end of a local pair under the socket's descriptor, as nobody was dialled.
+        """Put an end of a local pair under the socket's descriptor, as nothing was dialled.
 
-        `was_watched`: a loop knew the descriptor before.
+        `was_watched`: an event loop knew the descriptor before.
         """
         self._stand_in = StandIn(self.sock, is_watched=was_watched)
         if self.is_watched or was_watched:
             self._be_watched()
 
     def never_connect(self) -> None:
-        """Have the stand-in look like a connection that is being made: it is not writable."""
+        """Make the stand-in look like a connect in progress: it is not writable."""
         assert self._stand_in is not None, "a connect that is played"
         self.never_connects = True
         self._stand_in.hold_up()
 
     def hand_over(self, sock: socket.socket, host: Host) -> Tap:
-        """The tap for the connection that was put over this one (TLS), on the same descriptor."""
+        """The tap for a TLS connection over this one, on the same descriptor."""
         tap = Tap(sock, self.board, host, self.target, self.peer)
         tap.options, tap.connecting = self.options, self.connecting
         tap._stand_in, self._stand_in = self._stand_in, None
@@ -175,7 +175,7 @@ class Tap:
         return tap
 
     def take_descriptor(self, dialled: socket.socket) -> None:
-        """Put the descriptor of a live connection under the socket, where the pair stood in."""
+        """Put the descriptor of a live connection under the socket, instead of the local pair."""
         sock = self.sock
         self.peer = _getpeername(raw(dialled))
         put_under(sock, dialled)
@@ -187,12 +187,12 @@ class Tap:
 
     @property
     def must_not_wait(self) -> bool:
-        """To dial here could keep a loop waiting, or leave it watching the old descriptor."""
+        """Dialling here could block an event loop, or leave it watching the old descriptor."""
         self.is_watched = self.is_watched or self.sock.gettimeout() == 0
         return self.is_watched
 
     def pump(self, dial: Callable[[], socket.socket]) -> Pump:
-        """Serve a socket that is watched by a connection that `dial` opens, in a thread."""
+        """Serve a watched socket with a connection that `dial` opens, in a thread."""
         here = weakref.ref(self)
 
         def wake() -> None:
@@ -206,15 +206,15 @@ class Tap:
         return pump
 
     def leave(self) -> None:
-        """Leave the cassette: a connection that was only played looks closed from now on, also without the hooks.
+        """Leave the cassette: a played connection looks closed from now on, even without the hooks.
 
-        Before the end, its client gets the rest of a response that is under way. If that has to break off, the
-        connection looks broken, so that the client does not take the part for the whole.
+        The client first gets the rest of a response that is being played. If that is cut off, the connection looks
+        broken, so that the client does not take the part for the whole.
         """
         host, channel, sock = self._upper, self._upper.channel, self._sock()
         if not channel.is_left:
-            return  # what is above has gone on to another cassette, or will come by itself
-        if isinstance(host.line, Pump):  # nobody can see any more what it brings
+            return  # the layer above uses another cassette already, or calls this later
+        if isinstance(host.line, Pump):  # without the hooks, nobody can read from it
             host.line.close()
             host.line = None
         if channel.is_mid_response and self._stand_in is None and not self.is_closed:
@@ -222,7 +222,7 @@ class Tap:
         if self._stand_in is None:
             return
         if sock is None or channel.origin.is_tls:
-            # What stands in the place of the TLS state is there without the hooks, and plays on.
+            # The object that replaced the TLS state works without the hooks, and plays on.
             self._stand_in.leave(is_cut_short=channel.is_cut_short)
             return
         host.line = PlainLine(sock)
@@ -231,9 +231,9 @@ class Tap:
         self._stand_in.leave(octets, is_cut_short=not is_whole)
 
     def watch(self) -> None:
-        """Somebody asks for the descriptor: from now on it shows whether something is due.
+        """The program asks for the descriptor: from now on it shows whether something is due.
 
-        Most blocking clients never ask, and are spared the system calls.
+        Most blocking clients never ask, which saves the system calls.
         """
         self._was_polled = True
         if not self.is_watched or not self.host.channel.has_spoken:
@@ -253,7 +253,7 @@ class Tap:
         return not (is_web or self.board.knows_peer(origin.host, origin.port))
 
     def show(self) -> None:
-        """Make the stand-in readable exactly if something is due. Called from any thread."""
+        """Make the stand-in readable exactly if something is due. May be called from any thread."""
         if self.is_watched and self._stand_in is not None:
             self._stand_in.show(self._is_due_now)
 
@@ -264,7 +264,7 @@ class Tap:
         return is_due
 
     def _show_later(self) -> None:
-        """Come back when the recorded pace brings the next piece."""
+        """Check again when the recorded pace brings the next piece."""
         due_in_s = self._upper.channel.due_in_s
         if due_in_s is not None:
             timer = threading.Timer(due_in_s, self.show)
@@ -272,16 +272,16 @@ class Tap:
             timer.start()
 
     def _await_first_word(self) -> None:
-        """The program waits, and no request was sent: where that is no HTTP, the peer must speak."""
+        """The program waits and has sent no request: if this is not HTTP, the peer must speak first."""
         host = self._upper
         is_silent = self.stands_in and not (host.channel.has_spoken or host.channel.is_left)
-        if is_silent and self._may_speak_first():  # it may have asked for a tunnel meanwhile
+        if is_silent and self._may_speak_first():  # checked again, as the program may have asked for a tunnel
             host.dial()
-            self.show()  # what came before the host knew its line
+            self.show()  # something may have come before the host had its line
 
     @property
     def is_ended(self) -> bool:
-        """The recorded peer has closed, whether or not the program has met that."""
+        """The recorded peer has closed, whether or not the program has noticed."""
         return self._upper.channel.is_closed_by_peer
 
     @property
@@ -296,7 +296,7 @@ class Tap:
 
     @property
     def _is_shut(self) -> bool:
-        """Nothing can come any more: a peer whose client has ended sending closes when it has said all."""
+        """Nothing can come any more: a peer closes after its last data, once the client has ended sending."""
         if self.host.line is not None:
             return socket.SHUT_RD in self._shut
         channel = self.host.channel
@@ -304,13 +304,13 @@ class Tap:
 
     @property
     def _upper(self) -> Host:
-        """Serves the program: the host above TLS, if there is a TLS object above."""
+        """The host that serves the program: that of the TLS object above, if there is one."""
         return self.host if self.above is None else self.above.upper
 
     # ------------------------------------------------------------------ octets
 
     def send(self, data: Any) -> int:
-        """Send what a `send` of the socket would; returns how much it took."""
+        """Do a `send` of the socket; returns how many octets were accepted."""
         octets = octets_of(data)
         if self._shut and socket.SHUT_WR in self._shut:
             raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
@@ -335,7 +335,7 @@ class Tap:
             self.show()
 
     def _is_held_up(self) -> bool:
-        """The recorded peer takes no more; then the descriptor does not look writable."""
+        """The recorded peer accepts no more data; then the descriptor does not look writable."""
         host = self._upper
         if self._stand_in is None or not host.channel.is_held_up:
             return False
@@ -344,13 +344,13 @@ class Tap:
         return True
 
     def _let_go(self) -> None:
-        """The recorded connection broke now: the next send meets that."""
+        """The recorded connection broke at this time: the next send gets the error."""
         self._upper.channel.is_held_up = False
         if self._stand_in is not None:
             self._stand_in.let_go()
 
     def _send_some(self, line: Line, octets: bytes) -> int:
-        """Send what the live peer takes at once, and note whether that is all."""
+        """Send what the live peer accepts at once, and note whether that was everything."""
         channel = self._upper.channel
         channel.is_held_up = True
         sent = line.send(octets)
@@ -358,7 +358,7 @@ class Tap:
         return sent
 
     def receive(self, at_most: int, flags: int = 0) -> bytes:
-        """Receive what a `recv` of the socket would."""
+        """Do a `recv` of the socket."""
         self._was_polled = False
         if flags:
             return self._receive_with(at_most, flags)
@@ -384,9 +384,9 @@ class Tap:
                 self._rests = is_marked and not self.host.channel.goes_on
 
     def _receive_with(self, at_most: int, flags: int) -> bytes:
-        """Receive with flags of the system's call.
+        """Receive with flags of the system call.
 
-        With a time-out, and always with gevent, sockets wait before that call, and not in it, whatever the flags say.
+        Sockets with a time-out, and all of gevent's, wait before the system call, so its flags cannot change that.
         """
         waits_in_call = raw(self.sock).gettimeout() is None
         if flags & DONTWAIT and waits_in_call and not self._is_readable():
@@ -394,7 +394,7 @@ class Tap:
         if not flags & PEEK:
             octets = self.receive(at_most)
             waits_for_all = flags & WAITALL and waits_in_call
-            with suppress(OSError):  # what came before it comes first
+            with suppress(OSError):  # the octets before the error come first
                 while waits_for_all and 0 < len(octets) < at_most and (more := self.receive(at_most - len(octets))):
                     octets += more
             return octets
@@ -411,7 +411,7 @@ class Tap:
         except (BlockingIOError, TimeoutError):
             raise
         except OSError as error:
-            self._upper.peer_failed(error)  # no later call would tell it
+            self._upper.peer_failed(error)  # no later call would report it
             raise
 
     def _take_peeked(self, at_most: int) -> bytes:
@@ -435,7 +435,7 @@ class Tap:
         return ("::1", port, 0, 0) if sock.family == socket.AF_INET6 else ("127.0.0.1", port)
 
     def peername(self) -> Any:
-        """The address of the peer; some learn by it, before they read, that their connection is broken."""
+        """The address of the peer; some programs detect a broken connection by it, before they read."""
         if self.stands_in:
             refusal = self._upper.channel.late_refusal
             if refusal is not None and refusal.errno == "ENOTCONN":
@@ -445,7 +445,7 @@ class Tap:
         try:
             return _getpeername(raw(self.sock))
         except OSError as error:
-            # Within an exchange it is no news: a call that sends or reads has met it, or will. This one may be a log's.
+            # During an exchange, a send or read has met or will meet the error; this call may only be for a log.
             if self.connecting is None and not self._upper.channel.needs_peer:
                 self._upper.peer_failed(error)
             raise
@@ -455,7 +455,7 @@ class Tap:
             raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
 
     def shutdown(self, how: int) -> None:
-        """The program closes halves of its connection."""
+        """The program shuts down one or both directions of its connection."""
         if how != socket.SHUT_WR:
             self._upper.read_no_more()
         if how != socket.SHUT_RD:
@@ -469,7 +469,7 @@ class Tap:
         self.show()
 
     def close(self) -> None:
-        """A socket of this tap was closed; with the last one, the connection is."""
+        """A socket of this tap was closed; the connection closes with the last one."""
         others = [sock for sock, tap in _tapped() if tap is self] if self.is_shared else []
         if others:
             self.move(others[0])
@@ -483,13 +483,13 @@ class Tap:
         if self._stand_in is not None:
             self._stand_in.close()
         if self.host.channel.on_left == self.leave:
-            self.host.channel.on_left = do_nothing  # nobody would see it, and it holds the cassette
-        self.host.channel.naming = as_it_is  # so does this
+            self.host.channel.on_left = do_nothing  # it is not needed any more, and refers to the cassette
+        self.host.channel.naming = as_it_is  # likewise
 
     def _look_for_end(self) -> None:
-        """See whether a client that has only polled, and now closes, did so because its peer had closed.
+        """Find out whether a client that only polled, and now closes, closes because its peer did.
 
-        Within a response, there may be more of it instead; over a TLS object, nobody could tell.
+        During a response, there may be more data instead; over a TLS object, that cannot be known.
         """
         channel = self._upper.channel
         is_live = not self.stands_in or isinstance(self._upper.line, Pump)
@@ -498,10 +498,10 @@ class Tap:
         if not (is_live and may_matter and self._is_readable()):
             return
         if self.above is not None:
-            self.above.upper.peer_ended()  # nobody will read what tells how
+            self.above.upper.peer_ended()  # how it ended will never be read
             return
         self.sock.settimeout(0)
-        with suppress(OSError):  # it is noted
+        with suppress(OSError):  # the host has noted it
             self.host.receive(1)
 
     def move(self, sock: socket.socket) -> None:
@@ -523,17 +523,17 @@ class Tap:
         return len(records)
 
     def bring(self, at_most: int) -> bytes:
-        """Receive records of the TLS object above from the live peer."""
+        """Receive records for the TLS object above from the live peer."""
         return (self.host.line or PlainLine(self.sock)).recv(at_most)
 
     def begin(self, host: Host, octets: bytes) -> None:
-        """The program is about to send octets through `host`, maybe the first ones of a request."""
+        """The program is about to send octets through `host`, perhaps the first of a request."""
         self.follow(host)
         if not (host.channel.has_spoken or self.board.only_watches):
             refuse_http2(octets)
 
     def follow(self, host: Host) -> None:
-        """Change to the cassette of whoever sends the next request through `host` (connections outlive cassettes)."""
+        """Change to the cassette in use where the next request is sent, as connections outlive cassettes."""
         channel, board = host.channel, board_to_follow(self.board)
         if board is None or not (channel.is_between_requests or channel.is_left):
             return
@@ -548,10 +548,10 @@ class Tap:
         host.channel.on_left = self.leave
 
     def break_off(self, host: Host) -> None:
-        """Put a stand-in in the place of a live connection that is watched: only that can show that octets are due."""
+        """Replace a watched live connection by a stand-in: only that can show that played octets are due."""
         sock = self.sock
         if sock.gettimeout() == 0 and not CAN_MOVE_WATCHERS:
-            # To its pool it looks like any connection that was closed while it was idle.
+            # To its pool it looks like a connection that was closed while idle.
             with suppress(OSError):
                 _shutdown(raw(sock), socket.SHUT_RDWR)
             raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
@@ -561,14 +561,14 @@ class Tap:
             host.line = None
 
     def settle_name(self, said: str | None) -> None:
-        """Several hosts have the address; the client says by SNI or the Host field which one it means."""
+        """If several hosts have the address, the client says by SNI or the Host field which one it means."""
         channel, far_end = self.host.channel, self._far_end
         is_known_by_address = channel.via is None or far_end is not self.target
         if is_known_by_address and far_end.settle(said and said.lower()):
             channel.origin = replace(channel.origin, host=far_end.host)
 
     def _name_far_end(self, address: str, port: int) -> tuple[str, bool]:
-        """Say whom a client means that asks a SOCKS proxy for an address (transport.socks.Naming)."""
+        """Find the host for an address that a client asks a SOCKS proxy for (transport.socks.Naming)."""
         self._far_end = target_of((address, port), is_blocking=self.sock.gettimeout() != 0)
         return self._far_end.host, is_invented(address)
 

@@ -1,4 +1,4 @@
-"""The hooks on Python's TLS: sockets and objects made by a context get our TLS state. A played one has no handshake."""
+"""The hooks on Python's TLS: sockets and objects of a context get our TLS state. A played one needs no handshake."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _offered: WeakKeyDictionary[ssl.SSLContext, list[str]] = WeakKeyDictionary()
 
 @PATCHES.hook(PythonContext, "set_alpn_protocols")
 def _set_alpn_without_http2(self: ssl.SSLContext, alpn_protocols: Iterable[str], *, original: Any) -> None:
-    """Have a client that speaks HTTP/2 as well as HTTP/1.1 agree on the one that can be recorded."""
+    """Make a client that speaks HTTP/2 and HTTP/1.1 agree on HTTP/1.1, which can be recorded."""
     wanted, board = list(alpn_protocols), current_board()
     offered = [protocol for protocol in wanted if protocol != "h2"]
     if not offered or offered == wanted or board is None or board.only_watches:
@@ -52,7 +52,7 @@ def _set_alpn_without_http2(self: ssl.SSLContext, alpn_protocols: Iterable[str],
 
 
 def offer_http2_again() -> None:
-    """Give the contexts that outlive their cassette back what they were told to offer."""
+    """Restore what the program has set on contexts that outlive the cassette."""
     while _offered:
         _set_alpn_protocols(*_offered.popitem())
 
@@ -79,7 +79,7 @@ def _tapped_wrap_socket(
         try:
             fail_handshake(board, lower.origin.over_tls)
         except OSError:
-            sock.close()  # as wrap_socket does when a handshake fails
+            sock.close()  # like wrap_socket after a failed handshake
             raise
     channel = board.open_tls_channel(lower)
     secured: Any
@@ -93,7 +93,7 @@ def _tapped_wrap_socket(
                 if do_handshake_on_connect:
                     keep(secured)
         except BaseException:
-            if sock.fileno() < 0:  # a handshake that fails closes the connection, a wrong argument does not
+            if sock.fileno() < 0:  # a failed handshake closes the connection, a wrong argument does not
                 below.close()
             else:
                 put_tap(sock, below)
@@ -122,7 +122,7 @@ def _tapped_wrap_bio(
 
 
 def _put_state(secured: Any, below: Tap, channel: Channel, real: Any, *, is_shaken: bool) -> Tap:
-    """Put a TLS state of ours into `secured`, over the connection of `below`; `real` is the one in C, if any.
+    """Put our TLS state into `secured`, over the connection of `below`; `real` is the one in C, if any.
 
     `is_shaken`: the handshake is over.
     """
@@ -159,7 +159,7 @@ def _without_handshake(
     suppress_ragged_eofs: bool,
     server_hostname: str | None,
 ) -> Any:
-    """Make the TLS socket that `wrap_socket` would, over the same descriptor, without a TLS state."""
+    """Make the same TLS socket as `wrap_socket`, over the same descriptor, but without a TLS state."""
     if context.check_hostname and not server_hostname:
         raise ValueError("check_hostname requires server_hostname")
     secured: Any = context.sslsocket_class.__new__(context.sslsocket_class)
@@ -213,7 +213,7 @@ def _tapped_object_write(self: ssl.SSLObject, data: Any, *, original: Any) -> in
 
 
 def _secure_late(sock: ssl.SSLSocket) -> None:
-    """Put a state of ours into a TLS socket that was made before it was connected, and that is now."""
+    """Put our state into a TLS socket that was made before it was connected, and is connected now."""
     below, hidden = tap_of(sock), cast(Any, sock)
     if below is None or hidden._sslobj is None or isinstance(hidden._sslobj, SocketState):
         return
@@ -224,7 +224,7 @@ def _secure_late(sock: ssl.SSLSocket) -> None:
 
 
 def _adopt(sock: ssl.SSLSocket, data: Any) -> None:
-    """Put a state of ours into a TLS socket that was open before the cassette, and that now begins a request."""
+    """Put our state into a TLS socket that was opened before the cassette, and now begins a request."""
     board, hidden = current_board(), cast(Any, sock)
     if board is None or hidden._sslobj is None or isinstance(hidden._sslobj, SocketState) or sock.server_side:
         return

@@ -1,4 +1,4 @@
-"""What stands in the place of the TLS state in C to which an `ssl.SSLObject` delegates."""
+"""Replaces the TLS state in C of an `ssl.SSLObject`."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from cassette_http.transport.host import Host, Switchboard, octets_of, read_into
 from cassette_http.transport.played_tls import PlayedTLS
 from cassette_http.transport.tunnels import Tunnel
 
-# The kinds of TLS records (RFC 8446 section 5.1): change_cipher_spec, alert, handshake, application_data.
+# The types of TLS records (RFC 8446 section 5.1): change_cipher_spec, alert, handshake, application_data.
 RECORD_TYPES = b"\x14\x15\x16\x17"
 
 _seeking: ContextVar[ObjectState | None] = ContextVar("cassette_http_seeking", default=None)
 
 
 def take_seeker(octets: bytes) -> ObjectState | None:
-    """The adopted TLS object whose first record inside the cassette these octets are; None if they are none."""
+    """The adopted TLS object whose first record inside the cassette `octets` are, if there is one."""
     seeker = _seeking.get()
     if seeker is None or octets[:1] not in RECORD_TYPES:
         return None
@@ -43,20 +43,20 @@ def take_seeker(octets: bytes) -> ObjectState | None:
 class ObjectState:
     """The TLS state of an intercepted `ssl.SSLObject` (`carriers.Above`); `real` is the one in C.
 
-    It is in one of three states, as its link and its records tell:
+    It is in one of three states, which depend on `link` and its records:
 
         unlinked ──(its first record shows the carrier)──> live ──> played
             │                                                ^        ^
             ├──(the carrier is a stand-in)───────────────────┼────────┤
             └──(it was there before the cassette: `adopt`)───┴────────┘
 
-    Unlinked, it does what the state in C does. An object may be the carrier (`carriers.Carrier`) of another one.
-    `incoming` and `outgoing` are unknown for an object that was there before the cassette.
+    While unlinked, it passes calls to the state in C. An object may carry (`carriers.Carrier`) another one.
+    `incoming` and `outgoing` are unknown for an object that was made before the cassette.
     """
 
     def __init__(self, context: ssl.SSLContext, real: Any, incoming: Any = None, outgoing: Any = None) -> None:
         self._context, self._incoming, self._outgoing, self._real = context, incoming, outgoing, real
-        self._records: Records | None = None  # none while unlinked
+        self._records: Records | None = None  # None while unlinked
         self._tunnel: Tunnel | None = None
         self._rest: Any = real
         self._has_told_hello = False
@@ -65,7 +65,7 @@ class ObjectState:
         return getattr(self._rest, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # What SSLObject sets: its own names go to the state in C.
+        # SSLObject sets these: they belong to the state in C.
         if name in ("context", "session"):
             setattr(self._real, name, value)
         else:
@@ -92,7 +92,7 @@ class ObjectState:
         return self
 
     def adopt(self, board: Switchboard, origin: Origin) -> None:
-        """Go on with a connection that was open before the cassette; its socket shows itself by the next record."""
+        """Continue a connection that was opened before the cassette; its next record shows its socket."""
         link = Link(board, Host(board.open_channel(origin, None), self._dial, lambda: None))
         self._records = LiveRecords(link, self._real, self._incoming, is_shaken=True)
         _seeking.set(self)
@@ -109,7 +109,7 @@ class ObjectState:
             below.break_off(below.host)
 
     def _be_played(self) -> None:
-        """Be played from now on. The last record of the live connection goes nowhere."""
+        """Play from now on. The last record of the live connection is never sent."""
         live = self._linked
         self._records = PlayedRecords(live.link, self._incoming, self._outgoing, is_shaken=live.is_shaken)
         with suppress(ssl.SSLError):
@@ -123,7 +123,7 @@ class ObjectState:
                 f"the tunnel through {channel.via} is only played, and none can be opened for a request that is not in "
                 'the cassette; re-record all of it with record mode "rewrite"',
             )
-            channel.peer_was_not_reached(refusal, None)  # no peer has refused: this is not to be played
+            channel.peer_was_not_reached(refusal, None)  # not recorded, as no peer has refused
             raise refusal
         below = link.below
         target = below.target if below is not None else target_of((channel.origin.host, channel.origin.port))
@@ -152,7 +152,7 @@ class ObjectState:
 
     @property
     def _unlinked(self) -> Any:
-        """The state in C, which verifies the peer once it gets octets."""
+        """The state in C, which verifies the peer as soon as it gets octets."""
         if self._incoming.pending:
             read_authorities(self._real.context)
         return self._real
@@ -168,7 +168,7 @@ class ObjectState:
             raise
 
     def _tell_hello(self) -> None:
-        """Write down the client hello that the state in C has just made, so that the socket that sends it is known."""
+        """Note the client hello that the state in C has just made, to recognise the socket that sends it."""
         if not self._has_told_hello:
             self._has_told_hello = True
             hello = self._outgoing.read()
@@ -189,14 +189,14 @@ class ObjectState:
         octets = octets_of(data)
         if link.below is not None and link.below.is_closed:
             if self._outgoing is not None:
-                self._outgoing.write(octets)  # this will not find its way, which the program meets when it sends it
+                self._outgoing.write(octets)  # it cannot be sent, which the program notices when it tries to
             return len(octets)
         if link.above is None and octets[:1] == HANDSHAKE_RECORD and octets in expected_hellos:
             link.above = expected_hellos.pop(octets)(self)
         if link.above is not None:
             return link.above.send_records(octets)
         self.begin(link.host, octets)
-        return self._records.write(octets)  # other ones, if it was live until now
+        return self._records.write(octets)  # not the records from above, if it was live until now
 
     def pending(self) -> int:
         is_played = self._records is not None and self._records.are_played
@@ -249,10 +249,10 @@ class ObjectState:
         self._linked.link.carrier.leave()
 
     def settle_name(self, said: str | None) -> None:
-        """Behind a proxy the request for the tunnel has named the host."""
+        """Nothing to do: behind a proxy, the request for the tunnel has named the host."""
 
     def begin(self, host: Host, octets: bytes) -> None:
-        """The program is about to send octets through `host`, which is this object's or one above it."""
+        """The program is about to send octets through `host`, which is this object's or that of one above it."""
         link = self._linked.link
         if link.below is not None:
             link.below.begin(host, octets)

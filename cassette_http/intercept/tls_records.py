@@ -1,8 +1,7 @@
 """Where the records of a TLS object (`ssl.SSLObject`) come from and go to: a live peer, or a played one.
 
-A loop reads what carries the records and feeds the object, so that the two must agree. When something is due of a
-played peer, the stand-in below is readable and gives an octet without meaning, which wakes the loop and is thrown away
-by the object.
+An event loop reads the carrier and feeds the object, so the two must agree. When a played peer has something due, the
+stand-in below is readable and gives one meaningless octet, which wakes the loop and which the object throws away.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ from cassette_http.transport.failures import ENDED_HANDSHAKES, incomplete_close,
 from cassette_http.transport.host import NOT_NOW, Host, Switchboard
 from cassette_http.transport.opening import keeping_tls
 
-# Usually a program reads the object each time it is woken, and is spared the system calls that hide what is due.
+# Most programs read the object each time they are woken; that saves the system calls to make it look idle.
 MOST_UNREAD_WAKES = 2
 
 
 @dataclass
 class Link:
-    """What a TLS object knows of its connection: who serves it, what carries its records, and which object it carries.
+    """What a TLS object knows about its connection: its host, what carries its records, and which object it carries.
 
-    `below` is not known until the next record if the connection was there before the cassette.
+    `below` is unknown until the next record if the connection was opened before the cassette.
     """
 
     board: Switchboard
@@ -45,17 +44,17 @@ class Link:
 
     @property
     def upper(self) -> Host:
-        """Serves the program: what is above all TLS."""
+        """The host that serves the program, above all TLS."""
         return self.host if self.above is None else self.above.upper
 
     def show(self) -> None:
-        """Have the stand-in below be readable exactly if something is due."""
+        """Make the stand-in below readable exactly if something is due."""
         if self.below is not None:
             self.below.show()
 
 
 class Records(Protocol):
-    """The records of one TLS object, as the object asks for them (content) and as its carrier does (octets)."""
+    """The records of one TLS object: the object reads and writes content, its carrier octets."""
 
     are_played: bool
     link: Link
@@ -67,13 +66,13 @@ class Records(Protocol):
 
     @property
     def is_readable(self) -> bool:
-        """The program would get something if it read the carrier and asked the object now."""
+        """The program would get something if it read the carrier and then the object."""
         ...
 
     def do_handshake(self) -> None: ...
     def read(self, at_most: int) -> bytes: ...
     def read_for(self, above: Above, at_most: int) -> bytes:
-        """What the object above gets of its carrier, which is this one."""
+        """Octets for the object above, which this one carries."""
         ...
 
     def write(self, octets: bytes) -> int: ...
@@ -84,7 +83,7 @@ class Records(Protocol):
 
 
 class LiveRecords:
-    """Those of a live peer, made and read by the TLS state in C, `real`, which takes them from `incoming`."""
+    """Records of a live peer, made and read by the TLS state in C, `real`, which takes them from `incoming`."""
 
     are_played = False
 
@@ -171,12 +170,12 @@ class LiveRecords:
         except OSError as error:
             self._carrier_failed(error, FailureKind.RESET)
             raise
-        # What ends by this is known when all records were read.
+        # What ends here is known when all records have been read.
         self._is_closed_below = not records
         return records
 
     def close(self) -> None:
-        """In the middle of the handshake: the peer has gone away, or was silent for too long."""
+        """If the handshake is not over: the peer has gone away, or was silent for too long."""
         if self.is_shaken:
             return
         if not self._is_closed_below:
@@ -196,10 +195,10 @@ class LiveRecords:
 
 
 class PlayedRecords:
-    """Those of a played peer: there are none, but octets without meaning that show when something is due.
+    """Records of a played peer: in fact there are none, only meaningless octets that show when something is due.
 
-    The program puts what it gets of the carrier into `incoming`, and sends what it finds in `outgoing`; both are
-    unknown (None) for an object that was there before the cassette.
+    The program puts what it reads from the carrier into `incoming`, and sends what it finds in `outgoing`; both are
+    None for an object that was made before the cassette.
     """
 
     are_played = True
@@ -207,13 +206,13 @@ class PlayedRecords:
     def __init__(self, link: Link, incoming: Any, outgoing: Any, *, is_shaken: bool = False) -> None:
         self.is_shaken = is_shaken
         self.link, self._incoming, self._outgoing = link, incoming, outgoing
-        self._broken_handshake: Failure | None = None  # as it was recorded
-        self._ahead = b""  # content that the reader of the carrier has waited for
-        self._has_given_end = False  # to the reader of the carrier
-        self._has_read_end = False  # the object has given it
+        self._broken_handshake: Failure | None = None  # the recorded failure
+        self._ahead = b""  # content that a read of the carrier has waited for
+        self._has_given_end = False  # to a reader of the carrier
+        self._has_read_end = False  # the object has returned it
         self._rests = False  # the next read gets nothing: one read per readiness
-        self._broken_write: OSError | None = None  # the TCP connection took no more: met by the sender of records
-        self._unread_wakes = 0  # how often the carrier gave a waking octet that the object was not asked for
+        self._broken_write: OSError | None = None  # TCP accepts no more: raised when records are sent
+        self._unread_wakes = 0  # how many waking octets the carrier gave since the object was last read
 
     # ------------------------------------------------------------------ what the object asks
 
@@ -227,7 +226,7 @@ class PlayedRecords:
         failure = self._broken_handshake
         if failure is None:
             return
-        # What breaks the TCP connection, or ends it, is met by reads of the socket: the object only wants to read.
+        # What breaks or ends the TCP connection is met by reads of the socket: the object only reports WANT_READ.
         is_met_below = failure.details.get("class") in (None, *ENDED_HANDSHAKES)
         if is_met_below and not self._incoming.eof:
             raise want_read()
@@ -259,7 +258,7 @@ class PlayedRecords:
             self._rests = self._is_due and not (channel.is_left or channel.is_within_piece)
 
     def _read_end(self) -> bytes:
-        """What the state in C does at the end, once all records were read."""
+        """What the state in C does at the end, once all records have been read."""
         try:
             self.link.host.receive(1)
         except ssl.SSLEOFError:
@@ -268,12 +267,12 @@ class PlayedRecords:
             raise want_read() from None
         if not self.link.host.channel.is_incompletely_closed:
             return b""
-        # It looks for more records, unless it is told that there are none.
+        # It asks for more records, unless it was told that there are none.
         raise rebuild(incomplete_close()) if self._is_told_end else want_read()
 
     def read_for(self, above: Above, at_most: int) -> bytes:
         self._throw_wakes_away()
-        # A client that reads until nothing is left shall come back when the socket shows that something is due.
+        # A client that reads until nothing is left must come back when the socket shows that something is due.
         if self._rests:
             self._rests = False
             raise want_read()
@@ -294,7 +293,7 @@ class PlayedRecords:
         finally:
             self.link.show()
         if self._outgoing is not None and (host.channel.is_held_up or self._broken_write is not None):
-            self._outgoing.write(octets)  # the program meets it when it sends the records
+            self._outgoing.write(octets)  # the program gets the error when it sends the records
         return len(octets)
 
     def shutdown(self) -> Any:
@@ -306,14 +305,14 @@ class PlayedRecords:
 
     @property
     def _is_told_end(self) -> bool:
-        """The reader of the carrier has met its end, and said so."""
+        """The program has met the end of the carrier, and told the object."""
         return self._incoming is not None and bool(self._incoming.eof)
 
     # ------------------------------------------------------------------ what the carrier asks
 
     @property
     def is_readable(self) -> bool:
-        # A program that is woken and does not read has paused: what is due waits for it.
+        # A program that was woken and does not read has paused: what is due waits for it.
         return (self._is_due or self._is_ended) and self._unread_wakes < MOST_UNREAD_WAKES
 
     def send(self, records: bytes) -> int:
@@ -332,7 +331,7 @@ class PlayedRecords:
         if broken is not None:
             raise rebuild(broken)
         if self._has_broken_line:
-            self.link.host.receive(1)  # raises what broke it
+            self.link.host.receive(1)  # raises the error that broke it
         if self._is_ended and not self._is_due:
             self._has_given_end = True
             return b""
@@ -346,7 +345,7 @@ class PlayedRecords:
         return WAKE
 
     def _wait(self) -> bytes:
-        """Let a blocking read of the carrier wait as it would for records, where nothing is due."""
+        """Make a blocking read of the carrier wait if nothing is due, like a wait for records."""
         try:
             self._ahead = self.link.host.receive(1)
         except TimeoutError:
@@ -355,7 +354,7 @@ class PlayedRecords:
         return WAKE if self._ahead else b""
 
     def close(self) -> None:
-        pass  # nobody is waiting
+        pass  # nothing waits for it
 
     # ------------------------------------------------------------------ what is left of the recording
 
@@ -372,7 +371,7 @@ class PlayedRecords:
 
     @property
     def _is_ended(self) -> bool:
-        """All that is left is that the peer closes its TCP connection."""
+        """Only the end of the peer's TCP connection is left."""
         channel, line = self.link.host.channel, self.link.host.line
         is_cut_off = isinstance(line, Pump) and line.is_cut_off
         if self._broken_handshake is not None:

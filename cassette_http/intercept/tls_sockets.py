@@ -1,7 +1,7 @@
-"""What stands in the place of the TLS state of a socket: the object of C that `ssl.SSLSocket` delegates to.
+"""Replaces the TLS state of a socket: the C object to which `ssl.SSLSocket` delegates.
 
-The class of Python only passes calls on to it, so a tap in its place lies above TLS, and whatever a library asks of a
-played connection (certificate, cipher, version, ALPN) is answered with what was recorded.
+Python's class only passes calls on to it, so a tap there is above TLS, and whatever a library asks of a played
+connection (certificate, cipher, version, ALPN) is answered with what was recorded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class SocketState:
 
     def __init__(self, tap: Tap, real: Any, sock: ssl.SSLSocket, *, is_shaken: bool) -> None:
         self._tap, self._real = tap, real
-        self._is_shaken = is_shaken  # nothing of the handshake is left to be done, or to be met
+        self._is_shaken = is_shaken  # nothing of the handshake is left to do or to fail
         self._silence: Failure | None = None  # the peer of the played handshake never answers
         self._sock = weakref.ref(sock)
         facts = tap.board.tls_facts(tap.host.channel.origin)
@@ -38,7 +38,7 @@ class SocketState:
         return getattr(self._rest, name)
 
     def become_live(self, real: Any) -> None:
-        """The handshake was made after all: from now on the connection answers for itself."""
+        """A live handshake was made after all: from now on its connection answers."""
         self._real = self._rest = real
 
     def read(self, size: int = 1024, buffer: Any = None, /) -> Any:
@@ -76,7 +76,7 @@ class SocketState:
         return plain
 
     def do_handshake(self) -> None:
-        """Make the handshake; the first read or write does, if nobody has asked for it."""
+        """Make the handshake; without this call, the first read or write makes it."""
         if self._real is None:
             self._shake_played()
             return
@@ -105,5 +105,5 @@ class SocketState:
         self._rest = self._agreed
 
     def _give_up_handshake(self) -> None:
-        """The program closes in the middle of a live handshake: the peer was silent for too long."""
+        """The program closes during a live handshake: the peer was silent for too long."""
         keep_silence(self._tap.board, self._tap.host.channel)
