@@ -263,6 +263,42 @@ def test_a_protocol_buffer_is_matched_whatever_the_numbers_of_its_placeholders()
     assert len(forms) == 1
 
 
-def test_a_content_that_is_no_protocol_buffer_is_searched_as_it_is() -> None:
-    for media_type in ("application/grpc-web+json", "application/x-protobuf"):
-        assert redacted(b'{"password": "hunter2"}', f"Content-Type: {media_type}") == b'{"password": "{{secret:2}}"}'
+@pytest.mark.parametrize(
+    "media_type", ["application/grpc-web+json", "application/x-protobuf", "application/msgpack", "application/cbor"]
+)
+def test_json_of_another_type_is_searched_as_json(media_type: str) -> None:
+    planted = ' {"naïve": "ü", "password": "hunter2"}'.encode()
+    assert redacted(planted, f"Content-Type: {media_type}") == planted.replace(b"hunter2", b"{{secret:2}}")
+
+
+@pytest.mark.parametrize(
+    ("media_type", "before"),
+    [
+        pytest.param("application/msgpack", b"\x81\xa5token\xd9\xff", id="MessagePack, text"),
+        pytest.param("application/msgpack", b"\x81\xa5token\xc5\x01\x00", id="MessagePack, octets"),
+        pytest.param("application/cbor", b"\xa1\x65token\x78\xff", id="CBOR, text"),
+        pytest.param("application/grpc", framed(text(1, "a")) + b"\0\0\0\x01\0\x0a\xfe\x01", id="gRPC"),
+    ],
+)
+def test_a_string_whose_end_is_missing_is_searched(media_type: str, before: bytes) -> None:
+    assert redacted(before + GITHUB.encode(), f"Content-Type: {media_type}") == before + b"{{secret:2}}"
+
+
+@pytest.mark.parametrize(
+    ("media_type", "written"),
+    [
+        pytest.param("application/msgpack", lambda octets: b"\xc4" + bytes([len(octets)]) + octets, id="MessagePack"),
+        pytest.param("application/cbor", lambda octets: bytes([0x40 | len(octets)]) + octets, id="CBOR"),
+    ],
+)
+def test_strings_of_octets_stay_strings_of_octets(media_type: str, written: Callable[[bytes], bytes]) -> None:
+    name = {"application/msgpack": b"\x81\xa5token", "application/cbor": b"\xa1\x65token"}[media_type]
+    assert redacted(name + written(b"hunter2"), f"Content-Type: {media_type}") == name + written(b"{{secret:2}}")
+
+
+def test_the_length_of_a_long_string_of_protocol_buffers_follows() -> None:
+    def written(secret: str) -> bytes:
+        return text(1, text(3, "word " * 60 + secret) + text(4, "z" * 200))
+
+    planted, hidden = written(GITHUB), written("{{secret:2}}")
+    assert redacted(planted, "Content-Type: application/x-protobuf") == hidden

@@ -89,6 +89,12 @@ def test_secrets_in_trailers_are_hidden() -> None:
     assert received == chunked(b"abc", end=last_chunk([("X-Signature", "{{secret:2}}"), ("X", "{{secret:1}}")]))
 
 
+def test_a_chunk_of_more_than_one_read_follows() -> None:
+    long = b"word " * 300_000
+    _, received = redacted(bearer(), chunked(long + TOKEN.encode() + long, b"b"))
+    assert received == chunked(long + b"{{secret:1}}" + long, b"b")
+
+
 def test_a_chunk_that_is_cut_off_keeps_what_is_missing() -> None:
     octets = CHUNKED_HEAD + b"64\r\n" + TOKEN.encode() + b"abc"
     _, received = redacted(bearer(), octets)

@@ -320,6 +320,15 @@ def test_private_keys_keep_their_frame(kind: str, line_end: str) -> None:
     assert answer(Redactor(), in_json) == json.dumps({"pem": line_end.join(hidden)})
 
 
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_private_key_of_putty_is_hidden_and_its_public_one_is_not(line_end: str) -> None:
+    def written(lines: str) -> str:
+        public = ["PuTTY-User-Key-File-2: ssh-rsa", "Public-Lines: 1", "AAAAB3NzaC1yc2EAAAABJQ=="]
+        return line_end.join([*public, "Private-Lines: 2", *lines.split(), "Private-MAC: 0123456789abcdef", ""])
+
+    assert answer(Redactor(), written("AAAAgQDjvF3xyzQWERTYabcd efghijk0mnop==")) == written("{{secret:1}}")
+
+
 UUID = "123e4567-e89b-12d3-a456-426614174000"
 
 
@@ -397,7 +406,11 @@ UPGRADE = ("Upgrade: websocket", "Connection: Upgrade")
 
 def frame(payload: bytes, mask: bytes = b"", first: int = 0x81) -> bytes:
     bit = 0x80 if mask else 0
-    size = bytes([bit | len(payload)]) if len(payload) < 126 else bytes([bit | 126]) + len(payload).to_bytes(2, "big")
+    length = len(payload)
+    if length < 126:
+        size = bytes([bit | length])
+    else:
+        size = bytes([bit | 126]) + length.to_bytes(2) if length < 1 << 16 else bytes([bit | 127]) + length.to_bytes(8)
     masked = bytes(octet ^ mask[at % 4] for at, octet in enumerate(payload)) if mask else payload
     return bytes([first]) + size + mask + masked
 
@@ -407,6 +420,7 @@ def test_messages_of_a_websocket_are_redacted_and_stay_frames() -> None:
     long = b"x" * 120 + b" "
     sent = [json.dumps({"token": TOKEN}).encode(), b"ping", b""]
     received = [long + TOKEN.encode(), json.dumps({"token": TOKEN}).encode(), b"z" * 300]
+    received.append(b"ab " * 30_000 + TOKEN.encode())
     request_head = request(*UPGRADE).head_octets
     response_head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
     torn = b"\x81\x7e"

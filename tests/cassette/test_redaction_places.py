@@ -481,6 +481,13 @@ def test_a_signature_of_akamai_is_known_by_its_mark(mark: str) -> None:
     assert digits.encode() not in dumped(Redactor().redact(answer(url)))
 
 
+@pytest.mark.parametrize("password", ["", ":", ":x-oauth-basic"])
+def test_a_token_in_the_place_of_a_user_is_hidden(password: str) -> None:
+    token = made_up("<A24>")
+    redacted = dumped(Redactor().redact(answer(f"git clone https://{token}{password}@git.test/x")))
+    assert token.encode() not in redacted
+
+
 def test_userinfo_and_paths_of_hooks_may_have_escaped_slashes() -> None:
     token = made_up("<A24>")
     urls = ["https://ada:maple-Syrup9@a.test/", f"https://hooks.slack.com/services/T0ABCDEFG/B0ABCDEFG/{token}"]

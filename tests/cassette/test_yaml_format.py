@@ -437,6 +437,12 @@ GZIP_SYSTEM = "" if gzip.compress(b"", mtime=0)[9] == 3 else f" os={gzip.compres
 CONTENT = b"".join(b"line %d of a text that can be compressed, but not too well: %x\n" % (i, i**5) for i in range(300))
 
 
+def _huffman(window_bits: int) -> bytes:
+    """Content that is coded in a way which no level gives."""
+    compressor = zlib.compressobj(6, zlib.DEFLATED, window_bits, strategy=zlib.Z_HUFFMAN_ONLY)
+    return compressor.compress(CONTENT) + compressor.flush()
+
+
 @pytest.mark.parametrize(
     ("coding", "coded", "tag"),
     [
@@ -451,6 +457,11 @@ CONTENT = b"".join(b"line %d of a text that can be compressed, but not too well:
         pytest.param(b"gzip", gzip.compress(b"a") + gzip.compress(b"b"), "as it is", id="two members"),
         pytest.param(b"gzip", gzip.compress(bytes(20 << 20)), "as it is", id="bomb"),
         pytest.param(b"gzip", b"not gzip at all", "as it is", id="not coded"),
+        pytest.param(b"gzip", gzip.compress(CONTENT)[:20] + b"\xff" * 9, "as it is", id="broken gzip"),
+        pytest.param(b"gzip", _huffman(31), "as it is", id="gzip of another program"),
+        pytest.param(b"deflate", b"not deflate at all", "as it is", id="no deflate"),
+        pytest.param(b"deflate", _deflated(CONTENT, 6)[:-2], "as it is", id="deflate, cut off"),
+        pytest.param(b"deflate", _huffman(15), "as it is", id="deflate of another program"),
         pytest.param(b"gzip, br", gzip.compress(CONTENT), "as it is", id="two codings"),
         pytest.param(b"unknown", CONTENT, "as it is", id="unknown coding"),
     ],
@@ -468,6 +479,8 @@ def test_brotli_is_undone_where_it_is_installed() -> None:
     brotli = pytest.importorskip("brotli")
     written = check(response(brotli.compress(CONTENT, quality=5), b"Content-Encoding: br\r\n"))
     assert "wire: {coding: br 5}" in written
+    for coded in (brotli.compress(CONTENT, lgwin=10), brotli.compress(CONTENT)[:-2], b"\xff" * 4):
+        assert "!!binary" in check(response(coded, b"Content-Encoding: br\r\n"))
 
 
 def test_zstd_is_undone_where_it_is_installed() -> None:
@@ -477,6 +490,13 @@ def test_zstd_is_undone_where_it_is_installed() -> None:
     for content in (CONTENT, b"", b"a"):
         written = check(response(zstd.compress(content), b"Content-Encoding: zstd\r\n"))
         assert "wire: {coding: zstd 3" in written
+    if hasattr(zstd, "CompressionParameter"):
+        compressor = zstd.ZstdCompressor()
+        in_parts = compressor.compress(CONTENT) + compressor.flush()
+        assert "wire: {coding: zstd 3 size=0}" in check(response(in_parts, b"Content-Encoding: zstd\r\n"))
+    coded = zstd.compress(CONTENT)
+    for broken in (coded[:-2], coded[:8] + b"\xff\xff", coded * 2):
+        assert "!!binary" in check(response(broken, b"Content-Encoding: zstd\r\n"))
 
 
 def test_a_coding_whose_library_is_missing_is_named(

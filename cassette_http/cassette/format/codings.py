@@ -32,7 +32,7 @@ def undo(coding: str, coded: bytes) -> tuple[bytes, str] | None:
             return _undo_brotli(coded)
         if coding == "zstd":
             return _undo_zstd(coded)
-    except (zlib.error, EOFError):
+    except zlib.error:
         pass
     return None
 

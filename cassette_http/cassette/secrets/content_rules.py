@@ -26,7 +26,7 @@ from cassette_http.cassette.secrets.json_lists import blocks_of_lists
 from cassette_http.cassette.secrets.json_members import find_by_path, find_literals, find_members
 from cassette_http.cassette.secrets.looks import find_by_look, find_by_pattern, find_in_stream
 from cassette_http.cassette.secrets.markup import find_in_markup
-from cassette_http.cassette.secrets.packed import find_in_packed
+from cassette_http.cassette.secrets.packed import BEGINS_AS_JSON, find_in_packed
 from cassette_http.cassette.secrets.pairs import (
     FORM_PAIR,
     QUERY_PAIR,
@@ -145,6 +145,8 @@ class ContentRules:
             return unifying(text, edits) if is_matching else edits
 
         if IS_PROTOBUF.search(media_type) is None:
+            if BEGINS_AS_JSON.match(text):
+                return self.edits(text, is_matching=is_matching)
             return _merged([], find_in_packed(text, "cbor" in media_type, hiding, inner, is_matching))
         texts = texts_in_protobuf(text, media_type)
         if not texts:

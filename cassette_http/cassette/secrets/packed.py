@@ -15,6 +15,8 @@ from cassette_http.cassette.secrets.names import NameKind
 from cassette_http.cassette.splicing import Edit, splice
 
 IS_PACKED = re.compile(r"msgpack|messagepack|cbor")
+# What begins so is JSON, whatever its type says: as MessagePack it would be a number and no more, or endless as CBOR.
+BEGINS_AS_JSON = re.compile(rb"\s*[{\[]")
 _LONGEST_NAME = 80
 
 
@@ -69,6 +71,7 @@ def _msgpack_texts(text: bytes) -> Iterator[_Text]:
             at += 1 + _MSGPACK_SIZES.get(first, 0)
             continue
         if stop > len(text):
+            yield _cut_off(text, at, octets)
             return
         if first not in _MSGPACK_EXTENSIONS:
             yield _Text(at, octets, stop, _msgpack_bytes if first in (0xC4, 0xC5, 0xC6) else _msgpack_text)
@@ -99,6 +102,7 @@ def _cbor_texts(text: bytes) -> Iterator[_Text]:
             continue
         length = short if short < 24 else int.from_bytes(text[at + 1 : octets], "big")
         if (stop := octets + length) > len(text):
+            yield _cut_off(text, at, octets)
             return
         yield _Text(at, octets, stop, _cbor_text if major == _CBOR_TEXT else _cbor_bytes)
         at = stop
@@ -110,6 +114,11 @@ def _cbor_text(octets: bytes) -> bytes:
 
 def _cbor_bytes(octets: bytes) -> bytes:
     return bytes([0x40 | len(octets)]) + octets if len(octets) < 24 else _with_length(octets, 0x58, 0x59, 0x5A)
+
+
+def _cut_off(text: bytes, start: int, octets: int) -> _Text:
+    """A string whose end did not arrive; its head goes on to say how long it was."""
+    return _Text(start, octets, len(text), lambda new: text[start:octets] + new)
 
 
 def _with_length(octets: bytes, *heads: int) -> bytes:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from cassette_http.cassette.secrets.hiding import Hiding
 from cassette_http.cassette.secrets.names import NameKind
-from cassette_http.cassette.splicing import Edit, splice
+from cassette_http.cassette.splicing import Edit, shift, splice
 
 IS_PROTOBUF = re.compile(r"protobuf|grpc(?!-web-text)|x-proto|connect\+proto|application/proto")
 _DEEPEST = 16
@@ -33,7 +33,10 @@ class _Field(NamedTuple):
 
 def texts_in_protobuf(text: bytes, media_type: str) -> list[bytes]:
     """All strings, and what may be one."""
-    return [leaf for start, stop in _messages(text, media_type) for leaf in _leaves(text[start:stop], _DEEPEST)]
+    texts: list[bytes] = []
+    for start, stop in _messages(text, media_type):
+        texts += _leaves(text[start:stop], _DEEPEST) if stop <= len(text) else [text[start:]]
+    return texts
 
 
 def find_in_protobuf(
@@ -61,6 +64,9 @@ def find_in_protobuf(
         return splice(message, edits)
 
     for start, stop in _messages(text, media_type):
+        if stop > len(text):
+            yield from shift(inner(text[start:]), start)
+            return
         new = rewritten(text[start:stop], _DEEPEST)
         if new != text[start:stop]:
             if start:
@@ -70,7 +76,10 @@ def find_in_protobuf(
 
 
 def _messages(text: bytes, media_type: str) -> Iterator[tuple[int, int]]:
-    """Where messages start and stop: that which the content is, or those in frames, if they are not compressed."""
+    """Where messages start and stop: that which the content is, or those in frames, if they are not compressed.
+
+    The last one may be cut off: then it would stop behind the end.
+    """
     if "grpc" not in media_type and "connect" not in media_type:
         yield 0, len(text)
         return
@@ -78,8 +87,6 @@ def _messages(text: bytes, media_type: str) -> Iterator[tuple[int, int]]:
     while at + _FRAME_HEAD <= len(text):
         start = at + _FRAME_HEAD
         stop = start + int.from_bytes(text[at + 1 : start], "big")
-        if stop > len(text):
-            return
         if text[at] == 0:
             yield start, stop
         at = stop
