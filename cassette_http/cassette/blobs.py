@@ -1,6 +1,6 @@
-"""Large bodies lie in files of their own beside the cassette, named by what they hold: `blobs/<sha256>`.
+"""Large bodies are kept in files of their own beside the cassette, named by their content: `blobs/<sha256>`.
 
-One is written before the document that names it, and verified when it is read. None is ever changed.
+Each is written before the document that names it, verified when it is read, and never changed.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from cassette_http.system import os
 
 FOLDER = "blobs"
 LARGEST_BLOB_OCTETS = 1 << 32
-# Beyond this a document could become too large to be read.
+# A document with a larger body could be too large to read.
 LARGEST_SHOWN_OCTETS = 4 << 20
 
 _REFERENCE = re.compile(rb"\{blob: blobs/([0-9a-f]{64}), octets: ([0-9]{1,12})\}")
 
 
 def blob_names(data: bytes) -> set[str]:
-    """The names of the blobs that the octets of a cassette, or of a document, speak of."""
+    """The names of the blobs that a cassette or a document refers to."""
     if data.find(b"{blob: ") < 0:
         return set()
     return {name.decode("ascii") for name, _ in _REFERENCE.findall(data)}
@@ -35,25 +35,25 @@ def blob_sizes(data: bytes) -> list[int]:
 
 
 def reference_to(content: bytes) -> str:
-    """What a document has in the place of a content that lies in a blob."""
+    """What a document contains instead of a content that is in a blob."""
     return f"{FOLDER}/{sha256(content).hexdigest()}"
 
 
 class BlobFolder:
     """The folder `blobs` beside the cassette at `path`.
 
-    Bodies of more than `threshold` octets go there; None: only those that are too large for a document.
+    It gets bodies of more than `threshold` octets; if that is None, only those that are too large for a document.
     """
 
     def __init__(self, path: str, threshold: int | None, files: Files) -> None:
         self.path = os.path.join(os.path.dirname(path), FOLDER)
         self.made: set[str] = set()
-        """Those that were not there before."""
+        """The names of blobs that did not exist before."""
         self._threshold = min(threshold if threshold is not None else LARGEST_SHOWN_OCTETS, LARGEST_SHOWN_OCTETS)
         self._files = files
 
     def put(self, content: bytes, shown: int) -> str | None:
-        """Keep a content if there are many octets to show, and give the reference to write instead. Raises OSError."""
+        """Store a content if it has many octets to show, and return the reference to write instead. Raises OSError."""
         if shown <= self._threshold:
             return None
         reference = reference_to(content)
@@ -67,7 +67,7 @@ class BlobFolder:
         return reference
 
     def fetch(self, reference: str, octets: int) -> bytes:
-        """Read the content of a blob, which must have so many octets. Raises ValueError, which says what is wrong."""
+        """Read the content of a blob of `octets` octets. Raises ValueError, which says what is wrong."""
         name = reference.rpartition("/")[2]
         path = os.path.join(self.path, name)
         try:
@@ -85,25 +85,25 @@ class BlobFolder:
         return content
 
     def remove(self, names: set[str]) -> None:
-        """Remove blobs, if they are there."""
+        """Remove blobs, if they exist."""
         for name in names:
             with contextlib.suppress(OSError):
                 self._files.remove(os.path.join(self.path, name))
 
     def __iter__(self) -> Iterator[str]:
-        """The names of the blobs that are there."""
+        """The names of the blobs in the folder."""
         with contextlib.suppress(OSError):
             yield from sorted(name for name in os.listdir(self.path) if re.fullmatch("[0-9a-f]{64}", name))
 
 
 class BlobsInMemory:
-    """The same for a cassette that is only read, and has large bodies in one file with all else, as others have."""
+    """The same in memory, for cassettes that are only read and, like those of others, contain their large bodies."""
 
     def __init__(self) -> None:
         self._contents: dict[str, bytes] = {}
 
     def put(self, content: bytes, shown: int) -> str | None:
-        """Keep a content that is too large for a document, and give the reference to it."""
+        """Store a content that is too large for a document, and return the reference to it."""
         if shown <= LARGEST_SHOWN_OCTETS:
             return None
         reference = reference_to(content)
@@ -111,7 +111,7 @@ class BlobsInMemory:
         return reference
 
     def fetch(self, reference: str, octets: int) -> bytes:
-        """Give a content that was kept."""
+        """Return a content that was stored."""
         return self._contents[reference]
 
 
@@ -119,9 +119,9 @@ _REPAIR = "it belongs to the cassette: restore it, or record again"
 
 
 def needed_by_none(names: set[str], folder: str, files: Files) -> set[str]:
-    """Return the blobs that no file in a folder needs; an empty set if a file there cannot be read.
+    """Return those blobs that no file in a folder needs; an empty set if a file there cannot be read.
 
-    Files of any suffix are looked at, as cassettes may have any, and so do those that another process is writing.
+    Files of any suffix count, as cassettes may have any, and so do files that another process is writing.
     """
     unneeded = set(names)
     try:

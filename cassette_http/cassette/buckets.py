@@ -1,7 +1,7 @@
-"""The interactions of a cassette in recorded order: parsed late, and filed by what the matchers see of them (pure).
+"""The interactions of a cassette in recorded order: parsed late, and filed by their matching keys (pure).
 
-A bucket parses its entries in order until one answers, and files them by their matching keys; of many, only those are
-parsed that could answer by their URLs.
+A bucket parses its entries in order until one answers. If there are many, it parses only those that could answer by
+their URLs.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from cassette_http.cassette.matching import Matching
 from cassette_http.cassette.model import Interaction, Request
 from cassette_http.wire.errors import MalformedMessage
 
-# So many are parsed in search of an answer before those with other URLs are left out.
+# How many are parsed in search of an answer before those with other URLs are left out.
 MOST_TRIED = 16
 
 
 class Entry:
-    """One interaction of the cassette, parsed when it is first needed; `plays` counts how often it answered.
+    """One interaction of the cassette, parsed when first needed; `plays` counts how often it has answered.
 
-    `redact` gives the form in which requests are matched. `is_dropped`: a hook wants it to answer nothing.
+    `redact` returns the form in which requests are matched. `is_dropped`: a hook has removed it.
     """
 
     __slots__ = ("_interaction", "_parse", "_redact", "_request", "is_dropped", "number", "plays")
@@ -36,7 +36,7 @@ class Entry:
 
     @property
     def interaction(self) -> Interaction:
-        """What the document says; a large one is parsed each time. Raises CassetteFormatError if it is broken."""
+        """The parsed document; a large one is parsed each time. Raises CassetteFormatError if it is broken."""
         interaction = self._interaction
         if interaction is None:
             interaction = self._parse(self.number - 1)
@@ -49,22 +49,22 @@ class Entry:
         return self._interaction is not None
 
     def remember(self, interaction: Interaction) -> None:
-        """Take `interaction` for what the document says, which then need not be parsed."""
+        """Use `interaction` as the parsed document."""
         self._interaction = interaction
 
     def release(self) -> None:
-        """Forget what was parsed; it is parsed again if somebody asks."""
+        """Forget what was parsed; it is parsed again when needed."""
         self._interaction = self._request = None
 
     @property
     def request(self) -> Request | None:
-        """The request in the form in which it is matched, made each time of a large one; None if none could be matched.
+        """The request in the form in which it is matched, computed each time if large; None if nothing can match it.
 
-        The connection may have failed before there was one, or the file was edited and what it has is no request.
+        The connection may have failed before a request was sent, or an edit of the file has made it invalid.
         """
         request = self._request
         if request is None and _is_request((interaction := self.interaction).request):
-            assert interaction.request is not None  # as was just asked
+            assert interaction.request is not None  # by `_is_request`
             request = self._redact(interaction.request)
             if not interaction.is_large:
                 self._request = request
@@ -72,7 +72,7 @@ class Entry:
 
 
 def _is_request(request: Request | None) -> bool:
-    """Tell whether there is a request, and one that matchers can read: its framing is not malformed."""
+    """Tell whether there is a request that matchers can read: its framing must be well-formed."""
     if request is None:
         return False
     try:
@@ -82,7 +82,7 @@ def _is_request(request: Request | None) -> bool:
 
 
 class Queue:
-    """Entries in recorded order; passes over those that were played already without looking at each again."""
+    """Entries in recorded order; skips those that were played without looking at each of them again."""
 
     __slots__ = ("_played_up_to", "_turn", "entries")
 
@@ -104,7 +104,7 @@ class Queue:
         return (entry for entry in self.entries if not entry.is_dropped)
 
     def repeated(self, repeat: str) -> Entry | None:
-        """What a repeat policy says when all were played, unless the last entry has one of its own."""
+        """The entry that a repeat policy chooses when all were played; the last entry's own policy takes precedence."""
         if not self.entries:
             return None
         last = self.entries[-1]
@@ -125,9 +125,9 @@ class Queue:
 
 
 class Bucket:
-    """Entries in recorded order, filed by their matching key up to the point that was needed.
+    """Entries in recorded order, filed by their matching keys as far as was needed.
 
-    `told` gives what can be told of the request of an entry by its first line, None if it has no request.
+    `told` returns what the first line of an entry says about its request, None if it has no request.
     """
 
     def __init__(
@@ -137,15 +137,15 @@ class Bucket:
         self._matching, self._told = matching, told
         self._filed = 0
         self._by_key: defaultdict[Hashable, Queue] = defaultdict(lambda: Queue([]))
-        # By the hash of what the matchers see of the URL.
+        # By the hash of the URL's part of the matching key.
         self._smaller: dict[int, Bucket | list[Entry]] | None = None
 
     def find(self, request: Request, key: Hashable, repeat: str, *, may_be_stale: bool = True) -> Entry | None:
-        """The first entry that was not played yet and answers `request`; else what `repeat` says.
+        """The first entry that was not played yet and answers `request`; else what the policy `repeat` chooses.
 
-        With "first" it is the first one that answers, played or not.
+        With "first" it is the first that answers, whether played or not.
 
-        `may_be_stale` is described by `Index.find`.
+        For `may_be_stale` see `Index.find`.
         """
         passed_over: Entry | None = None
         for entry in chain(self._filed_before(request, key, repeat), self._file_more(request, key)):
@@ -163,7 +163,7 @@ class Bucket:
             yield from (entry for entry in answering if self._accepts(entry, request))
 
     def _file_more(self, request: Request, key: Hashable) -> Iterator[Entry]:
-        """File further entries, and give those that answer `request`, until a smaller bucket can say the rest."""
+        """File further entries, and yield those that answer `request`, until a smaller bucket can take over."""
         entries = self.queue.entries
         tried = 0 if self._smaller is None else MOST_TRIED
         while self._filed < len(entries):
@@ -172,21 +172,21 @@ class Bucket:
             tried += 1
             entry = entries[self._filed]
             self._filed += 1
-            recorded = entry.request  # of a large interaction it is made anew each time
+            recorded = entry.request  # computed each time if the interaction is large
             if recorded is None:
                 continue
             entry_key = self._matching.key(recorded)
             self._by_key[entry_key].entries.append(entry)
             if entry_key == key and not entry.plays and self._matching.accepts(request, recorded):
                 yield entry
-            entry.release()  # most of a large cassette is looked at, and answers something else
+            entry.release()  # most of a large cassette is searched in vain
 
     def _smaller_bucket(self, request: Request) -> Bucket | None:
-        """The entries that could answer by their URLs; None if these do not tell."""
+        """The entries that could answer by their URLs; None if the URLs cannot decide."""
         from cassette_http.cassette.secrets.placeholders import has_placeholder  # late: see `late_redactor`
 
         if self._told is None or has_placeholder(request.url.encode()):
-            return None  # redaction could make the same of other URLs
+            return None  # redaction could turn other URLs into this one
         if self._smaller is None:
             self._smaller = {}
             for entry in self.queue.entries:
@@ -208,5 +208,5 @@ class Bucket:
 
     def _accepts(self, entry: Entry, request: Request) -> bool:
         if not self._matching.filters:
-            return True  # without a look at the entry, which was filed because it has the right key
+            return True  # the entry was filed under the right key, so it need not be parsed
         return entry.request is not None and self._matching.accepts(request, entry.request)

@@ -15,7 +15,7 @@ from typing import Any
 
 from cassette_http.wire.messages import Fields, field_values
 
-# A cassette comes from others: a few kilobytes must not become gigabytes because somebody looks at them.
+# Cassettes come from others: a few kilobytes must not become gigabytes when somebody looks at them.
 MAX_DECODED_OCTETS = 64 << 20
 
 _GZIP = frozenset({"gzip", "x-gzip"})
@@ -23,15 +23,15 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 def codings_of(fields: Fields) -> tuple[str, ...]:
-    """List the content codings in the order they were applied, lower-case, without "identity"."""
+    """List the content codings in the order in which they were applied, in lower case, without "identity"."""
     members = ",".join(field_values(fields, "content-encoding")).split(",")
     return tuple(word for member in members if (word := member.strip(" \t").lower()) not in ("", "identity"))
 
 
 def decoded(content: bytes, codings: Sequence[str], most: int = MAX_DECODED_OCTETS) -> tuple[bytes, bool] | None:
-    """Undo `codings`, last first. The second value says whether the coded data was complete.
+    """Undo `codings`, the last one first. The second value tells whether the coded data was complete.
 
-    None if a coding is not known, if the data is corrupt, or if the result has more than `most` octets.
+    None if a coding is unknown, if the data is corrupt, or if the result has more than `most` octets.
     """
     is_complete = True
     for coding in reversed(codings):
@@ -44,9 +44,9 @@ def decoded(content: bytes, codings: Sequence[str], most: int = MAX_DECODED_OCTE
 
 
 def encoded(content: bytes, codings: Sequence[str], is_complete: bool = True) -> bytes:
-    """Apply `codings` (those that `decoded` knows); incomplete data lacks its end, as a cut-off body does.
+    """Apply `codings` (those that `decoded` knows). Incomplete data lacks its end, like a body that was cut off.
 
-    That of br and zstd is complete afterwards: the libraries cannot stop in the middle.
+    br and zstd are always complete: their libraries cannot stop in the middle.
     """
     for coding in codings:
         if coding in _LIBRARIES:
@@ -62,14 +62,14 @@ def _inflated(content: bytes, coding: str, most: int) -> tuple[bytes, bool] | No
     if coding in _GZIP:
         return _members(content, 31, most)
     if coding == "deflate":
-        # "deflate" means the zlib format; some peers send the bare deflate stream (RFC 9110 section 8.4.1.2).
+        # "deflate" means the zlib format, but some peers send the bare deflate stream (RFC 9110 section 8.4.1.2).
         return _members(content, 15, most) or _members(content, -15, most)
     return _from_library(coding, content, most) if coding in _LIBRARIES else None
 
 
-# The last one is what httpx takes. It decodes, but has no options to code in the same way once more.
+# httpx uses the last one for zstd. It decodes, but cannot code again in the same way.
 _LIBRARIES = {"br": ("brotli",), "zstd": ("compression.zstd", "backports.zstd", "zstandard")}
-_STEP_OCTETS = 64  # brotli and zstandard have no limit of their own, and a bomb is small
+_STEP_OCTETS = 64  # small steps: brotli and zstandard have no limit, and a decompression bomb is small
 
 
 @cache
@@ -106,12 +106,12 @@ def _from_library(coding: str, content: bytes, most: int) -> tuple[bytes, bool] 
                 break
         return b"".join(parts), decoder.is_finished() if coding == "br" else decoder.eof
     except Exception:
-        # Each library has an error class of its own; all say that the data is corrupt.
+        # Each library has its own error class; all of them mean that the data is corrupt.
         return None
 
 
 def _members(content: bytes, wbits: int, most: int) -> tuple[bytes, bool] | None:
-    """Inflate one stream, and of gzip also those that follow it (RFC 1952 section 2.2)."""
+    """Decompress one stream; for gzip also those that follow it (RFC 1952 section 2.2)."""
     parts: list[bytes] = []
     size = 0
     while True:

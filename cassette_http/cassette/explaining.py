@@ -1,4 +1,4 @@
-"""Why no interaction answers a request: the nearest ones, and how they differ (pure)."""
+"""Explains why no interaction answers a request: the nearest ones, and how they differ (pure)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from cassette_http.wording import MOST_CHARACTERS, counted, shortened
 
 
 class Difference(NamedTuple):
-    """One thing in which a recorded request and the one that was sent differ.
+    """One difference between a recorded request and the one that was sent.
 
-    `matcher` has noticed it; `where` is where, such as "$.amount" or "accept", or empty; `recorded` and `sent` are what
-    stands there, empty for nothing. `rule` would make `ignore=` pass over it, if there is one that would.
+    `matcher` is the matcher that sees it; `where` is the place, such as "$.amount" or "accept", or empty; `recorded`
+    and `sent` are the values there, empty if there is none. `rule` is the rule of `ignore=` that would skip it, if one
+    can.
     """
 
     matcher: str
@@ -28,15 +29,15 @@ class Difference(NamedTuple):
     sent: str = ""
     rule: str | None = None
     objection: str = ""
-    """What a filter of two parameters had to say."""
+    """The message of a filter (a function of two parameters)."""
 
     def __str__(self) -> str:
-        """Say it in a line, such as "body: $.amount recorded 1200 != sent 1250"."""
+        """One line, such as "body: $.amount recorded 1200 != sent 1250"."""
         return f"{self.matcher}: {self._prefix}{self._values('recorded ', 'sent ')}"
 
     @property
     def in_short(self) -> str:
-        """Say it with fewer words; what was recorded stands on the left, as in "body $.amount 1200 != 1250"."""
+        """A shorter form, with the recorded value on the left: "body $.amount 1200 != 1250"."""
         return f"{self.matcher} {self._prefix}{self._values('', '')}"
 
     @property
@@ -63,7 +64,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
 
 
 def differences(matching: Matching, sent: Request, recorded: Request) -> list[Difference]:
-    """Say how two requests (stripped of what does not count) differ for the matchers; nothing if they match."""
+    """How two requests (without what is ignored) differ for the matchers; empty if they match."""
     found: list[Difference] = []
     for name, matcher in matching.keys:
         left, right = matcher(recorded), matcher(sent)
@@ -84,7 +85,7 @@ def differences(matching: Matching, sent: Request, recorded: Request) -> list[Di
 
 
 def _both_shortened(left: str, right: str) -> tuple[str, str]:
-    """Shorten two texts, so that what differs first can still be seen in both."""
+    """Shorten two texts so that the first difference is visible in both."""
     if max(len(left), len(right)) <= MOST_CHARACTERS:
         return left, right
     same = next((at for at, (a, b) in enumerate(zip_longest(left, right)) if a != b), 0)
@@ -96,7 +97,7 @@ def _both_shortened(left: str, right: str) -> tuple[str, str]:
 def _differing_pairs(
     matcher: str, recorded: Pairs, sent: Pairs, place: str | None, where: str = ""
 ) -> Iterator[Difference]:
-    """Compare two lists of pairs name by name; the pairs of a name are shown as in a query."""
+    """Compare two lists of pairs name by name; the pairs of one name are shown like in a query."""
     for name in dict.fromkeys(name for name, _ in recorded + sent):
         left = [value for given, value in recorded if given == name]
         right = [value for given, value in sent if given == name]
@@ -111,7 +112,7 @@ def _as_query(name: str, values: list[str | None]) -> str:
 
 
 def _encoded(text: str) -> str:
-    """Encode what could not be read, or would be read as something else."""
+    """Encode characters that are unreadable or ambiguous."""
     return _NOT_PLAIN.sub(lambda found: f"%{ord(found[0]):02X}", text)
 
 
@@ -152,9 +153,9 @@ def _with_kind(kind: str, content: bytes) -> str:
 
 
 def _differing_json(where: str, recorded: Any, sent: Any) -> Iterator[Difference]:
-    """Walk two JSON values at once and name the places that differ, such as "$.items[2].id".
+    """Compare two JSON values, and name the places that differ, such as "$.items[2].id".
 
-    Recursion is safe here: the depth of what `meaning` parses is bounded.
+    Recursion is safe here, as `meaning` limits the depth.
     """
     if isinstance(recorded, dict) and isinstance(sent, dict):
         for name in dict.fromkeys([*recorded, *sent]):
@@ -190,7 +191,7 @@ def _differing_parts(recorded: Sequence[Part], sent: Sequence[Part]) -> Iterator
         yield Difference("body", "", counted(len(recorded), "part"), counted(len(sent), "part"))
 
 
-# By the names of matchers; of others, their values are shown.
+# By the names of matchers; for others, their values are shown.
 _EXPLAINED: dict[str, Callable[[Request, Request], Iterator[Difference]]] = {
     "path": _differing_path,
     "query": lambda recorded, sent: _differing_pairs("query", query(recorded), query(sent), "query"),
@@ -202,7 +203,7 @@ _EXPLAINED: dict[str, Callable[[Request, Request], Iterator[Difference]]] = {
 
 # -- the report of a miss ------------------------------------------------------------------------------------
 
-# How far apart a difference puts two requests; others count 2. Another host is very different, another body less so.
+# How much a difference counts; others count 2. Another host is a very different request, another body less so.
 _WEIGHTS = {"host": 16.0, "path": 8.0, "uri": 8.0, "method": 4.0, "scheme": 1.0, "port": 1.0}
 
 
@@ -210,7 +211,7 @@ _WEIGHTS = {"host": 16.0, "path": 8.0, "uri": 8.0, "method": 4.0, "scheme": 1.0,
 class Candidate:
     """An interaction that might have answered: its number in the cassette, from 1, and its request.
 
-    No differences means that it matches, so `was_played`.
+    If there are no differences, it matches, and so `was_played`.
     """
 
     number: int
@@ -223,8 +224,8 @@ class Candidate:
 class Explanation:
     """Why nothing answered a request: the `message` of UnmatchedRequest, and the `reason` in a few words.
 
-    `nearest` are the interactions that differ least, the nearest one first; none if the cassette is empty. `hints` say
-    what else may be done than to record.
+    `nearest` are the interactions that differ least, the nearest one first; none if the cassette is empty. `hints` name
+    alternatives to recording.
     """
 
     message: str
@@ -234,7 +235,7 @@ class Explanation:
 
     @property
     def differences(self) -> tuple[Difference, ...]:
-        """How the nearest interaction differs."""
+        """The differences of the nearest interaction."""
         return self.nearest[0].differences if self.nearest else ()
 
 
@@ -242,7 +243,7 @@ class Explanation:
 MODE_SETTING = 'record_mode="{}"'
 
 _MOST_SHOWN = 3  # interactions
-# What is farther from the request than the nearest one, by so much, would only distract from that.
+# Interactions that are farther away than the nearest one by this much are not shown: they would only distract.
 _NEAR = 3.0
 
 
@@ -260,11 +261,11 @@ def explain_miss(
 ) -> Explanation:
     """Explain an UnmatchedRequest.
 
-    All requests come in redacted form, those of the candidates also stripped of what does not count. The first line
-    says what was asked and why the nearest one does not answer: many libraries pass on nothing else. The last lines
-    say how to repair it, with `mode_setting`: how this user sets a record mode. `is_missing` says that the file of the
-    cassette does not exist. `believed` is a form of the request that would have been answered, too; perhaps the same.
-    `unmet` is the number of a recorded connection to its host that had no answer, if it was not played.
+    All requests are in redacted form, those of the candidates also without what is ignored. The first line says what
+    was asked and why the nearest interaction does not answer, because many libraries pass on nothing else. The last
+    lines say how to repair it; `mode_setting` shows how this user sets a record mode. `is_missing`: the cassette has no
+    file. `believed` is another form of the request that could have been answered, or the same one. `unmet` is the
+    number of a recorded connection to the host that got no answer, if it was not played.
     """
     asked = f"{sent.method} {shortened(sent.url, _LONGEST_URL)}"
     short = f"{sent.method} {shortened(_target_text(sent))}"
@@ -309,9 +310,9 @@ def _unmet_line(number: int | None) -> list[str]:
 
 
 def _nearest(forms: Sequence[Request], candidates: Sequence[Candidate], matching: Matching) -> tuple[Candidate, ...]:
-    """Choose those that differ least from a form of the request, and say how.
+    """Choose those that differ least from one of the forms of the request, with their differences.
 
-    Of equally near ones, those that were not played come first, in order.
+    Among equally near ones, those that were not played come first, in order.
     """
     keys = [matching.key(form) for form in forms]
     by_distance = sorted(
@@ -345,7 +346,7 @@ _WHERE = frozenset({"scheme", "host", "port"})
 
 
 def _hints(nearest: Candidate, candidates: Sequence[Candidate]) -> Iterator[str]:
-    """What else may be done than to record, if the difference is meant."""
+    """Alternatives to recording, in case the difference is intended."""
     if not nearest.differences:
         yield 'each answers once; to let them answer again, set repeat="last" or repeat="cycle"'
     noticed = {each.matcher for each in nearest.differences}
@@ -366,7 +367,7 @@ def _advice(mode: str, mode_setting: str) -> str:
 
 
 def _target_text(request: Request) -> str:
-    """What a reader calls a request of one server: its path, with the query if there is one."""
+    """What a reader calls a request to one server: its path, with the query if there is one."""
     path, query = split_target(request)
     return f"{path}?{query}" if query else path
 
@@ -382,20 +383,20 @@ def _distance(matching: Matching, key: tuple[Hashable, ...], recorded: Request) 
 
 
 def _likeness(left: Hashable, right: Hashable) -> float:
-    """Estimate how alike two different values are, from 0 to 0.9: by steps of a path, by pairs of a query."""
+    """Estimate how similar two different values are, from 0 to 0.9: by the steps of a path, by the pairs of a query."""
     if isinstance(left, str) and isinstance(right, str):
         left, right = tuple(left.split("/")), tuple(right.split("/"))
     if not (isinstance(left, tuple) and isinstance(right, tuple) and left and right):
         return 0.0
     equal = [a == b for a, b in zip(left, right, strict=False)].count(True)
-    # "/users/2" is rather "/users/1" than "/users".
+    # "/users/2" is more like "/users/1" than like "/users".
     return (0.9 if len(left) == len(right) else 0.8) * equal / max(len(left), len(right))
 
 
 def most_alike(lines: Iterable[bytes | None], line: bytes) -> list[bytes | None]:
-    """Sort request lines (`index.line_of`) by how alike they are to one; unknown ones come first.
+    """Sort request lines (`index.line_of`) by their similarity to `line`; unknown ones come first.
 
-    Spares a large cassette the parse of everything, only to explain a miss.
+    So a large cassette need not be parsed completely to explain a miss.
     """
     words = _words(line)
 

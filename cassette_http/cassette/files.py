@@ -1,6 +1,6 @@
-"""Every file operation that the store makes, one method each, so that a test can let any of them fail.
+"""Every file operation of the store, one method each, so that a test can make any of them fail.
 
-Errors are OSError, as the system gives them. Interrupted calls are made again.
+Errors are OSError, as raised by the system. Interrupted calls are repeated.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cassette_http.system import fcntl, os
 
 _Result = TypeVar("_Result")
 
-# Text mode would change line ends on Windows; a FIFO must not block; children must not inherit.
+# Text mode would change line ends on Windows; a FIFO must not block; child processes must not inherit descriptors.
 _COMMON_FLAGS = getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 READ = os.O_RDONLY | _COMMON_FLAGS
@@ -31,7 +31,7 @@ A_DAY_S = 86_400.0
 
 
 def unfinished(path: str) -> str:
-    """A new name beside `path`, for what takes its place when it is whole; a process that is killed leaves it there."""
+    """A new name beside `path` for its successor, until that is complete; a killed process leaves it behind."""
     folder, name = os.path.split(path)
     return os.path.join(folder, f".{name}.{os.getpid()}-{os.urandom(4).hex()}.new")
 
@@ -44,9 +44,9 @@ def find_unfinished(folder: str) -> list[str]:
 
 
 def drop_left_behind(path: str, files: Files) -> None:
-    """Remove what processes that were killed left beside `path` a day ago or longer, so that none of them is at work.
+    """Remove what killed processes left beside `path`, if it is at least a day old, so that nobody is writing it.
 
-    That a process has ended is not asked: on another machine, or in another container, its number says nothing.
+    Process numbers are not checked: they mean nothing on another machine or in another container.
     """
     folder, name = os.path.split(path)
     for left in find_unfinished(folder):
@@ -58,7 +58,7 @@ def drop_left_behind(path: str, files: Files) -> None:
 
 
 class Files:
-    """The file system as it is."""
+    """The real file system."""
 
     def open(self, path: str, flags: int) -> int:
         return _again(os.open, path, flags, 0o666)
@@ -75,7 +75,7 @@ class Files:
             self.close(fd)
 
     def read(self, fd: int, count: int, offset: int) -> bytes:
-        """Read at an offset; `fd` is ours alone, so that its position does not matter to others."""
+        """Read at an offset; `fd` is not shared, so its position does not matter to others."""
         os.lseek(fd, offset, os.SEEK_SET)
         return _again(os.read, fd, count)
 
@@ -95,13 +95,13 @@ class Files:
         return _again(os.write, fd, data)
 
     def write_all(self, fd: int, data: bytes) -> None:
-        """Write in as many calls as it takes, usually one."""
+        """Write everything, in as many calls as necessary (usually one)."""
         view = memoryview(data)
         while view:
             view = view[self.write(fd, view) :]
 
     def write_whole(self, path: str, data: bytes) -> None:
-        """Write a file beside its place, and put it there; a kill or a failure leaves no part of it there."""
+        """Write a new file and move it to `path`; a kill or a failure leaves nothing incomplete there."""
         new = unfinished(path)
         fd = self.open(new, CREATE)
         try:
@@ -123,7 +123,7 @@ class Files:
         _again(os.fsync, fd)
 
     def fsync_folder(self, path: str) -> None:
-        """Make a rename last. Windows has no descriptors of folders, and does not need it."""
+        """Make a rename durable. Windows has no descriptors of folders, and does not need it."""
         if os.name == "nt":
             return
         with self.opened(path, READ) as fd:
@@ -148,11 +148,11 @@ class Files:
         os.makedirs(path, exist_ok=True)
 
     def lock(self, fd: int, *, shared: bool = False) -> bool:
-        """Wait for the lock of an open file; False if there is none to be had here (NFS without locks, Windows).
+        """Wait for the lock of an open file; False if locks do not work here (NFS without locks, Windows).
 
-        Raises TimeoutError if somebody keeps it.
+        Raises TimeoutError if another process keeps the lock.
         """
-        if fcntl is None:  # Windows; O_APPEND keeps documents apart there, without protection from torn ones of others
+        if fcntl is None:  # Windows; O_APPEND keeps documents apart there, but not torn ones of other processes
             return False
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         deadline = monotonic() + LOCK_TIMEOUT_S
@@ -169,12 +169,12 @@ class Files:
 
     def unlock(self, fd: int) -> None:
         if fcntl is not None:
-            with suppress(OSError):  # closing the descriptor frees it as well
+            with suppress(OSError):  # closing the descriptor unlocks it as well
                 _again(fcntl.flock, fd, fcntl.LOCK_UN)
 
 
 def _again(call: Callable[..., _Result], *arguments: Any) -> _Result:
-    """Make a call, again if a signal interrupts it. Python's own calls do so, but not what is put in their place."""
+    """Make a call, and repeat it if a signal interrupts it. Python's own calls do that; replacements may not."""
     while True:
         try:
             return call(*arguments)

@@ -1,7 +1,7 @@
 """Functions of the user that see requests and interactions on their way into a cassette and out of it (pure).
 
-Each gets a value, and returns it, a changed one, or None to drop it; of several the next one gets what the one before
-returned. An error that one raises is the user's, and is not caught here.
+Each gets a value and returns it, a changed one, or None to drop it. If there are several, each gets the result of the
+one before. An exception in a hook is the user's error, and is not caught here.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Hooks:
         on_match: RequestHook | Iterable[RequestHook] | None = None,
         on_replay: InteractionHook | Iterable[InteractionHook] | None = None,
     ) -> Hooks:
-        """Take each hook as a function, or as several. Raises InvalidOption for what is none."""
+        """Accept one function or several for each hook. Raises InvalidOption for anything else."""
         return cls(
             _functions("on_record", on_record), _functions("on_match", on_match), _functions("on_replay", on_replay)
         )

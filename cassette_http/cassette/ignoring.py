@@ -1,6 +1,6 @@
-"""Parts of requests that do not count when requests are compared: `ignore=` (pure).
+"""Parts of requests that are ignored when requests are compared: `ignore=` (pure).
 
-They are taken out of a request before a matcher looks at it, and out of the recorded ones as well.
+They are removed from the request that was sent and from the recorded ones, before a matcher looks at them.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _PLACES = ("fields", "query", "form", "json", "multipart")
 
 @dataclass(frozen=True)
 class Ignored:
-    """What does not count, by name and place, and by paths into JSON. Made by `of`."""
+    """What is ignored: by name and place, and by paths into JSON. Made by `of`."""
 
     names: frozenset[tuple[str, str]] = frozenset()
     json_paths: tuple[tuple[str, ...], ...] = ()
 
     @classmethod
     def of(cls, rules: Iterable[str] | str) -> Ignored:
-        """Take the rules of `ignore=`. Raises InvalidOption for what is none.
+        """Parse the rules of `ignore=`. Raises InvalidOption for an invalid one.
 
         A rule is a name in one place ("query:ts", "form:nonce", "header:X-Request-Id", "json:id" at any depth,
         "multipart:file"), a name wherever it stands ("ts"), or a path into JSON ("$.meta.id", "$.items[*].id").
@@ -52,7 +52,7 @@ class Ignored:
         return cls(frozenset(names), tuple(paths))
 
     def strip(self, request: Request) -> Request:
-        """Take out of `request` what does not count; the same object if there is nothing of it."""
+        """Remove what is ignored from `request`; returns the same object if there is nothing to remove."""
         if not (self.names or self.json_paths):
             return request
         return self._without_fields(self._without_content(self._without_query(request)))
@@ -91,9 +91,9 @@ class Ignored:
         return request
 
     def _without_members(self, value: Any, paths: tuple[tuple[str, ...], ...]) -> Any:
-        """Leave out what is named, or at the end of one of `paths`; the same object if there is nothing.
+        """Leave out members that are named, or at the end of one of `paths`; the same object if there are none.
 
-        Recursion is safe here: the depth of what `meaning` parses is bounded.
+        Recursion is safe here, as `meaning` limits the depth.
         """
         members: Iterable[tuple[Any, Any]]
         if isinstance(value, dict):

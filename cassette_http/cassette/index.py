@@ -1,8 +1,8 @@
 """Finds the interaction that answers a request: a dictionary look-up at any size, parsing as little as possible (pure).
 
-The documents of a cassette are put into buckets by their request line, which is readable without parsing. A request
-whose line is spelled in another way (percent-encoding, matchers that ignore the host) is found in larger buckets, by
-what the matchers see of the lines.
+The documents of a cassette are put into buckets by their request lines, which can be read without parsing. A request
+whose line is spelled differently (percent-encoding, matchers that ignore the host) is found in larger buckets, which
+are keyed by what the matchers see of the lines.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from cassette_http.cassette.modes import known_policy
 from cassette_http.cassette.shortcuts import Answer, WrittenRequest, track_of, written_beginning
 from cassette_http.wire.messages import RequestHead
 
-# To explain why a request has no answer, at most so many interactions are compared with it closely.
+# To explain why a request has no answer, at most so many interactions are compared with it in detail.
 MOST_NEAREST = 100
 URL_BEGINNING = re.compile(rb"(?!CONNECT )[^ ]+ ([^:/]+://[^/]+)/")
-# What may be met of a host behind a proxy.
+# Failures that a connection can meet behind a proxy.
 BEHIND_PROXY = frozenset({FailureKind.PROXY, FailureKind.TLS, FailureKind.TLS_REFUSAL})
-# What is met of TCP, or of the TLS over it.
+# Failures of TCP, or of the TLS over it.
 BREAKS = (FailureKind.END, FailureKind.RESET)
 OF_CONNECTIONS = frozenset({FailureKind.CONNECT, FailureKind.TLS})
 
 
 class Index:
-    """The interactions of one cassette. Not thread-safe: who plays holds `lock`.
+    """The interactions of one cassette. Not thread-safe: the caller holds `lock` to play.
 
-    To read on takes it too, for a program that looks at its cassette meanwhile.
+    Reading on takes the lock too, for programs that look at their cassette meanwhile.
     """
 
     def __init__(
@@ -47,29 +47,29 @@ class Index:
         repeat: str = "fail",
         redact: Callable[[Request], Request] = lambda request: request,
     ) -> None:
-        """`library` has read its first interaction already; it is made to read on when more are needed."""
+        """`library` has read its first interaction already; it reads on when more are needed."""
         self._library, self._redact = library, redact
         self.facts = library.facts
-        self._read_answer = library.read_answer  # asked for each request
+        self._read_answer = library.read_answer  # used for each request
         self.matching, self._repeat = matching, known_policy(repeat)
         self.answers_once = repeat == "fail"
-        # The shortcuts look at what was not played yet.
+        # The shortcuts consider only what was not played yet.
         self._has_shortcuts = repeat != "first" and not matching.filters
-        # Objects per interaction are made when they are needed: most of a large cassette often is not.
+        # Entries are made when needed: most of a large cassette often is not.
         self._made: dict[int, Entry] = {}
         self._lines = library.request_lines
         self.is_complete = False
         self.lock = threading.RLock()
         self._known: dict[bytes | None, int | list[int]] = {}
-        self._passed: dict[bytes, int] = {}  # how many interactions with a repeated line were played already
+        self._passed: dict[bytes, int] = {}  # for lines that occur several times: how many were played already
         self._filed = self._played_up_to = 0
-        self._told_next: tuple[int, Origin | None] = -1, None  # the position of what is not played yet, and its origin
+        self._told_next: tuple[int, Origin | None] = -1, None  # position of the first unplayed request, and its origin
         self._file_lines()
         self._buckets: dict[bytes, Bucket] = {}
         self._larger_buckets: dict[tuple[Hashable, ...], Bucket] = {}
 
     def _find_more(self) -> bool:
-        """Read on; False if all is known."""
+        """Read on; False if everything has been read."""
         if self.is_complete:
             return False
         with self.lock:
@@ -83,7 +83,7 @@ class Index:
         self._known.update(zip(islice(self._lines, first, None), range(first, self._filed), strict=True))
         if len(self._known) == self._filed:
             return
-        known: dict[bytes | None, int | list[int]] = {}  # anew, as some lines occur several times
+        known: dict[bytes | None, int | list[int]] = {}  # rebuilt, as some lines occur several times
         for position, line in enumerate(self._lines):
             there = known.setdefault(line, position)
             if isinstance(there, list):
@@ -116,7 +116,7 @@ class Index:
 
     @property
     def made(self) -> list[Entry]:
-        """The entries that somebody has asked for; no other one can have been played."""
+        """The entries that were made so far; no others can have been played."""
         return [self._made[position] for position in sorted(self._made)]
 
     def _entries(self, positions: Iterable[int]) -> list[Entry]:
@@ -142,11 +142,11 @@ class Index:
         told = request_with(line) if line is not None else None
         if told is None:
             told = entry.request
-            entry.release()  # as when it is filed
+            entry.release()  # as in `Bucket`
         return told
 
     def _first_unplayed(self, line: bytes) -> Entry | None:
-        """The first interaction with this request line that was not played yet; it is looked for no further."""
+        """The first interaction with this request line that was not played yet; reads no further than that."""
         while True:
             position = self._known.get(line)
             if isinstance(position, list):
@@ -167,7 +167,7 @@ class Index:
         return positions[at]
 
     def _next_origin(self) -> Origin | None:
-        """The origin of the first request that was not played yet, by a quick look; None if that does not tell it."""
+        """The origin of the first request that was not played yet; None if its first line does not tell."""
         position = self._played_up_to
         while position in self._made and self._made[position].plays:
             position += 1
@@ -175,23 +175,23 @@ class Index:
         while position == len(self._lines):
             if not self._find_more():
                 return None
-        if self._told_next[0] != position:  # asked several times for each connection
+        if self._told_next[0] != position:  # cached, as each connection asks several times
             line = self._library.read_url(position)
             told = request_with(line) if line is not None else None
             self._told_next = position, told.origin if told is not None else None
         return self._told_next[1]
 
     def _comes_next(self, host: str, port: int) -> bool:
-        """Tell if it is clear that a request to this host and port comes next, though not all of the file is known."""
+        """Tell whether a request to this host and port certainly comes next, while the file is not fully read."""
         origin = self._next_origin() if not self.is_complete else None
         return origin is not None and (origin.host, origin.port) == (host, port)
 
     def find_written(
         self, written: WrittenRequest, *, passes_over_fields: bool, may_be_stale: bool = True
     ) -> tuple[Entry, Answer] | None:
-        """What `find_same` finds, and its answer, if its document begins with what is written; nothing is parsed.
+        """What `find_same` finds, and its answer, if its document begins with `written`; nothing is parsed.
 
-        With `passes_over_fields`, its fields may be other ones. None does not mean that there is no entry.
+        With `passes_over_fields`, its fields may differ. None does not mean that there is no entry.
         """
         entry = self._first_unplayed(written.line) if self._has_shortcuts else None
         first_line = written.first_line if passes_over_fields else None
@@ -202,7 +202,7 @@ class Index:
         return None if is_stale and not may_be_stale else (entry, answer)
 
     def find_same(self, request: Request, *, may_be_stale: bool = True) -> Entry | None:
-        """The entry that answers `request` now, if it was recorded with the very same octets: no need to look closer.
+        """The entry that answers `request` now, if it was recorded with exactly the same octets.
 
         `request` is the one that was sent, not its redacted form. None does not mean that there is no entry.
         """
@@ -221,7 +221,7 @@ class Index:
         return entry if is_same else None
 
     def find(self, request: Request, *, may_be_stale: bool = True) -> Entry | None:
-        """The entry that answers `request`, which is in its redacted form. Does not mark it as played.
+        """The entry that answers `request`, given in its redacted form. Does not mark it as played.
 
         Without `may_be_stale`, failures that only a stale connection meets come last (see `Failure.is_stale`).
         """
@@ -233,7 +233,7 @@ class Index:
         return entry
 
     def find_same_head(self, request: Request) -> Entry | None:
-        """What `find_by_head` finds, if it was recorded with the very same head; `request` is the one that was sent.
+        """What `find_by_head` finds, if it was recorded with exactly the same head; `request` is the one that was sent.
 
         None does not mean that there is no entry.
         """
@@ -244,17 +244,17 @@ class Index:
         return entry if (recorded.origin, recorded.via) == (request.origin, request.via) else None
 
     def may_have(self, line: bytes, fits: Callable[[Interaction], bool]) -> bool:
-        """Tell whether what `find_by_head` finds may fit, for a request that was sent with this line."""
+        """Tell whether the result of `find_by_head` could satisfy `fits`, for a request with this line."""
         bucket = self._bucket(line)
         if bucket is None:
-            return True  # redaction makes another line of it
+            return True  # redaction changes the line
         unplayed = list(islice(bucket.queue.unplayed(), MOST_TRIED))
         return len(unplayed) == MOST_TRIED or any(fits(entry.interaction) for entry in unplayed)
 
     def find_by_head(self, request: Request, *, repeats: bool = False) -> Entry | None:
-        """The first entry not played yet whose head matches, for a request whose body is not there yet.
+        """The first unplayed entry whose head matches, for a request whose body is not complete yet.
 
-        With `repeats`, and none left, the repeat policy chooses among those that were played.
+        With `repeats`, if none is left, the repeat policy chooses among those that were played.
         """
         key = self.matching.head_key(request)
         queue = (self._bucket(line_of(request)) or self._larger_bucket(request)).queue
@@ -269,12 +269,12 @@ class Index:
         return found.first_unplayed or found.repeated(self._repeat)
 
     def find_connection_failure(self, origin: Origin, kinds: tuple[FailureKind, ...]) -> Entry | None:
-        """The failure that the next connection to `origin` met, unless a request to it comes first.
+        """The failure that the next connection to `origin` meets, unless a request to it comes first.
 
-        What is met behind a proxy is met by a connection of its own, while TCP is only between client and proxy.
+        Behind a proxy, TLS failures belong to the connection, while TCP only connects client and proxy.
         """
         if self._comes_next(origin.host, origin.port) or None not in self._positions:
-            return None  # each document behind begins with a request line
+            return None  # every document that was not read yet begins with a request line
         asked = origin.host, origin.port
         for entry in self.entries:
             if entry.plays:
@@ -292,7 +292,7 @@ class Index:
         return None
 
     def find_silence(self, origin: Origin) -> Entry | None:
-        """A connect or TLS handshake with `origin` that had no answer in time, and that no connection has met yet."""
+        """A recorded connect or TLS handshake with `origin` that timed out and was not played yet."""
         for entry in self._entries(_listed(self._positions.get(None, []))):
             failure = entry.interaction.track.failure
             is_silence = failure is not None and failure.kind in OF_CONNECTIONS and failure.is_timeout
@@ -302,11 +302,11 @@ class Index:
         return None
 
     def knows_peer(self, host: str, port: int) -> bool:
-        """Tell whether something was recorded of this host and port, or of connections to them (a proxy)."""
+        """Tell whether the cassette has anything for this host and port, including connections to them (a proxy)."""
         if self._comes_next(host, port):
             return True
         if port == DEFAULT_PORTS[UNIX] and not self.matching.tells_hosts_apart:
-            return any(known == port for _, known in self._peers)  # paths of sockets often differ from run to run
+            return any(known == port for _, known in self._peers)  # paths of sockets often differ between runs
         return (host, port) in self._peers
 
     def may_answer(self, host: str, port: int) -> bool:
@@ -320,11 +320,11 @@ class Index:
 
     @cached_property
     def _peers(self) -> dict[tuple[str, int], list[int]]:
-        """Where the requests to each host and port lie, and connections; none are left where all were played.
+        """The positions of requests and connections for each host and port; empty lists if all were played.
 
         Raises CassetteFormatError if a document is broken.
         """
-        beginnings: dict[bytes, list[int]] = {}  # lines up to the path
+        beginnings: dict[bytes, list[int]] = {}  # by the origin in the line
         for line, found in self._positions.items():
             beginning = URL_BEGINNING.match(line) if line is not None else None
             positions = beginnings.setdefault(beginning[1] if beginning is not None else b"", [])
@@ -346,7 +346,7 @@ class Index:
         return dict(peers)
 
     def next_position(self, origin: Origin) -> int:
-        """Where the first request to `origin` lies that was not played yet, by a quick look; else the end."""
+        """The position of the first unplayed request to `origin`, as far as request lines tell; else the end."""
         if self._next_origin() == origin:
             return self._played_up_to
         beginning = f"{origin}/".encode()
@@ -362,7 +362,7 @@ class Index:
         )
 
     def nearest(self, request: Request) -> list[Entry]:
-        """The entries whose request lines are most like that of `request`: all of a small cassette."""
+        """The entries whose request lines are most like that of `request`: all if the cassette is small."""
         positions: list[int] = []
         for line in most_alike(self._positions, line_of(request)):
             if len(positions) >= MOST_NEAREST:
@@ -372,7 +372,7 @@ class Index:
         return self._entries(sorted(positions[:MOST_NEAREST]))
 
     def unplayed_lines(self, most: int) -> dict[int, str]:
-        """The request lines, as `line_of` gives them, of the first entries that were not played, by their numbers."""
+        """The request lines (see `line_of`) of the first entries that were not played, by their numbers."""
         played = {position for position, entry in self._made.items() if entry.plays}
         lines = {
             position: line
@@ -384,12 +384,12 @@ class Index:
         return {number: line.decode() if line is not None else f"interaction {number}" for number, line in shown}
 
     def _larger_bucket(self, request: Request) -> Bucket:
-        """The interactions whose request line, in any spelling, is that of `request` for the matchers."""
+        """The interactions whose request line matches that of `request`, in any spelling."""
         from cassette_http.cassette.secrets.placeholders import has_placeholder  # late: see `late_redactor`
 
         line = line_of(request)
         if has_placeholder(line):
-            return self._everything  # redaction could make the same of other lines
+            return self._everything  # redaction could turn other lines into this one
         line_key = self.matching.line_key(request)
         bucket = self._larger_buckets.get(line_key)
         if bucket is None:
@@ -410,7 +410,7 @@ class Index:
 
     @cached_property
     def _by_line_key(self) -> dict[tuple[Hashable, ...], list[int]]:
-        """The positions of all requests. Raises CassetteFormatError if a document must be parsed, and is broken."""
+        """The positions of all requests. Raises CassetteFormatError if a document that must be parsed is broken."""
         doubtful = self._doubtful
         by_key: defaultdict[tuple[Hashable, ...], list[int]] = defaultdict(list)
         for line, found in self._positions.items():
@@ -427,7 +427,7 @@ class Index:
 
 
 def request_with(line: bytes) -> Request | None:
-    """A request of which `line_of` gives `line`, or that has its query, too; None if that is not so easy to tell."""
+    """A request for which `line_of` returns `line` (which may also have a query); None if that is not simple."""
     method, _, url = line.decode().partition(" ")
     if method == "CONNECT":
         return None
@@ -439,7 +439,7 @@ def request_with(line: bytes) -> Request | None:
 
 
 def line_of(request: Request) -> bytes:
-    """Method and URL up to the query, as the document of a request begins with them."""
+    """Method and URL up to the query, as at the beginning of a request's document."""
     return f"{request.method} {request.url.partition('?')[0]}".encode()
 
 

@@ -1,7 +1,7 @@
-"""The redactor of a session, made when something needs it (pure).
+"""The redactor of a session, created when it is needed (pure).
 
-Its rules are half of what the engine costs to import, and most replays need none of them: a request that is sent as it
-was recorded is found by its octets, and nothing is written.
+Its rules are half of the engine's import time, and most replays need none of them: a request that is sent as it was
+recorded is found by its octets, and nothing is written.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from cassette_http.cassette.secrets.redaction import Redactor
 
 
-# A value that was hidden, as it is or in a JWT.
+# Marks of a value that was hidden, plainly or in a JWT.
 _MARKS = (b"secret", b"eyJ")
 
 
 class LateRedactor:
-    """Makes `made` with the options of `Redactor`. New placeholders have other numbers than those in `used`.
+    """Creates `made` with the options of `Redactor`. New placeholders get other numbers than those in `used`.
 
     Not thread-safe: the board holds a lock.
     """
@@ -31,7 +31,7 @@ class LateRedactor:
 
     @cached_property
     def made(self) -> Redactor:
-        """Raises InvalidOption."""
+        """The redactor. Raises InvalidOption."""
         from cassette_http.cassette.secrets.placeholders import next_number
         from cassette_http.cassette.secrets.redaction import Redactor
 
@@ -39,7 +39,7 @@ class LateRedactor:
         return Redactor(next_number(used), **self._options)
 
     def make(self) -> None:
-        """Make `made` now. Raises InvalidOption."""
+        """Create `made` now. Raises InvalidOption."""
         _ = self.made
 
     @property
@@ -48,11 +48,11 @@ class LateRedactor:
         return self._has_declared or ("made" in self.__dict__ and self.made.restores)
 
     def restore(self, interaction: Interaction) -> Interaction:
-        """Do as `Redactor.restore`."""
+        """Like `Redactor.restore`."""
         return self.made.restore(interaction) if self.restores else interaction
 
     def note_sent(self, recorded: Request | None, sent: Request) -> None:
-        """Do as `Redactor.note_sent`."""
+        """Like `Redactor.note_sent`."""
         parts = (recorded.head_octets, recorded.body_octets) if recorded is not None else ()
         if any(mark in octets for octets in parts for mark in _MARKS):
             self.made.note_sent(recorded, sent)

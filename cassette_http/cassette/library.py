@@ -1,4 +1,4 @@
-"""The interactions of the cassettes that answer in one session, found and parsed as far as is needed (pure)."""
+"""The interactions of all cassettes that answer in one session, found and parsed as far as needed (pure)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from cassette_http.errors import CassetteFormatError
 
 
 class Library:
-    """The interactions of one file after the other, by position; of the last file, those that were looked for.
+    """The interactions of several files in order, by position; of the last file, those that were read so far.
 
-    `request_lines` says what `Document.request_line` does. `facts` are those of TLS connections, each with the position
-    of the first interaction behind it.
+    For `request_lines` see `Document.request_line`. `facts` are those of TLS connections, each with the position of the
+    next interaction.
     """
 
     def __init__(self) -> None:
@@ -34,15 +34,15 @@ class Library:
         return len(self.request_lines)
 
     def add(self, parts: Iterable[Documents], path: str, fetch: Fetch) -> None:
-        """Add a file (see `scan_in_parts`), and read it up to its first interaction at least."""
+        """Add a file (see `scan_in_parts`), and read at least its first interaction."""
         while self.read_on():
-            pass  # what was added before comes first
+            pass  # files that were added before come first
         self._unread = (_Part(documents, path, fetch) for documents in parts)
         while self.read_on() and not self.request_lines:
             pass
 
     def read_on(self) -> bool:
-        """Find more interactions; False if nothing was left to be read. Raises CassetteFormatError, again and again."""
+        """Find more interactions; False if everything has been read. Raises CassetteFormatError, each time again."""
         if self._error is not None:
             raise self._error
         try:
@@ -55,7 +55,7 @@ class Library:
         return part is not None
 
     def _take(self, part: _Part) -> None:
-        """Number the interactions; only documents are parsed whose first line does not tell what they are."""
+        """Number the interactions; only documents whose first line does not tell their kind are parsed."""
         documents = part.documents
         lines = documents.request_lines
         others: set[int] = set()
@@ -68,7 +68,7 @@ class Library:
                 self.facts.append((len(self) + position - len(others), value))
             if not isinstance(value, Interaction):
                 others.add(position)
-        if others <= {0}:  # nothing but the header, as in most cassettes
+        if others <= {0}:  # only the header, as in most cassettes
             part.interactions = range(len(others), len(lines))
             self.request_lines += lines[len(others) :]
         else:
@@ -84,7 +84,7 @@ class Library:
         raise IndexError(position)
 
     def find_doubtful(self) -> set[int]:
-        """The positions of interactions of which `request_lines` may not tell everything, see `Documents`."""
+        """The positions of interactions that `request_lines` may not describe completely, see `Documents`."""
         doubtful: set[int] = set()
         first = 0
         for part in self._parts:
@@ -97,7 +97,7 @@ class Library:
     def parse(self, position: int) -> Interaction:
         """Parse an interaction. Raises CassetteFormatError.
 
-        The last one is remembered: entries do not keep large interactions, and ask several times in a row.
+        The last one is cached: entries do not keep large interactions, and ask several times in a row.
         """
         newest = self._newest
         if newest is None or newest[0] != position:
@@ -108,11 +108,11 @@ class Library:
         return newest[1]
 
     def read_answer(self, position: int, beginning: bytes, first_line: bytes | None) -> Answer | None:
-        """The answer of an interaction whose document begins like this, see `shortcuts`."""
+        """The answer of an interaction whose document begins with `beginning`, see `shortcuts`."""
         return shortcuts.read_answer(self._document(position)[0], beginning, first_line)
 
     def read_url(self, position: int) -> bytes | None:
-        """Method and URL of a request, if the line tells them that its document begins with."""
+        """Method and URL of a request, if the first line of its document tells them."""
         document = self._document(position)[0]
         if document.request_line is None or document.is_doubtful:
             return None

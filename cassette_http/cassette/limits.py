@@ -1,4 +1,4 @@
-"""What a file must be to be a cassette, and how large it may be; each function says what is wrong."""
+"""What a file must be, and how large it may be, to be a cassette; each function says what is wrong."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LARGEST_CASSETTE_OCTETS = 50 * 1024 * 1024
 
 
 def irregular(mode: int) -> str | None:
-    """Why what has this `st_mode` is no file; None if it is one."""
+    """Why something with this `st_mode` is not a regular file; None if it is one."""
     kind = stat.S_IFMT(mode)
     if kind == stat.S_IFDIR:
         return "is a folder; name a file in it"

@@ -1,6 +1,6 @@
-"""An append-only log of documents in one file: each append is one `write` under a lock, and repairs what others left.
+"""An append-only log of documents in one file: each append is one `write` under a lock, and repairs torn ends.
 
-Whoever owns a log takes turns with it, and says what a failure means.
+The owner of a log lets one thread at a time use it, and decides what a failure means.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from cassette_http.cassette.limits import irregular, refuse_too_large, refuse_to
 from cassette_http.errors import CassetteFormatError
 from cassette_http.system import os
 
-# How a file ends unless somebody stopped in the middle of a document.
+# How a file ends unless a writer was stopped in the middle of a document.
 ENDING = b"\n" + TERMINATOR
 BOUNDARY = ENDING[:-1]
 
 
 class LogFile:
-    """The file at `path`, opened when it is first needed. Raises OSError; CassetteFormatError, which calls it `name`.
+    """The file at `path`, opened when first needed. Raises OSError, and CassetteFormatError, which calls it `name`.
 
-    `header` begins a file, with its terminator. `is_new`: the file must be made, by this process or by a forked child.
+    `header` begins a new file, and includes its terminator. `is_new`: this process or a forked child must create it.
     """
 
     def __init__(self, path: str, name: str, header: bytes, files: Files, *, is_new: bool) -> None:
@@ -35,7 +35,7 @@ class LogFile:
         self._forget()
 
     def _forget(self) -> None:
-        self._successor: tuple[int, int] | None = None  # descriptor and length of what took the place of the file
+        self._successor: tuple[int, int] | None = None  # descriptor and length of the file that replaced it
         self._good_length = 0  # up to here the file is as we left it
         self._counted_octets = self._counted_documents = 0  # from the beginning of the file
         self._needs_sync = False
@@ -46,7 +46,7 @@ class LogFile:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[int]:
-        """Open the file if need be, and lock it; make sure that it is still the one at the path. Gives its length."""
+        """Open the file if necessary, and lock it; it is certainly still the one at the path. Yields its length."""
         while True:
             fd = self._fd if self._fd is not None else self._open()
             is_locked = self._files.lock(fd)
@@ -60,7 +60,7 @@ class LogFile:
                     self._files.unlock(fd)
                 if self._successor is not None:
                     self._follow(*self._successor)
-            # Somebody replaced or removed the file; what we wrote so far is gone by their will.
+            # Somebody replaced or removed the file, and with it what we wrote so far.
             self.close()
 
     def _open(self) -> int:
@@ -68,7 +68,7 @@ class LogFile:
             status = self._files.stat(self.path)
             if (reason := irregular(status.st_mode) or too_large(status.st_size)) is not None:
                 raise CassetteFormatError(self._name, None, reason)
-        # Once made, the new file may have been replaced by a child of ours (see `put_in_place`).
+        # After it was created, a child process may have replaced the file (see `put_in_place`).
         flags = CREATE if self._maker == os.getpid() else APPEND
         try:
             fd = self._files.open(self.path, flags)
@@ -86,7 +86,7 @@ class LogFile:
         return self._fd
 
     def read(self, length: int | None = None) -> bytes:
-        """Read so many octets of the open file from its beginning, or all."""
+        """Read `length` octets from the beginning of the open file, or all."""
         fd = self._descriptor
         return self._files.read_all(fd, self._files.fstat(fd).st_size if length is None else length)
 
@@ -103,7 +103,7 @@ class LogFile:
         try:
             self._files.write_all(fd, data)
         except BaseException:
-            # Also when a signal handler raises in the middle: no half document stays.
+            # Also if a signal handler raises an exception: half a document must not stay.
             with contextlib.suppress(OSError):
                 self._files.truncate(fd, length)
             raise
@@ -114,17 +114,17 @@ class LogFile:
             self._counted_documents += new_documents
 
     def _count(self, fd: int, length: int) -> None:
-        """Count the documents of the file, of which most were counted before."""
+        """Count the documents of the file; those that were counted before are not counted again."""
         if length == self._counted_octets:
             return
         if length < self._counted_octets:
             self._counted_octets = self._counted_documents = 0
-        start = max(self._counted_octets - 1, 0)  # the line end in front of a boundary
+        start = max(self._counted_octets - 1, 0)  # includes the line end before a boundary
         self._counted_documents += self._files.read(fd, length - start, start).count(BOUNDARY)
         self._counted_octets = length
 
     def _repair(self, fd: int, length: int, data: bytes) -> tuple[int, bytes]:
-        """Look at what others left: cut off a torn document, write a missing header or terminator."""
+        """Check what others have written: cut off a torn document, add a missing header or terminator."""
         if length and not (
             self._files.read(fd, len(BEGINNING), 0) == BEGINNING
             and self._files.read(fd, len(ENDING), max(length - len(ENDING), 0)) == ENDING
@@ -140,9 +140,9 @@ class LogFile:
         return length, data if length else self._header + data
 
     def put_in_place(self, data: bytes) -> None:
-        """Write another file, and let it take the place of the locked one. A kill leaves the old file or the new one.
+        """Write another file, and replace the locked one with it. A kill leaves either the old file or the new one.
 
-        Whoever goes on to write appends to the new one.
+        Later writes append to the new file.
         """
         refuse_too_many(data.count(BOUNDARY))
         new = unfinished(self.path)
@@ -166,7 +166,7 @@ class LogFile:
         self._fd, self._good_length, self._needs_sync = fd, length, True
 
     def overwrite(self, data: bytes) -> None:
-        """Let the file have these octets. A kill leaves any part of them: it is for a file that nobody reads yet."""
+        """Replace the content by `data`. A kill leaves any part of it, so only for a file that nobody reads yet."""
         self._needs_sync = True
         self._files.truncate(self._descriptor, 0)
         self._files.write_all(self._descriptor, data)
@@ -188,7 +188,7 @@ class LogFile:
 
 
 def length_at(path: str, fd: int, files: Files) -> int | None:
-    """The length of an open file, if it is the one at the path."""
+    """The length of an open file, if it is still the one at the path."""
     try:
         there = files.stat(path)
     except FileNotFoundError:

@@ -1,19 +1,19 @@
 """Which interaction answers a request (pure): whether two requests are the same. `explaining` says how they differ.
 
-A *matcher* is a plain function `Request -> Hashable`: two requests match when its values are equal. Finding
-an answer is then a look-up in a dictionary, however long the cassette is. A function of two parameters
-`(sent, recorded) -> bool` is taken as well; it filters what the keys have found.
+A *matcher* is a plain function `Request -> Hashable`: two requests match if its values are equal. So finding an answer
+is a look-up in a dictionary, however long the cassette is. A function of two parameters `(sent, recorded) -> bool` is
+accepted as well; it filters what the keys have found.
 
-What the named matchers look at:
+What the named matchers compare:
 
     method, scheme, host, port     as they are (the host in lower case)
-    path       spelling of percent-encoding aside: "/%7Ea%2f" is "/~a%2F"
-    query      decoded pairs, those without "=" too; any order across names, in order within a name
+    path       "/%7Ea%2f" equals "/~a%2F": the spelling of percent-encoding does not matter
+    query      decoded pairs, including those without "="; order matters only within a name
     body       what the content means: a JSON value, form pairs, the parts of a multipart, else octets;
-               content codings gzip and deflate aside
+               the content codings gzip and deflate do not matter
     raw_body   the octets of the content as they are
     uri        the whole target URI as it was sent
-    headers    all fields, any order across names; case of names and boundaries of multiparts aside
+    headers    all fields; order matters only within a name, the case of names and multipart boundaries not at all
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Filter: TypeAlias = Callable[[Request, Request], "bool | None"]
 
 DEFAULT_MATCH = ("method", "scheme", "host", "port", "path", "query", "body")
 
-# Longer values are kept as digests: keys stay in memory for all interactions of a cassette.
+# Longer values are kept as digests: the keys of all interactions of a cassette stay in memory.
 _MAX_KEPT_OCTETS = 64
 
 
@@ -74,8 +74,8 @@ def path(request: Request) -> str:
     return same_spelling(split_target(request)[0])
 
 
-# When a URL was signed, or how long that holds, as NAME=VALUE: as much a part of its signature as the value that is a
-# secret. S3 and Google Cloud Storage in their fourth and second version, CloudFront; Azure, which names its version.
+# When a URL was signed, or how long it is valid, as NAME=VALUE: as much a part of the signature as the value that is
+# secret. S3 and Google Cloud Storage in versions 2 and 4, CloudFront; Azure, which states its version instead.
 _SIGNING_TIME = re.compile("x-(?:amz|goog)-date=.*|expires=[0-9]{9,10}", re.IGNORECASE)
 _SIGNED = frozenset({"x-amz-date", "x-goog-date", "expires", "sv"})  # one of these is in each signed URL
 _AZURE_SIGNING_TIMES = frozenset({"st", "se", "skt", "ske"})
@@ -107,7 +107,7 @@ def raw_body(request: Request) -> Hashable:
 
 
 def body(request: Request) -> Hashable:
-    """Reduce the content to its meaning; a short value or a digest."""
+    """Reduce the content to its meaning: a short value or a digest."""
     if not request.body_octets:
         return b""
     kind, value = meaning(request)
@@ -122,14 +122,14 @@ def _kept(octets: bytes) -> bytes:
 
 
 def fields(*names: str) -> Matcher:
-    """Make a matcher that looks at the values of the fields called `names` (any case)."""
+    """Make a matcher that compares the values of the fields called `names` (any case)."""
 
     def named_fields(request: Request) -> Hashable:
         return tuple(tuple(request.values(name)) for name in names)
 
     named_fields.__name__ = f"fields({', '.join(map(repr, names))})"
     named_fields.field_names = names  # type: ignore[attr-defined]  # read by `explaining`
-    named_fields.needs_body = False  # type: ignore[attr-defined]  # read by `resolve`, as of users' functions
+    named_fields.needs_body = False  # type: ignore[attr-defined]  # read by `resolve`, as for functions of users
     return named_fields
 
 
@@ -140,7 +140,7 @@ _LOOK_AT_BODY = frozenset({"body", "raw_body"})
 _LOOK_AT_LINE = frozenset({"method", "scheme", "host", "port", "path"})
 _LOOK_AT_URL = _LOOK_AT_LINE | {"query", "uri"}
 
-# What a rule of `ignore=` that is a single word may mean as well.
+# What else a rule of `ignore=` that is a single word could mean.
 _KINDS = frozenset({*NAMED, "header", "field", "fields", "form", "json", "multipart"})
 
 
@@ -149,35 +149,35 @@ _KINDS = frozenset({*NAMED, "header", "field", "fields", "form", "json", "multip
 
 @dataclass(frozen=True)
 class Matching:
-    """Matchers that were put together by `resolve`."""
+    """Matchers that were combined by `resolve`."""
 
     keys: tuple[tuple[str, Matcher], ...]
     filters: tuple[tuple[str, Filter], ...]
     needs_body: bool
-    """Whether a matcher looks at the content; if not, a request can be answered when its head is there."""
+    """Whether a matcher looks at the content; if not, a request can be answered once its head is complete."""
     ignored: Ignored = NOTHING_IGNORED
 
     @property
     def ignores(self) -> bool:
-        """Something does not count: `strip` may change a request."""
+        """Something is ignored, so `strip` may change a request."""
         return self.ignored != NOTHING_IGNORED
 
     def strip(self, request: Request) -> Request:
-        """Give the form in which `request` is compared by all other methods: without what does not count."""
+        """Return the form of `request` that all other methods compare: without what is ignored."""
         return self.ignored.strip(request)
 
     def key(self, request: Request) -> tuple[Hashable, ...]:
-        """Compute the value that is equal for requests that match each other (filters aside)."""
+        """Compute a value that is equal for requests that match each other (filters aside)."""
         return tuple([matcher(request) for _, matcher in self.keys])
 
     @cached_property
     def passes_over_fields(self) -> bool:
-        """No matcher looks at the fields of a request that has no content."""
+        """No matcher looks at the fields of a request without content."""
         return all(NAMED.get(name) is matcher and name != "headers" for name, matcher in self.keys)
 
     @cached_property
     def tells_hosts_apart(self) -> bool:
-        """No request to one host is answered by what was recorded of another one."""
+        """A request to one host is never answered by what was recorded from another one."""
         return any(name in ("host", "uri") and NAMED[name] is matcher for name, matcher in self.keys)
 
     def head_key(self, request: Request) -> tuple[Hashable, ...]:
@@ -185,11 +185,11 @@ class Matching:
         return tuple([matcher(request) for name, matcher in self.keys if not _looks_at_body(name, matcher)])
 
     def line_key(self, request: Request) -> tuple[Hashable, ...]:
-        """The part of the key that needs no more than method and URL up to the query."""
+        """The part of the key that needs only the method and the URL up to the query."""
         return self._named_key(request, _LOOK_AT_LINE)
 
     def url_key(self, request: Request) -> tuple[Hashable, ...]:
-        """The part of the key that needs no more than method and URL."""
+        """The part of the key that needs only the method and the URL."""
         return self._named_key(request, _LOOK_AT_URL)
 
     def _named_key(self, request: Request, names: frozenset[str]) -> tuple[Hashable, ...]:
@@ -201,10 +201,10 @@ class Matching:
 
 
 def resolve(match: Iterable[str | Matcher | Filter] | str, ignore: Iterable[str] | str = ()) -> Matching:
-    """Put matchers together, given by name or as functions; the order does not matter.
+    """Combine matchers, given by name or as functions; the order does not matter.
 
-    A function of the user is taken to look at the content, unless it has an attribute `needs_body = False`.
-    `ignore` is described by `Ignored.of`. Raises InvalidOption for a name that does not exist, with the nearest one.
+    A function of the user is assumed to look at the content, unless it has an attribute `needs_body = False`.
+    For `ignore` see `Ignored.of`. Raises InvalidOption for a name that does not exist, and suggests the nearest one.
     """
     given = [match] if isinstance(match, str) else list(match)
     keys: dict[str, Matcher] = {}
@@ -248,17 +248,17 @@ def _known_name(given: str) -> str:
 
 
 def _parameters(function: Callable[..., Any]) -> int:
-    """Count the parameters that a call has to give."""
+    """Count the parameters that a call must provide."""
     try:
         parameters = inspect.signature(function).parameters.values()
-    except ValueError:  # Some functions written in C do not tell.
+    except ValueError:  # some functions written in C have no signature
         return 1
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return sum(each.kind in positional and each.default is inspect.Parameter.empty for each in parameters)
 
 
 def _checked(name: str, matcher: Matcher) -> Matcher:
-    """Let a matcher that returns a list fail with its name, not deep inside a dictionary."""
+    """Make a matcher that returns a list fail with its name, not somewhere inside a dictionary."""
 
     def checked(request: Request) -> Hashable:
         value = matcher(request)
@@ -275,7 +275,7 @@ def _checked(name: str, matcher: Matcher) -> Matcher:
 
 
 def objection(accept: Filter, sent: Request, recorded: Request) -> str | None:
-    """Ask one filter; None if it accepts. As with VCR.py it may also say no by a failing assertion."""
+    """Ask one filter; None if it accepts. As with VCR.py, a failing assertion in it also means no."""
     try:
         answer = accept(sent, recorded)
     except AssertionError as exc:

@@ -1,8 +1,7 @@
-"""What targets and contents mean, whatever way they are spelled (pure).
+"""What targets and contents mean, however they are spelled (pure).
 
-White space, order of names, spelling of strings and numbers are no part of what JSON means: 1, 1.0
-and 1e0 are one number (true is another value). Of a name that occurs twice in an object the last one counts,
-as it does for most receivers.
+White space, the order of names, and the spelling of strings and numbers do not matter in JSON: 1, 1.0 and 1e0 are one
+number (true is another value). If a name occurs twice in an object the last one counts, as for most receivers.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from cassette_http.cassette.model import Request
 Pairs: TypeAlias = tuple[tuple[str, "str | None"], ...]
 Part: TypeAlias = tuple[Pairs, bytes]
 
-# JSON nested deeper than this is compared as octets: the parser of the standard library is recursive.
+# JSON that is nested deeper is compared as octets: the parser of the standard library is recursive.
 MAX_JSON_DEPTH = 100
 
 _ENCODED = re.compile("%([0-9A-Fa-f]{2})")
@@ -41,7 +40,7 @@ def split_target(request: Request) -> tuple[str, str]:
 
 
 def same_spelling(text: str) -> str:
-    """Decode what needs no percent-encoding, and write the rest with capitals (RFC 3986 section 6.2.2)."""
+    """Decode what needs no percent-encoding, and write the rest in upper case (RFC 3986 section 6.2.2)."""
     return _ENCODED.sub(_spell, text) if "%" in text else text
 
 
@@ -51,10 +50,10 @@ def _spell(found: re.Match[str]) -> str:
 
 
 def pairs_of(text: str) -> Pairs:
-    """Take a query or a form apart and decode it, a character for each octet; (name, None) for a pair without "=".
+    """Split and decode a query or form, one character for each octet; (name, None) for a pair without "=".
 
-    That is how servers read them, so "a%2Cb" is "a,b" here: which of them is sent differs from one library, and from
-    one release of it, to the next.
+    Servers read it like this, so "a%2Cb" is "a,b" here: libraries, and even releases of one library, differ in which
+    they send.
     """
     if not text:
         return ()
@@ -65,7 +64,7 @@ def pairs_of(text: str) -> Pairs:
 
 
 def name_as_written(name: str) -> str:
-    """The name of a decoded pair as people write it in a rule: `pairs_of` has a character for each octet."""
+    """The name of a decoded pair as users write it in a rule: `pairs_of` has one character for each octet."""
     return name.encode("latin-1").decode("utf-8", "replace")
 
 
@@ -75,7 +74,7 @@ def ordered(pairs: Iterable[tuple[str, str | None]]) -> Pairs:
 
 
 def meaning(request: Request) -> tuple[str, Any]:
-    """Say what kind the content is, and what it means: a JSON value, Pairs, parts, or bytes."""
+    """Return the kind of the content and its meaning: a JSON value, Pairs, parts, or bytes."""
     content = request.coded_content
     codings = codings_of(request.head.fields)
     if codings:
@@ -83,7 +82,7 @@ def meaning(request: Request) -> tuple[str, Any]:
         content = undone[0] if undone is not None and undone[1] else content
     declared = ",".join(request.values("content-type"))
     media_type = declared.partition(";")[0].strip(" \t").lower()
-    # JSON is often sent with no type, or with that of a form (urllib's default): its first character tells.
+    # JSON is often sent without a type, or with that of a form (urllib's default): its first character decides.
     if media_type.endswith(("/json", "+json")) or content.lstrip(b" \t\r\n")[:1] in (b"{", b"["):
         value = parsed_json(content)
         if value is not _NOT_JSON:
@@ -108,7 +107,7 @@ def parsed_json(content: bytes) -> Any:
         return _NOT_JSON
     try:
         return json.loads(content, parse_float=_number)
-    except (ValueError, RecursionError):  # Also no Unicode, or a number of thousands of digits.
+    except (ValueError, RecursionError):  # also for invalid Unicode, or a number with thousands of digits
         return _NOT_JSON
 
 
@@ -135,15 +134,15 @@ def canonical(value: Any) -> str:
 def parts_of(content: bytes, content_type: str) -> tuple[Part, ...] | None:
     """Split a multipart into its parts (RFC 2046 section 5.1.1); None if it is not well-formed.
 
-    Lines may end in LF alone, as those that Python's email package writes do. A Content-ID is left out: it is new
-    each time (RFC 2045 section 7).
+    Lines may end in LF alone, as those of Python's email package do. A Content-ID is left out, as it is new each time
+    (RFC 2045 section 7).
     """
     found = BOUNDARY.search(content_type)
     if found is None:
         return None
     boundary = b"--" + found[1].strip('" \t').encode("latin-1")
     line_end = b"\r\n" if boundary + b"\r\n" in content else b"\n"
-    # The first delimiter may lack the line end in front of it; the preamble before it means nothing.
+    # The first delimiter may lack the line end before it; a preamble means nothing.
     sections = (line_end + content).split(line_end + boundary)
     if len(sections) < 2 or not sections[-1].startswith(b"--"):
         return None
@@ -158,7 +157,7 @@ def parts_of(content: bytes, content_type: str) -> tuple[Part, ...] | None:
 
 
 def joined(parts: Iterable[Part], content_type: str) -> bytes:
-    """Put parts into a multipart again."""
+    """Join parts into a multipart again."""
     found = BOUNDARY.search(content_type)
     assert found is not None, "parts came out of a multipart with this type"
     delimiter = b"--" + found[1].strip('" \t').encode("latin-1")

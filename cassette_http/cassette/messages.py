@@ -1,4 +1,4 @@
-"""What requests and responses have in common: fields and content to look at, and to put others in their place (pure).
+"""What requests and responses have in common: reading and changing their fields and content (pure).
 
 Messages are values. Each `with_...` returns a changed copy; lengths, chunks and content codings follow the new content.
 """
@@ -32,14 +32,14 @@ class Message(ABC):
     @property
     @abstractmethod
     def head(self) -> RequestHead | ResponseHead:
-        """The parsed head. Raises MalformedMessage if the octets are none."""
+        """The parsed head. Raises MalformedMessage."""
 
     @property
     @abstractmethod
     def framing(self) -> Framing:
         """How the end of the content is found. Raises MalformedMessage."""
 
-    # -- looking ---------------------------------------------------------------------------------------------
+    # -- reading ---------------------------------------------------------------------------------------------
 
     @property
     def fields(self) -> Fields:
@@ -51,7 +51,7 @@ class Message(ABC):
         return field_values(self.fields, name)
 
     def value(self, name: str) -> str | None:
-        """The value of the field called `name`: its lines joined by commas (RFC 9110 section 5.3), None without any."""
+        """The value of the field called `name`: its lines joined by commas (RFC 9110 section 5.3), or None."""
         values = self.values(name)
         return ", ".join(values) if values else None
 
@@ -62,7 +62,7 @@ class Message(ABC):
 
     @cached_property
     def content(self) -> bytes:
-        """The content: without chunk framing, and without content codings as far as they are known here."""
+        """The content: without chunk framing, and without those content codings that are known here."""
         codings = codings_of(self.fields)
         undone = decoded(self.coded_content, codings) if codings else None
         return self.coded_content if undone is None else undone[0]
@@ -73,26 +73,26 @@ class Message(ABC):
         return self.content.decode(self._charset, "replace")
 
     def json(self) -> Any:
-        """The value of the content, which is JSON. Raises ValueError if it is not."""
+        """The value of JSON content. Raises ValueError if it is not JSON."""
         return json.loads(self.content)
 
     # -- changing --------------------------------------------------------------------------------------------
 
     def with_field(self, name: str, value: str) -> Self:
-        """Let the field called `name` have one line, where its first one was, or at the end.
+        """Set the field called `name` to one line, at the place of its first one or at the end.
 
-        Raises ValueError for what no field line can hold.
+        Raises ValueError for what no field line can contain.
         """
         return self._with_octets(_with_field(self.head_octets, name, value), self.body_octets)
 
     def without_field(self, name: str) -> Self:
-        """Leave out all lines of the field called `name`."""
+        """Remove all lines of the field called `name`."""
         return self._with_octets(_with_field(self.head_octets, name, None), self.body_octets)
 
     def with_content(self, content: bytes) -> Self:
-        """Put other content in place. It is given as `content` shows it: codings are applied again.
+        """Replace the content. It is given in the form of `content`: codings are applied again.
 
-        A coding that is not known here is taken out of the fields. Raises ValueError if the message cannot have any.
+        A coding that is unknown here is removed from the fields. Raises ValueError if the message cannot have content.
         """
         message = self
         codings = codings_of(self.fields)
@@ -115,24 +115,24 @@ class Message(ABC):
         return message._with_octets(head, splice(body, edit_framing(framing, body, edits)))
 
     def with_text(self, text: str) -> Self:
-        """Put text in place of the content, in the character set that Content-Type names, or UTF-8."""
+        """Replace the content by text, in the character set that Content-Type names, or UTF-8."""
         return self.with_content(text.encode(self._charset))
 
     def with_json(self, value: Any) -> Self:
-        """Put a value, as JSON, in place of the content; without blanks if there were none before."""
+        """Replace the content by a JSON value; written without spaces if the old content had none."""
         is_compact = b'":' in self.content and b'": ' not in self.content
         octets = json.dumps(value, ensure_ascii=False, separators=(",", ":") if is_compact else None).encode()
         message = self if self.values("Content-Type") else self.with_field("Content-Type", "application/json")
         return message.with_content(octets)
 
-    # -- inside ----------------------------------------------------------------------------------------------
+    # -- private ---------------------------------------------------------------------------------------------
 
     def _with_octets(self, head: bytes, body: bytes) -> Self:
         return replace(self, head_octets=head, body_octets=body)  # type: ignore[type-var]  # they are data classes
 
     @abstractmethod
     def _with_first_content(self, content: bytes) -> Self:
-        """Give content to a message whose framing says that there is none."""
+        """Add content to a message whose framing says that it has none."""
 
     @property
     def _charset(self) -> str:
@@ -141,7 +141,7 @@ class Message(ABC):
 
 
 def fields_octets(name: str, value: str) -> bytes:
-    """Write one field line. Raises ValueError for what none can hold."""
+    """Write one field line. Raises ValueError for what no field line can contain."""
     if not FIELD_NAME.fullmatch(name):
         raise ValueError(f"{name!r} is not a valid field name")
     if re.search("[\r\n\0]", value):
@@ -152,7 +152,7 @@ def fields_octets(name: str, value: str) -> bytes:
 def _with_field(head: bytes, name: str, value: str | None) -> bytes:
     line = b"" if value is None else fields_octets(name, value)
     start = head.find(b"\n") + 1
-    # Folded lines belong to the one above (RFC 9112 section 5.2).
+    # Folded lines belong to the line above (RFC 9112 section 5.2).
     named = re.compile(rb"^%b[ \t]*:[^\n]*\n(?:[ \t]+[^\s][^\n]*\n)*" % re.escape(name.encode()), re.I | re.M)
     first = named.search(head, start)
     if first is None:

@@ -1,8 +1,8 @@
 """What is recorded, as values: requests, tracks, interactions (pure; no I/O, no YAML).
 
 An *interaction* is one request and its *track*: what the peer did on the stream after that request, in order. Octets
-are kept as they were on the wire; everything readable (method, fields, content) is derived from them when asked for,
-and what is changed is written back into them.
+are kept as they were on the wire. Everything readable (method, fields, content) is derived from them when needed, and
+changes are written back into them.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from cassette_http.wire.grammar import EMPTY_LINE
 from cassette_http.wire.head import parse_request_head, parse_response_head
 from cassette_http.wire.messages import RequestHead, ResponseHead
 
-# An interaction with more octets is not kept in memory after its use.
+# An interaction with more octets is not kept in memory after use.
 LARGE_OCTETS = 1 << 18
 
-# HTTP over a Unix socket has the path of the socket, percent-encoded, in the place of the host, and no port.
+# HTTP over a Unix socket: the host is the percent-encoded path of the socket, and there is no port.
 UNIX, UNIX_TLS = "http+unix", "https+unix"
 DEFAULT_PORTS = {"http": 80, "https": 443, UNIX: 0, UNIX_TLS: 0}
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Scheme, host (lower-case, IPv6 without brackets) and port (RFC 9110 section 4.3.1); or a Unix socket."""
+    """Scheme, host (in lower case, IPv6 without brackets) and port (RFC 9110 section 4.3.1); or a Unix socket."""
 
     scheme: str
     host: str
     port: int
 
     def __str__(self) -> str:
-        """Show as a URL prefix, such as "https://api.example.com" or "http://[::1]:8080"."""
+        """A URL prefix, such as "https://api.example.com" or "http://[::1]:8080"."""
         return f"{self.scheme}://{self.authority}"
 
     @property
@@ -51,23 +51,23 @@ class Origin:
 
     @property
     def over_tls(self) -> Origin:
-        """The origin that TLS over a connection to this one leads to."""
+        """The origin of TLS over a connection to this one."""
         return Origin(UNIX_TLS if self.is_unix else "https", self.host, self.port)
 
     @property
     def of_connection(self) -> Origin:
-        """The origin that stands for the connection itself, whatever it is for."""
+        """The origin that means the connection itself, whatever it is used for."""
         return self if self.is_tls or self.is_unix else Origin("tcp", self.host, self.port)
 
     @property
     def authority(self) -> str:
-        """Host and, unless it is the scheme's own, port."""
+        """The host, and the port unless it is the scheme's default."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == DEFAULT_PORTS.get(self.scheme) else f"{host}:{self.port}"
 
 
 def target_uri(method: str, target: str, origin: Origin) -> str:
-    """Put the target URI together (RFC 9112 section 3.3); for CONNECT that is the authority."""
+    """Build the target URI (RFC 9112 section 3.3); for CONNECT it is the authority."""
     if method == "CONNECT" or "://" in target.partition("?")[0]:
         return target
     return str(origin) + (target if target.startswith("/") else "/" + target)
@@ -75,10 +75,10 @@ def target_uri(method: str, target: str, origin: Origin) -> str:
 
 @dataclass(frozen=True)
 class Request(Message):
-    """One request as it went over a connection to `origin`.
+    """One request as it was sent over a connection to `origin`.
 
     `head_octets` ends with the empty line, `body_octets` is the message body as framed on the wire (RFC 9112 section
-    6). `via` is the proxy that the connection was opened to, if any; `origin` is then the far end.
+    6). `via` is the proxy to which the connection was opened, if any; `origin` is then what is behind it.
     """
 
     origin: Origin
@@ -87,12 +87,12 @@ class Request(Message):
     via: Origin | None = None
 
     def with_head(self, head: RequestHead) -> Request:
-        """Spare this request the parse of its head, which is `head`; returns itself."""
+        """Set the parsed head of this request, which saves parsing it; returns itself."""
         vars(self)["head"] = head
         return self
 
     def with_coded_content(self, content: bytes) -> Request:
-        """Tell this request its content, although the field that frames it was left out; returns itself."""
+        """Set the content of this request, whose framing field was left out; returns itself."""
         vars(self)["coded_content"] = content
         return self
 
@@ -115,15 +115,15 @@ class Request(Message):
         return target_uri(self.head.method, self.head.target, self.origin)
 
     def with_method(self, method: str) -> Request:
-        """The same request with another method. Raises ValueError for what no request line can hold."""
+        """The same request with another method. Raises ValueError for what no request line can contain."""
         return self._with_line(f"{method} {self.head.target} {self.head.version}")
 
     def with_target(self, target: str) -> Request:
-        """The same request with another request target (RFC 9112 section 3.2); raises ValueError as `with_method`."""
+        """The same request with another request target (RFC 9112 section 3.2); raises ValueError like `with_method`."""
         return self._with_line(f"{self.method} {target} {self.head.version}")
 
     def with_url(self, url: str) -> Request:
-        """The same request to another URL, with the Host field that belongs to it. Raises ValueError if it is none."""
+        """The same request to another URL, with the matching Host field. Raises ValueError for an invalid URL."""
         scheme, separator, rest = url.partition("#")[0].partition("://")
         size = min([at for mark in "/?" if (at := rest.find(mark)) >= 0], default=len(rest))
         authority, path = rest[:size].rpartition("@")[2], rest[size:]
@@ -152,9 +152,9 @@ class Request(Message):
 
 @dataclass(frozen=True)
 class Response(Message):
-    """The final response of an interaction; interim ones are not part of it.
+    """The final response of an interaction; interim ones are not included.
 
-    `request_method` is that of its request, on which it depends whether there is content.
+    `request_method` is the method of its request, which decides whether there is content.
     """
 
     head_octets: bytes
@@ -165,7 +165,7 @@ class Response(Message):
     def of(
         cls, status: int = 200, reason: str = "OK", fields: Iterable[tuple[str, str]] = (), content: bytes = b""
     ) -> Response:
-        """Make a response; its Content-Length follows the content. Raises ValueError for what no head can hold."""
+        """Make a response with a matching Content-Length. Raises ValueError for what no head can contain."""
         lines = b"".join([fields_octets(name, value) for name, value in fields])
         head = _status_line("HTTP/1.1", status, reason) + lines + b"Content-Length: 0\r\n\r\n"
         return cls(head).with_content(content)
@@ -189,9 +189,9 @@ class Response(Message):
         return response_framing(self.head.status, self.head.fields, self.request_method)
 
     def with_status(self, status: int, reason: str = "") -> Response:
-        """The same response with another status; with one that has no content (204, 304), it loses its own.
+        """The same response with another status; one without content (204, 304) drops the content.
 
-        Raises ValueError for what no status line can hold.
+        Raises ValueError for what no status line can contain.
         """
         rest = self.head_octets[self.head_octets.find(b"\n") + 1 :]
         changed = replace(self, head_octets=_status_line(self.head.version, status, reason) + rest)
@@ -214,10 +214,10 @@ def _status_line(version: str, status: int, reason: str) -> bytes:
 class Piece:
     """Octets that arrived together.
 
-    `at` is in seconds after the request was sent. `sent` is how many octets the client had sent *after the request's
-    head* when the piece came, for pieces that came before the request was complete (100 Continue, an early answer) or
-    during an upgraded connection; -n if the client had begun n further requests, as it had taken an interim response
-    for the final one; None if the request was complete, which is the rule. `timeouts` is how many reads of the client
+    `at` is in seconds after the request was sent. `sent` is None if the request was complete when the piece came, which
+    is the usual case. For pieces that came earlier (100 Continue, an early answer), or during an upgraded connection,
+    it is the number of octets that the client had sent *after the request's head*. It is -n if the client had begun n
+    further requests, because it had taken an interim response for the final one. `timeouts` is the number of reads that
     had timed out before the piece came.
     """
 
@@ -228,17 +228,17 @@ class Piece:
 
 
 class FailureKind(Enum):
-    """How a stream can fail; the values are the words of the cassette format."""
+    """How a stream can fail; the values are words of the cassette format."""
 
     LOOKUP = "lookup failed"  # socket.gaierror
-    CONNECT = "connect failed"  # OSError of connect(), also its time-out
-    PROXY = "proxy failed"  # a SOCKS proxy refused, or broke off before it had agreed
+    CONNECT = "connect failed"  # OSError of connect(), including its time-out
+    PROXY = "proxy failed"  # a SOCKS proxy refused, or broke off before it agreed
     TLS = "tls failed"  # ssl.SSLError of the handshake
-    TLS_REFUSAL = "tls refused"  # ssl.SSLError behind the handshake, before the first request
+    TLS_REFUSAL = "tls refused"  # ssl.SSLError after the handshake, before the first request
     END = "end"  # the peer closed before the message was complete
-    RESET = "reset"  # OSError while reading, ECONNRESET as a rule
+    RESET = "reset"  # OSError while reading, usually ECONNRESET
     TIMEOUT = "read timeout"
-    WRITE = "write failed"  # OSError while sending, EPIPE as a rule
+    WRITE = "write failed"  # OSError while sending, usually EPIPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,8 +246,8 @@ class Failure:
     """The failure that ended a track. `at` is in seconds after the request was sent.
 
     `errno` is a symbolic name such as "ECONNRESET" (numbers differ between systems; EAI_... for look-ups), `text` the
-    error's own text. `details` keeps what else the exception carried (of a TLS failure: args, reason, verify_code).
-    `is_stale`: it met no new connection, but one that had served before, and not who had just lost a request like that.
+    error's own text. `details` has what else the exception contained (for TLS failures: args, reason, verify_code).
+    `is_stale`: the connection had served requests before, and the client had not just lost a request in the same way.
     """
 
     kind: FailureKind
@@ -259,17 +259,17 @@ class Failure:
 
     @property
     def is_timeout(self) -> bool:
-        """The client's own time-out: Python's has a text, and no number."""
+        """The client's own time-out: Python's has a text but no number."""
         return self.errno is None and (self.kind is FailureKind.TIMEOUT or "timed out" in (self.text or ""))
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """What the peer did: pieces in order, then perhaps a failure; `ended` if it closed the stream in good order.
+    """What the peer did: pieces in order, then perhaps a failure; `ended` if it closed the stream without an error.
 
     `close_notify` is False if it closed a TLS connection without the alert that announces the end, an incomplete close
-    (RFC 9112 section 9.8): most clients ignore that, strict ones get an error. `fin` is False if it ended TLS alone: to
-    clients that only look at the socket, the connection is still open.
+    (RFC 9112 section 9.8): most clients ignore that, strict ones get an error. `fin` is False if it ended only TLS: for
+    clients that look only at the socket, the connection is still open.
     """
 
     pieces: tuple[Piece, ...] = ()
@@ -287,7 +287,7 @@ class Track:
         return sum([len(piece.octets) for piece in self.pieces])
 
     def cut(self, at: int) -> tuple[bytes, bytes]:
-        """Give its octets in two parts; never all of them at once, as they may take much of the memory."""
+        """Return its octets in two parts; never joins all of them, as they may take much memory."""
         before, behind = [], []
         for piece in self.pieces:
             if at:
@@ -304,15 +304,15 @@ class Track:
 
     @property
     def is_stale(self) -> bool:
-        """Its connection was closed, perhaps while it was idle: the client may send the request again on another."""
+        """Its connection was closed, perhaps while idle: the client may send the request again on another one."""
         return self.failure is not None and self.failure.is_stale
 
     def of_stale(self) -> Track:
-        """The same, as what a stale connection has met."""
+        """The same track, marked as one of a stale connection."""
         return replace(self, failure=self.failure and replace(self.failure, is_stale=True))
 
     def edited(self, edits: Sequence[Edit]) -> Track:
-        """Make the edits in its octets; a piece of which nothing is left is dropped."""
+        """Apply the edits to its octets; a piece that becomes empty is dropped."""
         cut = recut([piece.octets for piece in self.pieces], edits)
         pieces = zip(self.pieces, cut, strict=True)
         return replace(self, pieces=tuple([replace(old, octets=new) for old, new in pieces if new or not old.octets]))
@@ -320,9 +320,9 @@ class Track:
 
 @dataclass(frozen=True)
 class Interaction:
-    """One request and its track. `request` is None when the connection failed before a request could be sent.
+    """One request and its track. `request` is None if the connection failed before a request could be sent.
 
-    `origin` is what the connection led to, `via` the proxy between. `repeat` is what a request gets that comes again
+    `origin` is where the connection led to, `via` the proxy between. `repeat` decides what a repeated request gets
     ("fail", "last" or "cycle"); None leaves that to the cassette.
     """
 
@@ -334,12 +334,12 @@ class Interaction:
 
     @property
     def is_large(self) -> bool:
-        """It holds more octets than should stay in memory for long."""
+        """It has more octets than should stay in memory for long."""
         sent = len(self.request.body_octets) if self.request is not None else 0
         return sent + self.track.count_octets > LARGE_OCTETS
 
     def beginning(self) -> Interaction:
-        """The same with the first octets of each body only, to be shown."""
+        """The same with only the first octets of each body, for display."""
         request, pieces, left = self.request, [], LARGE_OCTETS
         if request is not None:
             request = replace(request, body_octets=request.body_octets[:LARGE_OCTETS])
@@ -350,7 +350,7 @@ class Interaction:
 
     @cached_property
     def response(self) -> Response | None:
-        """The final response of the track; None if its head did not come, or is no HTTP."""
+        """The final response of the track; None if its head is missing, or is not HTTP."""
         span = _final_head(self.track.octets)
         if span is None:
             return None
@@ -363,9 +363,9 @@ class Interaction:
         return replace(self, origin=request.origin, via=request.via, request=request)
 
     def with_response(self, response: Response) -> Interaction:
-        """The same interaction with another response; what comes unchanged comes when it came.
+        """The same interaction with another response; unchanged parts keep their times.
 
-        If there was no response, because of a failure, there is none any more.
+        If there was no response because of a failure, the failure is dropped.
         """
         octets = self.track.octets
         span, old = _final_head(octets), self.response

@@ -1,6 +1,6 @@
 """Record modes: whether a request is played, recorded or refused (pure; one table decides).
 
-Also how often it is played, and at which pace.
+Also the policies for repeated requests, and for the pace of a replay.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ class RecordMode(Enum):
 
     @classmethod
     def of(cls, value: str | RecordMode) -> RecordMode:
-        """Return the mode called `value`; case does not matter, "-" and blanks count as "_".
+        """Return the mode called `value`; case does not matter, "-" and spaces count as "_".
 
-        VCR.py's enumeration is understood too (its members are strings); its "any" means `new_episodes`.
-        Raises InvalidOption, with the nearest name and the list of all.
+        The enumeration of VCR.py is accepted too (its members are strings); its "any" means `new_episodes`.
+        Raises InvalidOption, which suggests the nearest name and lists all.
         """
         if isinstance(value, cls):
             return value
@@ -97,7 +97,7 @@ def known_pace(pace: str) -> str:
 
 
 def is_build_server(environment: Mapping[str, str]) -> bool:
-    """Tell from the environment's variable CI whether nothing may be recorded that was not asked for."""
+    """Tell from the environment variable CI whether recording must be requested explicitly."""
     return environment.get("CI", "").lower() in ("true", "1")
 
 

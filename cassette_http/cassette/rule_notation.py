@@ -13,7 +13,7 @@ _SPELLED_PLACES = {"header": "fields", "field": "fields", "headers": "fields"}
 
 
 def json_path(path: str, option: str) -> tuple[str, ...]:
-    """Split "$.users[*].email" into its steps; "*" stands for any. Raises InvalidOption, which shows `option`."""
+    """Split "$.users[*].email" into its steps; "*" matches any. Raises InvalidOption, which shows `option`."""
     steps: list[str] = []
     at = 1
     while at < len(path):
@@ -28,7 +28,7 @@ def json_path(path: str, option: str) -> tuple[str, ...]:
 
 
 def place_of(given: str, places: Sequence[str], option: str) -> str:
-    """The one of `places` that is meant; "fields" is written "header". Raises InvalidOption, which shows `option`."""
+    """Find the place in `places`; "fields" is written "header". Raises InvalidOption, which shows `option`."""
     place = given.strip().lower()
     place = _SPELLED_PLACES.get(place, place)
     if place not in places:
@@ -38,7 +38,7 @@ def place_of(given: str, places: Sequence[str], option: str) -> str:
 
 
 def no_such(what: str, given: object, known: Iterable[str], meant: object = None) -> str:
-    """Say that there is no `what` of a name, with the nearest name and all of them; `meant` is a form of the name."""
+    """Say that there is no `what` called `given`; suggests a near name (to `meant`, if given) and lists all."""
     shown = list(known)
     those = number_of(what.rpartition(" ")[2], 2)
     hint = did_you_mean(given if meant is None else meant, shown)
@@ -46,7 +46,7 @@ def no_such(what: str, given: object, known: Iterable[str], meant: object = None
 
 
 def did_you_mean(given: object, known: Iterable[str], shown: Mapping[str, str] | None = None) -> str:
-    """A question to put behind a name that does not exist, or nothing; `shown` says how names are written."""
+    """A question that suggests a near name, or ""; `shown` says how names are written."""
     from difflib import get_close_matches  # late: most names exist
 
     near = get_close_matches(given, known, n=1) if isinstance(given, str) else []

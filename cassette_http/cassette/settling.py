@@ -1,7 +1,7 @@
-"""Settles a new recording into the old one: what has not changed keeps its old form, octet by octet (pure).
+"""Merges a new recording with the old one: what has not changed keeps its old form, octet by octet (pure).
 
-The interactions of both recordings are paired. A new one that differs from its old one in volatile values alone is
-written as the old one was, unless one of those values is needed elsewhere: in the request, where the program would then
+The interactions of both recordings are paired. A new one that differs from its old one only in volatile values is
+written as the old one was, unless one of those values is needed elsewhere: in a request, where the program would then
 ask for something that the cassette does not have, or in an interaction that did change and refers to it.
 """
 
@@ -20,13 +20,13 @@ from cassette_http.cassette.splicing import Edit
 from cassette_http.cassette.volatile import Form, Kind, Value, form_of, may_differ, moment_of, shape_of_facts
 from cassette_http.errors import CassetteFormatError
 
-# Comparing each of more equal requests with each other takes too long; they are then paired in order.
+# If a group has more interactions, comparing all with all takes too long; they are then paired in order.
 MOST_TO_COMPARE = 400
 
 
 @dataclass(slots=True)
 class _Recorded:
-    """A document of a recording. `old` is the position of the one it takes the place of, `kept` that of its equal."""
+    """A document of a recording. `old` is the position of the one it replaces, `kept` that of its old form, if kept."""
 
     document: Document
     position: int
@@ -39,7 +39,7 @@ class _Recorded:
 
 
 def appended(old: bytes, new: bytes, path: str) -> bytes:
-    """Put what the new recording has behind what the old one has."""
+    """Append the new recording to the old one."""
     documents = scan(new, path)[1:]
     if not old:
         return new
@@ -50,7 +50,7 @@ def appended(old: bytes, new: bytes, path: str) -> bytes:
 
 
 def without(old: bytes, path: str, numbers: Container[int], count: int) -> bytes:
-    """Take interactions out by their numbers, from 1; `old` itself if it has not `count` of them: it has changed."""
+    """Remove interactions by their numbers, from 1; returns `old` if it does not have `count` of them any more."""
     kept: list[Document] = []
     number = 0
     for document in scan(old, path):
@@ -73,11 +73,12 @@ def settled(
     is_one_moment: bool = False,
     fetch: Fetch | None = None,
 ) -> bytes:
-    """Give the cassette that takes the place of `old`, with what `new` has recorded; `old` itself if that is the same.
+    """Return the cassette that replaces `old`, with what `new` has recorded; `old` itself if they are the same.
 
     `answers(sent, recorded)` tells whether a recorded request answers one that was sent. Interactions that were not
-    recorded anew are dropped, unless `keeps_unrecorded`. With `is_one_moment` all is taken from one recording, as the
-    clock is set to its time. An old file that is no cassette is replaced. `fetch` is described by `load_document`.
+    recorded again are dropped, unless `keeps_unrecorded`. With `is_one_moment` everything comes from one recording,
+    because the clock is set to its time. An old file that is not a cassette is replaced. For `fetch` see
+    `load_document`.
     """
     try:
         before, old_time = _read(old, path, fetch)
@@ -127,8 +128,8 @@ def _read(data: bytes, path: str, fetch: Fetch | None) -> tuple[list[_Recorded],
 
 
 def _group(interaction: Interaction, form: Form) -> Hashable:
-    """What the interactions have in common that may take each other's place: method, origin, and where volatile values
-    stand in the target."""
+    """What interactions that may replace each other have in common: method, origin, and where volatile values are in
+    the target."""
     request = interaction.request
     if request is None:
         return interaction.origin
@@ -140,7 +141,7 @@ def _group(interaction: Interaction, form: Form) -> Hashable:
 
 
 def _pair(before: list[_Recorded], after: list[_Recorded]) -> None:
-    """Find for each new document the old one that it replaces, of the same shape if possible."""
+    """Find for each new document the old one that it replaces, with the same shape if possible."""
     groups: defaultdict[Hashable, list[_Recorded]] = defaultdict(list)
     for one in before:
         groups[one.group].append(one)
@@ -173,7 +174,7 @@ class _Identities:
         self._new: dict[bytes, bytes] = {}
 
     def agree(self, pairs: Iterable[tuple[Value, Value]]) -> bool:
-        """Learn pairs of (old, new); if one contradicts what is known, none of them."""
+        """Add pairs of (old, new); if one contradicts what is known, add none of them."""
         old, new = dict(self._old), dict(self._new)
         for was, now in pairs:
             if was.kind is Kind.IDENTITY and not (
@@ -191,9 +192,9 @@ def _keep(
     new_time: float | None,
     answers: Callable[[Request, Request], bool],
 ) -> None:
-    """Mark the new documents that differ from their old ones in volatile values alone."""
+    """Mark the new documents that differ from their old ones only in volatile values."""
     identities = _Identities()
-    told: dict[bytes, bytes] = {}  # what responses have told the program: the old form of each new value
+    told: dict[bytes, bytes] = {}  # the old form of each new value that a response has given to the program
     for one in after:
         there = before[one.old] if one.old is not None else None
         if there is None or there.shape != one.shape:
@@ -216,7 +217,7 @@ def _keep(
 def _is_asked_for(
     there: _Recorded, one: _Recorded, told: dict[bytes, bytes], answers: Callable[[Request, Request], bool]
 ) -> bool:
-    """Tell whether the old interaction answers the request of a program that was told the old values."""
+    """Tell whether the old interaction would answer the program's request if it had got the old values."""
     if there.form.sent == one.form.sent:
         return True
     assert isinstance(there.value, Interaction)
@@ -242,7 +243,7 @@ def _replacements(octets: bytes, values: dict[bytes, bytes]) -> list[Edit]:
 
 
 def _let_go(before: list[_Recorded], after: list[_Recorded]) -> None:
-    """Take anew what has a value whose new form stands in something that is taken anew: both speak of one thing."""
+    """Do not keep the old form if one of the new values is used in an interaction that changed."""
     changed = [one for one in after if one.kept is None]
     while changed:
         flow = b"\n".join(one.form.flow for one in changed)
@@ -254,7 +255,7 @@ def _let_go(before: list[_Recorded], after: list[_Recorded]) -> None:
 
 
 def _has_new_value(old: Form, new: Form, flow: bytes) -> bool:
-    # A Date or an Age is nobody's name; an id that came in a field may be.
+    # A Date or an Age does not refer to anything; an id in a field may.
     return any(
         was.text != now.text
         and (now.kind is not Kind.PASSING or (len(now.text) > 15 and moment_of(now.text) is None))
@@ -267,9 +268,9 @@ def _has_new_value(old: Form, new: Form, flow: bytes) -> bool:
 
 
 def _places(after: list[_Recorded], end: int | None) -> list[tuple[int, int, int]]:
-    """Where each new document comes: at the place of its old one; others behind the one before, or at the `end`.
+    """The place of each new document: that of its old one; others follow the one before, or go to the `end`.
 
-    Within a group that is the recorded order, whatever the others do.
+    Within a group the recorded order is kept.
     """
     later: dict[Hashable, list[int]] = defaultdict(list)
     for one in reversed(after):

@@ -1,8 +1,8 @@
-"""The short way from the octets of an ordinary request to those of its answer (pure).
+"""The fast path from the octets of an ordinary request to those of its answer (pure).
 
-A request that is sent as it was recorded is written as it was written then: what its document begins with can be
-compared as octets, and neither of them has to be parsed. Most answers are read in the same spirit. Whatever is not
-ordinary gives None, and goes the long way (`writing`, `reading`), which would have given the same.
+A request that is sent again as it was recorded is written in the same way: the beginning of its document can be
+compared as octets, and nothing has to be parsed. Most answers are read in a similar way. Anything that is not ordinary
+gives None, and takes the general path (`writing`, `reading`), which has the same result.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from cassette_http.wire.head import parse_fields
 from cassette_http.wire.messages import field_values
 from cassette_http.wire.patterns import to_pattern
 
-# A target that says origin, path and query in the canonical way (`REQUEST` in `yaml_format`).
+# A target with path and query in the canonical form (`REQUEST` in `yaml_format`).
 REQUEST_LINE = to_pattern(rb"((?:GET|HEAD|DELETE|OPTIONS) )(/[!->@-~]*+)((?:\?[!-~]*+)?)(?<!:) HTTP/1\.1\r\n")
 ORDINARY_ORIGIN = to_pattern("[a-z0-9.:/\\[\\]_-]+")
-# Fields that give a request a body, or that let the peer speak before there is one.
+# Fields that give a request a body, or that let the peer answer before the body is complete.
 UNUSUAL_FIELDS = frozenset({"content-length", "expect", "transfer-encoding", "upgrade"})
 LONGEST_FIELDS_OCTETS = 4096
 LONGEST_BODY_OCTETS = 1 << 16
 
 REQUEST_FIELDS = to_pattern(rb"request headers: \|\n  %b\n" % BLOCK)
-# As we write them, if nothing needs quotes: a colon or a blank is followed by something else, and a blank not by "#".
+# Text as we write it without quotes: after a colon comes no space, and after a space neither a space nor "#".
 _WORDS = rb"[A-Za-z](?:[!-9;-~]|:(?=[!-~])| (?=[!\"$-~]))*+"
 PLAIN_HEADER = to_pattern(
     rb"cassette: 1\n(?:recorded: %b\n)?(?:by: %b\n)?(?:test: %b\n)?" % (TIMESTAMP.pattern.encode(), _WORDS, _WORDS)
 )
 
 
-# What a peer sent in one piece, and then waited for the next request; or whatever else it did.
+# What a peer sent, if it was one piece and the peer then waited for the next request; else a track.
 Answer: TypeAlias = bytes | Track
 
 
 class WrittenRequest(NamedTuple):
-    """What the document of a request begins with; `first_line` has its end, `line` is `Document.request_line`."""
+    """The beginning of a request's document; `first_line` includes its line end, `line` is `Document.request_line`."""
 
     line: bytes
     first_line: bytes
@@ -50,18 +50,18 @@ class WrittenRequest(NamedTuple):
 
 
 def is_plain_header(octets: bytes) -> bool:
-    """Tell whether a document is a header, and nothing is wrong with it."""
+    """Tell whether a document is a valid header in its usual form."""
     return PLAIN_HEADER.fullmatch(octets) is not None
 
 
 def is_ordinary_request(octets: bytes) -> bool:
-    """Tell whether octets are a whole request that has no body, and whose client waits for the response alone."""
+    """Tell whether octets are a complete request without a body, whose client then only waits for the response."""
     found = REQUEST_LINE.match(octets)
     return found is not None and _ordinary_fields(octets[found.end() :]) is not None
 
 
 def written_request(origin: Origin, octets: bytes) -> WrittenRequest | None:
-    """Write a request of no body that was sent to `origin` itself; None if it is unusual, or not complete."""
+    """Write a request without a body that was sent to `origin` itself; None if it is unusual or incomplete."""
     found = REQUEST_LINE.match(octets)
     if found is None:
         return None
@@ -76,14 +76,14 @@ def written_request(origin: Origin, octets: bytes) -> WrittenRequest | None:
 
 @lru_cache(maxsize=256)
 def _ordinary_origin(origin: Origin) -> bytes | None:
-    """Write the beginning of a URL, if the origin can be read from it."""
+    """Write the beginning of a URL; None if the origin could not be read back from it."""
     written = origin_text(origin)
     return written.encode() if written == str(origin) and ORDINARY_ORIGIN.fullmatch(written) else None
 
 
 @lru_cache(maxsize=256)
 def _ordinary_fields(section: bytes) -> bytes | None:
-    """Write a field section; most requests of a session have the same one."""
+    """Write a field section; cached, as most requests of a session have the same one."""
     if len(section) > LONGEST_FIELDS_OCTETS or (b"\r\n" + section).find(b"\r\n\r\n") != len(section) - 2:
         return None
     fields, defects = parse_fields(section)
@@ -95,7 +95,7 @@ def _ordinary_fields(section: bytes) -> bytes | None:
 
 
 def written_beginning(request: Request) -> bytes | None:
-    """Write what the document of any request begins with; None if that takes long, or is one line alone."""
+    """Write the beginning of the document of any request; None if that takes long, or gives only one line."""
     if len(request.body_octets) > LONGEST_BODY_OCTETS:
         return None
     beginning = dump_request(request)
@@ -103,7 +103,7 @@ def written_beginning(request: Request) -> bytes | None:
 
 
 def read_answer(document: Document, beginning: bytes, first_line: bytes | None = None) -> Answer | None:
-    """Read the answer of an interaction whose request was written as `beginning`; None if it is another one.
+    """Read the answer of an interaction whose request was written as `beginning`; None if it has another request.
 
     With a `first_line`, the request may have other fields, and has no body.
     """

@@ -1,7 +1,7 @@
-"""Replacing spans of octets inside messages: lengths, chunk sizes and borders of pieces follow (pure).
+"""Replaces spans of octets inside messages, and adapts lengths, chunk sizes and borders of pieces (pure).
 
-An *edit* replaces one span. Edits of one list are sorted and do not overlap; their positions are those
-of the octets before any of them is made.
+An *edit* replaces one span. The edits of a list are sorted and do not overlap; their positions are those before any of
+them was applied.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from cassette_http.wire.patterns import to_pattern
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Put `octets` in place of those from `start` to `stop`."""
+    """Replaces the octets from `start` to `stop` by `octets`."""
 
     start: int
     stop: int
     octets: bytes
 
     def border(self, position: int) -> int:
-        """How many of the new octets stand before what was `position`; in proportion if that is inside."""
+        """How many of the new octets come before the old `position`; in proportion if that is inside the span."""
         span = self.stop - self.start
         inside = min(max(position - self.start, 0), span)
         return len(self.octets) * inside // span if span else 0
@@ -50,7 +50,7 @@ def growth(edits: Iterable[Edit]) -> int:
 
 
 def merged(first: list[Edit], second: list[Edit]) -> list[Edit]:
-    """Put two lists into one; where an edit of the second overlaps one of the first, it is left out."""
+    """Merge two lists; an edit of the second that overlaps one of the first is left out."""
     if not first:
         return second
     first = sorted(first, key=_start)
@@ -67,12 +67,12 @@ def _start(edit: Edit) -> int:
 
 
 def shift(edits: Iterable[Edit], by: int) -> list[Edit]:
-    """Move the edits to octets that have `by` more in front."""
+    """Move the edits by `by` octets."""
     return [Edit(edit.start + by, edit.stop + by, edit.octets) for edit in edits]
 
 
 def recut(pieces: Sequence[bytes], edits: Sequence[Edit]) -> list[bytes]:
-    """Make the edits in octets that are cut into pieces; the borders move along."""
+    """Apply the edits to octets that are split into pieces; the borders move accordingly."""
     octets = splice(b"".join(pieces), edits)
     cut, at, end = [], 0, 0
     for piece in pieces:
@@ -84,9 +84,9 @@ def recut(pieces: Sequence[bytes], edits: Sequence[Edit]) -> list[bytes]:
 
 
 def difference(old: bytes, new: bytes) -> list[Edit]:
-    """The edits that make `new` of `old`: what they have in common at the beginning and the end stays.
+    """The edits that turn `old` into `new`; a common beginning and end are left alone.
 
-    An edit replaces at least one octet, if there is one, so that chunks and pieces know where it belongs.
+    An edit replaces at least one octet, if there is one, so that it can be assigned to a chunk and a piece.
     """
     if old == new:
         return []
@@ -98,7 +98,7 @@ def difference(old: bytes, new: bytes) -> list[Edit]:
 
 
 def _in_common(one: bytes, other: bytes, *, from_behind: bool = False) -> int:
-    """Count the octets that two octet strings have in common, by halves: Python would need long for each."""
+    """Count the common octets at one end by bisection: comparing single octets is slow in Python."""
     least, most = 0, min(len(one), len(other))
     while least < most:
         middle = (least + most + 1) // 2
@@ -111,7 +111,7 @@ def _in_common(one: bytes, other: bytes, *, from_behind: bool = False) -> int:
 
 
 def moved(position: int, edits: Iterable[Edit]) -> int:
-    """Say where a position is after the edits; inside of one in proportion."""
+    """Where a position is after the edits; in proportion if it is inside one."""
     new = position
     for edit in edits:
         if edit.start >= position:
@@ -129,7 +129,7 @@ _HEX_DIGITS = to_pattern(rb"[0-9A-Fa-f]+")
 
 
 def edit_length(head: bytes, added: int) -> list[Edit]:
-    """Let the Content-Length of a head count `added` octets more."""
+    """Add `added` to the Content-Length of a head."""
     return [
         Edit(number.start(), number.end(), b"%d" % (int(number[0]) + added))
         for line in _LENGTH_LINE.finditer(head)
@@ -138,7 +138,7 @@ def edit_length(head: bytes, added: int) -> list[Edit]:
 
 
 def edit_framing(framing: Framing, body: bytes, edits: Sequence[Edit]) -> list[Edit]:
-    """Turn edits of the content into edits of the message body, chunk sizes included."""
+    """Turn edits of the content into edits of the message body, including chunk sizes."""
     if framing.kind is not FramingKind.CHUNKED:
         return list(edits)
     framed: list[Edit] = []
@@ -148,11 +148,11 @@ def edit_framing(framing: Framing, body: bytes, edits: Sequence[Edit]) -> list[E
         size = chunk.size + growth(inside)
         if inside and size:
             digits = _HEX_DIGITS.search(body, chunk.line)
-            assert digits is not None  # else the decoder had not taken it for a chunk
+            assert digits is not None  # otherwise the decoder would have refused the chunk
             framed.append(Edit(digits.start(), digits.end(), b"%x" % size))
             framed += shift(inside, chunk.start)
         elif inside:
-            # An empty chunk would end the body.
+            # A chunk without data would end the body.
             framed.append(Edit(chunk.line, chunk.behind, b""))
     return framed
 
@@ -160,15 +160,15 @@ def edit_framing(framing: Framing, body: bytes, edits: Sequence[Edit]) -> list[E
 def chunked_trailers(body: bytes) -> tuple[int, int]:
     """Find the trailer section of a chunked body: where it starts and stops.
 
-    Without one, because the body is broken or cut off, it is empty and stands where the chunks stop.
+    If there is none, because the body is broken or cut off, it is empty and at the end of the chunks.
     """
     return _walk(body)[1]
 
 
 def outside_of_chunks(body: bytes) -> Iterator[tuple[int, int]]:
-    """Find what a chunked body holds beside its content: where each chunk extension starts and stops, then the rest.
+    """Find what a chunked body contains besides its content: each chunk extension, then the rest, with start and stop.
 
-    The rest are trailers and what is behind them, or behind chunks that are broken.
+    The rest is the trailers and everything after them, or after chunks that are broken.
     """
     chunks, (trailers, _) = _walk(body)
     lines = [(chunk.line, chunk.start) for chunk in chunks]
@@ -180,9 +180,9 @@ def outside_of_chunks(body: bytes) -> Iterator[tuple[int, int]]:
 
 
 def apportioned(edits: Sequence[Edit], lengths: Iterable[int], gap: int = 0) -> Iterator[list[Edit]]:
-    """Divide the edits of octets that were put together of parts of some lengths, with a gap between.
+    """Divide the edits of joined octets among their parts, given the lengths of the parts and the gap between them.
 
-    Positions are those of the part then. An edit that reaches over a border is cut in proportion.
+    The positions become those in the part. An edit across a border is divided in proportion.
     """
     at = first = 0
     for length in lengths:
@@ -203,7 +203,7 @@ def apportioned(edits: Sequence[Edit], lengths: Iterable[int], gap: int = 0) -> 
 
 @dataclass(slots=True)
 class _Chunk:
-    """Where a chunk is in its body: size line, data as far as received, what is behind its line end."""
+    """Where a chunk is in its body: its size line, the data received, and the octets after its line end."""
 
     line: int
     start: int

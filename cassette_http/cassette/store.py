@@ -1,7 +1,7 @@
 """The file of a cassette: it survives kills, full disks and other writers.
 
-Documents are appended to a log (`log_file`). `rewrite` collects the new cassette in a file beside the old one, and only
-`commit` puts it in its place, or what `settle` makes of the two.
+Documents are appended to a log (`log_file`). With `rewrite`, the new cassette is collected in a file beside the old
+one, and only `commit` replaces the old one, with it or with what `settle` makes of the two.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ SHORTEST_HEADER = yaml_format.dump_header(Header()) + TERMINATOR
 
 
 class Store:
-    """The file at `path`. Safe for threads, processes and forks; make one per block that uses the cassette.
+    """The file at `path`. Safe for threads, processes and forks; make one for each block that uses the cassette.
 
-    `header` opens a new file. Bodies of more than `blob_threshold` octets get files of their own (`put_aside`).
-    `settle(old, new)` gets the octets of both files (of the old one none, if it is missing) when a rewrite is
-    committed, and returns those that the file shall have. With `only_adds` a rewrite that recorded nothing leaves the
-    file alone.
+    `header` begins a new file. Bodies of more than `blob_threshold` octets get files of their own (`put_aside`).
+    `settle(old, new)` is called when a rewrite is committed, with the octets of both files (b"" if there is no old
+    one), and returns those that the file shall have. With `only_adds`, a rewrite that recorded nothing leaves the file
+    unchanged.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Store:
         self._owner = os.getpid()
         if "\0" in str(self.path):
             raise CassetteFormatError(str(self.path), None, "is not a valid file name")
-        # It stays the same file if the program changes its folder.
+        # It stays the same file if the program changes its working directory.
         self._target = os.path.join(os.getcwd(), self.path)
         if os.path.islink(self._target):  # and a link stays a link: what it points to is written
             self._target = os.path.realpath(self._target)
@@ -69,15 +69,15 @@ class Store:
     # --- reading ---
 
     def exists(self) -> bool:
-        """Tell whether there is something to replay; an empty file counts as none.
+        """Tell whether there is something to replay; an empty file does not count.
 
-        It may still be no cassette: then `load` says what it is.
+        It may still be an invalid cassette; `load` then says so.
         """
         try:
             status = self._files.stat(self._target)
         except (FileNotFoundError, NotADirectoryError):
             return False
-        except OSError as exc:  # a loop of links, a name that is too long, a folder that must not be read
+        except OSError as exc:  # a loop of links, a name that is too long, a folder without permission
             raise CassetteFormatError(str(self.path), None, f"cannot be read: {exc.strerror}") from exc
         return not stat.S_ISREG(status.st_mode) or status.st_size > 0
 
@@ -90,7 +90,7 @@ class Store:
         self._refuse_unreadable(self._files.stat(self._target))
         try:
             with self._files.opened(self._target, READ) as fd:
-                # Wait for a writer to end its document, but not forever.
+                # Wait until a writer has finished its document, but not forever.
                 with contextlib.suppress(TimeoutError):
                     self._files.lock(fd, shared=True)
                 status = self._files.fstat(fd)
@@ -102,7 +102,7 @@ class Store:
             raise CassetteFormatError(str(self.path), None, f"cannot be read: {exc.strerror}") from exc
 
     def refuse_irregular(self) -> None:
-        """Raise CassetteFormatError if something else than a file is in its place, which a rewrite must not replace."""
+        """Raise CassetteFormatError if the path is not a file but something that a rewrite must not replace."""
         if self.exists() and (reason := irregular(self._files.stat(self._target).st_mode)) is not None:
             raise CassetteFormatError(str(self.path), None, reason)
 
@@ -113,10 +113,10 @@ class Store:
     # --- writing ---
 
     def append(self, *documents: bytes) -> None:
-        """Add documents (as `yaml_format.dump_...` gives them, without terminators), all of them or none.
+        """Add documents (as returned by `yaml_format.dump_...`, without terminators), all of them or none.
 
-        The first failure raises CassetteNotWritable; after it nothing is written any more, as a cassette with a gap
-        would replay something else. CassetteFormatError if the file is no cassette; it is left as it is.
+        The first failure raises CassetteNotWritable; nothing is written after it, because a cassette with a gap would
+        replay something else. Raises CassetteFormatError if the file is not a cassette, and leaves it unchanged.
         """
         with self._turn():
             if self.failure is not None:
@@ -130,13 +130,13 @@ class Store:
                         self._log.put_in_place(yaml_format.whole_file([*foreign, *documents]))
             except OSError as exc:
                 failed = self._failed(exc)
-                self._drop_blobs()  # now, as a forked child may end without leaving the block
+                self._drop_blobs()  # at once, as a forked child may end without leaving the block
                 raise failed from exc
 
     def put_aside(self, content: bytes, shown: int, consequence: str | None = None) -> str | None:
-        """Give a content a file of its own if there are many octets to show, and the reference to write instead.
+        """Store a content in its own file if it has many octets to show, and return the reference to write instead.
 
-        Raises CassetteNotWritable, which tells the `consequence` if it is not that of a recording.
+        Raises CassetteNotWritable, which names the `consequence` if it is not the usual one of a recording.
         """
         try:
             return self.blobs.put(content, shown) if self.failure is None else None
@@ -144,15 +144,15 @@ class Store:
             raise self._failed(exc, consequence) from exc
 
     def adopt(self, convert: Callable[[bytes], Iterable[bytes]]) -> None:
-        """Take the file for a cassette of another recorder; the first append makes one of ours of it.
+        """Treat the file as a cassette of another recorder; the first append converts it to our format.
 
-        `convert` gets its octets, and returns its documents, the header first. A kill leaves the old file or the new
-        one.
+        `convert` gets its octets, and returns its documents, the header first. A kill leaves either the old file or the
+        new one.
         """
         self._convert = convert
 
     def _foreign(self, length: int) -> Iterable[bytes] | None:
-        """The documents of the file if it is still to be converted: another process may have done so."""
+        """The documents of the file if it still has to be converted: another process may have done that."""
         if self._convert is None or self._is_rewrite:
             return None
         data = self._log.read(length)
@@ -162,10 +162,10 @@ class Store:
         return self._convert(data)
 
     def _turn(self) -> threading.Lock:
-        """The lock of this process's threads.
+        """The lock for the threads of this process.
 
-        A forked child gets one of its own, as a thread that it does not have may hold this one; and a descriptor of its
-        own, as one that it shares with its parent would share the lock of the file.
+        A forked child gets a lock of its own, as a thread that it does not have may hold this one; and a descriptor of
+        its own, as a shared one would share the lock of the file with the parent.
         """
         if self._pid != os.getpid():
             self._lock, self._pid = threading.Lock(), os.getpid()
@@ -185,13 +185,12 @@ class Store:
         return self.failure
 
     def replace(self, old: Sequence[bytes], new: Sequence[bytes], order: Sequence[int] | None = None) -> None:
-        """Put `new` documents in the place of `old` ones, all as for `append`.
+        """Replace the `old` documents by the `new` ones; otherwise like `append`.
 
-        A kill leaves the old file or the new one. `old` are in the order in which they were appended; others may lie
-        between. With `order` they are arranged anew: it gives the position in `new` of each that is to stand there. If
-        some of the old ones are not there any more, the others stay where they are. For secrets that are recognised
-        only after a document with them was written, and for requests that were not answered in turn. Raises
-        CassetteNotWritable.
+        `old` are in the order in which they were appended; there may be others between them. With `order` they are also
+        rearranged: it gives for each place the position in `new`. If some of the old ones have disappeared, the others
+        stay where they are. Used for secrets that are found after a document with them was written, and for requests
+        that were not answered in order. A kill leaves either the old file or the new one. Raises CassetteNotWritable.
         """
         with self._turn():
             if self.failure is not None:
@@ -220,9 +219,9 @@ class Store:
         return b"".join([*parts, data[at:]])
 
     def revert(self, before: bytes | None, after: bytes) -> bool:
-        """Let the file have again the octets that it had (None: be missing), and drop the blobs that only it needs now.
+        """Restore the octets `before` (None: remove the file), and remove blobs that nothing needs after that.
 
-        False, and it stays as it is, if it does not have those of `after` any more. A kill leaves one or the other.
+        Returns False and changes nothing if the file no longer has the octets `after`. A kill leaves one or the other.
         Raises CassetteNotWritable.
         """
         try:
@@ -248,10 +247,10 @@ class Store:
     # --- the end ---
 
     def commit(self) -> None:
-        """Finish well: bring everything to the disk; a rewritten cassette takes the place of the old one.
+        """Finish successfully: write everything to the disk; a rewritten cassette replaces the old one.
 
         A rewrite that recorded nothing leaves an empty cassette if there was one before. Raises CassetteNotWritable,
-        unless `append` did so already: then a rewrite is discarded.
+        unless `append` did so before: then a rewrite is discarded.
         """
         if self.failure is not None:
             self.discard()
@@ -271,7 +270,7 @@ class Store:
                 self._drop_blobs()
 
     def save(self, *documents: bytes) -> None:
-        """Append documents, and finish. Raises what `append` and `commit` do; nothing is left behind then."""
+        """Append documents, and finish. Raises what `append` and `commit` raise, and then leaves nothing behind."""
         try:
             self.append(*documents)
             self.commit()
@@ -280,7 +279,7 @@ class Store:
             raise
 
     def discard(self) -> None:
-        """Finish badly: drop what a rewrite recorded. What was appended to a cassette stays."""
+        """Finish after an error: drop what a rewrite recorded. What was appended to a cassette stays."""
         with self._turn():
             if not self._is_rewrite:
                 with contextlib.suppress(OSError):
@@ -316,11 +315,11 @@ class Store:
 
     def _take_place(self) -> None:
         self._log.sync()
-        self._log.close()  # Windows renames closed files only
+        self._log.close()  # Windows can only rename closed files
         with contextlib.suppress(FileNotFoundError):
             old = self._files.stat(self._target)
             if (reason := irregular(old.st_mode)) is not None:
-                raise OSError(reason)  # a rename would put a file in the place of a pipe, or of a device
+                raise OSError(reason)  # a rename would replace a pipe or a device by a file
             self._files.chmod(self._log.path, stat.S_IMODE(old.st_mode))
         self._files.rename(self._log.path, self._target)
         self._files.fsync_folder(os.path.dirname(self._target))
@@ -328,7 +327,7 @@ class Store:
 
     @contextlib.contextmanager
     def _old_locked(self) -> Iterator[bytes]:
-        """Read and lock the file that is to be replaced; it is made if it is missing, so that two writers meet."""
+        """Read and lock the file to be replaced; created if missing, so that two writers use the same lock."""
         while True:
             fd = self._files.open(self._target, APPEND)
             with contextlib.ExitStack() as stack:
@@ -341,19 +340,19 @@ class Store:
                     if self._convert is not None and old and not old.startswith(BEGINNING):
                         old = self._header + yaml_format.whole_file(self._convert(old))
                     if os.name == "nt":
-                        stack.close()  # an open file cannot be replaced there
+                        stack.close()  # an open file cannot be replaced on Windows
                     yield old
                     return
 
     def _drop_blobs(self) -> None:
-        """Remove blobs that were made in vain: for documents that were discarded, could not be written, or keep their
-        old form.
+        """Remove blobs that are not needed after all: their documents were discarded, not written, or keep their old
+        form.
         """
         if self.failure is not None or (self._is_rewrite and self._owner == self._pid):
             self.blobs.remove(needed_by_none(self.blobs.made, os.path.dirname(self._target), self._files))
 
     def _remove_new(self) -> None:
         with contextlib.suppress(OSError):
-            self.blobs.made |= needed_by(self._log.path, self._files)  # also those that forked children made
+            self.blobs.made |= needed_by(self._log.path, self._files)  # includes those of forked children
         with contextlib.suppress(OSError):
             self._files.remove(self._log.path)

@@ -1,8 +1,8 @@
-"""How the files of cassettes end: ours, and those of other recorders, which are read as well (pure)."""
+"""The suffixes of cassette files: ours, and those of other recorders, which can be read too (pure)."""
 
 from __future__ import annotations
 
 OURS = (".yaml", ".yml")
 READ = (*OURS, ".json", ".har")
-# VCR.py takes a name as it is, so a cassette may have no suffix at all.
+# VCR.py uses a name as it is given, so a cassette may have no suffix.
 IN_FOLDERS = (*READ, "")

@@ -1,16 +1,16 @@
-"""What differs between two recordings of one conversation although nothing has changed: its *volatile* values (pure).
+"""The *volatile* values of recordings, which differ each time although nothing has changed (pure).
 
-An interaction is taken apart into its *shape* and its volatile values. Two interactions of the same shape are the same
-but for volatile values, if each pair of these may differ:
+An interaction is split into its *shape* and its volatile values. Two interactions of the same shape are equal except
+for volatile values if each pair of these may differ:
 
     passing   what belongs to one message: Date, Age, ETag, request and trace ids in fields, timings, rate limits
-    identity  UUIDs and their like, ids named as those of a request or a trace, boundaries, placeholders: if one always
-              stands where the other stood
-    moment    times, in text or in seconds: if they moved as far as the clock did between the recordings, or if each is
-              within a day of its recording; a time that stands still and then changes has been changed by somebody
+    identity  UUIDs and the like, ids of requests or traces, boundaries, placeholders: if one always replaces the same
+              other one
+    moment    times, as text or in seconds: if they have moved as far as the clock between the recordings, or if each
+              is within a day of its recording; a time that stood still and then changes was changed by somebody
 
-Not in the shape is what only the network decides: when pieces arrived, where they and chunks were cut, how well a
-compressor did.
+The shape does not include what only the network decides: when pieces arrived, where pieces and chunks were split, how
+well a compressor worked.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from cassette_http.cassette.splicing import chunked_trailers
 from cassette_http.wire.chunking import unchunk
 from cassette_http.wire.framing import FramingKind
 
-# How far a time may be off the clock: the recordings took some time themselves.
+# How far a time may differ from the clock, as the recordings themselves took some time.
 MOST_DRIFT_S = 600.0
 A_DAY_S = 86_400.0
 
 
 class Kind(Enum):
-    """What a volatile value is."""
+    """The kinds of volatile values."""
 
     PASSING = auto()
     IDENTITY = auto()
@@ -44,7 +44,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One volatile value. A moment has its time in seconds since 1970, and how exact it is."""
+    """One volatile value. A moment has its time in seconds since 1970, and its precision."""
 
     kind: Kind
     text: bytes
@@ -54,9 +54,9 @@ class Value:
 
 @dataclass(slots=True)
 class Form:
-    """An interaction as its shape and its volatile values, in the order in which they stand there.
+    """An interaction as its shape and its volatile values, in order.
 
-    `flow` is the text of it in which values of other interactions may stand; `date_s` is the Date of the response.
+    `flow` is the text in which values of other interactions may occur; `date_s` is the Date of the response.
     """
 
     shape: Hashable = ()
@@ -90,16 +90,16 @@ def form_of(interaction: Interaction) -> Form:
 
 
 def shape_of_facts(facts: TLSFacts) -> Hashable:
-    """What two facts of a TLS connection have in common whose certificates were only renewed."""
+    """What two facts of a TLS connection have in common if only the certificates were renewed."""
     peer = {key: value for key, value in (facts.peer or {}).items() if key not in _RENEWED}
     certificate = facts.certificate if facts.peer is None else None
     return facts.origin, facts.version, facts.cipher, facts.alpn, certificate, repr(sorted(peer.items()))
 
 
 def may_differ(old: Value, new: Value, old_s: float | None, new_s: float | None) -> bool:
-    """Tell whether two values at the same place mean the same; their recordings were made at `old_s` and `new_s`.
+    """Tell whether two values in the same place may differ; their recordings were made at `old_s` and `new_s`.
 
-    Of identities, the caller has to see that they differ in the same way everywhere.
+    For identities, the caller must check that they differ in the same way everywhere.
     """
     if old.kind is not Kind.MOMENT or old.text == new.text:
         return True
