@@ -1,10 +1,10 @@
-"""How interactions are written as documents of YAML, and read again (pure).
+"""How interactions are written as YAML documents, and read again (pure).
 
-yaml_format    the file: a stream of documents; callers begin here
-writing        a document is written
-reading        a document is read: canonical, if it is as we write it; yaml_reading, in any other style
-               ordinary_answers: what most answers say, without a look at each key
-scalars        values, in any of YAML's styles
-body_forms     the readable form of a body, and the way back to its octets
-               json_layout: JSON fit to width; codings: compressed content, undone so that it can be redone
+yaml_format    the file: a stream of documents; callers use this module
+writing        writes a document
+reading        reads a document: with canonical if it is written as we write it, else with yaml_reading
+               ordinary_answers: a fast path for most answers
+scalars        values, in each of YAML's styles
+body_forms     the readable form of a body, and how to get its octets back
+               json_layout: JSON in several lines; codings: decompresses content so that it can be compressed again
 """

@@ -1,11 +1,11 @@
-"""The readable form of a message body, and the way back to its exact octets.
+"""The readable form of a message body, and how to get its exact octets back.
 
-A body is taken apart layer by layer; each layer leaves a tag that says how to put it on again:
+A body is decoded layer by layer; each layer leaves a tag that says how to encode it again:
 
     octets on the wire --chunks--> coded content --coding--> content --charset--> text --form--> text to show
 
-A layer is taken off only if putting it on again gives the very same octets. What remains is text, or octets that are
-shown as such.
+A layer is decoded only if encoding it again gives exactly the same octets. The result is text, or octets if it cannot
+be shown as text.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from cassette_http.wire.chunking import Chunked, enchunk, unchunk
 from cassette_http.wire.messages import Fields
 from cassette_http.wire.patterns import to_pattern
 
-# A list of sizes is no longer than this in a document: a few octets of a hostile one must not become gigabytes.
+# The longest list of sizes in a document: a few octets of a hostile one must not become gigabytes.
 MOST_SIZES = 200_000
 
-# To take a layout off takes twenty times as much memory.
+# Undoing a layout takes twenty times as much memory.
 LONGEST_LAID_OUT = 4 << 20
-# Little octets may mean many, and a document must not become too large to be read.
+# A few coded octets may mean many, and a document must stay small enough to be read.
 LONGEST_UNDONE = 4 << 20
 
-# Text with line ends CRLF (multipart, mostly) is shown with LF.
+# Text whose lines end in CRLF (mostly multipart) is shown with LF.
 CRLF_LINES = "crlf"
 
 CONTENT_CODING = to_pattern(r"^content-encoding:[ \t]*([a-z0-9-]+)[ \t]*\r?$", re.MULTILINE)
@@ -38,19 +38,19 @@ CONTENT_LENGTH = to_pattern(r"^content-length:[ \t]*([0-9]+)[ \t]*\r?$", re.MULT
 CONTENT_TYPE = to_pattern(r"^content-type:[ \t]*+([!-~]++(?: [!-~]++)*+)[ \t]*+\r?$", re.MULTILINE)
 CHARSET = to_pattern(r"charset=\"?([a-z0-9_-]+)")
 
-# Names come from peers and from files: only plain character sets, no codec that Python happens to have.
+# The names come from peers and from files: only plain character sets, not every codec that Python has.
 CHARSETS = to_pattern(
     r"iso-8859-[0-9]{1,2}|windows-125[0-8]|utf-16-?[lb]e|koi8-[ru]|shift_jis|euc-jp|euc-kr|gb2312|gbk|gb18030|big5"
 )
 
-# Text may have some control characters (escaped then); beyond one in ten it is shown as octets.
+# Text may have some control characters (they are escaped); if more than one in ten is odd, octets are shown.
 ODD_SHARE = 10
 SAMPLE_CHARACTERS = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
 class BodyForm:
-    """A body taken apart: what to show (text, or octets), and the tags of the layers taken off."""
+    """A decoded body: what to show (text or octets), and the tags of its layers."""
 
     value: str | bytes
     chunks: tuple[int, ...] | None = None
@@ -59,20 +59,20 @@ class BodyForm:
     form: str | None = None
     trailers: Fields = ()
     blob: str | None = None
-    """Where the octets were put, which are not to be shown then."""
+    """The reference, if the octets were put into a blob; they are not shown then."""
 
 
 PutAside: TypeAlias = Callable[[bytes, int], "str | None"]
 
 
 def put_nothing_aside(content: bytes, shown: int) -> None:
-    """All bodies are shown."""
+    """The default `put_aside`: all bodies are shown."""
 
 
 def take_apart(octets: bytes, fields: str, put_aside: PutAside = put_nothing_aside) -> BodyForm:
     """Find the most readable exact form of a body; `fields` are the field lines of its message, in lower case.
 
-    `put_aside` is given the octets without chunks, and how many there would be to show; it may keep them elsewhere.
+    `put_aside` gets the octets without chunks, and how many octets would be shown; it may store them elsewhere.
     """
     chunks: tuple[int, ...] | None = None
     coding: str | None = None
@@ -87,7 +87,7 @@ def take_apart(octets: bytes, fields: str, put_aside: PutAside = put_nothing_asi
         return BodyForm(octets, chunks, trailers=trailers, blob=blob)
     if "content-encoding" in fields:
         found = CONTENT_CODING.search(fields)
-        # The reader corrects each length that does not fit the coded octets (see `put_together`), so they must fit.
+        # The reader adapts each length that does not fit the coded octets (see `put_together`), so all must fit.
         lengths = CONTENT_LENGTH.findall(fields)
         if found is not None and all(length == str(len(octets)) for length in lengths):
             undone = codings.undo(found[1], octets)
@@ -134,7 +134,7 @@ def _show(text: str) -> tuple[str | None, str | None]:
 
 @cache
 def _odd() -> re.Pattern[str]:
-    """What texts hardly have; compiled late, as sets of characters beyond Latin-1 take long."""
+    """What texts rarely contain; compiled late, as sets of characters beyond Latin-1 take long."""
     return to_pattern("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 
 
@@ -144,7 +144,7 @@ def _is_mostly_text(text: str) -> bool:
 
 
 def text_of(octets: bytes) -> str | None:
-    """The octets as text, without any change of form; None if they are rather no text."""
+    """The octets as text, unchanged; None if they do not look like text."""
     try:
         text = octets.decode()
     except UnicodeDecodeError:
@@ -153,15 +153,15 @@ def text_of(octets: bytes) -> str | None:
 
 
 def content_type(fields: str) -> str | None:
-    """The media type that field lines (in lower case) name, without parameters."""
+    """The media type in field lines (in lower case), without parameters."""
     found = CONTENT_TYPE.search(fields) if "content-type" in fields else None
     return found[1].partition(";")[0].strip() if found is not None else None
 
 
 def put_together(form: BodyForm) -> bytes:
-    """Put the layers on again. Raises ValueError if a tag does not exist, or does not fit the text.
+    """Encode the layers again. Raises ValueError if a tag does not exist, or does not fit the text.
 
-    A body that was edited by hand comes out whole: chunks then follow its length.
+    A body that was edited by hand is complete too: its chunks follow its length.
     """
     value = form.value
     if isinstance(value, str):
@@ -184,7 +184,7 @@ def put_together(form: BodyForm) -> bytes:
 
 
 def fit(sizes: Sequence[int], total: int) -> tuple[int, ...]:
-    """Cut or stretch a list of sizes (the last one) until the sum is `total`."""
+    """Cut or extend a list of sizes at its end until the sum is `total`."""
     rest = total - sum(sizes)
     if not rest:
         return tuple(sizes)

@@ -1,7 +1,7 @@
-"""Takes *canonical* documents apart, those that are as we write them (`yaml_format` describes them).
+"""Reads *canonical* documents, which are written as we write them (`yaml_format` describes them).
 
-A few regular expressions do it, in a small part of the time of PyYAML, and with the same result. None always means: not
-canonical, ask PyYAML.
+It uses a few regular expressions, which are much faster than PyYAML and have the same result. None always means: not
+canonical, use PyYAML.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from cassette_http.cassette.format.body_forms import MOST_SIZES
 from cassette_http.cassette.format.scalars import PLAIN, PLAIN_IN_FLOW, SAFE_ASCII, is_safe, octets_of, resolve
 from cassette_http.wire.patterns import to_pattern
 
-# What a document says: text, octets, numbers, lists and mappings by their keys.
+# The content of a document: text, octets, numbers, lists and mappings by their keys.
 Values: TypeAlias = dict[str, Any]
 
-# The keys in canonical order. "failed" stands for "request" where no request was sent.
+# The keys in canonical order. "failed" replaces "request" if no request was sent.
 INTERACTION_KEYS = (
     "request", "request octets", "failed", "origin", "via", "target",
     "request headers", "request body", "request trailers", "request wire",
@@ -29,7 +29,7 @@ HEADER_KEYS = ("cassette", "recorded", "by", "test")
 MOST_LINES = 10_000  # of trailers, and of interim responses
 TIMESTAMP = to_pattern(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
-# An entry is a literal block, one line, base64, or a list of literal blocks. Repeats are possessive: no way back.
+# An entry is a literal block, one line, base64, or a list of literal blocks. Repeats are possessive: no backtracking.
 _LINES = r"(?:(?:  [^\n]*+)?\n)*+"
 ENTRY = to_pattern(
     rf"([a-z]++(?: [a-z]++)?+):(?: \|(2?)([-+]?)\n({_LINES})"
@@ -54,12 +54,12 @@ FLOW_SCALAR = to_pattern(
 )
 DEEPEST_FLOW = 12
 
-# Quoted scalars as we write them are JSON strings, too.
+# Quoted scalars as we write them are JSON strings as well.
 STRINGS = json.JSONDecoder()
 
 
 def is_canonical_beginning(octets: bytes) -> bool:
-    """Tell whether whole lines are what we write, up to their last one; that the rest is missing cannot be seen."""
+    """Tell whether whole lines are canonical up to the last one; missing lines after it cannot be detected."""
     if read_canonical(octets) is not None:
         return True
     last = LAST_ENTRY.search(octets)
@@ -136,7 +136,7 @@ def _one_line(line: str) -> Any:
 
 def _quoted(line: str) -> str | None:
     if PAIR_OF_SURROGATES.search(line):
-        return None  # JSON's reader would join two of them; in YAML they are an error
+        return None  # JSON's reader would join the two; in YAML they are an error
     try:
         text, end = STRINGS.raw_decode(line)
     except ValueError:
@@ -145,7 +145,7 @@ def _quoted(line: str) -> str | None:
 
 
 def _quoted_lines(lines: str) -> str | None:
-    """Read what follows on a quote and an escaped line end: each line is whole, and its own end is escaped."""
+    """Read the lines after an opening quote and an escaped line end; the end of each line is escaped too."""
     texts: list[str] = []
     written = lines[:-1].split("\n")
     for number, line in enumerate(written, 1):
@@ -194,7 +194,7 @@ def _flow(line: str) -> Any:
 
 
 def _flow_value(text: str, at: int, depth: int) -> tuple[Any, int]:
-    """Read one value as `scalars.flow` writes it. Raises ValueError or IndexError if it is written otherwise."""
+    """Read one value as written by `scalars.flow`. Raises ValueError or IndexError if it is written differently."""
     first = text[at]
     if first == "{" or first == "[":
         return _flow_items(text, at, depth + 1)

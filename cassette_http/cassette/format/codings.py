@@ -1,8 +1,8 @@
-"""Content codings (RFC 9110 section 8.4.1), undone so that they can be redone octet for octet.
+"""Content codings (RFC 9110 section 8.4.1), decoded so that they can be applied again octet for octet.
 
-Compressors have settings, and the coded octets do not tell which were used. `undo` tries the usual ones until the same
-octets come out, and returns them as a tag such as "gzip 6" or "gzip 9 mtime=1700000000"; `redo` works by the tag.
-Other compressors than zlib, brotli and zstd (those of Go or Java, say) cannot be imitated: `undo` gives None.
+Compressors have settings that cannot be seen from their output. `undo` tries the usual ones until it gets the same
+octets, and returns the settings as a tag such as "gzip 6" or "gzip 9 mtime=1700000000"; `redo` uses the tag.
+Other compressors than zlib, brotli and zstd (those of Go or Java, for example) cannot be imitated: `undo` returns None.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any
 
 from cassette_http.cassette.decoding import decoded, library_for
 
-# Content that grows beyond this when it is decoded stays coded: a bomb, or nothing that anybody reads.
+# Content that is longer when decoded stays coded: it is a decompression bomb, or too long for a reader.
 LONGEST_CONTENT = 8 << 20
 
 SLICE_OCTETS = 1 << 16
 GZIP_HEAD = b"\x1f\x8b\x08\x00"  # RFC 1952 section 2.3: magic, deflate, no optional parts
-UNIX = 3  # what zlib itself writes as operating system
+UNIX = 3  # the operating system that zlib itself writes
 SLOW_BROTLI, LONGEST_FOR_SLOW_BROTLI = 10, 1 << 18
 
 
@@ -38,7 +38,7 @@ def undo(coding: str, coded: bytes) -> tuple[bytes, str] | None:
 
 
 def redo(tag: str, content: bytes) -> bytes:
-    """Code `content` as `tag` says. Raises ValueError if there is no such tag, or the library is not installed."""
+    """Apply the coding of `tag`. Raises ValueError if there is no such tag, or the library is not installed."""
     if len(content) > LONGEST_CONTENT:
         raise ValueError(f"content of {len(content):,} octets is too long to be coded as {tag!r}")
     try:
@@ -123,7 +123,7 @@ def _undo_deflate(coded: bytes) -> tuple[bytes, str] | None:
 
 
 def _inflate(coded: bytes, window_bits: int) -> bytes | None:
-    """Decode one complete stream without a rest; None if it is something else or too long. Raises zlib.error."""
+    """Decode one complete stream without a rest; None if it is not one, or too long. Raises zlib.error."""
     decompressor = zlib.decompressobj(window_bits)
     content = decompressor.decompress(coded, LONGEST_CONTENT)
     return content if decompressor.eof and not decompressor.unused_data else None
@@ -143,7 +143,7 @@ def _search(content: bytes, coded: bytes, likely: int, *, raw: bool) -> tuple[in
 
 
 def _gives(compressor: zlib._Compress, content: bytes, coded: bytes) -> bool:
-    """Tell whether the compressor gives `coded`, without going on when it is clear that it does not."""
+    """Tell whether the compressor gives `coded`; stops as soon as it does not."""
     view, at = memoryview(content), 0
     for start in range(0, len(content), SLICE_OCTETS):
         part = compressor.compress(view[start : start + SLICE_OCTETS])
@@ -206,7 +206,7 @@ def _zstd(content: bytes, level: int, checksum: int = 0, size: int = 1) -> bytes
     return bytes(compressor.compress(content) + compressor.flush())
 
 
-_OPTIONS_OF_ZSTD = "CompressionParameter"  # which the package 'zstandard' has not
+_OPTIONS_OF_ZSTD = "CompressionParameter"  # missing in the package 'zstandard'
 _MISSING = {
     "br": "the package 'brotli' is not installed",
     "zstd": "neither Python 3.14's 'compression.zstd' nor the package 'backports.zstd' is there",

@@ -1,6 +1,6 @@
-"""Reads ordinary answers as octets: a response whose body is text, or JSON, and was sent as most are (pure).
+"""Reads ordinary answers as octets: responses with a body of text or JSON, sent in the usual way (pure).
 
-It would be the same if their documents were taken apart key by key (`canonical`, `reading`), in twice the time.
+The general path (`canonical`, `reading`) has the same result, but takes twice as long.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from cassette_http.cassette.format.scalars import is_safe_utf8
 from cassette_http.wire.chunking import Chunked, enchunk
 from cassette_http.wire.patterns import to_pattern
 
-# A literal block behind its first indentation; it does not end in a blank.
+# A literal block after its first indentation; it does not end in a space.
 BLOCK = rb"[!-~][^\n]*+(?:\n  [^\n]*+)*+(?<! )"
 JSON_FORMS = {form.encode(): form for form in (json_layout.COMPACT, json_layout.SPACED)}
-# How a body was sent: in a few chunks, coded by gzip, and as JSON that was on one line.
+# How a body was sent: in a few chunks, coded with gzip, and as JSON on one line.
 _WIRE = rb"wire: \{%b%b(?:body: (%b))?\}\n" % (
     rb"(?:chunks: \[([1-9][0-9]{,6}+(?:, [1-9][0-9]{,6}+){,15}+)\](?:, |(?=\})))?",
     rb"(?:coding: (gzip [0-9])(?:, |(?=\})))?",
     b"|".join(JSON_FORMS),
 )
-# Status and fields, then perhaps a body, then perhaps how that was sent.
+# Status and fields, then perhaps a body, then perhaps how it was sent.
 ANSWER = to_pattern(
     rb"response: ([0-9]{3}(?: [A-Z][A-Za-z]*+)++)\n"
     rb"response headers: \|\n  (%b)\n"
@@ -30,22 +30,22 @@ LINE_END = ord("\n")  # Python finds numbers faster than octets
 
 
 def read_ordinary_answer(octets: bytes) -> bytes | None:
-    """Read the part of a document that tells an answer of one piece, behind which the peer waited.
+    """Read the part of a document with an answer of one piece, after which the peer waited.
 
-    None if it tells another one, or in another way.
+    None if the answer is different, or is written in another way.
     """
     found = ANSWER.match(octets)
     if found is None or not is_safe_utf8(octets):
         return None
     status, fields, chomping, body, chunks, coding, form = found.groups(b"")
     if not fields.isascii():
-        return None  # it was written in Latin-1
+        return None  # fields are Latin-1
     if form and len(body) > LONGEST_LAID_OUT:
         return None
     if form:
         body = json_layout.undo(body, JSON_FORMS[form])
         if LINE_END in body:
-            return None  # one in a string was followed by indentation
+            return None  # a line end inside a string, which would have lost its indentation
     else:
         body = body.replace(b"\n  ", b"\n")
     if body and not chomping:
@@ -60,12 +60,12 @@ def read_ordinary_answer(octets: bytes) -> bytes | None:
     if chunks:
         sizes = tuple(map(int, chunks.split(b", ")))
         if sum(sizes) != len(body):
-            return None  # somebody has edited it
+            return None  # it was edited
         body = enchunk(Chunked(body, sizes))
     return b"HTTP/1.1 %b\r\n%b\r\n\r\n%b" % (status, fields.replace(b"\n  ", b"\r\n"), body)
 
 
 def _states_length(fields: bytes, length: int) -> bool:
-    """Tell whether fields say that a body has this length; other releases of a compressor give another one."""
+    """Tell whether the fields state this length for the body; other releases of a compressor give another one."""
     lower = fields.lower() + b"\n"
     return lower.count(b"content-length") == 1 and lower.find(b"content-length: %d\n" % length) >= 0

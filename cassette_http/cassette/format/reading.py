@@ -1,7 +1,7 @@
-"""Reads the documents of a cassette (`yaml_format` describes them): what their values say.
+"""Reads the documents of a cassette (`yaml_format` describes them) and builds values from them.
 
-The values come from `canonical`, or from PyYAML if a document is not as we would have written it. Ordinary answers are
-read whole.
+The content comes from `canonical`, or from PyYAML if a document is not written as we write it. Ordinary answers are
+read in one step.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from cassette_http.wire.messages import Fields
 Fetch: TypeAlias = Callable[[str, int], bytes]
 
 FORMAT_VERSION = 1
-# Reading takes several times as much memory. Larger bodies lie in blobs.
+# Reading takes several times as much memory. Larger bodies are in blobs.
 LARGEST_DOCUMENT_OCTETS = 16 << 20
 
 REQUEST_KEYS = frozenset(INTERACTION_KEYS[: INTERACTION_KEYS.index("interim")]) - {"failed"}
@@ -65,7 +65,7 @@ RUN = re.compile(r"([0-9]{1,12})\*([0-9]{1,9})")
 
 
 class Unfit(Exception):
-    """A value that nothing can be built from; `key` is that of the document."""
+    """A value that is invalid; `key` is its key in the document."""
 
     def __init__(self, key: str, reason: str) -> None:
         super().__init__(key, reason)
@@ -73,9 +73,9 @@ class Unfit(Exception):
 
 
 def load_document(octets: bytes, path: str, line: int, fetch: Fetch | None = None) -> Interaction | TLSFacts | Header:
-    """Build what a document says. `path` and `line` (of its beginning, from 1) are for errors.
+    """Build the value of a document. `path` and `line` (where it begins, from 1) are for errors.
 
-    `fetch` gives the content of a body that lies elsewhere: it gets the reference and the number of octets, and raises
+    `fetch` returns the content of a body in a blob: it gets the reference and the number of octets, and raises
     ValueError. Raises CassetteFormatError.
     """
     if len(octets) > LARGEST_DOCUMENT_OCTETS:
@@ -85,7 +85,7 @@ def load_document(octets: bytes, path: str, line: int, fetch: Fetch | None = Non
         try:
             return _build(_with_blobs(values, fetch))
         except Unfit:
-            # The other reader knows the line of each key.
+            # PyYAML's reader knows the line of each key.
             pass
     # PyYAML takes 30 ms to import, and most runs do not need it.
     from cassette_http.cassette.format.yaml_reading import UnreadableYAML, read_mapping
@@ -104,7 +104,7 @@ def load_document(octets: bytes, path: str, line: int, fetch: Fetch | None = Non
 
 
 def _read_quickly(octets: bytes) -> Values | None:
-    """Read a document that is as we write it; of an ordinary answer it gives the octets. None if it is another one."""
+    """Read a document that is written as we write it; of an ordinary answer it returns the octets. Otherwise None."""
     at = octets.rfind(b"\nresponse: ") + 1
     answer = read_ordinary_answer(octets[at:]) if at else None
     asked = read_canonical(octets[:at]) if answer is not None else None
@@ -114,7 +114,7 @@ def _read_quickly(octets: bytes) -> Values | None:
 
 
 def load_track(octets: bytes) -> Track | None:
-    """Build the track of a document that was cut behind its request; None if that cannot be told from this part."""
+    """Build the track from the part of a document after its request; None if this part is not enough."""
     values = read_canonical(octets)
     if values is None or not values.keys() <= TRACK_KEYS:
         return None
@@ -124,11 +124,11 @@ def load_track(octets: bytes) -> Track | None:
         return None
 
 
-# --- the builder ---
+# --- building values ---
 
 
 def _with_blobs(values: Values, fetch: Fetch | None) -> Values:
-    """Put the content that a reference stands for in its place."""
+    """Replace references by the content of their blobs."""
     for key in ("request body", "response body"):
         value = values.get(key)
         if isinstance(value, dict):
@@ -237,7 +237,7 @@ def _request(values: Values, via: Origin | None) -> Request:
 def resolve_target(method: str, url: str, origin: Origin | None, target: str | None) -> tuple[Origin, str]:
     """Derive origin and request target (RFC 9112 section 3.2) from the target URI, unless they are given."""
     if target is None and (method == "CONNECT" or origin is not None):
-        # Authority-form, absolute-form.
+        # Authority-form or absolute-form.
         target = url
     path_at = url.find("/", url.find("://") + 3)
     if origin is None:
@@ -317,9 +317,9 @@ def _head(line: str, fields: str, key: str) -> bytes:
 
 
 def _body(values: Values, whose: str, tags: Values, fields: str) -> tuple[bytes, str]:
-    """Put the body together; return it with the field lines, whose Content-Length follows a recoded body."""
+    """Build the body; return it with the field lines, whose Content-Length is adapted if the body was coded again."""
     key = f"{whose} body"
-    value = values.pop(key, "")  # a large one is not to be held any longer than it is needed
+    value = values.pop(key, "")  # removed, as a large one must not be kept longer than needed
     if not isinstance(value, (str, bytes)):
         raise Unfit(key, "must be text or !!binary")
     trailers: Fields = ()
@@ -341,7 +341,7 @@ def _body(values: Values, whose: str, tags: Values, fields: str) -> tuple[bytes,
     except ValueError as exc:
         raise Unfit(key, f"cannot be put together: {exc}") from exc
     if coding is not None and chunks is None:
-        # Other releases of a compressor, or an editor, give another length.
+        # Another release of a compressor, or an edit, gives another length.
         length = str(len(octets))
         fields = CONTENT_LENGTH.sub(lambda match: match[1] + length, fields)
     return octets, fields
@@ -425,7 +425,7 @@ def _tag(key: str, tag: str, value: Any) -> Any:
 
 
 def _sizes(key: str, tag: str, value: Any, smallest: int) -> tuple[int, ...]:
-    """Read a list of sizes, in which "8192*120" stands for a run of equal ones."""
+    """Read a list of sizes, in which "8192*120" means 120 equal ones."""
     if not isinstance(value, list):
         raise Unfit(key, f"has {tag!r} that is no list of sizes")
     sizes: list[int] = []
@@ -450,7 +450,7 @@ def _is_count_or_none(value: Any) -> bool:
 
 
 def _with_tuples(value: Any) -> Any:
-    """Sequences within `getpeercert()` and within the arguments of exceptions are tuples."""
+    """Make tuples of sequences: in `getpeercert()` and in arguments of exceptions they are tuples."""
     if isinstance(value, list):
         return tuple([_with_tuples(item) for item in value])
     if isinstance(value, dict):

@@ -1,10 +1,10 @@
-"""How text, octets and small values are written in YAML so that every parser gives them back unchanged.
+"""How text, octets and small values are written in YAML so that every parser returns them unchanged.
 
 Four styles, most readable first:
 
-    plain     POST https://api.test/        one line, where no YAML rule can read it as something else
+    plain     POST https://api.test/        one line that no YAML rule can read as something else
     literal   |- and indented lines         text of any length without odd characters
-    quoted    "a\\tb"                       everything that is text; the escapes are those that JSON knows, too
+    quoted    "a\\tb"                       all text; the escapes are those that JSON has too
     binary    !!binary | and base64         octets
 """
 
@@ -16,11 +16,11 @@ from functools import cache
 from json.encoder import encode_basestring
 from typing import Any
 
-# The part of what a literal block may hold (see `_unsafe`) that is ASCII.
+# The ASCII part of what a literal block may contain (see `_unsafe`).
 SAFE_ASCII = bytes((9, 10, *range(0x20, 0x7F)))
 
-# Of YAML's plain scalars we use a small part: ASCII words with single blanks between. A leading letter keeps numbers
-# and time stamps out; "three digits, then a word" (a status) is neither. No ": ", " #" and no colon at the end.
+# We use a small part of YAML's plain scalars: ASCII words with single spaces between. The first letter excludes numbers
+# and time stamps; three digits and then a word (a status) are neither. No ": ", no " #", and no colon at the end.
 PLAIN = re.compile(r"(?:[0-9]{3} )?[A-Za-z][!-~]*(?: (?!#)[!-~]+)*")
 PLAIN_IN_FLOW = re.compile(r"[A-Za-z][\w./+*()'=-]*(?: [\w./+*()'=-]+)*", re.ASCII)
 WORDS_WITH_MEANING = {"true", "false", "yes", "no", "on", "off", "y", "n", "null"}
@@ -39,7 +39,7 @@ BASE64_OCTETS_PER_LINE = 72
 
 @cache
 def _unsafe() -> re.Pattern[str]:
-    """What a literal block cannot hold; compiled late, as sets of so many characters take long.
+    """What a literal block cannot contain; compiled late, as sets of so many characters take long.
 
     YAML forbids C0 and C1 controls, DEL, surrogates and U+FFFE/U+FFFF (YAML 1.1 section 4.1); CR, NEL, LS and PS are
     line breaks that parsers normalise to LF (section 4.2); a BOM may vanish.
@@ -48,14 +48,14 @@ def _unsafe() -> re.Pattern[str]:
 
 
 def is_safe(text: str) -> bool:
-    """Tell whether `text` has no character that a literal block cannot hold."""
+    """Tell whether a literal block can contain all characters of `text`."""
     if text.isascii():
         return not text.encode("ascii").translate(None, SAFE_ASCII)
     return _unsafe().search(text) is None
 
 
 def is_safe_utf8(octets: bytes) -> bool:
-    """Tell whether octets are UTF-8, and their text `is_safe`. Of most texts few octets are to be looked at closely."""
+    """Tell whether octets are UTF-8, and their text `is_safe`. Most texts have few octets that need a closer look."""
     odd = octets.translate(None, SAFE_ASCII)
     if not odd:
         return True
@@ -67,7 +67,7 @@ def is_safe_utf8(octets: bytes) -> bool:
 
 
 def plain(text: str) -> str:
-    """Write one line of text without quotes if nothing can misread it, else with."""
+    """Write one line of text, without quotes if it cannot be misread."""
     if PLAIN.fullmatch(text) and ": " not in text and text[-1] != ":" and text.lower() not in WORDS_WITH_MEANING:
         return text
     return quoted(text)
@@ -81,7 +81,7 @@ def quoted(text: str) -> str:
 
 def _escape(match: re.Match[str]) -> str:
     character = match[0]
-    # A lone surrogate (of an undecodable file name in an error, say) cannot be written in YAML at all.
+    # A lone surrogate (of an undecodable file name in an error, for example) cannot be written in YAML at all.
     return ("\\\\u%04x" if "\ud800" <= character <= "\udfff" else "\\u%04x") % ord(character)
 
 
@@ -91,7 +91,7 @@ def literal(text: str) -> str | None:
 
 
 def literal_of_safe(text: str) -> str:
-    """Write text that has something to show, and is safe, as a literal block."""
+    """Write text that is safe and not only white space as a literal block."""
     indicator = "2" if text[0] in " \t\n" else ""
     ends = len(text) - len(text.rstrip("\n"))
     block = "  " + text.replace("\n", "\n  ")
@@ -103,21 +103,21 @@ def literal_of_safe(text: str) -> str:
 
 
 def text_block(text: str) -> str:
-    """Write text of any length as the value of a key: a literal block where it is exact, else quoted lines."""
+    """Write text of any length as the value of a key: as a literal block if that is exact, else as quoted lines."""
     block = literal(text)
     if block is not None:
         return block
     written = quoted(text)
     if len(written) <= LINE_WIDTH or "\\n" not in written:
         return written + "\n"
-    # An escaped line end is no character of the text; a blank that opens a line must be escaped to count.
+    # An escaped line end is not part of the text; a space at the beginning of a line must be escaped.
     lines = [quoted(line)[1:-1] for line in re.findall(r"[^\n]*\n|[^\n]+", text)]
     opened = ["\\" + line if line[0] == " " else line for line in lines]
     return '"\\\n  ' + "\\\n  ".join(opened) + '"\n'
 
 
 def binary(octets: bytes, comment: str = "") -> str:
-    """Write octets as base64 lines; `comment` goes behind the tag."""
+    """Write octets as lines of base64; `comment` follows the tag."""
     step = BASE64_OCTETS_PER_LINE
     lines = ["  " + binascii.b2a_base64(octets[at : at + step]).decode("ascii") for at in range(0, len(octets), step)]
     opening = f"!!binary |  # {comment}\n" if comment else "!!binary |\n"
@@ -125,7 +125,7 @@ def binary(octets: bytes, comment: str = "") -> str:
 
 
 def octets_of(base64: str) -> bytes:
-    """Read what `binary` writes. Raises ValueError if it is not base64, or not whole."""
+    """Read what `binary` writes. Raises ValueError if it is not base64, or incomplete."""
     text = base64.replace("\n", "").replace(" ", "").replace("\r", "").replace("\t", "")
     return binascii.a2b_base64(text, strict_mode=True)
 
@@ -133,7 +133,7 @@ def octets_of(base64: str) -> bytes:
 def flow(value: Any) -> str:
     """Write a value (None, bool, int, float, str, bytes, sequences, mappings) on one line.
 
-    Anything else is written as its `repr`. Tuples and lists look alike.
+    Anything else is written as its `repr`. Tuples and lists look the same.
     """
     if isinstance(value, str):
         if PLAIN_IN_FLOW.fullmatch(value) and value.lower() not in WORDS_WITH_MEANING:
@@ -158,12 +158,12 @@ def _flow_float(value: float) -> str:
     written = repr(value)
     if written in ("inf", "-inf", "nan"):
         return {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}[written]
-    # YAML 1.1 takes "1e-07" for a string: its floats have a point.
+    # YAML 1.1 reads "1e-07" as a string: its floats have a point.
     return written if "." in written else written.replace("e", ".0e")
 
 
 def resolve(text: str) -> Any:
-    """Give an unquoted scalar its meaning: a constant, a number, or text."""
+    """Return the meaning of an unquoted scalar: a constant, a number, or text."""
     if text in CONSTANTS:
         return CONSTANTS[text]
     if INTEGER.fullmatch(text):

@@ -1,6 +1,6 @@
 """Writes values as the documents of a cassette (`yaml_format` describes them).
 
-What the reader derives, or takes for granted, is left out; so the writer asks the reader's own functions.
+What the reader derives or assumes is left out; so the writer uses the reader's own functions.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ from cassette_http.wire.patterns import to_pattern
 
 LONGEST_FAMILIAR_FIELDS = 4096
 
-# Times of small, single answers only make noise in diffs.
+# Short times of single answers would only be noise in diffs.
 SHORTEST_TIME_SHOWN_S = 0.1
 
 ORDINARY_STATUS = to_pattern(rb"HTTP/1\.1 ([2-9][0-9]{2}(?: [A-Z][A-Za-z]*+)++)")
 CODED = (b"chunked", b"content-encoding")
 LONGEST_ORDINARY_OCTETS = 1 << 16
-LONGEST_ORDINARY_TIME_S = SHORTEST_TIME_SHOWN_S - 0.001  # rounded, it is still not shown
+LONGEST_ORDINARY_TIME_S = SHORTEST_TIME_SHOWN_S - 0.001  # after rounding it is still not shown
 
 
 def dump_header(header: Header) -> bytes:
@@ -83,9 +83,9 @@ def dump_interaction(
 ) -> bytes:
     """Write an interaction as a document, without its terminator.
 
-    Times are rounded to milliseconds; `load_document` gives everything else back as it was. `put_aside` is asked for
-    each body, and gives the reference to write instead if it has kept it elsewhere (see `take_apart`). `beginning` is
-    what `dump_request` would give, if that is known.
+    Times are rounded to milliseconds; `load_document` returns everything else unchanged. `put_aside` is called for each
+    body, and returns the reference to write instead if it has stored it elsewhere (see `take_apart`). `beginning` is
+    the result of `dump_request`, if known.
     """
     if beginning is None:
         beginning = _written_beginning(interaction, put_aside).encode()
@@ -119,14 +119,14 @@ def _any_answer(interaction: Interaction, put_aside: PutAside) -> str:
 
 
 def _wire_line(key: str, tags: list[str]) -> str:
-    """Write what is to be known of the octets besides; nothing if all is as usual."""
+    """Write what else must be known of the octets; "" if they are as usual."""
     return f"{key}: {{{', '.join(tags)}}}\n" if tags else ""
 
 
 def _ordinary_answer(interaction: Interaction, put_aside: PutAside) -> str | None:
-    """Write an answer as most are: of one piece, with a body of text, or one that is coded.
+    """Write an ordinary answer: of one piece, with a body of text, perhaps coded.
 
-    None if it is another one, which goes the long way; that would write the same.
+    None if it is different; the general path writes it then, with the same result for ordinary ones.
     """
     track = interaction.track
     if len(track.pieces) != 1 or track.failure is not None or track.ended or not (track.close_notify and track.fin):
@@ -172,7 +172,7 @@ def _ordinary_answer(interaction: Interaction, put_aside: PutAside) -> str | Non
 
 
 def dump_request(request: Request) -> bytes:
-    """Write what the document of an interaction with this request begins with."""
+    """Write the beginning of the document of an interaction with this request."""
     parts: list[str] = []
     _write_request(request, parts, put_nothing_aside)
     return "".join(parts).encode()
@@ -212,7 +212,7 @@ def _write_request(request: Request, parts: list[str], put_aside: PutAside) -> N
 
 
 def fields_block(section: str) -> bytes | None:
-    """Write the field section of a request, given with its empty line; None if it is only octets to us."""
+    """Write the field section of a request, given with its empty line; None if it can only be shown as octets."""
     written = _written_anew(section)
     return written and written[0].encode()
 
@@ -225,12 +225,12 @@ def _written_anew(section: str) -> tuple[str, str] | None:
     return (f"request headers: {text_block(fields)}" if fields else "", fields.lower())
 
 
-# Most requests of a session have the same fields.
+# Cached, as most requests of a session have the same fields.
 _written_fields = lru_cache(maxsize=256)(_written_anew)
 
 
 def _keys_to_show(method: str, url: str, target: str, origin: Origin) -> tuple[bool, bool]:
-    """Say whether origin and target must be written because the reader would derive others."""
+    """Tell whether origin and target must be written, because the reader would derive others."""
     for shown_origin, shown_target in ((None, None), (None, target), (origin, None)):
         try:
             if resolve_target(method, url, shown_origin, shown_target) == (origin, target):
@@ -266,7 +266,7 @@ def _write_response(track: Track, parts: list[str], wire: list[str], put_aside: 
         if version != USUAL_VERSION:
             wire.append(f"version: {version}")
         if start < len(octets):
-            del octets  # the body is a copy, and another large one could be too much
+            del octets  # the body is a copy, and two large ones could be too much
             lower = fields.lower()
             form = body_forms.take_apart(track.cut(start)[1], lower, put_aside)
             _write_body("response", form, lower, parts, wire)
@@ -280,12 +280,12 @@ def _write_response(track: Track, parts: list[str], wire: list[str], put_aside: 
 
 
 def _with_lf(section: str) -> str | None:
-    """Turn a field section and its empty line into lines that end with LF, without the empty one; None if that loses
-    something."""
+    """Turn a field section with its empty line into lines that end with LF, without the empty one; None if that is not
+    exact."""
     fields = section[:-2].replace("\r\n", "\n")
     if "\r" in fields or section[-2:] != "\r\n" or (fields and fields[-1] != "\n"):
         return None
-    # A bare LF is counted as well, and then there are too many of them.
+    # A bare LF is counted as well, so the sum is wrong if there is one.
     return fields if len(fields) + fields.count("\n") + 2 == len(section) else None
 
 
@@ -333,12 +333,12 @@ def _failure_text(failure: Failure) -> str:
 
 
 def _tag_pieces(track: Track, wire: list[str]) -> None:
-    # The reader makes one last piece of whatever is beyond.
+    # The reader makes one last piece of what is beyond the limit.
     pieces = track.pieces[: body_forms.MOST_SIZES]
     if len(pieces) != (1 if track.count_octets else 0):
         wire.append(f"pieces: [{_counts([len(piece.octets) for piece in pieces])}]")
     times = [_rounded(piece.at) for piece in pieces]
-    # Whether a failure came with the last octets is told by both times.
+    # Both times together show whether a failure came with the last octets.
     if any(times) and (len(times) > 1 or times[0] >= SHORTEST_TIME_SHOWN_S or track.failure is not None):
         wire.append(f"at: [{', '.join(map(repr, times))}]")
     sent = [piece.sent for piece in pieces]
@@ -374,12 +374,12 @@ def _counts(sizes: Sequence[int]) -> str:
 
 @lru_cache(maxsize=256)
 def origin_text(origin: Origin) -> str:
-    """Write an origin as the value of a key; as part of a URL it is the same where the reader finds it there."""
+    """Write an origin as the value of a key; if the reader can find it in a URL, it is the same as there."""
     text = str(origin)
     try:
         if parse_origin(text) == origin:
             return plain(text)
     except Unfit:
         pass
-    # A host name that no URL can hold; whatever it is, it must not be lost.
+    # A host name that no URL can contain must not be lost either.
     return flow([origin.scheme, origin.host, origin.port])

@@ -1,6 +1,6 @@
 """The cassette file format: a stream of YAML documents, one per interaction, each closed by a line `---`.
 
-Writing is ours, so that the text is readable, exact, and always has the same *canonical* shape:
+We write YAML ourselves, so that the text is readable, exact, and always has the same *canonical* form:
 
     request: POST https://api.example.com/login      method and target URI; the target is derived from it
     origin, via, target                              only if they cannot be derived
@@ -10,10 +10,10 @@ Writing is ours, so that the text is readable, exact, and always has the same *c
     failure, repeat
     wire                                             what the readable form does not show: chunks, codings, times, ...
 
-Heads are Latin-1 text with LF for CRLF. What cannot be shown in this way is kept whole as `request octets` or
+Heads are Latin-1 text with LF for CRLF. A message that cannot be shown like this is kept whole as `request octets` or
 `response octets`. Defaults are left out.
 
-`writing` and `reading` do that for one document; this module finds the documents in a file.
+`writing` and `reading` handle single documents; this module finds the documents in a file.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ __all__ = [
 
 TERMINATOR = b"---\n"
 
-# More would take long to find, and longer to look through.
+# More documents would take too long to find and search.
 MOST_DOCUMENTS = 100_000
 
-# The first part of a large file, of which no more may be needed; a test's cassette is mostly found whole.
+# The size of the first part of a large file, as often no more is needed; the cassette of a test is usually smaller.
 DOCUMENTS_AT_FIRST = 64
 
-# How a file begins that we wrote.
+# How a file that we wrote begins.
 BEGINNING = b"cassette: 1\n"
 
 
@@ -66,7 +66,7 @@ class Document(NamedTuple):
     """One document of a file, not yet parsed.
 
     `request_line` is method and target URI without the query, such as b"GET https://api.test/users", if the document is
-    an interaction and begins in the canonical way; else None.
+    an interaction and begins in the canonical form; else None.
     """
 
     data: bytes
@@ -80,32 +80,32 @@ class Document(NamedTuple):
 
     @property
     def line(self) -> int:
-        """The line of the file that the document begins in, from 1."""
+        """The line of the file where the document begins, from 1."""
         return self.data.count(b"\n", 0, self.start) + 1
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether a later line may say that the request went elsewhere than `request_line` says."""
+        """Whether a later line may give another target than `request_line`."""
         octets = self.octets
         return _has_odd_line_end(octets, 0, len(octets)) or DOUBTFUL_LINE.search(octets) is not None
 
     def load(self, path: str, fetch: Fetch | None = None) -> Interaction | TLSFacts | Header:
-        """Build what the document says. Raises CassetteFormatError, which names `path` and the line in the file.
+        """Build the value of the document. Raises CassetteFormatError, which names `path` and the line in the file.
 
-        `fetch` is described by `load_document`.
+        For `fetch` see `load_document`.
         """
         try:
             return load_document(self.octets, path, 1, fetch)
         except CassetteFormatError as error:
-            # Lines are counted only now: it takes a walk through the file.
+            # Lines are counted only for errors, as that means going through the file.
             line = None if error.line is None else self.line + error.line - 1
             raise CassetteFormatError(path, line, error.reason) from error.__cause__
 
 
 class Documents(Sequence[Document]):
-    """Documents of a file, in order, made when they are asked for: a large cassette has many thousands.
+    """The documents of a file, in order, made when needed: a large cassette has many thousands.
 
-    `borders` holds start and end of each in turn, `request_lines` what `Document.request_line` says.
+    `borders` holds start and end of each in turn, `request_lines` the values of `Document.request_line`.
     """
 
     __slots__ = ("_borders", "data", "request_lines")
@@ -141,21 +141,21 @@ class Documents(Sequence[Document]):
         return {border // 2 for border in found if border % 2}
 
 
-# Keys that say more of a request: `origin`, `target`, `via`, and any that is not plainly another one.
+# Keys that change the target: `origin`, `target`, `via`. Any key that is not certainly another one counts.
 DOUBTFUL_LINE = to_pattern(rb"\n[^a-np-suw-z0-9 \n#-]")
 ODD_LINE_END = to_pattern(rb"\r(?!\n)|\xc2\x85|\xe2\x80[\xa8\xa9]")
 
 
 def _has_odd_line_end(octets: bytes, start: int, end: int) -> bool:
-    # Quick looks first: most cassettes have nothing but ASCII.
+    # Quick checks first: most cassettes are pure ASCII.
     return (b"\r" in octets or not octets.isascii()) and ODD_LINE_END.search(octets, start, end) is not None
 
 
 UTF8_BOM = b"\xef\xbb\xbf"
 _BOUNDARY = rb"---(?:\n|[ \t]++\r?\n?|\r\n?|\Z)"
 BOUNDARY = to_pattern(_BOUNDARY)
-# Boundaries with nothing between them, and what `Document.request_line` says of the document behind; of a line that is
-# longer than any real one it says nothing, as a look at it would need several times its size.
+# Boundaries with nothing between them, and the `Document.request_line` of the document after them. It is missing if the
+# line is longer than any real one, because matching it would need several times its size.
 NEXT_BOUNDARIES = to_pattern(
     rb"\n%b(?:%b)*+(?=request: ([A-Za-z][!-~]{,40}+ [!->@-~]{1,65536}+)(?:\?[!-~]*+)?\n|)" % (_BOUNDARY, _BOUNDARY)
 )
@@ -165,8 +165,8 @@ NOTHING = to_pattern(rb"(?:[ \t\r\n]++|#[^\n]*+|%[^\n]*+\n)*+\Z")
 def scan(data: bytes, path: str) -> Documents:
     """Find the documents of a file, the header first, without parsing them.
 
-    A last document that is torn (see `intact_length`) is left out with a CassetteWarning. Raises CassetteFormatError
-    if the file is no cassette.
+    A torn last document (see `intact_length`) is left out with a CassetteWarning. Raises CassetteFormatError if the
+    file is not a cassette.
     """
     _refuse_foreign(data, path)
     (documents,) = _split(data, path, MOST_DOCUMENTS + 1)
@@ -189,9 +189,9 @@ def scan(data: bytes, path: str) -> Documents:
 
 
 def scan_in_parts(data: bytes, path: str) -> Iterator[Documents]:
-    """Find what `scan` finds, but look for it only as far as is asked for.
+    """Find the same as `scan`, but only as far as is needed.
 
-    What is wrong with a whole file is found at once; that it has too many documents, when that is reached.
+    Errors of the whole file are raised at once; too many documents, when the limit is reached.
     """
     if not _ends_with_boundary(data):  # the last document may be torn, or foreign
         return iter([scan(data, path)])
@@ -210,15 +210,15 @@ def _require_header(first: Document, path: str) -> None:
 
 
 def _split(data: bytes, path: str, count: int) -> Iterator[Documents]:
-    """Split at every line that YAML takes for a boundary, and leave out documents that hold nothing.
+    """Split at every line that is a boundary in YAML, and leave out empty documents.
 
-    The first part comes of `count` boundaries, each later one of twice as many as the one before.
+    The first part has `count` boundaries, each later one twice as many as the one before.
     """
     start = len(UTF8_BOM) if data.startswith(UTF8_BOM) else 0
     if (boundary := BOUNDARY.match(data, start)) is not None:
         start = boundary.end()
     boundaries = NEXT_BOUNDARIES.finditer(data, start)
-    line: bytes | None = None  # of the document that starts there
+    line: bytes | None = None  # of the document at `start`
     found, is_last = 0, False
     while not is_last:
         starts, ends, lines = [start], list[int](), [line]
@@ -248,13 +248,13 @@ def _ends_with_boundary(data: bytes) -> bool:
 
 
 def _is_torn(octets: bytes) -> bool:
-    """Tell whether a document without terminator is one that was not written to its end.
+    """Tell whether a document without a terminator was not written completely.
 
-    That cannot be seen from a canonical one: the next lines may be missing. Others are hand-made, and whole if they can
-    be parsed.
+    For a canonical one that cannot be known, as its last lines may be missing. Others were written by hand, and are
+    complete if they can be parsed.
     """
     if len(octets) > LARGEST_DOCUMENT_OCTETS:
-        return False  # we write none of this size
+        return False  # we do not write documents of this size
     if not octets.endswith(b"\n") or is_canonical_beginning(octets):
         return True
     try:
@@ -265,9 +265,9 @@ def _is_torn(octets: bytes) -> bool:
 
 
 def intact_length(data: bytes, path: str) -> tuple[int, bool]:
-    """Say how much of a file is good, and whether a terminator is missing there before more can be appended.
+    """Return how much of a file is intact, and whether a terminator must be added before appending.
 
-    Raises CassetteFormatError if the file is no cassette: then nothing may be written to it.
+    Raises CassetteFormatError if the file is not a cassette: then nothing may be written to it.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CassetteWarning)
@@ -290,7 +290,7 @@ FOREIGN_JSON = to_pattern(rb'"(?:interactions|http_interactions|entries)"[ \t\r\
 
 
 def looks_foreign(data: bytes) -> bool:
-    """Tell whether a file could be a cassette of another recorder, by a look at its octets; those are in `convert`."""
+    """Tell from its octets whether a file could be a cassette of another recorder that `convert` supports."""
     if data.startswith(BEGINNING):
         return False
     beginning = data[:4096].removeprefix(UTF8_BOM).lstrip()
@@ -302,7 +302,7 @@ def looks_foreign(data: bytes) -> bool:
 def _refuse_foreign(data: bytes, path: str) -> None:
     """Raise CassetteFormatError if the file is something else that is easily recognised."""
     beginning = data[:4096].removeprefix(UTF8_BOM).lstrip()
-    # One octet is found twenty times as fast as several, and most cassettes have none of these.
+    # One octet is found twenty times as fast as several, and most cassettes have no "<".
     if beginning.startswith(BEGINNING) and (b"<" not in data or b"\n<<<<<<<" not in data):
         return
     if not data.strip():

@@ -1,7 +1,7 @@
-"""Reads one YAML document of unknown origin: any style, but no danger, and bounded.
+"""Reads one YAML document of unknown origin: in any style, but safely, and with limits.
 
-PyYAML gives the events, and we build from them ourselves: composing a tree is where YAML parsers crash on deep
-nesting, hang on merges and run code on tags. Imported only when a document needs it, as PyYAML takes 30 ms to import.
+PyYAML gives the events, and we build the values ourselves: building trees is where YAML parsers crash on deep nesting,
+hang on merges and run code for tags. Imported only when a document needs it, as importing PyYAML takes 30 ms.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MOST_NODES = 100_000
 CORE_TAG = "tag:yaml.org,2002:"
 CORE_TAGS = {CORE_TAG + name for name in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp", "binary")}
 
-# The pure Python reader serves where PyYAML was built without libyaml.
+# The pure Python reader is used if PyYAML was built without libyaml.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -35,8 +35,8 @@ class UnreadableYAML(Exception):
 class Mapping(NamedTuple):
     """The document: its values by key, and the line of each key (from 0).
 
-    Scalars that are values of the document itself are text as it stands, also if they look like numbers: they are field
-    sections and bodies. Deeper ones are what YAML makes of them. `!!binary` is bytes everywhere.
+    Scalars that are direct values of the document stay text, even if they look like numbers: they are field sections
+    and bodies. Deeper ones have their YAML types. `!!binary` is bytes everywhere.
     """
 
     values: dict[str, Any]
@@ -51,7 +51,7 @@ def read_mapping(octets: bytes) -> Mapping | None:
 
 @contextmanager
 def yaml_events(octets: bytes) -> Iterator[Callable[[], Any]]:
-    """Give a function that returns one of PyYAML's events after the other. Raises UnreadableYAML."""
+    """Yield a function that returns PyYAML's events one by one. Raises UnreadableYAML."""
     try:
         loader = _Loader(octets)
         try:
@@ -61,7 +61,7 @@ def yaml_events(octets: bytes) -> Iterator[Callable[[], Any]]:
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
         problem = " ".join(str(part) for part in (exc.context, exc.problem) if part)
-        # Of what is missing at the end, PyYAML names the line behind the last.
+        # If something is missing at the end, PyYAML names the line after the last one.
         line = min(mark.line, octets.count(b"\n")) if mark is not None else 0
         raise UnreadableYAML(line, f"this is not YAML: {problem}") from exc
     except yaml.YAMLError as exc:
@@ -71,7 +71,7 @@ def yaml_events(octets: bytes) -> Iterator[Callable[[], Any]]:
 
 
 class _Builder:
-    """Builds values from events; counts what it builds."""
+    """Builds values from events, and counts them."""
 
     def __init__(self, next_event: Callable[[], Any]) -> None:
         self._next_event = next_event
