@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import unittest
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -47,7 +50,10 @@ def test_cassette_is_recorded_once_and_then_played(server: Peer, tmp_path: Path)
         assert get(server.url + "/a") == "/a"
         assert (cassette.play_count, cassette.all_played) == (1, True)
         assert (cassette.dirty, cassette.write_protected) == (False, True)
-        (answer,) = cassette.responses_of(cassette.requests[0])
+        (request,) = cassette
+        assert request in cassette
+        assert repr(cassette) == repr(cassette.cassette)
+        (answer,) = cassette.responses_of(request)
         assert answer["body"]["string"] == b"/a"
         assert get_or_none(server.url + "/b") is None
         cassette.misses.clear()
@@ -194,6 +200,46 @@ def test_persister_and_serializer_of_a_suite_read_their_cassettes(tmp_path: Path
     (tmp_path / "old.json").write_text(text)
     with recorder.use_cassette("old.json"):
         assert get(URL) == "Ada"
+
+
+def test_cassette_goes_through_the_persister_of_files_unchanged(tmp_path: Path) -> None:
+    path, octets = tmp_path / "old.yaml", b"\0\xff"
+    request = vcr.Request("GET", URL, None, {})
+    answer = {"status": {"code": 200, "message": "OK"}, "headers": {}, "body": {"string": octets}}
+    cassette = {"requests": [request], "responses": [answer]}
+    vcr.FilesystemPersister.save_cassette(path, cassette, vcr.serializers.yamlserializer)
+    recorder = VCR()
+    recorder.persister = vcr.FilesystemPersister
+    with recorder.use_cassette(str(path)):
+        assert urllib.request.urlopen(URL).read() == octets
+
+
+def test_persister_of_files_says_what_is_wrong_with_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "old.yaml"
+    with pytest.raises(vcr.persisters.filesystem.CassetteNotFoundError):
+        vcr.FilesystemPersister.load_cassette(path, vcr.serializers.yamlserializer)
+    path.write_bytes(b"\xff")
+    with pytest.raises(vcr.persisters.filesystem.CassetteDecodeError, match=r"old\.yaml is not in UTF-8"):
+        vcr.FilesystemPersister.load_cassette(path, vcr.serializers.yamlserializer)
+
+
+def test_cassette_without_a_path_is_for_functions_alone() -> None:
+    with pytest.raises(TypeError, match="needs the path of a cassette"), vcr.use_cassette():
+        pass
+
+
+def test_failure_goes_past_functions_for_responses(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/"
+        for _ in ("recorded", "played"):
+            recorder = VCR(before_record_response=lambda response: None)
+            with (
+                recorder.use_cassette(str(tmp_path / "a.yaml")) as cassette,
+                pytest.raises(urllib.error.URLError, match="Connection refused"),
+            ):
+                urllib.request.urlopen(url)
+    assert cassette.play_count == 1
 
 
 def test_functions_of_a_suite_see_the_url_of_a_response(old: Path) -> None:

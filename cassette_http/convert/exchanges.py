@@ -119,9 +119,13 @@ def encoded_text(text: str, charset: str) -> bytes:
 
 
 def base64_octets(value: Any, line: int | None) -> bytes:
-    """Octets that were kept as base64. Raises Unreadable."""
+    """Octets that were kept as base64; none for nothing. Raises Unreadable."""
+    if value is None:
+        return b""
+    if not isinstance(value, str | bytes):
+        raise Unreadable(line, "base64 must be text")
     try:
-        return binascii.a2b_base64(value if isinstance(value, str | bytes) else "!", strict_mode=False)
+        return binascii.a2b_base64(value, strict_mode=False)
     except ValueError as exc:
         raise Unreadable(line, f"this is not base64: {exc}") from exc
 

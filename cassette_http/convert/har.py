@@ -67,7 +67,7 @@ def _posted(request: Table) -> bytes:
     if not isinstance(parameters, list) or not all(isinstance(one, Table) for one in parameters):
         raise Unreadable(request.line, "'params' must be a list of names and values")
     # Names and values are as they were sent, or decoded: writers differ.
-    pairs = [(text_at(one, "name"), str(one.get("value", ""))) for one in parameters]
+    pairs = [(text_at(one, "name"), "" if (value := one.get("value")) is None else str(value)) for one in parameters]
     return urlencode(pairs, errors="surrogatepass").encode()
 
 

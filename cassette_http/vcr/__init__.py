@@ -55,6 +55,7 @@ __all__ = [
     "default_vcr",
     "deserialize",
     "errors",
+    "filesystem",
     "jsonserializer",
     "matchers",
     "mode",
@@ -77,5 +78,5 @@ Request = VcrRequest
 mode = RecordMode
 CannotOverwriteExistingCassetteException = UnhandledHTTPRequestError = UnmatchedRequest
 
-# Suites also say `vcr.errors.UnhandledHTTPRequestError`, `vcr.serializers.yamlserializer`, ...
-cassette = errors = persisters = record_mode = request = serializers = sys.modules[__name__]
+# Suites also say `vcr.errors.UnhandledHTTPRequestError`, `vcr.persisters.filesystem.CassetteNotFoundError`, ...
+cassette = errors = filesystem = persisters = record_mode = request = serializers = sys.modules[__name__]

@@ -57,6 +57,8 @@ class FilesystemPersister:
             text = Path(cassette_path).read_text(encoding="utf-8")
         except FileNotFoundError as error:
             raise CassetteNotFoundError(*error.args) from None
+        except UnicodeDecodeError as error:
+            raise CassetteDecodeError(f"{cassette_path} is not in UTF-8") from error
         return deserialize(text, serializer)
 
     @staticmethod
@@ -96,6 +98,4 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(member) for key, member in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(member) for member in value]
-    if isinstance(value, bytes):
-        return bytes(value)
     return str(value) if isinstance(value, str) else value

@@ -54,6 +54,10 @@ TABLE_OF_REFUSED = [
     pytest.param("headers: 7", 2, "header fields must be a mapping", id="fields are a number"),
     pytest.param("headers: {A: {b: c}}", 2, "value of a header field must be text", id="value is a mapping"),
     pytest.param("method: [", 2, "not YAML", id="no YAML"),
+    pytest.param("body: {base64_string: [7]}", 2, "base64 must be text", id="base64 is a list"),
+    pytest.param("body: {base64_string: YWJjZ}", 2, "not base64", id="base64 that is cut off"),
+    pytest.param("[a]: b", 2, "a key must be text", id="key is a list"),
+    pytest.param("body: !!python/object/new:_io.BytesIO {state: 7}", 2, "does not say what it held", id="odd file"),
 ]
 
 
@@ -77,6 +81,7 @@ def test_refused_file_gives_one_clear_error_and_stays_as_it_is(
     [
         pytest.param(vcr_yaml("", "{status: {code: many}}"), 3, "three digits, not 'many'", id="status is no number"),
         pytest.param(vcr_yaml("", "{status: {code: 70000}}"), 3, "three digits", id="status is too long"),
+        pytest.param(vcr_yaml("", "{status: {code: 200, message: [a]}}"), 3, "of a status must be text", id="reason"),
         pytest.param(vcr_yaml("", "{body: {string: {a: b}}}"), 3, "a body must be text or octets", id="body"),
         pytest.param(b"interactions: 7\nversion: 1\n", 1, "no cassette of a recorder", id="entries are no list"),
         pytest.param(b"interactions:\n- 7\n", None, "interaction 1 of VCR.py: this is no mapping", id="number"),
@@ -163,6 +168,8 @@ def test_format_that_was_named_is_the_one_that_is_read(name: str) -> None:
         pytest.param("!!python/unicode 'a'", b"a", id="text of Python 2"),
         pytest.param("!!python/str 'a'", b"a", id="octets of Python 2"),
         pytest.param("{a: '1', b: [x, y]}", b"a=1&b=x&b=y", id="form"),
+        pytest.param("{a: !!binary 4pyT, b: null}", b"a=%E2%9C%93&b=", id="form of octets"),
+        pytest.param("!!null ''", b"", id="none by a tag"),
         pytest.param("[a, !!binary Yg==]", b"ab", id="pieces"),
         pytest.param("!!python/tuple [a, b]", b"ab", id="tuple"),
         pytest.param("!!python/object/new:_io.BytesIO {state: !!python/tuple [!!binary YWI=, 0]}", b"ab", id="file"),
@@ -228,12 +235,56 @@ def test_request_line_and_host_are_what_a_client_sends(url: str, line: str, host
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://a.test/", "wss://a.test/", "/x", "", "http://", "http://a.test:x/", "http://[/", "data:,x"]
+    "url",
+    [
+        "ftp://a.test/",
+        "wss://a.test/",
+        "http://ü..test/",
+        "/x",
+        "",
+        "http://",
+        "http://a.test:x/",
+        "http://[/",
+        "data:,x",
+    ],
 )
 def test_what_is_no_http_is_left_out_and_told(url: str) -> None:
     foreign = read_foreign(vcr_yaml(f"{{uri: {json.dumps(url)}}}"), "old.yaml")
     assert foreign.interactions == ()
     assert foreign.changes[0].text.startswith("left out: ")
+
+
+@pytest.mark.parametrize("method", ["GE T", "", "CONNECT"])
+def test_method_that_nobody_can_send_again_is_left_out_and_told(method: str) -> None:
+    foreign = read_foreign(vcr_yaml(f"{{method: {json.dumps(method)}}}"), "old.yaml")
+    assert foreign.interactions == ()
+    assert foreign.changes[0].text.startswith("left out: ")
+
+
+def test_body_that_was_sent_in_chunks_is_one_chunk() -> None:
+    headers = "{Transfer-Encoding: chunked, Content-Length: '9'}"
+    request = only(vcr_yaml(f"{{method: POST, headers: {headers}, body: abc}}")).request
+    assert request is not None
+    assert request.head_octets.endswith(b"\r\nTransfer-Encoding: chunked\r\n\r\n")
+    assert b"Content-Length" not in request.head_octets
+    assert request.body_octets == b"3\r\nabc\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("kept", "octets"),
+    [
+        pytest.param("{status: {code: 299}}", b"HTTP/1.1 299 \r\n", id="no reason that is known"),
+        pytest.param("{status: {code: 200, message: !!binary T0s=}}", b"HTTP/1.1 200 OK\r\n", id="reason as octets"),
+        pytest.param(
+            "{headers: {Content-Encoding: br}, body: {string: !!binary /4D/}}", b"\xff\x80\xff", id="broken br"
+        ),
+        pytest.param(
+            "{headers: {Content-Type: text/html; charset=iso-8859-1}, body: {string: ☕}}", "☕".encode(), id="charset"
+        ),
+    ],
+)
+def test_answers_come_as_well_as_they_were_kept(kept: str, octets: bytes) -> None:
+    assert octets in only(vcr_yaml("", kept)).track.octets
 
 
 def test_shared_mappings_are_read() -> None:
@@ -403,6 +454,58 @@ def test_archive_of_a_browser_is_read() -> None:
         (5, "left out: a request that got no answer"),
         (6, "left out: an answer whose content is not in the archive"),
     ]
+
+
+def har(**request: Any) -> bytes:
+    request = {"method": "POST", "url": "http://a.test/", "headers": [], **request}
+    response = {"status": 200, "headers": [], "content": {"text": "x"}}
+    return json.dumps({"log": {"entries": [{"request": request, "response": response}]}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("posted", "body"),
+    [
+        pytest.param({"params": [{"name": "a b", "value": "1&2"}, {"name": "c"}]}, b"a+b=1%262&c=", id="form"),
+        pytest.param({"text": "", "params": [{"name": "a", "value": None}]}, b"a=", id="form beside no text"),
+        pytest.param({"params": None}, b"", id="neither"),
+        pytest.param({"encoding": "base64", "text": "YWI="}, b"ab", id="base64"),
+        pytest.param({"encoding": "base64"}, b"", id="no base64"),
+    ],
+)
+def test_what_a_browser_posted_is_read_in_all_its_forms(posted: dict[str, Any], body: bytes) -> None:
+    request = only(har(postData=posted)).request
+    assert request is not None
+    assert request.content == body
+
+
+@pytest.mark.parametrize(
+    ("request_parts", "reason"),
+    [
+        pytest.param({"headers": {"A": "b"}}, "'headers' must be a list of names and values", id="headers"),
+        pytest.param({"postData": {"params": [7]}}, "'params' must be a list of names and values", id="form"),
+        pytest.param({"postData": {"encoding": "base64", "text": 7}}, "base64 must be text", id="base64"),
+    ],
+)
+def test_broken_archive_of_a_browser_is_refused(request_parts: dict[str, Any], reason: str) -> None:
+    with pytest.raises(CassetteFormatError, match=f"interaction 1 of HAR: {reason}"):
+        read_foreign(har(**request_parts), "browser.har")
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        pytest.param("{type: binary, content: zz}", "no hexadecimal digits", id="digits"),
+        pytest.param("{type: odd, content: a}", "of the type 'odd', which is not known here", id="type"),
+        pytest.param("{type: json, content: {a: !!binary YQ==}}", "octets cannot be part of a JSON body", id="octets"),
+    ],
+)
+def test_broken_body_of_cassetter_is_refused(body: str, reason: str) -> None:
+    data = (
+        f"version: 1\ninteractions:\n- request: {{method: POST, uri: 'http://a.test/', headers: {{}}, body: {body}}}\n"
+        "  response: {status: 200, headers: {}, body: {type: none}}\n  recorded_at: 2026-01-01\n"
+    )
+    with pytest.raises(CassetteFormatError, match=f"line 3: interaction 1 of cassetter: .*{reason}"):
+        read_foreign(data.encode(), "old.yaml")
 
 
 # ---------------------------------------------------------------------- others

@@ -91,6 +91,35 @@ def changed(config: dict[str, Any], sent: Request) -> Request | None:
             id="JSON, nested",
         ),
         pytest.param(
+            {"filter_post_data_parameters": [("p", "X")], "filter_nested_post_data_parameters": True},
+            request("POST", fields={"Content-Type": "application/json"}, body=b'{"p": 1, "q": [{"p": 2}, 3]}'),
+            request("POST", fields={"Content-Type": "application/json"}, body=b'{"p": "X", "q": [{"p": "X"}, 3]}'),
+            id="JSON, replaced",
+        ),
+        *[
+            pytest.param(
+                {"filter_post_data_parameters": ["p"]},
+                request("POST", fields={"Content-Type": "application/json"}, body=body),
+                request("POST", fields={"Content-Type": "application/json"}, body=body),
+                id=f"JSON, {what}",
+            )
+            for what, body in [("broken", b'{"p":'), ("a number", b"7"), ("a list", b'[{"p": 1}]')]
+        ],
+        pytest.param(
+            {"filter_post_data_parameters": ["p"]},
+            request(
+                "POST",
+                fields={"Content-Type": "multipart/form-data; boundary=b"},
+                body=b'--b\r\nContent-Disposition: form-data; name="p"\r\n\r\n1\r\n--b\r\n\r\n2\r\n--b--\r\n',
+            ),
+            request(
+                "POST",
+                fields={"Content-Type": "multipart/form-data; boundary=b"},
+                body=b"--b\r\n\r\n2\r\n--b--\r\n",
+            ),
+            id="multipart, left out",
+        ),
+        pytest.param(
             {"filter_post_data_parameters": [("p", "X")]},
             request(
                 "POST",
@@ -215,6 +244,7 @@ def test_request_has_the_attributes_of_vcrpy() -> None:
     def look(asked: Any) -> Any:
         for name in ("method", "uri", "url", "scheme", "protocol", "host", "port", "path", "query", "body"):
             seen[name] = getattr(asked, name)
+        seen["netloc"], seen["headers"] = asked.parsed_uri.netloc, repr(asked.headers.copy())
         seen["header"] = asked.headers["a"], "A" in asked.headers, list(asked.headers)
         return asked
 
@@ -231,6 +261,8 @@ def test_request_has_the_attributes_of_vcrpy() -> None:
         "path": "/x",
         "query": [("a", "1"), ("b", "2")],
         "body": b"ada",
+        "netloc": "api.test",
+        "headers": "{'Host': 'api.test', 'A': 'b', 'Content-Length': '3'}",
         "header": ("b", True, ["Host", "A", "Content-Length"]),
     }
 
@@ -376,6 +408,11 @@ def test_what_cannot_be_kept_is_refused_with_the_reason() -> None:
             ["vcr: 'drop_unused_requests' is not done here: --cassette-prune does it for a whole run"],
             id="not done",
         ),
+        pytest.param(
+            {"filter_sensitive_data": {"<PIN>": lambda interaction: "1234"}},
+            ["vcr: 'filter_sensitive_data' with a function, for '<PIN>', does nothing here"],
+            id="secret of a function",
+        ),
         pytest.param({"colour": "red"}, ["vcr: 'colour' is not known here, and does nothing"], id="unknown"),
         pytest.param(
             {"mode": "once"},
@@ -393,10 +430,12 @@ def by_path(one: Any, other: Any) -> None:
 
 
 @pytest.mark.parametrize("matcher", [by_path, lambda one, other: one.path == other.path])
-def test_matchers_of_the_suite_get_requests_of_vcrpy(matcher: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("is_registered", [True, False])
+def test_matchers_of_the_suite_get_requests_of_vcrpy(matcher: Callable[..., Any], is_registered: bool) -> None:
     from cassette_http.cassette.matching import resolve
 
-    matching = resolve(translate({"match_on": ["method", "mine"]}, {"mine": matcher}).options["match"])
+    match_on = ["method", "mine" if is_registered else matcher]
+    matching = resolve(translate({"match_on": match_on}, {"mine": matcher}).options["match"])
     assert matching.accepts(request(target="/a?b"), request(target="/a?c"))
     assert not matching.accepts(request(target="/a"), request(target="/b"))
 
