@@ -125,6 +125,7 @@ class _Attempt:
             raise error
         # A non-blocking connect fails later: the event loop asks for SO_ERROR when the descriptor is writable.
         tap.pending_error = error.errno or 0
+        tap.is_refused = True
         self._stand_in()
         if failure.is_timeout:
             tap.never_connect()

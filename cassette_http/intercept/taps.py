@@ -116,6 +116,7 @@ class Tap:
         self.connecting: Callable[[int], None] | None = None  # called with the result of a non-blocking connect
         self.on_closed: Callable[[], None] | None = None  # called when the program closes
         self.pending_error = 0  # of a played non-blocking connect, for SO_ERROR
+        self.is_refused = False  # by the played peer: the program believes that it is connecting
         self.never_connects = False  # a played connect is in progress, and never ends
         self.is_watched = sock.gettimeout() == 0  # an event loop or the like may wait for the descriptor
         self.is_shared = False  # copies of the socket exist
@@ -451,7 +452,7 @@ class Tap:
             raise
 
     def _check_connected(self) -> None:
-        if self._upper.channel.is_broken:
+        if self.is_refused or self._upper.channel.is_broken:
             raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
 
     def shutdown(self, how: int) -> None:

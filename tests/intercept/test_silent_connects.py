@@ -19,7 +19,7 @@ import trio
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
 from cassette_http import UnmatchedRequest, use_cassette
-from tests.behaviours import with_causes
+from tests.behaviours import three_times, with_causes
 from tests.peer import Peer, keep_alive, response
 
 PATIENCE_S = 0.2
@@ -117,6 +117,22 @@ def test_connect_that_has_succeeded_when_it_is_given_up_is_no_failure(
         selector.register(sock, selectors.EVENT_WRITE)
         selector.select(5)
     assert "failure" not in (tmp_path / "early.yaml").read_text()
+
+
+def test_who_asks_for_the_peer_learns_that_a_connect_was_refused(tmp_path: Path) -> None:
+    def ask() -> int:
+        with socket.socket() as sock, selectors.DefaultSelector() as selector:
+            sock.setblocking(False)
+            sock.connect_ex(refuses.getsockname())
+            selector.register(sock, selectors.EVENT_WRITE)
+            selector.select(5)
+            with pytest.raises(OSError, match="not connected"):
+                sock.getpeername()
+            return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+    with socket.socket() as refuses:
+        refuses.bind(("127.0.0.1", 0))
+        three_times(ask, tmp_path / "refused.yaml")
 
 
 SILENCE = """\
