@@ -174,7 +174,9 @@ class Store:
 
     def _failed(self, exc: OSError, consequence: str | None = None) -> CassetteNotWritable:
         reason = exc.strerror or str(exc)
-        if consequence is None and self._is_rewrite:
+        if consequence is None and not self.exists():
+            consequence = "nothing was recorded"
+        elif consequence is None and self._is_rewrite:
             consequence = "the old one stays as it is"
         elif consequence is None:
             consequence = "what was recorded before is in the file, this interaction and later ones are not"

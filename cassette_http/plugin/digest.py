@@ -87,7 +87,8 @@ def _unplayed(ledger: Ledger) -> list[Unplayed]:
         lines = {int(number): line for each in group for number, line in each["unplayed"].items()}
         shown = [lines[number] for number in sorted(lines) if number not in played]
         policies = frozenset(each["on_unplayed"] for each in group)
-        found.append(Unplayed(Path(path), count, shown, policies, [each["owner"] for each in group], is_own))
+        tests = list(dict.fromkeys(each["owner"] for each in group))
+        found.append(Unplayed(Path(path), count, shown, policies, tests, is_own))
     return found
 
 

@@ -17,6 +17,8 @@ from cassette_http.plugin.collection import collection_of
 Facts: TypeAlias = dict[str, Any]
 """Of one use: its `owner` (a test, or "file::fixture"), the cassette's `path` and `mode`.
 
+`test` is the owner too, but each repetition by pytest-repeat has its own.
+
 `is_own`: the cassette has the name of the test; `is_well`: it ended well. `loaded` interactions, of which `played`
 (numbers) answered `plays` requests, and `unplayed` (number: line, the first of them) none; `on_unplayed` says what that
 means. How many were `recorded`, how many `connects` there were, and the first `connections`. `miss_count` requests were
@@ -61,7 +63,7 @@ class Ledger:
     def take(self, facts: list[Facts]) -> None:
         """Take in what a report carried, or a worker sent."""
         for each in facts:
-            self._facts[each["owner"], each["path"]] = each
+            self._facts[each["test"], each["path"]] = each
 
     def note(self, report: pytest.TestReport) -> None:
         """Take in how a test is getting on, and what its report carries."""

@@ -55,7 +55,7 @@ def _use(config: pytest.Config, facts: Facts, transcripts: dict[str, str]) -> di
     return {
         "path": shown_path(config, facts["path"]),
         **{key: facts[key] for key in (*kept, "miss_count", "misses")},
-        "transcript": transcripts.get(facts["owner"]),
+        "transcript": transcripts.get(facts["test"]),
     }
 
 

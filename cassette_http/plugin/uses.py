@@ -217,6 +217,7 @@ def facts_of(use: Use) -> dict[str, Any]:
     assert cassette is not None, "it was opened"
     return {
         "owner": use.owner,
+        "test": use.item.nodeid if use.item is not None else use.owner,
         "path": str(use.path),
         "mode": cassette.record_mode.value,
         "is_own": use.is_own,

@@ -677,6 +677,7 @@ def _nested(count: int) -> str:
         pytest.param("request: GET http://a/\nresponse: fine\n", 2, "must be a status", id="no status"),
         pytest.param("request: GET http://a/\nresponse: [200]\n", 2, "must be text", id="status is a list"),
         pytest.param("request: GET /a\n", 1, "no origin", id="no origin"),
+        pytest.param("request: GET http://a:65536/\n", 1, "a port above 65535", id="port that is too large"),
         pytest.param('request: "GET http://a/ b"\n', 1, "without other blanks", id="blank in the URL"),
         pytest.param('request: "GET http://a/\\r\\nX: y"\n', 1, "without other blanks", id="second line in the URL"),
         pytest.param("response: 200 OK\n", 1, "'request' is missing", id="no request"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.plugin.project import Project
@@ -189,8 +191,28 @@ def test_b(name):
         result = project.run_alone(*arguments)
         result.assert_outcomes(passed=count)
         assert summary(result) == [
-            "3 cassettes, 3 interactions played, 0 unplayed, 0 recorded, 0 misses, 0 live connections"
+            f"3 cassettes, {count} interactions played, 0 unplayed, 0 recorded, 0 misses, 0 live connections"
         ]
+
+
+def test_each_repetition_of_a_test_has_its_part_in_the_reports(project: Project) -> None:
+    pytest.importorskip("pytest_repeat")
+    project.write(
+        """
+runs = []
+
+@pytest.mark.cassette
+def test_a():
+    runs.append(1)
+    get("/a")
+    assert len(runs) == 2
+"""
+    )
+    arguments = ["-p", "pytest_repeat", "--count=3", "--cassette-mode=once", "--cassette-report=json:out.json"]
+    project.run_alone(*arguments).assert_outcomes(passed=1, failed=2)
+    uses = json.loads((project.path / "out.json").read_text())["uses"]
+    assert [use["is_well"] for use in uses] == [False, True, False]
+    assert ["GET" in (use["transcript"] or "") for use in uses] == [True, False, True]
 
 
 def test_test_that_is_run_again_has_its_cassette_anew(project: Project) -> None:

@@ -58,6 +58,7 @@ VERSION = re.compile(r"HTTP/[0-9]\.[0-9]")
 REQUEST_LINE = re.compile(r"([!-~]+) ([!-~\x80-\xff]+) (HTTP/[0-9]\.[0-9])")
 STATUS_LINE = re.compile(r"(HTTP/[0-9]\.[0-9]) ([0-9]{3}(?: [\t -~\x80-\xff]*)?)")
 STATUS = re.compile(r"[0-9]{3}(?: [\t -~\x80-\xff]*)?")
+HIGHEST_PORT = 65535
 ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(?:\[([^\[\]/?#]+)\]|([^\[\]:/?#]*))(?::([0-9]{1,5}))?")
 CONTENT_LENGTH = re.compile(r"^(content-length:[ \t]*)([0-9]+)(?=[ \t]*$)", re.MULTILINE | re.IGNORECASE)
 BLOB = re.compile(r"blobs/[0-9a-f]{64}")
@@ -258,7 +259,10 @@ def parse_origin(text: str) -> Origin:
     scheme, literal_address, host, port = match.groups()
     if port is None and scheme not in DEFAULT_PORTS:
         raise Unfit("request", f"needs a port: {text!r}")
-    return Origin(scheme, literal_address or host, int(port) if port is not None else DEFAULT_PORTS[scheme])
+    number = int(port) if port is not None else DEFAULT_PORTS[scheme]
+    if number > HIGHEST_PORT:
+        raise Unfit("request", f"has a port above {HIGHEST_PORT}: {text!r}")
+    return Origin(scheme, literal_address or host, number)
 
 
 def _origin(values: Values, key: str) -> Origin:
