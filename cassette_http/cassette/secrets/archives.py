@@ -1,7 +1,7 @@
 """Secrets in the members of archives, zip and tar (pure).
 
-A member in which something is found is written anew, with its sizes and checksums; the others keep what they say. A
-package of a language is checked by its digest when it is installed, and is published as it is: there only secrets that
+A member with a secret is written again, with its new sizes and checksums; the others keep their content. Packages of
+programming languages are verified by their digests when they are installed, and are public: in them, only secrets that
 are known from elsewhere are replaced.
 """
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from zipfile import ZipFile, ZipInfo
 
 Hide: TypeAlias = Callable[[bytes, bool], bytes]
-"""Takes what a member says, and whether it is one of a package; returns it without secrets."""
+"""Takes the content of a member, and whether it belongs to a package; returns it without secrets."""
 
 _ZIP, _TAR, _TAR_AT = b"PK\x03\x04", b"ustar", 257
-(_NUL,) = b"\0"  # as a number, which is found much quicker
+(_NUL,) = b"\0"  # as a number, which is found much faster
 _MOST_MEMBERS = 10_000
-_MOST_OCTETS, _MOST_TIMES = 4 << 20, 8  # of which the larger counts, as little can be inflated to very much
+_MOST_OCTETS, _MOST_TIMES = 4 << 20, 8  # the larger limit counts: a few octets may expand to very many
 _OF_A_PACKAGE = re.compile(
     r"(?:^|/)(?:[^/]+\.dist-info/RECORD|PKG-INFO|package\.json|META-INF/MANIFEST\.MF|[^/]+\.nuspec|Cargo\.toml|go\.mod"
     r"|metadata\.gz)$"
@@ -35,17 +35,17 @@ def is_archive(octets: bytes) -> bool:
 
 
 def has_archive(message: bytes) -> bool:
-    """Tell whether there may be one in a message, behind its head; cheap."""
+    """Tell whether there may be an archive in the content of a message; cheap."""
     return _NUL in message and (message.find(_ZIP) >= 0 or message.find(_TAR) >= 0)
 
 
 def rewritten_archive(octets: bytes, hide: Hide) -> bytes:
-    """Write an archive without the secrets in its members; itself if there are none, or it cannot be read."""
+    """Write an archive without the secrets in its members; unchanged if there are none, or it is unreadable."""
     return _rewritten_zip(octets, hide) if octets.startswith(_ZIP) else _rewritten_tar(octets, hide)
 
 
 def _rewritten_zip(octets: bytes, hide: Hide) -> bytes:
-    from zipfile import BadZipFile, ZipFile  # late: few cassettes need it, and it imports much
+    from zipfile import BadZipFile, ZipFile  # late: few cassettes need it, and it imports a lot
 
     try:
         with ZipFile(BytesIO(octets)) as old:
@@ -78,7 +78,7 @@ def _content(archive: ZipFile, member: ZipInfo) -> bytes:
         return file.read(member.file_size)
 
 
-# -- tar (POSIX.1-1988, and what followed): headers of 512 octets, contents that fill as many ------------------------
+# -- tar (POSIX.1-1988 and its successors): headers of 512 octets, contents padded to multiples of that --------------
 
 _BLOCK = 512
 _SIZE, _CHECKSUM = slice(124, 136), slice(148, 156)
@@ -101,7 +101,7 @@ def _rewritten_tar(octets: bytes, hide: Hide) -> bytes:
 
 
 def _tar_members(octets: bytes) -> Iterator[tuple[int, int, int]]:
-    """Where each member starts, and where its content starts and stops; as far as they are whole."""
+    """Where each complete member starts, and where its content starts and stops."""
     start = 0
     while octets.startswith(_TAR, start + _TAR_AT):
         digits = octets[start : start + _BLOCK][_SIZE].strip(b" \0")

@@ -1,7 +1,7 @@
-"""Text in other character sets than UTF-8, where no rule sees a name, and a secret is spelled in other octets (pure).
+"""Text in other character sets than UTF-8, where rules would not see names, and secrets have other octets (pure).
 
-A text is taken for UTF-8 while it is looked at, and written in its own set again. Any set counts that Python knows and
-that a message declares, in its fields or in its first octets; UTF-16 and UTF-32 count without that, too.
+A text is converted to UTF-8 for the search, and back to its own set afterwards. Any set that Python knows is used if a
+message declares it, in its fields or in its first octets; UTF-16 and UTF-32 also without that.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# So many octets tell the character set, and whether it is text at all.
+# So many octets are enough to tell the character set, and whether it is text at all.
 _SAMPLE = 1 << 10
-(_LESS_THAN,) = b"<"  # as a number, which is found much quicker
+(_LESS_THAN,) = b"<"  # as a number, which is found much faster
 _UTF_8 = rb"(?i:utf-?8|us-ascii)\b"
 _LABEL = re.compile(
     rb"(?:charset|encoding)\s*=\s*[\"']?(?!%b)([A-Za-z0-9][A-Za-z0-9_.:+-]{1,40})" % _UTF_8, re.IGNORECASE
@@ -27,16 +27,16 @@ _BEGINNINGS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# These are no character sets of texts, and some take time that grows with the square of the length.
+# These are not character sets of texts, and some take time that grows with the square of the length.
 _NONE_OF_TEXTS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"})
 
 
-# Texts in a set that extends ASCII have hardly any of these.
+# Texts in a set that extends ASCII contain hardly any of these.
 _CONTROLS = bytes({*range(0x20), 0x7F} - set(b"\t\n\r\f\b\x1b"))
 
 
 def is_binary(text: bytes) -> bool:
-    """Tell, by its beginning, whether something is no text: an image, an archive."""
+    """Tell by its beginning whether something is not text: an image, an archive."""
     sample = text[:_SAMPLE]
     return len(sample.translate(None, _CONTROLS)) * 25 < len(sample) * 24
 
@@ -49,17 +49,17 @@ class Charset:
     rest: bytes
 
     def encode(self, text: bytes) -> bytes:
-        """Write a text, which is in UTF-8, in this set."""
+        """Convert a text from UTF-8 to this set."""
         octets = text.decode("utf-8", _errors(self.name)).encode(self.name, _errors(self.name))
         return octets + self.rest
 
 
 def may_be_recoded(message: bytes) -> bool:
-    """Tell whether the content of a message may be in another set; cheap, and rather too often than too seldom."""
+    """Tell whether the content of a message may be in another set; cheap, with false alarms but no misses."""
     if 0 in message:
         return True
     is_xml = _LESS_THAN in message and message.find(b"<?") >= 0
-    # To find a word is quicker than to search for a pattern, and few messages have one.
+    # Finding a word is faster than searching for a pattern, and few messages have one.
     for word, label in _LABELS if is_xml else _LABELS[:2]:
         if (at := message.find(word)) >= 0 and label.search(message, at) is not None:
             return True
@@ -67,7 +67,7 @@ def may_be_recoded(message: bytes) -> bool:
 
 
 def recoded(octets: bytes, media_type: str) -> tuple[bytes, Charset] | None:
-    """Write a text in UTF-8; None if it is that already, or cannot be written in its own set again octet by octet."""
+    """Convert a text to UTF-8; None if it is UTF-8 already, or could not be converted back octet by octet."""
     for name in _candidates(octets, media_type):
         try:
             if codecs.lookup(name).name.replace("-", "_") in _NONE_OF_TEXTS:
@@ -80,12 +80,12 @@ def recoded(octets: bytes, media_type: str) -> tuple[bytes, Charset] | None:
             if charset.encode(plain) == octets:
                 return None if plain + rest == octets else (plain, charset)
         except (LookupError, ValueError, TypeError, AssertionError):
-            continue  # no such set, one of something else than texts, or none of this text
+            continue  # there is no such set, it is not one of texts, or it does not fit this text
     return None
 
 
 def _errors(name: str) -> str:
-    """What becomes of octets that are no characters: halves of pairs, and else single octets, stay what they are."""
+    """The error handler that keeps octets that are no characters: halves of surrogate pairs, or single octets."""
     return "surrogatepass" if name.startswith(("utf-16", "utf-32")) else "surrogateescape"
 
 
@@ -104,7 +104,7 @@ def _candidates(octets: bytes, media_type: str) -> Iterator[str]:
 
 
 def _wide(sample: bytes) -> Iterator[str]:
-    """Tell by where the zeros are: most characters of such texts are ASCII, and have one octet that is not zero."""
+    """Detect wide sets by their zeros: most characters of such texts are ASCII, with one octet that is not zero."""
     for width, name in ((4, "utf-32"), (2, "utf-16")):
         zeros = [sample[at::width].count(0) for at in range(width)]
         most = len(sample) // width

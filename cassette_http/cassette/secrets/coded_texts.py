@@ -1,8 +1,8 @@
-"""Texts that are written in other characters within a text, from end to end, and can be written so again (pure).
+"""Texts that are written entirely in other characters inside a text, and can be written like that again (pure).
 
-They are written in escapes alone, in hexadecimal digits, in base32, in base64 on several lines, are compressed or in
-UTF-16 and in base64, or are the compressed part of a multipart. Other base64 on one line is left to `base64_text`, as
-there a search finds parts of a text, too.
+They consist of escapes, of hexadecimal digits, of base32, or of base64 on several lines; they are compressed or UTF-16,
+and then base64; or they are the compressed part of a multipart. Other base64 on one line is left to `base64_text`,
+where a search finds parts of a text as well.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cassette_http.wire.patterns import to_pattern
 
 
 class CodedText(NamedTuple):
-    """A text within a text: where it starts and stops, what it says, and how that is written there."""
+    """A text inside a text: where it starts and stops, its plain form, and a function that writes it again."""
 
     start: int
     stop: int
@@ -32,12 +32,12 @@ class CodedText(NamedTuple):
     is_inflated: bool = False  # it may be much longer than what was sent
 
     def edited(self, edits: list[Edit]) -> Edit:
-        """Make edits in what it says, in one edit of the text around it."""
+        """Turn edits of the plain text into one edit of the text around it."""
         return Edit(self.start, self.stop, self.written(splice(self.plain, edits)))
 
 
 def may_be_coded(octets: bytes, inside: bytes) -> bool:
-    """Tell whether a text, whose joined runs are known, could hold such a text; cheap."""
+    """Tell whether a text could contain a coded text; `inside` are its joined runs. Cheap."""
     if inside and (
         _CODED_RUN.search(inside) is not None
         or _WIDE.search(inside) is not None
@@ -52,7 +52,7 @@ def may_be_coded(octets: bytes, inside: bytes) -> bool:
 
 
 def coded_texts(octets: bytes, spans: list[tuple[int, int]] | None = None) -> list[CodedText]:
-    """Find such texts, in order; `spans` are the runs of the text, if they are known."""
+    """Find coded texts, in order; `spans` are the runs of the text, if known."""
     spans = runs(octets) if spans is None else spans
     inside = joined(octets, spans) if spans else b""
     if not may_be_coded(octets, inside):
@@ -73,11 +73,11 @@ def coded_texts(octets: bytes, spans: list[tuple[int, int]] | None = None) -> li
 
 # -- base64 on several lines --------------------------------------------------------------------------------------
 
-# Lines as mails (RFC 2045 section 6.8) and many programs break them; in JSON their ends are escaped, others are
-# indented.
+# Lines as broken by mails (RFC 2045 section 6.8) and many programs; in JSON line ends are escaped, elsewhere lines may
+# be indented.
 _LINE_END = rb"(?:\r?\n[ \t]*+|(?:\\r)?\\n)"
 _NEWLINE, _BACKSLASH = b"\n\\"
-# No shorter and no longer ones.
+# Neither shorter nor longer ones.
 _ENDS_LINE = to_pattern(
     rb"\n(?:(?<=%(digit)b{56}\n)(?<!%(digit)b{77}\n)|(?<=%(digit)b{56}\r\n)(?<!%(digit)b{77}\r\n))"
     % {b"digit": rb"[A-Za-z0-9+/]"}
@@ -116,20 +116,20 @@ def _wrapped(plain: bytes, width: int, line_end: bytes) -> bytes:
 
 
 class _Escapes(NamedTuple):
-    """One kind of escapes: eight of them or more, the digits of one, and what they count."""
+    """One kind of escapes: a pattern for eight or more of them, one for a single one, and the base of its digits."""
 
     pattern: re.Pattern[bytes]
     digits: re.Pattern[bytes]
     base: int
-    charset: str  # whose units they are
+    charset: str  # its numbers are units of this set
 
 
-# A longer text is taken in parts of so many, as each escape needs much more memory than octets.
+# A longer text is split into parts of so many, as each escape needs much more memory than octets.
 _MOST_ESCAPES = 1 << 16
 
 
 def _escapes(sign: bytes, first: bytes, digits: bytes, base: int, charset: str = "latin-1") -> _Escapes:
-    """The first one is of a character that is printed. A backslash is more than one in strings in strings."""
+    """The first escape must be of a printable character. Strings in strings have more than one backslash."""
     between = rb"(?P<sign>%b)" % sign.replace(rb"\\", rb"\\{1,8}")
     pattern = rb"(?P<lead>%b)%b%b%b(?:(?P=sign)%b){6,%d}+" % (sign, first, between, digits, digits, _MOST_ESCAPES)
     unit = rb"%b(%b)" % (sign, digits.rstrip(b";"))
@@ -146,7 +146,7 @@ _KINDS = (
     _escapes(rb"&#", rb"[0-9]{2,3};", rb"[0-9]{2,6};", 10, "utf-32-be"),
     _escapes(rb"&#x", rb"[2-7]" + _HEX + rb";", _HEX + rb"{2,5};", 16, "utf-32-be"),
 )
-# An octet that some kinds begin with, which is found at once, and the first two escapes of these kinds.
+# An octet with which some kinds begin, which is found at once, and a pattern for their first escapes.
 _BEGINNINGS = (
     (b"%"[0], to_pattern(rb"%[2-7].%[2-7].%")),
     (b"="[0], to_pattern(rb"=[2-7].=[2-7].=")),
@@ -190,7 +190,7 @@ def _escaped(plain: bytes, like: re.Match[bytes], kind: _Escapes) -> bytes:
 
 # -- runs ---------------------------------------------------------------------------------------------------------
 
-_GZIP = b"H4sI"  # its header has a slash in base64, so it may begin with no run
+_GZIP = b"H4sI"  # the next character may be a slash, so it need not be at the beginning of a run
 _ZLIB = rb"(?:eJ[w-z]|eN[o-r]|eF4|eAE)"
 _HEX_DIGITS = rb"(?:[2-7]%b){16}(?:%b{2})*+" % (_HEX, _HEX)
 _BASE32 = rb"[A-Z2-7]{20,}+"
@@ -222,7 +222,7 @@ def _in_large_digits(plain: bytes) -> bytes:
     return plain.hex().upper().encode()
 
 
-# The module decodes slowly, and a sequence of a genome has these letters alone.
+# The module decodes slowly, and a genome sequence consists of such letters.
 _FIRST_OF_BASE32 = 64
 
 
@@ -243,12 +243,12 @@ def _unpadded_base32(plain: bytes) -> bytes:
     return b32encode(plain).rstrip(b"=")
 
 
-# Each second octet of ASCII in UTF-16 is zero, so that each second group of four characters has an "A" at both ends.
+# Every second octet of ASCII in UTF-16 is zero, so every second group of four characters has an "A" at both ends.
 _WIDE = to_pattern(rb"A[C-H][\w+/-]A[I-Za-f][AQgw][AB][\w+/-]A[C-H][\w+/-]A")
 
 
 def _wide(octets: bytes) -> Iterator[CodedText]:
-    """Texts in UTF-16 and base64, as the commands of a PowerShell are written."""
+    """Texts in UTF-16 and base64, like encoded commands of PowerShell."""
     behind = 0
     for found in _WIDE.finditer(octets):
         run = base64_run(octets, *found.span(), 0) if found.start() >= behind else None
@@ -265,9 +265,9 @@ def _wide_in_base64(plain: bytes, charset: Charset, like: bytes) -> bytes:
 
 
 def _compressed(octets: bytes, starts: Iterable[int]) -> Iterator[CodedText]:
-    """What gzip or zlib wrote, in base64, if it begins at one of these places; not if it is cut off, or large.
+    """Texts compressed by gzip or zlib, in base64, that begin at one of `starts`; not if cut off or large.
 
-    However little was sent can be inflated to very much, so all of them together are limited, too.
+    A few octets may expand to very many, so their total is limited too.
     """
     behind, most = 0, max(_MOST_INFLATED, 4 * len(octets))
     for start in starts:
@@ -287,13 +287,13 @@ def _compressed(octets: bytes, starts: Iterable[int]) -> Iterator[CodedText]:
             yield CodedText(start, behind, plain, written, is_inflated=True)
 
 
-_GZIP_PART = b"\r\n\r\n\x1f\x8b\x08"  # behind the head of a part (RFC 2046 section 5.1)
+_GZIP_PART = b"\r\n\r\n\x1f\x8b\x08"  # after the head of a part (RFC 2046 section 5.1)
 _MOST_PARTS = 100
 _BLOCK = 1 << 16
 
 
 def _compressed_parts(octets: bytes) -> Iterator[CodedText]:
-    """Parts of a multipart that gzip wrote; not if they are cut off, or large."""
+    """Parts of a multipart that are compressed by gzip; not if cut off or large."""
     start = octets.find(_GZIP_PART)
     for _ in range(_MOST_PARTS):
         if start < 0:
@@ -306,7 +306,7 @@ def _compressed_parts(octets: bytes) -> Iterator[CodedText]:
 
 
 def _inflated(octets: bytes, start: int) -> tuple[bytes | None, int]:
-    """What gzip wrote, and where that stops."""
+    """Decompress gzip; returns the text, and where the compressed data stops."""
     inflater, plain, at = zlib.decompressobj(wbits=31), b"", start
     try:
         while not inflater.eof and at < len(octets) and len(plain) < _MOST_INFLATED:

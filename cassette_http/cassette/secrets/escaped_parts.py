@@ -1,6 +1,6 @@
-"""Parts of a text that are written with escapes, such as strings of JSON, and are searched for what they say (pure).
+"""Parts of a text that are written with escapes, such as strings of JSON: their plain text is searched (pure).
 
-Only what is secret in them is spelled anew.
+Only the secrets in them are written again.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from urllib.parse import quote_from_bytes
 from cassette_http.cassette.splicing import Edit
 from cassette_http.wire.patterns import to_pattern
 
-# To search one takes as long as a short content, and a text may have as many as octets.
+# Searching a part takes as long as a short content, and a text may have as many parts as octets.
 MOST_PARTS = 5000
 
 
 class Escapes(NamedTuple):
-    """A way to escape: what one escape looks like, what it stands for, and how octets are written so."""
+    """A way to escape: a pattern for one escape, the character it stands for, and a function that writes octets."""
 
     pattern: re.Pattern[bytes]
     character: Callable[[re.Match[bytes]], bytes]
@@ -32,8 +32,8 @@ class Escapes(NamedTuple):
 def find_in_part(
     text: bytes, start: int, stop: int, escapes: Escapes, inner: Callable[[bytes], list[Edit]]
 ) -> Iterator[Edit]:
-    """Find what `inner` does in that what a part of a text says."""
-    # Where escapes begin and end, in what is said and in what is written: between them both go on alike.
+    """Find what `inner` finds in the plain text of a part."""
+    # Where escapes begin and end, in the plain and in the written text; between them both texts are equal.
     said, written = [0], [start]
     plain: list[bytes] = []
     for found in escapes.pattern.finditer(text, start, stop):
@@ -87,7 +87,7 @@ MARKUP = Escapes(
 
 
 def plain_markup(raw: bytes) -> bytes:
-    """What a part of XML or HTML says."""
+    """The plain text of a part of XML or HTML."""
     return MARKUP.pattern.sub(_character_of_markup, raw) if b"&" in raw else raw
 
 
@@ -107,13 +107,13 @@ def _in_string(octets: bytes) -> bytes:
 
 _STRING = Escapes(to_pattern(rb"\\(?:u([0-9a-fA-F]{4})|(.))"), _character_of_string, _in_string)
 _REST = to_pattern(rb'[^"\\\r\n]*+(?:\\.[^"\\\r\n]*+)*+(?="|\Z)')
-# An escaped line end, or the beginning of another JSON.
+# An escaped line end, or the beginning of JSON inside a string.
 _MARK = to_pattern(rb"\\n|\{\\(?:\"|u0022)")
 (_BACKSLASH,) = b"\\"
 
 
 def find_in_strings(text: bytes, inner: Callable[[bytes], list[Edit]]) -> Iterator[Edit]:
-    """Find secrets in such strings of JSON as `_rich_strings` does."""
+    """Find secrets in the strings of JSON that `_rich_strings` finds."""
     for start, stop in islice(_rich_strings(text), MOST_PARTS):
         yield from find_in_part(text, start, stop, _STRING, inner)
 

@@ -1,6 +1,6 @@
-"""Field lines that were looked at before, and what became of them: a session looks at each of them once (pure).
+"""Caches field lines with the result of their redaction: a session checks each line only once (pure).
 
-The heads of one session are nearly the same, so what is left of most of them is a start line and a date.
+The heads of one session are nearly the same, so mostly only a start line and a date have to be checked.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from cassette_http.cassette.splicing import Edit, shift, splice
 MOST_LINES = 500
 LONGEST_LINE_OCTETS = 256
 
-# What stands in such a line means the same whatever lines are around it.
+# The meaning of such a line does not depend on the lines around it.
 FIELD_LINE = re.compile(rb"[!-9;-~]+:[^\r\n]*")
 _OF_CONTENT = re.compile(rb"content-|transfer-encoding|trailer|upgrade", re.IGNORECASE)
 
 
 def is_of_content(line: bytes) -> bool:
-    """Tell whether a field line says how to read the content, or follows from it."""
+    """Tell whether a field line says how to read the content, or depends on it."""
     return _OF_CONTENT.match(line) is not None
 
 
 class FamiliarLines:
-    """The lines in which nothing was found, and the others as they were written.
+    """The lines without secrets, and the others in their redacted form.
 
-    If a secret that is learned stands in one, all are forgotten.
+    If a newly learned secret is in one of them, all are forgotten.
     """
 
     def __init__(self, vault: Vault) -> None:
@@ -36,10 +36,10 @@ class FamiliarLines:
         self._learned = 0
 
     def leave_out(self, message: bytes, learned: int) -> tuple[bytes, list[bytes], list[Edit]]:
-        """Take familiar lines out of the head of a message.
+        """Remove familiar lines from the head of a message.
 
-        Returns what remains, which field lines are new in it, and the edits of those that are familiar. `learned` is
-        how much is known of secrets now. Nothing is taken out of a head with unusual lines.
+        Returns the rest, its new field lines, and the edits for the familiar lines. `learned` says how much is known
+        about secrets now. Nothing is removed from a head with unusual lines.
         """
         self._catch_up(learned)
         head, end, content = message.partition(b"\r\n\r\n")
@@ -47,7 +47,7 @@ class FamiliarLines:
         new = [line for line in lines if line not in self._lines]
         if not all(map(FIELD_LINE.fullmatch, new)):
             return message, [], []
-        edits, redacted = [], self._redacted  # another thread may begin with new ones
+        edits, redacted = [], self._redacted  # a local reference, as another thread may replace it
         if not redacted.keys().isdisjoint(new):
             edits = [
                 Edit(start, start + len(line), redacted[line]) for start, line in _field_lines(head) if line in redacted
@@ -56,12 +56,12 @@ class FamiliarLines:
         return b"\r\n".join([start_line, *new]) + end + content, new, edits
 
     def remember(self, lines: list[bytes], learned: int) -> None:
-        """Nothing was found in these lines when so much was known of secrets."""
+        """Nothing was found in these lines when `learned` was the state of knowledge."""
         if self._has_room(len(lines), learned):
             self._lines.update([line for line in lines if len(line) <= LONGEST_LINE_OCTETS])
 
     def remember_edits(self, message: bytes, edits: list[Edit], learned: int) -> None:
-        """These edits took all secrets out of a message when so much was known of secrets."""
+        """These edits removed all secrets from a message when `learned` was the state of knowledge."""
         head = message.partition(b"\r\n\r\n")[0]
         lines = _field_lines(head)
         if not self._has_room(len(lines), learned) or not all(FIELD_LINE.fullmatch(line) for _, line in lines):
@@ -78,7 +78,7 @@ class FamiliarLines:
                 self._lines.add(line)
 
     def _catch_up(self, learned: int) -> None:
-        """Go on with what is known now; another thread may know more."""
+        """Continue with what is known now; another thread may know more."""
         if learned > self._learned:
             lines, redacted = self._lines.copy(), self._redacted.copy()
             if self._vault.is_new_in(b"\n".join([*lines, *redacted]), self._learned):
@@ -88,14 +88,14 @@ class FamiliarLines:
     def _has_room(self, count: int, learned: int) -> bool:
         self._catch_up(learned)
         if learned != self._learned:
-            return False  # more was learned meanwhile
+            return False  # more was learned in the meantime
         if len(self._lines) + len(self._redacted) + count > MOST_LINES:
             self._lines, self._redacted = set(), {}
         return True
 
 
 def _field_lines(head: bytes) -> list[tuple[int, bytes]]:
-    """The lines behind the first one, with where each begins."""
+    """The lines after the first one, with their positions."""
     start_line, *lines = head.split(b"\r\n")
     found, start = [], len(start_line) + 2
     for line in lines:

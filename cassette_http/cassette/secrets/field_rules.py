@@ -17,12 +17,12 @@ from cassette_http.wire.patterns import to_pattern
 Rule: TypeAlias = Callable[[bytes, Vault], bytes]
 """Takes the value of a field, and returns it with its secrets hidden in the vault."""
 
-# No blank in the name: start lines are no fields. The value includes stray CRs and continuation lines.
+# A name has no space, so start lines are not fields. The value includes stray CRs and continuation lines.
 _FIELD = to_pattern(rb"^([^: \t\r\n]+)[ \t]*+:[ \t]*+([^\n]*(?:\n[ \t][^\n]*)*)", re.MULTILINE)
 
 
 def field_edits(head: bytes, rules: Rules, vault: Vault) -> list[Edit]:
-    """Hide what the names of the fields say is secret."""
+    """Hide values that are secret according to the names of their fields."""
     edits: list[Edit] = []
     rule_of: dict[bytes, Rule | None] = {}  # a head may have a million lines of a few names
     for line in _FIELD.finditer(head):
@@ -60,7 +60,7 @@ _BARE_SCHEMES = frozenset({b"basic", b"bearer", b"digest", b"negotiate", b"ntlm"
 
 
 def redact_credentials(value: bytes, vault: Vault) -> bytes:
-    """Authorization: the scheme stays (RFC 9110 section 11.4), Basic stays base64 of a pair."""
+    """Authorization: the scheme stays (RFC 9110 section 11.4), and Basic stays base64 of a pair."""
     scheme = _SCHEME.match(value)
     if scheme is None:
         is_bare = value.lower() in _BARE_SCHEMES or _SCHEME_ALONE.fullmatch(value) is not None
@@ -80,8 +80,8 @@ def redact_basic(credentials: bytes, vault: Vault) -> bytes:
     if pair is None:
         return vault.hide(credentials)
     user, password = pair.groups()
-    # Without a real password the user name is the secret, as with many API keys. Else it is hidden only
-    # here: a name is part of too many contents.
+    # Without a real password the user name is the secret, as with many API keys. Otherwise it is hidden only here,
+    # because names are part of too many contents.
     user = vault.hide(user, is_searched=password.lower() in _NO_PASSWORDS)
     return b64encode(user + b":" + vault.hide(password))
 
@@ -101,12 +101,12 @@ _SECRET_COOKIE = to_pattern(
 
 
 def _cookies(value: bytes, vault: Vault) -> bytes:
-    """Cookie: all values but the plainly ordinary ones (RFC 6265 section 4.2.1)."""
+    """Cookie: all values except plainly ordinary ones (RFC 6265 section 4.2.1)."""
     return b";".join([_cookie(each, vault) for each in value.split(b";")])
 
 
 def _set_cookie(value: bytes, vault: Vault) -> bytes:
-    """Set-Cookie: the value; the attributes behind it stay (RFC 6265 section 4.1.1)."""
+    """Set-Cookie: the value; the attributes after it stay (RFC 6265 section 4.1.1)."""
     cookie, semicolon, attributes = value.partition(b";")
     return _cookie(cookie, vault) + semicolon + attributes
 
@@ -115,7 +115,7 @@ def _cookie(cookie: bytes, vault: Vault) -> bytes:
     parts = _COOKIE.match(cookie)
     assert parts is not None  # it may be empty
     name, equals, value = parts.groups()
-    if equals is None:  # browsers send a value without a name so
+    if equals is None:  # browsers send a value without a name like this
         value = name.strip()
         return cookie.replace(value, vault.hide(value)) if _MAY_BE_NAMELESS.fullmatch(value) else cookie
     text = value.rstrip(b" \t")

@@ -1,4 +1,4 @@
-"""What the name of a value says about it, and what is written in its place (pure)."""
+"""What the name of a value says about it, and what to write instead of the value (pure)."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from cassette_http.cassette.splicing import Edit
 from cassette_http.wire.patterns import any_of
 
 STRONG = frozenset(NameKind) - {NameKind.ORDINARY, NameKind.WEAK}
-# Names of fields of HTTP, whose values have a form of their own.
+# Kinds of HTTP fields whose values have a syntax of their own.
 OF_FIELDS = frozenset({NameKind.CREDENTIALS, *COOKIE_RULES})
 
 _MOST_NAMES = 10_000
 
 
 class Inner(Protocol):
-    """Finds secrets in a text that was decoded from a part of another; nothing if that is too deep.
+    """Finds secrets in a text that was decoded from a part of another; nothing if the nesting is too deep.
 
-    `is_last`: nothing that is coded in the text is looked for.
+    `is_last`: coded texts inside it are not searched.
     """
 
     def __call__(self, text: bytes, /, *, is_last: bool = False) -> list[Edit]: ...
 
 
 class Hiding:
-    """The rules of a session, with the vault that secrets are hidden in."""
+    """The rules of a session, with the vault in which secrets are hidden."""
 
     def __init__(self, rules: Rules, vault: Vault) -> None:
         self.rules, self.vault = rules, vault
         self.kind = rules.kind
         stems = [*STEMS, *(re.sub("[^a-z0-9]", "", name) for name in rules.added)]
-        # Others are folded in another way than octets are.
+        # Case folding of other names differs between text and octets.
         self._stems = re.compile(any_of(stems) if all(name.isascii() for name in rules.added) else b"")
         self._ordinary: set[bytes] = set()
         self._telling: dict[bytes, NameKind] = {}
 
     def tell(self, names: Iterable[bytes]) -> dict[bytes, NameKind]:
-        """Say which names are no ordinary ones in some place, and the most they tell; quick for those seen before."""
+        """Return the names that are not ordinary in some place, with their strongest kind; fast for known names."""
         ordinary = self._ordinary
         if ordinary.issuperset(names):
             return {}
@@ -56,7 +56,7 @@ class Hiding:
             self._telling.clear()
         found = {name: kind for name in new if (kind := self._telling.get(name)) is not None}
         new.difference_update(found)
-        # One look at all is cheaper than one at each.
+        # One look at all of them is cheaper than one at each.
         for name in [*filter(self._has_stem, new)] if self._has_stem(b"\n".join(new)) else ():
             kinds = set(map(self.rules.most, _readings(name)))
             if kinds != {NameKind.ORDINARY}:
@@ -73,16 +73,16 @@ class Hiding:
         return self._stems.search(names.translate(_FOLDED, _NO_LETTERS)) is not None
 
     def secrets(self, place: str, names: Iterable[bytes]) -> list[bytes]:
-        """The names that are no ordinary ones in a place."""
+        """The names that are not ordinary in a place."""
         told = self.tell(names)
         return sorted(name for name in told if self.kind(place, name) is not NameKind.ORDINARY)
 
     def hidden(
         self, kind: NameKind, value: bytes, is_matching: bool = False, *, is_entered: bool = False
     ) -> bytes | None:
-        """What to write in the place of a value, as far as its name tells; None if it stays.
+        """What to write instead of a value, according to the kind of its name; None if it stays.
 
-        `is_entered`: it is a value in any case, and no text about one.
+        `is_entered`: it is certainly a value, and not a text about one.
         """
         if is_matching and (_says_nothing(value) if kind in STRONG else _is_blanked(value)):
             return b"{{secret}}"
@@ -103,9 +103,9 @@ class Hiding:
         return None if hidden == value else hidden
 
     def instead(self, kind: NameKind, value: bytes, is_matching: bool) -> bytes:
-        """What to write in the place of a value that says how long it is; itself if it stays.
+        """What to write instead of a value whose length is written with it; returns the value if it stays.
 
-        For matching, the numbers of placeholders are no part of the length.
+        For matching, the numbers of placeholders are removed, so they do not change the length.
         """
         if is_matching and kind in STRONG:
             return b"{{secret}}"
@@ -114,38 +114,38 @@ class Hiding:
 
 
 def _says_nothing(value: bytes) -> bool:
-    """Tell whether a program that has no secret, or must not show it, would write this in its place."""
+    """Tell whether a program without a secret, or that must not show it, would write this instead."""
     is_nothing = value.strip().lower() in _NOTHING or _SHORT_WORD.fullmatch(value) is not None
     return is_nothing or (_STANDS_FOR_ONE.fullmatch(value) is not None and not is_placeholder(value))
 
 
 def _is_blanked(value: bytes) -> bool:
-    """Tell whether another recorder wrote this in the place of a value; a name that says little may have any."""
+    """Tell whether another recorder wrote this instead of a value; with a weak name, anything else may be real."""
     return value.strip(b"<>[]{}* ").lower() in WORDS_FOR_SECRETS
 
 
 def _readings(name: bytes) -> Iterator[bytes]:
-    """What a name may be: its last word alone, and what is behind an escape whose backslash is not part of it."""
+    """What a name may be: also only its last word, or what follows an escape whose backslash is not part of it."""
     for each in (name, name.rpartition(b" ")[2]):
         yield each
         yield _ESCAPE.sub(b"", each)
 
 
-_KEY_OF = re.compile(rb"(token|password|session|cookie)_?key\Z", re.IGNORECASE)  # under which one is kept
-_CLASS = re.compile(rb"(?:[A-Z][a-z]+)+(?:Session|Token|Secret|Signature|Credentials?)")  # of a program
+_KEY_OF = re.compile(rb"(token|password|session|cookie)_?key\Z", re.IGNORECASE)  # the key under which one is stored
+_CLASS = re.compile(rb"(?:[A-Z][a-z]+)+(?:Session|Token|Secret|Signature|Credentials?)")  # a class of a program
 _IDENTIFIER = re.compile(rb"[A-Za-z_]+(?:-[A-Za-z_]+)*")
 _ESCAPE = re.compile(rb"^(?:u[0-9a-fA-F]{4}|[nrt])")
 _FOLDED = bytes(octet + 0x20 if 0x41 <= octet <= 0x5A else octet for octet in range(256))
 _NO_LETTERS = bytes(octet for octet in range(128) if not chr(octet).isalnum() and octet != 0x0A)
 
 _NOTHING = frozenset({b"", b"none", b"null", b"undefined"}) | WORDS_FOR_SECRETS
-# A path begins with a word in small letters; what is random may begin with a slash as well.
+# A path begins with a word in lower case; a random value may begin with a slash as well.
 _URL = re.compile(
     rb"[A-Za-z][A-Za-z0-9+.-]*://|\.{0,2}/(?:[a-z{:][a-z0-9._~{}:-]{0,40})?(?:[/?#]|\Z)|urn:|arn:"
     rb"|[a-z]{3,20}(?:/[a-z0-9._{}-]{1,40}|/[A-Z_{}-]{1,40}){2,20}\Z"  # a name at some clouds: projects/p/secrets/s
     rb"|[a-z]+(?:-[a-z]+){0,9}/[a-z]+(?:-[a-z]+){0,9}\Z"  # and in Kubernetes: default/my-tls
 )
-_FOLDER = re.compile(rb"(?:/[A-Za-z][\w.-]{0,40}){2,20}/?")  # whose variable is called PWD, too
+_FOLDER = re.compile(rb"(?:/[A-Za-z][\w.-]{0,40}){2,20}/?")  # the variable of the working directory is called PWD
 _SENTENCE = re.compile(rb"[A-Z][^ ]* .*[.!?](?:[)\"']| .*)?", re.DOTALL)
 _STANDS_FOR_ONE = re.compile(
     rb"[*x.\xe2\x80\xa2\xa6-]+|your[-_][a-z_-]+|\$?\{.*\}|\$\(.*\)|<.*>|\[.*\]|(?:%\(?[\w]*\)?[sdqv][:@/ ]?)+"
@@ -158,22 +158,22 @@ _VERSION = re.compile(
     rb"|(?:[~^]|[<>]=?)[ ]?[0-9]{1,5}(?:\.[0-9]{1,5})?|[0-9]{1,5}(?:[ ]\|\|[ ][0-9]{1,5})+|latest"
     rb"|(?:workspace|file|link|npm):\S{1,100}"
 )
-# Of a package, whose name may be that of a secret (W3C Subresource Integrity): {"csrf": {"integrity": ...}}.
+# The digest of a package, whose name may be telling (W3C Subresource Integrity): {"csrf": {"integrity": ...}}.
 _INTEGRITY = re.compile(rb"sha(?:1|256|384|512)-[A-Za-z0-9+/]{27,}={0,2}")
-# Made with ECDSA (RFC 3279 section 2.2.3), as that of a package: it vouches for something, and opens nothing.
+# A signature with ECDSA (RFC 3279 section 2.2.3), for example of a package: it proves something, but opens nothing.
 _SIGNATURE = re.compile(
     rb"ME[QUY]CI[A-Za-z0-9+/]{84,96}={0,2}|304[4-6]022[01][0-9a-f]{128,136}|-----BEGIN (?:PGP|SSH) SIGNATURE-----.*",
     re.DOTALL,
 )
-# What a program says about a value: its type, a colour, an option, an expression that finds it.
+# How a program describes a value: its type, a colour, an option, an expression that matches it.
 _OF_A_PROGRAM = re.compile(
     rb"(?:string|text|str|bytes|bool(?:ean)?|int(?:eger)?|float|number|object|array|list|dict|uuid|date(?:time)?|any)"
     rb"(?:\[[^\[\]]*\]|<[^<>]*>|\([^()]*\))?[?!]?|(?:second|minute|hour|day)s|#[0-9a-f]{3,8}|--[a-z]+(?:-[a-z]+)*|/(?:\^|\[)\S*/[a-z]{0,4}"
     rb"|\S*(?:\[\^?[\w\\-]+\]|\\[wds])[*+]\S*|(?:required|nullable|sometimes|string)(?:\|[\w:,]+)+"
-    rb"|0x[0-9a-f]{40}",  # the last is the address of a token in a chain
+    rb"|0x[0-9a-f]{40}",  # the address of a token in a blockchain
     re.IGNORECASE,
 )
-# Words that say something about a value, or stand for none.
+# Words that describe a value, or mean that there is none.
 _NO_VALUE = re.compile(
     rb"(?:required|attribute|method|function|property|class|module|optional|absent|present|valid|string|str|text|bytes|int|integer|number|bool|boolean|any|object|array|uuid|invalid|missing"
     rb"|expired|re(?:freshed|voked|newed|jected|moved|ceived)|issued|created|rotated|generated|updated|deleted|found"
@@ -184,21 +184,21 @@ _NO_VALUE = re.compile(
     rb"|(?:\"\"|'')(?:[ ]?[,;)\]}].*)?|\W",
     re.IGNORECASE,
 )
-# What a program calls a field in front of people: "Password", "Confirm new password", "API key".
+# How a program names a field for users: "Password", "Confirm new password", "API key".
 _THING = rb"(?:password|passphrase|token|key|secret|session|cookie|signature|credentials|authorization)s?"
 _LABEL = re.compile(
     rb"(?:[A-Z][a-z]+ |API |CSRF |ID )?"
     rb"(?i:(?:your|an?|new|old|current|my|api|access|secret|private|refresh|session|csrf|client|user|account|login) )*"
     rb"(?i:%b)(?: (?:id|again|confirmation|name|value))?[ :*.?]*" % _THING
 )
-# The same in other languages, whatever stands around it.
+# The same in other languages, whatever is around it.
 _LABEL_IN_OTHER_LANGUAGES = re.compile(
     "[^0-9]{,30}(?:passwort|kennwort|zugangs|geheimnis|mot de passe|jeton|clé |contraseña|clave|ficha de acceso"
     "|senha|chave|palavra|segred?o|segreto|secreto|geheim|schlüssel|секрет|parola|wachtwoord|lösenord|hasło|heslo|adgangskode|şifre|пароль|токен|ключ|密码|密碼|令牌|密钥|パスワード|トークン|비밀번호|토큰"
     "|[a-z]token$)[^0-9]{,30}",
     re.IGNORECASE,
 )
-# What is said about a value, not words that one may be made of.
+# Words in statements about a value, which are unlikely in values.
 _PROSE = re.compile(
     rb"\b(?:must|should|shall|cannot|can't|can|may|is|are|was|were|be|been|has|have|does|do|not|your|please|enter|choose"
     rb"|click|see|use|required|optional|invalid|missing|incorrect|wrong|expired|changed|reset|characters?|least|field|if|when|too|expected)\b",
@@ -209,29 +209,29 @@ _REMARK = re.compile(
     rb"(?:(?:a|at|be|been|no|not|only|to|too)[ ]|blank|contain|expired|incorrect|invalid|match|missing|required).*",
     re.DOTALL,
 )
-_DIGIT = re.compile(rb"(?<!\{)[0-9]")  # {0} is filled in by a program
+_DIGIT = re.compile(rb"(?<!\{)[0-9]")  # not "{0}", which a program fills in
 _OF_SENTENCES = re.compile(rb"\b(?:the|an?|it|of|to|and|or|for|with|by|in|on|this|that)\b", re.IGNORECASE)
-# Of a conference, a term or a desktop: "morning", "fall-2026", "test-3.8", "2". What is longer may be a secret.
+# For a conference, a term or a desktop: "morning", "fall-2026", "test-3.8", "2". A longer value may be a secret.
 _SOME_WORDS = re.compile(
     rb"(?!.{13})(?:[0-9]{1,5}[/-])?(?:[A-Za-z]|\xc3[\x80-\xbf])+(?:[-_./](?:[A-Za-z]+|[0-9]+))*"
     rb"|[0-9]{1,5}(?:[/-][0-9]{1,4})?",
     re.DOTALL,
 )
-# A word of a language ({"token": "hello"}), a currency or a stand-in: no generator makes such a token.
+# A word ({"token": "hello"}), a currency or a stand-in: no generator makes such a token.
 _SHORT_WORD = re.compile(rb"[a-z]{1,5}|[A-Z]{1,5}")
-# A word of digits and letters that is no date.
+# A word of digits and letters that is not a date.
 MIXED = re.compile(rb"(?=[^\s]*[0-9])(?=[^\s]*[A-Za-z])(?![0-9]{4}-[0-9]{2}-)[^\s(){}\[\];,<>]{6,200}")
 _CODE = re.compile(rb"(?=.*[0-9])[0-9A-Za-z][0-9A-Za-z -]{2,20}|[A-Z]{4}-[A-Z]{4}")
 _ID = re.compile(rb"0x|[A-Z]{2}[0-9a-f]{32}\Z")  # the last of Twilio, whose "sid" is one
 _LONGEST_SECRET = 1 << 16
 
 
-# Some texts have one value ten thousand times.
+# Cached, as some texts have the same value ten thousand times.
 @lru_cache(maxsize=256)
 def is_secret_value(kind: NameKind, value: bytes, *, is_entered: bool = False) -> bool:
-    """Tell whether a value can be a secret: it is no URL, no digest, and not masked already.
+    """Tell whether a value can be a secret: not a URL, not a digest, and not masked already.
 
-    Unless somebody entered it (`is_entered`), it is no sentence, label or version either.
+    Unless it was entered by somebody (`is_entered`), it must not be a sentence, label or version either.
     """
     if not value.strip() or is_placeholder(value) or _STANDS_FOR_ONE.fullmatch(value) or len(value) > _LONGEST_SECRET:
         return False
@@ -249,7 +249,7 @@ def is_secret_value(kind: NameKind, value: bytes, *, is_entered: bool = False) -
 
 
 def _is_text_in_base64(value: bytes) -> bool:
-    """Tell whether a value is a path or a name; by chance hardly any random one is. With a colon it may be a pair."""
+    """Tell whether a value is a path or a name in base64; random values rarely are. With a colon it may be a pair."""
     text = from_base64(value)
     return text is not None and re.fullmatch(rb"/[!-9;-~]+", text) is not None
 
@@ -266,7 +266,7 @@ def _is_text_about_one(value: bytes) -> bool:
 
 
 def _is_said(value: bytes) -> bool:
-    """Tell whether a value is some words or a small number, and no session or signature of a program."""
+    """Tell whether a value is a few words or a small number, and not a session or signature of a program."""
     parts = value.split()
     if len(parts) == 1 and b"(" not in value:
         return _SOME_WORDS.fullmatch(value) is not None
@@ -275,7 +275,7 @@ def _is_said(value: bytes) -> bool:
 
 @lru_cache(maxsize=256)
 def is_own_name(name: bytes, value: bytes) -> bool:
-    """Tell whether a value is but its name, its last words, or a class called so, perhaps in another spelling.
+    """Tell whether a value only repeats its name, its last words, or a class with that name, in any spelling.
 
     As in {"refresh_token": "refreshToken", "new_password": "password"}, in TOKEN_KEY = "auth_token", and in
     session: "ClientSession".
@@ -292,7 +292,7 @@ def is_own_name(name: bytes, value: bytes) -> bool:
 
 
 def is_prose(value: bytes, kind: NameKind = NameKind.PASSWORD) -> bool:
-    """Tell whether several words are rather something that is said about a value; only a password may be a sentence."""
+    """Tell whether several words are a statement about a value; only a password may be a sentence."""
     if b" " not in value:
         return False
     is_sentence = _SENTENCE.fullmatch(value) and (_OF_SENTENCES.search(value) or not _DIGIT.search(value))
@@ -301,5 +301,5 @@ def is_prose(value: bytes, kind: NameKind = NameKind.PASSWORD) -> bool:
 
 
 def _is_distinct(kind: NameKind, value: bytes) -> bool:
-    """Tell whether a value can be searched elsewhere: a word would be found where it is only a word."""
+    """Tell whether a value can be searched elsewhere: an ordinary word would be found where it is only a word."""
     return kind is NameKind.PASSWORD or not (SIMPLE_WORD.fullmatch(value) or is_prose(value, kind))

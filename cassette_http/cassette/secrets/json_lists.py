@@ -1,7 +1,7 @@
-"""The elements of long lists in JSON, each of which is a text by itself (pure).
+"""Splits long lists in JSON into their elements, so that each is searched by itself (pure).
 
-A long answer is mostly a list of objects, and a secret in one of them says nothing about the others: so not all of them
-have to go through all rules because a look found something in one.
+A long answer is mostly a list of objects, and a secret in one of them says nothing about the others. So if something is
+found in one, the others need not go through all rules.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import json
 from cassette_http.cassette.secrets.hiding import Hiding
 from cassette_http.wire.patterns import to_pattern
 
-_BLOCK = 1 << 12  # smaller elements are taken together
+_BLOCK = 1 << 12  # smaller elements are joined
 _LONGEST_TEXT = 1 << 22  # reading builds values, which need much more memory than their octets
-_MOST_IN_VAIN = 8  # what lies within each other would be read again and again
+_MOST_IN_VAIN = 8  # lists inside of each other would be read again and again
 _LONGEST_NAME = 100
 _BEGINS_JSON = to_pattern(rb"\s*+(?=[\[{])")
 _LIST_BEGINS = to_pattern(rb"\[\s*+(?=\{)")
@@ -23,9 +23,9 @@ _read = json.JSONDecoder(strict=False).raw_decode
 
 
 def blocks_of_lists(text: bytes, hiding: Hiding) -> list[tuple[int, int]]:
-    """Where the elements of long lists of objects start and stop, in blocks of some KiB.
+    """Where the elements of long lists of objects start and stop, joined into blocks of some KiB.
 
-    Those of a list behind a name that tells something are left where they are.
+    Lists with a telling name are not split.
     """
     begins_text = _BEGINS_JSON.match(text)
     if begins_text is None or len(text) > _LONGEST_TEXT:
@@ -49,7 +49,7 @@ def blocks_of_lists(text: bytes, hiding: Hiding) -> list[tuple[int, int]]:
 
 
 def _blocks(text: bytes, characters: str, at: int) -> list[tuple[int, int]]:
-    """The blocks of a list whose first element is there; of one that is cut off, those of whole elements."""
+    """The blocks of a list whose first element begins at `at`; if the list is cut off, only whole elements."""
     blocks: list[tuple[int, int]] = []
     start = at
     while True:

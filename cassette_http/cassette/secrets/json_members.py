@@ -1,6 +1,6 @@
 """Secrets in members of JSON, at any depth of strings in strings, and in dictionaries of Python (pure).
 
-What is around a member does not matter: JSON may be cut off, or stand in a page or in lines of events.
+What is around a member does not matter: JSON may be cut off, or be part of a page or of lines of events.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LONGEST_STRING = 1 << 16
 
 
 def names_of_records(text: bytes) -> list[bytes]:
-    """All names in records of a name and a value."""
+    """All names in records with a name and a value."""
     return [name for name, _ in _records(text)]
 
 
@@ -59,28 +59,28 @@ def find_members(text: bytes, hiding: Hiding, is_matching: bool = False) -> Iter
                 continue
             edit = _hidden_value(hiding, text, start, stop, name, kind, is_matching)
             if text[found.end()] != _BRACE and (edit is not None or not _IS_OBJECT.match(text, start)):
-                behind = stop  # but members of an object, which may be in a string, have names of their own
+                behind = stop  # members of an object (which may be in a string) have names of their own
             if edit is not None:
                 yield edit
 
 
 def _is_piece_of_word(text: bytes, start: int, stop: int) -> bool:
-    """Tell whether a token is one of a language model."""
+    """Tell whether a "token" is one of a language model."""
     return _OF_LANGUAGE.match(text, stop) is not None
 
 
 def _is_id_of_lock(text: bytes, start: int, stop: int) -> bool:
-    """Tell whether a session is one of Consul."""
+    """Tell whether a "session" is one of Consul."""
     return _OF_CONSUL.search(text, max(0, start - _LONGEST_KEY), stop + _LONGEST_KEY) is not None
 
 
 def _is_beside_id(text: bytes, start: int, stop: int) -> bool:
-    """Tell whether a public key, or a signature, stands behind the id of a key, as in TUF (The Update Framework)."""
+    """Tell whether a public key or a signature follows a key id, as in TUF (The Update Framework)."""
     return _BEHIND_KEY_ID.search(text, max(0, start - 200), start) is not None
 
 
 def _vouches(text: bytes, start: int, stop: int) -> bool:
-    """Tell whether a signature is a public proof: of a block chain (base58), or of a language model's thoughts."""
+    """Tell whether a signature is a public proof: of a blockchain (base58), or of a language model's thoughts."""
     if _BASE58.fullmatch(text, start, stop) or _THINKING_NEXT.match(text, stop):
         return True
     if _BEHIND_DELTA.search(text, max(0, start - 100), start):
@@ -100,7 +100,7 @@ def _in_records(text: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _in_lists_of_two(text: bytes, hiding: Hiding) -> Iterator[tuple[bytes, int, int]]:
-    """Members that are written as ["api_key", "..."]; but a list of names of members is one as well."""
+    """Members that are written as ["api_key", "..."]; but a list of member names looks the same."""
     if b"[" not in text:
         return
     for pair in _PAIR.finditer(text):
@@ -117,10 +117,10 @@ def _in_lists_of_two(text: bytes, hiding: Hiding) -> Iterator[tuple[bytes, int, 
 
 
 def find_literals(text: bytes, hiding: Hiding) -> Iterator[Edit]:
-    """Find members whose names stand without quotes, in a text that is no JSON, as in scripts: {apiKey: 'abc'}."""
+    """Find members whose names have no quotes, in texts other than JSON, such as scripts: {apiKey: 'abc'}."""
     if _IS_JSON.match(text):
         return
-    # From the colon back to the name: a search that began with names would begin at each word.
+    # Backwards from the colon to the name: a search that begins with names would try each word.
     for colon in _LITERAL_COLON.finditer(text):
         name = _LITERAL_NAME.search(text[max(0, colon.start() - _LONGEST_LITERAL_NAME) : colon.start()])
         if name is None or name[0].startswith(b":"):
@@ -138,7 +138,7 @@ def find_literals(text: bytes, hiding: Hiding) -> Iterator[Edit]:
 
 
 def find_by_path(text: bytes, hiding: Hiding) -> Iterator[Edit]:
-    """Find the values that paths of the user lead to."""
+    """Find the values at the JSON paths of the user."""
     paths = hiding.rules.json_paths
     if not paths or text.lstrip()[:1] not in (b"{", b"["):
         return
@@ -150,9 +150,9 @@ def find_by_path(text: bytes, hiding: Hiding) -> Iterator[Edit]:
 
 
 def members_in_place_of(recorded: bytes, sent: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """What is sent now in the members of JSON whose values were recorded as placeholders.
+    """The values sent now in those members of JSON whose values were recorded as placeholders.
 
-    Not what would have to be escaped where it is put back.
+    Values that would need escapes when they are put back are left out.
     """
     values = {tuple(path): sent[start:stop] for path, start, stop in walk_json(sent)}
     for path, start, stop in walk_json(recorded):
@@ -190,7 +190,7 @@ def _hidden_value(
                 "utf-8", "surrogateescape"
             )
     if not inner:
-        return Edit(start, stop, quote[0] + hidden + quote[0])  # an edit needs octets to take the place of
+        return Edit(start, stop, quote[0] + hidden + quote[0])  # an edit must replace at least one octet
     at = start + quote.end()
     return Edit(at, at + len(inner), hidden)
 
@@ -200,7 +200,7 @@ def _is_secret_number(kind: NameKind, name: bytes, digits: bytes) -> bool:
         return False
     if kind is NameKind.PASSWORD or kind is NameKind.CODE:
         return len(digits) >= 4
-    # Times since 1970 and numeric ids are not meant.
+    # Times since 1970 and numeric ids are not secrets.
     is_time = len(digits) in (10, 13) and digits.startswith((b"1", b"2"))
     is_id = name.lower().endswith((b"id", b"session"))
     # Language models count tokens by numbers of up to six digits.
@@ -212,13 +212,13 @@ def _is_secret_number(kind: NameKind, name: bytes, digits: bytes) -> bool:
 _BLANKED = b"|".join(sorted(WORDS_FOR_SECRETS))
 _BLANK = rb"(?:\s|\\[nrt])*+"
 _QUOTE = to_pattern(rb"(\\*)[\"']")
-# A backslash belongs to it that makes an escape with the "u" behind it.
+# A backslash is part of the name if it makes an escape with the "u" after it.
 _EMAN_SI = rb"([\w.$@ :/\[\]#\x80-\xee-]{1,80}+(?:(?<=u)\\[\w.$@ :/\[\]#\x80-\xee-]{0,80}+){0,20}+)"
 _EMAN = to_pattern(rb":\s*+[\"']\\*+" + _EMAN_SI)
 _EMAN_OF_RUBY = to_pattern(rb">=\s*+[\"']\\*+" + _EMAN_SI)
-# What has a name and a value: {"ParameterKey": ..., "ParameterValue": ...}.
+# Things that have a name and a value: {"ParameterKey": ..., "ParameterValue": ...}.
 _OF_WHAT = (b"parameter", b"output", b"variable", b"option", b"setting", b"attribute", b"header", b"field", b"env")
-# The path is one of a JSON Patch (RFC 6902), or of SCIM (RFC 7644); a type tells of a password alone.
+# "path" is for JSON Patch (RFC 6902) and SCIM (RFC 7644); a type names only passwords.
 _CALLED = (
     rb"(?i:(?:%b)_?(?:name|key)|name|key|k|header|field|parameter|param|variable|property|attribute|label|id|path"
     rb"|type(?=\\*+\"\s*+:\s*+\\*+\"password\\*+\"))" % b"|".join(_OF_WHAT)
@@ -264,7 +264,7 @@ _BEHIND_KEY_ID = to_pattern(
 )
 _OF_CONSUL = to_pattern(rb"\"(?:Lock|Modify)Index\\*\"")
 _LONGEST_KEY = 300
-# Names of other things, which what stands around the value tells.
+# Names that may mean something else, which the text around the value shows.
 _WITH_OTHER_MEANINGS: dict[bytes, Callable[[bytes, int, int], bool]] = {
     b"token": _is_piece_of_word,
     b"signature": _vouches,
@@ -279,7 +279,7 @@ _IN_NAME = to_pattern(rb"[\w$.-]")
 _UNQUOTED_NAME = to_pattern(rb"\b([A-Za-z_]\w{1,60})\s*+:\s*+\\")
 _BACKSLASH, _BRACE = b"\\{"
 _IS_OBJECT = to_pattern(rb"\\*+\"\s*+[{\[]")
-# No line ends: else a quote of one field's value would find its fellow in another's.
+# No line ends: otherwise the quote in one field would be paired with one in another field.
 _STRING_END = to_pattern(rb'(?:[^"\\\r\n]|\\.)*+')
 _SCALAR = to_pattern(rb"-?[0-9][0-9.eE+-]*+|null|true|false")
 _LIST_GAP = to_pattern(_BLANK + rb",?" + _BLANK)
@@ -289,14 +289,14 @@ _IS_JSON = to_pattern(rb"\s*+[\[{]\s*+[\[{\]}\"\d]")
 _LITERAL_COLON = to_pattern(rb":[ \t]*[\"'`]")
 _LONGEST_LITERAL_NAME = 64
 _LITERAL_NAME = to_pattern(rb"(?:^|(?P<is_said>[A-Za-z] )|[^\w$\"'\\.@/-])(?P<name>[A-Za-z_$][\w$]{2,60})[ \t]*\Z")
-# What lies between two strings is no third one: "Token:", "Secret:".
+# What is between two strings is not a string itself: "Token:", "Secret:".
 _LITERAL_VALUES = {
     quote: to_pattern(rb"(?![ ,:;]*[\"'`])(?:[^%b\\\r\n]|\\.){1,500}" % quote) for quote in (b'"', b"'", b"`")
 }
 
 
 def _records(text: bytes) -> Iterator[tuple[bytes, int]]:
-    """Find names and, in another member of the same object, where their values begin."""
+    """Find names and where their values begin, in another member of the same object."""
     for found in _RECORD.finditer(text):
         yield found["name"], found.end()
     for value in _VALUE_OF_RECORD.finditer(text):
@@ -308,7 +308,7 @@ def _records(text: bytes) -> Iterator[tuple[bytes, int]]:
 
 def _member_names(text: bytes) -> set[bytes]:
     """All names of members, at any depth of strings in strings; of JSON, and of Python, PHP and Ruby."""
-    # One character is found much quicker than two; and backwards a name begins with what is certain.
+    # One character is found much faster than two; and backwards, a name begins with a certain character.
     backwards = text[::-1]
     names = set(_EMAN.findall(backwards))
     if b"=>" in text:
@@ -318,16 +318,16 @@ def _member_names(text: bytes) -> set[bytes]:
 
 @lru_cache(maxsize=1024)
 def _member(name: bytes, is_weak: bool) -> re.Pattern[bytes]:
-    """Find the name of a member, up to its value; it begins with the name, which makes the search quick.
+    """A pattern for a member with this name, up to its value; it begins with the name, which makes the search fast.
 
-    A weak name needs a text of some length behind it.
+    For a weak name, a text of some length must follow.
     """
     value = rb"(?=[\[\s]*+\\*[\"'](?:[^\"'\\\s]{16}|[<\[{*]{0,3}(?i:%b)))" % _BLANKED if is_weak else b""
     return to_pattern(rb"%b(\\*[\"'])?\s*+(?::|=>)%b%b(?:[bu](?=[\"']))?" % (re.escape(name), _BLANK, value))
 
 
 def _is_member(text: bytes, found: re.Match[bytes]) -> bool:
-    """Tell whether the quotes in front of a name are those behind it. In GraphQL there are none."""
+    """Tell whether the quotes before and after a name are the same. In GraphQL there are none."""
     at, quote = found.start(), found[1]
     if quote is not None:
         return text.endswith(quote, 0, at)
@@ -335,12 +335,12 @@ def _is_member(text: bytes, found: re.Match[bytes]) -> bool:
 
 
 def _values(text: bytes, at: int, kind: NameKind) -> Iterator[tuple[int, int, NameKind]]:
-    """Find the value that begins at a position, or the values of a list or an object, and what each of them is."""
+    """Find the value that begins at a position, or the values of a list or an object, each with its kind."""
     opening = text[at : at + 1]
     if opening == b"[":
         at += 1
         while (stop := _value_end(text, at := _LIST_GAP.match(text, at).end())) is not None:  # type: ignore[union-attr]
-            # Texts in lists are messages about a value more often than values.
+            # Texts in lists are more often messages about a value than values.
             if not is_prose(text[at:stop].strip(b"\\\"'")) or kind in OF_FIELDS:
                 yield at, stop, kind
             at = stop
@@ -354,7 +354,7 @@ def _values(text: bytes, at: int, kind: NameKind) -> Iterator[tuple[int, int, Na
 
 
 def _value_end(text: bytes, at: int) -> int | None:
-    """Find the end of a string (behind its closing quotes, or where the text was cut off) or another scalar."""
+    """Find the end of a string (after its closing quotes, or where the text is cut off) or another scalar."""
     opening = _QUOTE.match(text, at)
     if opening is None:
         scalar = _SCALAR.match(text, at)
@@ -380,13 +380,13 @@ _ESCAPED_QUOTE = to_pattern(rb"\\([\"'\\])")
 
 
 def unescaped(raw: bytes) -> bytes:
-    """What a string of JSON says, which is given without its quotes."""
+    """The plain text of a string of JSON, which is given without its quotes."""
     if b"\\" not in raw:
         return raw
     try:
         text: str = json.loads(b'"' + raw + b'"', strict=False)
     except ValueError:
-        return _ESCAPED_QUOTE.sub(rb"\1", raw)  # as Python writes it
+        return _ESCAPED_QUOTE.sub(rb"\1", raw)  # as written by Python
     return text.encode("utf-8", "surrogatepass")
 
 
@@ -396,7 +396,7 @@ _JSON_TOKEN = to_pattern(rb'[\s,:]*+("(?:[^"\\]|\\.)*+"|[\[\]{}]|[^\s,:\[\]{}"]+
 
 
 def walk_json(text: bytes) -> Iterator[tuple[list[str], int, int]]:
-    """Go through JSON, and give each scalar with its path, unless that is very long; not minding what is no JSON."""
+    """Yield each scalar of JSON with its path, unless that is very long; parts that are not JSON do not matter."""
     path: list[str] = []
     counters: list[int | None] = []  # of lists; None of objects
     name: str | None = None

@@ -1,4 +1,4 @@
-"""Secrets that are known by how they look, or that a pattern of the user fits; also inside base64 (pure)."""
+"""Secrets that are recognised by how they look, or by a pattern of the user; also inside base64 (pure)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cassette_http.cassette.splicing import Edit, merged, splice
 
 
 def find_by_pattern(text: bytes, hiding: Hiding) -> Iterator[Edit]:
-    """Find what the patterns of the user fit."""
+    """Find what matches the patterns of the user."""
     for pattern in hiding.rules.patterns:
         for found in pattern.finditer(text):
             group = 1 if pattern.groups else 0
@@ -45,7 +45,7 @@ def find_by_look(text: bytes, hiding: Hiding, spans: list[tuple[int, int]], inne
 
 
 def find_in_stream(text: bytes, hiding: Hiding, inner: Inner) -> Iterator[Edit]:
-    """Find secrets that are divided among the events or the lines of a stream."""
+    """Find secrets that are split among the events or lines of a stream."""
     for streamed in streamed_texts(text):
         plain = streamed.plain
         if edits := merged(inner(plain), hiding.vault.occurrences(plain)):
@@ -60,7 +60,7 @@ def _bearer(text: bytes, hiding: Hiding) -> Iterator[Edit]:
 
 
 def _quoted_authorization(text: bytes, hiding: Hiding) -> Iterator[Edit]:
-    """A field that is quoted in a text, as of a command."""
+    """A field that is quoted in a text, for example in a command."""
     for found in _QUOTED_AUTHORIZATION.finditer(text):
         if (hidden := hiding.hidden(NameKind.CREDENTIALS, found[1])) is not None:
             yield Edit(*found.span(1), hidden)
@@ -72,14 +72,14 @@ def _in_codes(text: bytes, hiding: Hiding, spans: list[tuple[int, int]], inner: 
     for block in blocks:
         if edits := merged(inner(block.plain, is_last=block.is_inflated), hiding.vault.occurrences(block.plain)):
             found.append(block.edited(edits))
-    # A part of a block is no whole secret; behind an odd number of borders one is inside of a block.
+    # A part of a block is not a whole secret; after an odd number of borders, a run is inside of a block.
     borders = [border for block in blocks for border in (block.start, block.stop)]
     outside = [start for start, _ in spans if bisect_right(borders, start) % 2 == 0]
     return merged(found, list(_in_base64(text, hiding, outside, inner)))
 
 
 def texts_in_base64(text: bytes, starts: Iterable[int]) -> Iterator[tuple[int, int, bytes]]:
-    """Texts in base64 that begin where runs do: where they start and stop, and what they say."""
+    """Texts in base64 that begin where runs begin: where they start and stop, and the decoded text."""
     behind = 0
     for start in starts:
         if start >= behind and _ASCII_IN_BASE64.match(text, start) and (run := base64_at(text, start)) is not None:
@@ -89,7 +89,7 @@ def texts_in_base64(text: bytes, starts: Iterable[int]) -> Iterator[tuple[int, i
 
 
 def is_basic(text: bytes, start: int) -> bool:
-    """Tell whether credentials begin at a position, behind their scheme."""
+    """Tell whether credentials begin at a position, after their scheme."""
     return text[max(0, start - 6) : start] in (b"Basic ", b"basic ")
 
 
@@ -104,11 +104,11 @@ def _in_base64(text: bytes, hiding: Hiding, starts: Iterable[int], inner: Inner)
             yield Edit(start, stop, new)
 
 
-# In a field it belongs to that, whose rule may be off.
+# In a field, the rule for the field applies, which may be off.
 _BEARER = re.compile(rb"(?<!uthorization: )[Bb]earer (?P<token>[\w.~+/-]{16,}=*)", re.ASCII)
-# Within a line, as whole ones are settings; and no variable or example of one.
+# Within a line, as whole lines are settings; and not a variable or an example.
 _QUOTED_AUTHORIZATION = re.compile(
     rb"[Aa]uthorization: ((?:[Bb]earer|[Bb]asic|[Tt]oken) (?![$<{%.\[])[^\s\"'\\<>,;)]{6,})"
 )
-# Text in ASCII begins each group of four characters with one of these.
+# ASCII text in base64 has one of these at the beginning of each group of four characters.
 _ASCII_IN_BASE64 = re.compile(rb"(?:[A-Za-f][A-Za-z0-9+/_-]{3}){5}")

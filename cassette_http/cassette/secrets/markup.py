@@ -15,7 +15,7 @@ from cassette_http.wire.patterns import to_pattern
 
 
 def names_in_markup(text: bytes) -> list[bytes]:
-    """All names that `find_in_markup` would look at, but those of attributes."""
+    """All names that `find_in_markup` would consider, except those of attributes."""
     names = _XML_END.findall(text) + _CAPTION_NAME.findall(text) if b"</" in text else []
     for called in (*_CALLING, *_CALLED) if b"=" in text else _CALLING:
         names += called.findall(text)
@@ -27,9 +27,9 @@ def names_in_markup(text: bytes) -> list[bytes]:
 
 
 def find_in_markup(text: bytes, hiding: Hiding, inner: Inner) -> Iterator[Edit]:
-    """Find secrets by the names of elements and attributes, and those in them: `name="password"`, `<dt>Password</dt>`.
+    """Find secrets by names of elements and attributes, and by names in them: `name="password"`, `<dt>Password</dt>`.
 
-    `inner` looks into attributes that are JSON, and elements that are any other text, whose quotes are escaped.
+    `inner` searches attributes that are JSON, and elements that contain any other text with escaped quotes.
     """
     if b"<" not in text:
         return
@@ -37,7 +37,7 @@ def find_in_markup(text: bytes, hiding: Hiding, inner: Inner) -> Iterator[Edit]:
     if b"</" in text:
         for name in hiding.secrets("xml", names):
             if name == b"code":
-                continue  # of HTML
+                continue  # an element of HTML
             for element in _element(name).finditer(text):
                 yield from _hidden_value(hiding, hiding.kind("xml", name), element)
         for pair in _ELEMENTS.finditer(text):
@@ -65,7 +65,7 @@ def find_in_markup(text: bytes, hiding: Hiding, inner: Inner) -> Iterator[Edit]:
 
 
 def _captioned(hiding: Hiding, found: re.Match[bytes]) -> Iterator[Edit]:
-    """Hide what stands in the element behind a caption, if it looks like a secret: most tables hold ordinary data."""
+    """Hide what is in the element after a caption, if it looks like a secret: most tables contain ordinary data."""
     kind, value = hiding.kind("xml", found["name"]), found["value"]
     is_password = kind is NameKind.PASSWORD and MIXED.fullmatch(value) is not None
     if is_password or (kind in STRONG and looks_random(value.decode("latin-1"))):
@@ -95,7 +95,7 @@ _CAPTION = to_pattern(
 )
 # A quote may be escaped, as in a string of JSON.
 _XML_ATTRIBUTE = to_pattern(rb"[\s:]([\w.-]{1,80}+)\s?=\s?\\*+[\"']")
-# Literals in front make these searches quick.
+# Literals at the beginning make these searches fast.
 _CALLED = [
     to_pattern(rb"%b\s?=\s?\\*+[\"']?([^\"'\s<>;\\]{1,80})" % each)
     for each in (b"ame", b"AME", b"key", b"property", b"type")
@@ -110,7 +110,7 @@ _TAG_VALUE = to_pattern(
     rb"\s(?:value|content)\s*=\s*(?:(?P<quote>\\*+[\"'])(?P<value>(?:(?!(?P=quote))[^<>])*+)(?P=quote)|(?P<bare>[^\s\"'<>\\]++))",
     re.IGNORECASE,
 )
-# What is shown to people is a caption, and some elements have no content.
+# Text that is shown to users is a caption, and some elements have no content.
 _TAG_CONTENT = to_pattern(
     rb"<(?!(?:a|button|label|legend|option|li|t[dhr]|span|div|p|h[1-6]|section|summary|form|select|iframe|svg|body|nav"
     rb"|input|meta|link|img|br|hr)\b)"
@@ -124,7 +124,7 @@ _ELEMENTS = to_pattern(
 )
 _QUOTED_NAME = to_pattern(rb"([\w.-]{1,80}+)&(?:quot|#34);\s*+[:,]")
 _ESCAPED_END = to_pattern(rb"&lt;/(?:[\w.-]{1,40}:)?([\w.-]{1,80}+)\s*&gt;")
-# An element whose quotes or brackets are escaped may hold any text with secrets of its own, an attribute JSON.
+# An element with escaped quotes or brackets may contain any text with secrets of its own, an attribute JSON.
 _ESCAPED = to_pattern(rb">([^<>&]*+&(?:quot|lt|apos|#)[^<>]*+)<|=\s?(?:\"([\[{][^\"<>]*+)\"|'([\[{][^'<>]*+)')")
 
 

@@ -1,4 +1,4 @@
-"""Messages taken apart for redaction, and put together again with lengths, chunks and codings that fit (pure)."""
+"""Splits messages for redaction, and joins them again with lengths, chunks and codings that fit (pure)."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ GZIP_BEGINNING = b"\x1f\x8b\x08"
 
 
 def is_veiled(message: bytes) -> bool:
-    """Tell whether chunks, a coding or a character set could hide a secret from a look at a message; cheap."""
-    # One octet is found twenty times as quickly as several, and few messages have this one.
+    """Tell whether chunks, a coding or a character set could hide a secret from a look at the octets; cheap."""
+    # One octet is found twenty times as fast as several, and few messages have this one.
     is_gzip = GZIP_BEGINNING[0] in message and message.find(GZIP_BEGINNING) >= 0
-    # All heads end in front of the last empty line, and many contents have no other; one that is cut off says nothing.
+    # All heads end before the last empty line; many contents have no empty line. A head that is cut off says nothing.
     heads_stop = max(message.rfind(b"\n\r\n"), message.rfind(b"\n\n"))
     return is_gzip or _CODED.search(message, 0, heads_stop + 1) is not None or may_be_recoded(message)
 
@@ -52,9 +52,9 @@ _CODED = re.compile(
 
 @dataclass(slots=True)
 class Parts:
-    """A message taken apart; the body is as framed, and there may be more behind it (after an upgrade).
+    """The parts of a message; the body is as framed, and more octets may follow it (after an upgrade).
 
-    `text` is the content without framing and codings; if those are not known or broken, `codings` is empty.
+    `text` is the content without framing and codings; if codings are unknown or broken, `codings` is empty.
     """
 
     head: bytes
@@ -62,14 +62,14 @@ class Parts:
     framing: Framing
     fields: Fields
     codings: tuple[str, ...] = ()
-    charset: Charset | None = None  # of a text that is not in UTF-8; `text` is all the same
+    charset: Charset | None = None  # if the content is text in another set; `text` is in UTF-8
     is_complete: bool = True
     text: bytes = b""
     content_length: int = 0
-    is_all_content: bool = False  # nothing but content is in the chunks, and nothing behind them
+    is_all_content: bool = False  # only content is in the chunks, and nothing follows them
     by_rule: list[Edit] = field(default_factory=list)
     in_text: list[Edit] = field(default_factory=list)
-    frames: list[tuple[list[Frame], list[Edit]]] | None = None  # messages of a WebSocket, with the edits of rules
+    frames: list[tuple[list[Frame], list[Edit]]] | None = None  # messages of a WebSocket, each with the edits of rules
     frames_end: int = 0
 
     def __post_init__(self) -> None:
@@ -83,7 +83,7 @@ class Parts:
         self.text, self.content_length = octets, len(octets)
         codings = codings_of(self.fields) if octets else ()
         if not codings and octets.startswith(GZIP_BEGINNING):
-            codings = ("gzip",)  # a file of this format, or a field that is missing
+            codings = ("gzip",)  # a gzip file, or the field is missing
         plain = decoded(octets, codings) if codings else None
         if plain is not None:
             self.codings = codings
@@ -105,7 +105,7 @@ class Parts:
 
     @property
     def unveiled(self) -> bytes | None:
-        """All of the message that a look must see, without framing and codings; None if a look would not see it all."""
+        """All octets of the message that must be searched, without framing and codings; None if that is not enough."""
         media_type = ",".join(field_values(self.fields, "content-type")).lower()
         if self.frames is not None or IS_PACKED.search(media_type) or IS_PROTOBUF.search(media_type):
             return None
@@ -114,9 +114,9 @@ class Parts:
         return None if octets.find(GZIP_BEGINNING) >= 0 else octets
 
     def apply_rules(self, rules: ContentRules, target_stop: int = 0, is_matching: bool = False) -> None:
-        """Hide what the rules find in head, content and trailers of a message in which a look found something.
+        """Hide what the rules find in head, content and trailers of a suspect message.
 
-        In the head, the target ends at `target_stop`.
+        The request target ends at `target_stop` in the head.
         """
         target = rules.target_edits(self.head, target_stop, is_matching)
         in_head = rules.edits(self.head, is_head=True, is_suspect=not self.body)
@@ -131,7 +131,7 @@ class Parts:
                 is_form = "x-www-form-urlencoded" in media_type
                 self.in_text = rules.edits(self.text, is_form=is_form, is_matching=is_matching)
         *extensions, rest = self._around_content()
-        # Together, as a body may have as many as octets.
+        # Joined, as a body may have as many as octets.
         text = b"\n".join([self.body[start:stop] for start, stop in extensions])
         parts = apportioned(rules.edits(text) if text else [], [stop - start for start, stop in extensions], gap=1)
         for (start, _), edits in zip(extensions, parts, strict=True):
@@ -140,7 +140,7 @@ class Parts:
             self.by_rule += shift(merged(rules.field_edits(text), rules.edits(text)), len(self.head) + rest[0])
 
     def _around_content(self) -> Iterator[tuple[int, int]]:
-        """Where in the body other things stand than content: chunk extensions, then trailers and what follows."""
+        """Where the body has something else than content: chunk extensions, then trailers and what follows."""
         if self.framing is NO_CONTENT or self.is_all_content:
             yield len(self.body), len(self.body)
         elif self.framing.kind is FramingKind.CHUNKED:
@@ -149,7 +149,7 @@ class Parts:
             yield self.content_length, len(self.body)
 
     def edits(self, find: Callable[[bytes], list[Edit]]) -> list[Edit]:
-        """Add what `find` finds in head and content, and let the framing follow.
+        """Add what `find` finds in head and content, and adapt the framing.
 
         Positions are those of head and body together.
         """
@@ -178,7 +178,7 @@ class Parts:
             return edits, 0
         framed = edit_framing(self.framing, self.body, edits) if edits else []
         if self.framing.kind is FramingKind.CHUNKED:
-            # Extensions and trailers, what is broken, and what is behind the message.
+            # Extensions and trailers, broken parts, and what follows the message.
             return merged(framed, find(self.body)), growth(edits)
         return framed + shift(find(self.body[self.content_length :]), self.content_length), growth(edits)
 
@@ -195,7 +195,7 @@ def _payload(message: list[Frame]) -> bytes:
     return message[0].payload if len(message) == 1 else b"".join(frame.payload for frame in message)
 
 
-# A secret may be a word that HTTP itself is made of; a password "HTTP/1.1" must not cost the start line.
+# A secret may be a word of HTTP itself; a password "HTTP/1.1" must not destroy the start line.
 _GRAMMAR = re.compile(
     rb"^(?:content-length|transfer-encoding|content-encoding|content-type|connection)[ \t]*:[^\n]*"
     rb"|^[^:\s]+[ \t]*:|^HTTP/[0-9.]+|[ \t]HTTP/[0-9.]+[ \t]*\r?$",
@@ -211,7 +211,7 @@ def _outside_of_grammar(head: bytes, edits: list[Edit]) -> list[Edit]:
 
 
 def _searched(edits: list[Edit], find: Callable[[bytes], list[Edit]]) -> list[Edit]:
-    """A value that a rule has changed may still hold other secrets."""
+    """Search the values that rules have inserted, as they may still contain other secrets."""
     return [Edit(edit.start, edit.stop, splice(edit.octets, find(edit.octets))) for edit in edits]
 
 
@@ -231,15 +231,15 @@ def _method(request: Request | None) -> str:
 
 
 def response_parts(track: Track, request: Request | None) -> Parts:
-    """Take the answer to a request apart; interim responses belong to its head."""
-    reader = ResponseReader("HEAD")  # of which the content is not looked at
+    """Split the answer to a request; interim responses belong to its head."""
+    reader = ResponseReader("HEAD")  # does not read content
     for piece in track.pieces:
         reader.feed(piece.octets)
         if reader.has_head:
             break
     received = reader.head
     if received is None:
-        # Cut off in the middle of the head, or not HTTP: it may still have fields.
+        # Cut off in the head, or not HTTP: it may still have fields.
         return Parts(track.octets, b"", NO_CONTENT, ())
     head, body = track.cut(reader.head_octets)
     fields = received.fields
@@ -251,7 +251,7 @@ def response_parts(track: Track, request: Request | None) -> Parts:
 
 
 def edit_request(request: Request, edits: Sequence[Edit]) -> Request:
-    """Make edits whose positions are those of head and body together."""
+    """Apply edits whose positions are those of head and body together."""
     if not edits:
         return request
     border = len(request.head_octets)
@@ -263,7 +263,7 @@ def edit_request(request: Request, edits: Sequence[Edit]) -> Request:
 
 
 def move_positions(track: Track, edits: Iterable[Edit]) -> Track:
-    """Let pieces that came while the request was being sent follow the edits of its body."""
+    """Adapt the positions of pieces that came while the request was being sent to the edits of its body."""
     if all(piece.sent is None for piece in track.pieces):
         return track
     in_body = [edit for edit in edits if edit.start >= 0]

@@ -1,4 +1,4 @@
-"""Which names say that the value behind them is a secret, and which values look like one (pure)."""
+"""Which names mean that their value is a secret, and which values look like one (pure)."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class NameKind(Enum):
 
     ORDINARY = "ordinary"
     WEAK = "weak"  # a secret if the value looks random
-    CODE = "code"  # a secret if the value has digits, as what is sent to a telephone
+    CODE = "code"  # a secret if the value has digits, like one that is sent to a telephone
     AMBIGUOUS = "ambiguous"  # a secret unless the value is plain words: a session may be one of a conference
     SECRET = "secret"
     PASSWORD = "password"  # chosen by people: it may be a number, a word or a sentence
-    CREDENTIALS = "authorization"  # a scheme and what it asks for (RFC 9110 section 11.4)
+    CREDENTIALS = "authorization"  # a scheme and what it requires (RFC 9110 section 11.4)
     COOKIE = "cookie"
     SET_COOKIE = "set-cookie"
 
-    __hash__ = object.__hash__  # each is one object, and that of Enum is slow
+    __hash__ = object.__hash__  # each member is one object, and the hash of Enum is slow
 
 
 def _set_of(words: str) -> frozenset[str]:
@@ -56,22 +56,23 @@ _WHOLE = {
     ),
     **dict.fromkeys(
         _set_of(
-            # These vouch for a document, or name a key, and open nothing: of XML, mails, a log of certificates.
+            # Signatures of documents, or names of keys, that open nothing: of XML, mails, a log of certificates.
             "signaturevalue dkimsignature scriptsig treeheadsignature privatekeyid encryptionkeyid signingkeyid"
-            # These say which version of something is meant, so that two do not change it at once.
+            # Versions of something, so that two clients do not change it at once.
             " locktoken changetoken updatetoken"
-            # Of an assembly of .NET, which is a part of its name.
+            # Part of the name of a .NET assembly.
             " publickeytoken"
         ),
         NameKind.ORDINARY,
     ),
 }
-# As servers, programs and traces pass fields on: HTTP_COOKIE, X-Forwarded-Authorization, http.request.header.cookie.
+# Field names as servers, programs and traces show them: HTTP_COOKIE, X-Forwarded-Authorization,
+# http.request.header.cookie.
 _PASSED_ON = re.compile(
     "(?:redirect|http|request|response|req|headers?|x|amzn|proxy|forwarded|original|upstream|client|service|user|api|grpc|metadata|serverless)*"
     "(?:(authorization)(?:header)?|authheader|(cookie))"
 )
-# They are told by their end, as "新密码".
+# Recognised at the end of a name, as in "新密码".
 _WITH_OTHER_LETTERS = (
     *("contraseña", "пароль", "hasło", "lösenord", "şifre", "密码", "密碼", "口令", "パスワード"),
     *("비밀번호", "סיסמה", "รหัสผ่าน"),
@@ -95,18 +96,18 @@ _WEAK = _set_of(
     " oauthcode serialkey sid assertion ticket consumerkey clientkey servicekey storagekey webhookkey signatures"
     " sessions tokenid sign primarykey secondarykey wskey authentication clave secwebsocketprotocol pincode"
 )
-# Words that make a secret of a key; whatever an "x-...-key" is, it counts too.
+# Words that make "key" a secret; "x-...-key" always is one.
 _KEYS = _set_of(
     "api private access subscription auth secret signing encryption application account master functions write admin"
     " shared preshared sas"
 )
-# Written together with another word: PGPASSWORD, identitytoken, accountkey.
+# Joined with another word: PGPASSWORD, identitytoken, accountkey.
 _TOGETHER = re.compile(
     r"([a-z]+?)((?:pass(?:word|wd|phrase|code)|pwd|pw|secret|token|(?:api|access|secret|private)key|sess(?:ion)?id)s?)"
     f"|({'|'.join(sorted(_KEYS))})(keys?)"
 )
 _NO_KEYS = _set_of("idempotency cache memc surrogate partition public")
-# What is counted, described or only says where to go on is none.
+# Tokens that are counted or described, or only say where to continue, are not secrets.
 _BEFORE_TOKEN = tuple(
     _set_of(
         "page continuation next cancel max min total prev previous sync skip resume start starting pagination cursor"
@@ -114,7 +115,7 @@ _BEFORE_TOKEN = tuple(
         " forward backward expected"
     )
 )
-# Language models count tokens, too.
+# Language models count "tokens", so only these words make the plural a secret.
 _BEFORE_TOKENS = _set_of("access refresh auth id api session bearer device csrf bot")
 _AFTER = _set_of(
     "type count counts limit limits expires expiry expired expiration ttl usage url uri endpoint input name names"
@@ -130,7 +131,7 @@ _LAST = _AFTER - {"state", "start", "end", "service"}
 
 
 IN_OTHER_LETTERS = sorted({each for word in _WITH_OTHER_LETTERS for each in (word, word.title(), word.upper())})
-# One of these is in each name that says something, when it is written small and in letters and digits alone.
+# Each telling name contains one of these, once it is in lower case and has only letters and digits.
 STEMS = [
     *_set_of(
         "token secret pass pwd key auth sess credential sig jwt csrf xsrf cookie code state nonce assertion appid sid"
@@ -141,13 +142,13 @@ STEMS = [
 ]
 
 
-# A field of a form to log in, as Rails calls them: "session[email]".
+# A field of a log-in form, as named by Rails: "session[email]".
 _OF_SESSION = re.compile(r"(?:\w{1,40}_)?session\[(?!(?:id|key|value|data)\])([A-Za-z_]{2,40})\]")
 
 
 @lru_cache(maxsize=8192)
 def kind_of(name: str) -> NameKind:
-    """Say what a name tells about its value; snake, kebab or camel case, or words written together."""
+    """Return the kind of a name, in snake, kebab or camel case, or in one word."""
     if (part := _OF_SESSION.fullmatch(name)) is not None:
         name = part[1]
     words = list(_words(name))
@@ -184,7 +185,7 @@ def kind_of(name: str) -> NameKind:
 
 
 def _is_pw_by_chance(name: str, words: list[str]) -> bool:
-    """Two letters are in many ids: a name has one style, as "smtp_pw", "PW2", "userPw", and no single letters."""
+    """Ids often contain these letters: a name has one style, as "smtp_pw", "PW2", "userPw", and no single letters."""
     has_style = name.islower() or name.isupper() or name.istitle() or name.rstrip("0123456789").isalpha()
     return not has_style or any(len(word) == 1 and word.isalpha() and word != "x" for word in words)
 
@@ -200,13 +201,13 @@ def _words(name: str) -> Iterator[str]:
 
 
 def ends_with_words(name: str, words: str) -> bool:
-    """Tell whether some words are the last of a name, or all, however either is spelled."""
+    """Tell whether some words are the last words of a name, or all of them, however both are spelled."""
     last, all_words = "".join(_words(words)), [*_words(name)]
     return any(last == "".join(all_words[at:]) for at in range(len(all_words)))
 
 
 def spelled(name: bytes) -> str:
-    """What a name says whose letters may be percent-encoded, or escaped as in JSON."""
+    """The plain form of a name whose letters may be percent-encoded, or escaped as in JSON."""
     plain = _ESCAPED_LETTER.sub(_letter, unquote_to_bytes(name))
     try:
         return plain.decode()
@@ -221,7 +222,7 @@ def _letter(escape: re.Match[bytes]) -> bytes:
     return chr(int(escape[1], 16)).encode("utf-8", "replace")
 
 
-# Chinese and Japanese have no blanks: what is longer is "please enter your password".
+# Chinese and Japanese have no spaces: a longer text is a sentence like "please enter your password".
 _LONGEST_BEFORE = 2
 _FIRST_WITHOUT_BLANKS = "\u2e80"
 
@@ -252,9 +253,9 @@ def _kind_of_word(before: str, word: str, is_last_of_x: bool) -> NameKind:
     return NameKind.SECRET if is_secret else NameKind.ORDINARY
 
 
-# Parts of words that are looked at, and words that tell something together with others alone, as in "app_id", stand in
-# front of a token or a password, or are in an object that says what its values are. They are written small, as a search
-# that ignores the case takes three times as long.
+# Parts of words that make a name worth a look: also words that are telling only together with others, as in "app_id",
+# before a token or a password, or in an object that describes its values. In lower case, as a search that ignores case
+# takes three times as long.
 _OF_OBJECTS = "sensitive|masked|httponly|concealed|deletion_time|plaintext|securestring"
 _TELLING_PART = re.compile(
     any_of(
@@ -274,14 +275,14 @@ _TELLING_WORD = re.compile(
     "|masterauth"
     f"|.*(?:pass|phrase|token|secret|hook|kty|earer).*|{_OF_OBJECTS}"
 )
-# Of an escape in front of a name, without its backslash and digits: "\\u000apassword", "\\ntoken".
+# The rest of an escape before a name, without its backslash and digits: "\\u000apassword", "\\ntoken".
 _OF_ESCAPE = re.compile("[nrt]|u?[A-Fa-f]{,4}")
 
 
 def words_of_names(words: set[bytes]) -> set[bytes]:
-    """Choose the words (of letters alone) that make a name more than an ordinary one, or may with others."""
+    """Choose the words (of letters only) that make a name telling, alone or together with others."""
     together = b"\n".join(words).lower()
-    # Digests and ids leave many words of these letters alone, none of which tells anything.
+    # Digests and ids leave many words of only these letters, none of which is telling.
     if not together.translate(None, b"abcdef\n") or _TELLING_PART.search(together) is None:
         return set()
     return {word for word in words if _TELLING_PART.search(word.lower()) is not None and _may_tell(word.decode())}
@@ -295,7 +296,7 @@ def _may_tell(word: str) -> bool:
 
 
 def is_secret_name(name: str) -> bool:
-    """Tell whether a name says that its value is a secret, whatever it looks like."""
+    """Tell whether a name means that its value is a secret, whatever it looks like."""
     return kind_of(name) not in (NameKind.ORDINARY, NameKind.WEAK)
 
 
@@ -306,7 +307,7 @@ SIMPLE_WORD = re.compile(rb"[a-z]{1,15}|[A-Z]{1,15}|[A-Z][a-z]{1,14}")
 _LEAST_BITS = 2.9  # of entropy per character; English words in a row have about as much, but few digits
 _TOKEN = re.compile(r"[A-Za-z0-9_+/=.~:-]{16,}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_ADDRESS = re.compile(r"arn:|(?:[a-z0-9-]+\.)+[a-z]{2,10}(?::[0-9]{1,5})?\Z")  # of a resource at AWS, or a host
+_ADDRESS = re.compile(r"arn:|(?:[a-z0-9-]+\.)+[a-z]{2,10}(?::[0-9]{1,5})?\Z")  # a resource of AWS, or a host
 # A folder in small letters, or the suffix of a file: "uploads/5d41402abc4b2a76.png".
 _PATH = re.compile(r"(?:^|/)[a-z_-]{3,}/|/[^/]*\.[a-z][a-z0-9]{1,4}$")
 _PIECES = re.compile(r"[A-Za-z0-9]+")
@@ -314,23 +315,23 @@ _CLASSES = (re.compile("[0-9]"), re.compile("[a-z]"), re.compile("[A-Z]"))
 _CHANGES = re.compile("[0-9][A-Za-z]|[A-Za-z][0-9]|[a-z][A-Z]")
 _CAPITALISED = re.compile("[A-Z][a-z]{2,}|^[a-z]{3,}")
 _LONGEST_WORD = 20
-_LONGEST_CODE = 32  # of an error, in capitals: "WSAEPROVIDERFAILEDINIT"
+_LONGEST_CODE = 32  # an error code in capitals: "WSAEPROVIDERFAILEDINIT"
 
 
 def is_uuid(value: str) -> bool:
     return _UUID.fullmatch(value) is not None
 
 
-# The same value mostly stands in many places of a text, or is asked about by several rules.
+# Cached, as the same value is often repeated in a text, or checked by several rules.
 @lru_cache(maxsize=1024)
 def looks_random(value: str) -> bool:
-    """Tell whether a value looks made by a generator: 16 characters or more, and no words, dates, ids or paths.
+    """Tell whether a value looks random: 16 characters or more, and no words, dates, ids or paths.
 
-    UUIDs and numbers are ids, and do not count.
+    UUIDs and numbers count as ids.
     """
     if not _TOKEN.fullmatch(value) or is_uuid(value) or _PATH.search(value) or _ADDRESS.match(value):
         return False
-    # Words and dates are put together from short pieces; what is random has a long one.
+    # Words and dates consist of short pieces; a random value has a long one.
     longest = max(_PIECES.findall(value), key=len, default="")
     if len(longest) < 10 or longest.isdigit():
         return False
@@ -347,13 +348,13 @@ def looks_random(value: str) -> bool:
 
 
 def _is_camel_case(text: str) -> bool:
-    """Tell whether hardly anything is left of a text without capitalised words, and one or two numbers."""
+    """Tell whether a text consists almost only of capitalised words, with one or two numbers."""
     words, rest = len(_CAPITALISED.findall(text)), _CAPITALISED.sub("", text)
     letters, numbers = re.subn("[0-9]+", "", rest)
     return words >= 2 and numbers <= 2 and len(letters) * 7 <= len(text)
 
 
 def _entropy(text: str) -> float:
-    """Bits per character, as the characters of the text itself are distributed."""
+    """Bits per character, from the distribution of the characters in the text."""
     total = len(text)
     return -sum(count / total * log2(count / total) for count in Counter(text).values())

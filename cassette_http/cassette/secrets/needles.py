@@ -1,4 +1,4 @@
-"""What a secret looks like where it stands again: as it is, percent-encoded, escaped, in base64, or in part (pure)."""
+"""The forms in which a secret may occur again: plain, percent-encoded, escaped, in base64, or in part (pure)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from urllib.parse import quote, quote_from_bytes, quote_plus
 from cassette_http.cassette.secrets.base64_text import in_base64
 from cassette_http.cassette.secrets.names import looks_random
 
-_SHORTEST_SEARCHED = 8  # shorter ones would be found where they are not meant
-_LONGEST_SEARCHED = 1 << 16  # all forms of one of some MiB would take hundreds of them
+_SHORTEST_SEARCHED = 8  # shorter ones would be found by chance
+_LONGEST_SEARCHED = 1 << 16  # the forms of one of some MiB would take hundreds of MiB
 _SHORTEST_BEGINNING = 16
 
 JWT = re.compile(rb"eyJ[A-Za-z0-9_-]{7,}(?:\.[A-Za-z0-9_-]*){2,4}")
 _QUOTED_IN_PART = re.compile(rb"[A-Za-z0-9_-]+")
 _ESCAPE = re.compile("%[0-9A-F]{2}")
-_UNRESERVED = re.compile(rb"[A-Za-z0-9_.-]+")  # spelled in the same way there (RFC 3986 section 2.3)
+_UNRESERVED = re.compile(rb"[A-Za-z0-9_.-]+")  # the same when percent-encoded (RFC 3986 section 2.3)
 
-# Secrets they may be, but to replace them everywhere would take the names out of JSON and forms.
+# They may be secrets, but replacing them everywhere would destroy the names in JSON and forms.
 _NOT_SEARCHED = frozenset({b"password", b"username", b"x-oauth-basic", b"disabled", b"authorization"})
-# What a test sends to be refused; the answer says so in the same words (RFC 6750 section 3.1).
+# Sent by tests in order to be refused; the answer uses the same words (RFC 6750 section 3.1).
 _REFUSED = re.compile(
     rb"(?:invalid|expired|incorrect|wrong|bad|revoked|unknown)[ _-](?:[a-z]+[ _-])?"
     rb"(?:token|password|key|secret|credentials?|grant|client|request|code|session|signature)",
@@ -38,15 +38,15 @@ def is_searchable(secret: bytes) -> bool:
         return False
     if _REFUSED.fullmatch(secret):
         return False
-    # Short numbers are dates, times and ids, which must come back as they were.
+    # Short numbers are dates, times and ids, which must not be changed.
     return not (secret.isdigit() and len(secret) < 16)
 
 
 class Needle(NamedTuple):
     """One form of a secret.
 
-    For base64 the octets are the inner characters that every text with the secret there has, and `alignment` their
-    position modulo 4. `is_beginning`: the first octets, as an error message may quote them.
+    For base64, the octets are the inner characters of every text that contains the secret there, and `alignment` is
+    their position modulo 4. `is_beginning`: the first octets, as an error message may quote them.
     """
 
     octets: bytes
@@ -56,14 +56,14 @@ class Needle(NamedTuple):
     is_beginning: bool = False
 
 
-# Cached, as the forms of secrets from the environment are needed for each cassette of a test run.
+# Cached, as the secrets of the environment are needed for each cassette of a test run.
 @lru_cache(maxsize=128)
 def all_needles(secret: bytes) -> tuple[Needle, ...]:
     return tuple(_needles(secret))
 
 
 def plain_needles(secret: bytes) -> Iterator[Needle]:
-    """The forms that most secrets have in most places: as it is, percent-encoded, and in JSON."""
+    """The most frequent forms: plain, percent-encoded, and in JSON."""
     yield Needle(secret, secret)
     if _UNRESERVED.fullmatch(secret):
         return
@@ -75,9 +75,9 @@ def plain_needles(secret: bytes) -> Iterator[Needle]:
 
 
 def _needles(secret: bytes) -> Iterator[Needle]:
-    """The plain form comes first; of the others, only those that differ from it.
+    """All forms that differ from each other, the plain form first.
 
-    What is written in escapes alone, or in base64 of base64, is decoded where it stands, and searched as plain text.
+    Texts that consist of escapes, or base64 in base64, are decoded elsewhere, and searched as plain text.
     """
     yield Needle(secret, secret)
     text = secret.decode("utf-8", "replace")
@@ -99,20 +99,20 @@ def _needles(secret: bytes) -> Iterator[Needle]:
     cores = in_base64(secret) if is_plain else {**in_base64(json.dumps(text)[1:-1].encode()), **in_base64(secret)}
     for core, alignment in cores.items():
         yield Needle(core, secret, alignment=alignment)
-    # What begins with words or a general prefix says nothing; a JWT begins with its head.
+    # A beginning of words or of a general prefix says nothing; the beginning of a JWT is its head.
     if _QUOTED_IN_PART.fullmatch(secret) and len(secret) >= _SHORTEST_BEGINNING + 8 and not JWT.fullmatch(secret):
         beginning = secret[:_SHORTEST_BEGINNING]
         if looks_random(beginning.decode()):
             yield Needle(beginning, secret, is_beginning=True)
 
 
-# What these write as escapes in JSON that others leave as it is.
+# Characters that Go and .NET escape in JSON, and others do not.
 _OF_GO = str.maketrans({sign: f"\\u{ord(sign):04x}" for sign in "<>&"})
 _OF_DOTNET = str.maketrans({sign: f"\\u{ord(sign):04X}" for sign in "<>&+'`"})
 
 
 def _escaped(text: str) -> set[bytes]:
-    """A text with escapes: those of JSON, in strings in strings too, of XML and HTML, of programs, of mails."""
+    """A text with escapes: of JSON (also strings in strings), XML and HTML, programs, mails."""
     once = {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
     once |= {each.replace("/", "\\/") for each in once}
     twice = {json.dumps(each)[1:-1] for each in once}
@@ -133,12 +133,12 @@ def _escaped(text: str) -> set[bytes]:
 
 
 def _in_other_sets(secret: bytes) -> set[bytes]:
-    """What is not ASCII, in UTF-8 if it was in the set of old, and the other way round."""
+    """Text that is not ASCII: in UTF-8 if it was in an older set, and the other way round."""
     if secret.isascii():
         return set()
     try:
         text = secret.decode()
     except UnicodeDecodeError:
         return {secret.decode("cp1252", "replace").encode()}
-    # One character that a set lacks, and the secret cannot stand in it.
+    # Only in sets that have all its characters.
     return {text.encode(name) for name in ("latin-1", "cp1252") if text.encode(name, "ignore").decode(name) == text}

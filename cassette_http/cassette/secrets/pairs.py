@@ -17,9 +17,9 @@ from cassette_http.wire.patterns import to_pattern
 
 
 def leave_out_pairs(text: bytes, place: str, hiding: Hiding) -> list[Edit]:
-    """Leave out the pairs whose names say that they are secret, so that a request without them is the same.
+    """Leave out the pairs whose names mean that they are secret, so that a request without them is the same.
 
-    With a signature go the time of signing and a nonce, as other ones make another signature.
+    The time and nonce of a signature are left out with it, as they differ for each signature.
     """
     spans: list[tuple[int, int, bool]] = []
     at = 0
@@ -29,7 +29,7 @@ def leave_out_pairs(text: bytes, place: str, hiding: Hiding) -> list[Edit]:
         spans.append((at, at + len(pair), is_secret))
         at += len(pair) + 1
     kept = [start for start, _, is_secret in spans if not is_secret]
-    # One "&" goes with each: the one behind, but in front where only such pairs follow.
+    # One "&" is removed with each: the one after it, or the one before if only such pairs follow.
     return [
         Edit(start, stop + 1, b"") if kept and start < kept[-1] else Edit(max(start - 1, 0), stop, b"")
         for start, stop, is_secret in spans
@@ -38,7 +38,7 @@ def leave_out_pairs(text: bytes, place: str, hiding: Hiding) -> list[Edit]:
 
 
 def is_left_out_alone(pair: bytes, hiding: Hiding) -> bool:
-    """Tell whether a pair of a query is left out by its name, and says nothing about other pairs."""
+    """Tell whether a pair of a query is left out by its name, and has no effect on other pairs."""
     return _is_secret(pair, "query", hiding) and _SAYS_MORE.match(pair) is None
 
 
@@ -48,14 +48,14 @@ def _is_secret(pair: bytes, place: str, hiding: Hiding) -> bool:
 
 
 def hide_doubtful_pairs(query: bytes, hiding: Hiding) -> Iterator[Edit]:
-    """Hide each value whose name may be that of a secret, whatever the value looks like."""
+    """Hide each value with a weak name, whatever the value looks like."""
     for pair in FORM_PAIR.finditer(query):
         if hiding.kind("query", pair["name"]) is NameKind.WEAK:
             yield Edit(pair.start("value") - 1, pair.end(), b"={{secret}}")  # the value may be empty
 
 
 def sent_in_place_of(recorded: bytes, sent: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """What is sent now in the pairs of a query or form whose values were recorded as placeholders."""
+    """The values sent now in those pairs of a query or form whose values were recorded as placeholders."""
     values = {pair["name"]: pair["value"] for pair in reversed([*FORM_PAIR.finditer(sent)])}
     for pair in FORM_PAIR.finditer(recorded):
         placeholder = unquote_to_bytes(pair["value"])
@@ -67,9 +67,9 @@ def sent_in_place_of(recorded: bytes, sent: bytes) -> Iterator[tuple[bytes, byte
 def find_pairs(
     text: bytes, hiding: Hiding, place: str, pattern: re.Pattern[bytes], is_matching: bool, inner: Inner
 ) -> Iterator[Edit]:
-    """Find secrets in pairs of a query or a form; `place` is where its names are looked up.
+    """Find secrets in pairs of a query or a form; `place` is where the kinds of names are looked up.
 
-    `inner` looks into a value that is a URL or JSON itself.
+    `inner` searches values that are a URL or JSON.
     """
     if b"=" not in text:
         return
@@ -88,10 +88,10 @@ def find_pairs(
             yield from _hidden_one_time(raw, start, hiding)
             continue
         if pair[0][:1] == b";" and not is_whole and kind in STRONG and not _is_of_url(text, pair.start()):
-            # Behind a semicolon it may as well be a statement of a program.
+            # After a semicolon it may also be a statement of a program.
             kind = NameKind.WEAK
         value = unquote_to_bytes(raw.replace(b"+", b" ") if is_whole else raw)
-        is_entered = is_whole or kind is NameKind.AMBIGUOUS  # which has but one meaning in a URL
+        is_entered = is_whole or kind is NameKind.AMBIGUOUS  # in a URL such a name is clear
         hidden = None
         if kind is not NameKind.ORDINARY:
             hidden = hiding.hidden(kind, value, is_matching and is_whole, is_entered=is_entered)
@@ -104,13 +104,13 @@ def find_pairs(
                 yield from shift(inner(raw[query:]), start + query)
         else:
             if b"+" in raw and not is_whole:
-                hiding.vault.know(unquote_to_bytes(raw.replace(b"+", b" ")))  # a query may mean blanks, too
+                hiding.vault.know(unquote_to_bytes(raw.replace(b"+", b" ")))  # a "+" in a query may mean a space
             is_encoded = value != raw
             yield Edit(start, start + len(raw), quote_plus(hidden).encode() if is_encoded else hidden)
 
 
 def _hidden_one_time(raw: bytes, start: int, hiding: Hiding) -> Iterator[Edit]:
-    """Hide a value that is another one with each run, whatever it looks like."""
+    """Hide a value that differs in each run, whatever it looks like."""
     value = unquote_to_bytes(raw.replace(b"+", b" "))
     hidden = hiding.vault.hide(value) if value.strip() else value
     if hidden != value:
@@ -118,7 +118,7 @@ def _hidden_one_time(raw: bytes, start: int, hiding: Hiding) -> Iterator[Edit]:
 
 
 def _is_oauth(query: bytes) -> bool:
-    """Tell whether a query asks for an authorization of OAuth 2.0, or answers that (RFC 6749 section 4.1)."""
+    """Tell whether a query is an authorization request of OAuth 2.0, or its answer (RFC 6749 section 4.1)."""
     values = {pair["name"]: pair["value"] for pair in FORM_PAIR.finditer(query)}
     if not values.keys().isdisjoint((b"response_type", b"oauth_token", b"id_token", b"error_description")):
         return True
@@ -128,7 +128,7 @@ def _is_oauth(query: bytes) -> bool:
 
 
 def _query_around(text: bytes, at: int) -> bytes:
-    """The query of the URL that a pair stands in, which begins with its sign."""
+    """The query (or fragment) of the URL that contains the pair, whose separator is at `at`."""
     start = max(text.rfind(b"?", 0, at + 1), text.rfind(b"#", 0, at + 1), at - _LONGEST_QUERY)
     end = _QUERY_END.search(text, at + 1, at + _LONGEST_QUERY)
     query = text[start + 1 : end.start() if end is not None else at + _LONGEST_QUERY]
@@ -136,25 +136,25 @@ def _query_around(text: bytes, at: int) -> bytes:
 
 
 def _is_of_url(text: bytes, at: int) -> bool:
-    """Tell whether a semicolon is that of "&amp;", or of a parameter in a path (RFC 3986 section 3.3)."""
+    """Tell whether a semicolon belongs to "&amp;", or to a parameter in a path (RFC 3986 section 3.3)."""
     return (
         text.endswith((b"&amp", b"\\u0026amp"), 0, at) or _PATH_IN_FRONT.search(text, max(0, at - 200), at) is not None
     )
 
 
 def names_in_path(head: bytes) -> list[bytes]:
-    """All names in the path of a request, in front of a segment of such a length that `find_in_path` may hide it."""
+    """All names in the path of a request that are followed by a segment long enough for `find_in_path`."""
     names = _NAME_IN_PATH.findall(head, 0, head.find(b"\n"))
     return [b"token" if _SENT_BY_MAIL.search(name) else name for name in names]
 
 
 def has_encoded_sign(head: bytes, stop: int) -> bool:
-    """Tell whether a path has a colon or a slash that is percent-encoded, as in a URL or a token of some services."""
+    """Tell whether a path has a percent-encoded colon or slash, as in a URL, or in a token of some services."""
     return _ENCODED_SIGN.search(head, 0, stop) is not None
 
 
 def find_in_path(head: bytes, stop: int, hiding: Hiding, inner: Inner) -> Iterator[Edit]:
-    """Find secrets in the path of a request target: behind their name, or in a URL that is percent-encoded there."""
+    """Find secrets in the path of a request target: after their name, or in a URL that is percent-encoded there."""
     for pair in _PATH_PAIR.finditer(head, 0, stop):
         kind, value = hiding.kind("query", pair["name"]), unquote_to_bytes(pair["value"])
         if pair["sign"] == b"/":
@@ -169,7 +169,7 @@ def find_in_path(head: bytes, stop: int, hiding: Hiding, inner: Inner) -> Iterat
 
 
 def find_behind_steps(text: bytes, spans: list[tuple[int, int]], hiding: Hiding) -> Iterator[Edit]:
-    """Find secrets in the paths of URLs, wherever they stand; `spans` are the runs of the text."""
+    """Find secrets in the paths of URLs anywhere; `spans` are the runs of the text."""
     for start, _ in spans:
         is_step = text[start - 1 : start] == b"/"
         step = _STEP_BEHIND.search(text, max(0, start - _LONGEST_STEP), start) if is_step else None
@@ -184,16 +184,16 @@ def find_behind_steps(text: bytes, spans: list[tuple[int, int]], hiding: Hiding)
 
 
 def _kind_in_path(hiding: Hiding, name: bytes, value: str, is_request: bool = True) -> NameKind:
-    """Say what a step in a path tells about the next, which may be the id of one among many."""
+    """Return the kind of a path segment, which decides about the next one; that may also be an ordinary id."""
     if not looks_random(value) and not (is_request and is_uuid(value) and not name.endswith(b"s")):
         return NameKind.ORDINARY
     if looks_random(name.decode("latin-1")):
-        return NameKind.ORDINARY  # a name of chance, in base64
+        return NameKind.ORDINARY  # a random name, in base64
     return NameKind.SECRET if _SENT_BY_MAIL.search(name) else hiding.kind("query", name)
 
 
 def _percent_encoded(text: bytes, start: int, stop: int, escapes: Escapes, inner: Inner) -> Iterator[Edit]:
-    """A part that is itself a URL or JSON, perhaps percent-encoded once more in that."""
+    """Search a part that is a URL or JSON, perhaps percent-encoded twice."""
 
     def twice(plain: bytes) -> list[Edit]:
         found = inner(plain)
@@ -205,7 +205,7 @@ def _percent_encoded(text: bytes, start: int, stop: int, escapes: Escapes, inner
 
 
 def find_in_percent_encoded(text: bytes, inner: Inner) -> Iterator[Edit]:
-    """Find secrets in JSON that is percent-encoded, wherever that stands: decodeURIComponent("%7B%22...")."""
+    """Find secrets in JSON that is percent-encoded, anywhere: decodeURIComponent("%7B%22...")."""
     for found in _ENCODED_JSON.finditer(text) if b"%" in text else ():
         yield from _percent_encoded(text, *found.span(), PERCENT, inner)
 
@@ -222,23 +222,23 @@ def find_in_multipart(text: bytes, hiding: Hiding, is_matching: bool) -> Iterato
             behind = end.start() if end is not None else len(text)
             value = text[part.end() : behind]
             if (hidden := hiding.hidden(kind, value, is_matching, is_entered=True)) is not None:
-                # An edit needs octets to take the place of: those of an empty value are the end of the line in front.
+                # An edit must replace at least one octet: for an empty value, the line end before it.
                 start, instead = (part.end(), hidden) if value else (part.end() - 1, b"\n" + hidden)
                 yield Edit(start, behind, instead)
 
 
 def texts_of_parts(octets: bytes) -> Iterator[tuple[int, int]]:
-    """Where those parts of a multipart are that are texts, from border to border (RFC 2046 section 5.1)."""
+    """Where the parts of a multipart that are text are, including their borders (RFC 2046 section 5.1)."""
     return ((start, stop) for start, stop, is_text in _parts(octets) if is_text)
 
 
 def has_file(octets: bytes) -> bool:
-    """Tell whether a part of a multipart is no text. It may stand behind any number of others."""
+    """Tell whether a part of a multipart is not text, after any number of others."""
     return octets.startswith(b"--") and not all(is_text for _, _, is_text in _parts(octets))
 
 
 def _parts(octets: bytes) -> Iterator[tuple[int, int, bool]]:
-    """Where the parts of a multipart begin and end, with the borders around them, and whether they are texts."""
+    """Where the parts of a multipart are, including their borders, and whether they are text."""
     delimiter = octets[:_LONGEST_DELIMITER].partition(b"\r\n")[0]
     if not delimiter.startswith(b"--"):
         return
@@ -249,7 +249,7 @@ def _parts(octets: bytes) -> Iterator[tuple[int, int, bool]]:
 
 
 def find_in_userinfo(text: bytes, hiding: Hiding) -> Iterator[Edit]:
-    """Find passwords in URLs, and tokens in the place of a user (RFC 3986 section 3.2.1)."""
+    """Find passwords in URLs, and tokens used as a user name (RFC 3986 section 3.2.1)."""
     if b"@" not in text or "userinfo" in hiding.rules.off:
         return
     for found in USERINFO.finditer(text):
@@ -262,7 +262,7 @@ def find_in_userinfo(text: bytes, hiding: Hiding) -> Iterator[Edit]:
             yield Edit(*found.span("user"), hiding.vault.hide(user))
 
 
-# Made anew for each request, and given back by the server.
+# New for each request, and returned by the server.
 _GRANT = to_pattern(rb"(?:^|&)grant_type=")  # RFC 6749 section 4.1.3
 _ONE_TIME = to_pattern(rb"code|state|nonce")
 _SIGNATURE = to_pattern(rb"(?:^|&)(?:[\w.-]{0,40}signature|sign?|hmac)=", re.IGNORECASE)
@@ -275,7 +275,7 @@ _OF_SIGNATURE = to_pattern(
 _LONGEST_QUERY = 4000
 _QUERY_END = to_pattern(rb"[\s\"'<>^`{|}]|\\(?!u0026)")
 _NAME = rb"[\w.~%$\[\]*:\x80-\xee-]{1,80}"
-# "6" ends the "\\u0026" of some JSON. Backwards a name begins with what is certain, and rare.
+# "6" is the end of "\\u0026" in some JSON. Backwards, a name begins with a certain, rare character.
 _EMAN_YREUQ = to_pattern(rb"=(%b)[ ]?[?&#;6]" % _NAME)
 _NAME_OF_FORM = rb"[\w.$@/:\[\]~%*+!\x80-\xee-]{1,80}"
 _FORM_NAME = to_pattern(rb"(?:^|&)(%b)=" % _NAME_OF_FORM)
@@ -291,14 +291,14 @@ _NAME_IN_PATH = to_pattern(rb"/([\w.-]{3,60}+)/(?=[^/?#;\s]{%d})" % SHORTEST_RAN
 _LONGEST_STEP = 64
 _STEP_BEHIND = to_pattern(rb"/([\w.-]{3,60}+)\\?/\Z", re.ASCII)
 _STEP = to_pattern(rb"[\w.~%+=-]*", re.ASCII)
-# What is followed by a token that is sent to a user.
+# Segments that are followed by a token sent to a user.
 _SENT_BY_MAIL = to_pattern(
     rb"(?:\b|_)(?:reset|magic[_-]?link|magic|invit(?:e|ation)s?|activat(?:e|ion)|confirm(?:ation)?|unsubscribe|unlock"
     rb"|verify[_-]e?mail|e?mail[_-]verif(?:y|ication))(?:\b|_)",
     re.IGNORECASE,
 )
 _PATH_IN_FRONT = to_pattern(rb"(?:^|[\s\"'(=<>])(?:[A-Za-z][A-Za-z0-9+.-]{0,20}:/)?/[^\s\"'<>()=]*\Z")
-# What is written in escapes alone is found elsewhere.
+# Texts that consist only of escapes are found elsewhere.
 _ENCODED_JSON = to_pattern(rb"(?:%(?:25)*(?:7[Bb]|5[Bb])){1,9}%(?:25)*22(?!%)[\w.~!*'()+%-]+")
 _ENCODED_SIGN = to_pattern(rb"%(?:3A|2F)", re.IGNORECASE)
 _PART = to_pattern(
@@ -320,6 +320,6 @@ def _query_names(text: bytes) -> list[bytes]:
 
 
 def _without_end(value: bytes) -> bytes:
-    """Leave out what belongs to the sentence or the brackets around a URL; not the braces of a template."""
+    """Remove what belongs to the sentence or the brackets around a URL; but not the braces of a template."""
     shorter = value.rstrip(b".,:!?)]'")
     return shorter if b"{" in shorter else shorter.rstrip(b".,:!?)]}'")

@@ -1,4 +1,4 @@
-"""Placeholders, `{{secret:1}}`, in all the forms that they have in their places (pure)."""
+"""Placeholders, `{{secret:1}}`, in all the forms in which they are written (pure)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PLACEHOLDER = re.compile(
     rb"(\{\{|(?:%(?:25){0,3}7b){2})secret(?:(?::|%(?:25){0,3}3a)([A-Za-z0-9_.-]{1,64}))?(?:\}\}|(?:%(?:25){0,3}7d){2})",
     re.IGNORECASE,
 )
-_DEEPEST = 5  # a placeholder is written no deeper than a secret is found
+_DEEPEST = 5  # the deepest nesting in which secrets are found
 _START = b"{{secret"
 _START_IN_BASE64 = in_base64(_START)
 # A JWT whose signature is a placeholder; nine octets of it are twelve characters.
@@ -27,12 +27,12 @@ _HIDDEN_NUMBER = re.compile(rb"(?<![0-9.])" + NINES + rb"([0-9]{6})(?![0-9.])")
 
 
 def is_placeholder(value: bytes) -> bool:
-    """Tell whether a value is a placeholder, in any of the forms that one has in its place."""
+    """Tell whether a value is a placeholder, in any form."""
     return _PLACEHOLDER.fullmatch(value) is not None or _HIDDEN_JWT.fullmatch(value) is not None
 
 
 def next_number(cassette: bytes) -> int:
-    """Find the number behind the highest placeholder in the octets of a cassette file; 1 if there is none."""
+    """Find the number after the highest placeholder in the octets of a cassette file; 1 if there is none."""
     texts = [cassette, *(text for _, _, text in _placeholders_in_base64(cassette))]
     texts += [text.plain for text in coded_texts(cassette)]
     names = [found[2] or b"" for text in texts for found in _PLACEHOLDER.finditer(text)]
@@ -42,7 +42,7 @@ def next_number(cassette: bytes) -> int:
 
 
 def has_placeholder(octets: bytes, depth: int = 0) -> bool:
-    """Tell whether there could be a placeholder, in plain sight, in base64 or as a number; cheap."""
+    """Tell whether there could be a placeholder: plain, in base64 or as a number; cheap."""
     return (
         b"secret" in octets
         or NINES in octets
@@ -52,7 +52,7 @@ def has_placeholder(octets: bytes, depth: int = 0) -> bool:
 
 
 def numbered_placeholders(octets: bytes, depth: int = 0) -> list[Edit]:
-    """The edits that make all placeholders one."""
+    """The edits that make all placeholders the same."""
     whole = [Edit(*found.span(), b"{{secret}}") for found in _HIDDEN_JWT.finditer(octets)]
     whole += [Edit(*found.span(), NINES + b"000000") for found in _HIDDEN_NUMBER.finditer(octets)]
     others = [Edit(*found.span(), b"{{secret}}") for found in _PLACEHOLDER.finditer(octets)]
@@ -64,13 +64,13 @@ def unified(octets: bytes) -> bytes:
 
 
 def unifying(octets: bytes, edits: list[Edit]) -> list[Edit]:
-    """The edit that makes one of all placeholders, also of those that some edits bring; none if it changes nothing."""
+    """The edit that makes all placeholders the same, including those of `edits`; none if it changes nothing."""
     new = unified(splice(octets, edits))
     return [Edit(0, len(octets), new)] if new != octets else []
 
 
 def placeholder_edits(octets: bytes, value: Callable[[bytes], bytes | None], depth: int = 0) -> list[Edit]:
-    """Put a value in the place of each placeholder that has one; what is percent-encoded stays so."""
+    """Replace each placeholder for which there is a value; percent-encoding is kept."""
     plain = []
     for found in _PLACEHOLDER.finditer(octets):
         new = value(found[2] or b"")
@@ -85,7 +85,7 @@ def _changing(edits: list[Edit], octets: bytes) -> list[Edit]:
 
 
 def _edits_in_codes(octets: bytes, edits_of: Callable[[bytes, int], list[Edit]], depth: int) -> list[Edit]:
-    """Edit what is written in base64, or in other characters, in a text; not in too many of them."""
+    """Edit texts in base64, or in other characters, inside a text; nesting is limited."""
     if depth >= _DEEPEST:
         return []
     in_others = [text.edited(inside) for text in coded_texts(octets) if (inside := edits_of(text.plain, depth + 1))]
@@ -98,7 +98,7 @@ def _edits_in_codes(octets: bytes, edits_of: Callable[[bytes, int], list[Edit]],
 
 
 def _placeholders_in_base64(octets: bytes) -> Iterator[tuple[int, int, bytes]]:
-    runs: dict[int, tuple[int, int, bytes]] = {}  # by where they stop: two placeholders may share a run
+    runs: dict[int, tuple[int, int, bytes]] = {}  # by their ends, as two placeholders may share a run
     for core, alignment in _START_IN_BASE64.items():
         at = octets.find(core)
         while at >= 0:

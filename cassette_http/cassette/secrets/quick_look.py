@@ -1,8 +1,8 @@
 """A quick look at a text: whether any rule could find something in it (pure).
 
-Most messages hold no secret, and shall not pay for all rules. What the rules answer to is a name, a token or a coding;
-all names that stand in front of a colon or an equals sign are found in two passes, whatever form they are written in,
-and names that were seen before cost next to nothing. A look that says no is certain; one that says yes is not.
+Most messages contain no secret, and must not pay for all rules. Rules react to a name, a token or a coding. All names
+before a colon or an equals sign are found in two passes, in whatever form they are written, and names that were seen
+before cost almost nothing. If the result is no, that is certain; if it is yes, it is not.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ from cassette_http.cassette.secrets.telling_words import TellingWords
 from cassette_http.cassette.secrets.vault import WORDS_FOR_SECRETS
 from cassette_http.wire.patterns import to_pattern
 
-DEEPEST = 3  # base64 or percent-encoding inside of each other
+DEEPEST = 3  # levels of base64 or percent-encoding inside of each other
 _LONG = 1 << 14
-_AT, _BRACKET, _EQUALS, _LESS_THAN, _PERCENT = b"@[=<%"  # as numbers, which are looked for thirty times as quickly
+_AT, _BRACKET, _EQUALS, _LESS_THAN, _PERCENT = b"@[=<%"  # as numbers, which are found thirty times as fast
 _BLOCK, _LONGEST_NAME = 1 << 18, 1 << 8
 _NEXT = _BLOCK - _LONGEST_NAME
 
-# Backwards a name begins with what is certain, and a search for one octet is the quickest.
+# Backwards, a name begins with a certain character, and a search for one octet is the fastest.
 _BEFORE_COLON = to_pattern(rb":\s*+[\"'`]?\\*+" + NAME_BACKWARDS.replace(b"~", b"#~"))
 _BEFORE_SIGN = to_pattern(rb"=:?\s*+" + ACCESSORS + rb"\]?[\"'`]?\\*+" + NAME_BACKWARDS)
 _PART_NAME = to_pattern(rb"ame\*?\s?=\s?(?:[\w-]*'[\w-]*'|\"?)([^\";\r\n]{1,200})")
@@ -57,7 +57,7 @@ _ENCODED = to_pattern(rb"%(?:25)*(?:0[ADad]|2[0-9A-Fa-f]|3|5|7)")
 
 
 class QuickLook:
-    """Looks at texts, and remembers which names are ordinary ones."""
+    """Looks at texts, and remembers which names are ordinary."""
 
     def __init__(self, hiding: Hiding) -> None:
         self._hiding = hiding
@@ -85,9 +85,9 @@ class QuickLook:
         )
 
     def _may_have_name(self, text: bytes, words: bytes, depth: int) -> bool:
-        """Ask for names in all forms; what else is asked for here must have a word that `words_of_names` chooses.
+        """Check names in all forms; the other checks here need a word that `words_of_names` chooses.
 
-        `words` are those of the text.
+        `words` are the telling words of the text.
         """
         before_colons, before_signs = _names_in_front(with_narrow_signs(text))
         has_records = not NAMES_OF_VALUES.isdisjoint(before_colons)
@@ -113,9 +113,9 @@ class QuickLook:
         return bool(names) and bool(self._hiding.tell(names))
 
     def _has_value(self, text: bytes, told: dict[bytes, NameKind]) -> bool:
-        """Tell whether a name has a value that could be hidden: behind a weak one, it must look random.
+        """Tell whether a name has a value that could be hidden: after a weak name, it must look random.
 
-        But it may be the end of a strong one: "Api:Key", or a code that is sent for a token.
+        But a weak name may be the end of a strong one ("Api:Key"), or a code that is exchanged for a token.
         """
         is_oauth = b"grant_type=" in text or (b"code=" in text and b"state=" in text)
         return is_oauth or any(
@@ -123,7 +123,7 @@ class QuickLook:
         )
 
     def _may_have_token(self, text: bytes, words: bytes, spans: list[tuple[int, int]], depth: int) -> bool:
-        """`words` are the telling ones of the text, and `spans` its runs."""
+        """`words` are the telling words of the text, and `spans` its runs."""
         inside = joined(text, spans) if spans else b""
         is_one = (
             has_words_in_front(text, words)
@@ -140,35 +140,35 @@ class QuickLook:
         return is_one or (may_be_coded(text, inside) and self._may_be_in_codes(text, spans, depth))
 
     def _may_be_in_codes(self, text: bytes, spans: list[tuple[int, int]], depth: int) -> bool:
-        """Tell whether a text in other characters could hold something, or a secret that is known."""
+        """Tell whether a text in other characters could contain a secret."""
         return depth < DEEPEST and any(
             self._is_in(coded.plain, DEEPEST if coded.is_inflated else depth + 1) for coded in coded_texts(text, spans)
         )
 
     def _is_in(self, plain: bytes, depth: int) -> bool:
-        """Tell whether a text that another holds may have something, or a secret that is known."""
+        """Tell whether the plain form of an inner text may contain a secret, known or not."""
         return self.may_find(plain, depth) or self._hiding.vault.is_in(plain)
 
     def _may_be_in_base64(self, text: bytes, spans: Iterable[tuple[int, int]], depth: int) -> bool:
         if depth >= DEEPEST:
             return False
         texts = list(texts_in_base64(text, [start for start, _ in spans]))
-        # One look at all is cheaper than one at each.
+        # One look at all of them is cheaper than one at each.
         return any(is_basic(text, start) for start, _, _ in texts) or (
             bool(texts) and self._is_in(b"\n\n".join([plain for _, _, plain in texts]), depth + 1)
         )
 
 
 def _unquoted(text: bytes) -> bytes:
-    """Percent-decode a form; in parts, as each escape needs much more memory than octets meanwhile."""
+    """Percent-decode a form, in parts, as each escape temporarily needs much more memory than octets."""
     parts = blocks(text, _LONG, _BEHIND_ESCAPE)
     return b"".join([unquote_to_bytes(part.replace(b"+", b" ")) for _, part in parts])
 
 
 def _names_in_front(text: bytes) -> tuple[set[bytes], set[bytes]]:
-    """All names in front of a colon, and those in front of an equals sign."""
+    """All names before a colon, and those before an equals sign."""
     before_colons, before_signs = set[bytes](), set[bytes]()
-    for at in range(0, len(text), _NEXT):  # no copy of a large text is made
+    for at in range(0, len(text), _NEXT):  # in parts, so that a large text is not copied
         backwards = text[max(0, at - _LONGEST_NAME) : at + _NEXT][::-1]
         before_colons.update(_BEFORE_COLON.findall(backwards))
         before_signs.update(_BEFORE_SIGN.findall(backwards))

@@ -1,15 +1,15 @@
-"""Secrets are replaced by placeholders before an interaction reaches the disk (pure).
+"""Replaces secrets by placeholders before an interaction reaches the disk (pure).
 
-1. *Rules* find what is a secret by its name or its look, in fields, targets and contents, and hand it to the vault.
-2. The *vault* numbers secrets: an equal secret has the same `{{secret:n}}` as long as the redactor lives.
-3. A secret of some length is then *searched* everywhere else, in targets, other fields and contents: as it
-   is, percent-encoded, JSON-escaped, inside base64, and under content codings.
+1. *Rules* recognise a secret by its name or its look, in fields, targets and contents, and give it to the vault.
+2. The *vault* numbers secrets: an equal secret has the same `{{secret:n}}` as long as the redactor exists.
+3. A secret of some length is then *searched* everywhere else, in targets, other fields and contents: plain,
+   percent-encoded, JSON-escaped, inside base64, and under content codings.
 
-Only the secret's own octets change. Content-Length, chunk sizes and the borders of pieces follow.
+Only the secret's own octets change. Content-Length, chunk sizes and the borders of pieces are adapted.
 
-Requests are matched in a form where all placeholders are one, `{{secret}}`: a cassette answers whatever the
-secret of today is, and numbers may differ between the run that recorded and the one that replays. Pairs of a query
-or a form that are named as secrets are left out there, as a program without a secret often sends none.
+For matching, all placeholders become the same, `{{secret}}`: a cassette answers whatever the secret is today, and
+numbers may differ between recording and replay. Pairs of a query or a form whose names mean secrets are left out then,
+as a program without a secret often does not send them.
 """
 
 from __future__ import annotations
@@ -46,24 +46,24 @@ from cassette_http.errors import InvalidOption
 class _Message:
     """A message of an exchange that is being redacted.
 
-    Of a short one, `octets` is all of it, without framing and codings if it was taken apart into `parts`; `new` is what
-    remains without familiar lines, `lines` are the field lines in that, and `edits` those of familiar lines. The edits
-    of one that the rules were applied to are all that it needs.
+    If it is short, `octets` is all of it, without framing and codings if it was split into `parts`; `new` is the rest
+    without familiar lines, `lines` are its field lines, and `edits` those of familiar lines. Once the rules were
+    applied to it, `edits` are complete.
     """
 
-    request: Request  # itself, or what it answers
+    request: Request  # the message itself, or the request that it answers
     track: Track | None  # of a response
     octets: bytes | None = None
     new: bytes = b""
     lines: Iterable[bytes] = ()
     edits: Sequence[Edit] = ()
     parts: Parts | None = None
-    is_veiled: bool = False  # a look would not see all of it
+    is_veiled: bool = False  # a look at its octets is not enough
     is_ruled: bool = False
 
     @property
     def host(self) -> str:
-        """That of a request, "" for a response."""
+        """The host of a request, "" for a response."""
         return self.request.origin.host if self.track is None else ""
 
     def take_apart(self) -> Parts:
@@ -75,10 +75,10 @@ class _Message:
 class Redactor:
     """Redacts the interactions of one session, which share placeholders.
 
-    `first` is the number of the first new placeholder; `next_number` finds it in a cassette that has some.
-    `redact` and `keep` are described by `resolve_rules`. `secrets` are values with names of their own: they become
-    `{{secret:name}}`, and `restore` puts them back. `environment` and what `netrc` gives (the text of such a file) are
-    searched for secrets, which are known before anything is redacted.
+    `first` is the number of the first new placeholder; `next_number` finds it for an existing cassette. For `redact`
+    and `keep` see `resolve_rules`. `secrets` are values with names of their own: they become `{{secret:name}}`, and
+    `restore` puts them back. Secrets in `environment` and in the text that `netrc` returns are known before anything is
+    redacted.
 
     Threads may share a redactor. Raises InvalidOption.
     """
@@ -105,13 +105,13 @@ class Redactor:
 
     @cached_property
     def _content(self) -> ContentRules:
-        """Made when something is redacted: most replays need none. Two threads may make two, which share all."""
+        """Created when needed, as most replays redact nothing. If two threads create one each, both share all data."""
         return ContentRules(self._rules, self._vault)
 
     def _learn_surroundings(self) -> None:
-        """Learn what environment and netrc hold, now that something is redacted: most replays need none of it.
+        """Learn the secrets of environment and netrc when something is redacted: most replays do not need them.
 
-        Another thread may do the same meanwhile, which changes nothing.
+        If another thread does the same at the same time, that changes nothing.
         """
         if self._environment and "environment" not in self._rules.off:
             self._content.learn_environment(self._environment)
@@ -121,7 +121,7 @@ class Redactor:
 
     @property
     def learned(self) -> int:
-        """Grows with each secret that is learned: what was redacted before may hold it, and be redacted again."""
+        """Grows with each learned secret: what was redacted before may contain it, and need to be redacted again."""
         return self._vault.searched
 
     def redact(self, interaction: Interaction) -> Interaction:
@@ -132,7 +132,7 @@ class Redactor:
         for function in self._rules.functions:
             vault.learn(function(interaction))
         learned = vault.searched
-        # Another copy of a large body could be too much, and a long message is suspect in any case.
+        # Another copy of a large body could be too much, and a long message goes through the rules in any case.
         octets = request.head_octets + request.body_octets if len(request.body_octets) <= _LONG else None
         sent = self._message(octets, request)
         octets = track.octets if track.count_octets <= _LONG else None
@@ -144,7 +144,7 @@ class Redactor:
         if is_ordinary and self._is_clean(sent, received):
             self._familiar.remember([*sent.lines, *received.lines], learned)
             return _edited(interaction, sent.edits, received.edits)
-        # All rules come before any search: a secret of the response may stand in the request too.
+        # All rules come before any search: a secret of the response may be in the request too.
         if self._is_suspect(sent):
             self._apply_rules(sent)
         if (is_ordinary and not sent.is_ruled) or self._is_suspect(received):
@@ -166,7 +166,7 @@ class Redactor:
     def is_settled(self, redacted: Interaction) -> bool:
         """Tell whether what was learned since an interaction was redacted would change nothing in it; cheap.
 
-        Rather no than yes: a coding could hide a secret, and to look at a long one takes as long as to redact it.
+        If in doubt, False: a coding could hide a secret, and checking a long message takes as long as redacting it.
         """
         request, track = redacted.request, redacted.track
         if track.failure is not None or track.count_octets > _LONG:
@@ -178,9 +178,9 @@ class Redactor:
         )
 
     def redact_request(self, request: Request) -> Request:
-        """Return the form in which a request, sent or recorded, is matched; itself if nothing is secret.
+        """Return the form in which a request, sent or recorded, is matched; the same object if nothing is secret.
 
-        Secrets that are new are learned, as `redact` would.
+        New secrets are learned, as in `redact`.
         """
         if not self._knows_surroundings:
             self._learn_surroundings()
@@ -202,7 +202,7 @@ class Redactor:
             parts = request_parts(request)
             self._apply_rules_to_request(parts, request, is_matching=True)
             if len(self._learned_pairs) > _MOST_PAIRS:
-                self._learned_pairs = set()  # another thread may be asking the other
+                self._learned_pairs = set()  # a new set, as another thread may be using the old one
             self._learned_pairs.update(self._content.pairs_to_leave_out(head[slice(*_query_span(request))]))
         else:
             parts = request_parts(request)
@@ -212,9 +212,9 @@ class Redactor:
         return edit_request(request, edits)
 
     def believe_names(self, request: Request) -> Request:
-        """Return a redacted request in which also values behind weak names of the query are hidden, however they look.
+        """Return a redacted request in which values with weak names in the query are hidden too, whatever they are.
 
-        A program that has no key sends "key=test" where one was recorded as a secret. Itself if there is no such name.
+        A program without a key sends "key=test" where a secret was recorded. The same object if there is no such name.
         """
         edits = self._content.doubtful_edits(request.head_octets, _target_stop(request))
         return edit_request(request, edits)
@@ -222,8 +222,8 @@ class Redactor:
     def note_sent(self, recorded: Request | None, sent: Request) -> None:
         """Note what the program sends in a pair of its query or form, or in JSON, where a placeholder was recorded.
 
-        `restore` puts that in the place of the placeholder from now on: a program that sends a state or a nonce, a new
-        one with each run, looks for it in the answers (RFC 6749 section 10.12).
+        From now on `restore` replaces the placeholder by that: a program that sends a state or a nonce, which are new
+        in each run, expects them in the answers (RFC 6749 section 10.12).
         """
         if recorded is None or not (recorded.body_octets or b"?" in recorded.head_octets):
             return
@@ -241,7 +241,7 @@ class Redactor:
         return self._vault.has_declared
 
     def restore(self, interaction: Interaction) -> Interaction:
-        """Put declared secrets, and what was sent, back in the place of their placeholders, in what the peer sends."""
+        """Replace placeholders in what the peer sends by declared secrets, and by what was sent."""
         if not self.restores:
             return interaction
         octets = interaction.track.octets
@@ -253,12 +253,12 @@ class Redactor:
         return replace(interaction, track=interaction.track.edited(edits))
 
     def redact_text(self, text: str) -> str:
-        """Take secrets out of what is shown to people."""
+        """Remove secrets from a text that is shown to users."""
         octets = text.encode("utf-8", "surrogateescape")
         edits = self._content.all_edits(octets)
         return splice(octets, edits).decode("utf-8", "surrogateescape") if edits else text
 
-    # -- inside ----------------------------------------------------------------------------------------------
+    # -- private ---------------------------------------------------------------------------------------------
 
     def _without_learned_pairs(self, request: Request) -> Request:
         """Leave out the pairs of the query that are secret by their names, and whose values are known."""
@@ -276,13 +276,13 @@ class Redactor:
         parts.by_rule = self._content.with_path(parts.by_rule, request.origin.host, request.head_octets, target_stop)
 
     def _message(self, octets: bytes | None, request: Request, track: Track | None = None) -> _Message:
-        """Begin with a message, whose octets are None if it is long."""
+        """Create the `_Message`; `octets` is None if it is long."""
         if octets is None:
             return _Message(request, track, is_veiled=True)
         return _Message(request, track, octets, *self._familiar.leave_out(octets, self._vault.searched))
 
     def _unveil(self, message: _Message) -> None:
-        """Take a message out of its chunks and codings, if it has some; that may be impossible."""
+        """Remove chunks and codings from a message, if it has some; that may be impossible."""
         if not is_veiled(message.new):
             return
         unveiled = message.take_apart().unveiled
@@ -290,19 +290,19 @@ class Redactor:
         if unveiled is not None:
             message.octets = unveiled
             message.new, lines, message.edits = self._familiar.leave_out(unveiled, self._vault.searched)
-            # What says that a content is veiled must be seen each time.
+            # Lines that say how the content is coded must be checked each time.
             message.lines = [line for line in lines if not is_of_content(line)]
 
     def _is_clean(self, sent: _Message, received: _Message) -> bool:
-        """Tell whether there is nothing to hide in what is new in an exchange.
+        """Tell whether there is nothing to hide in the new parts of an exchange.
 
-        Mostly there is not. One look at all is cheaper than one at each message.
+        That is the usual case. One look at both messages is cheaper than one at each.
         """
         whole = b"%b\n%b" % (sent.new, received.new)
         return not (self._may_find(whole, sent.host) or self._vault.is_in(whole))
 
     def _is_suspect(self, message: _Message) -> bool:
-        """Tell whether a rule could find something in what is new in a message, or a coding hide it; cheap."""
+        """Tell whether a rule could find something in the new part of a message, or a coding hide it; cheap."""
         return message.is_veiled or self._may_find(message.new, message.host)
 
     def _apply_rules(self, message: _Message) -> None:
@@ -313,7 +313,7 @@ class Redactor:
             message.take_apart().apply_rules(self._content)
 
     def _is_still_clean(self, message: _Message) -> bool:
-        """Tell whether nothing that was learned since stands in a message that the rules need not look at."""
+        """Tell whether nothing that was learned since is in a message that needs no rules."""
         if message.octets is None:
             return False
         new, _, message.edits = self._familiar.leave_out(message.octets, self._vault.searched)
@@ -321,7 +321,7 @@ class Redactor:
 
     def _may_find(self, message: bytes, host: str) -> bool:
         """Tell whether a rule could find something in a message. `host` is that of a request, "" for a response."""
-        # The rules look at a long content in the same way, so it is not done twice.
+        # The rules check a long content in the same way, so it is not done twice.
         return (
             len(message) > _LONG
             or host in HOST_PATHS
@@ -358,7 +358,7 @@ def _edited(interaction: Interaction, in_request: Sequence[Edit], in_response: S
 
 
 _MOST_PAIRS = 1000
-# Longer messages are looked at by the rules alone, which are as quick with them.
+# Longer messages go directly through the rules, which are as fast.
 _LONG = 1 << 14
 _TARGET = re.compile(rb"[^ \t\r\n]+[ \t]+[^ \t\r\n]+")
 
@@ -374,7 +374,7 @@ def _texts_of_pairs(request: Request) -> tuple[bytes, bytes]:
 
 
 def _query_span(request: Request) -> tuple[int, int]:
-    """Where the query begins in the head, and where it ends; it may be empty."""
+    """Where the query begins and ends in the head; it may be empty."""
     stop = _target_stop(request)
     return request.head_octets.find(b"?", 0, stop) + 1 or stop, stop
 

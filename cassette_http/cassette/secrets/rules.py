@@ -1,4 +1,4 @@
-"""What the options of a user make of the rules for secrets (pure): which are off, and which are added."""
+"""Applies the user's options to the rules for secrets (pure): which are off, and which are added."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cassette_http.errors import InvalidOption
 
 ExtraRule: TypeAlias = "str | re.Pattern[str] | re.Pattern[bytes] | Callable[[Interaction], Iterable[str | bytes]]"
 
-# Where values with names are looked for.
+# Where values with names are searched.
 PLACES = ("fields", "query", "form", "json", "multipart", "xml")
 RULES = (
     *PLACES,
@@ -26,7 +26,7 @@ RULES = (
     *IN_PLACE,
 )
 
-# Names of parts of messages, which a rule that is a single word may mean: nothing would be redacted then.
+# Parts of messages: a rule that is one of these words alone is probably a mistake, as it would redact nothing.
 _KINDS = frozenset({*PLACES, "header", "headers", "field", "body"})
 
 
@@ -34,8 +34,8 @@ _KINDS = frozenset({*PLACES, "header", "headers", "field", "body"})
 class Rules:
     """The rules of one session. Made by `resolve_rules`.
 
-    `names` are names that are secret wherever they stand, `placed` those of one place only; `off` are the rules and
-    `kept_names` the names that were turned off.
+    `names` are secret in every place, `placed` in one place only; `off` are the rules and `kept_names` the names that
+    were turned off.
     """
 
     off: frozenset[str] = frozenset()
@@ -49,7 +49,7 @@ class Rules:
     _most: dict[bytes, NameKind] = field(default_factory=dict, compare=False)
 
     def kind(self, place: str, name: bytes) -> NameKind:
-        """Say what a name, as spelled in a message, tells about the value that it has in a place."""
+        """Return the kind of a name, as spelled in a message, in a place."""
         known = self._kinds.get((place, name))
         if known is None:
             known = self._kind(place, spelled(name))
@@ -58,7 +58,7 @@ class Rules:
         return known
 
     def most(self, name: bytes) -> NameKind:
-        """Say the most that a name tells in any place."""
+        """Return the strongest kind of a name in any place."""
         known = self._most.get(name)
         if known is None:
             kinds = {self.kind(place, name) for place in (*PLACES, "settings")}
@@ -69,7 +69,7 @@ class Rules:
 
     @property
     def added(self) -> frozenset[str]:
-        """All names that the user added, small and in letters and digits alone."""
+        """All names that the user added, in lower case and without separators."""
         return self.names | {name for _, name in self.placed}
 
     def _kind(self, place: str, name: str) -> NameKind:
@@ -85,16 +85,16 @@ class Rules:
 
 
 _MOST_NAMES = 10_000
-_USUAL = Rules()  # shared by the sessions that change no rule, with what is known of names
+_USUAL = Rules()  # shared by the sessions without own rules, with its cache of names
 
 
 def _plain(name: str) -> str:
-    """Bring names that are spelled in different ways into one form: X-Api-Key, x_api_key, xApiKey."""
+    """Convert different spellings of a name to one form: X-Api-Key, x_api_key, xApiKey."""
     return re.sub("[-_. ]", "", name).lower()
 
 
 def resolve_rules(redact: Iterable[ExtraRule] = (), keep: Iterable[str] = ()) -> Rules:
-    """Put the rules together. Raises InvalidOption for what is none, with the nearest name.
+    """Combine the rules. Raises InvalidOption for an invalid one, and suggests the nearest name.
 
     `redact` adds: a name ("tenant"), a name in one place ("header:X-Tenant", "query:user", "form:...", "json:...",
     "xml:...", "multipart:..."), a path into JSON ("$.users[*].email"), a compiled regular expression (its first

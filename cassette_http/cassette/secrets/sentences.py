@@ -1,7 +1,7 @@
-"""Secrets in what is said to people: "Your password is hunter2", "Invalid API key: 'abc'", in a page or a mail (pure).
+"""Secrets in sentences for people: "Your password is hunter2", "Invalid API key: 'abc'", in a page or a mail (pure).
 
-Such sentences are about secrets more often than they hold one. So what is a plain word there is a secret only behind a
-colon or in quotes, and if it is all that follows.
+Such sentences are about secrets more often than they contain one. So a plain word is a secret only after a colon or in
+quotes, and if nothing else follows.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from cassette_http.cassette.secrets.vault import is_masked
 from cassette_http.cassette.splicing import Edit
 from cassette_http.wire.patterns import to_pattern
 
-# To find a few octets is quick; few texts have these in front of what could be a sentence.
+# A few octets are found fast; few texts have these before a possible sentence.
 _STEMS = (b"ssword", b"SSWORD", b"sswort", b"assphrase", b"oken", b"ecret", b" key", b" Key", b" KEY")
-# Backwards, as a search for its beginning would try each of the letters in front.
+# Backwards, as a forward search would try each letter before it.
 _EMAN = to_pattern(rb"[A-Za-z-]{3,30}(?: [A-Za-z-]{1,20}){0,2}(?![\w.:$&#@/-])")
 _LONGEST_NAME = 80
 _GAP = rb"(?:[ \t]|&nbsp;|\\[nrt]|\r?\n)"
@@ -44,16 +44,16 @@ _END = b".,:;!?)*"
 
 
 def has_sentence(text: bytes, hiding: Hiding, words: bytes) -> bool:
-    """Tell whether a sentence says a secret; cheap where none is about one. `words` are the telling ones."""
+    """Tell whether a sentence contains a secret; cheap if none is about one. `words` are the telling words."""
     stems = [stem for stem in _STEMS if stem.strip() in words]
     return next(_said(text, hiding, stems), None) is not None
 
 
 def find_in_sentences(text: bytes, hiding: Hiding, at: int = 0) -> Iterator[Edit]:
-    """Find what sentences say is a secret, from some position on."""
+    """Find secrets in sentences, from position `at` on."""
     for kind, start, stop in _said(text, hiding, at=at):
         value = text[start:stop]
-        # What shows the beginning of a secret that is known is left to the search, which knows the rest.
+        # If a known secret is shown in part, it is left to the search, which knows the rest.
         if not hiding.vault.is_in(value) and (hidden := hiding.hidden(kind, value)) is not None:
             yield Edit(start, stop, hidden)
 
@@ -66,7 +66,7 @@ def _said(
         behind = at
         while (begins := text.find(stem, behind)) >= 0:
             behind = begins + len(stem)
-            # Mostly a quote follows, of a member of JSON.
+            # Usually a quote follows, of a member of JSON.
             found = _BEHIND.match(text, behind) if text[behind : behind + 1] in _FOLLOWS else None
             if found is None or not (found["sign"] or found["mark"] or _NO_WORD.search(found["value"])):
                 continue
@@ -85,7 +85,7 @@ _FOLLOWS = frozenset({b" ", b":", b"<"})
 
 
 def _kind_in_front(text: bytes, stop: int, hiding: Hiding) -> NameKind:
-    """Say what the words in front of a position name: "Your new password", "next page token"."""
+    """Return the kind of the words before a position: "Your new password", "next page token"."""
     words = text[max(0, stop - _LONGEST_NAME) : stop]
     if words.endswith(b"sswort"):
         return hiding.kind("settings", b"password")
@@ -105,7 +105,7 @@ def _is_one(kind: NameKind, value: bytes, found: re.Match[bytes]) -> bool:
         return False  # as in "arn:aws:secretsmanager:eu-west-1:1:secret:name"
     is_on_next_line = b"\n" in between or b"\\n" in between
     if is_on_next_line and (found["is_last"] is None or found["value"].endswith(b":")):
-        return False  # of a text that has lines below a title
+        return False  # a text whose lines follow a title
     if looks_random(value.decode("latin-1")):
         return True
     is_linked = bool(found["said"] or found["sign"])

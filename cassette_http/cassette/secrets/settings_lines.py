@@ -1,8 +1,8 @@
-"""Secrets in texts that people read: settings, logs, commands, what a database is connected by (pure).
+"""Secrets in texts for people: settings, logs, commands, database connection strings (pure).
 
-A name and a value stand in a line of their own ("password: two words", also as a line of a string), or one behind the
-other within a line ("user=bob password=hunter", "--token abc"). Programs and sentences have such lines as well, so what
-looks like code, or says something about the value, is left alone.
+A name and a value are on a line of their own ("password: two words", also as a line of a string), or next to each other
+within a line ("user=bob password=hunter", "--token abc"). Programs and sentences have such lines as well, so values
+that look like code, or are about the value, are left alone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cassette_http.cassette.secrets.names import SIMPLE_WORD, NameKind, is_uuid,
 from cassette_http.cassette.splicing import Edit
 from cassette_http.wire.patterns import to_pattern
 
-_WIDE_SIGNS = ((b"\xef\xbc\x9a", b":"), (b"\xef\xbc\x9d", b"="))  # as wide as a letter of Chinese, in UTF-8
+_WIDE_SIGNS = ((b"\xef\xbc\x9a", b":"), (b"\xef\xbc\x9d", b"="))  # as wide as a Chinese character, in UTF-8
 _SIGN = rb"[ \t]*+(?:=>|:=|[:=](?!=)|%b)[ \t]*+" % b"|".join([wide for wide, _ in _WIDE_SIGNS])
 _QUOTED = (
     rb"(?:[bBrRuUfF@$]{1,2}(?=[\"']))?(?P<quote>\\*+[\"'`])"
@@ -40,10 +40,10 @@ _LINE_OF_STRING = to_pattern(
 )
 _LIST_HEAD = to_pattern(rb"[ ]*+(?:-[ ])?(?P<name>[\w.-]{2,80}+):[ ]*+\r?\n")
 _LIST_ITEM = to_pattern(rb"[ ]*+-[ ]++(?:%b|(?P<plain>[^\s\"'{\[&*!|>#][^\r\n:]*+))[ ]*+(?:\r?\n|\Z)" % _QUOTED)
-# Those of others have a name in their value: "--env PASSWORD=x".
+# Other options have the name in their value: "--env PASSWORD=x".
 _OF_PAIRS = rb"(?:env|set(?:-string)?|from-literal|build-arg|var|data(?:-raw|-urlencode)?|form|extra-vars)[ =]"
 _OPTION = rb"--(?!%b)(?P<option>[A-Za-z][\w-]{1,60}+)(?:[ =]|[\"'][ ]*+,[ ]*+(?=[\"']))" % _OF_PAIRS
-# Backwards a name begins with what is certain, and a search for one octet is the quickest.
+# Backwards, a name begins with a certain character, and a search for one octet is the fastest.
 NAME_BACKWARDS = rb"([\w.$@ /\[\]~%*+!\x80-\xee-]{1,80}+(?:(?<=u)\\[\w.$@ /\[\]~%*+!\x80-\xee-]{0,80}+){0,20}+)"
 ACCESSORS = rb"(?:\}[ ]?[a-z; ]{3,60}\{ )?"  # backwards, of a property in C#: "Password { get; set; } = "
 _EMAN = rb"[ \t]*+" + ACCESSORS + rb"(?:\][\"'`]\\*+|\]?)" + NAME_BACKWARDS
@@ -55,8 +55,8 @@ _WITHIN = to_pattern(
     rb"(?P<behind>(?:;(?![ ]\w{1,40}=)|\()?+)" % (_OPTION, _QUOTED)
 )
 _SUBSCRIPT = to_pattern(rb"\[\\*+[\"'](?P<name>[\w.-]{1,80}+)\\*+[\"']\][ \t]*+=[ \t]*+%b(?![ \t]*[.%%+])" % _QUOTED)
-# With its type, or in the middle of a line: from the sign back to the name, as a search that began with names would
-# begin at each word.
+# With a type, or in the middle of a line: backwards from the sign to the name, as a search that begins with names would
+# try each word.
 _DECLARED_VALUE = to_pattern(
     rb"=[ \t]*+(?:[\w:]{0,20}(?i:str|string)(?:Literal|::from)?\()?%b"
     rb"(?=[ \t]*+(?:[;,)}\]]|//|#|\r?$|\\++[nr\"]|WHERE\b|\Z|\.(?:to_string|to_owned|into)\())" % _QUOTED,
@@ -71,7 +71,7 @@ _DECLARED_NAMES = (
     ),
 )
 _LONGEST_DECLARATION = 100
-# In a script that is written on one line.
+# In a script on one line.
 _ASSIGNED = to_pattern(
     rb"(?:\b(?:const|let|var)[ \t]++|(?:window|self|globalThis|this|document)\.)(?P<name>[\w$]{2,80}+)[ \t]*+=[ \t]*+%b"
     rb"(?=[ \t]*+[;,)}]|\s*+</)" % _QUOTED
@@ -88,12 +88,12 @@ _Form: TypeAlias = tuple[int, bytes, re.Pattern[bytes]]
 
 
 def _form(marker: bytes, pattern: bytes) -> _Form:
-    # One octet is found twenty times as quickly as several, and few texts have these.
+    # One octet is found twenty times as fast as several, and few texts have these.
     rare = next((octet for octet in b"\t|>(V" if octet in marker), marker[0])
     return rare, marker, to_pattern(pattern % {b"name": _NAME, b"quoted": _QUOTED, b"break": _BREAK}, re.MULTILINE)
 
 
-# Forms that few texts have, each with what all of them have.
+# Rare forms, each with a marker that all such texts contain.
 _BLOCK = (
     rb"^(?P<indent>[ ]*+)(?:-[ ])?%(name)b:[ ]*+[|>][0-9+-]{0,2}[ ]*+\r?\n"
     rb"(?P=indent)[ ]++(?P<plain>[^\r\n]++(?:\r?\n(?P=indent)[ ]++[^\r\n]++){0,200})"
@@ -104,7 +104,7 @@ _SELDOM = (
     _form(b": >", _BLOCK),
     _form(b"{", rb"(?P<flow>[{,])[ ]*+%(name)b:[ ]++(?P<plain>[^\s,{}\[\]\"']{16,500}+)(?=[,}])"),
 )
-# And those in which a name stands before neither colon nor equals sign.
+# Forms in which neither a colon nor an equals sign follows the name.
 _OTHERS = (
     _form(b"ENV ", rb"(?:^|\\n)[ \t]*+ENV[ \t]++%(name)b[ \t]++(?:%(quoted)b|(?P<plain>[^\r\n\\\"]++))"),
     _form(b"#define ", rb"^[ \t]*+#define[ \t]++%(name)b[ \t]++%(quoted)b"),
@@ -131,7 +131,7 @@ _ACCOUNT = to_pattern(rb"\b(?:user|to|role|login)[ ]+\S+[ ]+\Z", re.IGNORECASE)
 _LONGEST_ACCOUNT = 140
 _WORDS_OF_COMMANDS = (b"IDENTIFIED", b"identified", b"sshpass", b"requirepass", b"masterauth")
 _ENDS_COMMAND = to_pattern(rb"(?<!\\)\n|[;|&]")
-# Options without a name, which tell a password to some commands: "docker login -u bob -p x", "mysql -uroot -px".
+# Options without a name, which are passwords of some commands: "docker login -u bob -p x", "mysql -uroot -px".
 _OPTIONS = {
     b"curl ": rb"(?:-u|--user)[ =]?\\*[\"']?[\w.@+-]{1,80}+:",
     b"docker login ": rb"-p ",
@@ -169,7 +169,7 @@ _CONNECTION = to_pattern(
 )
 _CONNECTION_PART = to_pattern(rb";(?P<name>[\w .-]{2,60}+)=(?P<plain>(?:[^;\"\r\n]|\"(?=[\w])){1,500}+)")
 
-# Lines that only programs have. In a program, what has no quotes is code and no secret, except in a comment.
+# Lines that only programs have. In a program, what has no quotes is code and not a secret, except in a comment.
 _OF_A_PROGRAM = to_pattern(
     rb"(?:^|\\n|^\xef\xbb\xbf)[ \t]*(?:(?:async )?def \w+\(|class \w+[(:{ ]|from [\w.]+ import \w"
     rb"|import [\w.]+(?: as \w+)?;?\r?$|#include [<\"]|using [\w.]+;"
@@ -177,14 +177,14 @@ _OF_A_PROGRAM = to_pattern(
     rb"|func \w*\(|(?:export |async )*function\b[ \w*]*\(|(?:const|let|var) [\w{])",
     re.MULTILINE,
 )
-_IS_MARKUP = to_pattern(rb"\s*+<[!?A-Za-z]")  # which has programs in it, and other texts
+_IS_MARKUP = to_pattern(rb"\s*+<[!?A-Za-z]")  # markup contains programs and other texts
 _EXPRESSION = to_pattern(rb"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*[,;:)\]}]*")
 _IN_COMMENT = to_pattern(rb"[ \t]*(?:#|//|\*|--|;|\"\"\")")
 _JOINED = to_pattern(rb"[bBrRuUfF]{0,2}([\"'`]).*?\1[ \t]*(?:[+%.]|if\b)|[\w$.]+[ \t]*[+.][ \t]*[\"'`]")
 _ATTRIBUTE = to_pattern(rb"(?:[A-Za-z_]\w*\.)+([A-Za-z_]\w*)[,;:)\]}]*")
 _LONGEST_CALL = 40
 _CALLED = to_pattern(rb"\w+\Z")
-# Of these nobody tells a secret.
+# The arguments of these calls are not secrets.
 _ASKING_CALL = to_pattern(
     rb"(?:log|info|debug|warn|warning|error|fatal|assert\w*|delete|remove|get|has|is|t|tr|translate|label|replace)\Z",
     re.IGNORECASE,
@@ -194,7 +194,7 @@ _MORE_WORDS = to_pattern(rb"(?: [a-z]+){2}")
 _DIGIT = to_pattern(rb"[0-9]")
 _TYPED = rb"[A-Za-z_][\w.\[\]|, ]{0,60}[ ]=[ ]"  # a type, and what is assigned
 _CALL = to_pattern(rb"[\w.$]+[(\[]|%b" % _TYPED)
-# What closes a text that was opened before the name, and markup in other characters.
+# The end of a text that was opened before the name, or escaped markup.
 _BEHIND_TEXT = to_pattern(rb"[ \t]*(?:[+,%.)\]};]+[ \t]|[)\]};,]+\Z)|&(?:lt|#x3c|#60)\b|\W\Z", re.IGNORECASE)
 _JOINING_WORDS = frozenset(
     {b"and", b"or", b"is", b"was", b"to", b"with", b"for", b"in", b"of", b"flag", b"option", b"arg"}
@@ -208,14 +208,14 @@ _CODE = to_pattern(
     re.DOTALL,
 )
 _DATE = to_pattern(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}\b")
-# Such names are ordinary words, too: a plain word behind one is hardly a secret.
+# Such names are also ordinary words: a plain word after one is unlikely to be a secret.
 _AMBIGUOUS = to_pattern(rb"(?!.*token)(?:.*(?:sess|sig|credential|csrf|xsrf))|(?:self|this|cls)\.", re.IGNORECASE)
 
 
 def names_in_lines(text: bytes, words: bytes) -> list[bytes]:
     """All names in other forms than before a colon or an equals sign, as in "--token abc".
 
-    `words` are the telling ones of the text.
+    `words` are the telling words of the text.
     """
     names = _OPTION_NAME.findall(text) if text.find(b"--") >= 0 else []
     has_commands = any(word in words for word in (*_WORDS_OF_COMMANDS, *_WORDS_WITH_OPTIONS))
@@ -223,7 +223,7 @@ def names_in_lines(text: bytes, words: bytes) -> list[bytes]:
 
 
 def with_narrow_signs(text: bytes) -> bytes:
-    """A text in which colons and equals signs that are as wide as other letters are the usual ones."""
+    """Replace colons and equals signs of double width by the usual ones."""
     for wide, narrow in _WIDE_SIGNS if 0xEF in text and text.find(b"\xef\xbc") >= 0 else ():
         text = text.replace(wide, narrow)
     return text
@@ -239,7 +239,7 @@ def _in_forms(
 
 
 def _in_commands(text: bytes, start: int = 0, stop: int = sys.maxsize) -> Iterator[tuple[bytes, re.Match[bytes]]]:
-    """The passwords in commands that say them without a name, as options of curl do."""
+    """Passwords in commands that have no name, such as those after options of curl."""
     if any(text.find(word, start, stop) >= 0 for word in _WORDS_OF_COMMANDS):
         for found in _PASSWORD_OF_COMMAND.finditer(text, start, stop):
             is_said = found[0].startswith(b"identified")  # about anything, and in SQL, which may be in small letters
@@ -255,7 +255,7 @@ def _in_commands(text: bytes, start: int = 0, stop: int = sys.maxsize) -> Iterat
 def _in_declarations(
     hiding: Hiding, text: bytes, lines: Iterable[tuple[int, int]]
 ) -> Iterator[tuple[bytes, re.Match[bytes]]]:
-    """Names and values of constants and variables; what is no password must look like a secret."""
+    """Names and values of constants and variables; a value that is not a password must look like a secret."""
     for span in lines:
         for found in _DECLARED_VALUE.finditer(text, *span):
             front = text[max(span[0], found.start() - _LONGEST_DECLARATION) : found.start()]
@@ -269,7 +269,7 @@ def _in_declarations(
 
 
 def _in_lists(hiding: Hiding, text: bytes, lines: Iterable[tuple[int, int]]) -> Iterator[tuple[bytes, re.Match[bytes]]]:
-    """Members of lists of YAML below a name; what is no password must look like a secret."""
+    """Members of YAML lists under a name; a value that is not a password must look like a secret."""
     for span in lines:
         head = _LIST_HEAD.match(text, *span)
         item = head and _LIST_ITEM.match(text, head.end())
@@ -288,10 +288,9 @@ def _looks_secret(value: bytes) -> bool:
 
 
 def _names_at_signs(text: bytes) -> tuple[set[bytes], set[bytes]]:
-    """All names right in front of a colon, and those right in front of an equals sign or behind two dashes.
+    """All names directly before a colon, and those directly before an equals sign or after two dashes.
 
-    Members of JSON are none of them: there are quotes between. To look for all names is quicker than to look for all
-    lines.
+    Members of JSON are not included, as quotes come between. Finding all names is faster than finding all lines.
     """
     backwards = with_narrow_signs(text)[::-1]
     before_colons, before_equals = set(_BEFORE_COLON.findall(backwards)), set(_BEFORE_EQUALS.findall(backwards))
@@ -300,7 +299,7 @@ def _names_at_signs(text: bytes) -> tuple[set[bytes], set[bytes]]:
 
 
 def _lines_with(names: Iterable[bytes], text: bytes, start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """Where those lines start and stop that have one of some names."""
+    """Where the lines start and stop that contain one of some names."""
     any_name = to_pattern(b"|".join(map(re.escape, names))) if names else _NOTHING
     while (found := any_name.search(text, start, stop)) is not None:
         line_start = text.rfind(b"\n", start, found.start()) + 1
@@ -310,7 +309,7 @@ def _lines_with(names: Iterable[bytes], text: bytes, start: int, stop: int) -> I
 
 
 def find_in_lines(text: bytes, hiding: Hiding, start: int, stop: int) -> Iterator[Edit]:
-    """Find a name and its value in a line of their own, and within a line, in some lines of a text."""
+    """Find names and values, on lines of their own and within lines, in a part of a text."""
     before_colons, before_equals = _names_at_signs(text[start:stop])
     lines = [*_lines_with(hiding.tell(before_colons | before_equals), text, start, stop)]
     assigned = hiding.tell(before_equals)
@@ -319,7 +318,7 @@ def find_in_lines(text: bytes, hiding: Hiding, start: int, stop: int) -> Iterato
         (_LINE, lines),
         (_LINE_OF_STRING, lines),
         (_SUBSCRIPT, lines_with_equals),
-        (_ASSIGNED, [(start, stop)] if assigned else []),  # what is assigned may end with the next line
+        (_ASSIGNED, [(start, stop)] if assigned else []),  # the value may end on the next line
         (_LISTED, lines),
         (_WITHIN, lines_with_equals),
     )
@@ -354,12 +353,12 @@ def is_program(text: bytes, start: int = 0, stop: int = sys.maxsize) -> bool:
 
 
 def is_code(value: bytes) -> bool:
-    """Tell whether a value is rather an expression of a program."""
+    """Tell whether a value is probably an expression of a program."""
     return _CODE.match(value) is not None or _JOINED.match(value) is not None
 
 
 def find_in_head(head: bytes, hiding: Hiding) -> Iterator[Edit]:
-    """Find a name and its value within a reason phrase or a field, but those that have rules of their own."""
+    """Find a name and its value in a reason phrase or a field, except fields that have rules of their own."""
     for line in _OTHER_FIELDS.finditer(head) if b"=" in head else ():
         for found in _WITHIN.finditer(head, *line.span()):
             name = found["name"] or found["option"]
@@ -410,7 +409,7 @@ _BACKSLASHES = to_pattern(rb"\\+(?=[\"'/])")
 
 
 def _is_no_field(value: bytes) -> bool:
-    """Tell whether what stands behind the name of a field is an example of one, or a program."""
+    """Tell whether the text after the name of a field is an example, or a program."""
     return any(pattern.match(value) for pattern in (_EXAMPLE, _JOINED, _CALL, _BEHIND_TEXT))
 
 
@@ -420,19 +419,19 @@ def _is_in_comment(found: re.Match[bytes]) -> bool:
 
 
 def _is_of_sentence(value: bytes, option: re.Match[bytes]) -> bool:
-    """Tell whether what follows an option is the rest of a sentence about it: "adds --password to the parser"."""
+    """Tell whether the text after an option continues a sentence: "adds --password to the parser"."""
     if not SIMPLE_WORD.fullmatch(value):
         return False
     return value in _JOINING_WORDS or _MORE_WORDS.match(option.string, option.end("plain")) is not None
 
 
 def _names_one(hiding: Hiding, value: bytes) -> bool:
-    """Tell whether a value is rather the name of a secret: SECRET_KEY = "AWS_SECRET_ACCESS_KEY"."""
+    """Tell whether a value is itself the name of a secret: SECRET_KEY = "AWS_SECRET_ACCESS_KEY"."""
     return _IDENTIFIER.fullmatch(value) is not None and hiding.kind("settings", value) is not NameKind.ORDINARY
 
 
 def _is_said(hiding: Hiding, name: bytes, value: bytes, may_be_words: bool) -> bool:
-    """Tell whether some words behind others are no value: "My password: a sad story", "Fix token: handle expiry"."""
+    """Tell whether a text is not a value but a remark: "My password: a sad story", "Fix token: handle expiry"."""
     last = name.rpartition(b" ")[2]
     if hiding.kind("settings", last) is NameKind.ORDINARY or _TITLE.match(value) is not None:
         return True
@@ -440,7 +439,7 @@ def _is_said(hiding: Hiding, name: bytes, value: bytes, may_be_words: bool) -> b
 
 
 def _is_said_in_call(hiding: Hiding, name: bytes, value: bytes, found: re.Match[bytes]) -> bool:
-    """Tell whether two texts in brackets are rather names of something, or something that is said."""
+    """Tell whether two texts in brackets are probably names or remarks."""
     call = _CALLED.search(found.string[max(0, found.start() - _LONGEST_CALL) : found.start()])
     if _ASKING_CALL.match(call[0] if call else b"") or hiding.kind("settings", value) is not NameKind.ORDINARY:
         return True
@@ -451,7 +450,7 @@ def _is_said_in_call(hiding: Hiding, name: bytes, value: bytes, found: re.Match[
 def _is_meant(
     hiding: Hiding, kind: NameKind, name: bytes, value: bytes, is_quoted: bool, found: re.Match[bytes]
 ) -> bool:
-    """Tell whether a value is one: a program has such lines as well, and texts say something about secrets there."""
+    """Tell whether a value is meant as one: programs have such lines as well, and texts have remarks about secrets."""
     if looks_random(value.decode("latin-1")):
         return True
     if "flow" in found.re.groupindex:
@@ -469,7 +468,7 @@ def _is_meant(
     if "mark" in found.re.groupindex and _is_said_in_call(hiding, name, value, found):
         return False
     if (attribute := _ATTRIBUTE.fullmatch(value)) is not None and hiding.kind("settings", attribute[1]) in STRONG:
-        return False  # of some object
+        return False  # an attribute of an object
     if _AMBIGUOUS.match(name) and (value.count(b" ") > 1 or value.startswith(b"0x")):
         return False
     if MIXED.fullmatch(value):

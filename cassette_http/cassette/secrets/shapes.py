@@ -1,7 +1,7 @@
-"""Secrets that are known by how they look: the tokens of well-known services, JWTs, private keys (pure).
+"""Secrets that are recognised by their form: tokens of well-known services, JWTs, private keys (pure).
 
-Almost all of them hold a *run* of 20 letters, digits, "_", "-" and "+". A text without any run is left at once:
-to find runs is cheap, as they are found in a copy in which each such character is the same.
+Almost all of them contain a *run* of 20 letters, digits, "_", "-" and "+". A text without a run is left at once. Runs
+are found fast in a copy of the text in which all these characters are replaced by the same one.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from functools import cache
 
 from cassette_http.wire.patterns import any_of, to_pattern
 
-# Fewer characters in a row are hardly a token.
+# Fewer characters in a row are unlikely to be a token.
 SHORTEST_RUN = 20
-# What follows here may be too short for a run.
+# What follows this path may be shorter than a run.
 SHORT_PATH = b"/hooks/catch/"
 
-# No letter or digit stands in front of a token. The names are those that `keep` takes.
+# No letter or digit may come before a token. The names are those for `keep`.
 SHAPES: dict[str, str] = {
     "jwt": r"eyJ[\w-]{10,}(?!\.\.\.)(?:\.[\w-]*){2,4}",
     "github": r"(?:gh[pousr]_\w{30,}|github_pat_\w{22,})",
@@ -180,7 +180,7 @@ SHAPES: dict[str, str] = {
     "zuplo": r"zpka_[0-9a-z]{32}_[0-9a-f]{8}(?!\w)",
 }
 
-# The secret is what the groups hold: the rest of the path tells requests apart.
+# The secret is in the groups: the rest of the path distinguishes requests.
 PATHS: dict[str, str] = {
     "slack-webhook": r"/(?:services|workflows|triggers)/(T\w{6,}/\w{6,}/(?:\d+/)?\w{16,})",
     "discord-webhook": r"/webhooks/\d{16,}/([\w-]{50,})",
@@ -192,16 +192,16 @@ PATHS: dict[str, str] = {
     "ifttt-webhook": r"/with/key/([\w-]{20,})",
 }
 
-# With these hosts it is one whatever it looks like, so that a made-up token is answered as the real one.
+# With these hosts, any value is treated as a secret, so that a made-up token gets the same answer as the real one.
 HOST_PATHS: dict[str, re.Pattern[bytes]] = {
     "api.telegram.org": to_pattern(rb"/bot([^/?\s]*)"),
     "hooks.slack.com": to_pattern(rb"/(?:services|workflows|triggers)/([^?\s]+)"),
     "discord.com": to_pattern(rb"/webhooks/[^/?\s]+/([^/?\s]+)"),
 }
 
-# Values of some services whose names say nothing, each with what is in all texts that have them.
+# Values of some services whose names say nothing, each with a text that is always there.
 _VALUE = rb"\\*\"\s*:\s*\\*\""
-# Of crypt(3) and its like, as in a file of htpasswd; "$" is written twice in some settings, "/" escaped in some JSON.
+# Hashes of crypt(3) and the like, as in a file of htpasswd; some settings double the "$", some JSON escapes the "/".
 _HASH = rb"(\$\$?(?:%b))(?![.A-Za-z0-9+/])" % b"|".join(
     [
         rb"2[abxy]?D[0-9]{2}DC{53}|(?:apr1|1)DC{0,16}DC{22}|[PH]DC{31}|g?yDC{1,40}DC{0,86}DC{43}",
@@ -226,7 +226,7 @@ IN_PLACE: dict[str, tuple[bytes, re.Pattern[bytes]]] = {
     "akamai": (b"hmac", to_pattern(rb"(?:~|%(?:25)?7[Ee])hmac(?:=|%(?:25)?3[Dd])([0-9a-fA-F]{32,128})")),
     "pgpass": (b":543", to_pattern(rb"^[\w.*-]+:543[0-9]:[^:\s/]+:[^:\s/]+:([^\s\"<>]{3,200})\r?$", re.MULTILINE)),
 }
-# Those in whose marks no word tells anything (`words_of_names`).
+# Forms whose markers contain no telling word (`words_of_names`).
 _IN_PLACE_WITHOUT_WORDS = [IN_PLACE[name] for name in ("password-hash", "ldap-hash", "wifi", "pgpass")]
 
 _BLANKS = rb"(?:\s|\\[nr])*+"  # a line end may be escaped, as in JSON
@@ -237,15 +237,15 @@ _KEY_BLOCK = to_pattern(
 _KEY_MATERIAL = to_pattern(rb"[A-Za-z0-9+/=]{16}|\{\{secret")
 _PUTTY_KEY = to_pattern(rb"Private-Lines: \d+%b(.*?)%b(?:Private-MAC|\Z)" % (_BLANKS, _BLANKS), re.DOTALL)
 
-# Members that only private keys have (RFC 7518 section 6); their names say nothing elsewhere.
+# Members that only private keys have (RFC 7518 section 6); elsewhere their names say nothing.
 _PRIVATE_JWK = to_pattern(rb"\"(?:d|p|q|dp|dq|qi|k)\\*+\"{1,2}+\s*+:\s*+\\*+\"{1,2}+([\w-]{16,})\\*+\"")
 
-# How much is translated in one go.
+# How much is translated at once.
 _BLOCK = 1 << 18
 
 
 def blocks(text: bytes, shortest: int, border: re.Pattern[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Cut a large text behind `border`, and give each part with its position; no copy of all of it is made."""
+    """Split a large text after `border`, and yield each part with its position; the text is never copied as a whole."""
     at = 0
     while at < len(text):
         found = border.search(text, at + shortest) if len(text) - at > shortest else None
@@ -254,8 +254,8 @@ def blocks(text: bytes, shortest: int, border: re.Pattern[bytes]) -> Iterator[tu
         at = stop
 
 
-# A copy in which all characters of a run are the same is searched: two searches are quicker than a regular expression,
-# and most texts do not survive the first.
+# A copy in which all characters of a run are the same is searched: two searches are faster than a regular expression,
+# and for most texts the first is enough.
 _IN_RUN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+"
 _OUT_OF_RUN = to_pattern(b"[^%b]" % re.escape(_IN_RUN))
 
@@ -273,7 +273,7 @@ def _next_run(marked: bytes, shortest: bytes, at: int) -> tuple[int, int] | None
 
 
 _MARKS_OF_RUNS, _SHORTEST_RUN = _marks(_IN_RUN), b"a" * SHORTEST_RUN
-# Base64 on one line or in lines of 56 characters or more; some of it may be escaped, as in JSON and in forms.
+# Base64 on one line, or on lines of 56 characters or more; some of it may be escaped, as in JSON and in forms.
 _BASE64 = to_pattern(
     rb"(?:[A-Za-z0-9+/]++|\\++/|%(?:25)*2[BFbf]"
     rb"|(?<=[A-Za-z0-9+/]{56})(?:\r?\n[ \t]*+|(?:\\++r)?\\++n)(?=[A-Za-z0-9+/]{56}))*+"
@@ -281,11 +281,11 @@ _BASE64 = to_pattern(
 _BASE64_SIGN = to_pattern(rb"[+/%]")
 _GOES_ON = frozenset(b"/\\%\r\n")
 _LONGEST_NAME, _WORTH_A_COPY = 1 << 8, 1 << 12
-_DEEP = 128  # characters; the first of them are looked at as those of any other text
+_DEEP = 128  # characters; the first ones of base64 are checked like any other text
 
 
 def runs(text: bytes) -> list[tuple[int, int]]:
-    """Find where runs start and stop; not those deep within base64, as that of an image.
+    """Find where runs start and stop; not those deep inside base64, for example of an image.
 
     By chance, something there looks like any secret.
     """
@@ -293,7 +293,7 @@ def runs(text: bytes) -> list[tuple[int, int]]:
 
 
 def runs_and_base64(text: bytes) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Find where runs start and stop, and the base64 that has others within."""
+    """Find where runs start and stop, and the base64 texts that contain others."""
     spans: list[tuple[int, int]] = []
     in_base64: list[tuple[int, int]] = []
     deep = stop_of_base64 = 0
@@ -303,7 +303,7 @@ def runs_and_base64(text: bytes) -> tuple[list[tuple[int, int]], list[tuple[int,
             start, stop = first + run[0], first + run[1]
             at = run[1]
             if deep <= start < stop_of_base64:
-                at = marked.find(b" ", stop_of_base64 - 1 - first)  # behind the run that it ends with
+                at = marked.find(b" ", stop_of_base64 - 1 - first)  # after the run with which it ends
                 if at < 0:
                     break
                 continue
@@ -313,14 +313,14 @@ def runs_and_base64(text: bytes) -> tuple[list[tuple[int, int]], list[tuple[int,
                 assert found is not None  # it may be empty
                 deep, stop_of_base64 = start + _DEEP, found.end()
                 if _BASE64_SIGN.search(text, start, stop_of_base64) is None:
-                    deep = stop_of_base64  # a list of digests, or the like
+                    deep = stop_of_base64  # a list of digests, or similar
                 elif deep < stop_of_base64:
                     in_base64.append((deep, stop_of_base64))
     return spans, in_base64
 
 
 def without_base64(text: bytes, in_base64: list[tuple[int, int]]) -> bytes:
-    """Leave out what is deep within base64, but for its end, which may be a name; in that no name stands."""
+    """Leave out the inner part of base64, where no names are, but keep its end, which may be a name."""
     parts: list[bytes] = []
     behind = 0
     for start, stop in in_base64:
@@ -336,12 +336,12 @@ SHORTEST_LEGIBLE = 8
 
 
 def is_legible(octets: bytes) -> bool:
-    """Tell whether octets would stand as they are in the text of a binary content."""
+    """Tell whether octets would appear unchanged in the text of a binary content."""
     return len(octets) >= SHORTEST_LEGIBLE and not octets.translate(None, _LEGIBLE)
 
 
 def legible(octets: bytes) -> bytes:
-    """Put the texts in a binary content together: all of some length that is ASCII, with NUL between."""
+    """Join the texts in a binary content: all ASCII of some length, separated by NUL."""
     marked, at, texts = octets.translate(_MARKS_OF_LEGIBLE), 0, list[bytes]()
     while (run := _next_run(marked, b"a" * SHORTEST_LEGIBLE, at)) is not None:
         at = run[1]
@@ -355,11 +355,11 @@ _GROUPS = {"s_" + name.replace("-", "_").replace("1", "one"): name for name in S
 # A slash may be escaped in JSON.
 _ANY_PATH = to_pattern("|".join(PATHS.values()).replace("/", r"\\?/").encode(), re.ASCII)
 _PATH_NAMES = list(PATHS)
-# Each path has one of them.
+# Each path contains one of them.
 _WORDS_OF_PATHS = (b"hook", b"/bot", b"/services", b"/workflows", b"/triggers", b"/with")
 
-# How a token may begin: at the run's start, or in it behind "_" or "-". Without one of these a run is no token:
-# identifiers, hashes and ids leave here.
+# How a token may begin: at the start of a run, or in it after "_" or "-". A run without one of these is not a token:
+# most identifiers, hashes and ids are sorted out here.
 _BEGINNINGS = r"""
     00 1// 1000\. 11[0-9a-f] 4/0 4b1d \w{14}\.atlas A3- A3T ABIA ABSK AC[0-9a-f] ACCA access- AGE- aio_ AIza AKCp
     AKIA AKID amzn\.mws APA91b API- api[-_] apify_ AQVN ASIA ATATT ATBB ATCTT ATTA bb_live_ BBFF- bk[a-z]{2}_ BSA
@@ -381,17 +381,17 @@ _ID = to_pattern(rb"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-
 _OPEN = frozenset(b".:/~")
 _TO_THE_LEFT = 100
 _MOST_ATTEMPTS = 100
-# The same for all runs at once, with a blank and the octet in front of each.
+# The same for all runs at once, with a space and the octet before each.
 _RUN_BEGINS = to_pattern(
     rb" (?:\.|[:/~](?!(?:%b) )|(?:.|\\(?:[nrt]|u[0-9a-fA-F]{4})|%%[0-9A-Fa-f]{2})%b)" % (_ID.pattern, _BEGINS),
     re.ASCII | re.DOTALL,
 )
 _BEGINS_WITHIN = to_pattern(rb"[_+-]" + _BEGINS, re.ASCII)
-# Text in ASCII begins each group of four characters with one of these. An id says nothing, though it may have them.
+# ASCII text in base64 has one of these at the beginning of each group of four. Ids are excluded, as they may too.
 _NO_ID = to_pattern(rb" .(?!(?:%b) )[A-Za-z0-9+_-]{%d}" % (_ID.pattern, SHORTEST_RUN), re.DOTALL)
 _BASE64_BEGINS = to_pattern(rb" .(?!(?:%b) )(?:[A-Za-f][A-Za-z0-9+_-]{3}){5}" % _ID.pattern, re.DOTALL)
 _NAMES_OF_JWK = (b'kty"', b"kty\\", b"kty&")  # the quote may be escaped, also as in markup
-# Each with a word of it.
+# Each with one of its words.
 _WORDS_IN_FRONT = [
     (max(re.findall(rb"[A-Za-z]+", in_front), key=len), in_front)
     for in_front in (
@@ -407,7 +407,7 @@ _WORDS_IN_FRONT = [
 
 @cache
 def _beginnings() -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
-    """Where a token may begin: behind another octet, in the group, and behind an escape; compiled as late as shapes."""
+    """Where a token may begin: after another octet (group 1), and after an escape; compiled late, like the shapes."""
     escape = rb"(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u[0-9a-fA-F]{4})"
     return to_pattern(rb"[^A-Za-z0-9](%b)" % _BEGINS, re.ASCII), to_pattern(rb"(?:%b)%b" % (escape, _BEGINS), re.ASCII)
 
@@ -419,7 +419,7 @@ def _next_beginning(text: bytes, at: int, stop: int, has_escapes: bool) -> int:
         return 0
     found = behind_other.search(text, max(at - 1, 0), stop)
     next_one = found.start(1) if found is not None else stop
-    if has_escapes:  # few texts have them, and a look at what is behind each octet takes ten times as long
+    if has_escapes:  # few texts have them, and checking what is before each octet takes ten times as long
         found = behind_escape.search(text, at, stop)
         next_one = min(next_one, found.start()) if found is not None else next_one
     return next_one
@@ -427,25 +427,25 @@ def _next_beginning(text: bytes, at: int, stop: int, has_escapes: bool) -> int:
 
 @cache
 def _combined() -> re.Pattern[bytes]:
-    """All shapes in one; compiled when a text has something that begins like one, which few have."""
+    """All shapes in one pattern; compiled for the first text with something that begins like one, which is rare."""
     return to_pattern("|".join(f"(?P<{group}>{SHAPES[name]})" for group, name in _GROUPS.items()).encode(), re.ASCII)
 
 
 def joined(text: bytes, spans: list[tuple[int, int]]) -> bytes:
-    """All runs, each with a blank and the octet in front of it: to look at all of them is quick."""
+    """All runs, each with a space and the octet before it, so that they can be searched at once."""
     return b" %b " % b" ".join([text[start - 1 : stop] if start else b"\n" + text[:stop] for start, stop in spans])
 
 
 def has_words_in_front(text: bytes, words: bytes) -> bool:
-    """Tell whether a text has the words in front of a key, or of a token behind its scheme.
+    """Tell whether a text has words that come before a key, or before a token after its scheme.
 
-    `words` are the telling ones of the text (`words_of_names`).
+    `words` are the telling words of the text (`words_of_names`).
     """
     return bool(words) and any(word in words and text.find(in_front) >= 0 for word, in_front in _WORDS_IN_FRONT)
 
 
 def has_secret_in_place(text: bytes, words: bytes) -> bool:
-    """Tell whether a text has a secret of the forms `IN_PLACE`; `words` are the telling ones of the text."""
+    """Tell whether a text has a secret in one of the forms `IN_PLACE`; `words` are the telling words of the text."""
     forms = IN_PLACE.values() if words else _IN_PLACE_WITHOUT_WORDS
     return any(text.find(mark) >= 0 and form.search(text) is not None for mark, form in forms)
 
@@ -456,7 +456,7 @@ def has_beginning(inside: bytes) -> bool:
 
 
 def has_more_than_ids(inside: bytes) -> bool:
-    """Tell whether one of the joined runs is no id, as digests and UUIDs are."""
+    """Tell whether one of the joined runs is not an id, such as a digest or UUID."""
     return _NO_ID.search(inside) is not None
 
 
@@ -466,9 +466,9 @@ def may_be_base64(inside: bytes) -> bool:
 
 
 def find_shapes(text: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[int, int, str]]:
-    """Find secrets by their look in a text whose runs are known: start, stop and the name of the shape.
+    """Find secrets by their form in a text whose runs are known: start, stop and the name of the shape.
 
-    They come in order, and do not overlap.
+    They are in order, and do not overlap.
     """
     found = list(_find_paths(text, 0, len(text))) if SHORT_PATH in text else []
     for name, (mark, form) in IN_PLACE.items():
@@ -490,14 +490,14 @@ def find_shapes(text: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[int
 
 
 def find_in_runs(text: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[int, int, str]]:
-    """Find tokens and paths that have a run, as `find_shapes` does; they may overlap."""
+    """Find tokens and paths that contain a run, like `find_shapes`; they may overlap."""
     may_have_paths: bool | None = None
     has_escapes = b"\\" in text or b"%" in text
     behind = 0
     for start, stop in spans:
         at = max(behind, start)
         if start and text[start - 1] in _OPEN:
-            # Parts in front of a dot, a colon or a slash may belong to it, but no quote and no blank.
+            # Parts before a dot, a colon or a slash may belong to it, but not a quote or a space.
             at = max(behind, start - _TO_THE_LEFT)
             at = max(at, text.rfind(b'"', at, start) + 1, text.rfind(b" ", at, start) + 1)
             if may_have_paths is None:
@@ -508,7 +508,7 @@ def find_in_runs(text: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[in
             continue
         stop = min(stop, start + _DEEP)
         failed = 0
-        # A run made only of beginnings is no token, and each might be looked at up to its end.
+        # A run made only of beginnings is not a token, and each might be searched up to its end.
         while failed < _MOST_ATTEMPTS and (begins := _next_beginning(text, at, stop, has_escapes)) < stop:
             token = _combined().match(text, begins)
             at = begins + 1
@@ -520,19 +520,19 @@ def find_in_runs(text: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[in
 
 
 def key_span(text: bytes) -> tuple[int, int] | None:
-    """Where the key is in a text that has the lines around a private key."""
+    """Where the key is in a text that contains the lines around a private key."""
     return next(_key_blocks(text), None) if b"PRIVATE KEY" in text else None
 
 
 def _key_blocks(text: bytes) -> Iterator[tuple[int, int]]:
-    """Where keys are between their first and last line, or up to where the text is cut off; programs name the lines."""
+    """Where keys are: between their first and last line, or up to a cut-off. Programs also contain these lines."""
     for found in _KEY_BLOCK.finditer(text):
         if _KEY_MATERIAL.search(found[1]) is not None:
             yield found.span(1)
 
 
 def without_tokens(text: str, instead: str) -> str:
-    """Put something in the place of all tokens in a text, as in the name of a test that has one as a parameter."""
+    """Replace all tokens in a text, for example in the name of a test with a token as a parameter."""
     octets = text.encode("utf-8", "surrogatepass")
     for start, stop, _ in reversed([*find_shapes(octets, runs(octets))]):
         octets = octets[:start] + instead.encode() + octets[stop:]

@@ -1,7 +1,7 @@
-"""Texts that a stream gives in pieces, one in each event or line, as language models do (pure).
+"""Texts that a stream sends in pieces, one in each event or line, as language models do (pure).
 
-A secret may begin in one event and end in another. The pieces that stand behind the same name are put together for the
-search; its placeholder takes the place of the first part, and the others are left out.
+A secret may begin in one event and end in another. The pieces with the same name are joined for the search. The
+placeholder replaces the first part of a secret, and its other parts are left out.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from cassette_http.cassette.secrets.json_members import unescaped
 from cassette_http.cassette.splicing import Edit, splice
 from cassette_http.wire.patterns import to_pattern
 
-# Of a text whose pieces are longer, each is one by itself.
+# If a piece is longer, it is a text by itself.
 _LONGEST_PIECES = 200
 _LONGEST_PIECES_OF_LINES = 40
-(_LINE_END,) = b"\n"  # as a number, which is found much quicker
+(_LINE_END,) = b"\n"  # as a number, which is found much faster
 _EVENT_BEGINS = b"\ndata:"
 _LINE_BEGINS = b"\n{"
 _BETWEEN_LINES = to_pattern(rb"\}\r?\n\{")
 _STRING = rb'"\s?:\s?"(?P<piece>(?:[^"\\\r\n]|\\.)*+)"'
 _MEMBER = to_pattern(rb'"(?P<name>[\w.-]{1,40}+)' + _STRING)
-# Lines are records more often, so that few names count there.
+# Lines are more often records, so only a few names count there.
 _MEMBER_OF_LINE = to_pattern(
     rb'"(?P<name>content|text|response|delta|token|chunk|output|completion|answer|thinking|message|arguments|data)'
     + _STRING
@@ -35,7 +35,7 @@ _DATA = to_pattern(rb'^data:[ ]?+(?:"((?:[^"\\\r\n]|\\.)*+)"|(?!\{[^\r\n]*\}\r?$
 
 
 class _Piece(NamedTuple):
-    """Where a piece stands, and what it says; `is_escaped`: as a string of JSON."""
+    """Where a piece is, and its text; `is_escaped`: as a string of JSON."""
 
     start: int
     stop: int
@@ -44,14 +44,14 @@ class _Piece(NamedTuple):
 
 
 class StreamedText:
-    """A text that was put together of its pieces."""
+    """A text that was joined from pieces."""
 
     def __init__(self, pieces: Sequence[_Piece]) -> None:
         self._pieces = pieces
         self.plain = b"".join([piece.plain for piece in pieces])
 
     def edited(self, edits: Iterable[Edit], text: bytes) -> Iterator[Edit]:
-        """Make edits of the plain text in the pieces, which stand in `text`."""
+        """Turn edits of the plain text into edits of `text`, which contains the pieces."""
         starts = [0, *accumulate([len(piece.plain) for piece in self._pieces])]
         inside: dict[int, list[Edit]] = {}
         for edit in edits:
@@ -78,7 +78,7 @@ def _escaped(plain: bytes, like: bytes) -> bytes:
 
 
 def streamed_texts(text: bytes) -> list[StreamedText]:
-    """Put the texts together that come in the events or the lines of a stream."""
+    """Join the texts that are split among the events or lines of a stream."""
     if _LINE_END not in text:
         return []
     at = text.find(_EVENT_BEGINS)

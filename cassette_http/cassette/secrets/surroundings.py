@@ -1,4 +1,4 @@
-"""Secrets that are known from the start: in variables of the environment, and in a netrc file (pure)."""
+"""Secrets that are known from the start: in environment variables, and in a netrc file (pure)."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from cassette_http.cassette.secrets.names import SIMPLE_WORD, NameKind
 from cassette_http.cassette.secrets.pairs import USERINFO
 from cassette_http.cassette.secrets.rules import Rules
 
-_IS_SESSION = re.compile("session", re.IGNORECASE)  # of a desktop
-_FOLDERS = frozenset({"PWD", "OLDPWD"})  # each shell has them: the working directory, and the one before
+_IS_SESSION = re.compile("session", re.IGNORECASE)  # a session of a desktop
+_FOLDERS = frozenset({"PWD", "OLDPWD"})  # set by each shell: the current and the previous working directory
 _NETRC_PASSWORD = re.compile(r'\bpassword\s+(?:"((?:[^"\\]|\\.)*)"|(\S+))')
 
 
-# Most variables are the same for each cassette of a test run; but pytest keeps the name of the test in one.
+# Most variables are the same for each cassette of a test run; but pytest has the name of the test in one.
 @lru_cache(maxsize=1024)
 def secrets_of_variable(rules: Rules, name: str, value: str) -> tuple[bytes, ...]:
-    """The secrets in a variable of the environment: its value if it is named as one, and the passwords of URLs."""
+    """The secrets in an environment variable: its value if the name is telling, and the passwords of URLs."""
     octets = value.encode("utf-8", "surrogateescape")
     kind = rules.kind("environment", name.encode("utf-8", "surrogateescape"))
     found = [unquote_to_bytes(url["password"] or b"") for url in USERINFO.finditer(octets)]
-    # A database called "postgres" with this password would vanish from every text, so no simple words.
+    # No simple words: a password "postgres" would replace this word in every text.
     is_other = _IS_SESSION.search(name) is not None or (name in _FOLDERS and value.startswith("/"))
     if kind is not NameKind.ORDINARY and not is_other and is_secret_value(kind, octets):
         found.insert(0, octets)

@@ -1,4 +1,4 @@
-"""Secrets in tables, whose names stand apart: cells of CSV (RFC 4180), and values of an INSERT in SQL (pure)."""
+"""Secrets in tables with a row of names: cells of CSV (RFC 4180), and values of an INSERT in SQL (pure)."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from cassette_http.cassette.secrets.names import NameKind
 from cassette_http.cassette.splicing import Edit
 from cassette_http.wire.patterns import to_pattern
 
-(_BACKSLASH,) = b"\\"  # as a number, which is found much quicker
+(_BACKSLASH,) = b"\\"  # as a number, which is found much faster
 _DELIMITERS = (b",", b";", b"\t")
 _NAME = rb"\"?[A-Za-z_\x80-\xee][\w.\x80-\xee-]{0,60}+(?:[ ][\w.\x80-\xee-]{1,40}+){0,2}\"?"
-# With names alone in the first row, or it is a sentence.
+# Only names in the first row; otherwise it is a sentence.
 _ROW = rb"(?:\xef\xbb\xbf)?(?P<names>%b(?P<delimiter>[,;\t])%b(?:(?P=delimiter)%b){0,200})\r?\n" % (_NAME, _NAME, _NAME)
 _FIRST_ROW = to_pattern(_ROW)
 _ROW_BEHIND_HEAD = to_pattern(rb"\n\r?\n" + _ROW)
 _PART_END = to_pattern(rb"\n--")
-# Also in a string in a string.
+# Also in a string inside a string.
 _ROW_OF_STRING = to_pattern(
     rb"\"(?P<names>%b(?P<delimiter>[,;]|\\+t)%b(?:(?P=delimiter)%b){0,200})(?:\\+r)?\\+n"
     % ((_NAME.replace(rb"\"", rb"(?:\\+\")"),) * 3)
 )
-# A quoted cell may hold line ends.
+# A quoted cell may contain line ends.
 _CELLS = {
     delimiter: to_pattern(
         rb"(?:(?P<begins>^)|%b)(?P<cell>\"(?:[^\"]|\"\")*+\"|[^%b\r\n]*+)" % (delimiter, delimiter), re.MULTILINE
@@ -33,7 +33,7 @@ _CELLS = {
 
 
 def names_of_columns(text: bytes) -> list[bytes]:
-    """All names in first rows: that of the text, those behind a head, and those of strings of JSON."""
+    """All names in first rows: of the text, of contents after a head, and of strings of JSON."""
     in_strings = _ROW_OF_STRING.finditer(text) if _BACKSLASH in text and text.find(b"\\n") >= 0 else ()
     names = [name for row in [*_rows(text), *in_strings] for name in _cells(row)]
     return names + [name for insert in _inserts(text) for name in _columns(insert)]
@@ -49,7 +49,7 @@ def _cells(row: re.Match[bytes]) -> list[bytes]:
 
 
 def find_cells(text: bytes, hiding: Hiding) -> Iterator[Edit]:
-    """Find the cells of tables below the names of secrets; a table is a text, or a part of a multipart."""
+    """Find the cells in columns with telling names; a table is a text, or a part of a multipart."""
     rows = _rows(text)
     for row, stop in zip(rows, [*(row.start() for row in rows[1:]), len(text)], strict=False):
         kinds = [hiding.kind("form", name) for name in _cells(row)]
@@ -59,7 +59,7 @@ def find_cells(text: bytes, hiding: Hiding) -> Iterator[Edit]:
 
 
 def _find_below(row: re.Match[bytes], kinds: list[NameKind], stop: int, hiding: Hiding) -> Iterator[Edit]:
-    """Find the cells of one table, whose first `row` has names of these kinds."""
+    """Find the cells of one table; `kinds` are those of the names in its first `row`."""
     text, column = row.string, 0
     for found in _CELLS[row["delimiter"]].finditer(text, row.end(), stop):
         column = 0 if found["begins"] is not None else column + 1
@@ -97,7 +97,7 @@ def _columns(insert: re.Match[bytes]) -> list[bytes]:
 
 
 def find_in_inserts(text: bytes, hiding: Hiding) -> Iterator[Edit]:
-    """Find the texts that an INSERT puts into columns with the names of secrets."""
+    """Find the texts that an INSERT puts into columns with telling names."""
     for insert in _inserts(text):
         kinds = [hiding.kind("form", name) for name in _columns(insert)]
         if all(kind is NameKind.ORDINARY for kind in kinds):

@@ -1,6 +1,6 @@
-"""Secrets that only the object around them tells, as all data of a Secret of Kubernetes (pure).
+"""Secrets that are recognised by the object around them, such as all data of a Kubernetes Secret (pure).
 
-In JSON, whatever its layout; a Secret of Kubernetes in YAML as well.
+In JSON, whatever its layout; Kubernetes Secrets in YAML as well.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from cassette_http.wire.patterns import to_pattern
 
 @dataclass(frozen=True)
 class _Telling:
-    """An object with a member that tells; `values` are the paths to its secrets. `mark` is in all texts with one."""
+    """An object with a telling member; `values` are the paths to its secrets. `mark` is in all texts with one."""
 
     mark: bytes
     member: tuple[str, ...]
@@ -40,7 +40,7 @@ _TELLING = (
     _Telling(b"masked", ("masked",), to_pattern(rb"true\Z"), (("value",),)),  # of GitLab
     _Telling(b"httpOnly", ("httpOnly",), to_pattern(rb"true\Z"), (("value",),)),  # a cookie
     _Telling(b"deletion_time", ("metadata", "deletion_time"), _ANY, (("data", "*"),)),  # of Vault
-    _Telling(b"Plaintext", ("KeyId",), _ANY, (("Plaintext",),)),  # what AWS KMS has deciphered
+    _Telling(b"Plaintext", ("KeyId",), _ANY, (("Plaintext",),)),  # decrypted by AWS KMS
 )
 # Also in a string of JSON.
 _MAY_TELL = to_pattern(
@@ -63,12 +63,12 @@ _BORDER = to_pattern(rb"^(?:---|- )", re.MULTILINE)
 
 
 def has_telling_object(text: bytes, words: bytes) -> bool:
-    """Tell whether a text may have such an object; cheap where it has not. `words` are the telling ones of the text."""
+    """Tell whether a text may have such an object; cheap if not. `words` are the telling words of the text."""
     return any(telling.mark in words for telling in _TELLING) and _MAY_TELL.search(text) is not None
 
 
 def find_in_objects(text: bytes, hiding: Hiding, is_matching: bool = False) -> Iterator[Edit]:
-    """Find the values that such objects say are secrets; for matching, empty ones are some as well."""
+    """Find the secrets in such objects; for matching, empty values count as well."""
     if not has_telling_object(text, text):
         return
     yield from _in_manifests(text, hiding)
@@ -90,7 +90,7 @@ def find_in_objects(text: bytes, hiding: Hiding, is_matching: bool = False) -> I
 
 
 def _leads(path: list[str], telling: _Telling, told: set[tuple[_Telling | str, ...]]) -> bool:
-    """Tell whether a path leads to a secret of an object that tells."""
+    """Tell whether a path leads to a secret of a telling object."""
     return any(
         all(expected in ("*", step) for expected, step in zip(values, path[-len(values) :], strict=False))
         and (telling, *path[: -len(values)]) in told
@@ -99,7 +99,7 @@ def _leads(path: list[str], telling: _Telling, told: set[tuple[_Telling | str, .
 
 
 def _in_manifests(text: bytes, hiding: Hiding) -> Iterator[Edit]:
-    """Find what Secrets of Kubernetes hold in YAML; each is a document, or a member of a list in one."""
+    """Find the data of Kubernetes Secrets in YAML; each is a document, or a member of a list in one."""
     borders = [0, *(border.start() for border in _BORDER.finditer(text)), len(text)] if b"kind: " in text else []
     for start, stop in pairwise(borders):
         indents = {secret["indent"] for secret in _IS_SECRET.finditer(text, start, stop)}
@@ -112,7 +112,7 @@ def _in_manifests(text: bytes, hiding: Hiding) -> Iterator[Edit]:
 
 
 def _hidden(value: bytes, hiding: Hiding) -> bytes | None:
-    """What to write in the place of a value; what is base64 of a text stays base64."""
+    """What to write instead of a value; base64 of a text stays base64."""
     plain = from_base64(value) if len(value) % 4 == 0 else None
     if plain is None or is_binary(plain) or not plain.isascii():
         return hiding.hidden(NameKind.SECRET, value, is_entered=True)

@@ -1,7 +1,7 @@
 """The words of a text that could be part of a telling name; a session judges each word once (pure).
 
-Many texts have none, and then no rule that answers to a name finds anything in them, however a name is written. In
-others, what is looked for with such a word in it is soon missed among these few.
+Many texts have none, and then no rule for names finds anything in them, in whatever form names are written. In other
+texts, a search for such a word can be limited to these few.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from cassette_http.cassette.secrets.rules import Rules
 from cassette_http.cassette.secrets.shapes import blocks
 
 _MOST_WORDS = 20_000
-# With more new words in a block, a text is hardly made of words, and to judge each takes longer than it saves.
+# With more new words in a block, it is probably not text, and judging each word takes longer than it saves.
 _MOST_NEW_WORDS = 2000
 _BLOCK = 1 << 16
-# No name is longer; but a name may be what a long run of letters ends with.
+# No name is longer; but a name may be the end of a long run of letters.
 _LONGEST_WORD = 1 << 8
 
-# Names are made of words of letters, with anything else between; "s_id" is one.
+# Names consist of words of letters, with anything else between; "s_id" counts as one word.
 _LETTERS = bytes(octet if 0x41 <= octet & ~0x20 <= 0x5A or octet == 0x5F else 0x20 for octet in range(256))
 (_BACKSLASH,) = b"\\"
 _NO_LETTER = re.compile(rb"[^A-Za-z_]")
-# Each from its first letter that is not in ASCII, which is rare.
+# Each from its first letter that is not ASCII, which is rare.
 _ENDS = sorted({word.lstrip(ascii_letters) for word in IN_OTHER_LETTERS})
 _OTHER_LETTERS = re.compile("|".join(_ENDS).encode())
 _ESCAPED_LETTERS = re.compile(
@@ -34,7 +34,7 @@ _ESCAPED_LETTERS = re.compile(
 
 
 class TellingWords:
-    """Remembers which words tell something, and which nothing."""
+    """Remembers which words are telling, and which are not."""
 
     def __init__(self, rules: Rules) -> None:
         self._has_added_names = bool(rules.added)
@@ -42,15 +42,15 @@ class TellingWords:
         self._telling: set[bytes] = set()
 
     def words_of(self, text: bytes) -> bytes:
-        """Put together the words of a text that could be of a telling name, or stand in front of a token.
+        """Join the words of a text that could be part of a telling name, or come before a token.
 
-        The text itself, which has them as well, where it does not pay to find out.
+        Returns the text itself, which contains them, if searching for them is not worth it.
         """
         if self._has_added_names or text.find(b"%") >= 0:  # a name may be percent-encoded
             return text
         if not text.isascii() and _OTHER_LETTERS.search(text) is not None:
             return text
-        # One octet is found fifty times as quickly as two, and few texts have this one.
+        # One octet is found fifty times as fast as two, and few texts have this one.
         if _BACKSLASH in text and text.find(b"\\u") >= 0 and _ESCAPED_LETTERS.search(text) is not None:
             return text
         telling: set[bytes] = set()

@@ -1,6 +1,6 @@
-"""Secrets with their numbers and placeholders, and where else they stand (pure).
+"""Numbers secrets, and finds them elsewhere (pure).
 
-A secret is searched in all its forms (`needles`), whatever stands before and behind it there, unless it is but a word.
+A secret is searched in all its forms (`needles`), whatever is before and after it, unless it is an ordinary word.
 What is a secret is decided elsewhere.
 """
 
@@ -32,27 +32,27 @@ from cassette_http.cassette.secrets.shapes import is_legible, legible
 from cassette_http.cassette.splicing import Edit, merged, splice
 
 _SHORTEST_DECLARED = 4
-# Of so many octets are the beginnings by which needles are found; none is shorter.
+# The length of the beginnings by which needles are found; no needle is shorter.
 _GRAM = _SHORTEST_DECLARED
-# As a number, that is a word; and in needles of so many octets there is one word of a text, wherever they stand in it.
+# As a number, that is a memory word; and a needle of this length contains a whole one, wherever it is in a text.
 _SHORTEST_WITH_WORD = 2 * _GRAM - 1
-# Beyond this, a look at each word of a text is quicker than a look for each needle.
+# With more needles, looking up each memory word of a text is faster than searching for each needle.
 _MANY_NEEDLES = 60
-# Beyond that, secrets are searched in few forms, and then not at all: a file may have a million of them.
+# With more secrets, they are searched in fewer forms, and finally not at all: a file may have a million of them.
 _MANY_SECRETS = 2000
 _MOST_SECRETS = 50_000
-# Octets that few texts have: a needle with one of them is not looked for where that is missing.
+# Octets that few texts have: a needle with one of them is only searched in texts that have it.
 _MARKS = frozenset(b"%\\&=QXZJqzjVWYU")
-# How much is looked at in one go.
+# How much is searched at once.
 _BLOCK = 1 << 16
 # Messages that show the beginning of a secret ("sk-ab****") are short.
 _LONGEST_MESSAGE = 1 << 16
 
-# What other recorders, and logs, write in the place of a secret.
+# What other recorders and logs write instead of a secret.
 WORDS_FOR_SECRETS = frozenset(
     {b"redacted", b"sanitized", b"filtered", b"scrubbed", b"masked", b"censored", b"obfuscated", b"anonymized"}
 )
-# Words of protocols and defaults that stand in fields and cookies for secrets.
+# Words of protocols and defaults that are used in fields and cookies instead of secrets.
 _NO_SECRETS = frozenset(
     {b"", b"0", b"1", b"true", b"false", b"yes", b"no", b"on", b"off", b"null", b"nil", b"none", b"undefined"}
     | {b"deleted", b"expired", b"anonymous", b"required", b"fetch", b"read", b"write"}
@@ -66,7 +66,7 @@ _MASK = re.compile(rb"([A-Za-z0-9_-]{4,})(?:\*{3,}|\.{3}|\xe2\x80\xa6|\\u2026)([
 class Vault:
     """Numbers secrets, and finds them again.
 
-    `redact_claims` takes the vault and the claims of a JWT (JSON), and returns these without what is secret in them.
+    `redact_claims` gets the vault and the claims of a JWT (JSON), and returns them without secrets.
     """
 
     def __init__(self, first: int, redact_claims: Callable[[Vault, bytes], bytes] = lambda _, claims: claims) -> None:
@@ -74,20 +74,20 @@ class Vault:
         self._next = count(first)
         self._lock = threading.RLock()
         self._needles: dict[bytes, Needle] = {}
-        self._in_order: list[bytes] = []  # their octets, as they were learned
+        self._in_order: list[bytes] = []  # the octets of needles, in the order in which they were learned
         self._searched = 0
         self._lengths: dict[bytes, list[int]] = {}  # of needles, by their beginning; the longest first
-        self._words: set[int] = set()  # those that begin in the first octets of needles
-        self._declared: set[bytes] = set()  # what the user says is secret stands anywhere
-        self._tiny: list[Needle] = []  # those that may have no such word, which were declared
+        self._words: set[int] = set()  # memory words that begin in the first octets of needles
+        self._declared: set[bytes] = set()  # declared by the user, so they are hidden anywhere
+        self._tiny: list[Needle] = []  # declared ones that are too short to contain a memory word
         self._secrets: dict[bytes, list[bytes]] = {}  # by their beginning
-        self._by_marks: dict[frozenset[int], list[bytes]] = {}  # by those of their octets that few texts have
+        self._by_marks: dict[frozenset[int], list[bytes]] = {}  # by their octets that few texts have
         self._by_name: dict[bytes, bytes] = {}
         self._sent_for: dict[bytes, bytes] = {}  # by placeholders that are JWTs
         self._redact_claims = redact_claims
 
     def hide(self, secret: bytes, is_searched: bool = True) -> bytes:
-        """Return the placeholder of a secret; what is plainly no secret, or hidden already, comes back.
+        """Return the placeholder of a secret; a value that is plainly no secret, or already hidden, stays as it is.
 
         `is_searched=False` is for values that are hidden where they are, and nowhere else.
         """
@@ -98,7 +98,7 @@ class Vault:
         return self._placeholder(secret)
 
     def hide_number(self, digits: bytes) -> bytes:
-        """Return a number to put in the place of a number; its last digits are those of the placeholder."""
+        """Return a number to write instead of a number; its last digits are those of the placeholder."""
         if IS_NUMBER.fullmatch(digits):
             return digits
         number = NUMBERED.fullmatch(self._placeholder(digits))
@@ -110,7 +110,7 @@ class Vault:
             self._search(secret)
 
     def learn(self, secrets: Iterable[str | bytes]) -> None:
-        """Search values that the user says are secret, however they look."""
+        """Search values that the user declares secret, whatever they look like."""
         for secret in secrets:
             octets = secret.encode() if isinstance(secret, str) else secret
             if len(octets) >= _SHORTEST_DECLARED and not is_placeholder(octets):
@@ -126,7 +126,7 @@ class Vault:
         self.learn([secret])
 
     def note_sent(self, values: Iterable[tuple[bytes, bytes]]) -> None:
-        """Let `declared` put a value in the place of a placeholder, each with its own; the newest counts."""
+        """Make `declared` replace placeholders by values, each by its own; the newest value counts."""
         for placeholder, value in values:
             numbered = NUMBERED.fullmatch(placeholder)
             if numbered is not None:
@@ -145,7 +145,7 @@ class Vault:
         return placeholder
 
     def _shaped(self, secret: bytes, placeholder: bytes) -> bytes:
-        """A JWT (RFC 7519) stays one that can be decoded: without its signature it opens nothing."""
+        """A JWT (RFC 7519) remains one that can be decoded: without its signature it opens nothing."""
         if not JWT.fullmatch(secret):
             return placeholder
         head, *others = secret.split(b".")
@@ -162,13 +162,13 @@ class Vault:
                 return
             self._secrets.setdefault(secret[:_GRAM], []).append(secret)
             for needle in all_needles(secret) if self._searched <= _MANY_SECRETS else plain_needles(secret):
-                # The first use of an octet string wins; so does the plain form, which comes first.
+                # If two secrets share a form, the first one counts; and so does the plain form, which comes first.
                 if self._needles.setdefault(needle.octets, needle) is needle:
                     self._in_order.append(needle.octets)
                     self._file(needle)
 
     def _file(self, needle: Needle) -> None:
-        if len(self._needles) <= _MANY_NEEDLES:  # else these are not asked any more
+        if len(self._needles) <= _MANY_NEEDLES:  # with more needles, these are not used
             self._by_marks.setdefault(_MARKS.intersection(needle.octets), []).append(needle.octets)
         if len(needle.octets) < _SHORTEST_WITH_WORD:
             self._tiny.append(needle)
@@ -186,7 +186,7 @@ class Vault:
         return len(self._in_order)
 
     def is_new_in(self, octets: bytes, searched: int) -> bool:
-        """Tell whether what was learned since so many forms were searched may be in some octets; of long ones, yes."""
+        """Tell whether secrets learned since `searched` may be in some octets; always True if they are long."""
         return (
             len(octets) > _LONGEST_MESSAGE
             or is_masked(octets)
@@ -194,13 +194,13 @@ class Vault:
         )
 
     def is_in(self, octets: bytes) -> bool:
-        """Tell whether a secret is in some octets; quicker than to find where."""
+        """Tell whether a secret is in some octets; faster than finding where."""
         if len(self._needles) > _MANY_NEEDLES:
             return next(self._positions(octets), None) is not None or is_masked(octets)
         return bool(self._needles) and (bool(self._present(octets)) or is_masked(octets))
 
     def occurrences(self, octets: bytes) -> list[Edit]:
-        """Find all secrets in some octets, in any of their forms; return the edits that hide them."""
+        """Find all secrets in some octets, in all their forms; return the edits that hide them."""
         if not self._needles or NUMBERED.fullmatch(octets):
             return []
         edits: list[Edit] = []
@@ -215,7 +215,7 @@ class Vault:
         return edits
 
     def unified_occurrences(self, octets: bytes) -> list[Edit]:
-        """Find all secrets and all placeholders; the edits that make them one placeholder, for matching."""
+        """Find all secrets and placeholders; return the edits that make them one placeholder, for matching."""
         edits = self.occurrences(octets)
         if edits:
             edits = [Edit(edit.start, edit.stop, unified(edit.octets)) for edit in edits]
@@ -245,7 +245,7 @@ class Vault:
                     break
 
     def _positions(self, octets: bytes) -> Iterator[tuple[int, Needle]]:
-        """Where needles are, in order; of those that begin at one place the longest."""
+        """Where needles are, in order; if several begin in one place, the longest."""
         if len(self._needles) > _MANY_NEEDLES:
             if not self._tiny:
                 yield from self._looked_up(octets)
@@ -258,7 +258,7 @@ class Vault:
             yield found.start(), self._needles[found[0]]
 
     def _looked_up(self, octets: bytes) -> Iterator[tuple[int, Needle]]:
-        """Look up each word of a text: a session whose cookie changes with every response has thousands of needles."""
+        """Look up each memory word of a text: a cookie that changes with every response gives thousands of needles."""
         words, known = memoryview(octets)[: len(octets) // _GRAM * _GRAM].cast("I"), self._words
         for block in range(0, len(words), _BLOCK):
             for number in [at for at, word in enumerate(words[block : block + _BLOCK], block) if word in known]:
@@ -273,12 +273,12 @@ class Vault:
 
     def _present(self, octets: bytes) -> list[bytes]:
         if len(octets) > _BLOCK and 0 in octets[:_BLOCK]:
-            # A large binary content has little text, which is soon searched.
+            # A large binary content has little text, which is searched fast.
             texts = legible(octets)
             return [
                 needle for needle in list(self._needles) if (texts if is_legible(needle) else octets).find(needle) >= 0
             ]
-        # Most texts lack some of these, so many forms of most secrets need no look.
+        # Most texts lack some of these octets, so many forms of most secrets need no search.
         there = {mark for mark in _MARKS if mark in octets}
         return [
             needle
@@ -290,11 +290,11 @@ class Vault:
 
     @property
     def has_declared(self) -> bool:
-        """Some placeholder stands for a secret whose value is known here."""
+        """There are placeholders whose values are known here."""
         return bool(self._by_name or self._sent_for)
 
     def declared(self, octets: bytes) -> list[Edit]:
-        """The edits that put declared secrets in the place of their placeholders."""
+        """The edits that replace placeholders by declared secrets."""
         found = placeholder_edits(octets, self._by_name.get)
         for placeholder, value in self._sent_for.items():
             whole = re.compile(re.escape(placeholder)).finditer(octets)
@@ -303,7 +303,7 @@ class Vault:
 
 
 def _is_piece_of_word(needle: Needle, octets: bytes, start: int) -> bool:
-    """Tell whether a password that is a word stands in a longer one, as "postgres" in "postgresql"."""
+    """Tell whether a password that is a word is part of a longer word, as "postgres" in "postgresql"."""
     if needle.octets != needle.secret or not SIMPLE_WORD.fullmatch(needle.octets):
         return False
     stop = start + len(needle.octets)
@@ -312,7 +312,7 @@ def _is_piece_of_word(needle: Needle, octets: bytes, start: int) -> bool:
 
 
 _OF_WORD = re.compile(rb"[A-Za-z0-9_-]")
-# What an escape of JSON or a URL ends with is none.
+# The end of an escape of JSON or a URL does not count.
 _WORD_AT_END = re.compile(rb"(?<!%[0-9A-Fa-f])(?<!\\u[0-9A-Fa-f]{3})(?<!\\x[0-9A-Fa-f])(?<!\\)[A-Za-z0-9_-]\Z")
 _LONGEST_ESCAPE = 6
 
@@ -321,6 +321,6 @@ def is_masked(octets: bytes) -> bool:
     """Tell whether a secret may be shown in part: in a message, which is short."""
     if len(octets) > _LONGEST_MESSAGE:
         return False
-    # One octet is found twenty times as quickly as several, and few texts have these.
+    # One octet is found twenty times as fast as several, and few texts have these.
     marks = [mask for mask in _MASKS if mask[0] in octets]
     return max(map(octets.find, marks), default=-1) >= 0 and _MASK.search(octets) is not None

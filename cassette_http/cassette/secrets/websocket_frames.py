@@ -1,6 +1,6 @@
-"""The frames of a WebSocket (RFC 6455 section 5.2), for looking into them (pure).
+"""Reads the frames of a WebSocket (RFC 6455 section 5.2) (pure).
 
-Compressed messages (RFC 7692) are left alone: what they say depends on those before.
+Compressed messages (RFC 7692) are left alone: their content depends on earlier ones.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MASKED = 0x80
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A frame that is whole, from `start` to `stop`; `payload` is unmasked, `mask` empty if there is none."""
+    """A whole frame, from `start` to `stop`; `payload` is unmasked, `mask` is empty if there is none."""
 
     start: int
     stop: int
@@ -26,7 +26,7 @@ class Frame:
     payload: bytes
 
     def with_payload(self, payload: bytes) -> bytes:
-        """The frame with another payload, and the same mask."""
+        """The frame with another payload and the same mask."""
         bit = _MASKED if self.mask else 0
         if len(payload) < 126:
             length = bytes([bit | len(payload)])
@@ -38,12 +38,12 @@ class Frame:
 
 
 def is_websocket(upgrade: str) -> bool:
-    """Tell, by the Upgrade field, whether frames follow a head."""
+    """Tell by the Upgrade field whether frames follow a head."""
     return upgrade.strip(" \t").lower() == "websocket"
 
 
 def frames(octets: bytes | bytearray, opcodes: Container[int] = _DATA) -> tuple[list[Frame], int]:
-    """List the frames of one kind that can be read, without compressed ones; and say where what is whole ends."""
+    """List the readable frames of one kind, without compressed ones; and return where the complete ones end."""
     found: list[Frame] = []
     at = end = 0
     while at + 2 <= len(octets):
@@ -66,7 +66,7 @@ def frames(octets: bytes | bytearray, opcodes: Container[int] = _DATA) -> tuple[
 
 
 def messages(found: Iterable[Frame]) -> list[list[Frame]]:
-    """Put the data frames together that are parts of one message (RFC 6455 section 5.4)."""
+    """Group the data frames that are parts of one message (RFC 6455 section 5.4)."""
     parts: list[list[Frame]] = []
     for frame in found:
         if parts and frame.first_octet & 0x0F == _CONTINUATION:
@@ -77,7 +77,7 @@ def messages(found: Iterable[Frame]) -> list[list[Frame]]:
 
 
 def _masked(payload: bytes | bytearray, mask: bytes | bytearray) -> bytes:
-    """Put a mask on, or take it away (RFC 6455 section 5.3)."""
+    """Apply a mask, or remove it (RFC 6455 section 5.3)."""
     if not mask or not payload:
         return bytes(payload)
     size = len(payload)
