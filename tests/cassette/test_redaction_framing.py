@@ -146,6 +146,29 @@ def test_a_head_that_is_cut_off_is_redacted() -> None:
     assert redacted(request(), b"HTTP/1.1 200 OK\r\nSet-Cookie: sid=ab")[1].endswith(b"sid={{secret:1}}")
 
 
+@pytest.mark.parametrize(
+    ("media_type", "content"),
+    [
+        pytest.param("application/json", '{"a": 1, "password": "%s", "b": 2}', id="JSON"),
+        pytest.param("application/json", r'{"a": "{\"password\": \"%s\", \"b\": 2}"}', id="JSON in JSON"),
+        pytest.param("application/x-www-form-urlencoded", "a=1&password=%s&b=2", id="form"),
+        pytest.param("text/event-stream", 'data: {"password": "%s"}\n\n', id="events"),
+        pytest.param("text/yaml", "a: 1\npassword: %s\nb: 2\n", id="YAML"),
+        pytest.param("text/csv", "name,password\nada,%s\n", id="CSV"),
+        pytest.param("text/xml", "<?xml version='1.0'?><a><x:password>%s</x:password></a>", id="XML"),
+        pytest.param("text/xml", '<a b="1" password="%s"/>', id="attribute"),
+        pytest.param("text/html", '<form><input type="password" name="p" value="%s"></form>', id="HTML"),
+    ],
+)
+def test_no_part_of_a_secret_is_left_where_a_content_is_cut_off(media_type: str, content: str) -> None:
+    planted, secret = content.replace("%s", "kJ8sQ2vXz9LmW4t").encode(), b"kJ8sQ2vXz9LmW4t"
+    for stop in range(planted.index(secret) + 6, len(planted)):
+        octets = response(f"Content-Type: {media_type}", body=planted)[: stop - len(planted)]
+        received = redacted(request(), octets)[1]
+        assert secret[:6] not in received
+        assert b"{{secret:1}}" in received
+
+
 def test_a_request_that_is_not_http_is_searched() -> None:
     redactor = Redactor()
     redactor.redact(interaction(bearer(), OK))

@@ -26,6 +26,22 @@ def names_in_markup(text: bytes) -> list[bytes]:
     return names
 
 
+def completed(text: bytes) -> bytes:
+    """Close the value, tag or element in which markup is cut off, as a broken response is."""
+    start = text.rfind(b"<")
+    if text[start + 1 : start + 2] in (b"/", b""):
+        start = text.rfind(b"<", 0, start)
+    if start < 0 or len(text) - start > _LONGEST_CUT_OFF:
+        return text
+    last = text[start:]
+    if (element := _OPEN_ELEMENT.fullmatch(last)) is not None:
+        return text + b"%b</%b>" % (b">" if element["end"] else b"", element["name"])
+    if _OPEN_TAG.fullmatch(last) is None:
+        return text
+    value = _OPEN_VALUE.search(last)
+    return text + (value["quote"] if value is not None else b"") + b">"
+
+
 def find_in_markup(text: bytes, hiding: Hiding, inner: Inner) -> Iterator[Edit]:
     """Find secrets by names of elements and attributes, and by names in them: `name="password"`, `<dt>Password</dt>`.
 
@@ -33,6 +49,8 @@ def find_in_markup(text: bytes, hiding: Hiding, inner: Inner) -> Iterator[Edit]:
     """
     if b"<" not in text:
         return
+    if _BEGINS_AS_MARKUP.match(text) is not None:
+        text = completed(text)
     names = names_in_markup(text)
     if b"</" in text:
         for name in hiding.secrets("xml", names):
@@ -85,6 +103,11 @@ def _hidden_value(hiding: Hiding, kind: NameKind, found: re.Match[bytes]) -> Ite
         yield Edit(start, start + len(raw.strip()), hidden)
 
 
+_BEGINS_AS_MARKUP = to_pattern(rb"(?:\xef\xbb\xbf)?\s*<")
+_LONGEST_CUT_OFF = 1 << 12
+_OPEN_ELEMENT = to_pattern(rb"<(?P<name>[\w:.-]{1,120}+)(?:\s[^<>]*)?(?<!/)>[^<>]++(?P<end><(?:/[^<>]*+)?)?+")
+_OPEN_TAG = to_pattern(rb"<[A-Za-z][\w:.-]*+\s[^<>]++")
+_OPEN_VALUE = to_pattern(rb"=\s?(?P<quote>[\"'])(?:(?!(?P=quote)).)*+\Z", re.DOTALL)
 _XML_END = to_pattern(rb"</(?:[\w.-]{1,40}:)?([\w.-]{1,80}+)\s*>")
 # <td>Password</td> <td>x</td>, <dt>API key</dt> <dd><code>x</code></dd>, <b>Token:</b> x
 _CAPTION_END = rb"\s*:?\s*</(?:t[dh]|dt|b|strong|em|i|label|span|div|p|code)>"

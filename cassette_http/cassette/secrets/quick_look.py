@@ -18,7 +18,7 @@ from cassette_http.cassette.secrets.coded_texts import coded_texts, may_be_coded
 from cassette_http.cassette.secrets.hiding import STRONG, Hiding
 from cassette_http.cassette.secrets.json_members import NAMES_OF_VALUES, names_of_pairs, names_of_records
 from cassette_http.cassette.secrets.looks import is_basic, texts_in_base64
-from cassette_http.cassette.secrets.markup import names_in_markup
+from cassette_http.cassette.secrets.markup import completed, names_in_markup
 from cassette_http.cassette.secrets.names import NameKind
 from cassette_http.cassette.secrets.pairs import USERINFO, find_behind_steps, texts_of_parts
 from cassette_http.cassette.secrets.sentences import has_sentence
@@ -97,7 +97,7 @@ class QuickLook:
             or self._tells(names_in_lines(text, words))
             or (has_records and self._tells(names_of_records(text)))
             or (_BRACKET in text and self._tells(names_of_pairs(text)))
-            or (_LESS_THAN in text and self._hiding.tell(names_in_markup(text)))
+            or (_LESS_THAN in text and self._hiding.tell(names_in_markup(completed(text))))
             or (_EQUALS in text and b"form-data" in text and self._hiding.tell(_PART_NAME.findall(text)))
             or self._tells(names_of_columns(text))
             or has_sentence(text, self._hiding, words)
