@@ -80,12 +80,6 @@ def _uvloop(module: Any) -> Patches:
             return await selector_face(self).start_tls(transport, *args, **options)
         return await original(self, transport, *args, **options)
 
-    @patches.hook(loops, "sendfile")
-    async def send_file(self: Any, transport: Any, *args: Any, original: Any, **options: Any) -> Any:
-        if is_of_selector(transport):
-            return await selector_face(self).sendfile(transport, *args, **options)
-        return await original(self, transport, *args, **options)
-
     return patches
 
 

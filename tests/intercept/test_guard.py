@@ -159,6 +159,10 @@ def test_this_machine_is_never_touched(peer: Callable[..., Peer], tmp_path: Path
         for host in ("127.0.0.1", "localhost"):
             url = server.url.replace("127.0.0.1", host)
             assert urllib.request.urlopen(url, timeout=5).read() == b"near"
+        for name in ("localhost", b"localhost"):
+            with socket.socket() as sock, socket.socket() as other:
+                sock.connect((name, server.port))
+                assert other.connect_ex((name, server.port)) == 0
         assert asyncio.run(ask()) == b"near"
         loop = uvloop.new_event_loop()
         assert loop.run_until_complete(ask()) == b"near"

@@ -194,6 +194,39 @@ def test_upload_that_breaks_after_its_client_gave_up_breaks_after_that_again(
     assert (failure.kind, failure.is_timeout) == (FailureKind.WRITE, False)
 
 
+def test_upload_that_breaks_while_it_is_held_up_breaks_three_times(peer: Callable[..., Peer], tmp_path: Path) -> None:
+    is_held_up = threading.Event()
+
+    def breaks_off(connection: Connection) -> None:
+        connection.read_until(b"\r\n\r\n")
+        assert is_held_up.wait(LIMIT_S)
+        connection.reset()
+
+    server = peer(breaks_off)
+
+    def ask() -> str:
+        is_held_up.clear()
+        with (
+            socket.create_connection((server.host, server.port), timeout=5) as sock,
+            selectors.DefaultSelector() as selector,
+        ):
+            sock.setblocking(False)
+            selector.register(sock, selectors.EVENT_WRITE)
+            rest = HEAD + BODY
+            while rest:
+                if not selector.select(PATIENCE_S):
+                    is_held_up.set()
+                    assert selector.select(LIMIT_S), "the upload is held up for ever"
+                try:
+                    rest = rest[sock.send(rest) :]
+                except OSError as error:
+                    return repr(error)
+        return "all was sent"
+
+    seen, _ = three_times(ask, tmp_path / "held.yaml", server)
+    assert seen == repr(RESET)
+
+
 def resets_within_upload(connection: Connection) -> None:
     connection.read_until(b"\r\n\r\n")
     connection.reset()

@@ -145,6 +145,42 @@ def test_uvloop_still_serves_and_talks_to_local_sockets(tmp_path: Path) -> None:
         assert cassette.recorded == []
 
 
+def test_uvloop_keeps_to_itself_what_no_cassette_is_for(
+    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    """A server and its TLS, and sockets that are connected; and uvloop sends no files, over whatever transport."""
+
+    async def talk() -> list[bytes]:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readline()
+            writer.write(b"go on\n")
+            await writer.start_tls(server_tls)
+            writer.write(await reader.readline())
+            writer.close()
+
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            host, port = server.sockets[0].getsockname()
+            reader, writer = await asyncio.open_connection(host, port)
+            with (tmp_path / "file").open("w+b") as file, pytest.raises(NotImplementedError):
+                await asyncio.get_running_loop().sendfile(writer.transport, file)
+            writer.write(b"begin\n")
+            seen = [await asyncio.wait_for(reader.readline(), 5)]
+            await writer.start_tls(client_tls, server_hostname="localhost")
+            writer.write(b"secured\n")
+            seen.append(await asyncio.wait_for(reader.readline(), 5))
+            writer.close()
+        near, far = socket.socketpair()
+        reader, writer = await asyncio.open_unix_connection(sock=near)
+        far.sendall(b"local\n")
+        seen.append(await asyncio.wait_for(reader.readline(), 5))
+        writer.close()
+        far.close()
+        return seen
+
+    with use_cassette(tmp_path / "any.yaml", "all"):
+        assert on_uvloop(talk) == [b"go on\n", b"secured\n", b"local\n"]
+
+
 class Proactor(BaseProactorEventLoop):
     """As much of the loop of Windows as there is on every system: all that is asked of it is to connect."""
 

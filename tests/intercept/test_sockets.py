@@ -15,12 +15,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cassette_http import use_cassette
 from tests.behaviours import three_times, write_cassette_of
-from tests.peer import LIMIT_S, Connection, Peer, response
+from tests.peer import LIMIT_S, Connection, Gone, Peer, response
 
 REQUEST = b"GET /a HTTP/1.1\r\nHost: api.test\r\nContent-Length: 0\r\n\r\n"
 ANSWER = response(b"hello world")
@@ -204,13 +205,18 @@ def shut_both(sock: socket.socket, folder: Path) -> object:
     return octets, sock.recv(10)
 
 
+def read_nothing(sock: socket.socket, folder: Path) -> object:
+    sock.sendall(REQUEST)
+    return sock.recv(0), everything(sock)
+
+
 def connect_twice(sock: socket.socket, folder: Path) -> object:
     return sock.connect_ex(sock.getpeername()) in (errno.EISCONN, 0)
 
 
 TALKS = [
     *(peek, recvfrom, recvmsg, sendmsg, sendfile, binary_file, text_file, unbuffered_file, copies, detached, options),
-    *(own_ports, shut_writing, shut_both, connect_twice, connect_without_waiting),
+    *(own_ports, shut_writing, shut_both, read_nothing, connect_twice, connect_without_waiting),
     sendfile_of_a_loop,
     *([wait_for_all] if hasattr(socket, "MSG_WAITALL") else []),
     *([do_not_wait] if hasattr(socket, "MSG_DONTWAIT") else []),
@@ -412,7 +418,35 @@ def file_over_tls(server: Peer, trust: ssl.SSLContext) -> object:
         return everything(sock), sock.pending()
 
 
-TLS_TALKS = [made_before_connect, handshake_by_hand, file_over_tls]
+def write_and_read(server: Peer, trust: ssl.SSLContext) -> object:
+    plain = socket.create_connection((server.host, server.port), timeout=5)
+    with trust.wrap_socket(plain, server_hostname=server.host) as sock:
+        sock.do_handshake()  # a second time does nothing
+        return sock.write(REQUEST), sock.read(0), sock.recv(0), everything(sock)
+
+
+def read_before_the_handshake(server: Peer, trust: ssl.SSLContext) -> object:
+    plain = socket.create_connection((server.host, server.port), timeout=5)
+    with trust.wrap_socket(plain, server_hostname=server.host, do_handshake_on_connect=False) as sock:
+        sock.settimeout(0.1)
+        with pytest.raises(TimeoutError) as caught:
+            sock.read(1)
+        sock.settimeout(5)
+        return str(caught.value), sock.write(REQUEST), everything(sock), sock.version()
+
+
+def certificates(server: Peer, trust: ssl.SSLContext) -> object:
+    plain = socket.create_connection((server.host, server.port), timeout=5)
+    with trust.wrap_socket(plain, server_hostname=server.host) as sock:
+        sock.sendall(REQUEST)
+        octets = everything(sock)
+        chain: Any = sock._sslobj.get_unverified_chain()  # type: ignore[attr-defined]  # public since Python 3.13
+        own = ssl.PEM_cert_to_DER_cert(chain[0].public_bytes())
+        return octets, own == sock.getpeercert(True), chain[0].get_info() == sock.getpeercert()
+
+
+TLS_TALKS = [made_before_connect, handshake_by_hand, file_over_tls, write_and_read, certificates]
+TLS_TALKS.append(read_before_the_handshake)
 
 
 @pytest.mark.parametrize("talk", TLS_TALKS, ids=lambda talk: talk.__name__)
@@ -511,6 +545,74 @@ def test_loop_goes_on_while_a_missing_request_dials(
     with use_cassette(path, "new_episodes") as cassette:
         assert asyncio.run(run()) == ANSWER
         assert len(cassette.recorded) == 1
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["TCP", "TLS"])
+def test_large_upload_of_a_loop_that_dials_late_is_sent_to_its_end(
+    is_tls: bool,
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    tmp_path: Path,
+) -> None:
+    upload = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 8000000\r\n\r\n" + b"x" * 8_000_000
+    has_ended: list[bool] = []
+
+    def script(connection: Connection) -> None:
+        connection.read_request()
+        if not is_tls:
+            with pytest.raises(Gone):
+                connection.read(1)
+            has_ended.append(True)
+        connection.send(ANSWER)
+
+    server = peer(script, tls=server_tls if is_tls else None)
+    path = tmp_path / "new.yaml"
+    write_cassette_of(path, server.port, server.host)
+
+    async def ask() -> bytes:
+        trust = client_tls if is_tls else None
+        reader, writer = await asyncio.open_connection(server.host, server.port, ssl=trust)
+        writer.write(upload)
+        await writer.drain()
+        if writer.can_write_eof():
+            writer.write_eof()
+        octets = await asyncio.wait_for(reader.readexactly(len(ANSWER)), 15)
+        writer.close()
+        return octets
+
+    with use_cassette(path, "new_episodes") as cassette:
+        assert asyncio.run(ask()) == ANSWER
+        assert len(cassette.recorded) == 1
+    assert has_ended == ([] if is_tls else [True])
+    server.stop()
+    with use_cassette(path, "none"):
+        assert asyncio.run(ask()) == ANSWER
+
+
+def refuse_without_waiting(address: tuple[str, int]) -> object:
+    """Some ask by a second connect how the first one ended."""
+    with socket.socket() as sock:
+        sock.setblocking(False)
+        begun = sock.connect_ex(address)
+        select.select([], [sock], [], 5)
+        return begun, sock.connect_ex(address)
+
+
+def refuse_again(address: tuple[str, int]) -> object:
+    with socket.socket() as sock:
+        sock.settimeout(5)
+        return sock.connect_ex(address), sock.connect_ex(address)
+
+
+@pytest.mark.parametrize("connect", [refuse_without_waiting, refuse_again], ids=lambda connect: connect.__name__)
+def test_refusal_is_met_the_same_three_times(
+    connect: Callable[[tuple[str, int]], object], peer: Callable[..., Peer], tmp_path: Path
+) -> None:
+    server = peer(answers)
+    server.stop()
+    seen, _ = three_times(lambda: connect((server.host, server.port)), tmp_path / "refused.yaml")
+    assert errno.ECONNREFUSED in seen
 
 
 def test_late_dial_of_a_loop_that_fails_is_seen_as_the_failure(peer: Callable[..., Peer], tmp_path: Path) -> None:
