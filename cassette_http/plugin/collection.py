@@ -1,6 +1,6 @@
-"""Which tests there are: what was collected, whether that is all of a module, and what its source says.
+"""Which tests were collected, whether they are all tests of a module, and what its source says.
 
-Nothing may be said about cassettes that only tests use which were not collected, or not run.
+Cassettes of tests that were not collected, or not run, must not be judged.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import pytest
 
 from cassette_http.plugin.pytest_internals import fixture_names
 
-# The parameter by which pytest-repeat makes several tests of one; its values count from 0, and its ids from 1.
+# The parameter by which pytest-repeat makes several tests of one; its values count from 0, but its ids from 1.
 REPETITION = "__pytest_repeat_step_number"
 
 
 def test_of(item: pytest.Item) -> str:
-    """Give the id of a test; the repetitions that pytest-repeat makes of it are one test."""
+    """The id of a test, without its repetition by pytest-repeat."""
     return without_repetition(item, item.nodeid)
 
 
 def without_repetition(item: pytest.Item, name: str) -> str:
-    """Leave out of a name of a test, or its id, which repetition by pytest-repeat it is (`test_a[x-2-3]`)."""
+    """Remove the repetition by pytest-repeat from a name or id of a test (`test_a[x-2-3]`)."""
     parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
     if REPETITION not in parameters:
         return name
@@ -35,7 +35,7 @@ def without_repetition(item: pytest.Item, name: str) -> str:
 
 
 class Collection:
-    """The tests of this process. `deselected` are the modules of which some were left out (-k, -m, --deselect)."""
+    """The tests of this process. `deselected` are modules of which some tests were left out (-k, -m, --deselect)."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -52,7 +52,7 @@ class Collection:
 
     @cached_property
     def names(self) -> dict[str, set[str]]:
-        """The names of the tests of each module that was collected as a whole, by the path from the root."""
+        """The names of the tests of each completely collected module, by its path from the root."""
         names: defaultdict[str, set[str]] = defaultdict(set)
         if self._config.getoption("lf", False):
             return names
@@ -66,7 +66,7 @@ class Collection:
         return names
 
     def sharers(self, item: pytest.Item, name: str) -> int:
-        """How many tests that were collected name this cassette in their markers, as `item` does."""
+        """How many collected tests name this cassette in their markers, like `item`."""
         return sum(
             1
             for other in self.items
@@ -75,7 +75,7 @@ class Collection:
         )
 
     def has_test(self, nodeid: str) -> bool:
-        """Tell whether a test exists, collected or not. When in doubt, it does."""
+        """Tell whether a test exists, collected or not; True if in doubt."""
         module, _, name = nodeid.partition("::")
         if module in self.names:
             return name in self.names[module]
@@ -83,7 +83,7 @@ class Collection:
         return path.is_file() and _defines(path, name.partition("[")[0].split("::"))
 
     def summary(self) -> dict[str, Any]:
-        """What the process that writes the reports must know, as JSON would have it: of modules with cassettes only."""
+        """What the reporting process must know, as JSON values: only of modules with cassettes."""
         with_cassettes = {
             item.nodeid.partition("::")[0] for item in self.items if "http_cassette" in (fixture_names(item) or ())
         }
@@ -100,13 +100,13 @@ class Collection:
         }
 
     def _is_covered(self, folder: Path) -> bool:
-        """Tell whether all modules of a folder were asked for, by it or by a folder around it."""
+        """Tell whether all modules of a folder were requested, by its name or by that of a folder around it."""
         start = self._config.invocation_params.dir
         return any(folder.is_relative_to((start / argument).resolve()) for argument in self._config.args)
 
 
 def _defines(path: Path, names: list[str]) -> bool:
-    """Tell whether a module defines a test, a class at a time; one that inherits may have it from elsewhere."""
+    """Tell whether a module defines a test, class by class; a class with bases may inherit it."""
     try:
         body: list[ast.stmt] = ast.parse(path.read_bytes()).body
     except (OSError, SyntaxError, ValueError):
@@ -122,7 +122,7 @@ def _defines(path: Path, names: list[str]) -> bool:
 
 
 def _may_define_others(statement: ast.stmt) -> bool:
-    """Tell whether names may come of it that the source does not show, as of `scenarios(...)` of pytest-bdd."""
+    """Tell whether a statement may define names that the source does not show, as `scenarios(...)` of pytest-bdd."""
     is_call = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
     return is_call or (isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*")
 

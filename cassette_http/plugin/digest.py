@@ -1,4 +1,4 @@
-"""What the facts of a run come down to: the same numbers and names for the terminal, and for reports in files."""
+"""A summary of a run's facts: the same numbers and names for the terminal and for reports in files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cassette_http.plugin.settings import settings
 
 @dataclass(frozen=True)
 class Unplayed:
-    """What no test of this run has asked a cassette for: how many interactions, and the lines of the first ones."""
+    """Interactions of a cassette that no test of this run asked for: their number, and the first of their lines."""
 
     path: Path
     count: int
@@ -42,7 +42,7 @@ class Digest:
 
     @property
     def misses(self) -> list[dict[str, str]]:
-        """The first ones of each use; `miss_count` counts all."""
+        """The first misses of each use; `miss_count` counts all."""
         return [miss for each in self.facts for miss in each["misses"]]
 
     def total(self, key: str) -> int:
@@ -69,7 +69,7 @@ def digest_of(config: pytest.Config) -> Digest:
 
 
 def _unplayed(ledger: Ledger) -> list[Unplayed]:
-    """Look at each cassette of which all uses ended well; what is shared counts only if no tests were left out."""
+    """Check each cassette whose uses all ended well; shared ones count only if no tests were left out."""
     uses: defaultdict[str, list[Facts]] = defaultdict(list)
     for facts in ledger.facts:
         uses[facts["path"]].append(facts)

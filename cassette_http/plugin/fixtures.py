@@ -1,4 +1,4 @@
-"""The fixtures of the plugin. `cassette_dir`, `cassette_name`, `cassette_config` are there to be overridden."""
+"""The fixtures of the plugin. `cassette_dir`, `cassette_name` and `cassette_config` can be overridden."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ def cassette_dir(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture
 def cassette_name(request: pytest.FixtureRequest) -> str:
-    """The name of this test's cassette: that of the marker, or `<Class.>test[params]`. Made safe for a file later."""
+    """The name of this test's cassette: from the marker, or `<Class.>test[params]`. Made safe for a file name later."""
     with failing_the_test(request.config):
         return _name(request.node, marker_options(request.node))
 
 
 @pytest.fixture
 def cassette_path(request: pytest.FixtureRequest, cassette_dir: Path, cassette_name: str) -> Path:
-    """Where the cassette of this test lies."""
+    """The path of this test's cassette."""
     return _path(request.node, Path(cassette_dir), cassette_name)
 
 
 @pytest.fixture
 def http_cassette(request: pytest.FixtureRequest) -> Iterator[Cassette]:
-    """The cassette of this test, as `cassette` is: by a name that no other plugin has."""
+    """The same as `cassette`, with a name that no other plugin uses."""
     item = request.node
     overridden = _overridden_for(item)
     given = request.getfixturevalue("cassette_config") if "cassette_config" in overridden else {}
@@ -75,9 +75,9 @@ _overridden = pytest.StashKey[frozenset[str]]()
 
 
 def _overridden_for(item: pytest.Item) -> frozenset[str]:
-    """Tell which of our fixtures the tests of a module or class override, or the parameters of a test.
+    """Return which of our fixtures are overridden by the module or class of a test, or by its parameters.
 
-    There is no need to ask pytest for the others, which takes a tenth of a millisecond for each fixture of each test.
+    The others need not be requested from pytest, which takes 0.1 ms for each fixture of each test.
     """
     assert item.parent is not None, "a test is in a file"
     stash = item.parent.stash
@@ -114,7 +114,7 @@ def close_for_test(use: Use) -> None:
 def use_cassette(request: pytest.FixtureRequest) -> LayerFactory:
     """Gives fixtures of a wider scope a cassette of their own: `with use_cassette("login"): ...`.
 
-    It lies in `cassettes/<module>/login.yaml` beside the file that calls, and takes the options of the marker. Tests
-    with a cassette take over, and give back.
+    It is in `cassettes/<module>/login.yaml` beside the calling file, and has the options of the marker. While a test
+    with a cassette runs, that is used instead.
     """
     return LayerFactory(request)

@@ -1,4 +1,4 @@
-"""`--cassette-on-failure=DIR`: a test that fails leaves its traffic as a cassette, whether it has its own or not."""
+"""`--cassette-on-failure=DIR`: writes the traffic of failing tests as cassettes, even if they have their own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WRITTEN = "traffic of failed tests"
 
 @dataclass
 class _Flight:
-    """The traffic of a test that is running; of one that is run again, that of this attempt."""
+    """The traffic of a running test; if the test is run again, that of the current attempt."""
 
     item: pytest.Item
     recorder: FlightRecorder
@@ -51,12 +51,12 @@ class _Flight:
         self.has_failed, self.written = False, 0
 
     def end(self) -> None:
-        """Write what came since the failure was reported."""
+        """Write what came after the failure was reported."""
         if self.has_failed and self.recorder.count != self.written:
             self.write()
 
     def write(self) -> bool:
-        """Write all there is; False if there is nothing. Raises CassetteNotWritable."""
+        """Write everything; False if there is nothing. Raises CassetteNotWritable."""
         self.written = self.recorder.count
         return self.recorder.write(self.path, test=self.item.nodeid)
 
@@ -78,7 +78,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
             result = yield
         finally:
             del item.stash[_flight]
-    with suppress(CassetteNotWritable):  # it was told with the failure
+    with suppress(CassetteNotWritable):  # it was reported with the failure
         flight.end()
     return result
 

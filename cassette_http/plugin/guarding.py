@@ -1,4 +1,4 @@
-"""`--cassette-block-network`, and the option of a test: look-ups and connects to hosts that are not allowed fail."""
+"""`--cassette-block-network` and the test option: look-ups and connects to hosts that are not allowed fail."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MOST_ATTEMPTS = 10
 
 
 class Guards:
-    """The guards of this process: one for the run, and those of tests that want another."""
+    """The guards of this process: one for the run, and those of tests with different settings."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -35,7 +35,7 @@ class Guards:
         self._of_uses: dict[int, block_network] = {}
         self._item: pytest.Item | None = None
         self.has_failed = False
-        self._blocked: list[tuple[list[Attempt], int]] = []  # where attempts of this test are collected, and from where
+        self._blocked: list[tuple[list[Attempt], int]] = []  # lists with attempts of this test, and where those begin
         self._counted: Counter[tuple[Kind, Outcome]] = Counter()
 
     def begin(self, item: pytest.Item) -> None:
@@ -47,11 +47,11 @@ class Guards:
 
     @property
     def blocked(self) -> list[Attempt]:
-        """What this test has attempted in vain."""
+        """The attempts of this test that were blocked."""
         return [attempt for attempts, start in self._blocked for attempt in attempts[start:]]
 
     def open(self, use: Use) -> None:
-        """Put a guard around a use that wants another one than the run has."""
+        """Start a guard for a use whose settings differ from those of the run."""
         wanted = bool(use.options.get("block_network")), use.options.get("allow_hosts", ())
         given = settings(self._config)
         if wanted == (self.of_run is not None, given.get("allow_hosts") or ()) or (not wanted[0] and not self.of_run):
@@ -70,7 +70,7 @@ class Guards:
             self._count(guard.counts)
 
     def count(self) -> None:
-        """Bring what the guard of the run has seen since the last call into the ledger."""
+        """Add what the guard of the run has seen since the last call to the ledger."""
         if self.of_run is not None:
             counts = Counter(self.of_run.counts)
             self._count(counts - self._counted)
@@ -100,7 +100,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
-    # The controller of pytest-xdist runs no tests, and may talk to workers elsewhere.
+    # The controller of pytest-xdist runs no tests, and may connect to workers on other machines.
     if settings(config).get("block_network") and not config.pluginmanager.has_plugin("dsession"):
         guards = config.stash[_guards]
         guards.of_run = block_network(settings(config).get("allow_hosts") or ())
@@ -134,7 +134,7 @@ def pytest_cassette_closed(use: Use) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
-    """Let a test fail that has passed although something was blocked: the program has swallowed the error."""
+    """Make a test fail that passed although something was blocked, as the program has swallowed the error."""
     yield
     guards = item.config.stash[_guards]
     if settings(item.config).get("on_blocked") == "fail" and guards.blocked and not guards.has_failed:
@@ -145,7 +145,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Say in the report of a failure what was blocked: libraries put errors of their own in the place of ours."""
+    """Add what was blocked to the report of a failure, as libraries replace our errors by their own."""
     if call.excinfo is not None:
         hide_our_frames(call.excinfo.value)
     report = yield
@@ -176,7 +176,7 @@ def pytest_cassette_summary(summary: Summary) -> None:
 
 
 def _numbers(numbers: list[Any]) -> str:
-    """Name how many look-ups, connects and datagrams there were; datagrams only if there were some."""
+    """The numbers of look-ups, connects and datagrams; datagrams only if there were any."""
     named = [
         counted(number, kind.value)
         for kind, number in zip(Kind, numbers, strict=True)

@@ -1,4 +1,4 @@
-"""The hooks that the plugin calls; its own parts hang on them, and a conftest.py may."""
+"""The hooks that the plugin calls; its own parts implement them, and a conftest.py can too."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ def pytest_cassette_opening(use: Use) -> None:
 
 
 def pytest_cassette_opened(use: Use) -> None:
-    """A cassette is in use from now on: `use.cassette` is there."""
+    """A cassette is now in use: `use.cassette` is set."""
 
 
 def pytest_cassette_closing(use: Use) -> None:
-    """A cassette is about to be left; `use.failure` says how the test ended, None if it went well."""
+    """A cassette is about to be left; `use.failure` is how the test failed, None if it passed."""
 
 
 def pytest_cassette_closed(use: Use) -> None:
-    """A cassette was left, and its file is what it will be; `use.facts` go into the reports of the run."""
+    """A cassette was left, and its file is final; `use.facts` go into the reports of the run."""
 
 
 def pytest_cassette_summary(summary: Summary) -> None:
-    """The run is over: lines may be added for the terminal, where `summary.ledger` has something to say."""
+    """The run is over: lines may be added for the terminal, for example from `summary.ledger`."""

@@ -11,7 +11,7 @@ from cassette_http.plugin.pytest_internals import fixture_names
 
 
 class LastingHooks:
-    """A plugin of its own, in use from the first cassette of a run on. Tests without one find nothing patched."""
+    """A plugin that is registered with the first cassette of a run. During tests without one, nothing is patched."""
 
     def __init__(self) -> None:
         self._slot = ExitStack()
@@ -20,8 +20,8 @@ class LastingHooks:
     def pytest_runtest_teardown(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, object, object]:
-        # The first thing in the tear-down of the test, behind what other plugins do: pytest-socket, where it is
-        # installed, puts back the plain `connect` there, and fixtures may have requests to send still.
+        # It runs first in the tear-down of the test, after what other plugins do there: pytest-socket restores the
+        # plain `connect`, and fixtures may still send requests.
         item.addfinalizer(self._hold)
         try:
             return (yield)
@@ -30,10 +30,10 @@ class LastingHooks:
                 self._let_go()
 
     def pytest_sessionfinish(self) -> None:
-        self._let_go()  # the run may have been broken off
+        self._let_go()  # the run may have been interrupted
 
     def _hold(self) -> None:
-        from cassette_http.intercept import hooked  # late, as the session is
+        from cassette_http.intercept import hooked  # late, like the session
         from cassette_http.intercept.current import current_board
 
         if current_board() is None:

@@ -1,7 +1,7 @@
-"""Which traffic belongs to which cassette, when fixtures of a wider scope are set up in the middle of a test.
+"""Which traffic belongs to which cassette when fixtures of a wider scope are set up during a test.
 
-What such a fixture does belongs to no single test: the test's cassette is paused meanwhile, also if the fixture is
-asked for late, by `request.getfixturevalue`. With `use_cassette` the fixture can have a cassette of its own, which lies
+What such a fixture does belongs to no single test, so the cassette of the test is paused, even if the fixture is
+requested late, by `request.getfixturevalue`. With `use_cassette` the fixture can have a cassette of its own, which is
 below that of each test.
 """
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Layers:
-    """The cassette of the test that is running, and the fixtures of a wider scope that are being set up."""
+    """The cassette of the running test, and the fixtures of a wider scope that are being set up."""
 
     def __init__(self) -> None:
         self.of_test: Use | None = None
@@ -78,7 +78,7 @@ def leave(use: Use) -> None:
 
 
 class Layer:
-    """A cassette that a fixture has in use, from entering to leaving: `with use_cassette("login"): ...`."""
+    """A cassette that a fixture uses inside a with statement: `with use_cassette("login"): ...`."""
 
     def __init__(self, use: Use) -> None:
         self._use = use
@@ -102,7 +102,7 @@ class Layer:
 
 
 class _CalledFor(Layer):
-    """What a call of the fixture gives; warns if nothing enters it. `made_at` is the file and the line of the call."""
+    """The result of calling the fixture; warns if it is never entered. `made_at` is file and line of the call."""
 
     _was_entered = False
 
@@ -122,16 +122,16 @@ class _CalledFor(Layer):
 
 
 class LayerFactory:
-    """What the fixture `use_cassette` gives: `use_cassette(name, **options)`."""
+    """The value of the fixture `use_cassette`: `use_cassette(name, **options)`."""
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self._request = request
         self._layers = layers_of(request.config)
 
     def __call__(self, name: str, /, **options: Any) -> Layer:
-        """Make a context manager for the cassette `name`, which lies where that of a test in the caller's file would.
+        """Make a context manager for the cassette `name`, at the path that a test in the caller's file would use.
 
-        Options are those of the marker; `cassette_config` counts too, if its scope is wide enough.
+        Options are those of the marker; `cassette_config` is used too, if its scope is wide enough.
         """
         frame = sys._getframe(1)
         file = Path(frame.f_code.co_filename)
@@ -149,6 +149,6 @@ class LayerFactory:
         requests = self._layers.requests
         try:
             defaults: dict[str, Any] = (requests[-1] if requests else self._request).getfixturevalue("cassette_config")
-        except pytest.fail.Exception:  # its scope is narrower than that of the fixture: it is about tests
+        except pytest.fail.Exception:  # its scope is narrower than that of the fixture, so it is only for tests
             return {}
         return defaults

@@ -1,4 +1,4 @@
-"""Cassettes that no test uses any more: those of tests that were renamed or deleted, or do without."""
+"""Cassettes that no test uses any more: of tests that were renamed or deleted, or that need none now."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cassette_http.plugin.collection import Collection
 from cassette_http.plugin.naming import folder_of, is_own
 
 HEAD_OCTETS = 4096
-# Whoever has more of them waits too long for an error message.
+# With more files, an error message would take too long.
 MOST_FILES = 5000
 
 ORPHANED, STALE = "orphaned", "stale"
@@ -31,7 +31,7 @@ class Leftover(NamedTuple):
 
 
 def test_in_head(path: Path) -> str | None:
-    """Read from the head of a cassette which test recorded it; None if it does not say, or is no cassette."""
+    """Read from the header of a cassette which test recorded it; None if it does not say, or is not a cassette."""
     try:
         with path.open("rb") as file:
             beginning = file.read(HEAD_OCTETS)
@@ -48,7 +48,7 @@ def test_in_head(path: Path) -> str | None:
 
 
 def find_moved(path: Path, test: str, collection: Collection) -> list[Leftover]:
-    """Find cassettes of tests that do not exist any more, for `test`, which has none at `path`: the likeliest first."""
+    """Find cassettes of tests that do not exist any more, for `test`, which has none at `path`; similar ones first."""
     folder = next((each for each in path.parents if each.name == "cassettes"), path.parent)
     found = [
         Leftover(ORPHANED, other, recorded_by)
@@ -62,7 +62,7 @@ def find_moved(path: Path, test: str, collection: Collection) -> list[Leftover]:
 
 
 def cassettes_below(*folders: Path) -> Iterator[Path]:
-    """Files that may be cassettes, in these folders and those within; not all where there are very many files."""
+    """Files that may be cassettes, in these folders and below; a limited number."""
     for folder in folders:
         yield from (path for path in islice(folder.rglob("*"), MOST_FILES) if path.suffix in suffixes.OURS)
 
@@ -81,11 +81,10 @@ def find_leftovers(
     ran: set[str],
     passed: set[str],
 ) -> list[Leftover]:
-    """Find the cassettes that tests which ran have left unused.
+    """Find cassettes of tests that ran without using them.
 
     `collected` is `Collection.summary()`; `used` are the cassettes of this run, each with its test or fixture; `ran`
-    and `passed` are node ids. Looks only at modules whose tests all ran, and at folders that were collected as a
-    whole.
+    and `passed` are node ids. Considers only modules whose tests all ran, and folders that were collected completely.
     """
     paths = {path for path, _ in used}
     folders: dict[Path, set[str]] = {}

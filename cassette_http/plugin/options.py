@@ -1,7 +1,7 @@
-"""The options of tests with cassettes: each is declared once, here, and all else is derived from that.
+"""The options of tests with cassettes: each is declared once, here, and everything else is derived from that.
 
-Command line, ini file, marker and `cassette_config` take what the table says; so does docs/pytest.md. Precedence:
-command line, marker, `cassette_config`, ini file.
+Command line, ini file, marker and `cassette_config` accept what the table says, and docs/pytest.md says the same.
+Precedence: command line, marker, `cassette_config`, ini file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cassette_http.errors import InvalidOption
 
 
 class Place(Flag):
-    """Where an option may be given. `cassette_config` takes what the marker takes, but for the name."""
+    """Where an option may be given. `cassette_config` accepts what the marker accepts, except the name."""
 
     LINE = auto()
     INI = auto()
@@ -41,9 +41,9 @@ PRUNES = ("show", "apply")
 class Option:
     """One option. `name` is its word in the marker and in `cassette_config`; command line and ini have `flag`, `ini`.
 
-    `read` makes its value of a text (command line, ini), and raises InvalidOption; `check` looks at one given in code.
-    `is_switch` needs no value on the command line. `implied` is the value of a bare flag. `part` is the module of this
-    room that serves it, and is imported by the first test for which the option has a value.
+    `read` converts its value from text (command line, ini), and raises InvalidOption; `check` checks one given in code.
+    `is_switch` needs no value on the command line. `implied` is the value of the flag alone. `part` is the module that
+    implements it, imported by the first test for which the option has a value.
     """
 
     name: str
@@ -69,12 +69,12 @@ class Option:
 
     @property
     def destination(self) -> str:
-        """The name under which pytest keeps the value of the command line."""
+        """The name under which pytest stores the value from the command line."""
         return f"cassette_option_{self.name}"
 
 
 def one_of(what: str, values: tuple[str, ...]) -> Callable[[Any], Any]:
-    """Make a check that takes one of these texts."""
+    """Make a check that accepts one of these texts."""
 
     def check(value: Any) -> Any:
         if value in values:
@@ -141,7 +141,7 @@ def kept(value: str) -> list[str]:
 
 
 def reports(value: str) -> list[str]:
-    """Check where reports shall go: one or several of "term", "json:FILE", "html:FILE"."""
+    """Check the destinations of reports: one or several of "term", "json:FILE", "html:FILE"."""
     for word in words(value):
         kind, _, file = word.partition(":")
         if word != "term" and not (kind in ("json", "html") and file):
@@ -300,7 +300,7 @@ OPTIONS = (
 
 BY_NAME = {option.name: option for option in OPTIONS}
 
-# What `use_cassette` and other recorders call some of them.
+# Names of options in `use_cassette` and in other recorders.
 WORDS_OF_OTHERS = {
     "record_mode": "mode",
     "match_on": "match",
@@ -317,17 +317,17 @@ WORDS_OF_OTHERS = {
     "allowed_hosts": "allow_hosts",
 }
 
-# What the plugin deals with itself; the others are arguments of `use_cassette`.
+# Handled by the plugin itself; the others are arguments of `use_cassette`.
 OWN = frozenset({"name", "on_unplayed", "report", "no_cassette"})
 
 
 def known_keys(place: Place) -> list[str]:
-    """The words that a place takes."""
+    """The option names that are accepted in a place."""
     return [option.name for option in OPTIONS if place in option.places]
 
 
 def checked(given: Mapping[str, Any], place: Place, who: str) -> dict[str, Any]:
-    """Check what was given in code, by `who`; what is None was not given. Raises InvalidOption."""
+    """Check options given in code, by `who`; None means not given. Raises InvalidOption."""
     for key in given:
         if key not in BY_NAME or place not in BY_NAME[key].places:
             known = known_keys(place)
@@ -336,11 +336,11 @@ def checked(given: Mapping[str, Any], place: Place, who: str) -> dict[str, Any]:
     return {key: BY_NAME[key].check(value) for key, value in given.items() if value is not None}
 
 
-# The attribute of a class or a method of unittest that holds its options; both test runners ask for it.
+# The attribute of a unittest class or method with its options; both test runners use it.
 DECLARED = "_cassette_http_options"
 
 
 def declared_options(method: Any, cls: type | None) -> dict[str, Any] | None:
-    """The options of a test, those of its method on top of those of its class; None if it has no cassette."""
+    """The options of a test: those of its class, overridden by those of its method; None if it has no cassette."""
     of_class, of_method = getattr(cls, DECLARED, None), getattr(method, DECLARED, None)
     return None if of_class is None and of_method is None else {**(of_class or {}), **(of_method or {})}

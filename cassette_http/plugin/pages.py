@@ -1,4 +1,4 @@
-"""Reports of a run in files: JSON for programs, and a page of HTML that needs nothing but a browser."""
+"""Reports of a run in files: JSON for programs, and a self-contained HTML page."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""`--cassette-prune` shows what no test needs any more, and with `=apply` removes it.
+"""`--cassette-prune` shows what no test needs any more, and removes it with `=apply`.
 
-Judged is only what this run can tell of: cassettes whose tests all ran and passed, and files whose head names a test
-that does not exist any more, or does without. Nothing else is ever removed.
+Only what this run can prove is considered: cassettes whose tests all ran and passed, and files whose header names a
+test that does not exist any more, or does not use them. Nothing else is ever removed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from cassette_http.wording import counted
 
 @dataclass
 class _Plan:
-    """What is to be removed: interactions by their numbers, and whole files. `errors` are about what was not."""
+    """What to remove: interactions by their numbers, and whole files. `errors` are about what was not removed."""
 
     interactions: list[tuple[Unplayed, set[int], int]]
     files: list[Leftover]
@@ -37,7 +37,7 @@ _plan = pytest.StashKey[_Plan]()
 
 @pytest.hookimpl(wrapper=True)
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]:
-    """All facts are in the ledger when the others are done. Workers of pytest-xdist have nothing to say."""
+    """Runs last, when all facts are in the ledger. Workers of pytest-xdist do nothing."""
     yield
     config = session.config
     if hasattr(config, "workerinput") or config.getoption("collectonly", False):
@@ -63,14 +63,14 @@ def _make_plan(config: pytest.Config) -> _Plan:
 
 
 def _have_passed(ledger: Ledger, module: str) -> bool:
-    """Tell whether all tests of a module ran and passed; of one that does not exist, whether all that there are did."""
+    """Tell whether all tests of a module ran and passed; if it does not exist, all tests of all modules."""
     names = ledger.collected.get("names", {})
     modules = [module] if module in names else names
     return {f"{each}::{name}" for each in modules for name in names[each]} <= ledger.passed
 
 
 def _is_whole(config: pytest.Config, ledger: Ledger) -> bool:
-    """Tell whether all tests of the project ran and passed: any of them may use a cassette that a marker names."""
+    """Tell whether all tests of the project ran and passed: any of them may use a cassette named by a marker."""
     is_everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS or any(
         config.rootpath.is_relative_to((config.invocation_params.dir / argument).resolve()) for argument in config.args
     )

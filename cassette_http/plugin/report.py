@@ -1,4 +1,4 @@
-"""What the report of a failed test says about its cassette: the reason in a line; what, why, and how to repair it."""
+"""What the report of a failed test says about its cassette: a one-line reason; then what, why, and how to repair it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ NO_TESTS_OWN = """\
 {name} has the scope of a {scope}: what it asks belongs to no single test, and is in no test's cassette.
 to record it, let it ask within one of its own: {remedy}"""
 
-# The fixture that pytest makes of setUpClass, setup_module and their like.
+# The fixture that pytest creates for setUpClass, setup_module and the like.
 METHOD = re.compile(r"_(?:unittest|xunit)_(\w+?)_fixture")
 
 MOST_MISSES = 3
@@ -54,7 +54,7 @@ MOST_MOVED = 2
 
 
 def failure_of(use: Use, error: CassetteError) -> CassetteFailure:
-    """Make the failure of a test, or a fixture, that could not leave its cassette well."""
+    """Make the failure of a test or fixture whose cassette has an error when it is left."""
     if not isinstance(error, UnmatchedRequest):
         return CassetteFailure(shown_paths(use.config, str(error)))
     assert use.cassette is not None, "it was opened"
@@ -64,7 +64,7 @@ def failure_of(use: Use, error: CassetteError) -> CassetteFailure:
 
 
 def _fixture_of(use: Use) -> str:
-    """How a test calls its cassette."""
+    """The name of the cassette fixture in a test."""
     markers = {marker.name for marker in use.item.iter_markers()} if use.item is not None else set()
     return "vcr" if "vcr" in markers and "cassette" not in markers else "cassette"
 
@@ -76,7 +76,7 @@ def _reason(cassette: Cassette) -> str:
 
 
 def _said(cassette: Cassette, miss: Miss) -> str:
-    """The reason of a miss; that a file is not there says more than that nothing is in it."""
+    """The reason of a miss; a missing file is more important than that nothing is in it."""
     if miss.nearest or is_there(cassette.path):
         return miss.reason
     return f"{miss.reason.rpartition(': ')[0]}: there is no cassette yet"
@@ -86,7 +86,7 @@ def _said(cassette: Cassette, miss: Miss) -> str:
 
 
 def complete(report: pytest.TestReport, error: BaseException, use: Use | None) -> None:
-    """Let the report of a failure say what the cassette knows of it. Its traceback was made by pytest already."""
+    """Add what the cassette knows to the report of a failure. pytest has made its traceback already."""
     ours = _find(error, CassetteFailure)
     if ours is not None:
         set_reason(report, ours.reason)
@@ -114,12 +114,12 @@ def complete(report: pytest.TestReport, error: BaseException, use: Use | None) -
 def _transcript(cassette: Cassette) -> str:
     try:
         return transcript(cassette.history)
-    except CassetteError as error:  # the file is broken, or has changed since; that is no reason to lose a report
+    except CassetteError as error:  # the file is broken or has changed since; the report must not be lost for that
         return f"(cannot be shown: {error})"
 
 
 def with_own_reason(reason: str, report: pytest.TestReport, error: BaseException) -> str:
-    """Put the test's own reason behind ours, unless it is the refusal itself, in the words of a library."""
+    """Append the test's own reason to ours, unless it is only the refusal, in the words of a library."""
     crash = getattr(report.longrepr, "reprcrash", None)
     own = crash.message.partition("\n")[0] if crash is not None else ""
     is_refusal = _find(error, (UnmatchedRequest, NetworkBlocked)) is not None or "has no interaction for" in own
@@ -127,14 +127,14 @@ def with_own_reason(reason: str, report: pytest.TestReport, error: BaseException
 
 
 def set_reason(report: pytest.TestReport, reason: str) -> None:
-    """Change what the short summary shows behind the test's name."""
+    """Change what the short summary shows after the test's name."""
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is not None:
         crash.message = reason
 
 
 def add_section(report: pytest.TestReport, title: str, text: str) -> None:
-    """Add to the failure itself: unlike captured output, it is shown with --show-capture=no too."""
+    """Add to the failure itself: unlike captured output, that is also shown with --show-capture=no."""
     add: Any = getattr(report.longrepr, "addsection", None)
     if add is not None:
         add(title, text, "-")
@@ -146,7 +146,7 @@ def add_section(report: pytest.TestReport, title: str, text: str) -> None:
 
 
 def _told_apart(misses: list[Miss]) -> list[tuple[Miss, int]]:
-    """The misses that say different things, and how often each was met: libraries try again, and so do programs."""
+    """The misses that differ, and how often each occurred: libraries and programs try again."""
     times = Counter((miss.message, miss.where) for miss in misses)
     first = {(miss.message, miss.where): miss for miss in reversed(misses)}
     return [(first[said], count) for said, count in times.items()]
@@ -198,7 +198,7 @@ def _moved_lines(use: Use) -> Iterator[str]:
 
 
 def _near_lines(use: Use) -> Iterator[str]:
-    """Name the cassette that has nearly the name which a marker gives."""
+    """Name a cassette whose name is similar to the one in the marker."""
     if use.item is None or use.is_own or is_there(use.path):
         return
     there = {path.name: path for path in cassettes_below(use.item.path.parent / "cassettes", use.path.parent)}
@@ -207,7 +207,7 @@ def _near_lines(use: Use) -> Iterator[str]:
 
 
 def facts_of_misses(use: Use) -> list[dict[str, str]]:
-    """What the reports of the run say of each request that was refused."""
+    """What the reports of the run say about each refused request."""
     cassette = use.cassette
     assert cassette is not None, "it was opened"
     return [
@@ -227,7 +227,7 @@ def repair(use: Use) -> str:
 
 
 def _test_to_run(use: Use) -> str:
-    """The test of this use, for the command line; a fixture is none, but the test that is running needs it."""
+    """The test of this use, for the command line; for a fixture, the running test that needs it."""
     if use.item is not None:
         return shown_test(use.config, use.owner)
     return shown_test(use.config, os.environ.get("PYTEST_CURRENT_TEST", f"{use.owner} ").rpartition(" ")[0])
@@ -237,7 +237,7 @@ def _test_to_run(use: Use) -> str:
 
 
 def explain_wider_fixture(report: pytest.TestReport, item: pytest.Item, error: BaseException) -> None:
-    """Say why the cassette of a test did not answer a fixture that could not reach its server."""
+    """Explain why the cassette of a test did not answer a fixture that could not reach its server."""
     if _find(error, (ConnectionError, socket.gaierror, TimeoutError)) is None:
         return
     codes = {frame.f_code for each in _causes(error) for frame, _ in walk_tb(each.__traceback__)}
@@ -277,10 +277,10 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _socket_guard(error: BaseException) -> CodeType | None:
-    """The function that has led to `error`, if a fixture put it in the place of one of `socket` to forbid that."""
+    """The function that raised `error`, if a fixture put it in `socket` in order to forbid connections."""
     functions: list[Any] = [socket.socket, socket.create_connection, socket.getaddrinfo]
     if isinstance(socket.socket, type):
-        # That of pytest-socket is a __new__.
+        # The one of pytest-socket is a __new__.
         functions += [getattr(each, "__func__", each) for each in vars(socket.socket).values()]
     replaced = {each.__code__ for each in functions if isinstance(each, FunctionType)}
     raising = (frame.f_code for each in _causes(error) for frame, _ in [*walk_tb(each.__traceback__)][-1:])
@@ -289,7 +289,7 @@ def _socket_guard(error: BaseException) -> CodeType | None:
 
 
 def hide_our_frames(error: BaseException | None) -> None:
-    """Take our frames out of the traceback of a refusal: it ends where a library, or the test, called a socket."""
+    """Remove our frames from the traceback of a refusal: it ends where a library or the test called a socket."""
     traceback = getattr(_find(error, (UnmatchedRequest, NetworkBlocked)), "__traceback__", None)
     while traceback is not None:
         following = traceback.tb_next

@@ -1,6 +1,6 @@
-"""Beside pytest-socket: what it forbids a test, our network guard forbids a test with a cassette.
+"""Support for pytest-socket: what it forbids a test, our network guard forbids a test with a cassette.
 
-It takes all sockets away, and with them what a replay needs; the guard stops what would go to other machines.
+pytest-socket removes all sockets, including those that a replay needs; the guard only stops traffic to other machines.
 """
 
 from __future__ import annotations

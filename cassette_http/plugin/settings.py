@@ -1,4 +1,4 @@
-"""What was said about cassettes on the command line and in the ini file, for the run as a whole."""
+"""The options on the command line and in the ini file, for the run as a whole."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def _add_flag(group: pytest.OptionGroup, option: Option) -> None:
     else:
         given |= {"metavar": option.values, "type": _typed(option)}
         if option.implied is not None:
-            # Looked at later: before `complete_flags` is called, pytest has once parsed what follows a bare flag.
+            # Parsed later: before `complete_flags` is called, pytest parses once, with what follows a bare flag.
             given |= {"nargs": "?", "const": option.implied, "type": str}
     group.addoption(option.flag, **given)
 
 
 def complete_flags(arguments: list[str]) -> bool:
-    """Put the value behind each bare flag that has one implied: argparse would take the path that follows for it.
+    """Append the implied value to each bare flag: argparse would take the path that follows for its value.
 
-    Tells whether there was one.
+    Returns whether there was one.
     """
     implied = {option.flag: option.implied for option in OPTIONS if option.implied is not None}
     stop = arguments.index("--") if "--" in arguments else len(arguments)
@@ -64,17 +64,17 @@ def _typed(option: Option) -> Callable[[str], Any]:
 
 @dataclass(eq=False, repr=False)
 class Settings:
-    """What was said for the run as a whole: on the `line`, and in the `ini` file; only what was said is in there."""
+    """The options of the whole run: on the command `line`, and in the `ini` file; only those that were given."""
 
     line: Mapping[str, Any]
     ini: Mapping[str, Any]
 
     def get(self, name: str) -> Any:
-        """The value for the run; None if nothing was said."""
+        """The value for the run; None if not given."""
         return self.line.get(name, self.ini.get(name))
 
     def for_test(self, marker: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
-        """The options of one test. On a build server nothing is recorded that the command line does not ask for."""
+        """The options of one test. On a build server, only the command line can make it record."""
         chosen = {"mode": RecordMode.NONE.value, **self.ini, **config, **marker, **self.line}
         if "mode" not in self.line and is_build_server(os.environ):
             chosen["mode"] = RecordMode.NONE.value

@@ -1,8 +1,8 @@
 """Cassettes that several tests of one run record, one after the other or in several processes (pytest-xdist).
 
-Record modes speak of what the file held when it was opened. With several tests to a cassette that must mean: when the
-run began. So whoever records a cassette first in a run leaves a mark, and later ones see by it that what is in the file
-comes from this run. Marks lie in memory, and for several processes in a folder that they share.
+Record modes depend on what the file contained when it was opened. With several tests per cassette, that must mean: when
+the run began. So the first test that records a cassette leaves a mark, which tells later ones that the content comes
+from this run. Marks are in memory, and for several processes in a folder that they share.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cassette_http.system import is_there, os
 
 BEGUN, REWRITTEN = "begun", "rewritten"
 
-# What the controller tells its workers.
+# The key for the folder in what the controller sends to its workers.
 FOLDER = "cassette_http_marks"
 
 
@@ -32,22 +32,22 @@ class Sharing:
         self._marks: set[tuple[str, str]] = set()
 
     def mode(self, path: Path, mode: RecordMode) -> RecordMode:
-        """Say in which mode the cassette must be opened now, so that what the run does is `mode`."""
+        """Return the mode in which the cassette must be opened now, so that the run as a whole acts as in `mode`."""
         if mode is RecordMode.ONCE:
             has_content = is_there(path) and os.stat(path).st_size > 0
-            # In this order: the mark comes before the content.
+            # In this order, as the mark is written before the content.
             if self._has(BEGUN, path):
                 return RecordMode.NEW_EPISODES
             if has_content:
                 return mode
             if not self._mark(BEGUN, path):
                 return RecordMode.NEW_EPISODES
-            # Another process may write before the file is opened here: what it wrote must not turn recording off.
+            # Another process may write before this one opens the file: that must not turn recording off here.
             return mode if self.folder is None else RecordMode.ALL
         return mode
 
     def is_rewritten(self, path: Path) -> bool:
-        """Tell whether somebody has asked this before: only who rewrites first drops what an earlier run recorded."""
+        """Tell whether this was asked before: only the first rewrite of a run drops what an earlier run recorded."""
         return not self._mark(REWRITTEN, path)
 
     def remove(self) -> None:
@@ -89,7 +89,7 @@ def sharing_of(config: pytest.Config) -> Sharing:
 
 
 def share_with_worker(config: pytest.Config, given: dict[str, Any]) -> None:
-    """Tell a worker of pytest-xdist, by what it is given, where marks are shared."""
+    """Tell a worker of pytest-xdist where marks are shared."""
     sharing = sharing_of(config)
     if sharing.folder is None:
         sharing.folder = Path(tempfile.mkdtemp(prefix="cassette-http-"))

@@ -1,4 +1,4 @@
-"""The fixture `cassette`, which is `http_cassette` by a shorter name; not there where another plugin has that name."""
+"""The fixture `cassette`, a shorter name of `http_cassette`; not defined if another plugin uses that name."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from cassette_http.plugin.pytest_internals import definitions_of
 if TYPE_CHECKING:
     from cassette_http.in_use import Cassette
 
-# Modules of plugins with a fixture `cassette`; that of cassetter is used by every test.
+# Plugins with a fixture `cassette`; that of cassetter is used by every test.
 OWNERS = ("cassetter.pytest_plugin",)
 
 
 def is_meant(item: pytest.Item) -> bool:
-    """Tell whether a test that asks for the fixture `cassette` gets ours, or one that is built on ours."""
+    """Tell whether the fixture `cassette` of a test is ours, or one that is based on ours."""
     for definition in reversed(definitions_of(item).get("cassette", ())):
         if getattr(definition.func, "__module__", "") == __name__:
             return True

@@ -1,4 +1,4 @@
-"""What is told about the cassettes of a run at its end; the terminal says nothing if there is nothing to say."""
+"""The summary about cassettes at the end of a run; empty if there is nothing to report."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from cassette_http.plugin.paths import shown_path, shown_test
 from cassette_http.plugin.settings import settings
 from cassette_http.wording import counted
 
-# With its title.
+# Including the title.
 MOST_LINES = 12
 WIDTH = 9
 
 
 class Summary:
-    """The lines to be written, below the numbers of the run.
+    """The lines to write before pytest's own last line.
 
-    Parts of the plugin add theirs in `pytest_cassette_summary`, and may give another `command` that repairs.
+    Parts of the plugin add theirs in `pytest_cassette_summary`, and may set another repair `command`.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -34,7 +34,7 @@ class Summary:
         self.lines: list[str] = []
 
     def add(self, what: str, items: Sequence[str], most: int = 1, count: int | None = None) -> None:
-        """Add a line for each of the first items; the last line counts those that are left out."""
+        """Add a line for each of the first items; the last line says how many are left out."""
         left_out = (len(items) if count is None else count) - most
         for number, item in enumerate(items[:most], 1):
             more = f" (and {left_out} more)" if number == most and left_out > 0 else ""
@@ -42,7 +42,7 @@ class Summary:
 
 
 def end_run(session: pytest.Session) -> None:
-    """Write the reports that go to files, and judge cassettes that several tests share: only now all have played."""
+    """Write the report files, and judge cassettes that several tests share, which is only possible now."""
     config = session.config
     unplayed = digest_of(config).unplayed
     if session.exitstatus == pytest.ExitCode.OK and any(
@@ -55,7 +55,7 @@ def end_run(session: pytest.Session) -> None:
             try:
                 write_page(config, kind, config.invocation_params.dir / file)
             except OSError as error:
-                # Here an exception would take what pytest itself has to tell.
+                # An exception here would suppress pytest's own output.
                 print(f"ERROR: the report {file} cannot be written: {error.strerror}", file=sys.stderr)
                 session.exitstatus = pytest.ExitCode.USAGE_ERROR
 

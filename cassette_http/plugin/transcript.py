@@ -1,4 +1,4 @@
-"""What went over the wire in a test, without secrets, shortened to what fits into a report."""
+"""The HTTP traffic of a test, without secrets, shortened for a report."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ MOST_EXCHANGES = 20
 MOST_LINES = 6
 MOST_DIFFERENCES = 16
 LONGEST_LINE = 110
-# Beyond this nothing is decoded, only to show its beginning.
+# Larger contents are not decoded only to show their beginning.
 MOST_OCTETS = 1 << 18
 SAMPLE_CHARACTERS = 1000
 
 
 def transcript(history: Iterable[PastExchange]) -> str:
-    """Write the last exchanges, in order: what was asked, what became of it, and the beginnings of both contents."""
+    """Write the last exchanges, in order: request, result, and the beginnings of both contents."""
     exchanges = list(history)
     redactor = Redactor()
     lines = []
@@ -38,7 +38,7 @@ def transcript(history: Iterable[PastExchange]) -> str:
 
 
 def _redacted(exchange: PastExchange, redactor: Redactor) -> PastExchange:
-    """Take out what a cassette that was written by hand, or elsewhere, may hold."""
+    """Remove secrets that a cassette may contain if it was written by hand, or elsewhere."""
     if exchange.interaction is not None:
         interaction = redactor.redact(exchange.interaction)
         return exchange._replace(interaction=interaction, request=interaction.request)
@@ -64,7 +64,7 @@ def _exchange_lines(exchange: PastExchange) -> Iterator[str]:
 
 
 def _wrong_length_lines(interaction: Interaction | None) -> Iterator[str]:
-    """Tell of a length that does not fit, as when a body was edited: its reader fails, and cannot know why."""
+    """Mention a length that does not fit, as after an edit of the body: the client's error does not tell the cause."""
     response = interaction.response if interaction is not None else None
     if interaction is None or response is None or interaction.track.ended or interaction.track.failure is not None:
         return
@@ -88,7 +88,7 @@ def _answer(interaction: Interaction) -> str:
 
 
 def content_lines(message: Message) -> list[str]:
-    """The first lines of a content, as they would stand in a cassette; of what is no text, how much it is."""
+    """The first lines of a content, as in a cassette; for content that is not text, its size."""
     lines = [shortened(line, LONGEST_LINE) for line in _text(message).splitlines()]
     if len(lines) > MOST_LINES:
         return [*lines[: MOST_LINES - 1], f"... ({len(lines) - MOST_LINES + 1} more lines)"]
@@ -96,7 +96,7 @@ def content_lines(message: Message) -> list[str]:
 
 
 def content_difference(recorded: Message, sent: Message) -> list[str]:
-    """Compare two contents line by line, JSON laid out, in the manner of `diff -u`; the first differences."""
+    """Compare two contents line by line, with JSON in several lines, like `diff -u`; only the first differences."""
     lines = difflib.unified_diff(_laid_out(recorded), _laid_out(sent), n=1, lineterm="")
     marked = (shortened(line, LONGEST_LINE) for line in islice(lines, 2, None) if not line.startswith("@@"))
     found = list(islice(marked, MOST_DIFFERENCES))
@@ -112,7 +112,7 @@ def _laid_out(message: Message) -> list[str]:
 
 
 def _text(message: Message) -> str:
-    """The content as text; in place of what is none, how much it is."""
+    """The content as text; if it is not text, its size."""
     if len(message.body_octets) > MOST_OCTETS:
         return f"({len(message.body_octets):,} octets)"
     try:

@@ -1,4 +1,4 @@
-"""`--cassette-update`: records again what is asked for, and keeps the old cassette unless the test passes."""
+"""`--cassette-update`: records again, and keeps the old cassette unless the test passes."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from cassette_http.plugin.summary import Summary
     from cassette_http.plugin.uses import Use
 
-# What each way asks of `use_cassette`.
+# The arguments of `use_cassette` for each way.
 WAYS: dict[str, dict[str, Any]] = {
     "failed": {"mode": RecordMode.NEW_EPISODES.value, "only_on_success": True},
     "missing": {"mode": RecordMode.ONCE.value, "only_on_success": True},
     "all": {"mode": RecordMode.REWRITE.value, "keep_volatile": True},
 }
 
-# What became of a cassette; in the order in which the summary tells it.
+# What happened to a cassette.
 NEW, CHANGED, SAME, FAILED = "new", "changed", "as they were", "left alone, as their tests failed"
 STUCK = "recorded by tests that failed, as the old ones could not be put back"
 
 
 @dataclass(eq=False, repr=False)
 class _Replaced:
-    """A cassette that an update has changed or made (then `before` is None), while the test is not over."""
+    """A cassette that an update has changed, or created (then `before` is None), while the test is still running."""
 
     path: Path
     before: bytes | None
@@ -54,7 +54,7 @@ TYPED = "cassette_http_update"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """See whether it was asked for by name. On a build server, what a file or the environment says does not count."""
+    """Find out whether it was typed. On a build server, the ini file and the environment do not count."""
     line = settings(config).line
     if "update" in line and "mode" in line:
         raise pytest.UsageError("--cassette-update and --cassette-mode both say what is recorded; give one of them")
@@ -68,7 +68,7 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def _is_on_the_line(config: pytest.Config) -> bool:
-    """Tell whether the flag was typed: pytest adds what the ini file and the environment say to what it parses."""
+    """Tell whether the flag was typed: pytest adds options of the ini file and the environment to what it parses."""
     told: dict[str, Any] | None = getattr(config, "workerinput", None)
     if told is not None:
         return bool(told.get(TYPED))
@@ -80,9 +80,9 @@ def pytest_cassette_opening(use: Use) -> None:
     way = use.options.get("update")
     if way is None or (is_build_server(os.environ) and not use.config.stash[_is_typed]):
         return
-    # What is not played any more is not what this run is about.
+    # This run is not about interactions that are no longer played.
     use.options |= {**WAYS[way], "on_unplayed": "ignore"}
-    if way == "all" and not use.is_own:  # in parts, by several tests
+    if way == "all" and not use.is_own:  # recorded in parts, by several tests
         use.options["keep_unrecorded"] = True
     use.facts["before"] = _content(use.path)
 
@@ -105,7 +105,7 @@ def pytest_cassette_closed(use: Use) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """Put the old cassette back if another fixture of the test has failed in its tear-down: that is known only now."""
+    """Restore the old cassette if another fixture of the test has failed in its tear-down, which is only known now."""
     replaced = item.stash.get(_replaced, None)
     if replaced is None or call.when != "teardown":
         return
@@ -124,7 +124,7 @@ def pytest_cassette_summary(summary: Summary) -> None:
     became: dict[str, str] = {}
     order = [SAME, FAILED, CHANGED, NEW, STUCK]
     for facts in summary.ledger.facts:
-        if "update" in facts:  # several tests may have one cassette: what most became of it counts
+        if "update" in facts:  # several tests may share a cassette: the result that is last in `order` counts
             became[facts["path"]] = max(became.get(facts["path"], SAME), facts["update"], key=order.index)
     if not became:
         return

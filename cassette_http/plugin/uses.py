@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from cassette_http.in_use import Cassette
     from cassette_http.session import use_cassette
 
-# What of these the reports of a run can show is far less.
+# The reports of a run show far less than that.
 MOST_UNPLAYED = 20
 MOST_CONNECTIONS = 10
 
 
-# Options that a part of the plugin serves, in hooks of its own.
+# Options that are implemented by a part of the plugin, in hooks.
 PARTS = frozenset(name for name, option in BY_NAME.items() if option.part)
 
 
 class CassetteFailure(pytest.fail.Exception):  # type: ignore[misc,name-defined]  # not a class to mypy
-    """The failure of a test by its cassette; it has no traceback, as what is wrong is in the text.
+    """A test failure caused by its cassette; it has no traceback, as its text says what is wrong.
 
     `reason` is for the line of the short summary, and `transcript` for a section of the report.
     """
@@ -49,7 +49,7 @@ class CassetteFailure(pytest.fail.Exception):  # type: ignore[misc,name-defined]
 
 @contextmanager
 def failing_the_test(config: pytest.Config) -> Iterator[None]:
-    """Let a CassetteError be the failure of a test; its text says what is wrong."""
+    """Turn a CassetteError into a failure of the test; its text says what is wrong."""
     try:
         yield
     except CassetteError as error:
@@ -60,9 +60,9 @@ def failing_the_test(config: pytest.Config) -> Iterator[None]:
 class Use:
     """One use of the cassette at `path` by a test (`item`), or by a fixture of wider scope (then it is None).
 
-    `options` are those of the plugin and of `use_cassette`. `cassette` is there once it is opened. `failure` is how the
-    test ended; until that is known, it counts as interrupted. `facts` (of what JSON knows) go to the controller and
-    into the reports; see plugin.ledger.
+    `options` are those of the plugin and of `use_cassette`. `cassette` is set once it is opened. `failure` is how the
+    test failed; until that is known, it counts as interrupted. `facts` (JSON values) go to the controller and into the
+    reports; see plugin.ledger.
     """
 
     config: pytest.Config
@@ -76,7 +76,7 @@ class Use:
     _session: use_cassette | None = None
 
     def open(self) -> Cassette:
-        """Put the cassette into use. Raises CassetteFailure."""
+        """Open the cassette. Raises CassetteFailure."""
         with failing_the_test(self.config):
             return self._open()
 
@@ -91,7 +91,7 @@ class Use:
         options = {key: value for key, value in self.options.items() if key not in PARTS and key not in OWN}
         sharing = sharing_of(self.config)
         mode = sharing.mode(self.path, RecordMode.of(options.pop("mode")))
-        path = self.path  # nothing that the session keeps may lead back here, or only the garbage collector frees it
+        path = self.path  # the session must not refer to this object, or only the garbage collector would free both
         options.setdefault("keep_unrecorded", lambda: sharing.is_rewritten(path))
         self._session = use_cassette(
             self.path,
@@ -107,7 +107,7 @@ class Use:
         return self.cassette
 
     def _leaves_unplayed(self) -> bool:
-        """Tell whether the test alone is to answer for what was not played: others may share the cassette."""
+        """Tell whether this test alone is responsible for what was not played: other tests may share the cassette."""
         assert self.cassette is not None, "it was opened"
         if self.item is None or not self.cassette.unplayed_count or not can_play(self.cassette.record_mode):
             return False
@@ -125,12 +125,12 @@ class Use:
         path, line, _ = self.item.location
         try:
             warnings.warn_explicit(text, CassetteWarning, path, (line or 0) + 1)
-        except CassetteWarning:  # where warnings are errors
+        except CassetteWarning:  # warnings are errors
             raise failure from None
 
     @property
     def is_own(self) -> bool:
-        """The cassette has the name of the test, so it is no other's."""
+        """The cassette is named after the test, so no other test uses it."""
         return self.item is not None and is_own(self.path, self.owner)
 
     @property
@@ -146,7 +146,7 @@ class Use:
         return Cassette(self.path, RecordMode.NONE, Index(Library(), resolve(())), Log())
 
     def paused(self) -> AbstractContextManager[None]:
-        """Take the cassette out of use for a while."""
+        """Pause the use of the cassette."""
         return self._session.paused() if self._session is not None else nullcontext()
 
     def close(self) -> None:
@@ -166,7 +166,7 @@ class Use:
             self.facts = {**facts_of(self), **self.facts}
             hook.pytest_cassette_closed(use=self)
             ledger_of(self.config).pending.append(self.facts)
-            self.failure = None  # it holds the frames of the test
+            self.failure = None  # it refers to the frames of the test
 
 
 _use = pytest.StashKey[Use]()
@@ -177,7 +177,7 @@ def use_of(item: pytest.Item) -> Use | None:
 
 
 def remember_use(item: pytest.Item, use: Use | None) -> None:
-    """Say which cassette a test has; None when it has left it. Items live as long as the run, cassettes should not."""
+    """Note which cassette a test has; None when it was left. Items live as long as the run, cassettes should not."""
     if use is not None:
         item.stash[_use] = use
     else:
@@ -185,7 +185,7 @@ def remember_use(item: pytest.Item, use: Use | None) -> None:
 
 
 def load_parts(config: pytest.Config, options: Mapping[str, Any]) -> None:
-    """Import and register the parts of the plugin that serve these options."""
+    """Import and register the parts of the plugin that implement these options."""
     for name in PARTS & options.keys():
         part = BY_NAME[name].part
         if not config.pluginmanager.has_plugin(part):
@@ -193,7 +193,7 @@ def load_parts(config: pytest.Config, options: Mapping[str, Any]) -> None:
 
 
 def marker_options(item: pytest.Item) -> dict[str, Any]:
-    """What the markers of a test, its class and its module say; the closest one wins. Raises InvalidOption."""
+    """The options in the markers of a test, its class and its module; the closest one wins. Raises InvalidOption."""
     options: dict[str, Any] = {}
     for marker in item.iter_markers("cassette"):
         given = dict(marker.kwargs)
@@ -206,13 +206,13 @@ def marker_options(item: pytest.Item) -> dict[str, Any]:
 
 
 def declared_of(item: pytest.Item) -> dict[str, Any] | None:
-    """What a class or method of unittest says by `cassette_http.unittest`; None if it says nothing."""
+    """The options that a unittest class or method has from `cassette_http.unittest`; None if there are none."""
     cls = getattr(item, "cls", None)
     return declared_options(getattr(cls, item.name, None), cls) if cls is not None else None
 
 
 def facts_of(use: Use) -> dict[str, Any]:
-    """What the reports of the run need to know of a use that is over; see plugin.ledger.Facts."""
+    """What the reports of the run need to know about a finished use; see plugin.ledger.Facts."""
     cassette = use.cassette
     assert cassette is not None, "it was opened"
     return {

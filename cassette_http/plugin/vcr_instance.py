@@ -1,4 +1,4 @@
-"""What the fixture `vcr` of pytest-vcr is where a fixture of a module configures it."""
+"""The value of pytest-vcr's fixture `vcr` if a fixture of a module configures it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cassette_http.vcr.settings import VcrSettings
 
 
 class VcrInstance(VcrSettings):
-    """Stands for the object `VCR` of a module, which can put a cassette into use as well."""
+    """Replaces the object `VCR` of a module, which can also open cassettes."""
 
     def __init__(self, request: pytest.FixtureRequest, config: dict[str, Any], folder: str) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class VcrInstance(VcrSettings):
 
 
 def make_instance(request: pytest.FixtureRequest, config: dict[str, Any], folder: str) -> VcrInstance:
-    """Make what tests of a module configure; their cassettes heed it from now on."""
+    """Make the object that tests of a module configure; their cassettes follow it from now on."""
     instance = VcrInstance(request, config, folder)
     request.node.stash[CONFIGURED] = instance
     return instance

@@ -1,7 +1,6 @@
-"""Takes over suites of pytest-recording and pytest-vcr: their markers, fixtures and options, by the same names.
+"""Runs suites of pytest-recording and pytest-vcr, with the same markers, fixtures and options.
 
-It is there only if no plugin is that owns these names. Tests find their cassettes where those plugins put them:
-
+It is active only if no plugin with these names is installed. Cassettes are found where those plugins put them:
     pytest-recording    cassettes/<module>/<Class.>test[params].yaml
     pytest-vcr          cassettes/<Class.>test[params].yaml, if there is such a file, or a folder of such files
 """
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
     from cassette_http.plugin.vcr_instance import VcrInstance
     from cassette_http.vcr.objects import VcrCassette
 
-# The modules of the plugins that have these names.
+# The modules of the plugins that own these names.
 OWNERS = ("pytest_recording.plugin", "pytest_vcr", "cassetter.pytest_plugin")
 
 MODES = [mode.value for mode in RecordMode]
@@ -55,7 +54,7 @@ MARKERS = (
     "allowed_hosts(hosts): regular expressions of hosts that may be reached",
 )
 
-# What pytest-recording replaces in file names.
+# Characters that pytest-recording replaces in file names.
 UNSAFE = re.compile(r"[<>?%*:|\"'/\\]")
 
 
@@ -63,7 +62,7 @@ UNSAFE = re.compile(r"[<>?%*:|\"'/\\]")
 
 
 def serves(item: pytest.Item) -> bool:
-    """Tell whether a test has its cassette from here: it is marked with `vcr`, and has not moved on."""
+    """Tell whether the cassette of a test comes from here: it is marked with `vcr`, and does not use our own names."""
     is_marked = item.get_closest_marker("vcr") is not None
     return is_marked and not _has_moved_on(item) and item.config.pluginmanager.has_plugin(__name__)
 
@@ -73,7 +72,7 @@ def _has_moved_on(item: pytest.Item) -> bool:
 
 
 class _Synonym(argparse.Action):
-    """An option of another plugin, which says what the option `of` ours says; ours itself counts more."""
+    """An option of another plugin, equivalent to our option `of`, which takes precedence."""
 
     def __init__(self, *args: Any, of: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -87,7 +86,7 @@ class _Synonym(argparse.Action):
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Declare the options of both plugins, but for those that a conftest.py of the suite declares itself."""
+    """Declare the options of both plugins, except those that a conftest.py of the suite declares itself."""
     group = parser.getgroup("vcr", "HTTP cassettes, by the names of pytest-recording and pytest-vcr")
     modes: dict[str, Any] = {"action": _Synonym, "of": "mode", "choices": MODES}
     live: dict[str, Any] = {"action": _Synonym, "of": "no_cassette", "nargs": 0, "const": True, "default": False}
@@ -120,7 +119,7 @@ class Hooks:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """A marker is enough: such a test uses the fixtures without naming them. Only now are all markers there."""
+    """Add the fixtures to tests that have only the marker. All markers are known only now."""
     blocks_network = session.config.getoption("--block-network", False)
     for item in session.items:
         if fixture_names(item) is None:
@@ -134,7 +133,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def _fixtures_with_cassette(item: pytest.Item) -> list[str]:
-    """Name the fixtures that open the cassette: where a suite has `vcr` for each test, that is its own affair."""
+    """The fixtures that open the cassette; if a suite has its own `vcr` for each test, that one does."""
     definitions = visible_definitions(item, "vcr")
     if definitions and definitions[-1].scope == "function" and not _is_ours(definitions[-1]):
         return ["vcr", "vcr_cassette"] if _is_configured_for_each(item) else ["vcr"]
@@ -142,7 +141,7 @@ def _fixtures_with_cassette(item: pytest.Item) -> list[str]:
 
 
 def _is_configured_for_each(item: pytest.Item) -> bool:
-    """Tell whether a suite for pytest-vcr has a `vcr` for each test that configures the one of the plugin."""
+    """Tell whether a suite for pytest-vcr has a `vcr` for each test that configures the plugin's one."""
     overriding = [one for one in visible_definitions(item, "vcr") if not _is_ours(one)]
     return any("vcr" in one.argnames for one in overriding) and _is_flat(item.path, item.config)
 
@@ -152,7 +151,7 @@ def _is_ours(definition: pytest.FixtureDef[Any]) -> bool:
 
 
 def _give_instance(item: pytest.Item) -> None:
-    """Let the fixture `vcr` be what pytest-vcr gives where another fixture asks for it, to configure it."""
+    """If another fixture requests `vcr` in order to configure it, replace it by what pytest-vcr returns."""
     definitions = definitions_of(item)
     askers = [one for several in definitions.values() for one in several if "vcr" in one.argnames]
     if any(one.scope != "function" for one in askers) or _is_configured_for_each(item):
@@ -161,7 +160,7 @@ def _give_instance(item: pytest.Item) -> None:
 
 
 def pytest_cassette_summary(summary: Summary) -> None:
-    """Say once what of the configurations could not be kept."""
+    """Report once which parts of the configurations are not supported."""
     counts = summary.ledger.counts
     summary.lines += sorted(name.removeprefix(REMARK) for name in counts if name.startswith(REMARK))
 
@@ -183,7 +182,7 @@ def vcr_cassette_dir(request: pytest.FixtureRequest) -> str:
 
 
 def _is_flat(module: Path, config: pytest.Config) -> bool:
-    """Tell whether the cassettes of a module lie as those of pytest-vcr, without a folder of their own."""
+    """Tell whether the cassettes of a module are laid out as with pytest-vcr, without a folder of their own."""
     folder = module.parent / "cassettes"
     is_found = not (folder / module.stem).is_dir() and any(folder.glob("*.yaml"))
     return is_found or line_of_pytest_vcr(config) is not None
@@ -191,7 +190,7 @@ def _is_flat(module: Path, config: pytest.Config) -> bool:
 
 @pytest.fixture
 def default_cassette_name(request: pytest.FixtureRequest) -> str:
-    """The name of the test's cassette, without suffix unless the marker `default_cassette` gives one."""
+    """The name of the test's cassette, without a suffix unless the marker `default_cassette` has one."""
     marker = request.node.get_closest_marker("default_cassette")
     if marker is not None:
         if not marker.args:
@@ -202,7 +201,7 @@ def default_cassette_name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def vcr_cassette_name(request: pytest.FixtureRequest) -> str:
-    """The name of the test's cassette, as pytest-vcr has it."""
+    """The name of the test's cassette, as in pytest-vcr."""
     return _name_with_class(request)
 
 
@@ -230,7 +229,7 @@ def disable_recording(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 def allowed_hosts(request: pytest.FixtureRequest) -> list[str] | None:
-    """Regular expressions of the hosts that a test may reach whose network is blocked."""
+    """Regular expressions for the hosts that a test may reach although its network is blocked."""
     marker = request.node.get_closest_marker("block_network")
     given = (
         (marker.kwargs.get("allowed_hosts") if marker is not None else None)
@@ -242,7 +241,7 @@ def allowed_hosts(request: pytest.FixtureRequest) -> list[str] | None:
 
 @pytest.fixture
 def block_network(request: pytest.FixtureRequest, vcr_markers: list[pytest.Mark]) -> Iterator[None]:
-    """Let the test reach no other machine, unless it records."""
+    """Prevent the test from reaching other machines, unless it records."""
     marker = request.node.get_closest_marker("block_network")
     if marker is not None and (marker.args or marker.kwargs.keys() - {"allowed_hosts"}):
         raise CassetteFailure("@pytest.mark.block_network takes allowed_hosts=[...], and nothing else")
@@ -269,7 +268,7 @@ def vcr_cassette(
     from cassette_http.vcr.objects import VcrCassette  # late: pytest starts without them
 
     if _has_moved_on(request.node):
-        # A test that has moved on, in a module or class that has not.
+        # A test that uses our names, in a module or class that does not.
         yield VcrCassette(request.getfixturevalue("http_cassette"))
         return
     with failing_the_test(request.config):
@@ -280,7 +279,7 @@ def vcr_cassette(
 
 @pytest.fixture
 def vcr(vcr_cassette: VcrCassette | None) -> VcrCassette | None:
-    """The cassette of the test, by the name that pytest-recording gives it."""
+    """The cassette of the test, by its name in pytest-recording."""
     return vcr_cassette
 
 

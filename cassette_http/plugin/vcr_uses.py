@@ -1,4 +1,4 @@
-"""The use of a cassette that a suite of pytest-recording or pytest-vcr asks for: where it lies, and its options."""
+"""The use of a cassette in a suite of pytest-recording or pytest-vcr: its path and options."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from cassette_http.plugin.uses import Use
 if TYPE_CHECKING:
     from cassette_http.vcr.settings import VcrSettings
 
-# What the ledger calls that of a configuration which could not be kept.
+# The prefix in the ledger for parts of a configuration that are not supported.
 REMARK = "remark of vcr: "
 
 MAX_NAME_CHARACTERS = 255
 
 
 def line_of_pytest_vcr(config: pytest.Config) -> str | None:
-    """The record mode that an option of pytest-vcr has on the command line."""
+    """The record mode given by an option of pytest-vcr on the command line."""
     mode: str | None = config.getoption("--vcr-record", None) or config.getoption("--vcr-record-mode", None)
     return mode
 
 
 def merged_options(request: pytest.FixtureRequest, markers: list[pytest.Mark]) -> dict[str, Any]:
-    """What the fixture and the markers say, the closest marker last."""
+    """The options of the fixture and the markers; the closest marker has precedence."""
     merged: dict[str, Any] = deepcopy(dict(request.getfixturevalue("vcr_config")))
     for marker in reversed(markers):
         merged.update(marker.kwargs)
@@ -41,20 +41,20 @@ def merged_options(request: pytest.FixtureRequest, markers: list[pytest.Mark]) -
 
 
 def mode_of(request: pytest.FixtureRequest, merged: dict[str, Any]) -> str:
-    """The record mode: that of the command line, or of the suite. On a build server the suite alone records nothing."""
+    """The record mode: from the command line, or from the suite. On a build server, the suite alone cannot record."""
     given = merged.get("record_mode")
     of_suite = {"mode": RecordMode.of(given).value if given is not None else RecordMode.NONE.value}
     return str(settings(request.config).for_test(of_suite, {})["mode"])
 
 
-# What tests of a module have configured.
+# What the tests of a module have configured.
 CONFIGURED = pytest.StashKey["VcrSettings"]()
 
 
 def use_of_test(request: pytest.FixtureRequest, markers: list[pytest.Mark], folder: str) -> Use:
-    """The use of a test with these markers `vcr`; `folder` is where the cassettes of its module lie.
+    """The use of a test with these `vcr` markers; `folder` is where the cassettes of its module are.
 
-    Raises InvalidOption for what cannot be kept.
+    Raises InvalidOption for what is not supported.
     """
     from cassette_http.vcr.settings import VcrSettings  # late: pytest starts without it
 
@@ -77,7 +77,7 @@ def make_use(
     owner: str,
     item: pytest.Item | None = None,
 ) -> Use:
-    """Make the use of a cassette of what was said by the names of VCR.py. Raises InvalidOption."""
+    """Make the use of a cassette from options with the names of VCR.py. Raises InvalidOption."""
     from cassette_http.vcr.settings import arrange  # late: pytest starts without it
 
     config = request.config
