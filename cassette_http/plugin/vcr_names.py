@@ -64,10 +64,10 @@ UNSAFE = re.compile(r"[<>?%*:|\"'/\\]")
 def serves(item: pytest.Item) -> bool:
     """Tell whether the cassette of a test comes from here: it is marked with `vcr`, and does not use our own names."""
     is_marked = item.get_closest_marker("vcr") is not None
-    return is_marked and not _has_moved_on(item) and item.config.pluginmanager.has_plugin(__name__)
+    return is_marked and not _uses_our_names(item) and item.config.pluginmanager.has_plugin(__name__)
 
 
-def _has_moved_on(item: pytest.Item) -> bool:
+def _uses_our_names(item: pytest.Item) -> bool:
     return item.get_closest_marker("cassette") is not None or declared_of(item) is not None
 
 
@@ -267,7 +267,7 @@ def vcr_cassette(
         return
     from cassette_http.vcr.objects import VcrCassette  # late: pytest starts without them
 
-    if _has_moved_on(request.node):
+    if _uses_our_names(request.node):
         # A test that uses our names, in a module or class that does not.
         yield VcrCassette(request.getfixturevalue("http_cassette"))
         return
