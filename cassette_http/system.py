@@ -11,7 +11,7 @@ import pkgutil
 import sys
 from contextlib import suppress
 from importlib import import_module
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 else:
     import os
 
+    if not isinstance(os, ModuleType):  # what is imported now would be forgotten again, and the disk is out of reach
+        raise ImportError(
+            "cassette_http is imported for the first time while a test has replaced the file system (pyfakefs); "
+            'write "from cassette_http import use_cassette" at the top of the file instead'
+        )
     os = SimpleNamespace(**vars(os))
     try:
         import fcntl

@@ -95,10 +95,15 @@ def mode(value: Any) -> str:
     return RecordMode.of(value).value
 
 
-def switch(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise InvalidOption(f"takes True or False, not {value!r}")
+def switch(name: str) -> Callable[[Any], bool]:
+    """Make a check that takes True and False."""
+
+    def check(value: Any) -> bool:
+        if isinstance(value, bool):
+            return value
+        raise InvalidOption(f"{name} takes True or False, not {value!r}")
+
+    return check
 
 
 def paths(value: Any) -> list[str]:
@@ -117,6 +122,14 @@ def octets(value: str) -> int:
 def words(value: str) -> list[str]:
     """Split a text at commas and white space."""
     return value.replace(",", " ").split()
+
+
+def hosts(value: Any) -> list[str]:
+    """Check that these are texts; what they say is looked at by the network guard."""
+    given = words(value) if isinstance(value, str) else value
+    if isinstance(given, list | tuple | set | frozenset) and all(isinstance(one, str) for one in given):
+        return list(given)
+    raise InvalidOption(f'allow_hosts takes hosts, such as ["*.internal"], not {value!r}')
 
 
 def matchers(value: str) -> list[str]:
@@ -213,7 +226,7 @@ OPTIONS = (
         "freeze_time",
         TEST,
         "set the clock to the time of recording while a cassette is only played; needs `time-machine`",
-        check=switch,
+        check=switch("freeze_time"),
         is_switch=True,
     ),
     Option(
@@ -235,7 +248,7 @@ OPTIONS = (
         "keep_volatile",
         TEST,
         "let a rewrite keep the old form of what differs only in dates, request ids and the like",
-        check=switch,
+        check=switch("keep_volatile"),
         is_switch=True,
     ),
     Option(
@@ -268,7 +281,7 @@ OPTIONS = (
         "block_network",
         ANYWHERE,
         "block look-ups and connects to hosts that are not allowed",
-        check=switch,
+        check=switch("block_network"),
         is_switch=True,
         part="cassette_http.plugin.guarding",
     ),
@@ -278,6 +291,7 @@ OPTIONS = (
         "hosts that are allowed nevertheless: example.org, *.internal, 10.0.0.0/8, ...",
         "HOSTS",
         words,
+        check=hosts,
         is_list=True,
         part="cassette_http.plugin.guarding",
     ),

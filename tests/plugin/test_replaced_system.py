@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from tests.plugin.project import Project
@@ -117,3 +120,15 @@ def test_report_of_a_miss_beside_a_file_system_in_memory(project: Project) -> No
     result = project.run_alone(*plugin)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*nearest*interaction 1 of cassettes/test_api/test_asked.yaml*"])
+
+
+def test_first_import_within_a_file_system_in_memory_says_what_to_do() -> None:
+    pytest.importorskip("pyfakefs")
+    program = (
+        "from pyfakefs.fake_filesystem_unittest import Patcher\n"
+        "with Patcher():\n"
+        "    try: from cassette_http import use_cassette\n"
+        "    except ImportError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert 'write "from cassette_http import use_cassette" at the top of the file instead' in done.stdout
