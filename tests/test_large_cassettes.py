@@ -53,6 +53,18 @@ def test_requests_to_a_large_cassette_may_come_in_any_order(path: Path) -> None:
     assert (len(cassette), cassette.unplayed_count) == (200, 193)
 
 
+def test_a_large_cassette_answers_before_others_that_are_named_beside_it(path: Path, tmp_path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text(many_interactions())
+    others = [tmp_path / "second.yaml", tmp_path / "third.yaml"]
+    for other in others:
+        answers = [an_interaction(f"http://api.test/{n}", f"{other.stem} {n}") for n in (199, 200)]
+        other.write_text("---\n".join(["cassette: 1\n", *answers, ""]))
+    with use_cassette(path, "none", also=others):
+        assert [get("http://api.test/199") for _ in range(3)] == ["answer 199", "second 199", "third 199"]
+        assert [get("http://api.test/200") for _ in range(2)] == ["second 200", "third 200"]
+
+
 def test_a_connection_that_failed_late_in_a_large_cassette_fails(path: Path) -> None:
     path.parent.mkdir()
     failure = "{kind: connect failed, errno: ECONNREFUSED, text: Connection refused}"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cassette_http.cassette.modes import RecordMode
+from cassette_http.errors import InvalidOption
 from cassette_http.plugin.collection import without_repetition
 from cassette_http.plugin.fixtures import close_for_test, open_for_test
 from cassette_http.plugin.options import BY_NAME
@@ -253,7 +254,11 @@ def block_network(request: pytest.FixtureRequest, vcr_markers: list[pytest.Mark]
     from cassette_http.intercept.guard import block_network as blocking  # late: few tests need it
     from cassette_http.intercept.hosts import HostExpressions
 
-    with blocking(HostExpressions(request.getfixturevalue("allowed_hosts") or ()), test=request.node.nodeid):
+    try:
+        allowed = HostExpressions(request.getfixturevalue("allowed_hosts") or ())
+    except InvalidOption as error:
+        raise CassetteFailure(str(error)) from None
+    with blocking(allowed, test=request.node.nodeid):
         yield
 
 

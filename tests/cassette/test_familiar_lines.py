@@ -131,3 +131,38 @@ def test_no_secret_is_left_where_its_lines_are_familiar(line: bytes, body: bytes
     assert others == [first] * 3
     for secret in (TOKEN, OTHER, body):
         assert secret not in first
+
+
+def redacted_answer(redactor: Redactor, body: bytes, *fields: bytes) -> bytes:
+    request = Request(ORIGIN, b"\r\n".join([b"GET / HTTP/1.1", b"Host: api.example.com", *fields, b"", b""]))
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+    redacted = redactor.redact(Interaction(ORIGIN, request, Track((Piece(head + body),))))
+    assert redacted.request is not None
+    return redacted.request.head_octets + redacted.track.octets
+
+
+def test_secrets_are_found_however_many_lines_names_and_words_were_seen() -> None:
+    """What is remembered of them is forgotten at some number: here, of each."""
+    redactor = Redactor()
+    for number in range(12):
+        first, last = 2000 * number, 2000 * (number + 1)
+        fields = [b"X-%d: %d" % (each, each) for each in range(first, last, 40)]
+        names = b", ".join(b'"n%x": 1' % each for each in range(first, last))
+        words = b"\n".join(b"word%x other%x" % (each, each) for each in range(first, last))
+        secret = b"mint-Tea%d" % number
+        for body in (b'{%b, "password": "%b"}' % (names, secret), words + b"\nthe password: %b\n" % secret):
+            written = redacted_answer(redactor, body, *fields, b"X-Api-Key: %b" % secret)
+            assert secret not in written
+            assert written.count(b"{{secret:%d}}" % (number + 1)) == 2
+
+
+def test_secrets_are_found_again_however_many_are_known() -> None:
+    redactor = Redactor()
+    secrets = [b"maple/Syrup%d+" % number for number in range(2100)]
+    for start in range(0, len(secrets), 100):
+        known = b", ".join(b'{"token": "%b"}' % secret for secret in secrets[start : start + 100])
+        redacted_answer(redactor, b"[" + known + b"]")
+    for secret in (secrets[0], secrets[-1]):
+        percent_encoded = secret.replace(b"/", b"%2F").replace(b"+", b"%2B")
+        written = redacted_answer(redactor, b"it is %b, %b\n" % (secret, percent_encoded))
+        assert b"Syrup" not in written

@@ -666,6 +666,28 @@ def _nested(count: int) -> str:
         pytest.param("request: GET http://a/\nwire: {chunks: [9*999999999]}\n", 2, "no size", id="too many chunks"),
         pytest.param("request: GET http://a/\nwire: {chunks: [true]}\n", 2, "no size", id="chunk of true"),
         pytest.param("request: GET http://a/\nwire: {at: [x]}\n", 2, "no list of numbers", id="time is text"),
+        pytest.param("request: GET http://a/\nwire: {sent: [x]}\n", 2, "no list of numbers", id="sent is text"),
+        pytest.param("request: GET http://a/\nwire: {timeouts: 7}\n", 2, "no list of numbers", id="one time-out"),
+        pytest.param("request: GET http://a/\nwire: {ends: 7}\n", 2, "neither true nor false", id="end"),
+        pytest.param("request: GET http://a/\nwire: {chunks: 7}\n", 2, "no list of sizes", id="one chunk"),
+        pytest.param("tls: https://a\npeer: 7\n", 2, "must be a mapping", id="peer of TLS"),
+        pytest.param(
+            ANSWERED + "response trailers: |\n" + "  a: b\n" * 10_001 + "wire: {chunks: [1]}\n",
+            4,
+            "more than 10,000 lines",
+            id="trailers",
+        ),
+        pytest.param(
+            ANSWERED.replace("body: a", 'body: "{\\0}"') + "wire: {body: json compact}\n",
+            3,
+            "cannot contain NUL",
+            id="NUL in JSON",
+        ),
+        pytest.param("request: GET http://a\n", 1, "has no path", id="no path"),
+        pytest.param("failed: tcp://a\nfailure: {kind: end}\n", 1, "needs a port", id="no port"),
+        pytest.param(
+            "&a request: GET http://a/\n", 1, "anchors and tags are not allowed at a key", id="anchor at a key"
+        ),
         pytest.param("request: GET http://a/\nwire: {version: HTTP/2}\n", 2, "no HTTP/x.y", id="version"),
         pytest.param(ANSWERED + "wire: {coding: rot13 6}\n", 3, "rot13", id="coding"),
         pytest.param(ANSWERED + "wire: {coding: gzip 6 mem=99}\n", 3, "gzip 6 mem=99", id="setting"),

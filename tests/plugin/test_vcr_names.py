@@ -233,6 +233,24 @@ def test_allowed_hosts_are_regular_expressions(project: Project) -> None:
     project.run().assert_outcomes(passed=2)
 
 
+@pytest.mark.parametrize(
+    ("marker", "reason"),
+    [
+        pytest.param("block_network(allowed_hosts=['['])", "*hosts is not a valid regular expression*", id="hosts"),
+        pytest.param("block_network('a.test')", "@pytest.mark.block_network takes allowed_hosts=*", id="arguments"),
+        pytest.param("default_cassette", "@pytest.mark.default_cassette takes the name of a cassette", id="no name"),
+    ],
+)
+def test_marker_that_cannot_be_understood_fails_the_test_with_the_reason(
+    marker: str, reason: str, project: Project
+) -> None:
+    project.write(f"@pytest.mark.{marker}\n@pytest.mark.vcr\ndef test_it(): raise AssertionError('it ran')\n")
+    result = project.run()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([reason])
+    result.stdout.no_fnmatch_line("*Error*")
+
+
 def test_what_cannot_be_kept_fails_the_test_with_the_reason(project: Project) -> None:
     project.write(MARKED.replace("mark.vcr", "mark.vcr(custom_patches=((str, 'a', 1),))"))
     result = project.run()
