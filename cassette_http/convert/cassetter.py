@@ -80,7 +80,7 @@ def _value(content: Any) -> Any:
 
 
 def _json_octets(value: Any, fields: Fields) -> bytes:
-    """Write JSON in the usual way whose length is the stated one; that is how it came, in all likelihood."""
+    """Write JSON in the usual form whose length is the stated one; very likely it was received like that."""
     lengths = field_values(fields, "content-length")
     ways = [
         json.dumps(value, ensure_ascii=is_ascii, separators=separators).encode("utf-8", "surrogatepass")

@@ -18,8 +18,8 @@ def as_documents(foreign: Foreign, path: str, put_aside: PutAside) -> Documents:
 
 
 def redacted_documents(foreign: Foreign, redactor: Redactor, header: Header, put_aside: PutAside) -> list[bytes]:
-    """The same without secrets, as it is written to a file, below `header`."""
-    # A secret that is recognised in a later interaction may stand in an earlier one.
+    """The same documents without secrets, for a file, below `header`."""
+    # A secret that is recognised in a later interaction may be in an earlier one.
     for interaction in foreign.interactions:
         redactor.redact(interaction)
     redacted = map(redactor.redact, foreign.interactions)

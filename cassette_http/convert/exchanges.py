@@ -1,4 +1,4 @@
-"""What other recorders keep of an exchange, as values; and how the parts of their trees are read (pure)."""
+"""What other recorders store about an exchange, as values; and how the parts of their trees are read (pure)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from cassette_http.wire.messages import Fields
 
 @dataclass(frozen=True)
 class ForeignExchange:
-    """A request and its answer, as another recorder kept them: bodies without framing, decoded or not.
+    """A request and its answer, as another recorder stored them: bodies without framing, decoded or not.
 
-    `reason` is None if it was not kept. `repeat` is what a request gets whose answers were all played.
+    `reason` is None if it was not stored. `repeat` is the policy for requests whose answers were all played.
     """
 
     method: str
@@ -45,7 +45,7 @@ def table_at(table: Table, key: str) -> Table:
 
 
 def text_at(table: Table, *keys: str) -> str:
-    """The text at the first of the keys that is there. Raises Unreadable."""
+    """The text at the first of the keys that exists. Raises Unreadable."""
     for key in keys:
         if isinstance(value := table.get(key), str | bytes):
             return value if isinstance(value, str) else value.decode("utf-8", "replace")
@@ -62,7 +62,7 @@ def status_code(value: Any, line: int | None) -> int:
 
 
 def field_pairs(value: Any, line: int | None) -> Fields:
-    """Field lines: of a mapping from names to values or lists of them, or of a list of pairs. Raises Unreadable."""
+    """Field lines, from a mapping of names to values or lists of them, or from a list of pairs. Raises Unreadable."""
     if value is None:
         return ()
     if isinstance(value, Table):
@@ -89,7 +89,7 @@ def _field_text(value: Any, line: int | None) -> str:
 
 
 def octets_of(value: Any, line: int | None, charset: str = "utf-8") -> bytes:
-    """A body that was kept as text, octets, or a list of these. Raises Unreadable."""
+    """A body that was stored as text, octets, or a list of these. Raises Unreadable."""
     if value is None:
         return b""
     if isinstance(value, bytes):
@@ -102,13 +102,13 @@ def octets_of(value: Any, line: int | None, charset: str = "utf-8") -> bytes:
 
 
 def charset_of(content_type: str, default: str = "utf-8") -> str:
-    """The character set that a value of Content-Type names, in lower case."""
+    """The character set in a Content-Type, in lower case."""
     _, found, name = content_type.lower().partition("charset=")
     return name.partition(";")[0].strip(" '\"") if found else default
 
 
 def encoded_text(text: str, charset: str) -> bytes:
-    """Encode text in the character set that it came in, if that can be; else as UTF-8."""
+    """Encode text in its original character set if possible; otherwise in UTF-8."""
     name = charset.lower()
     if name in ("ascii", "us-ascii", "latin-1", "iso8859-1") or CHARSETS.fullmatch(name):
         try:
@@ -119,7 +119,7 @@ def encoded_text(text: str, charset: str) -> bytes:
 
 
 def base64_octets(value: Any, line: int | None) -> bytes:
-    """Octets that were kept as base64; none for nothing. Raises Unreadable."""
+    """Octets that were stored as base64; b"" for None. Raises Unreadable."""
     if value is None:
         return b""
     if not isinstance(value, str | bytes):
@@ -131,7 +131,7 @@ def base64_octets(value: Any, line: int | None) -> bytes:
 
 
 def posted(value: Any, fields: Fields, line: int | None) -> bytes:
-    """The body of a request: text or octets; or the form, or JSON value, that a library made it of."""
+    """The body of a request: text or octets; or a form or JSON value that a library has made of it."""
     if isinstance(value, Table):
         if any(name.lower() == "content-type" and "json" in one.lower() for name, one in fields):
             return json.dumps(value).encode()

@@ -22,7 +22,7 @@ from cassette_http.wire.messages import Fields
 
 @dataclass(frozen=True)
 class Exported:
-    """A file for others: its text, how many interactions it holds, and what was lost of how many."""
+    """A file for other tools: its text, the number of its interactions, and each kind of loss with its number."""
 
     text: str
     count: int
@@ -51,7 +51,7 @@ Exchanges = list[tuple[Interaction, Request, Response]]
 
 
 def _decoded(message: Request | Response) -> tuple[Fields, bytes]:
-    """The fields and the content of a message without content codings and framing; the length says what is there."""
+    """The fields and the content of a message without content codings and framing; the length is that of the result."""
     content = message.content
     dropped = {"transfer-encoding"} | ({"content-encoding"} if content != message.coded_content else set())
     fields = [(name, value) for name, value in message.fields if name.lower() not in dropped]
@@ -157,7 +157,7 @@ def _post_data(request: Request) -> dict[str, Any]:
     media_type = request.value("Content-Type") or "application/octet-stream"
     if text is not None:
         return {"postData": {"mimeType": media_type, "text": text}}
-    # The format has no place for octets that are no text, but lets tools add keys of their own.
+    # The format has no place for octets that are not text, but allows tools to add keys of their own.
     encoded = b64encode(content).decode("ascii")
     return {"postData": {"mimeType": media_type, "text": encoded, "_encoding": "base64"}}
 
@@ -168,7 +168,7 @@ def _content(response: Response, content: bytes) -> dict[str, Any]:
     if not content:
         return described
     text = _text(content)
-    # Text in another character set would be read as what it is not.
+    # Text in another character set would be misread.
     if text is not None and "charset=" not in media_type.lower().replace("charset=utf-8", ""):
         return {**described, "text": text}
     return {**described, "text": b64encode(content).decode("ascii"), "encoding": "base64"}

@@ -1,4 +1,4 @@
-"""Which recorder a foreign cassette comes from, and how it is read; one table (pure)."""
+"""Detects which recorder a foreign cassette comes from, and reads it; one table (pure)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cassette_http.errors import CassetteFormatError, InvalidOption
 
 @dataclass(frozen=True)
 class Format:
-    """How one recorder writes. `keys` lead to the list of its entries; `lacks` is what it never keeps, for users."""
+    """The format of one recorder. `keys` lead to the list of its entries; `lacks` is what it never stores."""
 
     title: str
     keys: tuple[str, ...]
@@ -27,7 +27,7 @@ class Format:
     lacks: str = ""
 
 
-# By the words of the command line; `_recognise` tells those with equal keys apart.
+# By their names on the command line; `_recognise` distinguishes formats with equal keys.
 FORMATS = {
     "vcr": Format("VCR.py", ("interactions",), vcr.read_exchange),
     "cassetter": Format("cassetter", ("interactions",), cassetter.read_exchange),
@@ -39,7 +39,7 @@ FORMATS = {
 
 @dataclass(frozen=True)
 class Change:
-    """What could not be kept as it was, of the entry with this number, from 1; None: of the file as a whole.
+    """A loss or change in the entry with this number, from 1; None means the file as a whole.
 
     It `is_loss` if an entry was left out.
     """
@@ -51,10 +51,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Foreign:
-    """A cassette of another recorder: its interactions, and what could not be kept as it was.
+    """A cassette of another recorder: its interactions, and what could not be converted exactly.
 
-    `recorded` is when, as far as the file tells (UTC, ISO 8601). `lines` say where in the file each interaction begins,
-    from 1; None if that is not known (JSON).
+    `recorded` is the time of recording, if the file tells (UTC, ISO 8601). `lines` are the lines of the file where the
+    interactions begin, from 1; None if unknown (JSON).
     """
 
     format: Format
@@ -65,9 +65,9 @@ class Foreign:
 
 
 def read_foreign(data: bytes, path: str, name: str | None = None) -> Foreign:
-    """Read a cassette of another recorder, of the format with this name, or of the one it looks like.
+    """Read a cassette of another recorder, in the format with this name, or in the one that it looks like.
 
-    Raises InvalidOption, and CassetteFormatError that names `path`, the line and the reason.
+    Raises InvalidOption, and CassetteFormatError, which names `path`, the line and the reason.
     """
     if name is not None and name not in FORMATS:
         raise InvalidOption(no_such("format", name, FORMATS))
@@ -103,19 +103,19 @@ def read_foreign(data: bytes, path: str, name: str | None = None) -> Foreign:
 
 
 def is_another_file(data: bytes) -> bool:
-    """Tell whether a file can be read, and is no cassette of a recorder that is known here."""
+    """Tell whether a file is readable, but not a cassette of a recorder that is known here."""
     try:
         _recognise(_tree(data.removeprefix(b"\xef\xbb\xbf")))
     except _Unknown:
         return True
     except Unreadable:
-        # It is broken. What JSON was meant to be is known only where it has a word of a recorder.
+        # Broken. For JSON, its purpose is only known if it contains a word of a recorder.
         return _is_json(data) and b'interactions"' not in data
     return False
 
 
 class _Unknown(Unreadable):
-    """A file that can be read, and is something else."""
+    """The file is readable, but something else."""
 
 
 def _is_json(data: bytes) -> bool:
@@ -145,7 +145,7 @@ def _list_at(tree: Table, keys: tuple[str, ...]) -> list[Any] | None:
 
 
 def _is_of_cassetter(tree: Table, entries: list[Any]) -> bool:
-    """Tell by the status of its responses, which is a plain number, or by what VCR.py does not have at all."""
+    """Recognise cassetter by the status of responses, a plain number, or by keys that VCR.py does not have."""
     if "grpc_interactions" in tree or "ws_interactions" in tree:
         return True
     first = entries[0].get("response") if entries and isinstance(entries[0], Table) else None
@@ -161,7 +161,7 @@ def _entries(tree: Table, format_: Format) -> list[Any]:
 
 
 def _recorded(entries: list[Table], interactions: list[Interaction]) -> str | None:
-    """When the first exchange was recorded, as the recorder says, or else the server by the field Date."""
+    """When the first exchange was recorded: as stated by the recorder, or else by the server's Date field."""
     told = [entries[0].get("recorded_at"), entries[0].get("startedDateTime")] if entries else []
     if interactions and interactions[0].response is not None:
         told.append(interactions[0].response.value("Date"))

@@ -26,7 +26,7 @@ from cassette_http.wire.messages import Fields, field_values
 
 
 def read_exchange(entry: Table) -> ForeignExchange:
-    """Read one entry of the log. Raises Unreadable, and LeftOut for what is no exchange over HTTP."""
+    """Read one entry of the log. Raises Unreadable, and LeftOut if it is not an exchange over HTTP."""
     request, response = table_at(entry, "request"), table_at(entry, "response")
     url = text_at(request, "url")
     if not url.startswith(("http://", "https://")):
@@ -51,7 +51,7 @@ def _pairs(message: Table) -> Fields:
     headers: Any = message.get("headers", [])
     if not isinstance(headers, list) or not all(isinstance(one, Table) for one in headers):
         raise Unreadable(message.line, "'headers' must be a list of names and values")
-    # Browsers join lines of one name (Set-Cookie) by line ends.
+    # Browsers join lines with the same name (Set-Cookie) with line ends.
     return tuple([(text_at(one, "name"), value) for one in headers for value in text_at(one, "value").split("\n")])
 
 
@@ -66,7 +66,7 @@ def _posted(request: Table) -> bytes:
     parameters: Any = data.get("params") or []
     if not isinstance(parameters, list) or not all(isinstance(one, Table) for one in parameters):
         raise Unreadable(request.line, "'params' must be a list of names and values")
-    # Names and values are as they were sent, or decoded: writers differ.
+    # Names and values are as sent or decoded, depending on the writer.
     pairs = [(text_at(one, "name"), "" if (value := one.get("value")) is None else str(value)) for one in parameters]
     return urlencode(pairs, errors="surrogatepass").encode()
 

@@ -1,20 +1,20 @@
-"""Makes octets that a peer could have sent of what other recorders keep (pure).
+"""Builds octets that a peer could have sent from what other recorders store (pure).
 
-Most keep bodies without framing, many of them decoded, beside the fields as they came: a length, a transfer coding and
-a content coding that no longer fit. A client that parses octets would stumble over each of them. The rules:
+Most store bodies without framing, many of them decoded, together with the original fields: so a length, a transfer
+coding and a content coding may not fit any more. A client that parses the octets would fail on each. The rules:
 
-1. No content where there can be none (HEAD, 1xx, 204, 304); the fields stay, as they speak of another answer.
-2. A content coding is believed if the body can be decoded by it. Else the body was kept decoded: gzip and deflate are
-   done again, and of other codings (whose libraries may be missing) the field is dropped.
-3. `Transfer-Encoding: chunked` stays, and the body becomes one chunk; unless there is a Content-Length too, which only
-   a recorder could have written: then the transfer coding is dropped.
-4. A Content-Length says how long the body is now.
+1. There is no content where none is allowed (HEAD, 1xx, 204, 304); the fields stay, as they describe another answer.
+2. A content coding is kept if the body can be decoded with it. Otherwise the body was stored decoded: gzip and deflate
+   are applied again; for other codings (whose libraries may be missing) the field is dropped.
+3. `Transfer-Encoding: chunked` is kept, and the body becomes one chunk; but if there is a Content-Length too, which
+only a recorder can have added, the transfer coding is dropped.
+4. A Content-Length is set to the length of the body.
 5. With neither, the body ends with the connection.
-6. Field names and values keep their case and order, but nothing in them ends a line. What HTTP/2 had is HTTP/1.1.
+6. Field names and values keep their case and order, but line ends in them are removed. HTTP/2 becomes HTTP/1.1.
 7. A request gets the Host and Content-Length that it must have had, and its body in the same way.
 
-A fragment or user name in a URL, which never travels, is dropped; characters beyond ASCII are percent-encoded. A word
-in the place of a URL becomes one.
+A fragment or user name in a URL is dropped, as it is never sent; characters beyond ASCII are percent-encoded. A word
+in place of a URL becomes a URL.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from cassette_http.wire.messages import Fields, RequestHead, ResponseHead, field
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """An interaction, and what had to be changed, each as a clause for the user."""
+    """An interaction, and the changes that were necessary, each as a clause for the user."""
 
     interaction: Interaction
     changes: tuple[str, ...]
 
 
 def rebuild(exchange: ForeignExchange) -> Rebuilt:
-    """Make an interaction of an exchange by the rules above. Raises LeftOut."""
+    """Make an interaction from an exchange by the rules above. Raises LeftOut."""
     changes: list[str] = []
     if not TOKEN.fullmatch(exchange.method):
         raise LeftOut(f"{exchange.method[:20]!r} is no method")
@@ -60,11 +60,11 @@ def rebuild(exchange: ForeignExchange) -> Rebuilt:
 # ---------------------------------------------------------------------- requests
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}")
-# What may stand in a request target (RFC 3986 section 2), and what clients send in it although it may not.
+# Characters allowed in a request target (RFC 3986 section 2), and those that clients send although they are not.
 IN_TARGET = "!#$%&'()*+,/:;=?@[]~\"<>\\^`{|}"
 
 
-# The origin of requests whose URL was replaced by some word, as a secret: they answer where no matcher looks at URLs.
+# The origin of requests whose URL was replaced by a word, like a secret: they answer if no matcher looks at URLs.
 NOWHERE = Origin("https", "replaced.invalid", 443)
 
 
@@ -82,7 +82,7 @@ def _split_url(url: str, changes: list[str]) -> tuple[Origin, str]:
     if not host:
         raise LeftOut(f"the URL {url[:60]!r} names no host")
     target = quote(parts.path or "/", safe=IN_TARGET, errors="surrogatepass")
-    # A question mark with nothing behind it is sent, and lost by `urlsplit`.
+    # A question mark at the end is sent, but `urlsplit` loses it.
     if parts.query or url.partition("#")[0].endswith("?"):
         target += "?" + quote(parts.query, safe=IN_TARGET, errors="surrogatepass")
     if not host.isascii():
@@ -94,7 +94,7 @@ def _split_url(url: str, changes: list[str]) -> tuple[Origin, str]:
 
 
 def rebuild_request(method: str, url: str, field_lines: Fields, body: bytes, changes: list[str]) -> Request:
-    """Make the request that a client would have sent; what had to be changed is added to `changes`. Raises LeftOut."""
+    """Make the request that a client would have sent; adds necessary changes to `changes`. Raises LeftOut."""
     origin, target = _split_url(url, changes)
     fields = list(_clean(field_lines, changes))
     if not field_values(fields, "host"):
@@ -112,7 +112,7 @@ def rebuild_request(method: str, url: str, field_lines: Fields, body: bytes, cha
 
 
 def _response(exchange: ForeignExchange, method: str, changes: list[str]) -> tuple[bytes, bool]:
-    """The octets, and whether the peer closes the connection behind them."""
+    """The octets, and whether the peer closes the connection after them."""
     if exchange.version.upper() in ("HTTP/1.0", "HTTP/1.1"):
         version = exchange.version.upper()
     else:
@@ -143,7 +143,7 @@ def _reason(exchange: ForeignExchange) -> str:
 
 
 def _coded(fields: list[tuple[str, str]], body: bytes, changes: list[str]) -> tuple[list[tuple[str, str]], bytes]:
-    """Make content codings true (rule 2)."""
+    """Make content codings fit the body (rule 2)."""
     codings = codings_of(tuple(fields))
     if not codings or not body or _is_coded(body, codings):
         return fields, body
@@ -162,7 +162,7 @@ def _is_coded(body: bytes, codings: tuple[str, ...]) -> bool:
     plain = decoded(body, codings)
     if plain is not None and plain[1]:
         return True
-    # Cut off, very large, or of a library that is not installed.
+    # Cut off, very large, or the library is not installed.
     last = codings[-1]
     if last in MAGIC:
         return body.startswith(MAGIC[last])
@@ -176,7 +176,7 @@ def _is_coded(body: bytes, codings: tuple[str, ...]) -> bool:
 
 
 def _framed(fields: list[tuple[str, str]], body: bytes, changes: list[str]) -> tuple[list[tuple[str, str]], bytes]:
-    """Make the framing true (rules 3 to 5)."""
+    """Make the framing fit the body (rules 3 to 5)."""
     has_length = bool(field_values(fields, "content-length"))
     if field_values(fields, "transfer-encoding"):
         if _is_chunked(fields) and not has_length:
@@ -222,7 +222,7 @@ def _without(fields: list[tuple[str, str]], name: str) -> list[tuple[str, str]]:
 
 
 def _with_length(fields: list[tuple[str, str]], length: int, changes: list[str], whose: str) -> list[tuple[str, str]]:
-    """Let Content-Length be there once, and right; where it is missing it is added at the end."""
+    """Make sure that there is one correct Content-Length; if missing, it is added at the end."""
     stated = [pair for pair in fields if pair[0].lower() == "content-length"]
     if not stated:
         return [*fields, ("Content-Length", str(length))]

@@ -1,4 +1,4 @@
-"""What the recorder of the library `responses` writes, as YAML (pure).
+"""The format of the recorder of the library `responses`, YAML (pure).
 
     responses:
     - response: {method, url, status, body, headers, content_type, auto_calculate_content_length}
@@ -32,7 +32,7 @@ def read_exchange(entry: Table) -> ForeignExchange:
     if isinstance(content_type, str):
         fields = (*[pair for pair in fields if pair[0].lower() != "content-type"], ("Content-Type", content_type))
     declared = ";".join(field_values(fields, "content-type"))
-    # To requests, text that names no character set is Latin-1.
+    # requests assumes Latin-1 for text without a character set.
     charset = charset_of(declared, "latin-1" if declared.lower().startswith("text/") else "utf-8")
     body = octets_of(response.get("body"), response.line, charset)
     if str(response.get("auto_calculate_content_length")).lower() == "true" and not field_values(

@@ -1,7 +1,7 @@
-"""YAML and JSON that others wrote, as plain values: nothing is run, and everything is bounded (pure).
+"""Reads foreign YAML and JSON as plain values: nothing is run, and everything has limits (pure).
 
-The writers of foreign cassettes are not ours, so more is taken than from our own files: aliases, and the few tags by
-which Python's objects stand for text or octets. What a tag would have to be run for is refused.
+The writers of foreign cassettes are not ours, so more is accepted than in our own files: aliases, and the few tags that
+are used for Python objects that are text or octets. Tags that would have to run code are refused.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from cassette_http.wire.patterns import to_pattern
 # Other recorders need many nodes for an interaction.
 MOST_NODES = 1_000_000
 
-# Names and values of fields, which most interactions have: one object for all.
+# Names and values of fields that most interactions have: one object for all of them.
 _LONGEST_SHARED = 64
 _MOST_SHARED = 10_000
 
-# As long as a file may be: what aliases stand for counts as if it were written there.
+# The limit of a file: the content of an alias counts each time, as if it were written there.
 MOST_CHARACTERS = 50 << 20
 
-# Bodies that are written out as YAML or JSON bring their own depth, and so do the call stacks of browsers.
+# Bodies written as YAML or JSON add their own depth, and so do the call stacks of browsers.
 DEEPEST = 128
 
 
 class Unreadable(Exception):
-    """`line` counts from 1, None if it is not known; `reason` is for the user."""
+    """`line` counts from 1, None if unknown; `reason` is for the user."""
 
     def __init__(self, line: int | None, reason: str) -> None:
         super().__init__(line, reason)
@@ -40,13 +40,13 @@ class Unreadable(Exception):
 
 
 class Table(dict[str, Any]):
-    """A mapping; `line` is where it begins in the file, from 1, None if that is not known (JSON)."""
+    """A mapping; `line` is where it begins in the file, from 1, None if unknown (JSON)."""
 
     line: int | None = None
 
 
 class Plain(str):
-    """A scalar of YAML that stands without quotes: it may mean a number or a truth value, but is kept as written."""
+    """A YAML scalar without quotes: it may mean a number or a truth value, but is kept as written."""
 
     __slots__ = ()
 
@@ -54,7 +54,7 @@ class Plain(str):
 # ---------------------------------------------------------------------- YAML
 
 _PYTHON = CORE_TAG + "python/"
-# What stands for text, octets or a sequence, and is taken as that.
+# Tags that are read as text, octets or a sequence.
 _SCALARS = {CORE_TAG + name for name in ("str", "int", "float", "bool", "timestamp", "python/str", "python/unicode")}
 _OCTETS = {CORE_TAG + "binary", _PYTHON + "bytes"}
 _SEQUENCES = {CORE_TAG + "seq", _PYTHON + "tuple", _PYTHON + "list", _PYTHON + "object/apply:http.HTTPStatus"}
@@ -75,7 +75,7 @@ def read_yaml(octets: bytes) -> Any:
 
 
 class _Builder:
-    """Builds values from events. An alias counts as much as what it stands for, so that a small file stays small."""
+    """Builds values from events. An alias counts as much as its content, so a small file cannot become large."""
 
     def __init__(self, next_event: Callable[[], Any]) -> None:
         self._next_event = next_event
@@ -105,7 +105,7 @@ class _Builder:
 
     def _value(self, event: Any, depth: int) -> Any:
         if type(event) is yaml.ScalarEvent and event.anchor is None and depth <= DEEPEST:
-            # Most are such, and a file may have a million.
+            # Most are of this kind, and a file may have a million.
             self._count(1, len(event.value), event)
             return self._scalar(event)
         line = event.start_mark.line + 1
@@ -181,7 +181,7 @@ class _Builder:
 
 
 def _first(values: Any, line: int) -> Any:
-    """What an object of Python held, a file or an iterator: the first value among its arguments."""
+    """The content of a Python object, a file or an iterator: the first value among its arguments."""
     if not isinstance(values, list):
         raise Unreadable(line, "this object of Python does not say what it held")
     return values[0] if values else b""
@@ -207,24 +207,24 @@ def _refused(tag: str, line: int) -> Unreadable:
 
 _DECODER = json.JSONDecoder(object_hook=Table)
 _SPACE = to_pattern(r"[ \t\r\n]*")
-# A bracket or a comma that is not within a string, with all that is in front of it.
+# A bracket or a comma outside of strings, with everything before it.
 _MARK = to_pattern(r'(?:[^"\[\]{},]++|"(?:[^"\\]++|\\.)*+")*+([\[\]{},])', re.DOTALL)
 
 
 def read_json(octets: bytes) -> Any:
-    """Read a JSON text; mappings are Tables, of which no line is known (see `table_line`). Raises Unreadable."""
+    """Read a JSON text; mappings become Tables without a line (see `table_line`). Raises Unreadable."""
     try:
         text = octets.decode(json.detect_encoding(octets), "surrogatepass")
         _refuse_unbounded(text)
         return json.loads(text, object_hook=Table)
     except json.JSONDecodeError as exc:
         raise Unreadable(exc.lineno, f"this is not JSON: {exc.msg}") from exc
-    except ValueError as exc:  # no Unicode, a number of thousands of digits
+    except ValueError as exc:  # invalid Unicode, or a number with thousands of digits
         raise Unreadable(None, f"this is not JSON: {exc}") from exc
 
 
 def _refuse_unbounded(text: str) -> None:
-    """Raise Unreadable for a text that would become too many values, or too deep ones, before any is made."""
+    """Raise Unreadable if a text has too many values, or too deep ones, before any is built."""
     nodes = depth = at = 0
     while (mark := _MARK.match(text, at)) is not None:
         at = mark.end()
@@ -239,7 +239,7 @@ def _refuse_unbounded(text: str) -> None:
 
 
 def table_line(octets: bytes, keys: tuple[str, ...], position: int) -> int | None:
-    """Find the line of an entry of a list in a JSON text that can be read; `keys` lead to the list."""
+    """Find the line of an entry of a list in a valid JSON text; `keys` lead to the list."""
     text = octets.decode("utf-8-sig", "replace")
     at = _SPACE.match(text, 0).end()  # type: ignore[union-attr]  # matches everywhere
     for key in keys:
@@ -253,7 +253,7 @@ def table_line(octets: bytes, keys: tuple[str, ...], position: int) -> int | Non
 
 
 def _members(text: str, at: int) -> Iterator[tuple[str | None, int]]:
-    """Walk over the object or array that begins at `at`: names (None in an array), and where the values begin."""
+    """Yield the names (None in an array) and the positions of the values of the object or array at `at`."""
 
     def after_space(at: int) -> int:
         return _SPACE.match(text, at).end()  # type: ignore[union-attr]  # matches everywhere

@@ -1,4 +1,4 @@
-"""Cassettes of VCR.py, version 1, as YAML and as JSON, and those of Betamax and Ruby's VCR (pure).
+"""Cassettes of VCR.py, version 1, as YAML and JSON, and those of Betamax and Ruby's VCR (pure).
 
     interactions:
     - request: {method, uri, body, headers}

@@ -1,4 +1,4 @@
-"""What suites for VCR.py say in `vcr_config`, in the marker `vcr` and to `VCR`, as options of ours.
+"""Translates what suites for VCR.py give in `vcr_config`, in the marker `vcr` and to `VCR` to our options.
 
     filters, ignored hosts, before_record_request   one function `on_match`: what is matched, and recorded
     before_record_response, decode_...              one function, both `on_record` and `on_replay`
@@ -27,13 +27,13 @@ from cassette_http.errors import InvalidOption
 from cassette_http.vcr.objects import VcrRequest, response_dict, with_response_dict
 
 RequestFunction = Callable[[Any], Any]
-Replacement = Any  # a text, None to leave it out, or a function of key, value and request
+Replacement = Any  # a text, None to remove it, or a function of key, value and request
 
 DEFAULTS: dict[str, Any] = {"match_on": ("method", "scheme", "host", "port", "path", "query")}
 
-# Options about how VCR.py itself works. They have no counterpart, and change nothing in a replay of ours.
+# Options about VCR.py's own implementation. They have no counterpart, and make no difference in our replay.
 WITHOUT_MEANING = frozenset({"skip_patchers", "with_current_defaults"})
-# Dealt with where the cassette is put into use.
+# Handled where the cassette is opened.
 OF_USES = frozenset(
     {
         *("cassette_library_dir", "path_transformer", "serializer", "persister", "path"),
@@ -46,7 +46,7 @@ NOT_DONE = {
     "before_save_interaction": "use before_record_request and before_record_response",
     "after_load_interaction": "use before_record_response",
 }
-# What we call them ourselves.
+# Our names for them.
 OWN_WORDS = {"mode": "record_mode", "match": "match_on", "redact": "filter_headers", "repeat": "allow_playback_repeats"}
 
 
@@ -69,7 +69,7 @@ def translate(config: Mapping[str, Any], matchers: Mapping[str, Callable[..., An
         if key in UNSUPPORTED and value:
             raise InvalidOption(f"vcr: {key!r} cannot be kept: {UNSUPPORTED[key]}; take it out")
         if key in NOT_DONE:
-            if value:  # what VCR.py does by default is no loss
+            if value:  # what VCR.py does by default is not missed
                 done.remarks.append(f"vcr: {key!r} is not done here: {NOT_DONE[key]}")
         elif key not in known | WITHOUT_MEANING | OF_USES | UNSUPPORTED.keys():
             done.remarks.append(
@@ -106,7 +106,7 @@ def _secrets(given: Any, done: Translated) -> dict[str, str]:
 # ---------------------------------------------------------------------- matchers
 
 NAMES = {"url": "uri", "json_body": "body"}
-# What VCR.py never sees, as it is added below the seam where it records.
+# Fields that VCR.py does not see, as they are added below the place where it records.
 ADDED_BELOW = frozenset({"host", "content-length", "transfer-encoding", "accept-encoding", "connection"})
 
 
@@ -120,7 +120,7 @@ def _matcher(given: Any, registered: Mapping[str, Callable[..., Any]]) -> Any:
 
 
 def _of_vcr_requests(function: Callable[..., Any]) -> Callable[[Request, Request], Any]:
-    """A function of two requests: it says no by False, or by an assertion that fails."""
+    """A function of two requests: it refuses with False, or with an assertion that fails."""
 
     def accepts(sent: Request, recorded: Request) -> Any:
         return function(VcrRequest.of(sent), VcrRequest.of(recorded))
@@ -130,7 +130,7 @@ def _of_vcr_requests(function: Callable[..., Any]) -> Callable[[Request, Request
 
 
 def headers(request: Request) -> Any:
-    """Match by header fields, but for those that VCR.py does not keep."""
+    """Match by header fields, except those that VCR.py does not record."""
     return tuple(pair for pair in matching.headers(request) if pair[0] not in ADDED_BELOW)
 
 
@@ -290,7 +290,7 @@ def _response_functions(config: Mapping[str, Any]) -> list[Callable[..., Any]]:
 
 
 def _without_coding(response: dict[str, Any]) -> dict[str, Any]:
-    """Decode the content, unless its coding is not known, and leave out the field that names it."""
+    """Decode the content, unless its coding is unknown, and remove the field that names it."""
     headers, body = response["headers"], response["body"]
     codings = codings_of(tuple([(name, value) for name, values in headers.items() for value in values]))
     done = decoded(body["string"], codings) if codings else None

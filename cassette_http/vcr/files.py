@@ -1,4 +1,4 @@
-"""Cassettes that a suite for VCR.py writes in a way of its own: by a serializer or a persister that it registers."""
+"""Cassettes that a suite for VCR.py stores in its own way, with a serializer or persister that it registers."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ jsonserializer = SimpleNamespace(serialize=json.dumps, deserialize=json.loads)
 
 
 def decoder(serializer: Any, persister: Any) -> Callable[[bytes, str], bytes]:
-    """Make what reads such a file, and gives one that VCR.py could have written by itself.
+    """Make a function that converts such a file to one that VCR.py could have written itself.
 
-    One of both may be None. Files are read, and not written: what is recorded has our format.
+    One of the two may be None. Such files are only read: recordings are written in our format.
     """
     serializer = serializer or yamlserializer
 
@@ -41,15 +41,15 @@ def decoder(serializer: Any, persister: Any) -> Callable[[bytes, str], bytes]:
 
 
 class CassetteNotFoundError(FileNotFoundError):
-    """What `load_cassette` of a persister raises if there is none."""
+    """Raised by `load_cassette` of a persister if there is no cassette."""
 
 
 class CassetteDecodeError(ValueError):
-    """What `load_cassette` of a persister raises if it cannot be read."""
+    """Raised by `load_cassette` of a persister if the cassette cannot be read."""
 
 
 class FilesystemPersister:
-    """What persisters of suites derive from. Only `load_cassette` is called."""
+    """The base class for persisters of suites. Only `load_cassette` is called."""
 
     @classmethod
     def load_cassette(cls, cassette_path: Any, serializer: Any) -> tuple[list[VcrRequest], list[Any]]:
@@ -67,18 +67,18 @@ class FilesystemPersister:
 
 
 def deserialize(cassette_string: str, serializer: Any) -> tuple[list[VcrRequest], list[Any]]:
-    """Read the text of a cassette of VCR.py: its requests, and its responses."""
+    """Read the text of a VCR.py cassette: its requests and its responses."""
     entries = serializer.deserialize(cassette_string)["interactions"]
     requests = [VcrRequest(*[entry["request"][key] for key in KEPT]) for entry in entries]
     return requests, [entry["response"] for entry in entries]
 
 
 def serialize(cassette_dict: dict[str, Any], serializer: Any) -> Any:
-    """Make the text of a cassette of VCR.py of `requests` and `responses`."""
+    """Make the text of a VCR.py cassette from `requests` and `responses`."""
     return serializer.serialize(_plain({**_tree(cassette_dict["requests"], cassette_dict["responses"]), "version": 1}))
 
 
-# What VCR.py keeps of a request.
+# The parts of a request that VCR.py stores.
 KEPT = ("method", "uri", "body", "headers")
 
 
@@ -93,7 +93,7 @@ def _tree(requests: Any, responses: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """The same in Python's own types: our subclasses of them carry how a text is to be written."""
+    """Convert to Python's own types: our subclasses of them define how a text is written."""
     if isinstance(value, Mapping):
         return {str(key): _plain(member) for key, member in value.items()}
     if isinstance(value, list | tuple):

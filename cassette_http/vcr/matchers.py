@@ -1,6 +1,6 @@
-"""The matchers of VCR.py, for functions of a suite that add something to them.
+"""The matchers of VCR.py, for functions of a suite that extend them.
 
-Each takes two requests, and raises AssertionError where they differ. To match by one of them alone its name is enough.
+Each takes two requests, and raises AssertionError if they differ. To use one of them unchanged, its name is enough.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _same(name: str, value: Callable[[VcrRequest], Any]) -> TwoRequests:
 
 
 def _meaning(request: VcrRequest) -> Any:
-    """The value of JSON, or the pairs of a form; else the body as it is."""
+    """The value of JSON, or the pairs of a form; otherwise the body as it is."""
     fields = tuple(request.headers.items())
     return meaning(rebuild_request(request.method, request.uri, fields, request.body or b"", []))
 

@@ -1,11 +1,11 @@
-"""Requests, responses and cassettes as functions written for VCR.py know them, made of ours and back.
+"""Requests, responses and cassettes in the form that functions for VCR.py expect, converted from ours and back.
 
 A request is an object with `method`, `uri`, `headers`, `body`; a response is a dictionary:
 
     {"status": {"code": 200, "message": "OK"}, "headers": {"Name": ["value"]}, "body": {"string": b"..."}, "url": ...}
 
-Bodies are without framing, but have their content coding. What a function leaves alone keeps its octets; what it
-changes gets octets that fit, like a foreign cassette (see `convert.rebuilding`).
+Bodies have no framing, but keep their content coding. If a function does not change a message, its octets are kept;
+if it does, matching octets are built, as for a foreign cassette (see `convert.rebuilding`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class VcrHeaders(MutableMapping[str, Any]):
-    """Fields by name in any case, one value each, as VCR.py has them: of several lines the first."""
+    """Fields by name in any case, with one value each, like in VCR.py: the first if there are several lines."""
 
     def __init__(self, values: Any = ()) -> None:
         self._store: dict[str, tuple[str, Any]] = {}
@@ -60,7 +60,7 @@ class VcrHeaders(MutableMapping[str, Any]):
 
 
 class VcrRequest:
-    """A request with the attributes that VCR.py's has."""
+    """A request with the attributes of VCR.py's."""
 
     def __init__(self, method: str, uri: str, body: Any, headers: Any) -> None:
         self.method, self.uri = method, uri
@@ -71,7 +71,7 @@ class VcrRequest:
         headers = VcrHeaders()
         for name, value in request.fields:
             headers._store.setdefault(name.lower(), (name, value))
-        # One without a body has None there, but of one whose body a filter has emptied the fields still speak.
+        # A request without a body has None there; but if a filter has emptied the body, the fields still describe it.
         had_body = "content-type" in headers and "content-length" in headers
         return cls(request.method, request.url, request.coded_content or (b"" if had_body else None), headers)
 
@@ -117,7 +117,7 @@ class VcrRequest:
         return sorted(parse_qsl(urlsplit(self.uri).query))
 
     def applied_to(self, request: Request) -> Request:
-        """The request that this has become; `request` itself if nothing was changed. Raises InvalidOption."""
+        """The request after the changes; `request` itself if nothing was changed. Raises InvalidOption."""
         old = VcrRequest.of(request)
         if (self.method, self.uri, self.body) == (old.method, old.uri, old.body) and self.headers == old.headers:
             return request
@@ -151,15 +151,15 @@ def response_dict(interaction: Interaction) -> dict[str, Any] | None:
         "status": {"code": response.status, "message": response.reason},
         "headers": headers,
         "body": {"string": response.coded_content},
-        # VCR.py has it with aiohttp alone, and functions look at it.
+        # VCR.py has it only with aiohttp, but functions use it.
         "url": None if request is None else request.url,
     }
 
 
 def with_response_dict(interaction: Interaction, changed: dict[str, Any]) -> Interaction:
-    """The interaction with the response that a dictionary has become; itself if nothing was changed.
+    """The interaction with the response in a dictionary; unchanged if that was not changed.
 
-    Raises InvalidOption for a dictionary that is no response any more.
+    Raises InvalidOption if the dictionary is not a valid response any more.
     """
     if changed == response_dict(interaction) or interaction.request is None:
         return interaction
@@ -191,7 +191,7 @@ def _listed(value: Any) -> Any:
 
 
 class VcrCassette:
-    """A cassette in use, with the attributes of VCR.py's that tests look at."""
+    """A cassette in use, with those attributes of VCR.py's that tests use."""
 
     rewound = True
     inject = False
@@ -213,12 +213,12 @@ class VcrCassette:
 
     @property
     def cassette(self) -> Cassette:
-        """The cassette of ours behind it."""
+        """Our cassette behind it."""
         return self._cassette
 
     @property
     def misses(self) -> list[Miss]:
-        """The requests that were refused, to be cleared by a test that expects a refusal; VCR.py has none."""
+        """The refused requests, for a test that expects a refusal and clears them; VCR.py has no such list."""
         return self._cassette.misses
 
     @property
@@ -245,7 +245,7 @@ class VcrCassette:
 
     @property
     def write_protected(self) -> bool:
-        """Nothing may be recorded: all that is asked must be there."""
+        """Nothing may be recorded: every request must be in the cassette."""
         return not self._cassette.can_record
 
     @property
@@ -262,6 +262,6 @@ class VcrCassette:
         return [copy.deepcopy(response) for _, response in self.data]
 
     def responses_of(self, request: Any) -> list[dict[str, Any]]:
-        """The responses to a request that was asked by method and URL."""
+        """The responses to requests with this method and URL."""
         asked = (request.method, request.uri)
         return [copy.deepcopy(response) for one, response in self.data if (one.method, one.uri) == asked]

@@ -1,4 +1,4 @@
-"""`VCR` and `use_cassette` as VCR.py has them, over `cassette_http.use_cassette`."""
+"""`VCR` and `use_cassette` with the interface of VCR.py, based on `cassette_http.use_cassette`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class RecordMode(StrEnum):
-    """Record modes by the names of VCR.py."""
+    """Record modes, with VCR.py's names."""
 
     ALL = "all"
     ANY = "any"
@@ -32,9 +32,9 @@ class RecordMode(StrEnum):
 
 
 class VCR(VcrSettings):
-    """Takes the options of VCR.py's class of this name, as arguments or attributes; `use_cassette` heeds them."""
+    """Takes the options of VCR.py's class of this name, as arguments or attributes, for `use_cassette`."""
 
-    # What programs read and add to.
+    # Read and extended by programs.
     record_mode = RecordMode.ONCE
     match_on = DEFAULTS["match_on"]
     filter_headers: Any = ()
@@ -49,7 +49,8 @@ class VCR(VcrSettings):
     @overload
     def use_cassette(self, path: str | os.PathLike[str] | None = None, **options: Any) -> CassetteInUse: ...
     def use_cassette(self, path: Any = None, **options: Any) -> Any:
-        """Make a context manager that gives the cassette, and a decorator. Without a path, the function gives the name.
+        """Make a context manager that returns the cassette, and a decorator. Without a path, the function's name is
+        used.
 
         Options are those of the object; they are looked at when the cassette is put into use.
         """
@@ -59,7 +60,7 @@ class VCR(VcrSettings):
         return CassetteInUse(self, path, {**now, **options})
 
     def test_case(self, predicate: Callable[[str, Any], bool] | None = None) -> type:
-        """Make a base class whose methods that `predicate` accepts, by default `test...`, have a cassette each."""
+        """Make a base class that gives a cassette to each method accepted by `predicate` (default: `test...`)."""
         is_test = predicate or self.is_test_method
 
         class TestCase:
@@ -77,12 +78,12 @@ class VCR(VcrSettings):
 
     @staticmethod
     def ensure_suffix(suffix: str) -> Callable[[str], str]:
-        """Make a `path_transformer` that puts a suffix behind paths without it."""
+        """Make a `path_transformer` that adds a suffix to paths without it."""
         return lambda path: path if path.endswith(suffix) else path + suffix
 
 
 class CassetteInUse:
-    """One use of a cassette after the other, each with what the `VCR` says by then."""
+    """Uses of a cassette, one after the other, each with the options of the `VCR` at that time."""
 
     def __init__(self, vcr: VCR, path: str | os.PathLike[str] | None, options: dict[str, Any]) -> None:
         self._vcr, self._path, self._options = vcr, path, options
@@ -118,7 +119,7 @@ class CassetteInUse:
             return (*args[:before], cassette, *args[before:])
 
         wrapped: Any = around(in_use, function, arguments)
-        return wrapped  # type: ignore[no-any-return]  # as it was, to the caller
+        return wrapped  # type: ignore[no-any-return]  # same signature as the function
 
     def _path_of(self, function: Callable[..., Any]) -> str:
         merged = {**self._vcr._settings(), **self._options}

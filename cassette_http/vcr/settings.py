@@ -1,4 +1,4 @@
-"""What suites configure of VCR.py: options as attributes of an object, with matchers, serializers and a persister."""
+"""The configuration of VCR.py in suites: options as attributes, with matchers, serializers and a persister."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 from cassette_http.vcr.config import translate
 from cassette_http.vcr.files import FilesystemPersister, decoder
 
-# What cassettes of ours may be called; one with another suffix is read, and recorded anew under the first of these.
+# Suffixes of our cassettes; a file with another suffix is read, and recorded again with the first of these.
 OUR_SUFFIXES = (".yaml", ".yml", ".json")
 
 
 class VcrSettings(SimpleNamespace):
-    """Stands for an object `VCR`, which suites configure: its attributes are options."""
+    """Replaces an object `VCR` that suites configure: its attributes are options."""
 
     def __init__(self, **options: Any) -> None:
         self._matchers: dict[str, Any] = {}
@@ -26,12 +26,12 @@ class VcrSettings(SimpleNamespace):
 
     @property
     def matchers(self) -> dict[str, Any]:
-        """Those of the suite alone, by name; one may take the place of VCR.py's."""
+        """Only those of the suite, by name; they may replace VCR.py's."""
         return self._matchers
 
     @property
     def serializers(self) -> dict[str, Any]:
-        """Those of the suite alone, by name."""
+        """Only those of the suite, by name."""
         return self._serializers
 
     def register_matcher(self, name: str, matcher: Any) -> None:
@@ -57,7 +57,7 @@ class VcrSettings(SimpleNamespace):
 
 @dataclass(frozen=True)
 class Arranged:
-    """A cassette at `path`, the `options` of `use_cassette` for it, with `mode` if one was said, and `remarks`."""
+    """A cassette at `path`, the `options` of `use_cassette` for it, with `mode` if one was given, and `remarks`."""
 
     path: Path
     options: dict[str, Any]
@@ -65,9 +65,9 @@ class Arranged:
 
 
 def arrange(settings: VcrSettings, merged: dict[str, Any], path: Path, others: Iterable[Path] = ()) -> Arranged:
-    """Say how to use the cassette at `path`, and `others` that answer too, with what was configured, all in `merged`.
+    """Convert the configuration in `merged` for the cassette at `path`, and `others` that answer too.
 
-    Raises InvalidOption for what cannot be kept.
+    Raises InvalidOption for what is not supported.
     """
     translated = translate(merged, settings._matchers)
     options, also = translated.options, list(others)
@@ -76,7 +76,7 @@ def arrange(settings: VcrSettings, merged: dict[str, Any], path: Path, others: I
     if serializer is not None or persister is not None:
         options["decode"] = decoder(serializer, persister)
         if not path.name.endswith(OUR_SUFFIXES):
-            # What is recorded anew is a text of ours, whatever the old file is; that is still read.
+            # New recordings are in our format, whatever the old file is; that is still read.
             also.insert(0, path)
             path = path.with_name(path.name.removesuffix(suffix_of(merged)) + OUR_SUFFIXES[0])
     options["also"] = [other for other in dict.fromkeys(also) if other.is_file()]
@@ -84,5 +84,5 @@ def arrange(settings: VcrSettings, merged: dict[str, Any], path: Path, others: I
 
 
 def suffix_of(merged: dict[str, Any]) -> str:
-    """The suffix that the plugins of VCR.py give to cassettes: the name of the serializer."""
+    """The suffix that plugins for VCR.py use: the name of the serializer."""
     return f".{merged.get('serializer', 'yaml')}"

@@ -1,4 +1,4 @@
-"""Test cases of unittest as VCR.py and `vcrpy-unittest` have them: each test has a cassette."""
+"""Test cases of unittest with the interface of VCR.py and `vcrpy-unittest`: each test has a cassette."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 class VCRMixin:
     """Gives each test the cassette `cassettes/<Class>.<test>.yaml` beside its file, as `self.cassette`.
 
-    The methods that begin with `_get` are there to be overridden; `vcr_enabled` turns all of it off.
+    The methods that begin with `_get` can be overridden; `vcr_enabled` turns everything off.
     """
 
     vcr_enabled = True
     cassette: VcrCassette
 
     def setUp(self: Any) -> None:
-        super().setUp()  # type: ignore[misc]  # that of what it is mixed into
+        super().setUp()  # type: ignore[misc]  # of the class that this is mixed into
         if self.vcr_enabled:
             used = self._get_vcr(**self._get_vcr_kwargs()).use_cassette(self._get_cassette_name())
             self.cassette = used.__enter__()

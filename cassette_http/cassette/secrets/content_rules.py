@@ -1,11 +1,11 @@
-"""Secrets in a text: by the names in front of them, by their look, and inside base64 (pure).
+"""Secrets in a text: by the names before them, by their look, and inside base64 (pure).
 
-A text is a head, a content without its codings, or the text of an error. What it is - JSON, a form, XML, events,
-a page with all of them - is not asked: a pair of name and value is one wherever it stands, also in JSON that is a
-string of JSON, and in a text that was cut off. A rule gives edits of the value alone, so what is around it stays.
+A text is a head, a content without its codings, or the text of an error. Its format does not matter (JSON, a form, XML,
+events, a page with all of them): a pair of name and value counts wherever it is, also in JSON inside a string of
+JSON, and in a text that was cut off. A rule gives edits of the value alone, so everything around it stays.
 
-Each form in which a name and its value are written has a module of its own. Before any is asked, one cheap look makes
-sure that there is a name, or something else, that they would answer to.
+Each form in which a name and its value are written has a module of its own. Before any of them runs, one cheap look
+makes sure that there is a name, or something else, for which they have a rule.
 """
 
 from __future__ import annotations
@@ -58,21 +58,21 @@ from cassette_http.cassette.secrets.vault import Vault
 from cassette_http.cassette.splicing import Edit, apportioned, merged, shift, splice
 
 BLOCK_OCTETS = 1 << 16
-"""So much of a long text is looked at before its lines are searched, which takes ten times as long."""
+"""A long text is checked in blocks of this size before its lines are searched, which takes ten times as long."""
 
 _LONG = 1 << 14
 _PERCENT = b"%"[0]
 
 
 class ContentRules:
-    """The rules for texts, with the vault that they hide secrets in."""
+    """The rules for texts, with the vault in which they hide secrets."""
 
     def __init__(self, rules: Rules, vault: Vault) -> None:
         self._rules, self._vault, self._hiding = rules, vault, Hiding(rules, vault)
         self.may_find = QuickLook(self._hiding).may_find
 
     def may_find_in_path(self, head: bytes) -> bool:
-        """Tell whether a name stands in front of a value in the path of a request; cheap."""
+        """Tell whether a name comes before a value in the path of a request; cheap."""
         if self._hiding.tell(names_in_path(head)):
             return True
         stop = head.find(b"\n")
@@ -81,8 +81,8 @@ class ContentRules:
     # -- what is known from the start -------------------------------------------------------------------------
 
     def learn_environment(self, environment: Mapping[str, str]) -> None:
-        """Learn the values of variables that are named as secrets, and the passwords of URLs."""
-        rules = replace(self._rules, functions=())  # these do not count here, and need not be hashable
+        """Learn the values of variables with telling names, and the passwords of URLs."""
+        rules = replace(self._rules, functions=())  # not used here, and perhaps not hashable
         for name, value in environment.items():
             for secret in secrets_of_variable(rules, name, value):
                 self._vault.know(secret)
@@ -107,8 +107,8 @@ class ContentRules:
         """Find secrets in a text, learn them, and return the edits that hide them.
 
         `is_head`: its lines are fields, which have rules of their own. `is_form`: the whole text is
-        application/x-www-form-urlencoded. `is_suspect`: it was looked at before. For matching, no value counts that
-        has the name of a secret, if it is an empty one or none.
+        application/x-www-form-urlencoded. `is_suspect`: the quick look was made before. For matching, a value with a
+        telling name that is empty or null counts as a secret too.
         """
         if not (is_suspect or self.may_find(text)):
             return []
@@ -120,7 +120,7 @@ class ContentRules:
     def _edits_apart(
         self, text: bytes, blocks: list[tuple[int, int]], find: Callable[[bytes], list[Edit]]
     ) -> list[Edit]:
-        """Find secrets in some blocks of a text, and in what is around them, each by itself."""
+        """Find secrets in some blocks of a text, and in what is around them, each separately."""
         starts, stops = zip(*blocks, strict=True)
         around = list(zip((0, *stops), (*starts, len(text)), strict=True))
         text_around = b"\n".join([text[start:stop] for start, stop in around])
@@ -134,7 +134,7 @@ class ContentRules:
         """Find secrets in MessagePack, CBOR or Protocol Buffers, learn them, and return the edits that hide them."""
         learned = self._vault.searched
         edits = self._packed_edits(text, media_type, is_matching)
-        # What was learned may stand in front of its name as well, where nothing but the rules corrects lengths.
+        # A secret that was learned may also be before its name, where only the rules correct lengths.
         return edits if self._vault.searched == learned else self._packed_edits(text, media_type, is_matching)
 
     def _packed_edits(self, text: bytes, media_type: str, is_matching: bool) -> list[Edit]:
@@ -150,16 +150,16 @@ class ContentRules:
             return _merged([], find_in_packed(text, "cbor" in media_type, hiding, inner, is_matching))
         texts = texts_in_protobuf(text, media_type)
         if not texts:
-            return self.edits(text, is_matching=is_matching)  # it is something else, as JSON
+            return self.edits(text, is_matching=is_matching)  # another format, such as JSON
         together = b"\n".join(texts)
-        # One look at all is cheaper than one at each.
+        # One look at all of them is cheaper than one at each.
         may_find = hiding.tell(texts) or self.may_find(together) or self._vault.is_in(together)
         if not (may_find or (is_matching and has_placeholder(together))):
             return []
         return _merged([], find_in_protobuf(text, media_type, hiding, inner, is_matching))
 
     def _found(self, text: bytes, is_head: bool, is_form: bool, is_matching: bool, depth: int) -> list[Edit]:
-        """Ask all rules."""
+        """Apply all rules."""
 
         def inner(text: bytes, *, is_last: bool = False) -> list[Edit]:
             deeper = DEEPEST if is_last else depth + 1
@@ -211,7 +211,7 @@ class ContentRules:
         return splice(content, known(content) if is_of_package else merged(inner(content), known(content)))
 
     def _lines_to_search(self, text: bytes) -> Iterator[tuple[int, int]]:
-        """The parts of a text, in whole lines, that a rule could find something in."""
+        """The parts of a text, in whole lines, in which a rule could find something."""
         start = 0
         while start < len(text):
             stop = len(text) if len(text) - start <= BLOCK_OCTETS else text.find(b"\n", start + BLOCK_OCTETS) + 1
@@ -225,7 +225,7 @@ class ContentRules:
         return merged(self.edits(text), self._vault.occurrences(text))
 
     def field_edits(self, head: bytes) -> list[Edit]:
-        """Hide what the names of fields say is secret."""
+        """Hide what is secret according to the names of fields."""
         return field_edits(head, self._rules, self._vault)
 
     def with_path(self, edits: list[Edit], host: str, head: bytes, stop: int) -> list[Edit]:
@@ -235,7 +235,7 @@ class ContentRules:
         if found is None or is_placeholder(found[1]):
             return edits
         hidden = self._vault.hide(found[1]) if found[1].strip() else found[1]
-        # What is plainly no secret stands for one here.
+        # Here, even a value that is plainly no secret is treated as one.
         return merged([Edit(*found.span(1), b"{{secret}}" if hidden == found[1] else hidden)], edits)
 
     def target_edits(self, head: bytes, stop: int, is_matching: bool) -> list[Edit]:
@@ -257,18 +257,18 @@ class ContentRules:
         return in_path + shift(found, start)
 
     def pairs_to_leave_out(self, query: bytes) -> list[bytes]:
-        """The pairs of a query that are left out for matching, whatever stands around them."""
-        pairs = query.split(b"&") if not self._rules.patterns else []  # one may look for several
+        """The pairs of a query that are left out for matching, whatever is around them."""
+        pairs = query.split(b"&") if not self._rules.patterns else []  # a pattern may match several pairs
         return [pair for pair in pairs if is_left_out_alone(pair, self._hiding)]
 
     def doubtful_edits(self, head: bytes, stop: int) -> list[Edit]:
-        """Hide in the query of the request target, which ends at `stop`, what may be a secret by its name."""
+        """Hide values with weak names in the query of the request target, which ends at `stop`."""
         start = head.find(b"?", 0, stop) + 1
         return shift(hide_doubtful_pairs(head[start:stop], self._hiding), start) if start else []
 
 
 def _first_of(*rules: Iterable[Edit]) -> list[Edit]:
-    """What rules find, each beside what those in front of it do; a rule begins when they are done."""
+    """The edits of several rules; an edit that overlaps one of an earlier rule is dropped. Rules run one by one."""
     found: list[Edit] = []
     for rule in rules:
         found = _merged(found, rule)
@@ -276,7 +276,7 @@ def _first_of(*rules: Iterable[Edit]) -> list[Edit]:
 
 
 def _merged(first: list[Edit], second: Iterable[Edit]) -> list[Edit]:
-    """Add edits that do not overlap with the first ones, nor with each other."""
+    """Add edits that overlap neither the first ones nor each other."""
     others: list[Edit] = []
     behind = 0
     second = list(second)

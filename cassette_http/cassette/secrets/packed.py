@@ -1,7 +1,7 @@
-"""Secrets in MessagePack and CBOR (RFC 8949): in a string behind one with its name, or by their look (pure).
+"""Secrets in MessagePack and CBOR (RFC 8949): in a string after one with a telling name, or by their look (pure).
 
-Each string says how long it is in front of it, and nothing else counts octets, so a string is written anew with that.
-What holds other items counts these, so it is enough to walk from item to item.
+Each string begins with its length, and nothing else depends on octets, so a string is written again with its new
+length. Containers count their items, so it is enough to go from item to item.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from cassette_http.cassette.secrets.names import NameKind
 from cassette_http.cassette.splicing import Edit, splice
 
 IS_PACKED = re.compile(r"msgpack|messagepack|cbor")
-# What begins so is JSON, whatever its type says: as MessagePack it would be a number and no more, or endless as CBOR.
+# This begins JSON, whatever the type says: in MessagePack it would only be a number, in CBOR an item without an end.
 BEGINS_AS_JSON = re.compile(rb"\s*[{\[]")
 _LONGEST_NAME = 80
 
 
 class _Text(NamedTuple):
-    """A string: where it starts, with its head, where its octets do, and where it stops."""
+    """A string: where it starts (with its head), where its octets start, and where it stops."""
 
     start: int
     octets: int
@@ -32,7 +32,7 @@ class _Text(NamedTuple):
 def find_in_packed(
     text: bytes, is_cbor: bool, hiding: Hiding, inner: Callable[[bytes], list[Edit]], is_matching: bool
 ) -> Iterator[Edit]:
-    """Find secrets in the strings of a content; `inner` finds those that a string holds."""
+    """Find secrets in the strings of a content; `inner` finds those inside a string."""
     kind, name_stop = NameKind.ORDINARY, -1
     for item in _cbor_texts(text) if is_cbor else _msgpack_texts(text):
         plain = text[item.octets : item.stop]
@@ -47,13 +47,13 @@ def find_in_packed(
             yield Edit(item.start, item.stop, item.written(new))
 
 
-# What follows the first octet of an item that is no string.
+# How many octets follow the first octet of an item that is not a string.
 _MSGPACK_SIZES = (
     {0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
     | {0xD4: 2, 0xD5: 3, 0xD6: 5, 0xD7: 9, 0xD8: 17}
     | {0xDC: 2, 0xDD: 4, 0xDE: 2, 0xDF: 4}
 )
-# How many octets say the length; one more is the type of an extension.
+# The size of the length; for an extension, one octet more is its type.
 _MSGPACK_LENGTHS = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xC7: 1, 0xC8: 2, 0xC9: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
 _MSGPACK_EXTENSIONS = frozenset({0xC7, 0xC8, 0xC9})
 
@@ -117,12 +117,12 @@ def _cbor_bytes(octets: bytes) -> bytes:
 
 
 def _cut_off(text: bytes, start: int, octets: int) -> _Text:
-    """A string whose end did not arrive; its head goes on to say how long it was."""
+    """A string whose end did not arrive; its head still has the original length."""
     return _Text(start, octets, len(text), lambda new: text[start:octets] + new)
 
 
 def _with_length(octets: bytes, *heads: int) -> bytes:
-    """Octets behind their length of one, two or four octets, and the head of that size in front."""
+    """Octets after their length of one, two or four octets, preceded by the head for that size."""
     for head, size in zip(heads, (1, 2, 4), strict=True):
         if len(octets) >> (8 * size) == 0:
             return bytes([head]) + len(octets).to_bytes(size, "big") + octets

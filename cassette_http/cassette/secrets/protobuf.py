@@ -1,7 +1,7 @@
-"""Secrets in Protocol Buffers, also in the frames of gRPC: in a map behind their name, known, or by their look (pure).
+"""Secrets in Protocol Buffers, also in gRPC frames: in a map after a telling name, known, or by their look (pure).
 
-A message does not say what is a string, and what a message in it: what has control characters, and can be read as a
-message to its end, is one. Each says how long it is in front of it, so all of them around a secret are written anew.
+A message does not tell strings from inner messages: what has control characters, and can be read as a message to its
+end, is treated as one. Each begins with its length, so all that contain a secret are written again.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ IS_PROTOBUF = re.compile(r"protobuf|grpc(?!-web-text)|x-proto|connect\+proto|app
 _DEEPEST = 16
 _CONTROLS = re.compile(rb"[\x00-\x1f\x7f]")
 _VARINT, _EIGHT, _LENGTH, _FOUR = 0, 1, 2, 5
-_FRAME_HEAD = 5  # whether it is compressed, and how long it is
+_FRAME_HEAD = 5  # the compression flag and the length
 
 
 class _Field(NamedTuple):
-    """A field of some length: where its key starts, its length and its content do, and where it stops."""
+    """A field with a length: where its key, its length and its content start, and where it stops."""
 
     number: int
     start: int
@@ -32,7 +32,7 @@ class _Field(NamedTuple):
 
 
 def texts_in_protobuf(text: bytes, media_type: str) -> list[bytes]:
-    """All strings, and what may be one."""
+    """All strings, and everything that may be one."""
     texts: list[bytes] = []
     for start, stop in _messages(text, media_type):
         texts += _leaves(text[start:stop], _DEEPEST) if stop <= len(text) else [text[start:]]
@@ -42,7 +42,7 @@ def texts_in_protobuf(text: bytes, media_type: str) -> list[bytes]:
 def find_in_protobuf(
     text: bytes, media_type: str, hiding: Hiding, inner: Callable[[bytes], list[Edit]], is_matching: bool
 ) -> Iterator[Edit]:
-    """Find secrets in the strings of a content; `inner` finds those that a string holds."""
+    """Find secrets in the strings of a content; `inner` finds those inside a string."""
 
     def rewritten(message: bytes, depth: int) -> bytes:
         fields = _fields(message) or []
@@ -76,9 +76,9 @@ def find_in_protobuf(
 
 
 def _messages(text: bytes, media_type: str) -> Iterator[tuple[int, int]]:
-    """Where messages start and stop: that which the content is, or those in frames, if they are not compressed.
+    """Where messages start and stop: the content as a whole, or those in frames, unless they are compressed.
 
-    The last one may be cut off: then it would stop behind the end.
+    The last one may be cut off: its stop is then after the end.
     """
     if "grpc" not in media_type and "connect" not in media_type:
         yield 0, len(text)
@@ -106,7 +106,7 @@ def _is_message(content: bytes, depth: int) -> bool:
 
 
 def _fields(message: bytes) -> list[_Field] | None:
-    """The fields that have a length; None if it is no message."""
+    """The fields that have a length; None if it is not a message."""
     found: list[_Field] = []
     at = 0
     while at < len(message):
@@ -129,7 +129,7 @@ def _fields(message: bytes) -> list[_Field] | None:
 
 
 def _read_varint(octets: bytes, at: int) -> tuple[int, int]:
-    """A number, and where it stops: behind the end, if it is cut off."""
+    """A number, and where it stops; after the end of the octets if it is cut off."""
     number = shift = 0
     while at < len(octets) and shift < 64:
         number |= (octets[at] & 0x7F) << shift
