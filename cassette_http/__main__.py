@@ -1,4 +1,4 @@
-"""`python -m cassette_http`: the command `cassette-http`, where its script is not on the path."""
+"""`python -m cassette_http`: the command `cassette-http`, if its script is not on the path."""
 
 from __future__ import annotations
 

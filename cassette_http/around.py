@@ -1,4 +1,4 @@
-"""Context managers as decorators of functions of every kind."""
+"""Turns context managers into decorators for functions of every kind."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def around(
     function: Callable[P, R],
     arguments: Callable[[T, tuple[Any, ...]], tuple[Any, ...]],
 ) -> Callable[..., R]:
-    """Wrap a function, coroutine function or generator, so that each call runs in a context manager made for it.
+    """Wrap a function, coroutine function or generator, so that each call runs in a new context manager.
 
-    `arguments` makes those of the function, of what the context manager gave and those of the call.
+    `arguments` combines those of the function, the value of the context manager, and those of the call.
     """
     wrapper: Any
     if inspect.isasyncgenfunction(function):

@@ -1,4 +1,4 @@
-"""What the boards of cassettes and of flight recorders have in common: their channels, and how they survive a fork."""
+"""What the boards of cassettes and of flight recorders have in common: their channels, and how they handle a fork."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from cassette_http.transport.socket_face import CassetteTransport
 
 
 class BaseBoard(Switchboard):
-    """Opens channels, ends them when the block ends, and holds still during forks; the rest is up to subclasses.
+    """Opens channels, ends them when the block ends, and waits during forks; subclasses do the rest.
 
-    A subclass holds `_lock` while it works, and keeps nothing more once it `_is_closed`.
+    A subclass holds `_lock` while it works, and records nothing more once it `_is_closed`.
     """
 
     def __init__(self) -> None:
-        self.is_left = False  # no channel is opened from now on; those that are open may still keep what they have
+        self.is_left = False  # new channels are left at once; open ones may still record what they have
         self._is_closed = False
         self.open_handshakes: dict[Channel, float] = {}
         self._channels: weakref.WeakSet[Channel] = weakref.WeakSet()
@@ -35,13 +35,13 @@ class BaseBoard(Switchboard):
         with self._lock:
             self._channels.add(channel)
             is_late = self.is_left
-        if is_late:  # a thread that asked for the cassette before the block ended
+        if is_late:  # a thread that got the cassette before the block ended
             channel.leave()
         return channel
 
     def open_tls_channel(self, lower: Channel) -> Channel:
         channel = self.open_channel(lower.origin.over_tls, lower.via)
-        channel.can_play = channel.can_play and lower.can_play  # over a live connection there is no place for a player
+        channel.can_play = channel.can_play and lower.can_play  # nothing can be played over a live connection
         if channel.can_play:
             kinds = FailureKind.TLS_REFUSAL, FailureKind.END, FailureKind.RESET
             channel.break_at_once(self.fail_connection(channel.origin, *kinds))
@@ -52,7 +52,7 @@ class BaseBoard(Switchboard):
         with self._lock:
             self.is_left = True
             channels = list(self._channels)
-        for channel in channels:  # without our lock: a channel asks for it while it holds its own
+        for channel in channels:  # without our lock, which a channel acquires while it holds its own
             channel.leave()
         for channel, at_s in list(self.open_handshakes.items()):
             failure = describe(FailureKind.TLS, silence())
@@ -61,7 +61,7 @@ class BaseBoard(Switchboard):
             self._is_closed = True
 
     def before_fork(self) -> None:
-        """No other thread may be in the middle of something, as its copy in the child stays there."""
+        """Wait for other threads: what they are doing would never be finished in the child."""
         self._lock.acquire()
 
     def after_fork_in_parent(self) -> None:
@@ -78,12 +78,12 @@ class ChildMessages:
     """What forked children report to the process that opened the cassette, through an unnamed file that all share."""
 
     def __init__(self) -> None:
-        # Here, as hardly any program forks.
+        # Imported here, as hardly any program forks.
         import pickle
         import tempfile
 
         self._pickle = pickle
-        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  # open as long as the cassette is in use
+        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  # open while the cassette is in use
         self._inode = os.fstat(self._file.fileno()).st_ino
 
     def write(self, message: object) -> None:
@@ -103,14 +103,14 @@ class ChildMessages:
 
 
 class _Fork(threading.local):
-    """The boards that this thread keeps still while it forks."""
+    """The boards that this thread has locked while it forks."""
 
     def __init__(self) -> None:
         self.held: list[BaseBoard] = []
 
     def begin(self) -> None:
         boards = {one.board for one in base.all_in_use() if isinstance(one, CassetteTransport)}
-        for board in sorted(boards, key=id):  # two threads may fork at the same time
+        for board in sorted(boards, key=id):  # in a fixed order, as two threads may fork at the same time
             assert isinstance(board, BaseBoard)
             board.before_fork()
             self.held.append(board)

@@ -1,6 +1,6 @@
 """Answers what the transports ask of the cassette in use.
 
-A board stands between the channels, which know nothing about files, and the `cassette` room: it finds the answer to a
+A board connects the channels, which know nothing about files, with the `cassette` room: it finds the answer to a
 request, has its `Keeper` store what was recorded, and holds errors until the block ends.
 """
 
@@ -61,20 +61,20 @@ class Board(BaseBoard):
         mode_setting: str = MODE_SETTING,
     ) -> None:
         super().__init__()
-        # A program that looks at its cassette takes it, too: a fork waits for that as well.
+        # A program that looks at its cassette takes this lock too, so a fork also waits for that.
         self._lock = index.lock
         self.cassette, self._log = cassette, log
         self.policy = may
         self.decides_at_head = not (index.matching.needs_body or hooks.on_match)
         self.keeps_pace = keeps_pace
         self._mode_setting = mode_setting
-        self._hidden_error: Exception | None = None  # was raised inside a client, which may have swallowed it
+        self._hidden_error: Exception | None = None  # raised inside a client, which may have swallowed it
         self.let_past: list[str] = []
         """What could not be recorded, and why."""
         self._index, self._store = index, store
         self._redactor, self._hooks = redactor, hooks
         self._keeper = Keeper(log, store, redactor, hooks)
-        # Where something may be recorded, secrets in the fields of a request must be known.
+        # If something may be recorded, secrets in the fields of a request must be known.
         self._passes_over_fields = index.matching.passes_over_fields and not may.can_record
         self._answers_at_once = not (keeps_pace or redactor.restores or hooks.on_match or hooks.on_replay)
         self._pid = os.getpid()
@@ -85,7 +85,7 @@ class Board(BaseBoard):
     def before_fork(self) -> None:
         super().before_fork()
         if self._child_messages is None:
-            with suppress(OSError):  # no place for temporary files
+            with suppress(OSError):  # there is no place for temporary files
                 self._child_messages = ChildMessages()
 
     def leave(self) -> None:
@@ -100,8 +100,8 @@ class Board(BaseBoard):
 
     def may_answer(self, host: str, port: int) -> bool:
         if not (self.policy.can_play and self.policy.can_record) or self._hooks.on_match:
-            # Where nothing is recorded, a request without an answer is to come here and be refused. A hook may make of
-            # any request one to another host.
+            # Without recording, a request without an answer must come here and be refused. A hook may change the host
+            # of any request.
             return self.policy.can_play
         with self._lock, self._remembering_errors():
             return self._index.may_answer(host, port)
@@ -144,7 +144,7 @@ class Board(BaseBoard):
                 if not (is_waiting or self._index.may_have(line_of(request), fits)):
                     return Undecided.YET  # without redaction, which takes long
                 entry = self._index.find_by_head(self._compared(request), repeats=is_waiting)
-            # What is chosen later is shown to the hook with its body, so not now as well if it can be helped.
+            # The hook will see the request with its body when it is chosen later, so it should not see it now as well.
             if entry is not None and not fits(entry.interaction) and not (is_waiting and self._hooks.on_match):
                 return Undecided.YET
             if entry is None and not is_waiting:
@@ -159,14 +159,14 @@ class Board(BaseBoard):
             return self._without_answer(admitted) if is_waiting else Undecided.YET
 
     def _admitted(self, request: Request) -> Request | None:
-        """Return what `on_match` makes of a request; learn the secrets it takes out, as responses may repeat them."""
+        """Return the request as changed by `on_match`; learn secrets that it removes, as responses may repeat them."""
         admitted = self._hooks.asked(request)
         if admitted is not request and self.policy.can_record:
             self._redactor.made.redact_request(request)
         return admitted
 
     def _without_answer(self, request: Request) -> Interaction | Request:
-        """Return the request if it may be recorded, else a recorded connect without an answer, as its interaction.
+        """Return the request if it may be recorded, else a recorded connect that timed out, as its interaction.
 
         Raises UnmatchedRequest if there is neither.
         """
@@ -178,10 +178,10 @@ class Board(BaseBoard):
         return replace(silence, request=request)
 
     def _silence(self, origin: Origin) -> Interaction | None:
-        """Claim a recorded connect to `origin`, or a handshake, that had no answer; None if there is none.
+        """Claim a recorded connect to `origin`, or a handshake, that timed out; None if there is none.
 
-        Which of several connections that were opened at once met it is clear only when the others are used. If there
-        are no others, it is not this request that met it.
+        If several connections were opened at once, only their use shows which one timed out. If there is only this one,
+        it is not the one that timed out.
         """
         at_once = [channel for channel in self._channels if channel.origin == origin and not channel.is_closed]
         entry = self._index.find_silence(_without_userinfo(origin)) if len(at_once) > 1 else None
@@ -191,7 +191,7 @@ class Board(BaseBoard):
         return replace(met, track=Track(failure=replace(met.track.failure, kind=FailureKind.TIMEOUT)))
 
     def _answer(self, request: Request, *, may_be_stale: bool) -> Interaction | None:
-        """Claim what answers `request`, passing over what a hook drops."""
+        """Claim the answer to `request`, skipping what a hook drops."""
         entry = self._index.find_same(request, may_be_stale=may_be_stale)
         entry = entry or self._find(self._compared(request), may_be_stale=may_be_stale)
         dropped: list[Entry] = []
@@ -210,7 +210,7 @@ class Board(BaseBoard):
             believed = self._redactor.made.believe_names(compared)
             entry = self._index.find(believed, may_be_stale=may_be_stale) if believed is not compared else None
         if entry is None and compared.body_octets:
-            # Where the peer broke off before it had all of the body, the rest of that was not recorded.
+            # If the peer broke off before it had all of the body, the rest was not recorded.
             begun = self._index.find_by_head(compared)
             if begun is not None and ends_within_request(begun.interaction):
                 return begun
@@ -254,12 +254,12 @@ class Board(BaseBoard):
             )
 
     def drop(self) -> None:
-        pass  # nothing is too long
+        pass  # there is no limit
 
     def keep(self, interaction: Interaction, started_at_s: float = 0.0) -> Kept | None:
         with self._lock:
             if self._is_closed or not self.policy.can_record:
-                return None  # a thread that outlived the block; a connection for what only passes
+                return None  # a thread that outlived the block, or a connection that only passes through
             return self._keeper.keep(interaction, started_at_s)
 
     def amend(self, kept: object, ending: Track) -> None:
@@ -285,14 +285,14 @@ class Board(BaseBoard):
         self, origin: Origin, failure: Failure, via: Origin | None, started_at_s: float | None = None
     ) -> None:
         if started_at_s is None:
-            # What was begun while it was waited for in vain has its place before it.
+            # Requests that began during a time-out come before it.
             started_at_s = clock() - (0.0 if failure.is_timeout else failure.at)
         self.keep(Interaction(_without_userinfo(origin), None, Track(failure=failure), via), started_at_s)
 
     def note_connection(self, channel: Channel) -> None:
-        """Somebody is about to connect to a real peer for `channel`."""
+        """A connection to a real peer is about to be opened for `channel`."""
         with self._lock:
-            why = "everything is recorded"  # the mode may be another one than a test has asked for: see plugin.sharing
+            why = "everything is recorded"  # the mode may differ from the one of the test: see plugin.sharing
             if channel.newest_request is not None:
                 request = self._redactor.made.redact_request(channel.newest_request)
                 asked = f"{request.method} {request.url}"
@@ -309,7 +309,7 @@ class Board(BaseBoard):
         with self._lock, self._remembering_errors():
             known = self._facts_of(origin)
             if len(known) != 1 or not self._index.is_complete:
-                # The connection is opened for what was recorded next; facts are found with what lies behind them.
+                # The connection is opened for the next recorded request; its facts were recorded before that.
                 position = self._index.next_position(origin)
                 known = self._facts_of(origin)
                 known = [one for one in known if one[0] <= position] or known[:1]
@@ -333,23 +333,23 @@ class Board(BaseBoard):
 
     @property
     def write_error(self) -> Exception | None:
-        """The first error that something which was to be kept has met."""
+        """The first error while something was recorded."""
         return self._keeper.write_error
 
     @property
     def unnoticed_error(self) -> Exception | None:
-        """The first error that was raised inside a client, unless it is that of a hook, and the program has met it."""
+        """The first error that was raised inside a client, unless a hook raised it and the program has caught it."""
         error = self._hidden_error
         is_met = error is not None and not isinstance(error, CassetteError) and has_reached_program(error)
         return None if is_met else error
 
-    # ------------------------------------------------------------------ inside
+    # ------------------------------------------------------------------ private
 
     @contextmanager
     def _remembering_errors(self) -> Iterator[None]:
-        """Keep the first error of a hook, or of a broken document, which is raised inside a client.
+        """Remember the first error of a hook, or of a broken document, that is raised inside a client.
 
-        Refusals have a list of their own.
+        Refusals are collected separately.
         """
         try:
             yield
@@ -386,7 +386,7 @@ class Board(BaseBoard):
 
 
 def _without_userinfo(origin: Origin) -> Origin:
-    """Some clients look up `user:password@host`: that holds a secret, and may hold another one in the replay."""
+    """Some clients look up `user:password@host`, which contains a secret that may differ in the replay."""
     if "@" not in origin.host:
         return origin
     return replace(origin, host="{{secret}}@" + origin.host.rpartition("@")[2])

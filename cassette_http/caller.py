@@ -1,4 +1,4 @@
-"""Whose line of code led here, for errors that are raised deep inside a library."""
+"""Finds the line of the program that led here, for errors that are raised deep inside a library."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import cache
 
 @cache
 def _foreign() -> tuple[str, ...]:
-    """Beginnings of the paths of files that are not the program's."""
+    """The beginnings of paths of files that do not belong to the program."""
     import sysconfig  # late: only errors need it
 
     folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
@@ -20,7 +20,7 @@ def _foreign() -> tuple[str, ...]:
 def caller() -> str:
     """The innermost line that is neither ours, nor the standard library's, nor an installed package's.
 
-    In a thread where a library runs alone (the look-ups of asyncio do), it is that of the main thread.
+    In a thread that runs only library code (look-ups of asyncio do), it is that of the main thread.
     """
     here, foreign = sys._getframe(1), _foreign()
     main = threading.main_thread().ident
@@ -33,9 +33,10 @@ def caller() -> str:
 
 
 def has_reached_program(error: BaseException) -> bool:
-    """Whether an error that was raised inside a library came out of it: the program's own code has caught it.
+    """Whether an error that was raised inside a library came out of it, so that the program has caught it.
 
-    A traceback begins where an error was caught; one that a library has swallowed, or made another one of, in there.
+    A traceback begins where an error was caught; if a library has swallowed or translated it, that is inside the
+    library.
     """
     caught = error.__traceback__
     return caught is not None and not caught.tb_frame.f_code.co_filename.startswith(_foreign())

@@ -1,4 +1,4 @@
-"""Looks for secrets in cassettes that are there already, and takes them out: `cassette-http check` and `redact`."""
+"""Looks for secrets in existing cassettes, and removes them: `cassette-http check` and `redact`."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from cassette_http.wording import shortened
 
 LONGEST_SHOWN = 100
 _MOST_KEPT_OCTETS = 1 << 26
-_OCTETS_OF_OBJECTS = 1 << 11  # that one interaction takes in memory besides its own
-# Lines that change with a body, and hold no secret themselves.
+_OCTETS_OF_OBJECTS = 1 << 11  # memory for the objects of one interaction
+# Lines that depend on a body, and contain no secret themselves.
 _FOLLOWING = ("Content-Length:", "wire: {")
 
 
@@ -59,17 +59,17 @@ def find_cassettes(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
 
 
 def find_with_foreign(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """List what `find_cassettes` does, and the cassettes of other recorders in the folders."""
+    """List the files of `find_cassettes`, and the cassettes of other recorders in the folders."""
     named = list(paths)
     others = [source for path in named if os.path.isdir(path) for source, _ in find_foreign(path)]
     return list(dict.fromkeys([*find_cassettes(named), *others]))
 
 
 def _is_cassette(path: Path) -> bool:
-    """Tell whether a file in a folder begins as a cassette does; folders hold other files, too."""
+    """Tell whether a file in a folder begins like a cassette; folders contain other files, too."""
     try:
         if not path.is_file():
-            return False  # to open a pipe would wait for its other end
+            return False  # opening a pipe would wait for its other end
         with path.open("rb") as file:
             return file.read(len(BEGINNING)) == BEGINNING
     except OSError:
@@ -79,7 +79,7 @@ def _is_cassette(path: Path) -> bool:
 def check_paths(paths: Iterable[str | os.PathLike[str]]) -> list[Finding]:
     """Find what would be redacted today in cassettes, and folders of them; nothing is written.
 
-    Raises CassetteNotFound, CassetteFormatError.
+    Raises CassetteNotFound and CassetteFormatError.
     """
     findings: list[Finding] = []
     for path in find_with_foreign(paths):
@@ -87,7 +87,7 @@ def check_paths(paths: Iterable[str | os.PathLike[str]]) -> list[Finding]:
         if looks_foreign(store.read()):
             findings += _findings_of_others(store)
             continue
-        line, at = 1, 0  # counted on from document to document, which are in order
+        line, at = 1, 0  # of the last document: they are in order
         for document, old, new in _redacted(store, _named):
             line += document.data.count(b"\n", at, document.start)
             at = document.start
@@ -96,7 +96,7 @@ def check_paths(paths: Iterable[str | os.PathLike[str]]) -> list[Finding]:
 
 
 def _findings_of_others(store: Store) -> Iterator[Finding]:
-    """Find secrets in a cassette of another recorder; the lines are those in which its interactions begin."""
+    """Find secrets in a cassette of another recorder; the lines are those where its interactions begin."""
     foreign = read_foreign(store.read(), str(store.path))
     interactions, lines = foreign.interactions, foreign.lines
     for number, interaction, redacted in _with_secrets(Redactor(), len(interactions), interactions.__getitem__):
@@ -110,12 +110,12 @@ def _findings_of_others(store: Store) -> Iterator[Finding]:
 def _with_secrets(
     redactor: Redactor, count: int, load: Callable[[int], Interaction | None]
 ) -> Iterator[tuple[int, Interaction, Interaction]]:
-    """Give the number of each interaction with secrets, itself, and the same without them; `load` may find none.
+    """Yield the number of each interaction with secrets, with and without them; `load` may return None.
 
-    All are looked at before: a secret that is recognised in a later one may stand in an earlier one.
+    All are checked first: a secret that is recognised in a later one may be in an earlier one.
     """
-    clean: dict[int, int] = {}  # how much was known of secrets when nothing was found
-    # Those that are not clean: the first of them, however large, and others of some size.
+    clean: dict[int, int] = {}  # the state of `learned` when nothing was found
+    # Those with secrets are kept up to some total size, but always the first of them.
     kept: dict[int, tuple[Interaction, int]] = {}
     room_octets = _MOST_KEPT_OCTETS
     for number in range(count):
@@ -138,9 +138,9 @@ def _with_secrets(
 
 
 def redact_files(paths: Iterable[str | os.PathLike[str]]) -> dict[Path, int]:
-    """Redact cassettes in place, and say how many documents of each were changed; others keep their octets.
+    """Redact cassettes in place; return how many documents of each were changed. Other documents keep their octets.
 
-    Raises CassetteNotFound, CassetteFormatError, CassetteNotWritable.
+    Raises CassetteNotFound, CassetteFormatError and CassetteNotWritable.
     """
     changed: dict[Path, int] = {}
     for path in find_cassettes(paths):
@@ -161,7 +161,7 @@ def redact_files(paths: Iterable[str | os.PathLike[str]]) -> dict[Path, int]:
 
 
 def find_orphans(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """List the blobs that lie beside cassettes, and that none of the cassettes there needs."""
+    """List the blobs beside cassettes that none of the cassettes there needs."""
     orphans: list[Path] = []
     for folder in dict.fromkeys([path.parent for path in find_cassettes(paths)]):
         blobs = BlobFolder(str(folder / "any"), None, Files())
@@ -173,7 +173,7 @@ def find_orphans(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
 def find_left_behind(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     """List the unfinished files beside cassettes and their blobs.
 
-    They were left by processes that were killed while they wrote, or are being written at this moment.
+    They were left by processes that were killed while they wrote, or are being written now.
     """
     folders = [path if os.path.isdir(path) else path.parent for path in map(Path, paths)]
     inner = [Path(root) for folder in folders for root, _, _ in os.walk(folder)]
@@ -188,9 +188,9 @@ def _load(store: Store) -> Documents:
 
 
 def _redacted(store: Store, put: PutAside) -> Iterator[tuple[Document, bytes, bytes]]:
-    """Give the document of each interaction with secrets, how it is written, and how it is written without them.
+    """Yield the document of each interaction with secrets, its canonical form, and the form without secrets.
 
-    `put` gives the reference for a body that lies in a blob.
+    `put` returns the reference for a body in a blob.
     """
     documents, path = _load(store), str(store.path)
     redactor = Redactor(next_number(documents[0].data) if documents else 1)
@@ -214,14 +214,14 @@ def _named(content: bytes, shown: int) -> str:
 
 
 def _putting(put: PutAside, least: int | None) -> PutAside:
-    """Put into blobs what is about as large as what lay in one before; placeholders have other lengths than secrets."""
+    """Use blobs for bodies about as large as those that were in blobs before; placeholders change their length."""
     return lambda content, shown: put(content, shown) if least is not None and len(content) > least // 2 else None
 
 
 def _findings(document: Document, first_line: int, old: bytes, new: bytes, path: str) -> Iterator[Finding]:
     """Name the lines that differ, in a document that begins in `first_line` of its file.
 
-    A body may be laid out in another way without its secrets: then its first line.
+    A body may be laid out differently without its secrets; then its first line is named.
     """
     before, after = old.decode().splitlines(), new.decode().splitlines()
     lines = document.octets.decode("utf-8", "replace").splitlines()
@@ -230,7 +230,7 @@ def _findings(document: Document, first_line: int, old: bytes, new: bytes, path:
     for number, (was, is_now) in enumerate(zip_longest(before, after, fillvalue="")):
         if was == is_now or was.lstrip().startswith(_FOLLOWING):
             continue
-        # The file may be edited by hand; the line is looked up in it as far as possible.
+        # The file may have been edited by hand; so the line is searched in it, if possible.
         at = first_at.get(was, min(number, max(len(lines) - 1, 0)))
         yield Finding(path, first_line + at, shortened(is_now.strip(), LONGEST_SHOWN))
         if not is_same_shape:

@@ -18,7 +18,7 @@ EXIT_SECRETS = 4
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code.
 
-    0 well, 1 the result is bad, 2 the call was, 4 there is a secret in a cassette, 130 interrupted.
+    0 success, 1 a bad result, 2 a wrong call, 4 a cassette contains a secret, 130 interrupted.
     """
     options = _parser().parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"cassette-http: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        # The reader (`| head`) has seen enough; Python's own flush at exit must not complain about it.
+        # The reader (`| head`) has closed the pipe; Python's own flush at exit must not complain about it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-# What the commands need is imported by them, as `--help` and `--version` need no server and no cassette.
+# Commands import what they need, so that `--help` and `--version` are fast.
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -27,7 +27,7 @@ MOST_NUMBERS_SHOWN = 8
 
 @dataclass(frozen=True)
 class Converted:
-    """A cassette that was converted: from where, to where, what it held, how many of its interactions had secrets."""
+    """A converted cassette: source, target, content, and the number of interactions with secrets."""
 
     source: Path
     target: Path
@@ -36,7 +36,7 @@ class Converted:
 
     @property
     def left_out(self) -> int:
-        """How many entries of the file became no interaction."""
+        """How many entries of the file were left out."""
         return sum(change.is_loss for change in self.foreign.changes)
 
     def __str__(self) -> str:
@@ -60,7 +60,7 @@ def _lines(changes: Iterable[Change]) -> Iterator[str]:
 
 
 def total(converted: Iterable[Converted], failed: int) -> str:
-    """Say in one line what was done with all files."""
+    """Describe in one line what was done with all files."""
     files = list(converted)
     count = sum(len(one.foreign.interactions) for one in files)
     left_out = sum(one.left_out for one in files)
@@ -71,10 +71,10 @@ def total(converted: Iterable[Converted], failed: int) -> str:
 
 
 def find_foreign(path: str | os.PathLike[str], to: str | os.PathLike[str] | None = None) -> list[tuple[Path, Path]]:
-    """List the file that is named, or the foreign cassettes in a folder, each with the path to write to.
+    """List the given file, or the foreign cassettes in a folder, each with the path to write to.
 
-    That is the file itself, or one beside it if its name has another suffix than .yaml; or in the folder `to`, which
-    then has the folders of the source. Raises CassetteNotFound.
+    That is the file itself, or one beside it if its suffix is not .yaml; or a file in the folder `to`, with the same
+    subfolders as in the source. Raises CassetteNotFound.
     """
     named = Path(path)
     if os.path.isdir(named):
@@ -94,11 +94,11 @@ def _is_foreign(path: Path) -> bool:
         data = Store(path).read()
         return yaml_format.looks_foreign(data) and (path.suffix == ".har" or not is_another_file(data))
     except (CassetteFormatError, OSError):
-        return False  # folders hold other files, too
+        return False  # folders contain other files, too
 
 
 def _begins_as_one(path: Path) -> bool:
-    """Tell by the first octets whether a file that may be anything could be a cassette; folders hold large ones."""
+    """Tell by the first octets whether a file could be a cassette; folders may contain large files."""
     with path.open("rb") as file:
         return b"interactions" in file.read(1 << 9)
 
@@ -109,9 +109,9 @@ def _target(source: Path, base: Path, to: str | os.PathLike[str] | None) -> Path
 
 
 def convert_file(source: Path, target: Path, name: str | None = None) -> Converted:
-    """Convert one file; `name` is that of its format if it is not to be guessed. The file at `target` is ours then.
+    """Convert one file to a cassette of ours at `target`; `name` is its format, if that is not to be guessed.
 
-    It replaces `source` if both are the same, and else must not exist. Raises CassetteFormatError and
+    It replaces `source` if both are the same; otherwise `target` must not exist. Raises CassetteFormatError and
     CassetteNotWritable.
     """
     try:
@@ -137,7 +137,7 @@ def convert_file(source: Path, target: Path, name: str | None = None) -> Convert
 
 
 def export_file(source: str | os.PathLike[str], name: str, output: str | os.PathLike[str] | None = None) -> Exported:
-    """Write a cassette, ours or not, for the tools of others: as "har" or "vcr", to a new file if one is named.
+    """Export a cassette, ours or foreign, for other tools: as "har" or "vcr", to a new file if `output` is given.
 
     Raises CassetteNotFound, CassetteFormatError and CassetteNotWritable.
     """
@@ -154,7 +154,7 @@ def export_file(source: str | os.PathLike[str], name: str, output: str | os.Path
         interactions = [value for value in values if isinstance(value, Interaction)]
         header = next((value for value in values if isinstance(value, Header)), header)
     redactor = Redactor(next_number(data))
-    for interaction in interactions:  # a later one may show what is secret in an earlier one
+    for interaction in interactions:  # a secret may be recognised only in a later one
         redactor.redact(interaction)
     exported = export(header, map(redactor.redact, interactions), name)
     if output is not None:

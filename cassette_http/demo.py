@@ -32,7 +32,7 @@ USERS = [
 ]
 HAIKU = [b"bytes fall down the wire\n", b"each in its own time and place\n", b"now they fall again\n"]
 
-# How long the program waits for an answer that never comes. Only the recording waits: the replay knows.
+# The time-out of the program for an answer that never comes. Only the recording waits that long.
 PATIENCE_S = 0.3
 MOST_LINES_OF_A_DOCUMENT = 16
 BASE64 = re.compile(r"(: !!binary \|.*\n)(?:  .*\n)+")
@@ -42,7 +42,7 @@ BASE64 = re.compile(r"(: !!binary \|.*\n)(?:  .*\n)+")
 
 
 class _Api(http.server.BaseHTTPRequestHandler):
-    """A small API: a login with a cookie, JSON, gzip, a stream, a 404, an answer that breaks off, and none at all."""
+    """A small API: a login with a cookie, JSON, gzip, a stream, a 404, a broken answer, and one that never comes."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -67,7 +67,7 @@ class _Api(http.server.BaseHTTPRequestHandler):
         return "demo"
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: the demo shows what matters."""
+        """Write no log: the demo shows what matters."""
 
     def _json(self, value: object, status: int = 200, coding: str = "", fields: dict[str, str] | None = None) -> None:
         content = json.dumps(value).encode()
@@ -97,7 +97,7 @@ class _Api(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         for line in HAIKU:
             self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
-            time.sleep(0.05)  # a real pause of a real server: the cassette keeps it
+            time.sleep(0.05)  # a real pause, which the cassette records
         self.wfile.write(b"0\r\n\r\n")
 
     def _break_off(self) -> None:
@@ -108,7 +108,7 @@ class _Api(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _say_nothing(self) -> None:
-        self.rfile.read(1)  # until the client loses its patience and closes
+        self.rfile.read(1)  # until the client times out and closes
         self.close_connection = True
 
 
@@ -116,11 +116,11 @@ class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up is no news."""
+        """Ignore clients that hang up."""
 
 
 def _tls() -> tuple[ssl.SSLContext, ssl.SSLContext] | tuple[None, None]:
-    """TLS for the server, and for clients that trust it; none if the extra is not installed that makes certificates."""
+    """TLS for the server, and for clients that trust it; None without the optional package for certificates."""
     try:
         import trustme
     except ImportError:
@@ -134,7 +134,7 @@ def _tls() -> tuple[ssl.SSLContext, ssl.SSLContext] | tuple[None, None]:
 
 @contextmanager
 def _serving(tls: ssl.SSLContext | None) -> Iterator[tuple[str, int]]:
-    """Run the API on loopback; gives its host and port."""
+    """Run the API on loopback; yields its host and port."""
     with _Server(("127.0.0.1", 0), _Api) as server:
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
@@ -150,7 +150,7 @@ def _serving(tls: ssl.SSLContext | None) -> Iterator[tuple[str, int]]:
 
 @dataclass(frozen=True)
 class _Step:
-    """One thing that the recorded program does, and what it saw."""
+    """One step of the recorded program, and what it saw."""
 
     client: str
     what: str
@@ -158,7 +158,7 @@ class _Step:
 
 
 def _session(host: str, port: int, trust: ssl.SSLContext | None) -> list[_Step]:
-    """What a program does: knows nothing of cassettes, and tells what it saw."""
+    """The program: knows nothing about cassettes, and reports what it saw."""
     return [*_with_client(host, port, trust), *_with_urllib(_origin(host, port, trust), trust)]
 
 
@@ -213,7 +213,7 @@ def _with_urllib(base: str, trust: ssl.SSLContext | None) -> Iterator[_Step]:
         yield _Step("urllib.request", f"GET {path}", saw)
 
 
-# ---------------------------------------------------------------------- the show
+# ---------------------------------------------------------------------- the demo
 
 
 def run_demo(cassette: str | None = None) -> int:
@@ -279,7 +279,7 @@ def _show_side_by_side(live: list[_Step], replayed: list[_Step], width: int) -> 
 
 
 def _show_documents(cassette: str, count: int, width: int) -> None:
-    """Print the first documents of a cassette, without base64, which is for machines."""
+    """Print the first documents of a cassette, without base64, which nobody can read."""
     documents = BASE64.sub(r"\1  …\n", cassette).split("---\n")[:-1]
     for document in documents[:count]:
         lines = document.splitlines()

@@ -20,7 +20,7 @@ from cassette_http.cassette.model import Interaction, Origin, Request
 from cassette_http.cassette.modes import RecordMode, policy
 from cassette_http.wording import counted, number_of
 
-# What a report of a failure can show is far less.
+# The report of a failure shows far less.
 MOST_EXCHANGES = 100
 
 
@@ -128,7 +128,7 @@ class Kept:
         self._document, self._fetch = (document if has_blobs else None), fetch
         self._interaction = None if has_blobs and interaction.is_large else interaction
         self.started_at_s = started_at_s
-        self.learned = learned  # how much the redactor knew when it saw it
+        self.learned = learned  # how much the redactor knew at that time
 
     @property
     def interaction(self) -> Interaction:
@@ -141,7 +141,7 @@ class Kept:
 
     @property
     def document(self) -> bytes:
-        """How it was written."""
+        """The document as it was written."""
         if self._document is not None:
             return self._document
         assert self._interaction is not None, "one of them is there"
@@ -153,7 +153,7 @@ class Log:
 
     def __init__(self) -> None:
         self.kept: list[Kept] = []
-        # Played entries become a `PastExchange` only when somebody looks.
+        # Played entries become a `PastExchange` only when needed.
         self.history: deque[PastExchange | Entry] = deque(maxlen=MOST_EXCHANGES)
 
     def keep(self, kept: Kept, interaction: Interaction) -> None:

@@ -36,7 +36,7 @@ class Keeper:
         with self.deferring_errors():
             admitted = self._hooks.recorded(interaction)
             if admitted is not interaction:
-                # Its secrets may come again, in what is kept.
+                # Its secrets may occur again, in what is recorded later.
                 self._redactor.made.redact(interaction)
             if admitted is None:
                 return None
@@ -57,7 +57,7 @@ class Keeper:
             self._amended[kept] = self._redactor.made.redact(replace(kept.interaction, track=track))
 
     def keep_facts(self, facts: TLSFacts) -> None:
-        """Write what is known of a TLS connection, once it is clear that something is kept that came over it."""
+        """Write the facts about a TLS connection, as soon as something that came over it is recorded."""
         if self._hooks.on_match or self._hooks.on_record:
             self._pending_facts[facts.origin] = facts  # perhaps nothing of this origin is recorded
             return
@@ -76,13 +76,13 @@ class Keeper:
     def _arrange(self) -> None:
         kept = self._log.kept
         order = list(range(len(kept)))
-        if self._pid == os.getpid():  # a forked child leaves that to its parent
+        if self._pid == os.getpid():  # only in the parent of forked children
             order.sort(key=lambda position: kept[position].started_at_s)
         is_in_order = order == list(range(len(kept)))
         changed = self._changed()
         if self.write_error is not None or (is_in_order and not changed):
             return
-        # All behind the first change, too: only their order tells documents apart that are equal.
+        # Including everything after the first change: equal documents differ only in their order.
         positions = range(min(changed) if is_in_order else 0, len(kept))
         old = [kept[position].document for position in positions]
         for position, redacted in changed.items():
@@ -93,7 +93,7 @@ class Keeper:
         kept[:] = [kept[position] for position in order]
 
     def _changed(self) -> dict[int, Interaction]:
-        """What is not in the file as it is to be, by its position."""
+        """The interactions that must be changed in the file, by position."""
         redactor = self._redactor.made
         known = redactor.learned
         changed: dict[int, Interaction] = {}
@@ -118,7 +118,7 @@ class Keeper:
         return Kept(interaction, document, self._store.blobs.fetch, started_at_s, self._redactor.made.learned)
 
     def _documents_of_facts(self, *origins: Origin | None) -> list[bytes]:
-        """What is to be written of connections, now that something is kept that came over them."""
+        """The documents about connections that must be written, now that something that came over them is recorded."""
         if not self._pending_facts:
             return []
         return [

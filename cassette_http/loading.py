@@ -57,17 +57,17 @@ class Loader:
         return nothing
 
     def decoded(self, data: bytes, path: Path) -> bytes:
-        """The octets of a file, or those of a cassette of a known recorder that `decode` makes of it."""
+        """The octets of a file, or those of a cassette of a known recorder, made by `decode`."""
         return data if self._decode is None or data.startswith(BEGINNING) else self._decode(data, str(path))
 
     def _load_foreign(self, data: bytes, path: str) -> Loaded:
-        # Late, as it brings PyYAML: cassettes of ours are read without.
+        # Late, as it imports PyYAML, which our own cassettes do not need.
         from cassette_http.convert.documents import as_documents
         from cassette_http.convert.formats import read_foreign
 
         foreign = read_foreign(data, path)
         if self._hooks.on_match:
-            # Ours were recorded as this hook left them.
+            # In our own cassettes, this hook has been applied already.
             asked = [(one, self._hooks.asked(one.request)) for one in foreign.interactions if one.request]
             kept = tuple([replace(one, request=request) for one, request in asked if request is not None])
             foreign = replace(foreign, interactions=kept)
@@ -97,14 +97,14 @@ def _not_found(path: Path) -> CassetteNotFound:
         names = os.listdir(path.parent)
     except OSError:
         names = []
-    # By their stems, or any two names with the same suffix are near.
+    # By their stems, as any two names with the same suffix would be similar.
     others = {os.path.splitext(name)[0]: name for name in names if name != path.name}
     near = did_you_mean(path.stem, others, shown=others)
     return CassetteNotFound(f'{reason}; to record it, run once with record_mode="once"{why}{near}')
 
 
 def time_of_recording(documents: Documents, path: str) -> FrozenTime | None:
-    """The clock to set; None if there is nothing to play. Raises CassetteFormatError if the head tells no time."""
+    """The clock to set; None if there is nothing to play. Raises CassetteFormatError if the header has no time."""
     if not documents:
         return None
     from cassette_http.cassette.volatile import moment_of  # late, as few sessions set the clock

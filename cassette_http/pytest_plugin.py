@@ -1,13 +1,13 @@
-"""The pytest plugin: a marked test has a cassette of its own.
+"""The pytest plugin: gives each marked test a cassette of its own.
 
     @pytest.mark.cassette
     def test_login(): ...
 
 replays `cassettes/<module>/test_login.yaml` beside the test; `pytest --cassette-mode=once` records it.
 
-Here is where pytest calls in; the parts are in the room `plugin`. pytest imports this module at each start, also where
-no test has a cassette: the session, with its hooks into sockets and TLS, is imported by the first test that needs it,
-and what writes reports by the first failure.
+pytest calls this module; its parts are in the room `plugin`. pytest imports it at each start, even if no test has a
+cassette. So the session, with its hooks into sockets and TLS, is imported by the first test that needs it, and the code
+that writes reports by the first failure.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_load_initial_conftests(
     early_config: pytest.Config, parser: pytest.Parser, args: list[str]
 ) -> Generator[None, object, object]:
-    """Complete what is about to be parsed.
+    """Complete the options before they are parsed.
 
-    All plugins are there when this is done, and whoever owns the names of VCR.py's plugins has them.
+    All plugins are loaded at this point, including any that own the names of VCR.py's plugins.
     """
     if complete_flags(args):
-        # Their conftests are about to be loaded.
+        # The conftest files of the tests are about to be loaded.
         early_config.known_args_namespace.file_or_dir = parser.parse_known_args(args).file_or_dir
     result = yield
     if not _is_there(early_config.pluginmanager, vcr_names.OWNERS):
@@ -70,7 +70,7 @@ def pytest_load_initial_conftests(
 
 
 def _is_there(manager: pytest.PytestPluginManager, owners: Sequence[str]) -> bool:
-    """Tell whether one of these modules is a plugin: then its names are its own, and not ours as well."""
+    """Tell whether one of these modules is an installed plugin, so that its names are not ours."""
     return any(getattr(plugin, "__name__", "") in owners for plugin in manager.get_plugins())
 
 
@@ -100,14 +100,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Remember which tests there are, before some are left out."""
+    """Remember all collected tests, before some are deselected."""
     collection_of(config).items = items.copy()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """A marker is enough: such a test uses the fixture without naming it, and unmarked ones pay nothing.
+    """Add the fixture to tests that have only the marker; unmarked tests cost nothing.
 
-    Only now are all markers there: a conftest.py may add some to tests that were collected.
+    All markers are known only now: a conftest.py may add some to collected tests.
     """
     for item in session.items:
         names = fixture_names(item)
@@ -150,7 +150,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 class Run:
-    """Hooks that need the configuration and do not get it, and those that stand around others of ours."""
+    """Hooks that need the configuration, which pytest does not pass to them, and those that wrap our other hooks."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -159,7 +159,7 @@ class Run:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Add to the report of a failure what the cassette has to say, and let it carry what is in the ledger."""
+        """Add what the cassette knows to the report of a failure, and put the contents of the ledger into it."""
         report = yield
         use = use_of(item)
         if call.excinfo is not None and report.failed:
@@ -187,7 +187,7 @@ class Run:
         ledger_of(self._config).take_from_worker(getattr(node, "workeroutput", {}))
 
 
-@pytest.hookimpl(trylast=True)  # the fixtures of the session are torn down by then, also if the run was broken off
+@pytest.hookimpl(trylast=True)  # session fixtures have been torn down then, even if the run was interrupted
 def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
     ledger = ledger_of(config)

@@ -1,4 +1,4 @@
-"""`use_cassette`: opens a cassette, puts it under the transports, and closes it. Here the rooms meet."""
+"""`use_cassette`: opens a cassette, puts it under the transports, and closes it. It connects all rooms."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
 
             require_time_machine()
         self._options = _Options(
-            path=path if isinstance(path, Path) else Path(path),  # which may have cached its text
+            path=path if isinstance(path, Path) else Path(path),  # a Path may have cached its text
             mode=mode,
             matching=resolve(_several(match), _several(ignore)) if match != DEFAULT_MATCH or ignore else USUAL_MATCHING,
             repeat=known_policy(repeat),
@@ -167,13 +167,13 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
     def __exit__(
         self, cls: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        # Blocks of one object may overlap in several tasks or threads: each leaves the session that is its own.
+        # Blocks of one object may overlap in several tasks or threads: each leaves its own session.
         session = next((one for one in reversed(self._open) if base.was_put_here(one.transport)), self._open[-1])
         self._open.remove(session)
         session.close(error)
 
     def paused(self) -> AbstractContextManager[None]:
-        """Take the cassette out of use during the block; what was in use before it takes over again."""
+        """Take the cassette out of use during the block; what was in use before it is used again."""
         return base.set_aside(self._open[-1].transport)
 
     async def __aenter__(self) -> Cassette:
@@ -190,7 +190,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
 
 @dataclass(frozen=True, kw_only=True)
 class _Options:
-    """The options of `use_cassette`, checked."""
+    """The checked options of `use_cassette`."""
 
     path: Path
     mode: RecordMode
@@ -214,7 +214,7 @@ class _Options:
 
 def _several(given: Any) -> tuple[Any, ...]:
     """The values of an option that takes one value or several."""
-    if type(given) is tuple:  # as all defaults are
+    if type(given) is tuple:  # like all defaults
         return given
     return (given,) if isinstance(given, str | os.PathLike | re.Pattern) or callable(given) else tuple(given)
 
@@ -249,7 +249,7 @@ class _Session:
         redactor = LateRedactor(used, environment=os.environ, netrc=netrc_text, **options.redaction)
         self._redactor = redactor
         if may.can_record and not (may.can_play and had_content):
-            redactor.make()  # the first answer would have to wait for it
+            redactor.make()  # or the first answer would have to wait for it
         if loaded.is_foreign:
             self._store.adopt(lambda data: self._converted(self._loader.decoded(data, path)))
         matching = options.matching
@@ -276,7 +276,7 @@ class _Session:
         self._put_into_use(time)
 
     def _library(self, loaded: Loaded) -> Library:
-        """What may answer: the documents of the cassette, then those of the others that were named."""
+        """What may answer: the documents of the cassette, then those of the others in `also`."""
         library = Library()
         library.add(loaded.parts, str(self._options.path), loaded.fetch)
         for other in map(Store, self._options.also):
@@ -285,7 +285,7 @@ class _Session:
         return library
 
     def _put_into_use(self, time: FrozenTime | None) -> None:
-        # Left in this order: the slot, then the connections, and only then the hooks, so that nothing gets past.
+        # Left in this order: the slot, then the connections, and only then the hooks, so that nothing bypasses them.
         self._slots = ExitStack()
         if time is not None:
             self._slots.enter_context(time.running())
@@ -294,12 +294,12 @@ class _Session:
         self._slots.enter_context(base.fill(self.transport, is_for_everyone=self._options.everywhere))
 
     def _converted(self, data: bytes) -> list[bytes]:
-        """The documents of a cassette of another recorder, without secrets, for the file, which becomes ours."""
+        """The documents of a cassette of another recorder, without secrets; the file then has our format."""
         options = self._options
         return self._loader.converted(data, self._redactor.made, self._store, new_header(options.test))
 
     def _settlement(self) -> Callable[[bytes, bytes], bytes] | None:
-        """What makes one cassette of the old file and the side file; None if that is the side file itself."""
+        """The function that merges the old file and the side file; None if the side file replaces the old one."""
         from cassette_http.cassette import settling  # late: few sessions need it
 
         options, path = self._options, str(self._options.path)
@@ -333,14 +333,14 @@ class _Session:
         return settled
 
     def close(self, error: BaseException | None) -> None:
-        """Leave the transports, then the file. Raises what went unnoticed, unless `error` is under way already."""
+        """Leave the transports, then the file. Raises errors that went unnoticed, unless `error` is being raised."""
         self._slots.close()
         self.board.arrange()
         if isinstance(error, GeneratorExit):
-            error = None  # whoever runs a decorated generator has seen enough of it
+            error = None  # a decorated generator was closed early: that is not an error
         if error is None and self.board.write_error is None:
             if self.board.policy.can_record and not self._options.allow_missing and not self._store.exists():
-                self._store.append()  # that nothing happened is a recording too: it can be replayed
+                self._store.append()  # even an empty recording is one: it can be replayed
             self._store.commit()
         else:
             self._store.discard()
@@ -364,12 +364,12 @@ def netrc_text() -> str:
     """The text of the user's netrc file, whose passwords are secrets from the start."""
     try:
         return Path(os.environ.get("NETRC", "~/.netrc")).expanduser().read_text(errors="replace")
-    except (OSError, RuntimeError):  # none there, or no home
+    except (OSError, RuntimeError):  # there is no such file, or no home
         return ""
 
 
 def new_header(test: str | None) -> Header:
-    """The head of a cassette that is begun now."""
+    """The header of a cassette that begins now."""
     import platform  # late: replays need no header
 
     by = f"cassette-http {__version__}, {platform.python_implementation()} {platform.python_version()}, {sys.platform}"

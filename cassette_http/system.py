@@ -1,8 +1,8 @@
-"""The system as it is, whatever a test has put in its place.
+"""The real system, whatever a test has replaced.
 
-Cassettes are files on the disk, and played connections have descriptors, also while a test replaces functions of `os`
-(`unittest.mock`), or gives all modules a file system in memory (pyfakefs). What has to get through uses the `os` that
-is here: the functions as they were when this was loaded, in what is no module, so that nobody takes it for one.
+Cassettes are files on the disk, and played connections have descriptors, even while a test replaces functions of `os`
+(`unittest.mock`), or gives all modules a file system in memory (pyfakefs). Code that needs the real system uses the
+`os` of this module: it has the functions from when this was loaded, and is not a module, so that nobody replaces it.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ _is_loaded = False
 
 
 def load_before_pyfakefs() -> None:
-    """Import every module of the package, if pyfakefs is there: it forgets those that are imported while it is at work.
+    """Import every module of the package if pyfakefs is there, which forgets modules imported while it is active.
 
-    To be called before a cassette is opened, so that it is in time for most.
+    Called before a cassette is opened, which is early enough for most.
     """
     global _is_loaded
     if _is_loaded or "pyfakefs" not in sys.modules:
@@ -59,5 +59,5 @@ def load_before_pyfakefs() -> None:
     package = __name__.partition(".")[0]
     for module in pkgutil.walk_packages(import_module(package).__path__, f"{package}."):
         if not module.name.endswith(".__main__"):
-            with suppress(ImportError):  # one that serves a library that is not installed
+            with suppress(ImportError):  # a module for a library that is not installed
                 import_module(module.name)

@@ -32,7 +32,7 @@ __all__ = ["CassetteTestCase", "cassette"]
 # A class of tests, or a test.
 Target = TypeVar("Target", bound=Callable[..., Any])
 
-# What `--cassette-mode` is for pytest.
+# The equivalent of `--cassette-mode` of pytest.
 MODE_VARIABLE = "CASSETTE_MODE"
 
 
@@ -82,7 +82,7 @@ def cassette(name: Any = None, /, **options: Any) -> Any:
 
 
 class _Marked:
-    """A method with a cassette, until its class is there: it may be one that knows nothing of cassettes."""
+    """A method with a cassette, until its class is created, which may not support cassettes itself."""
 
     def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
         self._function, self._options = function, options
@@ -99,7 +99,7 @@ class _Marked:
 
 
 def _take_over(cls: type[unittest.TestCase]) -> None:
-    """Let the tests of `cls` that say so run with a cassette."""
+    """Make the tests of `cls` that ask for it run with a cassette."""
     if issubclass(cls, CassetteTestCase) or getattr(cls.run, "has_cassettes", False):
         return
     run = cls.run
@@ -107,7 +107,7 @@ def _take_over(cls: type[unittest.TestCase]) -> None:
     def run_with_cassette(self: unittest.TestCase, result: unittest.TestResult | None = None) -> Any:
         return _run(self, lambda result: run(self, result), result)
 
-    run_with_cassette.has_cassettes = True  # type: ignore[attr-defined]  # read above, for classes that derive
+    run_with_cassette.has_cassettes = True  # type: ignore[attr-defined]  # read above, for derived classes
     cls.run = run_with_cassette  # type: ignore[method-assign]
 
 
@@ -115,13 +115,13 @@ def _take_over(cls: type[unittest.TestCase]) -> None:
 
 
 def _run(case: Any, run: Callable[[Any], Any], result: Any) -> Any:
-    """Run a test as `run` does, with its cassette; `result` is a TestResult, None, or a test of pytest."""
-    method = getattr(case, case._testMethodName)  # as documented for those who write runners
+    """Run a test with its cassette, by calling `run`; `result` is a TestResult, None, or a test of pytest."""
+    method = getattr(case, case._testMethodName)  # documented for authors of test runners
     options = declared_options(method, type(case))
     is_skipped = any(getattr(each, "__unittest_skip__", False) for each in (method, type(case)))
     if options is None or is_skipped:
         return run(result)
-    if hasattr(result, "stash"):  # a test of pytest poses as the result
+    if hasattr(result, "stash"):  # pytest passes its own test as the result
         from cassette_http.plugin.uses import use_of
 
         use = use_of(result)
@@ -135,7 +135,7 @@ def _run(case: Any, run: Callable[[Any], Any], result: Any) -> Any:
     except CassetteError as error:
         _report(case, result, error)
         return result
-    # It is the first cleanup, so it comes last: behind tearDown, and behind what the test has added.
+    # It is the first cleanup, so it runs last: after tearDown, and after cleanups of the test.
     case.addCleanup(opened.close)
     try:
         return run(result)
@@ -144,7 +144,7 @@ def _run(case: Any, run: Callable[[Any], Any], result: Any) -> Any:
 
 
 def _report(case: unittest.TestCase, result: unittest.TestResult, error: CassetteError) -> None:
-    """Let a test fail before it begins: without its cassette it would be live."""
+    """Make a test fail before it begins: without its cassette it would be live."""
     result.startTest(case)
     try:
         raise case.failureException(str(error)) from None
@@ -189,10 +189,10 @@ class _Opened:
         try:
             using.__exit__(type(failure) if failure else None, failure, None)
         except UnmatchedRequest:
-            pass  # told below, also if the test has failed: by something else, as it swallowed the refusal
+            pass  # reported below, even if the test has failed for another reason and swallowed the refusal
         except CassetteError as error:
             raise self._case.failureException(str(error)) from None
-        # A test that has ended by a refusal has said so.
+        # If the test has ended with a refusal, that was reported already.
         untold = [miss for miss in self._cassette.misses if miss.message.partition("\n")[0] not in told]
         if untold:
             miss = untold[0]
@@ -206,17 +206,17 @@ class _Opened:
             self._tell_unplayed()
 
     def discard(self) -> None:
-        """Leave a cassette that no cleanup has left: the run was broken off."""
+        """Leave a cassette that no cleanup has left, as the run was interrupted."""
         if self._using is not None:
             error = KeyboardInterrupt()
             self._using.__exit__(type(error), error, None)
 
     def _outcomes(self) -> list[list[Any]]:
-        """All failures, errors and skips that the result knows; it does so as soon as they happen."""
+        """All failures, errors and skips in the result, which are added as soon as they happen."""
         return [getattr(self._result, name, []) for name in ("failures", "errors", "skipped")]
 
     def _told(self) -> str:
-        """What the result was told of this test."""
+        """What was reported about this test."""
         new = [outcomes[before:] for outcomes, before in zip(self._outcomes(), self._told_before, strict=True)]
         return "\n".join(str(text) for outcomes in new for _, text in outcomes)
 
@@ -235,7 +235,7 @@ def _file(case: unittest.TestCase) -> Path:
 
 
 def _test_id(case: Any) -> str:
-    """Name the test as pytest would, seen from the current folder: "tests/test_api.py::ApiTest::test_login"."""
+    """Name the test like pytest, relative to the current folder: "tests/test_api.py::ApiTest::test_login"."""
     file = _file(case)
     shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
     names = type(case).__qualname__.replace(".<locals>", "").split(".")
