@@ -264,7 +264,7 @@ def test_recording_of_a_large_body_holds_two_copies(
     assert peak < 2.3 * 4000 * len(LARGE)
 
 
-def test_secret_that_is_recognised_late_leaves_no_blob_behind(peer: Callable[..., Peer], path: Path) -> None:
+def test_secret_that_is_recognised_late_leaves_no_blob(peer: Callable[..., Peer], path: Path) -> None:
     secret = "kR8vQ2mZx7LpT4wN"
     server = peer(keep_alive(lambda request: response(TEXT + secret.encode())))
     with use_cassette(path, blob_threshold=1000):

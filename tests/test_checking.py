@@ -121,7 +121,7 @@ def test_check_shows_findings_and_ends_with_4(cassette: Path, capsys: pytest.Cap
     assert TOKEN not in shown.out + shown.err
 
 
-def test_check_goes_on_behind_a_file_that_cannot_be_read(cassette: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_continues_after_a_file_that_cannot_be_read(cassette: Path, capsys: pytest.CaptureFixture[str]) -> None:
     broken = cassette.with_name("a.yaml")
     broken.write_bytes(b"cassette: 1\n---\nrequest: [\n---\n")
     assert main(["check", str(cassette.parent)]) == 4

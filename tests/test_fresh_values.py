@@ -103,7 +103,7 @@ def test_who_sends_a_new_secret_in_json_finds_it_in_the_answer(peer: Callable[..
             register()
 
 
-def test_a_state_that_is_none_of_oauth_tells_requests_apart(port: int, tmp_path: Path) -> None:
+def test_a_state_that_is_none_of_oauth_distinguishes_requests(port: int, tmp_path: Path) -> None:
     with use_cassette(tmp_path / "issues.yaml", record_mode="once"):
         ask(port, "/issues?state=open&client_id=7")
     with pytest.raises(UnmatchedRequest, match="state"), use_cassette(tmp_path / "issues.yaml", record_mode="none"):
@@ -126,7 +126,7 @@ def test_a_request_signed_anew_is_played(port: int, tmp_path: Path, made: Callab
             ask(port, "/signed", dict(parse_qsl(made())))
 
 
-def test_a_time_without_a_signature_tells_requests_apart(port: int, tmp_path: Path) -> None:
+def test_a_time_without_a_signature_distinguishes_requests(port: int, tmp_path: Path) -> None:
     with use_cassette(tmp_path / "times.yaml", record_mode="once"):
         ask(port, "/prices?timestamp=1790000000")
     with pytest.raises(UnmatchedRequest, match="timestamp"), use_cassette(tmp_path / "times.yaml", record_mode="none"):

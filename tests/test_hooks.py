@@ -459,7 +459,7 @@ def test_error_of_a_hook_that_the_program_has_caught_is_not_raised_again(
         ask(f"{server.url}/a")
 
 
-def test_error_that_a_library_swallowed_behind_one_that_the_program_caught_is_raised(server: Peer, path: Path) -> None:
+def test_error_that_a_library_swallowed_after_one_that_the_program_caught_is_raised(server: Peer, path: Path) -> None:
     with use_cassette(path, "once"):
         get(f"{server.url}/a")
         get(f"{server.url}/b")

@@ -76,7 +76,7 @@ def test_a_connection_that_failed_late_in_a_large_cassette_fails(path: Path) -> 
                 ask("http://down.test/")
 
 
-def test_tls_facts_that_lie_late_in_a_large_cassette_are_told(path: Path) -> None:
+def test_tls_facts_that_lie_late_in_a_large_cassette_are_reported(path: Path) -> None:
     recorded = [("one", 1), ("two", 2), ("one", 3)]
     documents = [
         document

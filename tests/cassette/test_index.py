@@ -306,7 +306,7 @@ def test_request_whose_body_is_not_there_finds_the_next_of_its_line() -> None:
     assert index.find_by_head(request("/other")) is None
 
 
-def test_request_whose_body_is_not_there_is_told_apart_by_its_query() -> None:
+def test_request_whose_body_is_not_there_is_distinguished_by_its_query() -> None:
     index = Counting(*(interaction(request(f"/o?part={n}", b"%d" % n)) for n in (1, 2))).index()
     found = index.find_by_head(Request(ORIGIN, request("/o?part=2", b"2").head_octets))
     assert found is not None

@@ -129,7 +129,7 @@ def test_a_secret_is_found_in_base64_that_is_wrapped_in_lines(width: int, line_e
         "<label for=x>Password</label> <span id=x>{}</span>",
     ],
 )
-def test_a_secret_is_found_behind_its_caption(page: str) -> None:
+def test_a_secret_is_found_after_its_caption(page: str) -> None:
     _, received = redacted(request(), response(body=page.format("Zx8Qw3Rt7Yp2Lk9Mn4Vb6Cd1").encode()))
     assert received == response(body=page.format("{{secret:1}}").encode())
     of_it = response(body=page.format("required").encode() + b"<th>Token</th><th>Password</th><td>v1beta2</td>")
@@ -266,13 +266,13 @@ def test_a_secret_is_found_in_targets_and_other_fields() -> None:
 
 
 @pytest.mark.parametrize("names", ["token", "reset-password/token", "api/access_token"])
-def test_a_secret_is_found_in_a_path_behind_its_name(names: str) -> None:
+def test_a_secret_is_found_in_a_path_after_its_name(names: str) -> None:
     sent, _ = redacted(request(target=f"/{names}/Zx8Qw3Rt7Yp2Lk9Mn4Vb6Cd1/form"))
     assert sent.head.target == f"/{names}/{{{{secret:1}}}}/form"
 
 
 @pytest.mark.parametrize(("names", "is_hidden"), [("token", True), ("reset-password", True), ("api_keys", False)])
-def test_a_uuid_in_a_path_is_hidden_behind_the_name_of_one_secret_and_is_an_id_behind_that_of_many(
+def test_a_uuid_in_a_path_is_hidden_after_the_name_of_one_secret_and_is_an_id_after_that_of_many(
     names: str, is_hidden: bool
 ) -> None:
     uuid = "123e4567-e89b-12d3-a456-426614174000"
@@ -306,7 +306,7 @@ def test_what_is_but_the_end_of_the_word_of_a_name_is_no_name(value: str, is_hid
 
 
 @pytest.mark.parametrize("name", ["session_token", "csrfToken", "X-XSRF-TOKEN"])
-def test_words_behind_the_name_of_a_token_are_one_in_a_line(name: str) -> None:
+def test_words_after_the_name_of_a_token_are_one_in_a_line(name: str) -> None:
     _, received = redacted(request(), response(body=f"user: ada\n{name}: correcthorse\n".encode()))
     assert received == response(body=f"user: ada\n{name}: {{{{secret:1}}}}\n".encode())
 
@@ -356,7 +356,7 @@ def test_a_secret_is_found_in_a_field_line_that_seemed_harmless_before() -> None
     assert TOKEN.encode() not in result.request.head_octets + result.track.octets
 
 
-def test_a_secret_is_found_behind_a_field_line_that_was_seen_before() -> None:
+def test_a_secret_is_found_after_a_field_line_that_was_seen_before() -> None:
     redactor = Redactor()
     redactor.redact(interaction(request('X-Reference: {"password"'), OK))
     folded = redactor.redact(interaction(request('X-Reference: {"password"', f' :"{TOKEN}"'), OK))

@@ -70,7 +70,7 @@ def test_what_one_element_tells_is_hidden_in_all() -> None:
     assert SECRET.encode() not in left
 
 
-def test_list_behind_a_telling_name_is_not_taken_apart() -> None:
+def test_list_after_a_telling_name_is_not_taken_apart() -> None:
     assert SECRET.encode() not in hidden({"api_tokens": [*RECORDS, {"api_token": SECRET}], "more": 1}, "compact")
 
 

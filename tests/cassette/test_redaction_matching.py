@@ -35,7 +35,7 @@ def test_numbers_go_on_where_the_cassette_ended() -> None:
         pytest.param(b64encode(b":{{secret:1}}"), 2, id="Basic without a user"),
     ],
 )
-def test_the_next_number_is_behind_all_placeholders(cassette: bytes, expected: int) -> None:
+def test_the_next_number_is_after_all_placeholders(cassette: bytes, expected: int) -> None:
     assert next_number(cassette) == expected
 
 

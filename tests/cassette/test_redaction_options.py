@@ -244,7 +244,7 @@ def test_an_encrypted_jwt_keeps_five_parts() -> None:
     assert parts_of(played)[1:] == [b"{{secret:1}}"] * 4
 
 
-def test_each_of_many_secrets_is_found_wherever_it_stands_again() -> None:
+def test_each_of_many_secrets_is_found_wherever_it_occurs_again() -> None:
     secrets = [f"{number:x}-Pa55&w0rd" for number in range(100, 200)]
     redactor = Redactor()
     answer(redactor, json.dumps([{"password": each} for each in secrets]))
@@ -498,7 +498,7 @@ def test_requests_match_with_any_secret_and_with_none(sent) -> None:  # type: ig
 
 
 @pytest.mark.parametrize("word", ["REDACTED", "<FILTERED>", "[masked]"])
-def test_what_another_recorder_wrote_behind_a_name_that_says_little_stands_for_any_secret(word: str) -> None:
+def test_what_another_recorder_wrote_after_a_name_that_says_little_stands_for_any_secret(word: str) -> None:
     def key(value: str) -> object:
         sent = request(JSON, target=f"/a?key={quote(value)}", body=json.dumps({"key": value}).encode())
         return MATCHING.key(Redactor().redact_request(sent))

@@ -513,7 +513,7 @@ def test_a_pair_in_a_field_may_end_with_a_semicolon() -> None:
     assert b"X-Debug: password={{secret:1}}; user=bob" in redacted.track.octets
 
 
-def test_a_short_token_behind_its_scheme_is_hidden_wherever_it_stands() -> None:
+def test_a_short_token_after_its_scheme_is_hidden_wherever_it_is() -> None:
     recorded = answer("they sent Bearer Zk3v9QpL1xT8mR5w today")
     assert b"Bearer {{secret:1}} today" in Redactor().redact(recorded).track.octets
 

@@ -119,7 +119,7 @@ PLACES: dict[str, Callable[[str], Interaction]] = {
 
 
 @pytest.mark.parametrize("name", TOKENS)
-def test_token_is_hidden_wherever_it_stands(name: str) -> None:
+def test_token_is_hidden_wherever_it_is(name: str) -> None:
     assert name in SHAPES
     for token in map(made_up, TOKENS[name]):
         for place, planted in PLACES.items():

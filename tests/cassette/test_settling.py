@@ -333,7 +333,7 @@ def test_many_equal_requests_are_settled_in_order() -> None:
     assert settle(old, new) == old
 
 
-def test_appended_documents_come_behind_those_that_are_there() -> None:
+def test_appended_documents_come_after_those_that_are_there() -> None:
     old, new = cassette(OLD, *poll("1")), cassette(NEW, *poll("2"))
     assert states(appended(old, new, "a.yaml")) == [b"1", b"2"]
     assert appended(old, new, "a.yaml").startswith(old)

@@ -224,7 +224,7 @@ def test_a_discarded_rewrite_drops_the_blobs_of_forked_children_too(tmp_path: Pa
     assert list((tmp_path / "blobs").iterdir()) == []
 
 
-def test_a_file_that_was_replaced_meanwhile_is_opened_anew(tmp_path: Path, path: Path) -> None:
+def test_a_file_that_was_replaced_meanwhile_is_opened_again(tmp_path: Path, path: Path) -> None:
     store = Store(path, header=HEADER)
     store.append(document(0))
     other = filled(tmp_path / "other.yaml", 3)

@@ -44,7 +44,7 @@ def test_a_kept_connection_carries_many_requests(peer: Callable[..., Peer]) -> N
         ),
     ],
 )
-def test_a_connection_that_ends_with_the_response_is_opened_anew(peer: Callable[..., Peer], answer: bytes) -> None:
+def test_a_connection_that_ends_with_the_response_is_opened_again(peer: Callable[..., Peer], answer: bytes) -> None:
     server = peer(answering(answer))
     connection = client.HTTPConnection(server.host, server.port, timeout=LIMIT_S)
     for _ in range(2):
@@ -320,7 +320,7 @@ def test_a_tunnel_is_asked_for_once_and_then_used(connect: Any) -> None:
         connection.set_tunnel("other.example")
 
 
-def test_a_tunnel_that_is_opened_anew_is_asked_for_on_its_own_connection(connect: Any) -> None:
+def test_a_tunnel_that_is_opened_again_is_asked_for_on_its_own_connection(connect: Any) -> None:
     script = tunnel_then(response(b"a"))
     connection = connect(script)
     connection.set_tunnel("far.example", 444)

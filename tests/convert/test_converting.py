@@ -90,7 +90,7 @@ def test_replay_does_not_change_it(mode: str, path: Path) -> None:
     assert path.read_bytes() == OLD
 
 
-def test_empty_one_is_recorded_anew(path: Path, peer: Callable[..., Peer]) -> None:
+def test_empty_one_is_recorded_again(path: Path, peer: Callable[..., Peer]) -> None:
     path.write_bytes(b"interactions: []\nversion: 1\n")
     url = peer(answering_new).url
     with use_cassette(path, "once"):
@@ -260,7 +260,7 @@ def test_command_says_that_there_is_nothing_to_convert(tmp_path: Path, capsys: p
     assert capsys.readouterr() == ("", f"there are no cassettes of other recorders in {tmp_path}\n")
 
 
-def test_command_goes_on_behind_a_file_that_is_broken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_continues_after_a_file_that_is_broken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     broken, good = tmp_path / "a.yaml", tmp_path / "b.yaml"
     broken.write_bytes(b"interactions:\n- request: {}\n")
     good.write_bytes(OLD)

@@ -248,14 +248,14 @@ def test_request_line_and_host_are_what_a_client_sends(url: str, line: str, host
         "data:,x",
     ],
 )
-def test_what_is_no_http_is_left_out_and_told(url: str) -> None:
+def test_what_is_no_http_is_left_out_and_reported(url: str) -> None:
     foreign = read_foreign(vcr_yaml(f"{{uri: {json.dumps(url)}}}"), "old.yaml")
     assert foreign.interactions == ()
     assert foreign.changes[0].text.startswith("left out: ")
 
 
 @pytest.mark.parametrize("method", ["GE T", "", "CONNECT"])
-def test_method_that_nobody_can_send_again_is_left_out_and_told(method: str) -> None:
+def test_method_that_nobody_can_send_again_is_left_out_and_reported(method: str) -> None:
     foreign = read_foreign(vcr_yaml(f"{{method: {json.dumps(method)}}}"), "old.yaml")
     assert foreign.interactions == ()
     assert foreign.changes[0].text.startswith("left out: ")
@@ -511,7 +511,7 @@ def test_broken_body_of_cassetter_is_refused(body: str, reason: str) -> None:
 # ---------------------------------------------------------------------- others
 
 
-def test_exchanges_that_are_not_over_http_are_told() -> None:
+def test_exchanges_that_are_not_over_http_are_reported() -> None:
     data = (RECORDED / "cassetter_httpx.yaml").read_bytes() + (
         b"grpc_interactions:\n- request: {method: /a.B/C}\nws_interactions:\n- uri: ws://a.test/\n- uri: ws://b.test/\n"
     )

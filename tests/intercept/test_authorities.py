@@ -245,7 +245,7 @@ def test_defaults_are_those_of_the_moment(
     assert subjects(context) == subjects(trusting(bundle))
 
 
-def test_changed_file_is_loaded_anew(played: Path, bundle: Path, others: Path) -> None:
+def test_changed_file_is_loaded_again(played: Path, bundle: Path, others: Path) -> None:
     before, after = subjects(trusting(bundle)), subjects(trusting(others))
     with use_cassette(played, "none"):
         old = trusting_twice(bundle)
@@ -285,7 +285,7 @@ def test_error_of_a_file_is_raised_at_once(spoil: Callable[[Path], None], played
 
 
 @pytest.mark.parametrize("given", [{}, {"cafile": 3}, {"cafile": "no\0path"}, {"cadata": ""}], ids=repr)
-def test_wrong_argument_is_told_at_once(given: dict[str, Any], played: Path) -> None:
+def test_wrong_argument_is_reported_at_once(given: dict[str, Any], played: Path) -> None:
     def load() -> tuple[object, ...]:
         with pytest.raises((TypeError, ValueError)) as caught:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(**given)

@@ -192,7 +192,7 @@ def test_child_that_leaves_the_block_does_not_end_the_parents_cassette(
         assert len(urls) == 3 + THREADS * 30
 
 
-def test_child_may_be_the_first_to_write_a_cassette_anew(peer: Callable[..., Peer], tmp_path: Path) -> None:
+def test_child_may_be_the_first_to_write_a_cassette_again(peer: Callable[..., Peer], tmp_path: Path) -> None:
     server = peer(keep_alive(echo_target))
     path = tmp_path / "rewritten.yaml"
     with use_cassette(path, "rewrite"):

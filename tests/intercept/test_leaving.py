@@ -126,7 +126,7 @@ def descriptors() -> int:
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts the open descriptors as Linux shows them")
 @pytest.mark.parametrize("ask", CLIENTS)
-def test_replays_leave_no_descriptor_and_no_thread_behind(
+def test_replays_leave_no_descriptor_and_no_thread(
     ask: Ask, is_tls: bool, serve: Serve, client_tls: ssl.SSLContext, tmp_path: Path
 ) -> None:
     if is_tls and ask is with_requests:
@@ -151,7 +151,7 @@ def test_replays_leave_no_descriptor_and_no_thread_behind(
 @pytest.mark.usefixtures("litter")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # that is what is tested
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_connections_that_are_never_closed_leave_no_thread_behind(peer: Callable[..., Peer], tmp_path: Path) -> None:
+def test_connections_that_are_never_closed_leave_no_thread(peer: Callable[..., Peer], tmp_path: Path) -> None:
     server = peer(keep_alive(lambda request: response(b"hello")))
     path = tmp_path / "one.yaml"
     write_cassette_of(path, server.port, server.host)

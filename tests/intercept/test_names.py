@@ -127,7 +127,7 @@ CLIENTS = [
 
 
 @pytest.mark.parametrize("ask", CLIENTS)
-def test_names_of_one_address_are_told_apart(ask: Ask, zone: Zone, server: Peer, tmp_path: Path) -> None:
+def test_names_of_one_address_are_distinguished(ask: Ask, zone: Zone, server: Peer, tmp_path: Path) -> None:
     zone.update({name: ["127.0.0.1"] for name in NAMES})
     hosts = [*NAMES, "127.0.0.1", *NAMES]
     expected = [host.encode() for host in hosts]
@@ -164,7 +164,7 @@ def test_name_that_gets_another_address_stays_itself(ask: Ask, zone: Zone, serve
         assert recorded_hosts(cassette) == [*NAMES, NAMES[0]]
 
 
-def test_names_of_one_address_are_told_apart_by_tls(
+def test_names_of_one_address_are_distinguished_by_tls(
     zone: Zone, peer: Callable[..., Peer], authority: trustme.CA, client_tls: ssl.SSLContext, tmp_path: Path
 ) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -203,7 +203,7 @@ def test_failed_connections_of_other_traffic_are_not_written_where_nothing_is_re
 @pytest.mark.parametrize("greeting", [b"", response(status=b"408 Request Timeout"), b"220 mail.test ESMTP\r\n"])
 @pytest.mark.parametrize("is_blocking", [False, True], ids=["loop", "blocking"])
 @pytest.mark.parametrize(("mode", "is_live"), [("none", False), ("new_episodes", True), ("all", True)])
-def test_request_behind_a_silence_is_refused_or_recorded(
+def test_request_after_a_silence_is_refused_or_recorded(
     mode: str,
     is_live: bool,
     is_blocking: bool,
@@ -297,7 +297,7 @@ def test_request_that_cannot_be_followed_is_refused_where_nothing_may_be_recorde
 
 
 @pytest.mark.parametrize("octets", MALFORMED)
-def test_request_that_cannot_be_followed_reaches_its_server_and_is_told_where_all_is_recorded(
+def test_request_that_cannot_be_followed_reaches_its_server_with_a_message_where_all_is_recorded(
     octets: bytes, peer: Callable[..., Peer], tmp_path: Path
 ) -> None:
     def script(connection: Connection) -> None:
@@ -319,7 +319,7 @@ def test_request_that_cannot_be_followed_reaches_its_server_and_is_told_where_al
 
 
 @pytest.mark.parametrize("mode", ["none", "all"])
-def test_request_behind_another_protocol_is_refused_where_nothing_may_be_recorded(
+def test_request_after_another_protocol_is_refused_where_nothing_may_be_recorded(
     mode: str, peer: Callable[..., Peer], tmp_path: Path
 ) -> None:
     asked: list[bytes] = []

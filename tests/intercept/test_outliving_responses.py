@@ -260,7 +260,7 @@ def read_to_end(sock: socket.socket) -> tuple[bytes, type | None]:
         pytest.param("failure: {kind: reset, errno: ECONNRESET, text: reset}\n", ConnectionResetError, id="reset"),
     ],
 )
-def test_connection_ends_behind_the_response(
+def test_connection_ends_after_the_response(
     recorded: str,
     ending: type | None,
     was_open: bool,

@@ -165,7 +165,7 @@ def tunnelled_octet_by_octet(server: Peer) -> Seen:
         pytest.param(tunnelled_octet_by_octet, id="octet by octet"),
     ],
 )
-def test_proxy_that_says_more_behind_its_answer_to_connect(
+def test_proxy_that_says_more_after_its_answer_to_connect(
     ask: Callable[[Peer], Seen], peer: Callable[..., Peer], tmp_path: Path
 ) -> None:
     server = peer(talkative_proxy)

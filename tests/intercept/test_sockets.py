@@ -371,7 +371,7 @@ def test_sendfile_of_a_transport_does_the_same_three_times(peer: Callable[..., P
         assert asyncio.run(talk()) == live
 
 
-def test_connection_ends_behind_the_answer_to_a_request_that_asks_for_it(
+def test_connection_ends_after_the_answer_to_a_request_that_asks_for_it(
     peer: Callable[..., Peer], tmp_path: Path
 ) -> None:
     def script(connection: Connection) -> None:
@@ -510,7 +510,7 @@ def test_tls_that_is_ended_by_both_is_ended_in_replay_too(
 # ---------------------------------------------------------------------- late dials
 
 
-def test_loop_goes_on_while_a_missing_request_dials(
+def test_loop_continues_while_a_missing_request_dials(
     peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
 ) -> None:
     may_shake = threading.Event()
@@ -635,7 +635,7 @@ def test_late_dial_of_a_loop_that_fails_is_seen_as_the_failure(peer: Callable[..
         asyncio.run(ask())
 
 
-def test_options_that_were_set_before_connecting_are_told(peer: Callable[..., Peer], tmp_path: Path) -> None:
+def test_options_that_were_set_before_connecting_are_reported(peer: Callable[..., Peer], tmp_path: Path) -> None:
     server = peer(answers)
 
     def ask() -> object:
@@ -656,7 +656,7 @@ def test_options_that_were_set_before_connecting_are_told(peer: Callable[..., Pe
 
 
 @pytest.mark.parametrize(("ended_at", "comes_at_once"), [(0.031, True), (0.2, False)])
-def test_end_that_came_with_the_last_octets_is_met_by_who_drains_the_socket(
+def test_end_that_came_with_the_last_octets_is_raised_where_a_program_drains_the_socket(
     ended_at: float, comes_at_once: bool, tmp_path: Path
 ) -> None:
     path = tmp_path / "cut.yaml"

@@ -225,7 +225,7 @@ def test_unknown_pace_is_an_error_that_lists_those_there_are(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("module", [http.client, cassette_http.client])
-def test_client_that_reads_on_behind_a_time_out_meets_it_three_times(
+def test_client_that_reads_on_after_a_time_out_meets_it_three_times(
     module: Any, peer: Callable[..., Peer], tmp_path: Path
 ) -> None:
     has_timed_out = threading.Semaphore(0)
@@ -270,7 +270,7 @@ async def talk_until_end(port: int, trust: ssl.SSLContext | None) -> list[object
 
 
 @pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
-def test_peer_that_leaves_without_an_answer_leaves_behind_the_same_words(
+def test_peer_that_leaves_without_an_answer_leaves_the_same_words(
     is_tls: bool,
     peer: Callable[..., Peer],
     server_tls: ssl.SSLContext,
@@ -288,7 +288,7 @@ def test_peer_that_leaves_without_an_answer_leaves_behind_the_same_words(
     three_times(lambda: asyncio.run(talk_until_end(server.port, trust)), tmp_path / "leaves.yaml", server)
 
 
-def test_first_octets_behind_an_upgrade_come_in_one_piece_with_its_head(
+def test_first_octets_after_an_upgrade_come_in_one_piece_with_its_head(
     peer: Callable[..., Peer], tmp_path: Path
 ) -> None:
     """What a client has read with the head, a further read does not get."""

@@ -219,7 +219,7 @@ def announces_the_end_within_content(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("script", [with_announced_end, announces_the_end_within_content])
-def test_streams_close_themselves_behind_an_announced_end(
+def test_streams_close_themselves_after_an_announced_end(
     script: Script,
     peer: Callable[..., Peer],
     server_tls: ssl.SSLContext,
@@ -247,7 +247,7 @@ def announces_the_end_behind_an_interim_response(connection: Connection) -> None
         connection.sock.unwrap()  # type: ignore[attr-defined]  # it is a TLS socket
 
 
-def test_end_behind_an_interim_response_comes_when_the_body_was_sent(
+def test_end_after_an_interim_response_comes_when_the_body_was_sent(
     peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
 ) -> None:
     async def ask() -> Any:
@@ -327,7 +327,7 @@ def anyio_upload(port: int, trust: ssl.SSLContext) -> Any:
 
 
 @pytest.mark.parametrize("client", [object_upload, anyio_upload])
-def test_broken_upload_is_met_by_who_sends_the_records(
+def test_broken_upload_is_raised_where_a_program_sends_the_records(
     client: Client,
     peer: Callable[..., Peer],
     server_tls: ssl.SSLContext,
@@ -360,7 +360,7 @@ def test_read_of_an_idle_connection_times_out_three_times(
     three_times(lambda: client(server.port, client_tls), tmp_path / "idle.yaml", server)
 
 
-def test_our_client_sends_nothing_behind_an_end_that_was_not_announced(
+def test_our_client_sends_nothing_after_an_end_that_was_not_announced(
     peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
 ) -> None:
     """It meets that end while it waits for 100 Continue."""

@@ -222,7 +222,7 @@ def test_refusal_before_the_first_request_is_the_same_three_times(
     assert seen[0][0] == "shaken"
 
 
-def test_refusal_is_met_by_who_sends_before_it_comes(
+def test_refusal_is_raised_where_a_program_sends_before_it_comes(
     demanding: Peer, client_tls: ssl.SSLContext, tmp_path: Path
 ) -> None:
     path = tmp_path / "refused.yaml"

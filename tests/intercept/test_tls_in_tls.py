@@ -162,7 +162,7 @@ def test_request_that_a_played_tunnel_cannot_carry_is_not_recorded(
     assert line not in path.read_text()
 
 
-def test_request_behind_all_that_was_played_gets_a_live_tunnel_of_its_own(
+def test_request_after_all_that_was_played_gets_a_live_tunnel_of_its_own(
     peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
 ) -> None:
     """aiohttp opens a tunnel for each request."""

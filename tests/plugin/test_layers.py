@@ -232,7 +232,7 @@ def test_wrong_call_of_the_factory_is_a_clear_error(project: Project, call: str,
     result.stdout.no_fnmatch_line("*layers.py:*")
 
 
-def test_cassette_that_nothing_enters_is_told(project: Project) -> None:
+def test_cassette_that_nothing_enters_is_reported(project: Project) -> None:
     project.write("def test_a(use_cassette):\n    use_cassette('login')\n    get('/a')")
     result = project.run("-Wdefault")
     result.assert_outcomes(passed=1, warnings=1)

@@ -137,7 +137,7 @@ def test_refusals_beyond_the_third_are_counted(project: Project) -> None:
     project.run().stdout.fnmatch_lines(["no match: GET /2: there is no cassette yet", "(2 more requests were refused)"])
 
 
-def test_length_that_does_not_fit_an_edited_body_is_told(project: Project) -> None:
+def test_length_that_does_not_fit_an_edited_body_is_reported(project: Project) -> None:
     project.write("@pytest.mark.cassette\ndef test_a():\n    get('/a')")
     project.run("--cassette-mode=once").assert_outcomes(passed=1)
     path = project.path / "cassettes/test_api/test_a.yaml"

@@ -77,7 +77,7 @@ def test_without():
 """
 
 
-def test_what_is_forbidden_is_told(project: Project) -> None:
+def test_what_is_forbidden_is_reported(project: Project) -> None:
     project.write(FAR)
     result = project.run_alone(*SOCKET, "--disable-socket")
     result.assert_outcomes(failed=3, warnings=1)

@@ -100,7 +100,7 @@ def test_all_shows_what_has_changed(project: Project, shop: Shop) -> None:
 
 
 @WORKERS
-def test_only_what_missed_is_recorded_anew(project: Project, shop: Shop, workers: tuple[str, ...]) -> None:
+def test_only_what_missed_is_recorded_again(project: Project, shop: Shop, workers: tuple[str, ...]) -> None:
     before = contents(project)
     project.write(TESTS + "    if name == 'a':\n        get('/more')\n")
     run(project, workers).assert_outcomes(passed=1, failed=1)
@@ -116,7 +116,7 @@ def test_only_what_missed_is_recorded_anew(project: Project, shop: Shop, workers
     project.run().assert_outcomes(passed=2)
 
 
-def test_path_behind_a_bare_flag_is_a_path_when_conftests_are_loaded(project: Project) -> None:
+def test_path_after_a_bare_flag_is_a_path_when_conftests_are_loaded(project: Project) -> None:
     project.write("def test_quick():\n    pass", "shop/test_quick")
     (project.path / "shop" / "conftest.py").write_text("def pytest_addoption(parser): parser.addoption('--shop')")
     project.pytester.makeini("[pytest]\ntestpaths = elsewhere")

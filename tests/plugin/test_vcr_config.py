@@ -362,7 +362,9 @@ def test_function_gets_content_as_it_came_and_may_leave_it_decoded(is_compressed
         pytest.param({"before_record_request": move_to_ftp}, "request", "not HTTP", id="request"),
     ],
 )
-def test_function_that_makes_something_else_is_told(config: dict[str, Any], value: str, message: str | None) -> None:
+def test_function_that_makes_something_else_is_reported(
+    config: dict[str, Any], value: str, message: str | None
+) -> None:
     def run() -> object:
         return changed(config, request()) if value == "request" else answered(config, ANSWER)
 

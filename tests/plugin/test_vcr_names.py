@@ -342,7 +342,7 @@ def configured(vcr):
         pytest.param(SERIALIZER + OVERRIDDEN, id="in an overridden fixture of pytest-vcr"),
     ],
 )
-def test_cassettes_of_a_serializer_or_persister_are_read_and_recorded_anew_as_ours(
+def test_cassettes_of_a_serializer_or_persister_are_read_and_recorded_again_as_ours(
     conftest: str, project: Project
 ) -> None:
     (project.path / "conftest.py").write_text(conftest)
@@ -436,7 +436,7 @@ def test_serializer_that_fails_is_named_with_the_file(project: Project) -> None:
     result.stdout.fnmatch_lines(["*test_it.b64: the serializer of the suite cannot read it: ParserError(*"])
 
 
-def test_options_of_the_line_count_for_tests_that_have_moved_on(project: Project) -> None:
+def test_options_of_the_line_count_for_tests_that_use_our_marker(project: Project) -> None:
     project.write("import pytest\n@pytest.mark.cassette\ndef test_it():\n    assert get('/a')\n")
     project.run("--record-mode=once").assert_outcomes(passed=1)
     assert project.cassettes() == ["test_api/test_it.yaml"]
@@ -489,7 +489,7 @@ def test_secrets_are_taken_out_of_an_old_cassette_with_the_next_recording(projec
     project.run().assert_outcomes(passed=1)
 
 
-def test_test_that_has_moved_on_has_one_cassette(project: Project) -> None:
+def test_test_that_uses_our_marker_has_one_cassette(project: Project) -> None:
     project.write(
         "import pytest\npytestmark = pytest.mark.vcr\n"
         "@pytest.mark.cassette('moved')\ndef test_it(vcr):\n    get('/a')\n    assert len(vcr) == 1\n"
@@ -523,7 +523,7 @@ def test_request_that_was_swallowed_fails_the_test(project: Project) -> None:
     result.stdout.fnmatch_lines(["missed    GET /a: there is no cassette yet*"])
 
 
-def test_cassette_of_a_marker_that_does_not_exist_is_told(project: Project) -> None:
+def test_cassette_of_a_marker_that_does_not_exist_is_reported(project: Project) -> None:
     project.write("import pytest\n@pytest.mark.vcr('usres.yaml')\ndef test_it():\n    pass\n")
     result = project.run()
     result.assert_outcomes(passed=1)

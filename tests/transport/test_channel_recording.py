@@ -58,7 +58,7 @@ def test_interaction_is_kept_before_its_last_octet_is_handed_out() -> None:
     assert len(deck.kept) == 1
 
 
-def test_pieces_are_told_apart_by_time_and_not_by_accidents_of_buffers() -> None:
+def test_pieces_are_distinguished_by_time_and_not_by_accidents_of_buffers() -> None:
     channel, deck, clock = recording()
     channel.client_sent(GET)
     channel.peer_sent(OK[:10])
@@ -310,7 +310,7 @@ def test_what_is_read_between_two_requests_follows_the_first_response() -> None:
     assert deck.amended == [(deck.kept[0], Track((Piece(b"not asked for"),)))]
 
 
-def test_what_comes_behind_the_next_request_is_a_piece_of_its_own() -> None:
+def test_what_comes_after_the_next_request_is_a_piece_of_its_own() -> None:
     channel, deck, _ = recording()
     hint = b"HTTP/1.1 103 Early Hints\r\n\r\n"
     channel.client_sent(GET)
@@ -320,7 +320,7 @@ def test_what_comes_behind_the_next_request_is_a_piece_of_its_own() -> None:
     assert octets_of(deck) == [(GET, [hint, OK])]
 
 
-def test_what_comes_behind_further_requests_waits_for_as_many_of_them() -> None:
+def test_what_comes_after_further_requests_waits_for_as_many_of_them() -> None:
     """To a client that takes hints for responses, they come one request too late each, and no sooner."""
     channel, deck, _ = recording()
     hint = b"HTTP/1.1 103 Early Hints\r\n\r\n"
@@ -427,7 +427,7 @@ def test_a_new_protocol_that_nobody_offered_is_no_end_of_http() -> None:
     assert [(one.request.head_octets, one.track.octets) for one in deck.kept if one.request] == [(GET, SWITCH)] * 2
 
 
-def test_end_that_is_read_behind_a_failure_does_not_replace_it() -> None:
+def test_end_that_is_read_after_a_failure_does_not_replace_it() -> None:
     channel, deck, _ = recording()
     channel.client_sent(GET)
     channel.peer_sent(OK[:-1])
@@ -437,7 +437,7 @@ def test_end_that_is_read_behind_a_failure_does_not_replace_it() -> None:
     assert deck.amended == []
 
 
-def test_end_behind_the_next_request_belongs_to_that() -> None:
+def test_end_after_the_next_request_belongs_to_that() -> None:
     channel, deck, _ = recording()
     channel.client_sent(GET)
     channel.peer_sent(OK)

@@ -487,7 +487,7 @@ def test_content_may_be_taken_by_amount(body: bytes, step: int, most: int, stops
     assert b"".join(contents) == decode(CHUNKED, buffer)
 
 
-def test_nothing_is_taken_behind_the_amount() -> None:
+def test_nothing_is_taken_after_the_amount() -> None:
     body = b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
     decoder = ChunkedDecoder()
     assert decoder.take(body, 0, None, 0) == (b"", 3)
