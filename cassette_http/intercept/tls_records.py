@@ -17,7 +17,14 @@ from cassette_http.intercept.carriers import Above, Carrier
 from cassette_http.intercept.handshakes import watch_handshake
 from cassette_http.intercept.lines import Pump
 from cassette_http.intercept.stand_ins import WAKE
-from cassette_http.transport.failures import ENDED_HANDSHAKES, incomplete_close, rebuild, silence, want_read
+from cassette_http.transport.failures import (
+    ENDED_HANDSHAKES,
+    incomplete_close,
+    rebuild,
+    send_behind_incomplete_close,
+    silence,
+    want_read,
+)
 from cassette_http.transport.host import NOT_NOW, Host, Switchboard
 from cassette_http.transport.opening import keeping_tls
 
@@ -281,6 +288,8 @@ class PlayedRecords:
 
     def write(self, octets: bytes) -> int:
         host = self.link.host
+        if self._is_told_end and host.channel.is_incompletely_closed:
+            raise rebuild(send_behind_incomplete_close())
         self._has_given_end = False
         try:
             host.send(octets)

@@ -14,7 +14,7 @@ from cassette_http.cassette.model import Failure, FailureKind
 from cassette_http.intercept.handshakes import keep_silence
 from cassette_http.intercept.kinds import raw
 from cassette_http.intercept.taps import Tap, take_tap
-from cassette_http.transport.failures import incomplete_close, rebuild, want_read
+from cassette_http.transport.failures import incomplete_close, rebuild, send_behind_incomplete_close, want_read
 from cassette_http.transport.host import NOT_NOW, read_into
 from cassette_http.transport.opening import keeping_tls
 from cassette_http.transport.played_tls import PlayedTLS, UnshakenTLS
@@ -58,6 +58,8 @@ class SocketState:
     def write(self, data: Any, /) -> int:
         if not self._is_shaken:
             self.do_handshake()
+        if self._tap.host.channel.is_incompletely_closed:
+            raise rebuild(send_behind_incomplete_close())
         return self._tap.send(data)
 
     def pending(self) -> int:

@@ -382,6 +382,39 @@ def test_our_client_sends_nothing_after_an_end_that_was_not_announced(
     three_times(ask, tmp_path / "closed.yaml", server)
 
 
+def sends_by_socket(port: int, trust: ssl.SSLContext) -> object:
+    with (
+        socket.create_connection(("localhost", port), timeout=TIMEOUT_S) as sock,
+        trust.wrap_socket(sock, server_hostname="localhost") as secured,
+    ):
+        secured.sendall(REQUEST)
+        seen = read_to_end(lambda: secured.recv(65536))
+        with pytest.raises(OSError, match="EOF occurred") as caught:
+            secured.send(b"more")
+        return seen, seen_by(caught.value)
+
+
+def sends_by_anyio(port: int, trust: ssl.SSLContext) -> object:
+    async def ask() -> object:
+        stream = await anyio.connect_tcp("localhost", port, tls=True, ssl_context=trust, tls_standard_compatible=False)
+        await stream.send(REQUEST)
+        seen = [octets async for octets in stream]
+        with pytest.raises(anyio.EndOfStream):
+            await stream.send(b"more")
+        await anyio.aclose_forcefully(stream)
+        return b"".join(seen)
+
+    return anyio.run(ask)
+
+
+@pytest.mark.parametrize("client", [sends_by_socket, sends_by_anyio])
+def test_nothing_can_be_sent_behind_an_end_that_was_not_announced(
+    client: Client, peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    server = peer(without_announced_end, tls=server_tls)
+    three_times(lambda: client(server.port, client_tls), tmp_path / "behind.yaml", server)
+
+
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize(
     ("script", "is_noted"), [(with_announced_end, False), (without_announced_end, True), (within_content, True)]
