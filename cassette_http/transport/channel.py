@@ -15,8 +15,8 @@ Each request opens an exchange, which takes one of these ways:
       ├── an interaction answers ────────────> PLAYING
       ├── not for the cassette ──────────────> as RECORDING, but not kept
       ├── none answers, may not record ──────> refused: UnmatchedRequest, for this and each later call
-            ├── malformed HTTP ────────────────────> refused; if recording is allowed: transparent, with a message
-      └── not HTTP ──────────────────────────> the channel is transparent from then on
+      ├── malformed HTTP ────────────────────> refused; if recording is allowed: transparent, with a message
+      └── not HTTP ──────────────────────────> transparent from then on (dropped behind a played response)
 
 The decision is made as early as the matchers allow: with the head if none of them needs the body, else when the request
 is complete. A client that waits for `100 Continue`, or that was answered before it had sent everything, would wait
@@ -109,6 +109,7 @@ class Channel:
         self.can_record = deck.policy.can_record
         self._deck, self._clock = deck, clock
         self._begun: deque[Exchange] = deque()
+        self._settled: Exchange | None = None  # the last one, played to its end, once the client has sent more
         # A request and its answer of one piece, which is not read yet.
         self._answer: tuple[bytes, bytes] | None = None
         self.has_spoken = False  # the client has sent something
@@ -590,7 +591,7 @@ class Channel:
             for earlier in self._exchanges:
                 if earlier.player is not None:
                     earlier.player.further_requests += 1
-        may_be_stale = self._may_be_stale
+        may_be_stale, is_first, was_ended = self._may_be_stale, not self.has_spoken, self._ended
         self.has_spoken = True
         self._ended = False
         self._live_peer.idle.request_begins()
@@ -599,7 +600,7 @@ class Channel:
         else:
             request = SentRequest(RequestReader(), bytearray(), self.origin, self.via)
         exchange = Exchange(request, self._clock())
-        exchange.may_be_stale = may_be_stale
+        exchange.may_be_stale, exchange.is_first, exchange.was_ended = may_be_stale, is_first, was_ended
         newest_delivery.set(exchange.delivery)
         exchanges.append(exchange)
         return exchange
@@ -620,6 +621,7 @@ class Channel:
             self._live_peer.client_goes_on(exchange, exchange.recording)
         elif exchange.player is not None and exchange.player.is_drained:
             self._exchanges.remove(exchange)
+            self._settled = exchange
 
     def _advance(self, exchange: Exchange, octets: bytes) -> bytes:
         """Decide, if that is possible yet; returns what to forward of `octets`, the newest octets of the request."""
@@ -632,8 +634,12 @@ class Channel:
                 self._deck.let_pass(self.origin, reason)
             elif not self.can_record and request.octets.startswith(TLS_HANDSHAKE):
                 raise self._refuse("its TLS is made by another module than Python's ssl, such as pyOpenSSL")
-            self.is_transparent = True
             self._exchanges.remove(exchange)
+            if request.is_foreign and not (exchange.is_first or self.has_line or self.tunnel):
+                self._go_back(exchange)
+                return b""
+            self._live_peer.idle.request_was_none()
+            self.is_transparent = True
             return octets if exchange.state is State.RECORDING else bytes(request.octets)
         if exchange.player is not None:
             exchange.player.client_sent()
@@ -651,6 +657,12 @@ class Channel:
         if self._live_peer.idle.unasked and request.is_complete:
             self.peer_sent(self._live_peer.idle.take_unasked())
         return octets
+
+    def _go_back(self, exchange: Exchange) -> None:
+        """Let the client meet what follows its last response: what it sent is no request, and its peer is played."""
+        self._ended = exchange.was_ended
+        if self._settled is not None:
+            self._exchanges.append(self._settled)
 
     def _choose(self, exchange: Exchange) -> bool:
         """Decide between playing and recording; False if it is too early to decide."""
@@ -704,6 +716,7 @@ class Channel:
     def _play_track(
         self, exchange: Exchange, track: Track, is_upgrade: bool = False, pongs: Pongs | None = None
     ) -> None:
+        self._settled = None
         exchange.state = State.PLAYING
         exchange.delivery.is_lost = track.is_lost
         exchange.player = Player(

@@ -35,6 +35,8 @@ class Exchange:
     """One request of the connection, and how it is answered; `started_at` is a time of the channel's clock."""
 
     state = State.OPEN
+    is_first = True  # on its connection
+    was_ended = False  # the client had met the end of the stream before it
     may_be_stale = False  # an interaction for which `Failure.is_stale` holds may answer it
     is_expected = False  # the cassette was asked whether the peer answers before the body is complete
     reads_in_vain = 0  # reads before it was decided what answers

@@ -44,6 +44,7 @@ class IdlePeer:
     def __init__(self, deck: Deck, clock: Callable[[], float]) -> None:
         self._deck, self._clock = deck, clock
         self._last: KeptExchange | None = None
+        self._before: KeptExchange | None = None  # the last one when the newest request began
         # An exchange that ended with the end of TLS. If a request follows, TCP was still open.
         self._half_closed: tuple[object, Track] | None = None
         self._first_end: tuple[Failure, float] | None = None  # an end before the first request, and when it came
@@ -64,11 +65,15 @@ class IdlePeer:
     def request_begins(self) -> None:
         if self.unasked and self._last is not None:
             self._add(None, ended=False)  # the client read it before this request
-        self._last = None
+        self._before, self._last = self._last, None
         if self._half_closed is not None:
             token, ending = self._half_closed
             self._half_closed = None
             self._deck.amend(token, replace(ending, fin=False))
+
+    def request_was_none(self) -> None:
+        """The client did not send HTTP: what the peer does now still follows the last response."""
+        self._last = self._before
 
     def sent(self, octets: bytes) -> None:
         self.unasked = (self.unasked + octets)[:MOST_UNASKED_OCTETS]

@@ -297,3 +297,34 @@ def test_name_of_a_peer_that_has_refused_the_handshake_may_be_asked_for(
 
     server = peer(script)
     three_times(lambda: [refused(), refused()], tmp_path / "refused.yaml", server)
+
+
+def says_no(connection: Connection) -> None:
+    connection.read_request()
+    connection.send(response(b"no", status=b"400 Bad Request"))
+    connection.read(len(b"more\n"))
+
+
+def says_no_and_then_more(connection: Connection) -> None:
+    says_no(connection)
+    connection.send(b"what?\n")
+
+
+@pytest.mark.parametrize(("script", "answer"), [(says_no, b""), (says_no_and_then_more, b"what?\n")])
+def test_what_is_no_request_goes_nowhere_behind_a_played_response(
+    script: Script, answer: bytes, peer: Callable[..., Peer], tmp_path: Path
+) -> None:
+    """A client that asks for an upgrade may not look whether it got one."""
+    server = peer(script)
+
+    def ask() -> list[bytes]:
+        with socket.create_connection((server.host, server.port), timeout=LIMIT_S) as sock:
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: lines\r\n\r\n")
+            seen = [sock.recv(1000)]
+            sock.sendall(b"more\n")
+            while seen[-1]:
+                seen.append(sock.recv(1000))
+            return seen
+
+    seen, _ = three_times(ask, tmp_path / "no.yaml", server)
+    assert b"".join(seen[1:]) == answer
