@@ -28,7 +28,7 @@ from cassette_http.cassette.model import Header, Request
 from cassette_http.cassette.modes import RecordMode, is_build_server, known_pace, known_policy, policy
 from cassette_http.cassette.store import Store
 from cassette_http.errors import CassetteWarning, InvalidOption, UnmatchedRequest
-from cassette_http.in_use import Cassette, Log
+from cassette_http.in_use import Cassette, Log, Miss
 from cassette_http.intercept import intercepting
 from cassette_http.loading import Loaded, Loader, time_of_recording
 from cassette_http.system import load_before_pyfakefs
@@ -344,12 +344,14 @@ class _Session:
             self._store.commit()
         else:
             self._store.discard()
+        misses = self.board.cassette.misses
         if error is not None:
+            if misses:
+                _tell_of_refusal(error, misses[-1])
             return
         unnoticed = self.board.unnoticed_error or self.board.write_error
         if unnoticed is not None:
             raise unnoticed
-        misses = self.board.cassette.misses
         if misses:
             swallowed = f"refused at {misses[0].where}, where the error was swallowed"
             if others := len(misses) - 1:
@@ -378,3 +380,18 @@ def new_header(test: str | None) -> Header:
 
         test = without_tokens(test, "{{secret}}")
     return Header(recorded=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), by=by, test=test)
+
+
+def _tell_of_refusal(error: BaseException, miss: Miss) -> None:
+    """Note a refusal on the error that ends the block, unless a reader sees it there already.
+
+    On event loops, httpx makes a ReadError without a text of it, and without a cause that has one.
+    """
+    causes: list[BaseException] = []
+    each: BaseException | None = error
+    while each is not None and each not in causes:
+        if miss.message in str(each):
+            return
+        causes.append(each)
+        each = each.__cause__ or (None if each.__suppress_context__ else each.__context__)
+    error.add_note(f"UnmatchedRequest: {miss.message}\n  (refused at {miss.where})")

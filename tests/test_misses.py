@@ -88,6 +88,24 @@ def swallow(*urls: str) -> None:
             urllib.request.urlopen(url, timeout=LIMIT_S)
 
 
+def fail_without_cause(url: str) -> None:
+    """Fail as anyio does, whose error hides the one of the socket."""
+    try:
+        get(url)
+    except OSError:
+        raise ZeroDivisionError from None
+
+
+def test_error_that_ends_the_block_has_a_note_of_a_refusal_that_it_does_not_show(counter: Peer, path: Path) -> None:
+    with pytest.raises(ZeroDivisionError) as raised, use_cassette(path, "none", allow_missing=True):
+        fail_without_cause(f"{counter.url}/a")
+    [note] = raised.value.__notes__
+    assert note.startswith(f"UnmatchedRequest: there is no cassette {path} to answer GET {counter.url}/a")
+    with pytest.raises(OSError, match="there is no cassette") as shown, use_cassette(path, "none", allow_missing=True):
+        get(f"{counter.url}/a")
+    assert not hasattr(shown.value, "__notes__")
+
+
 def test_swallowed_refusal_is_raised_when_the_block_ends(counter: Peer, path: Path) -> None:
     using = use_cassette(path, "none", allow_missing=True)
     with pytest.raises(UnmatchedRequest, match=r"no cassette .* to answer GET .*/a") as refused, using as cassette:
