@@ -66,14 +66,17 @@ def find_with_foreign(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
 
 
 def _is_cassette(path: Path) -> bool:
-    """Tell whether a file in a folder begins like a cassette; folders contain other files, too."""
+    """Tell whether a file in a folder begins like a cassette; folders contain other files, too.
+
+    One that cannot be read may be a cassette with secrets, if its name says so.
+    """
     try:
         if not path.is_file():
             return False  # opening a pipe would wait for its other end
         with path.open("rb") as file:
             return file.read(len(BEGINNING)) == BEGINNING
     except OSError:
-        return False
+        return path.suffix in suffixes.OURS
 
 
 def check_paths(paths: Iterable[str | os.PathLike[str]]) -> list[Finding]:

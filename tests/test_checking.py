@@ -132,6 +132,19 @@ def test_check_continues_after_a_file_that_cannot_be_read(cassette: Path, capsys
     assert "no secrets" not in capsys.readouterr().err
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read every file")
+def test_a_cassette_in_a_folder_that_may_not_be_read_is_not_clean(
+    cassette: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cassette.chmod(0)
+    (cassette.parent / "b").write_bytes(b"")
+    (cassette.parent / "b").chmod(0)
+    assert main(["check", str(cassette.parent)]) == 1
+    shown = capsys.readouterr().err
+    assert shown.startswith(f"cassette-http: {cassette}: cannot be read: Permission denied\n")
+    assert "no secrets" not in shown
+
+
 def test_redact_cleans_and_check_then_ends_with_0(cassette: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["redact", str(cassette)]) == 0
     assert capsys.readouterr().out == f"{cassette}: 2 interactions redacted\n"
