@@ -1,4 +1,4 @@
-"""Chunked bodies written, and taken apart so that they can be written again (RFC 9112 section 7.1)."""
+"""Writes chunked bodies, and takes them apart so that they can be written again (RFC 9112 section 7.1)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cassette_http.wire.messages import Fields
 
 
 def chunk(data: bytes) -> bytes:
-    """Write one chunk; nothing for no data, as an empty chunk would be the last."""
+    """Write one chunk; nothing if there is no data, because an empty chunk is the last one."""
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 
 
@@ -22,7 +22,7 @@ def last_chunk(trailers: Iterable[tuple[str, str]] = ()) -> bytes:
 
 
 class Chunked(NamedTuple):
-    """A chunked body taken apart; `sizes` are those of its chunks, without the last (empty) one."""
+    """The parts of a chunked body; `sizes` are those of its chunks, without the last (empty) one."""
 
     content: bytes
     sizes: tuple[int, ...]
@@ -30,13 +30,13 @@ class Chunked(NamedTuple):
 
 
 def unchunk(octets: bytes) -> Chunked | None:
-    """Take a chunked body apart, if `enchunk` would put the very same octets together again; else None.
+    """Take a chunked body apart if `enchunk` makes the very same octets of it; else return None.
 
-    That is so for complete bodies without extensions, with sizes in lower-case hex digits, and with CRLF.
+    It does for complete bodies without extensions, with sizes in lower-case hex digits, and with CRLF.
     """
     decoder = ChunkedDecoder()
     try:
-        # As the whole body is there at once, each chunk is one piece.
+        # The whole body is there, so each chunk is one piece.
         pieces, _ = decoder.take_pieces(octets, 0, len(octets))
     except MalformedMessage:
         return None

@@ -1,11 +1,11 @@
 """From message body to content (RFC 9112 sections 6, 7): one decoder per framing.
 
-Decoders do no I/O. Each follows a body to its end (`skip`, `end`). The one for the chunked coding also gives the
-content, and serves two kinds of callers:
+Decoders do no I/O. Each follows a body to its end (`skip`, `end`). The decoder for the chunked coding also returns
+the content, and has two kinds of callers:
 
 - *Pull*: read what `want` says (a line, or some octets), `feed` it; at the end of the stream call `end`.
-- *Push*: hand over whatever has arrived to `take`, which goes through all the chunks of a buffer in one pass, and says
-  how many octets belonged to this message.
+- *Push*: pass whatever has arrived to `take`, which goes through all chunks of a buffer in one pass, and returns how
+  many octets belonged to this message.
 
 The states of the chunked coding, and what is wanted in each:
 
@@ -57,11 +57,11 @@ class Decoder(Protocol):
 
     @property
     def remaining(self) -> int | None:
-        """How much content is announced, by the length or the size of this chunk, and still missing; 0 at the end."""
+        """How many octets of the announced length, or of this chunk, are still missing; 0 at the end of the message."""
         ...
 
     def skip(self, data: Buffer, start: int = 0) -> int:
-        """Pass over what of `data[start:]` belongs to the message; return the position reached.
+        """Skip the octets of `data[start:]` that belong to the message; return the position after them.
 
         Raises MalformedMessage, then and at each later call, if the framing is broken.
         """
@@ -106,7 +106,7 @@ class UntilCloseDecoder:
         return len(data)
 
     def end(self) -> None:
-        """That is how it ends."""
+        """This is how such content ends."""
 
 
 class _State(Enum):
@@ -120,7 +120,7 @@ class _State(Enum):
 class ChunkedDecoder:
     """For the chunked transfer coding (RFC 9112 section 7.1). Extensions are bounded and dropped.
 
-    `missing`: begin in the data of a chunk of which so many octets are missing; behind it, if that is 0.
+    With `missing`, it starts in the data of a chunk of which so many octets are missing; at its end if that is 0.
     """
 
     __slots__ = (
@@ -163,11 +163,11 @@ class ChunkedDecoder:
 
     @property
     def is_bare(self) -> bool:
-        """Neither an extension of a chunk nor a trailer has come."""
+        """There was no chunk extension and no trailer so far."""
         return not (self._extension_octets or self._trailer_lines)
 
     def copy(self) -> ChunkedDecoder:
-        """Make another decoder that is at the same place."""
+        """Make another decoder in the same state."""
         other = ChunkedDecoder()
         other._state = self._state
         other._missing, other._received = self._missing, self._received
@@ -180,11 +180,11 @@ class ChunkedDecoder:
 
     @property
     def is_in_trailers(self) -> bool:
-        """Whether the last chunk has come, and the end of the message has not."""
+        """The last chunk has come, but not the end of the message."""
         return self._state is _State.TRAILER
 
     def feed(self, data: bytes) -> bytes:
-        """Take what was wanted, or a part of it, and return the content therein.
+        """Take what was wanted, or a part of it, and return the content in it.
 
         Raises MalformedMessage as `skip` does; ValueError if `data` is more than belongs to the message.
         """
@@ -196,17 +196,16 @@ class ChunkedDecoder:
         return b"".join(pieces)
 
     def take(self, data: Buffer, start: int = 0, stop: int | None = None, most: int = sys.maxsize) -> tuple[bytes, int]:
-        """Take what of `data[start:stop]` belongs to the message; return the content, and the position reached.
+        """Take the octets of `data[start:stop]` that belong to the message; return their content, and where they end.
 
-        Only as far as `most` octets of content reach; with `most` = 0 that is up to the next content, else nothing
-        behind the last of these octets is taken. Raises MalformedMessage as `skip` does, but content before the broken
-        place is returned first, and the error raised by the next call.
+        It stops after `most` octets of content; with `most` = 0, before the next content. Raises MalformedMessage as
+        `skip` does, but content before the error is returned first, and then the next call raises.
         """
         pieces, position = self.take_pieces(data, start, len(data) if stop is None else stop, most)
         return b"".join(pieces), position
 
     def take_pieces(self, data: Buffer, start: int, stop: int, most: int = sys.maxsize) -> tuple[list[memoryview], int]:
-        """Do as `take`, but return the content as the pieces of `data` that it consists of."""
+        """Like `take`, but return the content as pieces of `data`."""
         received = self._received
         pieces: list[memoryview] = []
         try:
@@ -221,25 +220,25 @@ class ChunkedDecoder:
         return self._walk(data, start, len(data) if stop is None else stop, None, most)
 
     def passed(self, count: int) -> None:
-        """Count octets that were wanted as `Octets`, and that the caller has read to where they belong."""
+        """Count octets that were wanted as `Octets`, and that the caller has stored itself."""
         if count > self._missing:
             _refuse_excess(count - self._missing)
-        if count:  # nothing may pass in any state
+        if count:  # 0 octets are allowed in any state
             self._count_data(count)
 
     def end(self) -> None:
         if self._error is not None:
             raise copy(self._error)
         if self._state is _State.TRAILER:
-            # A body is complete with its last chunk (RFC 9112 section 8); servers that forget the rest exist.
+            # A body is complete with its last chunk (RFC 9112 section 8); some servers forget the rest.
             self._complete()
         elif self._state is not _State.COMPLETE:
             raise IncompleteMessage(self._received, self.remaining)
 
     def _walk(self, data: Buffer, at: int, stop: int, pieces: list[memoryview] | None, most: int = sys.maxsize) -> int:
-        """Go through data[at:stop] to its end, the message's, or that of `most` octets of content.
+        """Go through data[at:stop] until it ends, the message ends, or there were `most` octets of content.
 
-        Each run of content is added to `pieces`.
+        The content is added to `pieces`.
         """
         if self._error is not None:
             raise copy(self._error)
@@ -261,9 +260,9 @@ class ChunkedDecoder:
         return at
 
     def _take_data(self, data: Buffer, at: int, stop: int, pieces: list[memoryview] | None, most: int) -> int:
-        """Take this chunk's data, and all further chunks as long as nothing between them is unusual."""
+        """Take the data of this chunk, and of further chunks while the lines between them are ordinary."""
         if self._line:
-            return at  # in the middle of a border that is cut in two
+            return at  # in a line between chunks, of which only a part has arrived
         view = memoryview(data)
         size, border, next_size = self._missing, None, 0
         while True:
@@ -277,7 +276,7 @@ class ChunkedDecoder:
                 self._received += count
                 if size or not most:
                     break
-            # Most chunks are as long as the one before, and to compare is much quicker than to match.
+            # Most chunks are as long as the previous one, and comparing is much faster than matching.
             if border is not None and data.startswith(border, at, stop):
                 at += len(border)
             elif match := CHUNK_BORDER.match(data, at, stop):
@@ -299,7 +298,7 @@ class ChunkedDecoder:
             self._state = _State.DATA_END
 
     def _take_line(self, data: Buffer, at: int, stop: int) -> int:
-        """Take one line, or as much of it as there is; return the position behind."""
+        """Take one line, or the part of it that is there; return the position after it."""
         stop = min(at + self._line_limit() - len(self._line), stop)
         line_end = data.find(b"\n", at, stop) + 1
         if not line_end:
@@ -318,7 +317,7 @@ class ChunkedDecoder:
             self._take_trailer(line)
         elif line == b"\r\n":
             self._state = _State.SIZE
-        else:  # or LF alone, which may be data: then the chunk has one octet less than it says
+        else:  # also LF alone, which may be data of a chunk that is one octet too short
             raise MalformedMessage("chunk data is not followed by CRLF", line)
         return line_end
 
@@ -366,7 +365,7 @@ def _refuse_excess(count: int) -> None:
 
 
 def decode(framing: Framing, octets: bytes) -> bytes:
-    """Decode a whole message body; of one that is cut off or broken, what comes before."""
+    """Decode a whole message body; if it is cut off or broken, the part before that."""
     if framing.kind is FramingKind.CHUNKED:
         try:
             return ChunkedDecoder().take(octets)[0]

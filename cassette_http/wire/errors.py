@@ -2,7 +2,7 @@
 
 WireError
 ├── MalformedMessage      the octets break the grammar; a framing error is final for its connection
-│   └── LimitExceeded     they keep the grammar, but not the bounds (see `grammar`)
+│   └── LimitExceeded     they obey the grammar, but not the limits (see `grammar`)
 └── IncompleteMessage     the peer closed in the middle of a message
 """
 
@@ -12,7 +12,7 @@ SHOWN_OCTETS = 60
 
 
 class WireError(Exception):
-    """Base of everything this room raises about octets."""
+    """Base class of all errors about octets in this room."""
 
 
 class MalformedMessage(WireError):
@@ -24,10 +24,10 @@ class MalformedMessage(WireError):
 
 
 class LimitExceeded(MalformedMessage):
-    """A bound of `grammar` was exceeded.
+    """A limit of `grammar` was exceeded.
 
     `what` is "line", "head", "fields", "trailers", "interim responses", "chunk extension" or "chunk size";
-    `limit` is the bound that was passed, in octets, lines, messages or digits.
+    `limit` is in octets, lines, messages or digits.
     """
 
     def __init__(self, what: str, limit: int) -> None:
@@ -42,7 +42,7 @@ class LimitExceeded(MalformedMessage):
 class IncompleteMessage(WireError):
     """The peer closed before the message was complete.
 
-    `received` counts octets of content; `expected` is how many more were announced, None if nobody can know.
+    `received` is the number of content octets; `expected` is how many more were announced, None if that is unknown.
     """
 
     def __init__(self, received: int, expected: int | None) -> None:

@@ -1,4 +1,4 @@
-"""Where the content of a message ends (RFC 9112 section 6.3). Decides; does not read."""
+"""Decides where the content of a message ends (RFC 9112 section 6.3); reads nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cassette_http.wire.grammar import CONTENT_LENGTH, OWS
 
 
 class FramingKind(Enum):
-    """The ways to tell the end of a message's content."""
+    """The ways to find the end of the content of a message."""
 
     NONE = "no content"
     LENGTH = "Content-Length"
@@ -49,7 +49,7 @@ def response_framing(status: int, fields: Iterable[tuple[str, str]], method: str
     # Rules 5 and 6: Content-Length.
     if lengths := members.get("content-length"):
         length = _agreed_length(lengths)
-        # Rule 5 would have us give up on an unreadable length; http.client and its tests read to the close.
+        # By rule 5 an unreadable length is an error; but http.client and its tests read until the close.
         return UNTIL_CLOSE if length is None else Framing(FramingKind.LENGTH, length)
     # Rule 8 (rule 7 is about requests).
     return UNTIL_CLOSE
@@ -106,8 +106,8 @@ _FRAMING_FIELDS = frozenset(["connection", "content-length", "keep-alive", "prox
 def _members(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """Collect the list members (RFC 9110 section 5.6.1) of the fields that matter here, all in lower case.
 
-    Two exceptions: an empty Content-Length is not no member, but one that cannot be read; and the coding
-    "identity" (RFC 2616 section 3.6), which servers still send together with a length, is left out.
+    Two exceptions: an empty Content-Length counts as a member that cannot be read; and the coding "identity" (RFC 2616
+    section 3.6), which servers still send together with a length, is left out.
     """
     members: dict[str, list[str]] = {}
     for name, value in fields:
@@ -123,7 +123,7 @@ def _members(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def _agreed_length(members: list[str]) -> int | None:
-    """The one length that all members state, None if the only statement cannot be read.
+    """The length that all members state; None if they have one value that cannot be read.
 
     Raises MalformedMessage if they differ. Repetitions are allowed (RFC 9110 section 8.6).
     """

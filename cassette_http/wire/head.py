@@ -1,8 +1,7 @@
 """Start lines and field sections (RFC 9112 sections 2 to 5): from octets to heads, and back.
 
 Reading is as tolerant as http.client: LF alone ends a line, folded lines are unfolded, and a field line that
-cannot be understood is left out without harm to its neighbours. Limits are the business of whoever collects
-the octets.
+cannot be understood is left out without an effect on others. Limits are checked where the octets are collected.
 """
 
 from __future__ import annotations
@@ -49,9 +48,9 @@ def parse_response_head(octets: bytes) -> ResponseHead:
 
 
 def outline_response_head(octets: bytes) -> tuple[int, Fields, bool]:
-    """Parse of a response head only what ends the response: its status, and the fields that state a length or codings.
+    """Parse only the parts of a response head that decide where the response ends: its status and framing fields.
 
-    The third is True if a field line has defects. Says the same as `parse_response_head`, and raises the same, in a
+    The third value is True if a field line has defects. The results and errors are those of `parse_response_head`, in a
     third of the time.
     """
     line, _, section = octets.partition(b"\n")
@@ -65,7 +64,7 @@ def outline_response_head(octets: bytes) -> tuple[int, Fields, bool]:
 
 @lru_cache(maxsize=64)
 def _status(line: bytes) -> int:
-    """The status that a status line tells; servers repeat themselves. Raises MalformedMessage if it is none."""
+    """The status in a status line; cached, as servers repeat theirs. Raises MalformedMessage if it is none."""
     return parse_status_line(line)[1]
 
 
@@ -96,9 +95,9 @@ def parse_status_line(line: bytes) -> tuple[str, int, str]:
 def parse_fields(section: bytes) -> tuple[list[tuple[str, str]], list[str]]:
     """Parse a field section, with or without its empty line, into names with values, and defects.
 
-    Names and values are Latin-1, in order, in the case and number sent; OWS around a value is gone. A fold
-    becomes one SP, as do bare CR and NUL in a value. A line without a usable name is left out. Every change
-    but unfolding is described in the defects. Never raises.
+    Names and values are Latin-1, in the order, case and number sent; OWS around a value is removed. A fold becomes one
+    SP, as do bare CR and NUL in a value. A line without a usable name is left out. Every change except unfolding is
+    described in the defects. Never raises.
     """
     text = section.decode("latin-1")
     fields: list[tuple[str, str]] = FIELD_LINE.findall(text)
@@ -113,10 +112,10 @@ def parse_fields(section: bytes) -> tuple[list[tuple[str, str]], list[str]]:
 
 
 def _parse_unusual_fields(text: str) -> tuple[list[tuple[str, str]], list[str]]:
-    """Do what `parse_fields` promises, for every text, one line at a time."""
+    """Do what `parse_fields` does for any text, one line at a time."""
     found: list[tuple[str, list[str]]] = []
     defects: list[str] = []
-    folds: list[str] | None = None  # where a folded line goes: the parts of the value before it
+    folds: list[str] | None = None  # the parts of the value that a folded line is added to
     for number, line in enumerate(text.split("\n"), 1):
         line = line.removesuffix("\r")
         if not line:
@@ -132,7 +131,7 @@ def _parse_unusual_fields(text: str) -> tuple[list[tuple[str, str]], list[str]]:
             folds = [value.strip(OWS)]
             found.append((name, folds))
             continue
-        # The folds of a line that is left out must not end up in the field before it.
+        # The folds of a line that is left out must not be added to the field before it.
         folds = []
         defects.append(_left_out(number, "no valid field name" if colon else "no colon", line))
 
@@ -177,7 +176,7 @@ def _without_line_end(line: str) -> str:
 
 
 def _without_controls(text: str) -> str:
-    """Replace what could pass for the end of a line or a string (RFC 9112 section 2.2, 9110 section 5.5)."""
+    """Replace what could be taken for the end of a line or a string (RFC 9112 section 2.2, 9110 section 5.5)."""
     return text.replace("\r", " ").replace("\0", " ")
 
 

@@ -1,7 +1,7 @@
 """Values: the heads of HTTP messages (RFC 9112 sections 2 to 5).
 
-Fields are `str` pairs, decoded from the wire as Latin-1 (RFC 9110 section 5.5), so that every octet has one
-character and comes back unchanged; order, case and duplicates are kept.
+Fields are pairs of `str`, decoded as Latin-1 (RFC 9110 section 5.5), so that each octet is one character and is written
+unchanged; order, case and duplicates are kept.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class RequestHead(NamedTuple):
 
 
 class ResponseHead(NamedTuple):
-    """Status line and field section. `reason` may be empty, `defects` says what was wrong with the field lines."""
+    """Status line and field section. `reason` may be empty; `defects` describe malformed field lines."""
 
     version: str
     status: int

@@ -1,7 +1,7 @@
-"""Regular expressions whose possessive repeats mean the same in every release of Python, and such for many words.
+"""Regular expressions: possessive repeats that mean the same in every release of Python, and one for many words.
 
-Up to 3.11.4, `(?:ab?c)*+` ends behind an attempt that failed in the middle (python/cpython#106052). There what
-is repeated becomes an atomic group, `(?:(?>ab?c))*+`, which goes back to where it began.
+Up to 3.11.4, `(?:ab?c)*+` ends after an attempt that failed in the middle (python/cpython#106052). There the repeated
+part is put into an atomic group, `(?:(?>ab?c))*+`, which goes back to its beginning.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, AnyStr
 
 
 def compile_atomic(pattern: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
-    """Compile `pattern` with atomic groups in its possessive repeats; if it has any, the text is lost."""
+    """Compile `pattern` with atomic groups in its possessive repeats; if it has any, the result has no text."""
     parser, compiler = import_module("re._parser"), import_module("re._compiler")
     tree = parser.parse(pattern, int(flags))
     if not _make_atomic(tree, parser):
@@ -27,7 +27,7 @@ to_pattern = re.compile if sys.version_info >= (3, 11, 5) else compile_atomic
 
 
 def any_of(beginnings: Iterable[str]) -> bytes:
-    """One expression for all, grouped by the first character: so only the few of one group are tried."""
+    """One expression for all, grouped by the first character, so that only the few of one group are tried."""
     by_first: dict[str, list[str]] = {}
     for beginning in beginnings:
         literal = beginning[:1] if beginning[:1].isalnum() else ""

@@ -1,9 +1,9 @@
 """Where messages begin and end in a stream of octets that arrives in pieces of any size.
 
-A reader watches one message: it parses the head, follows the content to its end and says how many octets were
-the message's. It keeps no content, changes nothing and never raises on what it sees: what is not HTTP is
-`malformed`, and from then on everything up to the close belongs to it. One reader serves one message; the
-next takes what was left.
+A reader watches one message: it parses the head, follows the content to its end and reports how many octets belonged
+to the message. It keeps no content, changes nothing and never raises because of the data: what is not HTTP is
+`malformed`, and then everything up to the close belongs to it. Each message needs a reader of its own, which gets what
+the previous one has left.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ from cassette_http.wire.head import (
 )
 from cassette_http.wire.messages import Fields, RequestHead, ResponseHead, field_values
 
-# No more of a start line is looked at before its end has come: enough to know other protocols.
+# So many octets of an incomplete start line are checked: enough to recognise other protocols.
 BEGINNING_OCTETS = 32
-# Within it there is room for fewer fields than MAX_WATCHED_FIELDS, so that no limit needs a look.
+# It has room for fewer fields than MAX_WATCHED_FIELDS, so no limit needs to be checked.
 LONGEST_ORDINARY_HEAD_OCTETS = 1 << 13
 
 
 class RequestReader:
     """Watches one request.
 
-    `head` is None until it is complete, `head_octets` 0; empty lines before the request line count as its
-    octets. `malformed` says why this is not HTTP/1.x, if it is not; the request is then never complete.
-    It `is_foreign` if it does not even begin as HTTP/1.x does: it is another protocol's.
+    Until the head is complete, `head` is None and `head_octets` is 0; empty lines before the request line count as its
+    octets. If this is not HTTP/1.x, `malformed` is the reason, and the request is never complete. `is_foreign`: it does
+    not even begin like HTTP/1.x, and is another protocol.
     """
 
     __slots__ = (
@@ -77,7 +77,7 @@ class RequestReader:
         return self.head.method if self.head is not None else None
 
     def feed(self, data: bytes) -> int:
-        """Take octets of this request; return how many. Fewer than given: the request ended there."""
+        """Take octets of this request; return how many. If they are fewer than given, the request ended there."""
         if self.is_complete:
             return 0
         position = len(data)
@@ -113,11 +113,11 @@ class ResponseReader:
     """Watches one response to `method`, with the interim responses before it, whose number is `interim_responses`.
 
     `has_head`: the final head is there. `head_octets` is where it ends, interim heads included; `framing_fields` are
-    those of its fields that state a length or codings. `has_defects`: some of its field lines are malformed.
-    `is_upgrade`: the response (101, or 2xx to CONNECT) is complete, and what follows is another protocol.
-    `until_close`: only `end()` completes it. `truncated`: the peer closed too early; the response is complete all the
-    same if only its trailer section was cut, as many clients do without that. `malformed` says why this is not
-    HTTP/1.x, if it is not; the response is then never complete, and never truncated.
+    its fields that state a length or codings. `has_defects`: some of its field lines are malformed. `is_upgrade`: the
+    response (101, or 2xx to CONNECT) is complete, and another protocol follows. `until_close`: only `end()` completes
+    it. `truncated`: the peer closed too early; if only the trailer section was cut, the response is complete
+    nevertheless, as many clients ignore that section. If this is not HTTP/1.x, `malformed` is the reason, and the
+    response is never complete and never truncated.
     """
 
     __slots__ = (
@@ -161,7 +161,7 @@ class ResponseReader:
 
     @property
     def head(self) -> ResponseHead | None:
-        """The final head, parsed now; None until it is complete."""
+        """The final head, parsed at each call; None until it is complete."""
         return None if self._head is None else parse_response_head(self._head)
 
     @property
@@ -170,7 +170,7 @@ class ResponseReader:
         return isinstance(self._decoder, ChunkedDecoder) and self._decoder.has_bare_lf
 
     def feed(self, data: bytes) -> int:
-        """Take octets of this response; return how many. Fewer than given: the response ended there."""
+        """Take octets of this response; return how many. If they are fewer than given, the response ended there."""
         if self.is_complete:
             return 0
         position = len(data)
@@ -205,7 +205,7 @@ class ResponseReader:
 
     def _take_head(self, head: bytes, end_of_head: int) -> None:
         status, fields, has_defects = outline_response_head(head)
-        # 101 is final: the connection changes its protocol behind it (RFC 9110 section 15.2.2).
+        # 101 is final: after it the connection uses another protocol (RFC 9110 section 15.2.2).
         if 100 <= status < 200 and status != 101:
             self.interim_responses += 1
             if self.interim_responses > MAX_INTERIM_RESPONSES:
@@ -220,7 +220,7 @@ class ResponseReader:
 
 
 class WholeResponse:
-    """What a `ResponseReader` says of an ordinary response that came in one piece; parsed only if somebody asks."""
+    """A `ResponseReader` for an ordinary response that came in one piece; it is parsed only when needed."""
 
     __slots__ = ("_head",)
     has_head = is_complete = True
@@ -232,7 +232,7 @@ class WholeResponse:
 
     @classmethod
     def find(cls, data: bytes, method: str) -> WholeResponse | None:
-        """Take `data` for the whole response to `method` if it plainly is: a final head, and as much as that says."""
+        """Use `data` as the whole response to `method` if it clearly is one: a final head and content of its length."""
         found = ORDINARY_RESPONSE_HEAD.match(data, 0, LONGEST_ORDINARY_HEAD_OCTETS)
         if found is None or len(data) - found.end() != int(found[1]) or method in ("HEAD", "CONNECT"):
             return None
@@ -246,11 +246,11 @@ class WholeResponse:
         return 0
 
     def end(self) -> None:
-        """The peer has closed, which changes nothing."""
+        """Note that the peer has closed, which changes nothing."""
 
 
 class _HeadCollector:
-    """Collects octets up to the empty line, within bounds; finds out early that they cannot become a head."""
+    """Collects octets up to the empty line, within limits; detects early that they cannot become a head."""
 
     __slots__ = ("_beginning", "_kept", "_longest_line", "_parse_start_line", "_start_line_is_checked")
 
@@ -268,13 +268,13 @@ class _HeadCollector:
         return not self._kept
 
     def take(self, data: bytes, start: int) -> tuple[bytes | None, int]:
-        """Take data[start:] up to the empty line; return the head if it is complete, and the position behind.
+        """Take data[start:] up to the empty line; return the head if it is complete, and the position after it.
 
-        Raises MalformedMessage if this is not, or does not become, a head within the bounds.
+        Raises MalformedMessage if this is not, or cannot become, a head within the limits.
         """
         try:
             if not self._kept:
-                # Heads nearly always arrive in one piece, with content behind: no copy but the head's own.
+                # Heads nearly always arrive in one piece, followed by content: only the head is copied.
                 if found := EMPTY_LINE.search(data, start):
                     return self._checked(data[start : found.end()]), found.end()
                 self._kept += data[start:]
@@ -297,7 +297,7 @@ class _HeadCollector:
         self._start_line_is_checked = False
 
     def _check_beginning(self, known: int) -> None:
-        """Raise MalformedMessage if what is there, octets behind `known` being new, cannot become a head."""
+        """Raise MalformedMessage if the octets, of which those from `known` on are new, cannot become a head."""
         kept = self._kept
         if kept and not self._start_line_is_checked:
             if line_end := kept.find(b"\n", known) + 1:
