@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cassette_http.errors import (
     CassetteError,
+    CassetteExpired,
     CassetteFormatError,
     CassetteNotFound,
     CassetteNotWritable,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Cassette",
     "CassetteError",
+    "CassetteExpired",
     "CassetteFormatError",
     "CassetteNotFound",
     "CassetteNotWritable",

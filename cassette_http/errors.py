@@ -10,12 +10,14 @@ CassetteError
 └── UnmatchedRequest         the cassette has no answer (also a ConnectionError, see there)
 
 CassetteWarning              something was left out, and the rest can be used
+└── CassetteExpired          the cassette is older than `max_age`
 """
 
 from __future__ import annotations
 
 __all__ = [
     "CassetteError",
+    "CassetteExpired",
     "CassetteFormatError",
     "CassetteNotFound",
     "CassetteNotWritable",
@@ -94,3 +96,7 @@ class UnmatchedRequest(CassetteError, ConnectionError):
 
 class CassetteWarning(UserWarning):
     """A cassette is usable, but incomplete or unusual; the message says what to do."""
+
+
+class CassetteExpired(CassetteWarning):
+    """A cassette is played that was recorded longer ago than `max_age`; the message says how to record it again."""

@@ -103,15 +103,21 @@ def _not_found(path: Path) -> CassetteNotFound:
     return CassetteNotFound(f'{reason}; to record it, run once with record_mode="once"{why}{near}')
 
 
+def recorded_at(documents: Documents, path: str) -> float | None:
+    """When a cassette was recorded, in seconds since 1970; None if its header has no time, or if it is empty."""
+    from cassette_http.cassette.volatile import moment_of  # late, as few sessions ask for it
+
+    head = documents[0].load(path) if documents else None
+    return moment_of(head.recorded.encode()) if isinstance(head, Header) and head.recorded is not None else None
+
+
 def time_of_recording(documents: Documents, path: str) -> FrozenTime | None:
     """The clock to set; None if there is nothing to play. Raises CassetteFormatError if the header has no time."""
     if not documents:
         return None
-    from cassette_http.cassette.volatile import moment_of  # late, as few sessions set the clock
-    from cassette_http.frozen_time import FrozenTime
+    from cassette_http.frozen_time import FrozenTime  # late, as few sessions set the clock
 
-    head = documents[0].load(path)
-    recorded = moment_of(head.recorded.encode()) if isinstance(head, Header) and head.recorded is not None else None
+    recorded = recorded_at(documents, path)
     if recorded is None:
         raise CassetteFormatError(
             path, 1, "freeze_time needs the time of recording; add a line such as 'recorded: 2026-11-22T17:57:05Z'"

@@ -7,9 +7,9 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from cassette_http.around import around
 from cassette_http.board import Board
 from cassette_http.cassette.explaining import MODE_SETTING
-from cassette_http.cassette.format.yaml_format import Documents, looks_foreign, whole_file
+from cassette_http.cassette.format.yaml_format import Documents, looks_foreign, scan, whole_file
 from cassette_http.cassette.hooks import Hooks, InteractionHook, RequestHook
 from cassette_http.cassette.index import Index
 from cassette_http.cassette.late_redactor import LateRedactor
@@ -27,7 +27,8 @@ from cassette_http.cassette.matching import DEFAULT_MATCH, Matching, resolve
 from cassette_http.cassette.model import Header, Request
 from cassette_http.cassette.modes import RecordMode, is_build_server, known_pace, known_policy, policy
 from cassette_http.cassette.store import Store
-from cassette_http.errors import CassetteWarning, InvalidOption, UnmatchedRequest
+from cassette_http.errors import CassetteExpired, CassetteFormatError, CassetteWarning, InvalidOption, UnmatchedRequest
+from cassette_http.expiry import HOW_TO_RENEW, expiry_of, known_age
 from cassette_http.in_use import Cassette, Log, Miss
 from cassette_http.intercept import intercepting
 from cassette_http.loading import Loaded, Loader, time_of_recording
@@ -71,6 +72,8 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
       for dates, request ids and their like, down to the same file (docs/updating.md); with `keep_unrecorded` it does
       not drop interactions that were not recorded anew, as those of other tests; a function is asked for that when the
       block has ended well, while no other process can end one with the same file.
+    - `max_age`, such as "12h", "30d", "4w" or a `timedelta`: to play a cassette that was recorded longer ago gives the
+      warning CassetteExpired (docs/updating.md).
     - `freeze_time` sets the clock to the moment of recording while a cassette is only played; it needs `time-machine`.
     - `also` names further cassettes that are searched when this one has no answer; they are only read.
     - `decode(octets, path)` turns a file that is in a format of your own into a cassette of a known recorder
@@ -106,6 +109,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
         only_on_success: bool = False,
         keep_volatile: bool = False,
         keep_unrecorded: bool | Callable[[], bool] = False,
+        max_age: str | timedelta | None = None,
         freeze_time: bool = False,
         also: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
         decode: Callable[[bytes, str], bytes] | None = None,
@@ -148,6 +152,7 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
             only_on_success=only_on_success,
             keeps_volatile=keep_volatile,
             keeps_unrecorded=keep_unrecorded,
+            max_age_s=known_age(max_age),
             freezes_time=freeze_time,
             also=tuple(map(Path, _several(also))),
             decode=decode,
@@ -202,6 +207,7 @@ class _Options:
     only_on_success: bool
     keeps_volatile: bool
     keeps_unrecorded: bool | Callable[[], bool]
+    max_age_s: float | None
     freezes_time: bool
     also: tuple[Path, ...]
     decode: Callable[[bytes, str], bytes] | None
@@ -256,6 +262,8 @@ class _Session:
         index = Index(
             library, matching, options.repeat, lambda request: matching.strip(redactor.made.redact_request(request))
         )
+        if may.can_play and (expiry := expiry_of(first, str(path), options.max_age_s)) is not None:
+            warnings.warn(f"{path} {expiry}; {HOW_TO_RENEW}", CassetteExpired, stacklevel=3)
         time = time_of_recording(first, str(path)) if options.freezes_time and not may.can_record else None
         hooks = options.hooks
         if time is not None:
@@ -319,18 +327,26 @@ class _Session:
 
         def settled(old: bytes, new: bytes) -> bytes:
             keeps = options.keeps_unrecorded
+            before = in_our_format(old)
             return settling.settled(
-                in_our_format(old),
+                before,
                 new,
                 path,
                 answers=answers,
-                keeps_volatile=options.keeps_volatile,
+                keeps_volatile=options.keeps_volatile and not self._is_expired(before),
                 keeps_unrecorded=keeps() if callable(keeps) else keeps,
                 is_one_moment=options.freezes_time,
                 fetch=self._store.blobs.fetch,
             )
 
         return settled
+
+    def _is_expired(self, data: bytes) -> bool:
+        """Tell whether an old cassette is too old; then all of it is renewed."""
+        path, max_age_s = str(self._options.path), self._options.max_age_s
+        with suppress(CassetteFormatError):  # of a file that is replaced as a whole
+            return max_age_s is not None and expiry_of(scan(data, path), path, max_age_s) is not None
+        return False
 
     def close(self, error: BaseException | None) -> None:
         """Leave the transports, then the file. Raises errors that went unnoticed, unless `error` is being raised."""

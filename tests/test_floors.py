@@ -32,6 +32,7 @@ FLOORS = {
     "board": 3,
     "keeping": 3,
     "loading": 3,
+    "expiry": 3,
     "client": 3,
     "intercept": 3,
     "frozen_time": 3,

@@ -11,13 +11,13 @@ import sys
 import urllib.request
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
 
-from cassette_http import CassetteNotWritable, RecordMode, system, use_cassette
+from cassette_http import CassetteExpired, CassetteNotWritable, InvalidOption, RecordMode, system, use_cassette
 from tests.asking import get
 from tests.peer import LIMIT_S, Peer, keep_alive, response
 
@@ -85,6 +85,90 @@ def test_recording_again_without_a_change_leaves_the_file_as_it_was(server: Peer
     assert path.read_bytes() == before
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (status.st_ino, status.st_mtime_ns)
     assert folder(path) == [path.name]
+
+
+def recorded_ago(path: Path, age: timedelta) -> None:
+    """Let a cassette be so old."""
+    first, _, rest = path.read_text().partition("\n")
+    _, _, rest = rest.partition("\n")
+    at = datetime.now(UTC) - age
+    path.write_text(f"{first}\nrecorded: {at:%Y-%m-%dT%H:%M:%SZ}\n{rest}")
+
+
+@pytest.mark.parametrize(
+    ("age", "max_age", "text"),
+    [
+        (timedelta(days=31), "30d", "31 days ago, and max_age is 30 days"),
+        (timedelta(weeks=6), "5w", "42 days ago, and max_age is 35 days"),
+        (timedelta(hours=13), "12h", "13 hours ago, and max_age is 12 hours"),
+        (timedelta(days=2), timedelta(days=1), "2 days ago, and max_age is 24 hours"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["none", "once", "new_episodes"])
+def test_playing_a_cassette_that_is_too_old_is_warned_of(
+    server: Peer, path: Path, mode: str, age: timedelta, max_age: str | timedelta, text: str
+) -> None:
+    with use_cassette(path):
+        get(server.url)
+    server.stop()
+    recorded_ago(path, age - timedelta(hours=1))
+    with use_cassette(path, mode, max_age="90d"):
+        get(server.url)
+    recorded_ago(path, age)
+    with pytest.warns(CassetteExpired) as told, use_cassette(path, mode, max_age=max_age):
+        get(server.url)
+    how = 'record it again with record_mode="rewrite", or in pytest with --cassette-update=all'
+    assert str(told[0].message) == f"{path} was recorded {text}; {how}"
+    assert told[0].filename == __file__
+
+
+def test_a_cassette_that_is_too_old_may_be_an_error(server: Peer, path: Path) -> None:
+    with use_cassette(path):
+        get(server.url)
+    recorded_ago(path, timedelta(days=3))
+    with pytest.raises(CassetteExpired), use_cassette(path, "none", max_age="2d"):
+        get(server.url)
+    with use_cassette(path, "none"):  # nothing is left in use of the other
+        get(server.url)
+
+
+@pytest.mark.parametrize("mode", ["rewrite", "all"])
+def test_recording_is_not_warned_of(server: Peer, path: Path, mode: str) -> None:
+    with use_cassette(path, max_age="1h"):
+        get(server.url)
+    recorded_ago(path, timedelta(days=3))
+    with use_cassette(path, mode, max_age="2d"):
+        get(server.url)
+
+
+def test_a_cassette_without_a_time_does_not_expire(server: Peer, path: Path) -> None:
+    with use_cassette(path):
+        get(server.url)
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("recorded:")))
+    with use_cassette(path, "none", max_age="1h"):
+        get(server.url)
+
+
+def test_rewriting_renews_all_of_a_cassette_that_is_too_old(server: Peer, path: Path) -> None:
+    with use_cassette(path):
+        buy(server.url)
+    recorded_ago(path, timedelta(days=3))
+    before = path.read_text()
+    with use_cassette(path, "rewrite", keep_volatile=True, max_age="4d"):
+        buy(server.url)
+    assert path.read_text() == before
+    with use_cassette(path, "rewrite", keep_volatile=True, max_age="2d"):
+        buy(server.url)
+    assert path.read_text() != before
+    server.stop()
+    with use_cassette(path, "none", max_age="1h"):
+        buy(server.url)
+
+
+@pytest.mark.parametrize("max_age", ["", "30", "30m", "-1d", "0d", 30, timedelta(0)])
+def test_an_age_that_is_none_is_refused(path: Path, max_age: str | timedelta) -> None:
+    with pytest.raises(InvalidOption, match='max_age takes an age such as "12h", "30d" or "4w", or a timedelta, not '):
+        use_cassette(path, max_age=max_age)
 
 
 def test_change_shows_and_the_cassette_replays(server: Peer, shop: Shop, path: Path) -> None:

@@ -153,6 +153,13 @@ def kept(value: str) -> list[str]:
     return words(value)
 
 
+def age(value: Any) -> Any:
+    from cassette_http.expiry import known_age
+
+    known_age(value)
+    return value
+
+
 def reports(value: str) -> list[str]:
     """Check the destinations of reports: one or several of "term", "json:FILE", "html:FILE"."""
     for word in words(value):
@@ -221,6 +228,14 @@ OPTIONS = (
         "bodies with more octets are stored in files of their own, in `blobs` beside the cassette",
         "octets",
         read=octets,
+    ),
+    Option(
+        "max_age",
+        TEST,
+        "warn of a cassette that is played and was recorded longer ago",
+        "AGE, such as 12h, 30d or 4w",
+        read=age,
+        check=age,
     ),
     Option(
         "freeze_time",

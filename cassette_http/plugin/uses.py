@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cassette_http.cassette.modes import RecordMode, can_play
-from cassette_http.errors import CassetteError, CassetteWarning, InvalidOption
+from cassette_http.errors import CassetteError, CassetteExpired, CassetteWarning, InvalidOption
 from cassette_http.plugin.collection import collection_of
 from cassette_http.plugin.ledger import ledger_of
 from cassette_http.plugin.naming import is_own
@@ -49,10 +49,10 @@ class CassetteFailure(pytest.fail.Exception):  # type: ignore[misc,name-defined]
 
 @contextmanager
 def failing_the_test(config: pytest.Config) -> Iterator[None]:
-    """Turn a CassetteError into a failure of the test; its text says what is wrong."""
+    """Turn a CassetteError, or a warning that is an error, into a failure of the test; its text says what is wrong."""
     try:
         yield
-    except CassetteError as error:
+    except (CassetteError, CassetteExpired) as error:
         raise CassetteFailure(shown_paths(config, str(error))) from None
 
 

@@ -6,6 +6,7 @@
     allow_playback_repeats                          `repeat`
     record_on_exception                             `only_on_success`
     record_mode                                     `mode`
+    max_age (of cassetter)                          `max_age`
 
 Functions get requests and responses as VCR.py's are (see `objects`).
 """
@@ -63,7 +64,7 @@ def translate(config: Mapping[str, Any], matchers: Mapping[str, Callable[..., An
     done = Translated()
     given = {**DEFAULTS, **config}
     known = {"record_mode", "match_on", "additional_matchers", "allow_playback_repeats", "filter_sensitive_data"}
-    known |= {"record_on_exception"}
+    known |= {"record_on_exception", "max_age"}
     known |= REQUEST_KEYS | RESPONSE_KEYS
     for key, value in given.items():
         if key in UNSUPPORTED and value:
@@ -84,6 +85,8 @@ def translate(config: Mapping[str, Any], matchers: Mapping[str, Callable[..., An
         options["repeat"] = "first"
     if not given.get("record_on_exception", True):
         options["only_on_success"] = True
+    if given.get("max_age"):
+        options["max_age"] = given["max_age"]
     if given.get("filter_sensitive_data"):
         options["secrets"] = _secrets(given["filter_sensitive_data"], done)
     functions = _request_functions(given)

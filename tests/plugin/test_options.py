@@ -259,6 +259,7 @@ WRONG_MARKERS = [
     ("cassette(repeat='often')", "there is no repeat policy 'often' (the policies are: fail, last, cycle, first)"),
     ("cassette(pace='recordd')", "there is no pace 'recordd'; did you mean \"recorded\"?*"),
     ("cassette(freeze_time='yes')", "freeze_time takes True or False, not 'yes'"),
+    ("cassette(max_age='30')", 'max_age takes an age such as "12h", "30d" or "4w", or a timedelta, not \'30\''),
     ("cassette(allow_hosts=5)", 'allow_hosts takes hosts, such as ["*.internal"], not 5'),
     ("cassette(ignore_hosts=['a'])", "@pytest.mark.cassette has no option 'ignore_hosts'; did you mean \"on_match\"?*"),
     ("cassette(record_mode='once')", "@pytest.mark.cassette has no option 'record_mode'; did you mean \"mode\"?*"),

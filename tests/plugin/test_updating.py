@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -381,3 +382,22 @@ def test_rewrite_keeps_volatile_values_where_it_is_told_to(project: Project, tmp
     (project.path / "pytest.ini").write_text("[pytest]\ncassette_keep_volatile = true\n")
     project.run("--cassette-mode=rewrite").assert_outcomes(passed=2)
     assert contents(project) == before
+
+
+@pytest.mark.parametrize(
+    ("filter", "outcome"),
+    [("-Wdefault", {"passed": 2, "warnings": 2}), ("-Werror::cassette_http.CassetteExpired", {"errors": 2})],
+)
+def test_cassettes_that_are_too_old_are_reported_until_they_are_updated(
+    project: Project, filter: str, outcome: dict[str, int]
+) -> None:
+    (project.path / "pytest.ini").write_text("[pytest]\ncassette_max_age = 30d\n")
+    for cassette in project.path.glob("cassettes/*/*.yaml"):
+        cassette.write_text(re.sub("recorded: .*", "recorded: 2020-01-01T00:00:00Z", cassette.read_text()))
+    result = project.run(filter)
+    result.assert_outcomes(**outcome)
+    result.stdout.fnmatch_lines(
+        ["*test_price*.yaml was recorded * days ago, and max_age is 30 days; record it again with *"]
+    )
+    project.run("--cassette-update=all").assert_outcomes(passed=2)
+    project.run(filter).assert_outcomes(passed=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from base64 import b64encode
 from pathlib import Path
@@ -123,6 +124,16 @@ def test_closest_marker_counts_more_than_the_others_and_the_fixture(project: Pro
     project.run().assert_outcomes(passed=1)
     (cassette,) = (project.path / "cassettes").rglob("*.yaml")
     assert f"request: GET {project.server.url}/x?a=1\n" in cassette.read_text()
+
+
+def test_marker_may_say_how_old_a_cassette_may_be(project: Project) -> None:
+    project.write(MARKED.replace("mark.vcr", "mark.vcr(record_mode='once', max_age='30d')"))
+    project.run().assert_outcomes(passed=1)
+    (cassette,) = (project.path / "cassettes").rglob("*.yaml")
+    cassette.write_text(re.sub("recorded: .*", "recorded: 2020-01-01T00:00:00Z", cassette.read_text()))
+    result = project.run("-Wdefault")
+    result.assert_outcomes(passed=1, warnings=1)
+    result.stdout.fnmatch_lines(["*test_it.yaml was recorded * days ago, and max_age is 30 days; record it again *"])
 
 
 def test_suite_does_not_record_on_a_build_server(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
