@@ -10,6 +10,7 @@ from typing import Any
 from cassette_http.cassette.format.yaml_format import Documents
 from cassette_http.errors import InvalidOption
 from cassette_http.loading import recorded_at
+from cassette_http.wording import counted
 
 HOW_TO_RENEW = 'record it again with record_mode="rewrite", or in pytest with --cassette-update=all'
 
@@ -37,5 +38,7 @@ def expiry_of(documents: Documents, path: str, max_age_s: float | None) -> str |
 
 
 def _shown(seconds: float) -> str:
-    hours = round(seconds / 3600)
-    return f"{hours} hours" if hours < 48 else f"{hours // 24} days"
+    for unit, unit_s in (("day", 86400), ("hour", 3600)):
+        if seconds >= 2 * unit_s:
+            return counted(int(seconds // unit_s), unit)
+    return counted(int(seconds // 60), "minute")

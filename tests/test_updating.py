@@ -102,6 +102,7 @@ def recorded_ago(path: Path, age: timedelta) -> None:
         (timedelta(weeks=6), "5w", "42 days ago, and max_age is 35 days"),
         (timedelta(hours=13), "12h", "13 hours ago, and max_age is 12 hours"),
         (timedelta(days=2), timedelta(days=1), "2 days ago, and max_age is 24 hours"),
+        (timedelta(hours=1), timedelta(minutes=1), "60 minutes ago, and max_age is 1 minute"),
     ],
 )
 @pytest.mark.parametrize("mode", ["none", "once", "new_episodes"])
@@ -111,7 +112,7 @@ def test_playing_a_cassette_that_is_too_old_is_warned_of(
     with use_cassette(path):
         get(server.url)
     server.stop()
-    recorded_ago(path, age - timedelta(hours=1))
+    recorded_ago(path, timedelta(days=89))
     with use_cassette(path, mode, max_age="90d"):
         get(server.url)
     recorded_ago(path, age)
