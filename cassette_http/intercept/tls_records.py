@@ -394,7 +394,8 @@ class PlayedRecords:
     def _has_broken_line(self) -> bool:
         """The live peer that was dialled late was not reached, or its TCP connection broke."""
         line = self.link.host.line
-        return isinstance(line, Pump) and line.is_broken
+        # The channel knows it before the line says so.
+        return isinstance(line, Pump) and (line.is_broken or self.link.host.channel.is_unreachable)
 
     @property
     def _lower_failure(self) -> Failure | None:

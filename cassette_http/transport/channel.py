@@ -101,6 +101,7 @@ class Channel:
         self.on_left: Callable[[], None] = do_nothing
         # The failure of a recorded peer that accepted the connection, but took no request.
         self.late_refusal: Failure | None = None
+        self.is_unreachable = False  # no TCP connection could be made to the peer when it was dialled late
         self.tunnel: Tunnel | None = None  # once a proxy has accepted one
         self.naming: Naming = as_it_is
         self._greeting: Greeting | None = None  # of a SOCKS proxy, until its answer was read
@@ -405,7 +406,7 @@ class Channel:
                     details = {**details, "sent": exchange.request.octets_after_head}
                 exchange.recording.fail(replace(failure, details=details))
                 self._live_peer.keep(exchange)
-            self._refusal = error
+            self._refusal, self.is_unreachable = error, failure is None or "class" not in failure.details  # of TLS
 
     def leave(self) -> None:
         """Leave the cassette while the connection is open: for its client it looks closed from now on.
