@@ -105,10 +105,10 @@ def _not_found(path: Path) -> CassetteNotFound:
 
 def recorded_at(documents: Documents, path: str) -> float | None:
     """When a cassette was recorded, in seconds since 1970; None if its header has no time, or if it is empty."""
-    from cassette_http.cassette.volatile import moment_of  # late, as few sessions ask for it
+    from cassette_http.cassette.volatile import time_of  # late, as few sessions ask for it
 
     head = documents[0].load(path) if documents else None
-    return moment_of(head.recorded.encode()) if isinstance(head, Header) and head.recorded is not None else None
+    return time_of(head) if isinstance(head, Header) else None
 
 
 def time_of_recording(documents: Documents, path: str) -> FrozenTime | None:

@@ -17,7 +17,7 @@ from cassette_http.cassette.format.yaml_format import TERMINATOR, Document, scan
 from cassette_http.cassette.model import Header, Interaction, Request, TLSFacts
 from cassette_http.cassette.secrets.message_parts import edit_request, request_parts
 from cassette_http.cassette.splicing import Edit
-from cassette_http.cassette.volatile import Form, Kind, Value, form_of, may_differ, moment_of, shape_of_facts
+from cassette_http.cassette.volatile import Form, Kind, Value, form_of, may_differ, moment_of, shape_of_facts, time_of
 from cassette_http.errors import CassetteFormatError
 
 # If a group has more interactions, comparing all with all takes too long; they are then paired in order.
@@ -118,7 +118,7 @@ def _read(data: bytes, path: str, fetch: Fetch | None) -> tuple[list[_Recorded],
     for document in scan(data, path) if data else []:
         value = document.load(path, fetch)
         if isinstance(value, Header):
-            time_s = moment_of(value.recorded.encode()) if value.recorded is not None else None
+            time_s = time_of(value)
         elif isinstance(value, TLSFacts):
             recorded.append(_Recorded(document, len(recorded), value, ("tls", value.origin), shape_of_facts(value)))
         else:

@@ -174,7 +174,7 @@ class Store:
 
     def _failed(self, exc: OSError, consequence: str | None = None) -> CassetteNotWritable:
         reason = exc.strerror or str(exc)
-        if consequence is None and not self.exists():
+        if consequence is None and self._is_empty():
             consequence = "nothing was recorded"
         elif consequence is None and self._is_rewrite:
             consequence = "the old one stays as it is"
@@ -185,6 +185,12 @@ class Store:
         )
         self.failure.errno = exc.errno
         return self.failure
+
+    def _is_empty(self) -> bool:
+        """Tell whether there is no file, or nothing in it, as far as a failing disk says so."""
+        with contextlib.suppress(CassetteFormatError):
+            return not self.exists()
+        return False
 
     def replace(self, old: Sequence[bytes], new: Sequence[bytes], order: Sequence[int] | None = None) -> None:
         """Replace the `old` documents by the `new` ones; otherwise like `append`.

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum, auto
 
-from cassette_http.cassette.model import Interaction, TLSFacts
+from cassette_http.cassette.model import Header, Interaction, TLSFacts
 from cassette_http.cassette.secrets.message_parts import Parts, request_parts, response_parts
 from cassette_http.cassette.splicing import chunked_trailers
 from cassette_http.wire.chunking import unchunk
@@ -116,6 +116,11 @@ def moment_of(text: bytes) -> float | None:
     found = _VALUES.fullmatch(text.strip(b" \t"))
     value = _moment(found) if found is not None else None
     return value.time_s if value is not None else None
+
+
+def time_of(header: Header) -> float | None:
+    """When a cassette was recorded, in seconds since 1970; None if its header does not say so."""
+    return moment_of(header.recorded.encode()) if header.recorded is not None else None
 
 
 # ---------------------------------------------------------------------- messages
