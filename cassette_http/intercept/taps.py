@@ -122,7 +122,7 @@ class Tap:
         self.is_shared = False  # copies of the socket exist
         self._sock = weakref.ref(sock)
         self._stand_in: StandIn | None = None
-        self._rests = False
+        self._pauses_next_read = False
         self._peeked = b""
         self._was_polled = False  # since the last read
         self._shut: set[int] = set()
@@ -370,8 +370,8 @@ class Tap:
         # One read per readiness: a client that drains the descriptor would otherwise see two pieces as one.
         sock = self._sock()
         never_waits = sock is not None and sock.gettimeout() == 0
-        if never_waits and self.stands_in and (self._rests or not self.is_due):
-            self._rests = False
+        if never_waits and self.stands_in and (self._pauses_next_read or not self.is_due):
+            self._pauses_next_read = False
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         if self.above is not None:
             return self.above.receive_records(at_most)
@@ -382,7 +382,7 @@ class Tap:
             if self.is_watched:
                 self.show()
                 is_marked = self._stand_in is not None and self._stand_in.is_marked
-                self._rests = is_marked and not self.host.channel.goes_on
+                self._pauses_next_read = is_marked and not self.host.channel.goes_on
 
     def _receive_with(self, at_most: int, flags: int) -> bytes:
         """Receive with flags of the system call.

@@ -98,7 +98,7 @@ def _tapped_wrap_socket(
             else:
                 put_tap(sock, below)
             raise
-    _put_state(secured, below, channel, secured._sslobj, is_shaken=do_handshake_on_connect)
+    _put_state(secured, below, channel, secured._sslobj, is_handshake_over=do_handshake_on_connect)
     return secured
 
 
@@ -121,11 +121,8 @@ def _tapped_wrap_bio(
     return made
 
 
-def _put_state(secured: Any, below: Tap, channel: Channel, real: Any, *, is_shaken: bool) -> Tap:
-    """Put our TLS state into `secured`, over the connection of `below`; `real` is the one in C, if any.
-
-    `is_shaken`: the handshake is over.
-    """
+def _put_state(secured: Any, below: Tap, channel: Channel, real: Any, *, is_handshake_over: bool) -> Tap:
+    """Put our TLS state into `secured`, over the connection of `below`; `real` is the one in C, if any."""
     kind = kind_of(secured)
     wrap = functools.partial(kind.wrap_socket, secured.context, server_hostname=secured.server_hostname)
     tunnel = below.host.channel.tunnel
@@ -147,7 +144,7 @@ def _put_state(secured: Any, below: Tap, channel: Channel, real: Any, *, is_shak
         real = kind.waiting(secured, real)
         host.line, channel.has_line = TLSLine(real), True
     tap = below.hand_over(secured, host)
-    state = secured._sslobj = SocketState(tap, real, secured, is_shaken=is_shaken)
+    state = secured._sslobj = SocketState(tap, real, secured, is_handshake_over=is_handshake_over)
     put_tap(secured, tap)
     return tap
 
@@ -220,7 +217,7 @@ def _secure_late(sock: ssl.SSLSocket) -> None:
     below.settle_name(sock.server_hostname)
     lower = below.host.channel
     channel = below.board.open_tls_channel(lower)
-    _put_state(sock, below, channel, None if below.stands_in else hidden._sslobj, is_shaken=False)
+    _put_state(sock, below, channel, None if below.stands_in else hidden._sslobj, is_handshake_over=False)
 
 
 def _adopt(sock: ssl.SSLSocket, data: Any) -> None:
@@ -233,6 +230,6 @@ def _adopt(sock: ssl.SSLSocket, data: Any) -> None:
         return
     below = lower_tap(sock, board, sock.server_hostname or named[0])
     channel = board.open_tls_channel(below.host.channel)
-    tap = _put_state(sock, below, channel, hidden._sslobj, is_shaken=True)
+    tap = _put_state(sock, below, channel, hidden._sslobj, is_handshake_over=True)
     if channel.can_play and tap.is_watched:
         tap.break_off(tap.host)

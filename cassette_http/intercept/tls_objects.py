@@ -58,11 +58,11 @@ class ObjectState:
         self._context, self._incoming, self._outgoing, self._real = context, incoming, outgoing, real
         self._records: Records | None = None  # None while unlinked
         self._tunnel: Tunnel | None = None
-        self._rest: Any = real
-        self._has_told_hello = False
+        self._delegate: Any = real
+        self._has_noted_hello = False
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._rest, name)
+        return getattr(self._delegate, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         # SSLObject sets these: they belong to the state in C.
@@ -83,7 +83,7 @@ class ObjectState:
         link = Link(below.board, host, below)
         if below.stands_in:
             self._records = PlayedRecords(link, self._incoming, self._outgoing)
-            self._rest = PlayedTLS(
+            self._delegate = PlayedTLS(
                 below.board.tls_facts(lower.origin.over_tls), self._real.server_hostname, self._context
             )
         else:
@@ -94,7 +94,7 @@ class ObjectState:
     def adopt(self, board: Switchboard, origin: Origin) -> None:
         """Continue a connection that was opened before the cassette; its next record shows its socket."""
         link = Link(board, Host(board.open_channel(origin, None), self._dial, lambda: None))
-        self._records = LiveRecords(link, self._real, self._incoming, is_shaken=True)
+        self._records = LiveRecords(link, self._real, self._incoming, is_handshake_over=True)
         _seeking.set(self)
         if link.host.channel.can_play:
             self._be_played()
@@ -111,7 +111,9 @@ class ObjectState:
     def _be_played(self) -> None:
         """Play from now on. The last record of the live connection is never sent."""
         live = self._linked
-        self._records = PlayedRecords(live.link, self._incoming, self._outgoing, is_shaken=live.is_shaken)
+        self._records = PlayedRecords(
+            live.link, self._incoming, self._outgoing, is_handshake_over=live.is_handshake_over
+        )
         with suppress(ssl.SSLError):
             self._real.shutdown()
 
@@ -164,13 +166,13 @@ class ObjectState:
         try:
             self._unlinked.do_handshake()
         except ssl.SSLWantReadError:
-            self._tell_hello()
+            self._note_hello()
             raise
 
-    def _tell_hello(self) -> None:
+    def _note_hello(self) -> None:
         """Note the client hello that the state in C has just made, to recognise the socket that sends it."""
-        if not self._has_told_hello:
-            self._has_told_hello = True
+        if not self._has_noted_hello:
+            self._has_noted_hello = True
             hello = self._outgoing.read()
             self._outgoing.write(hello)
             expected_hellos[hello] = self.link

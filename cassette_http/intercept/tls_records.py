@@ -64,12 +64,8 @@ class Records(Protocol):
     """The records of one TLS object: the object reads and writes content, its carrier octets."""
 
     are_played: bool
+    is_handshake_over: bool
     link: Link
-
-    @property
-    def is_shaken(self) -> bool:
-        """The handshake is over."""
-        ...
 
     @property
     def is_readable(self) -> bool:
@@ -94,17 +90,17 @@ class LiveRecords:
 
     are_played = False
 
-    def __init__(self, link: Link, real: Any, incoming: Any, *, is_shaken: bool = False) -> None:
-        self.is_shaken = is_shaken
+    def __init__(self, link: Link, real: Any, incoming: Any, *, is_handshake_over: bool = False) -> None:
+        self.is_handshake_over = is_handshake_over
         self.link, self._real, self._incoming = link, real, incoming
         self._is_closed_below = False  # the peer closed the TCP connection
-        if not is_shaken:
+        if not is_handshake_over:
             watch_handshake(link.board, link.host.channel, self)
 
     @property
     def is_readable(self) -> bool:
         channel = self.link.host.channel
-        return not self.is_shaken or channel.is_due or channel.has_only_end
+        return not self.is_handshake_over or channel.is_due or channel.has_only_end
 
     def do_handshake(self) -> None:
         try:
@@ -117,9 +113,9 @@ class LiveRecords:
         self._keep_handshake(None)
 
     def _keep_handshake(self, error: OSError | None) -> None:
-        if self.is_shaken:
+        if self.is_handshake_over:
             return
-        self.is_shaken = True
+        self.is_handshake_over = True
         self.link.board.open_handshakes.pop(self.link.host.channel, None)
         with keeping_tls(self.link.board, self.link.host.channel) as keep:
             if error is not None:
@@ -183,7 +179,7 @@ class LiveRecords:
 
     def close(self) -> None:
         """If the handshake is not over: the peer has gone away, or was silent for too long."""
-        if self.is_shaken:
+        if self.is_handshake_over:
             return
         if not self._is_closed_below:
             self._carrier_failed(silence(), FailureKind.TIMEOUT)
@@ -194,7 +190,7 @@ class LiveRecords:
 
     def _carrier_failed(self, error: OSError, kind: FailureKind) -> None:
         """The TCP connection broke with `error`."""
-        if self.is_shaken:
+        if self.is_handshake_over:
             self.link.upper.peer_failed(error, kind)
             return
         with suppress(type(error)):
@@ -210,14 +206,14 @@ class PlayedRecords:
 
     are_played = True
 
-    def __init__(self, link: Link, incoming: Any, outgoing: Any, *, is_shaken: bool = False) -> None:
-        self.is_shaken = is_shaken
+    def __init__(self, link: Link, incoming: Any, outgoing: Any, *, is_handshake_over: bool = False) -> None:
+        self.is_handshake_over = is_handshake_over
         self.link, self._incoming, self._outgoing = link, incoming, outgoing
         self._broken_handshake: Failure | None = None  # the recorded failure
         self._ahead = b""  # content that a read of the carrier has waited for
         self._has_given_end = False  # to a reader of the carrier
         self._has_read_end = False  # the object has returned it
-        self._rests = False  # the next read gets nothing: one read per readiness
+        self._pauses_next_read = False  # it gets nothing: one read per readiness
         self._broken_write: OSError | None = None  # TCP accepts no more: raised when records are sent
         self._unread_wakes = 0  # how many waking octets the carrier gave since the object was last read
 
@@ -225,8 +221,8 @@ class PlayedRecords:
 
     def do_handshake(self) -> None:
         self._incoming.read()
-        if not self.is_shaken:
-            self.is_shaken = True
+        if not self.is_handshake_over:
+            self.is_handshake_over = True
             origin = self.link.host.channel.origin
             self._broken_handshake = self.link.board.fail_connection(origin, FailureKind.TLS)
         self.link.show()
@@ -248,9 +244,9 @@ class PlayedRecords:
             octets, self._ahead = self._ahead, b""
             return octets
         # What breaks the TCP connection is met by reads of the socket, not by reads of the object.
-        if self._rests or not self._is_due or self._lower_failure is not None or self._has_broken_line:
-            self._rests = False
-            is_ended = self._has_given_end or self._is_told_end or self.link.host.channel.is_half_closed
+        if self._pauses_next_read or not self._is_due or self._lower_failure is not None or self._has_broken_line:
+            self._pauses_next_read = False
+            is_ended = self._has_given_end or self._knows_end or self.link.host.channel.is_half_closed
             if is_ended and not self._is_due:
                 return self._read_end()
             raise want_read()
@@ -262,33 +258,33 @@ class PlayedRecords:
             self.link.show()
             # A client that drains the object would otherwise see two pieces as one.
             channel = self.link.host.channel
-            self._rests = self._is_due and not (channel.is_left or channel.is_within_piece)
+            self._pauses_next_read = self._is_due and not (channel.is_left or channel.is_within_piece)
 
     def _read_end(self) -> bytes:
         """What the state in C does at the end, once all records have been read."""
         try:
             self.link.host.receive(1)
         except ssl.SSLEOFError:
-            if self._is_told_end:
+            if self._knows_end:
                 raise
             raise want_read() from None
         if not self.link.host.channel.is_incompletely_closed:
             return b""
-        # It asks for more records, unless it was told that there are none.
-        raise rebuild(incomplete_close()) if self._is_told_end else want_read()
+        # It asks for more records, unless it knows that there are none.
+        raise rebuild(incomplete_close()) if self._knows_end else want_read()
 
     def read_for(self, above: Above, at_most: int) -> bytes:
         self._throw_wakes_away()
         # A client that reads until nothing is left must come back when the socket shows that something is due.
-        if self._rests:
-            self._rests = False
+        if self._pauses_next_read:
+            self._pauses_next_read = False
             raise want_read()
-        self._rests = True
+        self._pauses_next_read = True
         return above.receive_records(at_most)
 
     def write(self, octets: bytes) -> int:
         host = self.link.host
-        if self._is_told_end and host.channel.is_incompletely_closed:
+        if self._knows_end and host.channel.is_incompletely_closed:
             raise rebuild(send_behind_incomplete_close())
         self._has_given_end = False
         try:
@@ -313,8 +309,8 @@ class PlayedRecords:
             self._incoming.read()
 
     @property
-    def _is_told_end(self) -> bool:
-        """The program has met the end of the carrier, and told the object."""
+    def _knows_end(self) -> bool:
+        """The program has met the end of the carrier, and the object knows it."""
         return self._incoming is not None and bool(self._incoming.eof)
 
     # ------------------------------------------------------------------ what the carrier asks
@@ -369,7 +365,7 @@ class PlayedRecords:
 
     @property
     def _is_due(self) -> bool:
-        if not self.is_shaken:
+        if not self.is_handshake_over:
             return True
         host = self.link.host
         if self._broken_handshake is not None:
@@ -388,7 +384,7 @@ class PlayedRecords:
         has_only_end = channel.has_only_end and not channel.ends_without_fin
         # An end that TLS announces comes as a record first.
         is_announced = channel.announces_end and not self._has_read_end
-        return self.is_shaken and (is_cut_off or (has_only_end and not is_announced))
+        return self.is_handshake_over and (is_cut_off or (has_only_end and not is_announced))
 
     @property
     def _has_broken_line(self) -> bool:
@@ -400,7 +396,7 @@ class PlayedRecords:
     @property
     def _lower_failure(self) -> Failure | None:
         """The recorded TCP connection broke, and nothing else is left."""
-        failure = self._broken_handshake or (self.link.host.channel.next_failure if self.is_shaken else None)
+        failure = self._broken_handshake or (self.link.host.channel.next_failure if self.is_handshake_over else None)
         # Failures of TLS itself are met by reads of the object, and silence by none.
         if failure is None or "class" in failure.details or isinstance(rebuild(failure), TimeoutError):
             return None

@@ -17,32 +17,34 @@ from cassette_http.intercept.taps import Tap, take_tap
 from cassette_http.transport.failures import incomplete_close, rebuild, send_behind_incomplete_close, want_read
 from cassette_http.transport.host import NOT_NOW, read_into
 from cassette_http.transport.opening import keeping_tls
-from cassette_http.transport.played_tls import PlayedTLS, UnshakenTLS
+from cassette_http.transport.played_tls import PlayedTLS, TLSBeforeHandshake
 
 
 class SocketState:
     """The TLS state of an intercepted `ssl.SSLSocket`; `real` is the one in C, None if no handshake was made."""
 
-    def __init__(self, tap: Tap, real: Any, sock: ssl.SSLSocket, *, is_shaken: bool) -> None:
+    def __init__(self, tap: Tap, real: Any, sock: ssl.SSLSocket, *, is_handshake_over: bool) -> None:
         self._tap, self._real = tap, real
-        self._is_shaken = is_shaken  # nothing of the handshake is left to do or to fail
+        self._is_handshake_over = is_handshake_over  # nothing of the handshake is left to do or to fail
         self._silence: Failure | None = None  # the peer of the played handshake never answers
         self._sock = weakref.ref(sock)
         facts = tap.board.tls_facts(tap.host.channel.origin)
         self._agreed = PlayedTLS(facts, sock.server_hostname)
-        self._rest = real
+        self._delegate = real
         if real is None:
-            self._rest = self._agreed if is_shaken else UnshakenTLS(facts.origin, sock.server_hostname)
+            self._delegate = (
+                self._agreed if is_handshake_over else TLSBeforeHandshake(facts.origin, sock.server_hostname)
+            )
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._rest, name)
+        return getattr(self._delegate, name)
 
     def become_live(self, real: Any) -> None:
         """A live handshake was made after all: from now on its connection answers."""
-        self._real = self._rest = real
+        self._real = self._delegate = real
 
     def read(self, size: int = 1024, buffer: Any = None, /) -> Any:
-        if not self._is_shaken:
+        if not self._is_handshake_over:
             self.do_handshake()
         return read_into(buffer, size, self._receive)
 
@@ -56,7 +58,7 @@ class SocketState:
         return octets
 
     def write(self, data: Any, /) -> int:
-        if not self._is_shaken:
+        if not self._is_handshake_over:
             self.do_handshake()
         if self._tap.host.channel.is_incompletely_closed:
             raise rebuild(send_behind_incomplete_close())
@@ -72,7 +74,7 @@ class SocketState:
         if self._tap.stands_in:
             self._tap.host.channel.leave()
             return raw(sock)
-        plain = self._rest.shutdown()
+        plain = self._delegate.shutdown()
         if sock is not None:
             take_tap(sock)
         return plain
@@ -80,7 +82,7 @@ class SocketState:
     def do_handshake(self) -> None:
         """Make the handshake; without this call, the first read or write makes it."""
         if self._real is None:
-            self._shake_played()
+            self._play_handshake()
             return
         self._tap.on_closed = self._give_up_handshake
         with keeping_tls(self._tap.board, self._tap.host.channel) as keep:
@@ -92,19 +94,19 @@ class SocketState:
             except OSError:
                 self._tap.on_closed = None
                 raise
-        self._tap.on_closed, self._is_shaken = None, True
+        self._tap.on_closed, self._is_handshake_over = None, True
 
-    def _shake_played(self) -> None:
-        if self._is_shaken:
+    def _play_handshake(self) -> None:
+        if self._is_handshake_over:
             return
         failure = self._silence or self._tap.board.fail_connection(self._tap.host.channel.origin, FailureKind.TLS)
         if failure is not None and isinstance(rebuild(failure), TimeoutError):
             self._silence = failure
             raise want_read() if self._tap.sock.gettimeout() == 0 else rebuild(failure)
-        self._is_shaken = True
+        self._is_handshake_over = True
         if failure is not None:
             raise rebuild(failure)
-        self._rest = self._agreed
+        self._delegate = self._agreed
 
     def _give_up_handshake(self) -> None:
         """The program closes during a live handshake: the peer was silent for too long."""

@@ -77,7 +77,7 @@ class PlayedTLS:
     shutdown = compression = shared_ciphers = get_channel_binding = _unknown
 
 
-class UnshakenTLS(PlayedTLS):
+class TLSBeforeHandshake(PlayedTLS):
     """A connection before its handshake, so that nothing is agreed."""
 
     def __init__(self, origin: Origin, server_hostname: str | None) -> None:

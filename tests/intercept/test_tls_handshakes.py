@@ -164,7 +164,7 @@ def silent_socket(port: int, trust: ssl.SSLContext) -> Any:
         socket.create_connection(("localhost", port), timeout=5) as sock,
         trust.wrap_socket(sock, server_hostname="localhost") as secured,
     ):
-        return ["shaken", seen_of(lambda: secured.recv(1))]
+        return ["handshake made", seen_of(lambda: secured.recv(1))]
 
 
 def silent_streams(port: int, trust: ssl.SSLContext) -> Any:
@@ -174,7 +174,7 @@ def silent_streams(port: int, trust: ssl.SSLContext) -> Any:
             try:
                 return await reader.read(1)
             except ssl.SSLError as error:
-                return ["shaken", str(error)]
+                return ["handshake made", str(error)]
 
     return asyncio.run(ask())
 
@@ -187,7 +187,7 @@ def silent_trio(port: int, trust: ssl.SSLContext) -> Any:
             try:
                 return await stream.receive_some(1)
             except trio.BrokenResourceError as error:
-                return ["shaken", str(error.__cause__)]
+                return ["handshake made", str(error.__cause__)]
 
     return trio.run(ask)
 
@@ -219,7 +219,7 @@ def test_refusal_before_the_first_request_is_the_same_three_times(
 
     three_times(ask, tmp_path / "refused.yaml", demanding)
     assert "CERTIFICATE_REQUIRED" in str(seen[0])
-    assert seen[0][0] == "shaken"
+    assert seen[0][0] == "handshake made"
 
 
 def test_refusal_is_raised_where_a_program_sends_before_it_comes(
