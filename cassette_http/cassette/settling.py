@@ -88,7 +88,7 @@ def settled(
     _pair(before, after)
     if keeps_volatile:
         _keep(before, after, old_time, new_time, answers)
-        _let_go(before, after)
+        _renew_referenced(before, after)
     if is_one_moment and any(one.kept is None for one in after):
         for one in after:
             one.kept = None
@@ -242,7 +242,7 @@ def _replacements(octets: bytes, values: dict[bytes, bytes]) -> list[Edit]:
     return [edit for index, edit in enumerate(edits) if not index or edits[index - 1].stop <= edit.start]
 
 
-def _let_go(before: list[_Recorded], after: list[_Recorded]) -> None:
+def _renew_referenced(before: list[_Recorded], after: list[_Recorded]) -> None:
     """Do not keep the old form if one of the new values is used in an interaction that changed."""
     changed = [one for one in after if one.kept is None]
     while changed:

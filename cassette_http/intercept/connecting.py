@@ -24,12 +24,12 @@ from cassette_http.transport.tunnels import Line
 _getpeername = _socket.socket.getpeername
 
 # Sockets whose descriptor the program got before they were connected: a selector may know it.
-_asked: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+_with_descriptor_taken: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
 
-def note_asked(sock: socket.socket) -> None:
+def note_descriptor_taken(sock: socket.socket) -> None:
     """Remember that the program got the descriptor of a socket that is not connected."""
-    _asked.add(sock)
+    _with_descriptor_taken.add(sock)
 
 
 def connect(sock: socket.socket, board: Switchboard, address: tuple[Any, ...]) -> None:
@@ -71,16 +71,16 @@ def connect_again(sock: socket.socket, tap: Tap, address: Any) -> None:
     except BlockingIOError:
         raise
     except OSError as error:
-        tell_connected(tap, 0 if error.errno == errno.EISCONN else error.errno or 0)
+        connect_ended(tap, 0 if error.errno == errno.EISCONN else error.errno or 0)
         raise
-    tell_connected(tap, 0)
+    connect_ended(tap, 0)
 
 
-def tell_connected(tap: Tap, number: int) -> None:
+def connect_ended(tap: Tap, number: int) -> None:
     """A connect in progress has ended, with an error if `number` is not 0."""
-    if tap.connecting is not None:
-        told, tap.connecting = tap.connecting, None
-        told(number)
+    if tap.on_connect_ended is not None:
+        on_ended, tap.on_connect_ended = tap.on_connect_ended, None
+        on_ended(number)
 
 
 class _Attempt:
@@ -110,7 +110,7 @@ class _Attempt:
             tap.host.open()
         except BlockingIOError:
             tap.host.line = PlainLine(sock)
-            tap.connecting, tap.on_closed = self._ended, self._given_up
+            tap.on_connect_ended, tap.on_closed = self._ended, self._given_up
             put_tap(sock, tap)
             raise
         if tap.host.line is None:
@@ -134,7 +134,7 @@ class _Attempt:
 
     def _stand_in(self) -> None:
         # Event loops get the descriptor early, but watch it only from now on.
-        self._tap.stand_in(was_watched=self._tap.sock in _asked and running_loop() is None)
+        self._tap.stand_in(was_watched=self._tap.sock in _with_descriptor_taken and running_loop() is None)
 
     def _dial(self) -> Line:
         if self._tap.stands_in:

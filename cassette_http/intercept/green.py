@@ -87,21 +87,21 @@ class _Condition:
 
     def __init__(self, lock: Any, event: Callable[[], Any]) -> None:
         self._lock, self._event = lock, event
-        self._told: list[Any] = []
+        self._waiting: list[Any] = []
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        told = self._event()
-        self._told.append(told)
+        event = self._event()
+        self._waiting.append(event)
         self._lock.release()
         try:
-            return bool(told.wait(timeout_s))
+            return bool(event.wait(timeout_s))
         finally:
             self._lock.acquire()
-            self._told.remove(told)
+            self._waiting.remove(event)
 
     def notify_all(self) -> None:
-        for told in self._told:
-            told.set()
+        for event in self._waiting:
+            event.set()
 
 
 class _WaitingState:

@@ -14,7 +14,13 @@ from contextlib import suppress
 from typing import Any
 
 from cassette_http.intercept.adoption import adopt, is_stream, is_tcp, is_unix
-from cassette_http.intercept.connecting import connect, connect_again, connect_unix, note_asked, tell_connected
+from cassette_http.intercept.connecting import (
+    connect,
+    connect_again,
+    connect_ended,
+    connect_unix,
+    note_descriptor_taken,
+)
 from cassette_http.intercept.current import current_board
 from cassette_http.intercept.kinds import PythonSocket, kind_of
 from cassette_http.intercept.patches import Patches
@@ -95,7 +101,7 @@ def _tapped_getsockopt(self: socket.socket, level: int, name: int, *args: Any, o
     value = original(self, level, name, *args)
     if tap is None or (level, name) != (socket.SOL_SOCKET, socket.SO_ERROR):
         return value
-    tell_connected(tap, value)
+    connect_ended(tap, value)
     if tap.pending_error:
         value, tap.pending_error = tap.pending_error, 0
     return value
@@ -152,7 +158,7 @@ def _tapped_fileno(self: socket.socket, *, original: Any) -> Any:
     if tap is not None:
         tap.watch()
     elif is_stream(self):
-        note_asked(self)
+        note_descriptor_taken(self)
     return original(self)
 
 

@@ -83,7 +83,7 @@ class StandIn:
                 _send(self._far_end, WAKE)
             self._is_marked = not self._is_marked
 
-    def hold_up(self) -> bool:
+    def block_writes(self) -> bool:
         """Make the descriptor not writable, by filling all buffers.
 
         Returns whether it was writable.
@@ -97,7 +97,7 @@ class StandIn:
                     was_writable = True
         return was_writable
 
-    def let_go(self) -> None:
+    def allow_writes(self) -> None:
         """Make it writable again."""
         with self._lock, suppress(BlockingIOError):
             if self._far_end is not None:

@@ -113,7 +113,7 @@ class Tap:
         self.above: Above | None = None
         # Options that were set before there was a live connection.
         self.options: list[tuple[Any, ...]] = _early_options.pop(sock, [])
-        self.connecting: Callable[[int], None] | None = None  # called with the result of a non-blocking connect
+        self.on_connect_ended: Callable[[int], None] | None = None  # called with the errno of a connect in progress
         self.on_closed: Callable[[], None] | None = None  # called when the program closes
         self.pending_error = 0  # of a played non-blocking connect, for SO_ERROR
         self.is_refused = False  # by the played peer: the program believes that it is connecting
@@ -162,12 +162,12 @@ class Tap:
         """Make the stand-in look like a connect in progress: it is not writable."""
         assert self._stand_in is not None, "a connect that is played"
         self.never_connects = True
-        self._stand_in.hold_up()
+        self._stand_in.block_writes()
 
     def hand_over(self, sock: socket.socket, host: Host) -> Tap:
         """The tap for a TLS connection over this one, on the same descriptor."""
         tap = Tap(sock, self.board, host, self.target, self.peer)
-        tap.options, tap.connecting = self.options, self.connecting
+        tap.options, tap.on_connect_ended = self.options, self.on_connect_ended
         tap._stand_in, self._stand_in = self._stand_in, None
         if tap._stand_in is not None:
             tap._stand_in.move(sock)
@@ -317,7 +317,7 @@ class Tap:
             raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
         if expected_hellos and self.above is None and octets[:1] == HANDSHAKE_RECORD and octets in expected_hellos:
             self.above = expected_hellos.pop(octets)(self)
-        if self._is_held_up():
+        if self._show_stall():
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         if self.above is not None:
             return self.above.send_records(octets)
@@ -332,30 +332,30 @@ class Tap:
         try:
             return self.host.send(octets)
         finally:
-            self._is_held_up()
+            self._show_stall()
             self.show()
 
-    def _is_held_up(self) -> bool:
-        """The recorded peer accepts no more data; then the descriptor does not look writable."""
+    def _show_stall(self) -> bool:
+        """If the recorded peer accepts no more data, make the descriptor not writable; tell whether that is so."""
         host = self._upper
-        if self._stand_in is None or not host.channel.is_held_up:
+        if self._stand_in is None or not host.channel.is_upload_stalled:
             return False
-        if self._stand_in.hold_up() and host.late_break is not None:
-            call_when_idle(host.late_break.at, weakref.WeakMethod(self._let_go))
+        if self._stand_in.block_writes() and host.late_break is not None:
+            call_when_idle(host.late_break.at, weakref.WeakMethod(self._end_stall))
         return True
 
-    def _let_go(self) -> None:
+    def _end_stall(self) -> None:
         """The recorded connection broke at this time: the next send gets the error."""
-        self._upper.channel.is_held_up = False
+        self._upper.channel.is_upload_stalled = False
         if self._stand_in is not None:
-            self._stand_in.let_go()
+            self._stand_in.allow_writes()
 
     def _send_some(self, line: Line, octets: bytes) -> int:
         """Send what the live peer accepts at once, and note whether that was everything."""
         channel = self._upper.channel
-        channel.is_held_up = True
+        channel.is_upload_stalled = True
         sent = line.send(octets)
-        channel.is_held_up = sent < len(octets)
+        channel.is_upload_stalled = sent < len(octets)
         return sent
 
     def receive(self, at_most: int, flags: int = 0) -> bytes:
@@ -447,7 +447,7 @@ class Tap:
             return _getpeername(raw(self.sock))
         except OSError as error:
             # During an exchange, a send or read has met or will meet the error; this call may only be for a log.
-            if self.connecting is None and not self._upper.channel.needs_peer:
+            if self.on_connect_ended is None and not self._upper.channel.needs_peer:
                 self._upper.peer_failed(error)
             raise
 

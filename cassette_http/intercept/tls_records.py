@@ -297,7 +297,7 @@ class PlayedRecords:
             self._broken_write = error
         finally:
             self.link.show()
-        if self._outgoing is not None and (host.channel.is_held_up or self._broken_write is not None):
+        if self._outgoing is not None and (host.channel.is_upload_stalled or self._broken_write is not None):
             self._outgoing.write(octets)  # the program gets the error when it sends the records
         return len(octets)
 

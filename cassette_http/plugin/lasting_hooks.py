@@ -27,10 +27,10 @@ class LastingHooks:
             return (yield)
         finally:
             if nextitem is None or "http_cassette" not in (fixture_names(nextitem) or ()):
-                self._let_go()
+                self._release()
 
     def pytest_sessionfinish(self) -> None:
-        self._let_go()  # the run may have been interrupted
+        self._release()  # the run may have been interrupted
 
     def _hold(self) -> None:
         from cassette_http.intercept import hooked  # late, like the session
@@ -40,8 +40,8 @@ class LastingHooks:
             return
         anew = ExitStack()
         anew.enter_context(hooked())
-        self._let_go()
+        self._release()
         self._slot = anew
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         self._slot.close()

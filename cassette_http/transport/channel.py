@@ -95,7 +95,7 @@ class Channel:
         self.is_cut_short = False  # the cassette was left during an exchange with a live peer
         self.has_line = False  # the host has dialled the peer
         self.has_failed = False  # the connection failed, and that was recorded
-        self.is_held_up = False  # the peer, live or played, accepts no more data at present
+        self.is_upload_stalled = False  # the peer, live or played, accepts no more data at present
         # The client has shut down a direction: an end that follows is not the peer's own doing.
         self.reads_no_more = self.sends_no_more = False
         self.on_left: Callable[[], None] = do_nothing
@@ -223,7 +223,7 @@ class Channel:
         if not self._exchanges:
             return False
         player = self._exchanges[0].player
-        return player is not None and player.is_due and not (self.is_held_up and player.is_drained)
+        return player is not None and player.is_due and not (self.is_upload_stalled and player.is_drained)
 
     @property
     def due_in_s(self) -> float | None:
@@ -338,11 +338,11 @@ class Channel:
 
     def client_could_not_send(self, octets: bytes) -> None:
         """Take octets of the client that the peer did not accept, perhaps after blocking the client for some time."""
-        held_up = None if self.is_between_requests else self._exchanges[-1]
-        sent_at = held_up.sent_at if held_up is not None else 0.0
+        stalled = None if self.is_between_requests else self._exchanges[-1]
+        sent_at = stalled.sent_at if stalled is not None else 0.0
         self.client_sent(octets)
-        if held_up is not None:
-            held_up.sent_at = sent_at
+        if stalled is not None:
+            stalled.sent_at = sent_at
 
     def client_reads(self, at_most: int) -> bytes | Failure | Signal:
         """What a client gets that reads at most `at_most` octets now. Raises an earlier refusal again."""
@@ -385,11 +385,10 @@ class Channel:
         """The connection is over: record what unfinished exchanges have so far, and what came without a request."""
         self.is_closed = True
         is_unused = not (self._exchanges or self.has_spoken or self.is_transparent or self.is_left or self.has_failed)
-        # A connection to a proxy without TLS behind it is recorded with its greeting.
-        is_told = self.via is not None and not self.origin.is_tls
-        if self.is_held_up:
+        is_in_greeting = self.via is not None and not self.origin.is_tls  # of a proxy, which is recorded by itself
+        if self.is_upload_stalled:
             self._live_peer.client_gave_up_sending()
-        self._live_peer.client_closed(self.origin.of_connection if is_unused and not is_told else None, self.via)
+        self._live_peer.client_closed(self.origin.of_connection if is_unused and not is_in_greeting else None, self.via)
 
     def peer_was_not_reached(self, error: OSError, failure: Failure | None) -> None:
         """Record `failure`, if there is one, as the result of the newest request, for which the peer was dialled.

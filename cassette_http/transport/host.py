@@ -24,7 +24,7 @@ clock = time.monotonic
 NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 # A peer that accepts no data for so long blocks its client before it breaks the connection.
-HELD_UP_S = 0.02
+STALL_S = 0.02
 
 
 class Switchboard(Deck, Protocol):
@@ -145,9 +145,9 @@ class Host:
         except PlayedWriteFailure as played:
             met = played
         if met is not None:  # raised outside of the except block, the error has no context, like the live one
-            if self.timeout_s() != 0 or not self._holds_up(met.failure):
+            if self.timeout_s() != 0 or not self._is_stall(met.failure):
                 raise rebuild(met.failure)
-            self.channel.is_held_up = True
+            self.channel.is_upload_stalled = True
             # The client meets the later break only if it has something left to send.
             return max(0, len(octets) - met.surplus - (self.late_break is not None))
         if forward:
@@ -159,9 +159,9 @@ class Host:
                 raise
         return len(octets)
 
-    def _holds_up(self, failure: Failure) -> bool:
-        """The recorded peer accepted no data for a while; a non-blocking client may have given up in that time."""
-        if not failure.is_timeout and failure.at >= HELD_UP_S:
+    def _is_stall(self, failure: Failure) -> bool:
+        """Tell whether the recorded peer accepted no data for a while; a non-blocking client may have given up then."""
+        if not failure.is_timeout and failure.at >= STALL_S:
             self.late_break = failure
         return failure.is_timeout or self.late_break is not None
 

@@ -62,7 +62,7 @@ async def ask_streams(url: str, trust: ssl.SSLContext) -> Any:
                 await writer.drain()
         return "all was sent"
     except TimeoutError:
-        return "held up"
+        return "stalled"
     finally:
         writer.transport.abort()
 
@@ -135,7 +135,7 @@ def with_module(module: Any) -> Client:
         pytest.param(with_module(cassette_http.client), True, id="ours, TLS"),
     ],
 )
-def test_upload_that_nobody_reads_is_held_up_three_times(
+def test_upload_that_nobody_reads_is_stalled_three_times(
     client: Client,
     is_tls: bool,
     peer: Callable[..., Peer],
@@ -194,18 +194,18 @@ def test_upload_that_breaks_after_its_client_gave_up_breaks_after_that_again(
     assert (failure.kind, failure.is_timeout) == (FailureKind.WRITE, False)
 
 
-def test_upload_that_breaks_while_it_is_held_up_breaks_three_times(peer: Callable[..., Peer], tmp_path: Path) -> None:
-    is_held_up = threading.Event()
+def test_upload_that_breaks_while_it_is_stalled_breaks_three_times(peer: Callable[..., Peer], tmp_path: Path) -> None:
+    is_stalled = threading.Event()
 
     def breaks_off(connection: Connection) -> None:
         connection.read_until(b"\r\n\r\n")
-        assert is_held_up.wait(LIMIT_S)
+        assert is_stalled.wait(LIMIT_S)
         connection.reset()
 
     server = peer(breaks_off)
 
     def ask() -> str:
-        is_held_up.clear()
+        is_stalled.clear()
         with (
             socket.create_connection((server.host, server.port), timeout=5) as sock,
             selectors.DefaultSelector() as selector,
@@ -215,8 +215,8 @@ def test_upload_that_breaks_while_it_is_held_up_breaks_three_times(peer: Callabl
             rest = HEAD + BODY
             while rest:
                 if not selector.select(PATIENCE_S):
-                    is_held_up.set()
-                    assert selector.select(LIMIT_S), "the upload is held up for ever"
+                    is_stalled.set()
+                    assert selector.select(LIMIT_S), "the upload is stalled for ever"
                 try:
                     rest = rest[sock.send(rest) :]
                 except OSError as error:
