@@ -108,7 +108,7 @@ def _take_over(cls: type[unittest.TestCase]) -> None:
         return _run(self, lambda result: run(self, result), result)
 
     run_with_cassette.has_cassettes = True  # type: ignore[attr-defined]  # read above, for derived classes
-    cls.run = run_with_cassette  # type: ignore[method-assign]
+    cls.run = run_with_cassette  # type: ignore[method-assign]  # on purpose
 
 
 # ---------------------------------------------------------------------- running

@@ -599,7 +599,7 @@ class HTTPSConnection(HTTPConnection):
         if check_hostname and context.verify_mode == ssl.CERT_NONE:
             raise ValueError("check_hostname needs a SSL context with either CERT_OPTIONAL or CERT_REQUIRED")
         if cert_file is not None or key_file is not None:
-            context.load_cert_chain(cert_file, key_file)  # type: ignore[arg-type]
+            context.load_cert_chain(cert_file, key_file)  # type: ignore[arg-type]  # which refuses None
             if context.post_handshake_auth is not None:
                 context.post_handshake_auth = True
         context.check_hostname = check_hostname

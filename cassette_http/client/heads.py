@@ -98,7 +98,7 @@ _MOST_KNOWN = 256
 
 def _learn_facts(key: tuple[str | bytes, ...]) -> Facts | None:
     """Parse and cache what heads with this method, status line and these telling lines say."""
-    facts = _facts_of_ordinary(*key)  # type: ignore[arg-type]
+    facts = _facts_of_ordinary(*key)  # type: ignore[arg-type]  # a method, then lines
     # A long head is unlikely to come again.
     if sum(map(len, key)) < 300:
         if len(_known_facts) >= _MOST_KNOWN:

@@ -348,7 +348,7 @@ class _Rest(io.RawIOBase):
             failure, self._failure = self._failure, None
             raise failure
         else:
-            octets = self._file.read1(len(target))  # type: ignore[attr-defined]
+            octets = self._file.read1(len(target))  # type: ignore[attr-defined]  # all buffered files have it
         target[: len(octets)] = octets
         return len(octets)
 

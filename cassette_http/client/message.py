@@ -61,7 +61,7 @@ def read_line(fp: LineSource, what: str) -> bytes:
     return line
 
 
-def build_message(section: bytes, kind: type[MessageT] = HTTPMessage) -> MessageT:  # type: ignore[assignment]
+def build_message(section: bytes, kind: type[MessageT] = HTTPMessage) -> MessageT:  # type: ignore[assignment]  # a default
     """Make a message without content from a field section; what is wrong with it goes into its `defects`."""
     fields, defects = parse_fields(section)
     message = kind()

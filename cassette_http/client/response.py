@@ -286,14 +286,15 @@ class HTTPResponse(io.BufferedIOBase):
 
     def peek(self, n: int = -1, /) -> bytes:
         """Show content that has arrived, or that one read of the stream brings; never what comes after the content."""
-        if self._settle() is None:
+        source = self._settle()
+        if source is None:
             return self._ended()
         missing = self._pull(go_to_data) if self.chunked else self.length
         if missing == 0:
             return b""
         most = MAX_READ_OCTETS if missing is None else min(missing, MAX_READ_OCTETS)
         # A file may show more than requested.
-        data: bytes = self._source.peek(most)[:most]  # type: ignore[union-attr]
+        data: bytes = source.peek(most)[:most]
         return data
 
     def __iter__(self) -> HTTPResponse:
@@ -553,7 +554,7 @@ class HTTPResponse(io.BufferedIOBase):
         """The fields, like `msg`; None before `begin`. They are parsed when first used."""
         if self._headers is None and self._head is not None:
             self._headers = self._head.message()
-        return self._headers  # type: ignore[return-value]
+        return self._headers  # type: ignore[return-value]  # set once there is a head
 
     @headers.setter
     def headers(self, message: HTTPMessage) -> None:

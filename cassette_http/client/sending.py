@@ -63,7 +63,7 @@ def split_host_port(host: str, port: int | str | None, default_port: int) -> tup
             host, port = name, int(digits or default_port)
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
-    return host, port  # type: ignore[return-value]
+    return host, port  # type: ignore[return-value]  # a port that was given stays as it is
 
 
 def host_value(host: str, port: int | None = None) -> bytes:

@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -208,19 +209,19 @@ def _tapped_sendall(self: socket.socket, data: Any, flags: int = 0, *, original:
 
 
 @PATCHES.hook(PythonSocket, "send")
-def _tapped_send(self: socket.socket, data: Any, *args: Any, original: Any, **options: Any) -> int:
+def _tapped_send(self: socket.socket, data: Any, *args: Any, original: Callable[..., int], **options: Any) -> int:
     tap = tap_of(self) or adopt(self, data)
     if tap is None:
-        return original(self, data, *args, **options)  # type: ignore[no-any-return]  # the original gives an int
+        return original(self, data, *args, **options)
     return tap.send(data)
 
 
 @PATCHES.hook(PythonSocket, "sendmsg")
-def _tapped_sendmsg(self: socket.socket, buffers: Any, *args: Any, original: Any) -> int:
+def _tapped_sendmsg(self: socket.socket, buffers: Any, *args: Any, original: Callable[..., int]) -> int:
     buffers = list(buffers)
     tap = tap_of(self) or (adopt(self, buffers[0]) if buffers else None)
     if tap is None:
-        return original(self, buffers, *args)  # type: ignore[no-any-return]  # the original gives an int
+        return original(self, buffers, *args)
     return tap.send(b"".join(buffers))
 
 
@@ -234,10 +235,12 @@ def _tapped_sendfile(
 
 
 @PATCHES.hook(os, "sendfile")
-def _tapped_sendfile_of_system(out_fd: int, in_fd: int, offset: Any, count: int, *args: Any, original: Any) -> int:
+def _tapped_sendfile_of_system(
+    out_fd: int, in_fd: int, offset: Any, count: int, *args: Any, original: Callable[..., int]
+) -> int:
     tap = tap_of_descriptor(out_fd)
     if tap is None:
-        return original(out_fd, in_fd, offset, count, *args)  # type: ignore[no-any-return]  # the original gives an int
+        return original(out_fd, in_fd, offset, count, *args)
     size = min(count, LARGEST_PIECE_OF_FILE)
     octets = os.read(in_fd, size) if offset is None else os.pread(in_fd, size, offset)
     return tap.send(octets) if octets else 0
@@ -247,18 +250,20 @@ def _tapped_sendfile_of_system(out_fd: int, in_fd: int, offset: Any, count: int,
 
 
 @PATCHES.hook(PythonSocket, "recv_into")
-def _tapped_recv_into(self: socket.socket, buffer: Any, nbytes: int = 0, flags: int = 0, *, original: Any) -> int:
+def _tapped_recv_into(
+    self: socket.socket, buffer: Any, nbytes: int = 0, flags: int = 0, *, original: Callable[..., int]
+) -> int:
     tap = tap_of(self)
     if tap is None or not 0 <= nbytes <= (room := memoryview(buffer).nbytes):
-        return original(self, buffer, nbytes, flags)  # type: ignore[no-any-return]  # the original gives an int
+        return original(self, buffer, nbytes, flags)
     return put_into(buffer, tap.receive(nbytes or room, flags))
 
 
 @PATCHES.hook(PythonSocket, "recv")
-def _tapped_recv(self: socket.socket, bufsize: int, flags: int = 0, *, original: Any) -> bytes:
+def _tapped_recv(self: socket.socket, bufsize: int, flags: int = 0, *, original: Callable[..., bytes]) -> bytes:
     tap = tap_of(self)
     if tap is None or bufsize < 0:
-        return original(self, bufsize, flags)  # type: ignore[no-any-return]  # the original gives bytes
+        return original(self, bufsize, flags)
     return tap.receive(bufsize, flags)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
@@ -184,21 +184,21 @@ def _tapped_do_handshake(self: ssl.SSLSocket, *args: Any, original: Any) -> None
 
 
 @PATCHES.hook(PythonContext.sslsocket_class, "send")
-def _tapped_send(self: ssl.SSLSocket, data: Any, *args: Any, original: Any, **options: Any) -> int:
+def _tapped_send(self: ssl.SSLSocket, data: Any, *args: Any, original: Callable[..., int], **options: Any) -> int:
     _secure_late(self)
     _adopt(self, data)
-    return original(self, data, *args, **options)  # type: ignore[no-any-return]  # the original gives an int
+    return original(self, data, *args, **options)
 
 
 @PATCHES.hook(PythonContext.sslsocket_class, "write")
-def _tapped_write(self: ssl.SSLSocket, data: Any, *, original: Any) -> int:
+def _tapped_write(self: ssl.SSLSocket, data: Any, *, original: Callable[..., int]) -> int:
     _secure_late(self)
     _adopt(self, data)
-    return original(self, data)  # type: ignore[no-any-return]  # the original gives an int
+    return original(self, data)
 
 
 @PATCHES.hook(ssl.SSLObject, "write")
-def _tapped_object_write(self: ssl.SSLObject, data: Any, *, original: Any) -> int:
+def _tapped_object_write(self: ssl.SSLObject, data: Any, *, original: Callable[..., int]) -> int:
     hidden, board = cast(Any, self), current_board()
     if board is not None and not isinstance(hidden._sslobj, ObjectState) and not self.server_side:
         named = authority_of_request(data)
@@ -206,7 +206,7 @@ def _tapped_object_write(self: ssl.SSLObject, data: Any, *, original: Any) -> in
             state = ObjectState(self.context, hidden._sslobj)
             state.adopt(board, Origin("https", (self.server_hostname or named[0]).lower(), named[1] or 443))
             hidden._sslobj = state
-    return original(self, data)  # type: ignore[no-any-return]  # the original gives an int
+    return original(self, data)
 
 
 def _secure_late(sock: ssl.SSLSocket) -> None:

@@ -37,7 +37,7 @@ def connect(
     Raises socket.gaierror if the name cannot be looked up, OSError (TimeoutError) if nobody answers.
     """
     with dialling():
-        connection = socket.create_connection(address, timeout_s, source_address)  # type: ignore[arg-type]
+        connection = socket.create_connection(address, timeout_s, source_address)  # type: ignore[arg-type]  # the stubs do not know the default
     return mark(connection)
 
 

@@ -139,22 +139,22 @@ class SocketFace:
 
     def settimeout(self, timeout_s: float | None, /) -> None:
         self._timeout_s = timeout_s
-        if self.host.line is not None:
-            self.host.line.settimeout(timeout_s)  # type: ignore[attr-defined]  # our lines are sockets
+        if self.live_socket is not None:
+            self.live_socket.settimeout(timeout_s)
 
     def gettimeout(self) -> float | None:
         return None if self._timeout_s is None else float(self._timeout_s)
 
     def setsockopt(self, level: int, name: int, value: Any, /) -> None:
-        if self.host.line is not None:
-            self.host.line.setsockopt(level, name, value)  # type: ignore[attr-defined]  # our lines are sockets
+        if self.live_socket is not None:
+            self.live_socket.setsockopt(level, name, value)
 
     def fileno(self) -> int:
         """A descriptor to poll: the socket's, or one that shows whether a played read would wait."""
         if self._is_closed:
             return -1
-        if self.host.line is not None and not self.host.channel.is_due:
-            return self.host.line.fileno()  # type: ignore[attr-defined,no-any-return]  # our lines are sockets
+        if self.live_socket is not None and not self.host.channel.is_due:
+            return self.live_socket.fileno()
         return _descriptors_to_poll()[self.host.channel.is_due]
 
     @property
@@ -164,13 +164,13 @@ class SocketFace:
 
     def is_readable(self, wait_s: float) -> bool:
         """Tell whether a read would return within `wait_s`; a played peer does nothing by itself in that time."""
-        if self.host.line is None or not self.host.channel.needs_peer:
+        sock = self.live_socket
+        if sock is None or not self.host.channel.needs_peer:
             return self.host.channel.is_due
-        line: Any = self.host.line
-        if isinstance(line, ssl.SSLSocket) and line.pending():
+        if isinstance(sock, ssl.SSLSocket) and sock.pending():
             return True
         with selectors.DefaultSelector() as selector:
-            selector.register(line, selectors.EVENT_READ)
+            selector.register(sock, selectors.EVENT_READ)
             return bool(selector.select(wait_s))
 
     def gave_up_sending(self, error: OSError) -> None:
@@ -180,8 +180,8 @@ class SocketFace:
     def shutdown(self, how: int, /) -> None:
         if how != socket.SHUT_WR:
             self.host.read_no_more()
-        if self.host.line is not None:
-            self.host.line.shutdown(how)  # type: ignore[attr-defined]  # our lines are sockets
+        if self.live_socket is not None:
+            self.live_socket.shutdown(how)
 
     def close(self) -> None:
         """Close for this user; the connection ends when the last user closes."""
@@ -198,8 +198,8 @@ class SocketFace:
 
     def _tls(self) -> ssl.SSLSocket | PlayedTLS:
         """The object that knows about the TLS connection."""
-        if isinstance(self.host.line, ssl.SSLSocket):
-            return self.host.line
+        if isinstance(self.live_socket, ssl.SSLSocket):
+            return self.live_socket
         return PlayedTLS(self._board.tls_facts(self.host.channel.origin))
 
 

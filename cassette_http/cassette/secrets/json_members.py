@@ -339,6 +339,7 @@ def _values(text: bytes, at: int, kind: NameKind) -> Iterator[tuple[int, int, Na
     opening = text[at : at + 1]
     if opening == b"[":
         at += 1
+        # The gap may be empty.
         while (stop := _value_end(text, at := _LIST_GAP.match(text, at).end())) is not None:  # type: ignore[union-attr]
             # Texts in lists are more often messages about a value than values.
             if not is_prose(text[at:stop].strip(b"\\\"'")) or kind in OF_FIELDS:
