@@ -33,7 +33,8 @@ def use_vcrpy(path: Path, replays: bool) -> AbstractContextManager[Any]:
 def use_cassetter(path: Path, replays: bool) -> AbstractContextManager[Any]:
     import cassetter
 
-    return cassetter.use_cassette(path, record_mode="none" if replays else "once")
+    context: AbstractContextManager[Any] = cassetter.use_cassette(path, record_mode="none" if replays else "once")
+    return context
 
 
 RECORDERS: dict[str, Recorder] = {"cassette_http": use_ours, "vcrpy": use_vcrpy, "cassetter": use_cassetter}

@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--write-docs", action="store_true", help=f"put the tested range into docs/{DOCUMENT.name}")
     options = parser.parse_args(arguments)
     found = [(library, release, Report.read(Report.path(library, release))) for library, release in releases()]
-    rows = [COLUMNS]
+    rows: list[tuple[str, ...]] = [COLUMNS]
     details: list[str] = []
     for library, release, report in found:
         if report is None:

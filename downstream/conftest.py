@@ -5,18 +5,16 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from downstream.serving import ThreeTimes
-from tests.behaviours import assert_same_three_times
+from tests import behaviours
 from tests.conftest import authority, ca_file, client_tls, peer, server_tls
 from tests.peer import Peer, Script
 
 __all__ = ["authority", "ca_file", "client_tls", "peer", "server_tls", "three_times"]
-
-Seen = TypeVar("Seen")
 
 
 @pytest.fixture
@@ -28,13 +26,7 @@ def three_times(peer: Callable[..., Peer], tmp_path: Path) -> ThreeTimes:
 
     def check(script: Script, ask: Callable[[str], Any], tls: ssl.SSLContext | None = None) -> Any:
         server = peer(script, tls=tls)
-        seen: list[Any] = []
-
-        def ask_once() -> Any:
-            seen.append(ask(server.url))
-            return seen[-1]
-
-        assert_same_three_times(ask_once, server, tmp_path / "three-times.yaml")
-        return seen[0]
+        seen, _ = behaviours.three_times(lambda: ask(server.url), tmp_path / "three-times.yaml", server)
+        return seen
 
     return check

@@ -71,7 +71,7 @@ class _File:
         self.octets = octets
 
     def makefile(self, mode: str) -> Any:
-        return io.BufferedReader(io.BytesIO(self.octets))  # type: ignore[arg-type]
+        return io.BufferedReader(io.BytesIO(self.octets))
 
 
 def _from_file(octets: bytes, way: str, method: str) -> Outcome:

@@ -23,7 +23,7 @@ def named(name: str, **told: Any) -> bytes:
     return f"event: {name}\ndata: {json.dumps({'type': name, **told})}\n\n".encode()
 
 
-MESSAGE = {
+MESSAGE: dict[str, Any] = {
     "id": "m1",
     "type": "message",
     "role": "assistant",

@@ -28,6 +28,7 @@ def test_retries_are_counted(three_times: ThreeTimes) -> None:
     def ask(url: str) -> Any:
         with urllib3.PoolManager() as pool:
             answer = pool.request("GET", url, retries=urllib3.Retry(4, status_forcelist=[503]))
+            assert answer.retries is not None
             return answer.data, [one.status for one in answer.retries.history]
 
     assert three_times(fails_each_first_time(response(b"at last")), ask) == (b"at last", [503])
