@@ -18,6 +18,7 @@ from cassette_http.cassette.format.reading import Fetch
 from cassette_http.cassette.index import Index
 from cassette_http.cassette.model import Interaction, Origin, Request
 from cassette_http.cassette.modes import RecordMode, policy
+from cassette_http.errors import CassetteFormatError
 from cassette_http.wording import counted, number_of
 
 # The report of a failure shows far less.
@@ -119,23 +120,27 @@ def tell_witnesses(interaction: Interaction) -> None:
 class Kept:
     """A recorded interaction. Of a large one, only the document is kept in memory, which names its blobs."""
 
-    __slots__ = ("_document", "_fetch", "_interaction", "learned", "started_at_s")
+    __slots__ = ("_document", "_fetch", "_interaction", "_path", "learned", "started_at_s")
 
     def __init__(
-        self, interaction: Interaction, document: bytes, fetch: Fetch, started_at_s: float, learned: int
+        self, interaction: Interaction, document: bytes, path: str, fetch: Fetch, started_at_s: float, learned: int
     ) -> None:
         has_blobs = bool(blob_names(document))
-        self._document, self._fetch = (document if has_blobs else None), fetch
+        self._document, self._path, self._fetch = (document if has_blobs else None), path, fetch
         self._interaction = None if has_blobs and interaction.is_large else interaction
         self.started_at_s = started_at_s
         self.learned = learned  # how much the redactor knew at that time
 
     @property
     def interaction(self) -> Interaction:
+        """The interaction, read again if it is large. Raises CassetteFormatError if a blob is lost."""
         if self._interaction is not None:
             return self._interaction
         assert self._document is not None, "one of them is there"
-        loaded = yaml_format.load_document(self._document, "", 1, self._fetch)
+        try:
+            loaded = yaml_format.load_document(self._document, self._path, 1, self._fetch)
+        except CassetteFormatError as error:
+            raise CassetteFormatError(self._path, None, error.reason) from error  # the line is that of the document
         assert isinstance(loaded, Interaction), "that is what was written"
         return loaded
 

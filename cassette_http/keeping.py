@@ -115,7 +115,8 @@ class Keeper:
         return yaml_format.dump_interaction(interaction, self._store.put_aside, written and written.beginning)
 
     def _remembered(self, interaction: Interaction, document: bytes, started_at_s: float) -> Kept:
-        return Kept(interaction, document, self._store.blobs.fetch, started_at_s, self._redactor.made.learned)
+        path, fetch = str(self._store.path), self._store.blobs.fetch
+        return Kept(interaction, document, path, fetch, started_at_s, self._redactor.made.learned)
 
     def _documents_of_facts(self, *origins: Origin | None) -> list[bytes]:
         """The documents about connections that must be written, now that something that came over them is recorded."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from cassette_http.cassette.model import Header
 from cassette_http.cassette.modes import RecordMode, is_build_server
 from cassette_http.cassette.rule_notation import did_you_mean
 from cassette_http.cassette.store import Store
-from cassette_http.errors import CassetteFormatError, CassetteNotFound
+from cassette_http.errors import CassetteFormatError, CassetteNotFound, CassetteWarning
 from cassette_http.system import is_there
 
 if TYPE_CHECKING:
@@ -66,6 +67,10 @@ class Loader:
         from cassette_http.convert.formats import read_foreign
 
         foreign = read_foreign(data, path)
+        if lost := [change for change in foreign.changes if change.is_loss]:
+            first = f"interaction {lost[0].number} {lost[0].text}"
+            more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
+            warnings.warn(f"{path} is not replayed completely: {first}{more}", CassetteWarning, stacklevel=5)
         if self._hooks.on_match:
             # In our own cassettes, this hook has been applied already.
             asked = [(one, self._hooks.asked(one.request)) for one in foreign.interactions if one.request]

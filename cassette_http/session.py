@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from cassette_http.around import around
 from cassette_http.board import Board
@@ -26,6 +26,7 @@ from cassette_http.cassette.library import Library
 from cassette_http.cassette.matching import DEFAULT_MATCH, Matching, resolve
 from cassette_http.cassette.model import Header, Request
 from cassette_http.cassette.modes import RecordMode, is_build_server, known_pace, known_policy, policy
+from cassette_http.cassette.rule_notation import no_option
 from cassette_http.cassette.store import Store
 from cassette_http.errors import CassetteExpired, CassetteFormatError, CassetteWarning, InvalidOption, UnmatchedRequest
 from cassette_http.expiry import HOW_TO_RENEW, expiry_of, known_age
@@ -90,6 +91,12 @@ class use_cassette:  # a statement in user code, as in `with use_cassette(...)`
     CassetteFormatError; on leaving, CassetteNotWritable, the error of a hook, and UnmatchedRequest if a request was
     refused but the block ended well (the program swallowed the error).
     """
+
+    def __new__(cls, *_: Any, **options: Any) -> Self:
+        known = cls.__init__.__kwdefaults__ or {}
+        for name in options.keys() - known.keys() - {"path", "record_mode"}:
+            raise InvalidOption(no_option("use_cassette", name, ["record_mode", *known]))
+        return super().__new__(cls)
 
     def __init__(
         self,

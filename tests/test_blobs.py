@@ -154,6 +154,19 @@ def test_blob_is_verified_when_it_is_read(
     assert path.read_bytes() == before
 
 
+def test_blob_that_is_lost_while_it_is_recorded_is_told_with_the_cassette(
+    peer: Callable[..., Peer], path: Path
+) -> None:
+    server = peer(keep_alive(lambda request: response(LARGE * 100)))  # so large that it does not stay in memory
+    with use_cassette(path, blob_threshold=1000) as cassette:
+        ask(server)
+        (file,) = (path.parent / "blobs").iterdir()
+        file.unlink()
+        with pytest.raises(CassetteFormatError, match=r"large\.yaml: .* is missing") as broken:
+            print(cassette.recorded)
+    assert (broken.value.path, broken.value.line) == (str(path), None)
+
+
 @pytest.mark.parametrize(
     "value",
     [

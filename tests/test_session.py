@@ -210,6 +210,9 @@ def test_cassette_tells_what_was_played_recorded_and_left(ask: Callable[[str], s
         ({"secrets": {"pin": 1234}}, "the secret 'pin' is a text or octets, not a value of type int"),
         ({"secrets": {"token": None}}, "the secret 'token' is a text or octets, not None; where it is not known, give"),
         ({"secrets": {"a}}b": "hush"}}, "the name of a secret is a short word"),
+        ({"match_on": ["path"]}, "use_cassette has no option 'match_on'; did you mean \"match\""),
+        ({"mode": "none"}, "use_cassette has no option 'mode'; did you mean \"record_mode\""),
+        ({"colour": "red"}, r"use_cassette has no option 'colour' \(the options are: record_mode, match, "),
     ],
     ids=str,
 )
@@ -254,6 +257,8 @@ def get_is_plain() -> bool:
 BROKEN_FILES = [
     pytest.param(b"users: [1, 2]\n", r"users.yaml, line 1: .*", id="foreign YAML"),
     pytest.param(b"{}", r"users.yaml, line 1: ", id="JSON"),
+    pytest.param(b"# mine\nversion = 1\n\n[[interactions]]\n", "line 1: this is TOML, which is not read", id="TOML"),
+    pytest.param(b"[[interactions]]\nuri = 'a'\n", "line 1: this is TOML, which is not read", id="TOML, a table"),
     pytest.param(b"cassette: 9\n---\n", r"line 1: 'cassette' is '9', but .* reads format 1 only", id="from the future"),
     pytest.param(b"interactions:\n- request: {}\nversion: 1\n", "line 2: interaction 1 of VCR.py: ", id="of VCR.py"),
     pytest.param(b"<html>\n</html>\n", "this is an HTML or XML file, not a cassette", id="HTML"),

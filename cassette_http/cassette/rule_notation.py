@@ -45,6 +45,32 @@ def no_such(what: str, given: object, known: Iterable[str], meant: object = None
     return f"there is no {what} {given!r}{hint} (the {those} are: {', '.join(shown)})"
 
 
+# Names of options here, by those that they have in other recorders.
+WORDS_OF_OTHERS = {
+    "match_on": "match",
+    "match_requests_on": "match",
+    "filter_headers": "redact",
+    "filter_query_parameters": "redact",
+    "filter_post_data_parameters": "redact",
+    "filter_sensitive_data": "secrets",
+    "before_record_request": "on_match",
+    "before_record_response": "on_record",
+    "ignore_hosts": "on_match",
+    "ignore_localhost": "on_match",
+    "allow_playback_repeats": "repeat",
+    "allowed_hosts": "allow_hosts",
+    "record_on_exception": "only_on_success",
+}
+
+
+def no_option(who: str, given: str, known: Iterable[str]) -> str:
+    """Say that `who` has no option with this name; suggests the one that was meant, and lists all."""
+    shown = list(known)
+    mode = "mode" if "mode" in shown else "record_mode"
+    meant = mode if given in ("mode", "record", "record_mode") else WORDS_OF_OTHERS.get(given, given)
+    return f"{who} has no option {given!r}{did_you_mean(meant, shown)} (the options are: {', '.join(shown)})"
+
+
 def did_you_mean(given: object, known: Iterable[str], shown: Mapping[str, str] | None = None) -> str:
     """A question that suggests a near name, or ""; `shown` says how names are written."""
     from difflib import get_close_matches  # late: most names exist

@@ -37,7 +37,10 @@ class HostPatterns:
     """
 
     def __init__(self, patterns: str | Iterable[str] = ()) -> None:
-        self.texts = patterns.replace(",", " ").split() if isinstance(patterns, str) else list(patterns)
+        given = patterns.replace(",", " ").split() if isinstance(patterns, str) else patterns
+        self.texts = list(given) if isinstance(given, Iterable) else []
+        if not isinstance(given, Iterable) or not all(isinstance(text, str) for text in self.texts):
+            raise InvalidOption(f'hosts are given as texts, such as ["*.internal"], not as {patterns!r}')
         self._patterns = [_read(text) for text in self.texts]
 
     def __str__(self) -> str:

@@ -13,7 +13,7 @@ from enum import Flag, auto
 from typing import Any
 
 from cassette_http.cassette.modes import PACES, REPEAT_POLICIES, RecordMode, known_pace, known_policy
-from cassette_http.cassette.rule_notation import did_you_mean
+from cassette_http.cassette.rule_notation import did_you_mean, no_option
 from cassette_http.errors import InvalidOption
 
 
@@ -329,23 +329,6 @@ OPTIONS = (
 
 BY_NAME = {option.name: option for option in OPTIONS}
 
-# Names of options in `use_cassette` and in other recorders.
-WORDS_OF_OTHERS = {
-    "record_mode": "mode",
-    "match_on": "match",
-    "match_requests_on": "match",
-    "filter_headers": "redact",
-    "filter_query_parameters": "redact",
-    "filter_post_data_parameters": "redact",
-    "filter_sensitive_data": "secrets",
-    "before_record_request": "on_match",
-    "before_record_response": "on_record",
-    "ignore_hosts": "on_match",
-    "ignore_localhost": "on_match",
-    "allow_playback_repeats": "repeat",
-    "allowed_hosts": "allow_hosts",
-}
-
 # Handled by the plugin itself; the others are arguments of `use_cassette`.
 OWN = frozenset({"name", "on_unplayed", "report", "no_cassette"})
 
@@ -360,8 +343,7 @@ def checked(given: Mapping[str, Any], place: Place, who: str) -> dict[str, Any]:
     for key in given:
         if key not in BY_NAME or place not in BY_NAME[key].places:
             known = known_keys(place)
-            hint = did_you_mean(WORDS_OF_OTHERS.get(key, key), known)
-            raise InvalidOption(f"{who} has no option {key!r}{hint} (the options are: {', '.join(known)})")
+            raise InvalidOption(no_option(who, key, known))
     return {key: BY_NAME[key].check(value) for key, value in given.items() if value is not None}
 
 

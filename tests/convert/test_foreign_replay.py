@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cassette_http import use_cassette
+from cassette_http import CassetteWarning, use_cassette
 from tests.convert.asking import CLIENTS, Seen
 from tests.convert.server import ASKED, BASE, asked_of
 
@@ -98,3 +98,19 @@ def test_replay_of_a_foreign_cassette_is_what_its_recorder_replays(cassette: str
         if cassette == "responses.yaml" and ASKED[asked][1] == "/latin":
             continue  # it sends UTF-8 that calls itself ISO-8859-1
         assert without(meaning(answer), lost, *keys) == without(meaning(expected), lost, *keys), ASKED[asked]
+
+
+def test_interactions_that_cannot_be_replayed_are_told_when_the_cassette_is_used(tmp_path: Path) -> None:
+    path = tmp_path / "old.yaml"
+    entries = [
+        {
+            "request": {"method": "GET", "uri": uri, "headers": {}},
+            "response": {"status": {"code": 200, "message": "OK"}},
+        }
+        for uri in ("http://api.test/", "wss://api.test/", "ftp://api.test/")
+    ]
+    path.write_text(json.dumps({"interactions": entries, "version": 1}))
+    told = r"old.yaml is not replayed completely: interaction 2 left out: a URL of the scheme 'wss'.*, and 1 more$"
+    with pytest.warns(CassetteWarning, match=told) as caught, use_cassette(path, "none") as cassette:
+        assert len(cassette) == 1
+    assert [one.filename for one in caught] == [__file__]

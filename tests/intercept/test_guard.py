@@ -321,6 +321,12 @@ def test_pattern_that_is_no_host_is_refused(text: str) -> None:
         block_network(allow=[text])
 
 
+@pytest.mark.parametrize("allow", [5, None, ["example.org", 5], b"example.org"], ids=repr)
+def test_what_is_no_text_is_no_host(allow: Any) -> None:
+    with pytest.raises(InvalidOption, match=r"hosts are given as texts, such as .*, not as"):
+        block_network(allow=allow)
+
+
 def test_uvloop_that_is_imported_inside_the_block_is_watched_too() -> None:
     program = (
         "import asyncio\n"

@@ -286,6 +286,7 @@ def whole_file(documents: Iterable[bytes]) -> bytes:
 
 
 FOREIGN_YAML = to_pattern(rb"^(?:interactions|http_interactions|responses):", re.MULTILINE)
+TOML = to_pattern(rb"(?:\s*+#[^\n]*+\n)*+\s*+(?:\[\[?[\w.]++\]|[\w.-]++ *+= )")
 FOREIGN_JSON = to_pattern(rb'"(?:interactions|http_interactions|entries)"[ \t\r\n]*:')
 
 
@@ -325,3 +326,7 @@ def _refuse_foreign(data: bytes, path: str) -> None:
         )
     if b"\0" in data[:4096]:
         raise CassetteFormatError(path, 1, "this is a binary file, not a cassette")
+    if TOML.match(data):
+        raise CassetteFormatError(
+            path, 1, "this is TOML, which is not read; if cassetter wrote it: cassetter convert FOLDER NEW --to yaml"
+        )
