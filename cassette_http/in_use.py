@@ -211,12 +211,12 @@ class Cassette:
     @property
     def played(self) -> list[Interaction]:
         """The interactions of the file that answered at least one request."""
-        return [entry.interaction for entry in self._index.made if entry.plays]
+        return [entry.interaction for entry in self._index.made if entry.has_answered]
 
     @property
     def unplayed(self) -> list[Interaction]:
         """The interactions of the file that answered none."""
-        return [entry.interaction for entry in self._index.entries if not entry.plays]
+        return [entry.interaction for entry in self._index.entries if not entry.has_answered]
 
     @property
     def connects(self) -> int:
@@ -224,14 +224,24 @@ class Cassette:
         return len(self.connections)
 
     @property
+    def plays(self) -> dict[int, int]:
+        """How often the loaded interactions have answered since the last `rewind`, by their numbers from 1."""
+        return {entry.number: entry.plays for entry in self._index.made if entry.plays}
+
+    @property
     def play_count(self) -> int:
-        """The number of requests that were answered from the cassette."""
-        return sum(entry.plays for entry in self._index.made)
+        """The number of requests that were answered from the cassette since the last `rewind`."""
+        return sum(self.plays.values())
+
+    def rewind(self) -> None:
+        """Let every loaded interaction answer again. What has answered before is still none of the `unplayed`."""
+        with self._index.lock:
+            self._index.rewind()
 
     @property
     def played_numbers(self) -> list[int]:
         """The numbers of the loaded interactions that answered at least one request, from 1, in order."""
-        return [entry.number for entry in self._index.made if entry.plays]
+        return [entry.number for entry in self._index.made if entry.has_answered]
 
     def unplayed_lines(self, most: int) -> dict[int, str]:
         """The first of the loaded interactions that answered none, by number: method and URL up to the query."""
@@ -240,7 +250,7 @@ class Cassette:
     @property
     def unplayed_count(self) -> int:
         """The number of loaded interactions that answered no request; unlike `unplayed`, this does not parse them."""
-        return len(self._index) - sum(1 for entry in self._index.made if entry.plays)
+        return len(self._index) - len(self.played_numbers)
 
     def tell_unplayed(self, path: str) -> str:
         """Say how many of the loaded interactions answered none, and which; `path` is how the reader calls the file."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import socket
 import unittest
@@ -14,7 +15,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from cassette_http import CassetteWarning, vcr
+from cassette_http import CassetteWarning, InvalidOption, vcr
 from cassette_http.vcr import VCR
 from tests.asking import get, get_or_none
 from tests.peer import Peer, keep_alive, response
@@ -51,10 +52,17 @@ def test_cassette_is_recorded_once_and_then_played(server: Peer, tmp_path: Path)
         assert (cassette.play_count, cassette.all_played) == (1, True)
         assert (cassette.dirty, cassette.write_protected) == (False, True)
         (request,) = cassette
+        assert request not in cassette
+        cassette.rewind()
         assert request in cassette
+        assert (cassette.play_count, cassette.all_played) == (0, False)
+        assert get(server.url + "/a") == "/a"
+        assert cassette.play_counts == {0: 1}
         assert repr(cassette) == repr(cassette.cassette)
         (answer,) = cassette.responses_of(request)
         assert answer["body"]["string"] == b"/a"
+        with pytest.raises(vcr.UnhandledHTTPRequestError, match="has no interaction for GET"):
+            cassette.responses_of(vcr.Request("GET", server.url + "/b", None, {}))
         assert get_or_none(server.url + "/b") is None
         cassette.misses.clear()
 
@@ -71,6 +79,7 @@ def test_missing_cassette_in_mode_none_refuses_what_is_asked(mode: Any, tmp_path
 
 def test_attributes_are_options_and_count_until_the_cassette_is_used(old: Path) -> None:
     recorder = VCR(path_transformer=VCR.ensure_suffix(".yaml"))
+    assert recorder.path_transformer(Path("old")) == recorder.path_transformer("old.yaml") == "old.yaml"
     used = recorder.use_cassette("old", match_on=[*recorder.match_on, "mine"])
     recorder.cassette_library_dir = old.parent
     recorder.register_matcher("mine", lambda one, other: one.uri == other.uri)
@@ -249,6 +258,48 @@ def test_functions_of_a_suite_see_the_url_of_a_response(old: Path) -> None:
 
     with VCR(before_record_response=renamed).use_cassette(str(old)):
         assert get(URL) == URL
+
+
+def test_functions_see_an_interaction_before_it_is_stored_and_after_it_was_loaded(server: Peer, tmp_path: Path) -> None:
+    path = str(tmp_path / "a.yaml")
+
+    def stored(request: Any, response: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
+        request.headers["X-Seen"] = "yes"
+        response["body"]["string"] = b"stored"
+        return None if request.path == "/dropped" else (request, response)
+
+    def loaded(request: Any, response: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        response["body"]["string"] += b" and loaded"
+        return request, response
+
+    recorder = VCR(before_save_interaction=stored, after_load_interaction=[loaded])
+    with recorder.use_cassette(path) as cassette:
+        assert (get(server.url + "/kept"), get(server.url + "/dropped")) == ("/kept", "/dropped")
+    assert [(one.path, one.headers["X-Seen"]) for one in cassette.requests] == [("/kept", "yes")]
+    server.stop()
+    with recorder.use_cassette(path):
+        assert get(server.url + "/kept") == "stored and loaded"
+
+
+def test_function_of_a_suite_calls_the_filters() -> None:
+    request = vcr.Request("POST", "http://a.test/?key=k&page=2", "user=bob&pin=1234", {"X-Key": "k", "X-Page": "2"})
+    vcr.filters.remove_headers(request, ["X-Key"])
+    vcr.filters.replace_query_parameters(request, [("key", "K"), ("page", lambda key, value, request: value * 2)])
+    vcr.filters.replace_post_data_parameters(request, [("pin", None)])
+    assert (request.uri, vcr.util.read_body(request)) == ("http://a.test/?key=K&page=22", b"user=bob")
+    assert dict(request.headers) == {"X-Page": "2"}
+    request.method = "PUT"
+    assert vcr.remove_post_data_parameters(request, ["user"]).body == b"user=bob"
+    packed = {"headers": {"Content-Encoding": ["gzip"]}, "body": {"string": gzip.compress(b"plain")}}
+    assert vcr.decode_response(packed) == {"headers": {"Content-Length": ["5"]}, "body": {"string": b"plain"}}
+
+
+def test_unknown_serializer_is_reported(old: Path) -> None:
+    with (
+        pytest.raises(InvalidOption, match="there is no serializer 'jsn'; did you mean \"json\""),
+        vcr.use_cassette(str(old), serializer="jsn"),
+    ):
+        pass
 
 
 def test_option_that_does_nothing_is_told_by_a_warning(old: Path) -> None:

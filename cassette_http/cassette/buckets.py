@@ -21,15 +21,16 @@ MOST_TRIED = 16
 class Entry:
     """One interaction of the cassette, parsed when first needed; `plays` counts how often it has answered.
 
-    `redact` returns the form in which requests are matched. `is_dropped`: a hook has removed it.
+    `redact` returns the form in which requests are matched. `is_dropped`: a hook has removed it. `was_played`: it had
+    answered before the cassette was rewound.
     """
 
-    __slots__ = ("_interaction", "_parse", "_redact", "_request", "is_dropped", "number", "plays")
+    __slots__ = ("_interaction", "_parse", "_redact", "_request", "is_dropped", "number", "plays", "was_played")
 
     def __init__(self, number: int, parse: Callable[[int], Interaction], redact: Callable[[Request], Request]) -> None:
         self.number = number  # 1-based, as shown to users
         self.plays = 0
-        self.is_dropped = False
+        self.is_dropped = self.was_played = False
         self._parse, self._redact = parse, redact
         self._interaction: Interaction | None = None
         self._request: Request | None = None
@@ -43,6 +44,10 @@ class Entry:
             if not interaction.is_large:
                 self._interaction = interaction
         return interaction
+
+    @property
+    def has_answered(self) -> bool:
+        return self.plays > 0 or self.was_played
 
     @property
     def is_parsed(self) -> bool:

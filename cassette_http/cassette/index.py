@@ -186,6 +186,18 @@ class Index:
         origin = self._next_origin() if not self.is_complete else None
         return origin is not None and (origin.host, origin.port) == (host, port)
 
+    def rewind(self) -> None:
+        """Let every entry answer again, as if none had been played."""
+        for entry in self._made.values():
+            entry.was_played, entry.plays = entry.has_answered, 0
+        # All of these skip what was played.
+        self._passed.clear()
+        self._buckets.clear()
+        self._larger_buckets.clear()
+        for cached in ("_peers", "_everything"):
+            self.__dict__.pop(cached, None)
+        self._played_up_to, self._told_next = 0, (-1, None)
+
     def find_written(
         self, written: WrittenRequest, *, passes_over_fields: bool, may_be_stale: bool = True
     ) -> tuple[Entry, Answer] | None:
@@ -373,7 +385,7 @@ class Index:
 
     def unplayed_lines(self, most: int) -> dict[int, str]:
         """The request lines (see `line_of`) of the first entries that were not played, by their numbers."""
-        played = {position for position, entry in self._made.items() if entry.plays}
+        played = {position for position, entry in self._made.items() if entry.has_answered}
         lines = {
             position: line
             for line, found in self._positions.items()

@@ -12,6 +12,7 @@ All names that suites import are here, whatever module of VCR.py they are in; ma
 recorder   `VCR`, `use_cassette`
 settings   what is configured, by attributes and by arguments
 config     what it means, as options of ours
+filters    functions that change requests and responses
 matchers   functions of two requests, for those of suites
 objects    requests, responses and cassettes as functions of suites know them
 files      cassettes that a suite reads in a way of its own
@@ -25,7 +26,7 @@ from __future__ import annotations
 import sys
 
 from cassette_http.errors import UnmatchedRequest
-from cassette_http.vcr import matchers
+from cassette_http.vcr import filters, matchers
 from cassette_http.vcr.files import (
     CassetteDecodeError,
     CassetteNotFoundError,
@@ -35,36 +36,59 @@ from cassette_http.vcr.files import (
     serialize,
     yamlserializer,
 )
-from cassette_http.vcr.objects import VcrCassette, VcrRequest
+from cassette_http.vcr.filters import (
+    decode_response,
+    remove_headers,
+    remove_post_data_parameters,
+    remove_query_parameters,
+    replace_body_parameters,
+    replace_headers,
+    replace_post_data_parameters,
+    replace_query_parameters,
+)
+from cassette_http.vcr.objects import VcrCassette, VcrHeaders, VcrRequest, read_body
 from cassette_http.vcr.recorder import VCR, RecordMode
 from cassette_http.vcr.unittest import VCRMixin, VCRTestCase
 
 __all__ = [
     "VCR",
     "CannotOverwriteExistingCassetteException",
+    "CaseInsensitiveDict",
     "Cassette",
     "CassetteDecodeError",
     "CassetteNotFoundError",
     "FilesystemPersister",
+    "HeadersDict",
     "RecordMode",
     "Request",
     "UnhandledHTTPRequestError",
     "VCRMixin",
     "VCRTestCase",
     "cassette",
+    "decode_response",
     "default_vcr",
     "deserialize",
     "errors",
     "filesystem",
+    "filters",
     "jsonserializer",
     "matchers",
     "mode",
     "persisters",
+    "read_body",
     "record_mode",
+    "remove_headers",
+    "remove_post_data_parameters",
+    "remove_query_parameters",
+    "replace_body_parameters",
+    "replace_headers",
+    "replace_post_data_parameters",
+    "replace_query_parameters",
     "request",
     "serialize",
     "serializers",
     "use_cassette",
+    "util",
     "yamlserializer",
 ]
 
@@ -75,8 +99,9 @@ use_cassette = default_vcr.use_cassette
 
 Cassette = VcrCassette
 Request = VcrRequest
+CaseInsensitiveDict = HeadersDict = VcrHeaders
 mode = RecordMode
 CannotOverwriteExistingCassetteException = UnhandledHTTPRequestError = UnmatchedRequest
 
 # Suites also say `vcr.errors.UnhandledHTTPRequestError`, `vcr.persisters.filesystem.CassetteNotFoundError`, ...
-cassette = errors = filesystem = persisters = record_mode = request = serializers = sys.modules[__name__]
+cassette = errors = filesystem = persisters = record_mode = request = serializers = util = sys.modules[__name__]

@@ -2,6 +2,7 @@
 
     filters, ignored hosts, before_record_request   one function `on_match`: what is matched, and recorded
     before_record_response, decode_...              one function, both `on_record` and `on_replay`
+    before_save_interaction, after_load_interaction `on_record`, `on_replay`
     match_on, additional_matchers                   `match`
     allow_playback_repeats                          `repeat`
     record_on_exception                             `only_on_success`
@@ -13,22 +14,19 @@ Functions get requests and responses as VCR.py's are (see `objects`).
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import unquote_plus, urlencode, urlsplit, urlunsplit
 
 from cassette_http.cassette import matching
-from cassette_http.cassette.decoding import codings_of, decoded
 from cassette_http.cassette.model import Interaction, Request
 from cassette_http.cassette.rule_notation import did_you_mean
 from cassette_http.errors import InvalidOption
+from cassette_http.vcr import filters
 from cassette_http.vcr.objects import VcrRequest, response_dict, with_response_dict
 
 RequestFunction = Callable[[Any], Any]
-Replacement = Any  # a text, None to remove it, or a function of key, value and request
 
 DEFAULTS: dict[str, Any] = {"match_on": ("method", "scheme", "host", "port", "path", "query")}
 
@@ -42,11 +40,7 @@ OF_USES = frozenset(
     }
 )
 UNSUPPORTED = {"custom_patches": "no library is patched here, so there is nothing that it could add to"}
-NOT_DONE = {
-    "drop_unused_requests": "--cassette-prune does it for a whole run",
-    "before_save_interaction": "use before_record_request and before_record_response",
-    "after_load_interaction": "use before_record_response",
-}
+NOT_DONE = {"drop_unused_requests": "--cassette-prune does it for a whole run"}
 # Our names for them.
 OWN_WORDS = {"mode": "record_mode", "match": "match_on", "redact": "filter_headers", "repeat": "allow_playback_repeats"}
 
@@ -65,7 +59,7 @@ def translate(config: Mapping[str, Any], matchers: Mapping[str, Callable[..., An
     given = {**DEFAULTS, **config}
     known = {"record_mode", "match_on", "additional_matchers", "allow_playback_repeats", "filter_sensitive_data"}
     known |= {"record_on_exception", "max_age"}
-    known |= REQUEST_KEYS | RESPONSE_KEYS
+    known |= REQUEST_KEYS | RESPONSE_KEYS | {"before_save_interaction", "after_load_interaction"}
     for key, value in given.items():
         if key in UNSUPPORTED and value:
             raise InvalidOption(f"vcr: {key!r} cannot be kept: {UNSUPPORTED[key]}; take it out")
@@ -93,8 +87,10 @@ def translate(config: Mapping[str, Any], matchers: Mapping[str, Callable[..., An
     if functions:
         options["on_match"] = _request_hook(functions)
     responses = _response_functions(given)
-    if responses:
-        options["on_record"] = options["on_replay"] = _response_hook(responses)
+    changes = [_response_hook(responses)] if responses else []
+    # Like VCR.py: responses are changed before an interaction is stored, and after it was loaded.
+    options["on_record"] = [*changes, *_interaction_hooks(given, "before_save_interaction")]
+    options["on_replay"] = [*_interaction_hooks(given, "after_load_interaction"), *changes]
     return done
 
 
@@ -153,13 +149,13 @@ LOCAL_HOSTS = ("localhost", "0.0.0.0", "127.0.0.1", "::1")
 
 def _request_functions(config: Mapping[str, Any]) -> list[RequestFunction]:
     functions: list[RequestFunction] = []
-    if filters := _replacements(config.get("filter_headers")):
-        functions.append(lambda request: _replace_headers(request, filters))
-    if parameters := _replacements(config.get("filter_query_parameters")):
-        functions.append(lambda request: _replace_query(request, parameters))
-    if posted := _replacements(config.get("filter_post_data_parameters")):
+    if headers_to_replace := config.get("filter_headers"):
+        functions.append(lambda request: filters.replace_headers(request, headers_to_replace))
+    if parameters := config.get("filter_query_parameters"):
+        functions.append(lambda request: filters.replace_query_parameters(request, parameters))
+    if posted := config.get("filter_post_data_parameters"):
         is_deep = bool(config.get("filter_nested_post_data_parameters"))
-        functions.append(lambda request: _replace_posted(request, posted, is_deep))
+        functions.append(lambda request: filters.replace_body_parameters(request, posted, is_deep))
     ignored = [*(config.get("ignore_hosts") or ()), *(LOCAL_HOSTS if config.get("ignore_localhost") else ())]
     if ignored:
         functions.append(lambda request: None if _is_one_of(request.host, ignored) else request)
@@ -171,11 +167,6 @@ def _several(given: Any) -> list[Callable[..., Any]]:
     if given is None:
         return []
     return list(given) if isinstance(given, Iterable) else [given]
-
-
-def _replacements(given: Any) -> dict[str, Replacement]:
-    pairs: list[Any] = [one if isinstance(one, tuple | list) else (one, None) for one in given or ()]
-    return dict(pairs)
 
 
 def _request_hook(functions: list[RequestFunction]) -> Callable[[Request], Request | None]:
@@ -190,94 +181,6 @@ def _request_hook(functions: list[RequestFunction]) -> Callable[[Request], Reque
     return before_record_request
 
 
-def _replaced(replacement: Replacement, key: str, value: Any, request: VcrRequest) -> Any:
-    return replacement(key=key, value=value, request=request) if callable(replacement) else replacement
-
-
-def _replace_headers(request: VcrRequest, filters: Mapping[str, Replacement]) -> VcrRequest:
-    for name, replacement in filters.items():
-        if name in request.headers:
-            value = _replaced(replacement, name, request.headers.pop(name), request)
-            if value is not None:
-                request.headers[name] = value
-    return request
-
-
-def _replace_query(request: VcrRequest, filters: Mapping[str, Replacement]) -> VcrRequest:
-    pairs = []
-    for name, value in request.query:
-        new = _replaced(filters[name], name, value, request) if name in filters else value
-        if new is not None:
-            pairs.append((name, new))
-    request.uri = urlunsplit(urlsplit(request.uri)._replace(query=urlencode(pairs)))
-    return request
-
-
-def _replace_posted(request: VcrRequest, filters: Mapping[str, Replacement], is_deep: bool) -> VcrRequest:
-    body = request.body
-    if not isinstance(body, bytes) or not body:
-        return request
-    media_type = str(request.headers.get("Content-Type", ""))
-    if media_type == "application/json":
-        try:
-            value = json.loads(body)
-        except ValueError:
-            return request
-        request.body = json.dumps(_replace_members(value, filters, request, is_deep)).encode()
-    elif boundary := re.match(r'multipart/form-data\b.*boundary="?([^";]+)', media_type, re.IGNORECASE):
-        request.body = _replace_parts(body, boundary[1].encode(), filters, request)
-    else:
-        request.body = _replace_form(body, filters, request)
-    return request
-
-
-def _replace_members(value: Any, filters: Mapping[str, Replacement], request: VcrRequest, is_deep: bool) -> Any:
-    if isinstance(value, list):
-        return [_replace_members(item, filters, request, is_deep) for item in value] if is_deep else value
-    if not isinstance(value, dict):
-        return value
-    replaced = {}
-    for name, member in value.items():
-        if name in filters:
-            new = _replaced(filters[name], name, member, request)
-            if new is not None:
-                replaced[name] = new
-        else:
-            replaced[name] = _replace_members(member, filters, request, is_deep) if is_deep else member
-    return replaced
-
-
-def _replace_form(body: bytes, filters: Mapping[str, Replacement], request: VcrRequest) -> bytes:
-    pieces = []
-    for piece in body.split(b"&"):
-        name, equals, value = piece.partition(b"=")
-        key = unquote_plus(name.decode("utf-8", "replace"))
-        if equals and key in filters:
-            new = _replaced(filters[key], key, value.decode("utf-8", "replace"), request)
-            if new is None:
-                continue
-            piece = name + b"=" + str(new).encode()
-        pieces.append(piece)
-    return b"&".join(pieces)
-
-
-def _replace_parts(body: bytes, boundary: bytes, filters: Mapping[str, Replacement], request: VcrRequest) -> bytes:
-    first, *parts = body.split(b"--" + boundary)
-    kept = [first]
-    for part in parts:
-        head, separator, content = part.partition(b"\r\n\r\n")
-        named = re.search(rb';\s*name="([^"]*)"', head)
-        key = named[1].decode("utf-8", "replace") if named is not None else ""
-        if separator and key in filters:
-            value = content.removesuffix(b"\r\n")
-            new = _replaced(filters[key], key, value.decode("utf-8", "replace"), request)
-            if new is None:
-                continue
-            part = head + separator + str(new).encode() + content[len(value) :]
-        kept.append(part)
-    return (b"--" + boundary).join(kept)
-
-
 def _is_one_of(host: str | None, ignored: Iterable[Any]) -> bool:
     return any(one.fullmatch(host or "") is not None if isinstance(one, re.Pattern) else one == host for one in ignored)
 
@@ -288,21 +191,8 @@ RESPONSE_KEYS = frozenset({"before_record_response", "decode_compressed_response
 
 
 def _response_functions(config: Mapping[str, Any]) -> list[Callable[..., Any]]:
-    decoding = [_without_coding] if config.get("decode_compressed_response") else []
+    decoding = [filters.decode_response] if config.get("decode_compressed_response") else []
     return [*decoding, *_several(config.get("before_record_response"))]
-
-
-def _without_coding(response: dict[str, Any]) -> dict[str, Any]:
-    """Decode the content, unless its coding is unknown, and remove the field that names it."""
-    headers, body = response["headers"], response["body"]
-    codings = codings_of(tuple([(name, value) for name, values in headers.items() for value in values]))
-    done = decoded(body["string"], codings) if codings else None
-    if done is not None:
-        names = {name.lower(): name for name in headers}
-        del headers[names["content-encoding"]]
-        body["string"] = done[0]
-        headers[names.get("content-length", "Content-Length")] = [str(len(done[0]))]
-    return response
 
 
 def _response_hook(functions: list[Callable[..., Any]]) -> Callable[[Interaction], Interaction | None]:
@@ -317,3 +207,20 @@ def _response_hook(functions: list[Callable[..., Any]]) -> Callable[[Interaction
         return with_response_dict(interaction, response)
 
     return before_record_response
+
+
+def _interaction_hooks(config: Mapping[str, Any], name: str) -> list[Callable[[Interaction], Interaction | None]]:
+    def hook_of(function: Callable[[Any, Any], Any]) -> Callable[[Interaction], Interaction | None]:
+        def hook(interaction: Interaction) -> Interaction | None:
+            request, response = interaction.request, response_dict(interaction)
+            if request is None or response is None:
+                return interaction
+            pair = function(VcrRequest.of(request), response)
+            if pair is None:
+                return None
+            changed = replace(interaction, request=VcrRequest.applied_to(pair[0], request))
+            return with_response_dict(changed, pair[1])
+
+        return hook
+
+    return [hook_of(function) for function in _several(config.get(name))]

@@ -11,6 +11,7 @@ if it does, matching octets are built, as for a foreign cassette (see `convert.r
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Iterator, MutableMapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from cassette_http.cassette.model import DEFAULT_PORTS, Interaction, Request
 from cassette_http.convert.exchanges import ForeignExchange, LeftOut, field_pairs, octets_of
 from cassette_http.convert.rebuilding import rebuild, rebuild_request
 from cassette_http.convert.trees import Table, Unreadable
-from cassette_http.errors import InvalidOption
+from cassette_http.errors import InvalidOption, UnmatchedRequest
 from cassette_http.wire.messages import Fields
 
 if TYPE_CHECKING:
@@ -131,11 +132,16 @@ class VcrRequest:
         ):
             fields = [pair for pair in fields if pair[0].lower() != "host"]
         try:
-            body = octets_of(self.body if not hasattr(self.body, "read") else self.body.read(), None)
+            body = octets_of(read_body(self), None)
             rebuilt = rebuild_request(self.method, self.uri, tuple(fields), body, [])
         except (LeftOut, Unreadable) as exc:
             raise InvalidOption(f"before_record_request made something of a request that is none: {exc}") from exc
         return replace(rebuilt, via=request.via)
+
+
+def read_body(request: Any) -> Any:
+    """The body of a request, which a function may have replaced by an open file."""
+    return request.body.read() if hasattr(request.body, "read") else request.body
 
 
 def response_dict(interaction: Interaction) -> dict[str, Any] | None:
@@ -209,7 +215,9 @@ class VcrCassette:
         return iter(self.requests)
 
     def __contains__(self, request: Any) -> bool:
-        return any((one.method, one.uri) == (request.method, request.uri) for one in self.requests)
+        """Whether a request with this method and URL still has an answer that was not played."""
+        asked, played = (request.method, request.uri), self.play_counts
+        return any((one.method, one.uri) == asked and not played[at] for at, one in enumerate(self.requests))
 
     @property
     def cassette(self) -> Cassette:
@@ -236,8 +244,16 @@ class VcrCassette:
         return self._cassette.play_count
 
     @property
+    def play_counts(self) -> Counter[int]:
+        """How often each interaction has answered, by its place in `requests`."""
+        return Counter({number - 1: plays for number, plays in self._cassette.plays.items()})
+
+    @property
     def all_played(self) -> bool:
-        return not self._cassette.unplayed_count and not self._cassette.recorded
+        return len(self.play_counts) == len(self)
+
+    def rewind(self) -> None:
+        self._cassette.rewind()
 
     @property
     def dirty(self) -> bool:
@@ -262,6 +278,9 @@ class VcrCassette:
         return [copy.deepcopy(response) for _, response in self.data]
 
     def responses_of(self, request: Any) -> list[dict[str, Any]]:
-        """The responses to requests with this method and URL."""
+        """The responses to requests with this method and URL. Raises UnmatchedRequest if there is none."""
         asked = (request.method, request.uri)
-        return [copy.deepcopy(response) for one, response in self.data if (one.method, one.uri) == asked]
+        found = [copy.deepcopy(response) for one, response in self.data if (one.method, one.uri) == asked]
+        if not found:
+            raise UnmatchedRequest(f"{self.path} has no interaction for {request.method} {request.uri}")
+        return found

@@ -40,9 +40,18 @@ class VCR(VcrSettings):
     filter_headers: Any = ()
     filter_query_parameters: Any = ()
     filter_post_data_parameters: Any = ()
+    filter_sensitive_data: Any = ()
     ignore_hosts: Any = ()
     serializer = "yaml"
+    record_on_exception = True
+    ignore_localhost = inject_cassette = decode_compressed_response = drop_unused_requests = False
     cassette_library_dir: Any = None
+    path_transformer: Any = None
+    func_path_generator: Any = None
+    before_record_request: Any = None
+    before_record_response: Any = None
+    before_save_interaction: Any = None
+    after_load_interaction: Any = None
 
     @overload
     def use_cassette(self, path: Function, /) -> Function: ...
@@ -79,7 +88,7 @@ class VCR(VcrSettings):
     @staticmethod
     def ensure_suffix(suffix: str) -> Callable[[str], str]:
         """Make a `path_transformer` that adds a suffix to paths without it."""
-        return lambda path: path if path.endswith(suffix) else path + suffix
+        return lambda path: os.fspath(path).removesuffix(suffix) + suffix
 
 
 class CassetteInUse:

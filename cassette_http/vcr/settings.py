@@ -8,6 +8,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from cassette_http.cassette.rule_notation import no_such
+from cassette_http.errors import InvalidOption
 from cassette_http.vcr.config import translate
 from cassette_http.vcr.files import FilesystemPersister, decoder
 
@@ -71,7 +73,10 @@ def arrange(settings: VcrSettings, merged: dict[str, Any], path: Path, others: I
     """
     translated = translate(merged, settings._matchers)
     options, also = translated.options, list(others)
-    serializer = settings._serializers.get(merged.get("serializer", "yaml"))
+    name = merged.get("serializer", "yaml")
+    serializer = settings._serializers.get(name)
+    if serializer is None and name not in ("yaml", "json"):
+        raise InvalidOption(no_such("serializer", name, ["yaml", "json", *settings._serializers]))
     persister = merged.get("persister") or settings._persister
     if serializer is not None or persister is not None:
         options["decode"] = decoder(serializer, persister)

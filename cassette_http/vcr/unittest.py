@@ -30,7 +30,8 @@ class VCRMixin:
             self.addCleanup(used.__exit__, None, None, None)
 
     def _get_vcr(self, **options: Any) -> VCR:
-        options.setdefault("cassette_library_dir", self._get_cassette_library_dir())
+        if "cassette_library_dir" not in options:
+            options["cassette_library_dir"] = self._get_cassette_library_dir()
         return VCR(**options)
 
     def _get_vcr_kwargs(self, **options: Any) -> dict[str, Any]:

@@ -112,6 +112,21 @@ def test_first_one_of_many_answers_each_time(count: int) -> None:
         assert [play(index, request("/rpc", b"%d" % n)) for n in (0, 1, count - 3)] == [b"0", b"1", b"%d" % (count - 3)]
 
 
+@pytest.mark.parametrize("repeat", ["fail", "last", "cycle", "first"])
+@pytest.mark.parametrize("has_lines", [True, False])
+def test_rewound_index_answers_as_it_did_before(repeat: str, has_lines: bool) -> None:
+    recorded = [interaction(request(f"/{n % 2}"), b"%d" % n) for n in range(2 * MOST_TRIED)]
+    index = Counting(*recorded, has_lines=has_lines).index(repeat)
+    asked = [request("/0"), request("/1"), *[request("/0")] * (MOST_TRIED + 2)]
+    before = [play(index, one) for one in asked]
+    index.rewind()
+    assert index.may_answer("api.test", 80)
+    assert [entry.plays for entry in index.made if entry.has_answered] == [0] * sum(
+        entry.has_answered for entry in index.entries
+    )
+    assert [play(index, one) for one in asked] == before
+
+
 def test_interaction_may_have_a_repeat_policy_of_its_own() -> None:
     index = Counting(replace(interaction(request("/a"), b"again"), repeat="last")).index()
     assert [play(index, request("/a")) for _ in range(3)] == [b"again"] * 3

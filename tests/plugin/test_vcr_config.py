@@ -276,8 +276,9 @@ CODED = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\
 
 def answered(config: dict[str, Any], octets: bytes) -> bytes | None:
     options = translate(config).options
-    assert options["on_record"] is options["on_replay"], "what VCR.py reads goes through the function as well"
-    now = options["on_record"](Interaction(API, request(), Track((Piece(octets),))))
+    assert options["on_record"] == options["on_replay"], "what VCR.py reads goes through the function as well"
+    (on_record,) = options["on_record"]
+    now = on_record(Interaction(API, request(), Track((Piece(octets),))))
     return None if now is None else now.track.octets
 
 
