@@ -14,6 +14,7 @@ import html
 import io
 import json
 import quopri
+import re
 import string
 import zlib
 from collections.abc import Callable
@@ -65,6 +66,15 @@ def row(*cells: str, delimiter: str = ",") -> str:
     text = io.StringIO()
     csv.writer(text, delimiter=delimiter, lineterminator="\n").writerow(cells)
     return text.getvalue()
+
+
+def mail(text: str) -> str:
+    """A mail whose text is quoted-printable (RFC 2045 section 6.7), so that lines may be broken in a value."""
+    head = "Subject: Hello\r\nContent-Transfer-Encoding: quoted-printable\r\nMIME-Version: 1.0\r\n\r\n"
+    lines = quopri.encodestring(text.encode(), quotetabs=False).decode()
+    # Short lines, as the break should come within each secret.
+    short = re.sub(r"(?m)((?:=[0-9A-F]{2}|[^=\n]){7})(?=[^\n])", r"\1=\n", lines.replace("=\n", ""))
+    return head + short.replace("\n", "\r\n")
 
 
 # How a name and its value are written in a text.
@@ -153,6 +163,14 @@ FORMS: dict[str, Callable[[str, str], str]] = {
         f"<input name={n} value={html.escape(s) if s.isalnum() else repr(html.escape(s))}>"
     ),
     "HTML input, of the kind": lambda n, s: f'<form><input type="password" value="{html.escape(s)}"></form>',
+    "toml, name in quotes": lambda n, s: f'[login]\n"user" = "bob"\n"{n}" = {js(s)}\n',
+    "SQL": lambda n, s: f'UPDATE u SET "user" = \'bob\', "{n}" = {js(s)} WHERE "id" = 17;',
+    "JSON text sequence": lambda n, s: f'\x1e{{"id": 1}}\n\x1e{js({n: s})}\n',
+    "mail": lambda n, s: mail(f"user: bob\n{n}: {s}\n"),
+    "mail in JSON": lambda n, s: js({"mail": mail(f'<a href="/reset?{n}={quote(s, safe="")}">{"new " * 16}</a>')}),
+    "mail in base64": lambda n, s: js({"raw": base64.urlsafe_b64encode(mail(f"{n}: {s}\n").encode()).decode()}),
+    "hexadecimal digits": lambda n, s: js({"x": js({n: s}).encode().hex()}),
+    "connection string, first": lambda n, s: f"Password={s.replace(';', '')};User Id=bob;Server=db.test;Port=17",
     "connection string": lambda n, s: f"Server=db.test;User Id=bob;Password={s.replace(';', '')};Port=17",
 }
 

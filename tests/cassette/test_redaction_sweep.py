@@ -38,6 +38,7 @@ SECRETS = {
     "short": "hunter2!!",
     "unicode": "pässwörd-ünïcode-✓",
     "with a slash first": "/pTcJ5q9mGg8Rk2xWnLb+Y==",
+    "with two slashes": "/mo/d476NPY4tGLtzFt9oXri/w==",
     "sentence": "Tr0ub4dor sleeps!",
     "digits": "4929123456781234567",
 }

@@ -31,8 +31,8 @@ _BEGINNINGS = (
 _NONE_OF_TEXTS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"})
 
 
-# Texts in a set that extends ASCII contain hardly any of these.
-_CONTROLS = bytes({*range(0x20), 0x7F} - set(b"\t\n\r\f\b\x1b"))
+# Texts in a set that extends ASCII contain hardly any of these; U+001E separates JSON texts (RFC 7464, SignalR).
+_CONTROLS = bytes({*range(0x20), 0x7F} - set(b"\t\n\r\f\b\x1b\x1e"))
 
 
 def is_binary(text: bytes) -> bool:

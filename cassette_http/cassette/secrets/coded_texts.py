@@ -192,7 +192,7 @@ def _escaped(plain: bytes, like: re.Match[bytes], kind: _Escapes) -> bytes:
 
 _GZIP = b"H4sI"  # the next character may be a slash, so it need not be at the beginning of a run
 _ZLIB = rb"(?:eJ[w-z]|eN[o-r]|eF4|eAE)"
-_HEX_DIGITS = rb"(?:[2-7]%b){16}(?:%b{2})*+" % (_HEX, _HEX)
+_HEX_DIGITS = rb"(?:[2-7]%b){8}(?:%b{2}){8,}+" % (_HEX, _HEX)  # another character may come early
 _BASE32 = rb"[A-Z2-7]{20,}+"
 _IS_HEX, _IS_BASE32, _BEGINS_ZLIB = map(to_pattern, (_HEX_DIGITS, _BASE32, _ZLIB))
 _CODED_RUN = to_pattern(

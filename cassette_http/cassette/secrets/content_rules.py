@@ -19,7 +19,7 @@ from urllib.parse import unquote_to_bytes
 
 from cassette_http.cassette.secrets.archives import is_archive, rewritten_archive
 from cassette_http.cassette.secrets.charsets import is_binary
-from cassette_http.cassette.secrets.escaped_parts import find_in_strings
+from cassette_http.cassette.secrets.escaped_parts import PRINTABLE, find_in_part, find_in_strings, printable_parts
 from cassette_http.cassette.secrets.field_rules import field_edits
 from cassette_http.cassette.secrets.hiding import Hiding, Inner
 from cassette_http.cassette.secrets.json_lists import blocks_of_lists
@@ -188,7 +188,13 @@ class ContentRules:
                 find_in_sentences(text, hiding),
                 find_in_stream(text, hiding, inner),
             ]
+
+        def inner_or_known(text: bytes) -> list[Edit]:
+            return merged(inner(text), self._vault.occurrences(text))
+
         return _first_of(
+            # First, as an escaped line end in a value ends it for other rules.
+            chain.from_iterable(find_in_part(text, *span, PRINTABLE, inner_or_known) for span in printable_parts(text)),
             leave_out_pairs(text, "form", hiding) if is_form and is_matching else (),
             find_by_pattern(text, hiding),
             find_by_path(text, hiding),

@@ -91,6 +91,43 @@ def plain_markup(raw: bytes) -> bytes:
     return MARKUP.pattern.sub(_character_of_markup, raw) if b"&" in raw else raw
 
 
+# -- quoted-printable, as in mails (RFC 2045 section 6.7) ---------------------------------------------------------
+
+_BREAK = rb"(?:\r?\n|(?:\\r)?\\n)"  # escaped if the mail is a string of JSON
+_BEGINS_PRINTABLE = to_pattern(
+    rb"quoted-printable[ \t]*+(?P<end>%b)(?:(?:(?!(?P=end))[^\n]){1,1000}+(?P=end)){0,20}+(?P=end)" % _BREAK,
+    re.IGNORECASE,
+)
+_PRINTABLE_END = to_pattern(_BREAK + rb"--")
+
+
+def _printable(found: re.Match[bytes]) -> bytes:
+    return bytes([int(found[1], 16)]) if found[1] else b""
+
+
+def _in_printable(octets: bytes) -> bytes:
+    return octets.replace(b"=", b"=3D")
+
+
+PRINTABLE = Escapes(to_pattern(rb"=(?:([0-9A-Fa-f]{2})|[ \t]*+%b)" % _BREAK), _printable, _in_printable)
+
+
+def printable_parts(text: bytes) -> Iterator[tuple[int, int]]:
+    """Where the bodies of parts of a mail start and stop that are quoted-printable and have escapes."""
+    if max(map(text.find, (b"ed-printable", b"ED-PRINTABLE", b"ed-Printable"))) < 0:
+        return
+    for head in islice(_BEGINS_PRINTABLE.finditer(text), MOST_PARTS):
+        end = _PRINTABLE_END.search(text, head.end())
+        stop = len(text) if end is None else end.start()
+        if text.find(b"=", head.end(), stop) >= 0:
+            yield head.end(), stop
+
+
+def plain_printable(raw: bytes) -> bytes:
+    """The plain text of a part that is quoted-printable."""
+    return PRINTABLE.pattern.sub(_printable, raw)
+
+
 # -- strings of JSON ----------------------------------------------------------------------------------------------
 
 _CONTROLS = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}

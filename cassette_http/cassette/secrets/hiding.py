@@ -139,11 +139,12 @@ _FOLDED = bytes(octet + 0x20 if 0x41 <= octet <= 0x5A else octet for octet in ra
 _NO_LETTERS = bytes(octet for octet in range(128) if not chr(octet).isalnum() and octet != 0x0A)
 
 _NOTHING = frozenset({b"", b"none", b"null", b"undefined"}) | WORDS_FOR_SECRETS
-# A path begins with a word in lower case; a random value may begin with a slash as well.
+# A path begins with a word in lower case; a random value may begin with a slash as well, but not end like base64.
 _URL = re.compile(
-    rb"[A-Za-z][A-Za-z0-9+.-]*://|\.{0,2}/(?:[a-z{:][a-z0-9._~{}:-]{0,40})?(?:[/?#]|\Z)|urn:|arn:"
+    rb"(?![A-Za-z0-9+/]{16,}={1,2}\Z)"
+    rb"(?:[A-Za-z][A-Za-z0-9+.-]*://|\.{0,2}/(?:[a-z{:][a-z0-9._~{}:-]{0,40})?(?:[/?#]|\Z)|urn:|arn:"
     rb"|[a-z]{3,20}(?:/[a-z0-9._{}-]{1,40}|/[A-Z_{}-]{1,40}){2,20}\Z"  # a name at some clouds: projects/p/secrets/s
-    rb"|[a-z]+(?:-[a-z]+){0,9}/[a-z]+(?:-[a-z]+){0,9}\Z"  # and in Kubernetes: default/my-tls
+    rb"|[a-z]+(?:-[a-z]+){0,9}/[a-z]+(?:-[a-z]+){0,9}\Z)"  # and in Kubernetes: default/my-tls
 )
 _FOLDER = re.compile(rb"(?:/[A-Za-z][\w.-]{0,40}){2,20}/?")  # the variable of the working directory is called PWD
 _SENTENCE = re.compile(rb"[A-Z][^ ]* .*[.!?](?:[)\"']| .*)?", re.DOTALL)

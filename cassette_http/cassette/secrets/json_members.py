@@ -215,7 +215,7 @@ _QUOTE = to_pattern(rb"(\\*)[\"']")
 # A backslash is part of the name if it makes an escape with the "u" after it.
 _EMAN_SI = rb"([\w.$@ :/\[\]#\x80-\xee-]{1,80}+(?:(?<=u)\\[\w.$@ :/\[\]#\x80-\xee-]{0,80}+){0,20}+)"
 _EMAN = to_pattern(rb":\s*+[\"']\\*+" + _EMAN_SI)
-_EMAN_OF_RUBY = to_pattern(rb">=\s*+[\"']\\*+" + _EMAN_SI)
+_EMAN_BEFORE_EQUALS = to_pattern(rb"=:?\s*+[\"']\\*+" + _EMAN_SI)
 # Things that have a name and a value: {"ParameterKey": ..., "ParameterValue": ...}.
 _OF_WHAT = (b"parameter", b"output", b"variable", b"option", b"setting", b"attribute", b"header", b"field", b"env")
 # "path" is for JSON Patch (RFC 6902) and SCIM (RFC 7644); a type names only passwords.
@@ -307,12 +307,12 @@ def _records(text: bytes) -> Iterator[tuple[bytes, int]]:
 
 
 def _member_names(text: bytes) -> set[bytes]:
-    """All names of members, at any depth of strings in strings; of JSON, and of Python, PHP and Ruby."""
+    """All names of members, at any depth of strings in strings; of JSON, Python, PHP, Ruby and TOML."""
     # One character is found much faster than two; and backwards, a name begins with a certain character.
     backwards = text[::-1]
     names = set(_EMAN.findall(backwards))
-    if b"=>" in text:
-        names.update(_EMAN_OF_RUBY.findall(backwards))
+    if b"=" in text:
+        names.update(_EMAN_BEFORE_EQUALS.findall(backwards))
     return {name[::-1] for name in names}
 
 
@@ -323,7 +323,8 @@ def _member(name: bytes, is_weak: bool) -> re.Pattern[bytes]:
     For a weak name, a text of some length must follow.
     """
     value = rb"(?=[\[\s]*+\\*[\"'](?:[^\"'\\\s]{16}|[<\[{*]{0,3}(?i:%b)))" % _BLANKED if is_weak else b""
-    return to_pattern(rb"%b(\\*[\"'])?\s*+(?::|=>)%b%b(?:[bu](?=[\"']))?" % (re.escape(name), _BLANK, value))
+    sign = rb"(?:(?<=[\"'])\s*+:?=(?!=)>?|\s*+(?::|=>))"
+    return to_pattern(rb"%b(\\*[\"'])?%b%b%b(?:[bu](?=[\"']))?" % (re.escape(name), sign, _BLANK, value))
 
 
 def _is_member(text: bytes, found: re.Match[bytes]) -> bool:

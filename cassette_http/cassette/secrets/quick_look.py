@@ -15,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 from cassette_http.cassette.secrets.archives import has_archive
 from cassette_http.cassette.secrets.charsets import is_binary
 from cassette_http.cassette.secrets.coded_texts import coded_texts, may_be_coded
+from cassette_http.cassette.secrets.escaped_parts import plain_printable, printable_parts
 from cassette_http.cassette.secrets.hiding import STRONG, Hiding
 from cassette_http.cassette.secrets.json_members import NAMES_OF_VALUES, names_of_pairs, names_of_records
 from cassette_http.cassette.secrets.looks import is_basic, texts_in_base64
@@ -82,6 +83,10 @@ class QuickLook:
             or (_AT in outside and USERINFO.search(outside) is not None)
             or self._may_have_token(text, words, spans, depth)
             or (depth < DEEPEST and any(self._is_in(each.plain, depth + 1) for each in streamed_texts(text)))
+            or (
+                depth < DEEPEST
+                and any(self._is_in(plain_printable(text[slice(*span)]), depth + 1) for span in printable_parts(text))
+            )
         )
 
     def _may_have_name(self, text: bytes, words: bytes, depth: int) -> bool:

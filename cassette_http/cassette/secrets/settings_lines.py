@@ -167,7 +167,11 @@ _CONNECTION_NAMES = (
 _CONNECTION = to_pattern(
     rb"=(?:%b)[^;\"'\r\n]{1,500};" % b"|".join([rb"(?<=\b%b=)" % name for name in _CONNECTION_NAMES]), re.IGNORECASE
 )
-_CONNECTION_PART = to_pattern(rb";(?P<name>[\w .-]{2,60}+)=(?P<plain>(?:[^;\"\r\n]|\"(?=[\w])){1,500}+)")
+_CONNECTION_PART = to_pattern(
+    rb"(?:;|(?P<first>^|(?<=[\"'])))(?P<name>[\w .-]{2,60}+)=(?P<plain>(?:[^;\"\r\n]|\"(?=[\w])){1,500}+)"
+    rb"(?(first)(?=;[\w .-]{2,60}+=))",
+    re.MULTILINE,
+)
 
 # Lines that only programs have. In a program, what has no quotes is code and not a secret, except in a comment.
 _OF_A_PROGRAM = to_pattern(
