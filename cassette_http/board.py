@@ -32,7 +32,7 @@ from cassette_http.in_use import (
     Miss,
     PastExchange,
     is_witnessed,
-    tell_witnesses,
+    notify_witnesses,
 )
 from cassette_http.keeping import Keeper
 from cassette_http.transport.channel import Channel
@@ -69,7 +69,7 @@ class Board(BaseBoard):
         self.keeps_pace = keeps_pace
         self._mode_setting = mode_setting
         self._hidden_error: Exception | None = None  # raised inside a client, which may have swallowed it
-        self.let_past: list[str] = []
+        self.not_recorded: list[str] = []
         """What could not be recorded, and why."""
         self._index, self._store = index, store
         self._redactor, self._hooks = redactor, hooks
@@ -227,7 +227,7 @@ class Board(BaseBoard):
         if self._index.answers_once:
             entry.release()
         if is_witnessed():
-            tell_witnesses(self._redactor.made.redact(replace(recorded, request=request)))
+            notify_witnesses(self._redactor.made.redact(replace(recorded, request=request)))
         if request is not None:
             self._redactor.note_sent(recorded.request, request)
             self._answers_at_once = self._answers_at_once and not self._redactor.restores
@@ -249,7 +249,7 @@ class Board(BaseBoard):
     def let_pass(self, origin: Origin, reason: str) -> None:
         with self._lock:
             why = self._redactor.made.redact_text(reason)
-            self.let_past.append(
+            self.not_recorded.append(
                 f"a request to {origin}, and all that followed on its connection, was not recorded, as {why}"
             )
 

@@ -112,7 +112,7 @@ def is_witnessed() -> bool:
     return bool(_witnesses)
 
 
-def tell_witnesses(interaction: Interaction) -> None:
+def notify_witnesses(interaction: Interaction) -> None:
     for witness in _witnesses:
         witness(interaction)
 
@@ -252,7 +252,7 @@ class Cassette:
         """The number of loaded interactions that answered no request; unlike `unplayed`, this does not parse them."""
         return len(self._index) - len(self.played_numbers)
 
-    def tell_unplayed(self, path: str) -> str:
+    def describe_unplayed(self, path: str) -> str:
         """Say how many of the loaded interactions answered none, and which; `path` is how the reader calls the file."""
         lines = self.unplayed_lines(3)
         more = ", ..." if self.unplayed_count > len(lines) else ""

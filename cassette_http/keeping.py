@@ -14,7 +14,7 @@ from cassette_http.cassette.late_redactor import LateRedactor
 from cassette_http.cassette.model import Interaction, Origin, TLSFacts, Track
 from cassette_http.cassette.shortcuts import written_request
 from cassette_http.cassette.store import Store
-from cassette_http.in_use import Kept, Log, tell_witnesses
+from cassette_http.in_use import Kept, Log, notify_witnesses
 
 
 class Keeper:
@@ -45,7 +45,7 @@ class Keeper:
             kept = self._remembered(interaction, document, started_at_s)
             self._log.keep(kept, interaction)
             self._append(*self._documents_of_facts(interaction.origin, interaction.via), document)
-            tell_witnesses(interaction)
+            notify_witnesses(interaction)
             return kept
         return None
 

@@ -370,7 +370,7 @@ class _Session:
         misses = self.board.cassette.misses
         if error is not None:
             if misses:
-                _tell_of_refusal(error, misses[-1])
+                _note_refusal(error, misses[-1])
             return
         unnoticed = self.board.unnoticed_error or self.board.write_error
         if unnoticed is not None:
@@ -381,8 +381,8 @@ class _Session:
                 swallowed += f"; {others} more {number_of('request', others)} {number_of('was', others)} refused"
             expected = "if that is expected, empty the list of them: cassette.misses.clear()"
             raise UnmatchedRequest(f"{misses[0].message}\n  ({swallowed})\n  {expected}")
-        for told in self.board.let_past:
-            warnings.warn(f"{self._store.path}: {told}; a replay will refuse it", CassetteWarning, stacklevel=3)
+        for what in self.board.not_recorded:
+            warnings.warn(f"{self._store.path}: {what}; a replay will refuse it", CassetteWarning, stacklevel=3)
 
 
 def netrc_text() -> str:
@@ -405,7 +405,7 @@ def new_header(test: str | None) -> Header:
     return Header(recorded=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), by=by, test=test)
 
 
-def _tell_of_refusal(error: BaseException, miss: Miss) -> None:
+def _note_refusal(error: BaseException, miss: Miss) -> None:
     """Note a refusal on the error that ends the block, unless a reader sees it there already.
 
     On event loops, httpx makes a ReadError without a text of it, and without a cause that has one.

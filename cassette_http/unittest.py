@@ -177,14 +177,14 @@ class _Opened:
             **given,
         )
         case.cassette = self._cassette = self._using.__enter__()
-        self._told_before = [len(each) for each in self._outcomes()]
+        self._reported_before = [len(each) for each in self._outcomes()]
 
     def close(self) -> None:
         """Leave the cassette; a request that it refused fails the test."""
         using, self._using = self._using, None
         assert using is not None, "cleanups run once"
-        told = self._told()
-        is_well = not told
+        reported = self._reported()
+        is_well = not reported
         failure = None if is_well else self._case.failureException()
         try:
             using.__exit__(type(failure) if failure else None, failure, None)
@@ -193,9 +193,9 @@ class _Opened:
         except CassetteError as error:
             raise self._case.failureException(str(error)) from None
         # If the test has ended with a refusal, that was reported already.
-        untold = [miss for miss in self._cassette.misses if miss.message.partition("\n")[0] not in told]
-        if untold:
-            miss = untold[0]
+        unreported = [miss for miss in self._cassette.misses if miss.message.partition("\n")[0] not in reported]
+        if unreported:
+            miss = unreported[0]
             mode = "new_episodes" if len(self._cassette) else "once"
             raise self._case.failureException(
                 f"no match: {miss.reason}\n{miss.message}\n  (refused at {miss.where})\n"
@@ -203,7 +203,7 @@ class _Opened:
                 "if the test expects that: self.cassette.misses.clear()"
             )
         if is_well:
-            self._tell_unplayed()
+            self._report_unplayed()
 
     def discard(self) -> None:
         """Leave a cassette that no cleanup has left, as the run was interrupted."""
@@ -215,16 +215,16 @@ class _Opened:
         """All failures, errors and skips in the result, which are added as soon as they happen."""
         return [getattr(self._result, name, []) for name in ("failures", "errors", "skipped")]
 
-    def _told(self) -> str:
+    def _reported(self) -> str:
         """What was reported about this test."""
-        new = [outcomes[before:] for outcomes, before in zip(self._outcomes(), self._told_before, strict=True)]
+        new = [outcomes[before:] for outcomes, before in zip(self._outcomes(), self._reported_before, strict=True)]
         return "\n".join(str(text) for outcomes in new for _, text in outcomes)
 
-    def _tell_unplayed(self) -> None:
+    def _report_unplayed(self) -> None:
         cassette = self._cassette
         if self._policy not in ("warn", "fail") or not cassette.unplayed_count or not can_play(cassette.record_mode):
             return
-        text = cassette.tell_unplayed(str(cassette.path))
+        text = cassette.describe_unplayed(str(cassette.path))
         if self._policy == "fail":
             raise self._case.failureException(text)
         warnings.warn_explicit(f"{self._test}: {text}", CassetteWarning, _file(self._case).name, 1)

@@ -132,14 +132,14 @@ class Queue:
 class Bucket:
     """Entries in recorded order, filed by their matching keys as far as was needed.
 
-    `told` returns what the first line of an entry says about its request, None if it has no request.
+    `outline` returns what the first line of an entry says about its request, None if it has no request.
     """
 
     def __init__(
-        self, matching: Matching, entries: list[Entry], told: Callable[[Entry], Request | None] | None = None
+        self, matching: Matching, entries: list[Entry], outline: Callable[[Entry], Request | None] | None = None
     ) -> None:
         self.queue = Queue(entries)
-        self._matching, self._told = matching, told
+        self._matching, self._outline = matching, outline
         self._filed = 0
         self._by_key: defaultdict[Hashable, Queue] = defaultdict(lambda: Queue([]))
         # By the hash of the URL's part of the matching key.
@@ -190,13 +190,13 @@ class Bucket:
         """The entries that could answer by their URLs; None if the URLs cannot decide."""
         from cassette_http.cassette.secrets.placeholders import has_placeholder  # late: see `late_redactor`
 
-        if self._told is None or has_placeholder(request.url.encode()):
+        if self._outline is None or has_placeholder(request.url.encode()):
             return None  # redaction could turn other URLs into this one
         if self._smaller is None:
             self._smaller = {}
             for entry in self.queue.entries:
-                if (told := self._told(entry)) is not None:
-                    group = self._smaller.setdefault(hash(self._matching.url_key(told)), [])
+                if (outline := self._outline(entry)) is not None:
+                    group = self._smaller.setdefault(hash(self._matching.url_key(outline)), [])
                     assert isinstance(group, list), "no bucket was asked for yet"
                     group.append(entry)
         url = hash(self._matching.url_key(request))

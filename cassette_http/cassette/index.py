@@ -63,7 +63,8 @@ class Index:
         self._known: dict[bytes | None, int | list[int]] = {}
         self._passed: dict[bytes, int] = {}  # for lines that occur several times: how many were played already
         self._filed = self._played_up_to = 0
-        self._told_next: tuple[int, Origin | None] = -1, None  # position of the first unplayed request, and its origin
+        # Position and origin of the first unplayed request.
+        self._next_outlined: tuple[int, Origin | None] = -1, None
         self._file_lines()
         self._buckets: dict[bytes, Bucket] = {}
         self._larger_buckets: dict[tuple[Hashable, ...], Bucket] = {}
@@ -134,16 +135,16 @@ class Index:
         return bucket
 
     def _bucket_of(self, entries: list[Entry]) -> Bucket:
-        return Bucket(self.matching, entries, None if self.matching.ignores else self._told)
+        return Bucket(self.matching, entries, None if self.matching.ignores else self._outline)
 
-    def _told(self, entry: Entry) -> Request | None:
+    def _outline(self, entry: Entry) -> Request | None:
         position = entry.number - 1
         line = self._library.read_url(position)
-        told = request_with(line) if line is not None else None
-        if told is None:
-            told = entry.request
+        outline = request_with(line) if line is not None else None
+        if outline is None:
+            outline = entry.request
             entry.release()  # as in `Bucket`
-        return told
+        return outline
 
     def _first_unplayed(self, line: bytes) -> Entry | None:
         """The first interaction with this request line that was not played yet; reads no further than that."""
@@ -175,11 +176,11 @@ class Index:
         while position == len(self._lines):
             if not self._find_more():
                 return None
-        if self._told_next[0] != position:  # cached, as each connection asks several times
+        if self._next_outlined[0] != position:  # cached, as each connection asks several times
             line = self._library.read_url(position)
-            told = request_with(line) if line is not None else None
-            self._told_next = position, told.origin if told is not None else None
-        return self._told_next[1]
+            outline = request_with(line) if line is not None else None
+            self._next_outlined = position, outline.origin if outline is not None else None
+        return self._next_outlined[1]
 
     def _comes_next(self, host: str, port: int) -> bool:
         """Tell whether a request to this host and port certainly comes next, while the file is not fully read."""
@@ -317,13 +318,13 @@ class Index:
         """Tell whether the cassette has anything for this host and port, including connections to them (a proxy)."""
         if self._comes_next(host, port):
             return True
-        if port == DEFAULT_PORTS[UNIX] and not self.matching.tells_hosts_apart:
+        if port == DEFAULT_PORTS[UNIX] and not self.matching.distinguishes_hosts:
             return any(known == port for _, known in self._peers)  # paths of sockets often differ between runs
         return (host, port) in self._peers
 
     def may_answer(self, host: str, port: int) -> bool:
         """Tell whether requests to this host and port could have an answer; False only if none can."""
-        if not self.matching.tells_hosts_apart or self._comes_next(host, port):
+        if not self.matching.distinguishes_hosts or self._comes_next(host, port):
             return True
         positions = self._peers.get((host, port), [])
         while self.answers_once and positions and positions[-1] in self._made and self._made[positions[-1]].plays:
@@ -344,9 +345,9 @@ class Index:
         peers: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
         doubtful = self._doubtful
         for url, positions in beginnings.items():
-            told = request_with(b"GET " + url + b"/")
-            if told is not None:
-                peers[told.origin.host, told.origin.port] += positions
+            outline = request_with(b"GET " + url + b"/")
+            if outline is not None:
+                peers[outline.origin.host, outline.origin.port] += positions
                 positions = [position for position in positions if position in doubtful]
             for position in positions:
                 [entry] = self._entries([position])
@@ -428,11 +429,11 @@ class Index:
         for line, found in self._positions.items():
             request = request_with(line) if line is not None else None
             for position in _listed(found):
-                told = request
-                if told is None or position in doubtful:
-                    told = self._entries([position])[0].request
-                if told is not None:
-                    by_key[self.matching.line_key(told)].append(position)
+                outline = request
+                if outline is None or position in doubtful:
+                    outline = self._entries([position])[0].request
+                if outline is not None:
+                    by_key[self.matching.line_key(outline)].append(position)
         for positions in by_key.values():
             positions.sort()
         return by_key

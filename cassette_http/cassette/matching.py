@@ -176,7 +176,7 @@ class Matching:
         return all(NAMED.get(name) is matcher and name != "headers" for name, matcher in self.keys)
 
     @cached_property
-    def tells_hosts_apart(self) -> bool:
+    def distinguishes_hosts(self) -> bool:
         """A request to one host is never answered by what was recorded from another one."""
         return any(name in ("host", "uri") and NAMED[name] is matcher for name, matcher in self.keys)
 

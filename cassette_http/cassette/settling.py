@@ -194,7 +194,7 @@ def _keep(
 ) -> None:
     """Mark the new documents that differ from their old ones only in volatile values."""
     identities = _Identities()
-    told: dict[bytes, bytes] = {}  # the old form of each new value that a response has given to the program
+    old_values: dict[bytes, bytes] = {}  # the old form of each new value that a response has given to the program
     for one in after:
         there = before[one.old] if one.old is not None else None
         if there is None or there.shape != one.shape:
@@ -206,16 +206,16 @@ def _keep(
         pairs = list(zip(there.form.values, one.form.values, strict=True))
         if not all(any(may_differ(was, now, *clock) for clock in clocks) for was, now in pairs):
             continue
-        if not _is_asked_for(there, one, told, answers) or not identities.agree(pairs):
+        if not _is_asked_for(there, one, old_values, answers) or not identities.agree(pairs):
             continue
         one.kept = there.position
         for was, now in zip(there.form.received, one.form.received, strict=True):
             if was.text != now.text:
-                told[now.text] = was.text
+                old_values[now.text] = was.text
 
 
 def _is_asked_for(
-    there: _Recorded, one: _Recorded, told: dict[bytes, bytes], answers: Callable[[Request, Request], bool]
+    there: _Recorded, one: _Recorded, old_values: dict[bytes, bytes], answers: Callable[[Request, Request], bool]
 ) -> bool:
     """Tell whether the old interaction would answer the program's request if it had got the old values."""
     if there.form.sent == one.form.sent:
@@ -225,7 +225,7 @@ def _is_asked_for(
     sent, recorded = one.value.request, there.value.request
     if sent is None or recorded is None:
         return True
-    values = {now.text: told[now.text] for now in one.form.sent if now.text in told}
+    values = {now.text: old_values[now.text] for now in one.form.sent if now.text in old_values}
     return answers(
         edit_request(sent, request_parts(sent).edits(lambda octets: _replacements(octets, values))), recorded
     )

@@ -1,6 +1,6 @@
 """Exports our cassettes for the tools of others: as a HAR 1.2 archive, or as a cassette of VCR.py (pure).
 
-Both know an exchange as a request and its answer, decoded and in one piece. What they cannot hold is told.
+Both know an exchange as a request and its answer, decoded and in one piece. What they cannot hold is reported.
 """
 
 from __future__ import annotations

@@ -162,10 +162,10 @@ def _entries(tree: Table, format_: Format) -> list[Any]:
 
 def _recorded(entries: list[Table], interactions: list[Interaction]) -> str | None:
     """When the first exchange was recorded: as stated by the recorder, or else by the server's Date field."""
-    told = [entries[0].get("recorded_at"), entries[0].get("startedDateTime")] if entries else []
+    stated = [entries[0].get("recorded_at"), entries[0].get("startedDateTime")] if entries else []
     if interactions and interactions[0].response is not None:
-        told.append(interactions[0].response.value("Date"))
-    moments = [moment_of(text.encode("utf-8", "replace")) for text in told if isinstance(text, str)]
+        stated.append(interactions[0].response.value("Date"))
+    moments = [moment_of(text.encode("utf-8", "replace")) for text in stated if isinstance(text, str)]
     first = next((moment for moment in moments if moment is not None), None)
     return None if first is None else datetime.fromtimestamp(first, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

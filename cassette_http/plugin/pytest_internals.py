@@ -31,8 +31,7 @@ def definitions_of(item: pytest.Item) -> dict[str, Sequence[pytest.FixtureDef[An
 
 def visible_definitions(item: pytest.Item, name: str) -> Sequence[pytest.FixtureDef[Any]]:
     """The definitions of a fixture that a test would see if it requested it; as for `definitions_of`."""
-    where: pytest.Item | str = item if pytest.version_tuple >= (8, 1) else item.nodeid
-    return cast(Any, item.session)._fixturemanager.getfixturedefs(name, where) or ()
+    return cast(Any, item.session)._fixturemanager.getfixturedefs(name, item) or ()
 
 
 def put_first(item: pytest.Item, *names: str) -> None:

@@ -70,12 +70,12 @@ def _fixture_of(use: Use) -> str:
 
 
 def _reason(cassette: Cassette) -> str:
-    misses = [miss for miss, _ in _told_apart(cassette.misses)]
+    misses = [miss for miss, _ in _distinct(cassette.misses)]
     more = f" (and {len(misses) - 1} more)" if len(misses) > 1 else ""
-    return f"no match: {_said(cassette, misses[0])}{more}"
+    return f"no match: {_reason_of(cassette, misses[0])}{more}"
 
 
-def _said(cassette: Cassette, miss: Miss) -> str:
+def _reason_of(cassette: Cassette, miss: Miss) -> str:
     """The reason of a miss; a missing file is more important than that nothing is in it."""
     if miss.nearest or is_there(cassette.path):
         return miss.reason
@@ -145,7 +145,7 @@ def add_section(report: pytest.TestReport, title: str, text: str) -> None:
 # ---------------------------------------------------------------------- what was refused
 
 
-def _told_apart(misses: list[Miss]) -> list[tuple[Miss, int]]:
+def _distinct(misses: list[Miss]) -> list[tuple[Miss, int]]:
     """The misses that differ, and how often each occurred: libraries and programs try again."""
     times = Counter((miss.message, miss.where) for miss in misses)
     first = {(miss.message, miss.where): miss for miss in reversed(misses)}
@@ -153,7 +153,7 @@ def _told_apart(misses: list[Miss]) -> list[tuple[Miss, int]]:
 
 
 def _misses(use: Use, cassette: Cassette) -> Iterator[str]:
-    misses = _told_apart(cassette.misses)
+    misses = _distinct(cassette.misses)
     for miss, times in misses[:MOST_MISSES]:
         yield from _miss_lines(use, cassette, miss, times)
     left_out = sum(times for _, times in misses[MOST_MISSES:])
@@ -164,7 +164,7 @@ def _misses(use: Use, cassette: Cassette) -> Iterator[str]:
 
 def _miss_lines(use: Use, cassette: Cassette, miss: Miss, times: int = 1) -> Iterator[str]:
     path = shown_path(use.config, cassette.path)
-    yield f"no match: {_said(cassette, miss)}"
+    yield f"no match: {_reason_of(cassette, miss)}"
     yield f"  asked    {miss.request.method} {miss.request.url}" + (f" ({times} times)" if times > 1 else "")
     yield f"  at       {shown_path(use.config, miss.where)}"
     if not miss.nearest:
@@ -212,12 +212,12 @@ def facts_of_misses(use: Use) -> list[dict[str, str]]:
     assert cassette is not None, "it was opened"
     return [
         {
-            "reason": _said(cassette, miss),
+            "reason": _reason_of(cassette, miss),
             "at": shown_path(use.config, miss.where),
             "text": "\n".join(_miss_lines(use, cassette, miss, times)),
             "test": _test_to_run(use),
         }
-        for miss, times in _told_apart(cassette.misses)[:MOST_MISSES]
+        for miss, times in _distinct(cassette.misses)[:MOST_MISSES]
     ]
 
 

@@ -92,10 +92,10 @@ def _add_lines(summary: Summary) -> None:
     config, digest = summary.config, summary.digest
     missed = [f"{miss['reason']} ({miss['at']})" for miss in digest.misses]
     summary.add("missed", missed, 3, digest.total("miss_count"))
-    told = [each for each in digest.unplayed if "ignore" not in each.policies]
+    shown = [each for each in digest.unplayed if "ignore" not in each.policies]
     summary.add(
         "unplayed",
-        [f"{shown_path(config, each.path)}: {_some(each.lines, each.count)}" for each in told],
+        [f"{shown_path(config, each.path)}: {_some(each.lines, each.count)}" for each in shown],
         2,
     )
     connections = [connection for each in digest.facts for connection in each["connections"]]

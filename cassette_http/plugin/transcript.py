@@ -68,9 +68,9 @@ def _wrong_length_lines(interaction: Interaction | None) -> Iterator[str]:
     response = interaction.response if interaction is not None else None
     if interaction is None or response is None or interaction.track.ended or interaction.track.failure is not None:
         return
-    told, there = response.framing.length, len(response.body_octets)
-    if told is not None and told != there and there < MOST_OCTETS:  # of a large one only the beginning is here
-        yield f"    ! Content-Length says {told:,} octets, and {there:,} are there; was the body edited?"
+    stated, there = response.framing.length, len(response.body_octets)
+    if stated is not None and stated != there and there < MOST_OCTETS:  # of a large one only the beginning is here
+        yield f"    ! Content-Length says {stated:,} octets, and {there:,} are there; was the body edited?"
 
 
 def _peer(interaction: Interaction | None) -> str:

@@ -69,9 +69,9 @@ def pytest_configure_node(node: Any) -> None:
 
 def _is_on_the_line(config: pytest.Config) -> bool:
     """Tell whether the flag was typed: pytest adds options of the ini file and the environment to what it parses."""
-    told: dict[str, Any] | None = getattr(config, "workerinput", None)
-    if told is not None:
-        return bool(told.get(TYPED))
+    of_controller: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if of_controller is not None:
+        return bool(of_controller.get(TYPED))
     flag = BY_NAME["update"].flag
     return any(str(argument).startswith(flag) for argument in config.invocation_params.args)
 

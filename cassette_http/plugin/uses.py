@@ -115,9 +115,9 @@ class Use:
         name = marker_options(self.item).get("name")
         return self.is_own or (name is not None and not tests.is_chosen and tests.sharers(self.item, name) == 1)
 
-    def _tell_unplayed(self, cassette: Cassette) -> None:
+    def _report_unplayed(self, cassette: Cassette) -> None:
         assert self.item is not None, "a test has ended"
-        text = cassette.tell_unplayed(shown_path(self.config, self.path))
+        text = cassette.describe_unplayed(shown_path(self.config, self.path))
         test = shlex.quote(shown_test(self.config, self.owner))
         failure = CassetteFailure(f"{text}\nto drop them: pytest {test} --cassette-mode=rewrite")
         if self.options["on_unplayed"] == "fail":
@@ -160,7 +160,7 @@ class Use:
         try:
             self._session.__exit__(type(failure) if failure else None, failure, None)
             if failure is None and self.options.get("on_unplayed") in ("warn", "fail") and self._leaves_unplayed():
-                self._tell_unplayed(self.cassette)
+                self._report_unplayed(self.cassette)
         finally:
             self._session = None
             self.facts = {**facts_of(self), **self.facts}

@@ -76,7 +76,7 @@ class ListDeck:
         self.keeps_pace = False
         self.most_octets: int | None = None
         self.dropped = 0
-        self.let_past: list[str] = []
+        self.not_recorded: list[str] = []
         matching = resolve(match)
         self.decides_at_head = not matching.needs_body
         self.kept: list[Interaction] = []
@@ -117,7 +117,7 @@ class ListDeck:
         return UnmatchedRequest(f"a request to {origin}: {reason}")
 
     def let_pass(self, origin: Origin, reason: str) -> None:
-        self.let_past.append(reason)
+        self.not_recorded.append(reason)
 
     def drop(self) -> None:
         self.dropped += 1

@@ -73,7 +73,7 @@ class ContentRules:
 
     def may_find_in_path(self, head: bytes) -> bool:
         """Tell whether a name comes before a value in the path of a request; cheap."""
-        if self._hiding.tell(names_in_path(head)):
+        if self._hiding.telling(names_in_path(head)):
             return True
         stop = head.find(b"\n")
         return _PERCENT in head and has_encoded_sign(head, stop) and self.may_find(unquote_to_bytes(head[:stop]))
@@ -153,7 +153,7 @@ class ContentRules:
             return self.edits(text, is_matching=is_matching)  # another format, such as JSON
         together = b"\n".join(texts)
         # One look at all of them is cheaper than one at each.
-        may_find = hiding.tell(texts) or self.may_find(together) or self._vault.is_in(together)
+        may_find = hiding.telling(texts) or self.may_find(together) or self._vault.is_in(together)
         if not (may_find or (is_matching and has_placeholder(together))):
             return []
         return _merged([], find_in_protobuf(text, media_type, hiding, inner, is_matching))

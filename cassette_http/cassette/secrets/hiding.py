@@ -45,7 +45,7 @@ class Hiding:
         self._ordinary: set[bytes] = set()
         self._telling: dict[bytes, NameKind] = {}
 
-    def tell(self, names: Iterable[bytes]) -> dict[bytes, NameKind]:
+    def telling(self, names: Iterable[bytes]) -> dict[bytes, NameKind]:
         """Return the names that are not ordinary in some place, with their strongest kind; fast for known names."""
         ordinary = self._ordinary
         if ordinary.issuperset(names):
@@ -74,8 +74,8 @@ class Hiding:
 
     def secrets(self, place: str, names: Iterable[bytes]) -> list[bytes]:
         """The names that are not ordinary in a place."""
-        told = self.tell(names)
-        return sorted(name for name in told if self.kind(place, name) is not NameKind.ORDINARY)
+        telling = self.telling(names)
+        return sorted(name for name in telling if self.kind(place, name) is not NameKind.ORDINARY)
 
     def hidden(
         self, kind: NameKind, value: bytes, is_matching: bool = False, *, is_entered: bool = False

@@ -36,7 +36,7 @@ def blocks_of_lists(text: bytes, hiding: Hiding) -> list[tuple[int, int]]:
     while in_vain < _MOST_IN_VAIN and (begins := _LIST_BEGINS.search(text, behind)) is not None:
         start, behind = begins.span()
         name = _NAME_BEFORE.search(text, max(0, start - _LONGEST_NAME), start)
-        if hiding.tell([name[1]]) if name is not None else start > begins_text.end():
+        if hiding.telling([name[1]]) if name is not None else start > begins_text.end():
             continue
         found = _blocks(text, characters, behind)
         if len(found) > 1:

@@ -70,7 +70,7 @@ def find_in_markup(text: bytes, hiding: Hiding, inner: Inner) -> Iterator[Edit]:
         for attribute in _attribute(name).finditer(text):
             if not is_own_name(name, attribute["value"]):
                 yield from _hidden_value(hiding, hiding.kind("xml", name), attribute)
-    if hiding.tell(names):
+    if hiding.telling(names):
         for tag in _CALLED_TAG.finditer(text):
             kind = hiding.kind("form", tag["name"])
             if kind is not NameKind.ORDINARY:

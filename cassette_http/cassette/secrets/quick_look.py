@@ -96,14 +96,14 @@ class QuickLook:
         """
         before_colons, before_signs = _names_in_front(with_narrow_signs(text))
         has_records = not NAMES_OF_VALUES.isdisjoint(before_colons)
-        told = self._hiding.tell(before_colons | before_signs)
+        telling = self._hiding.telling(before_colons | before_signs)
         return bool(
-            (told and self._has_value(text, told))
+            (telling and self._has_value(text, telling))
             or self._tells(names_in_lines(text, words))
             or (has_records and self._tells(names_of_records(text)))
             or (_BRACKET in text and self._tells(names_of_pairs(text)))
-            or (_LESS_THAN in text and self._hiding.tell(names_in_markup(completed(text))))
-            or (_EQUALS in text and b"form-data" in text and self._hiding.tell(_PART_NAME.findall(text)))
+            or (_LESS_THAN in text and self._hiding.telling(names_in_markup(completed(text))))
+            or (_EQUALS in text and b"form-data" in text and self._hiding.telling(_PART_NAME.findall(text)))
             or self._tells(names_of_columns(text))
             or has_sentence(text, self._hiding, words)
             or (
@@ -115,16 +115,16 @@ class QuickLook:
         )
 
     def _tells(self, names: list[bytes]) -> bool:
-        return bool(names) and bool(self._hiding.tell(names))
+        return bool(names) and bool(self._hiding.telling(names))
 
-    def _has_value(self, text: bytes, told: dict[bytes, NameKind]) -> bool:
+    def _has_value(self, text: bytes, telling: dict[bytes, NameKind]) -> bool:
         """Tell whether a name has a value that could be hidden: after a weak name, it must look random.
 
         But a weak name may be the end of a strong one ("Api:Key"), or a code that is exchanged for a token.
         """
         is_oauth = b"grant_type=" in text or (b"code=" in text and b"state=" in text)
         return is_oauth or any(
-            kind in STRONG or b":" + name in text or _weak(name).search(text) for name, kind in told.items()
+            kind in STRONG or b":" + name in text or _weak(name).search(text) for name, kind in telling.items()
         )
 
     def _may_have_token(self, text: bytes, words: bytes, spans: list[tuple[int, int]], depth: int) -> bool:

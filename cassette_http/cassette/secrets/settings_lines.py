@@ -315,8 +315,8 @@ def _lines_with(names: Iterable[bytes], text: bytes, start: int, stop: int) -> I
 def find_in_lines(text: bytes, hiding: Hiding, start: int, stop: int) -> Iterator[Edit]:
     """Find names and values, on lines of their own and within lines, in a part of a text."""
     before_colons, before_equals = _names_at_signs(text[start:stop])
-    lines = [*_lines_with(hiding.tell(before_colons | before_equals), text, start, stop)]
-    assigned = hiding.tell(before_equals)
+    lines = [*_lines_with(hiding.telling(before_colons | before_equals), text, start, stop)]
+    assigned = hiding.telling(before_equals)
     lines_with_equals = [*_lines_with(assigned, text, start, stop)]
     places = (
         (_LINE, lines),

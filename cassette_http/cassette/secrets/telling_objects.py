@@ -74,14 +74,14 @@ def find_in_objects(text: bytes, hiding: Hiding, is_matching: bool = False) -> I
     yield from _in_manifests(text, hiding)
     if text.lstrip()[:1] not in (b"{", b"["):
         return
-    told: set[tuple[_Telling | str, ...]] = {
+    objects: set[tuple[_Telling | str, ...]] = {
         (telling, *path[: -len(telling.member)])
         for path, start, stop in walk_json(text)
         for telling in _TELLING
         if tuple(path[-len(telling.member) :]) == telling.member and telling.value.match(text[start:stop])
     }
-    for path, start, stop in walk_json(text) if told else ():
-        if text[start : start + 1] == b'"' and any(_leads(path, each, told) for each in _TELLING):
+    for path, start, stop in walk_json(text) if objects else ():
+        if text[start : start + 1] == b'"' and any(_leads(path, each, objects) for each in _TELLING):
             value = unescaped(text[start + 1 : stop - 1])
             if is_matching:
                 yield Edit(start, stop, b'"{{secret}}"')
@@ -89,11 +89,11 @@ def find_in_objects(text: bytes, hiding: Hiding, is_matching: bool = False) -> I
                 yield Edit(start + 1, stop - 1, hidden)
 
 
-def _leads(path: list[str], telling: _Telling, told: set[tuple[_Telling | str, ...]]) -> bool:
+def _leads(path: list[str], telling: _Telling, objects: set[tuple[_Telling | str, ...]]) -> bool:
     """Tell whether a path leads to a secret of a telling object."""
     return any(
         all(expected in ("*", step) for expected, step in zip(values, path[-len(values) :], strict=False))
-        and (telling, *path[: -len(values)]) in told
+        and (telling, *path[: -len(values)]) in objects
         for values in telling.values
     )
 
