@@ -34,7 +34,7 @@ from cassette_http.wire.reader import ResponseReader
 GZIP_BEGINNING = b"\x1f\x8b\x08"
 
 
-def is_veiled(message: bytes) -> bool:
+def may_need_decoding(message: bytes) -> bool:
     """Tell whether chunks, a coding or a character set could hide a secret from a look at the octets; cheap."""
     # One octet is found twenty times as fast as several, and few messages have this one.
     is_gzip = GZIP_BEGINNING[0] in message and message.find(GZIP_BEGINNING) >= 0
@@ -104,7 +104,7 @@ class Parts:
         return octets
 
     @property
-    def unveiled(self) -> bytes | None:
+    def plain_octets(self) -> bytes | None:
         """All octets of the message that must be searched, without framing and codings; None if that is not enough."""
         media_type = ",".join(field_values(self.fields, "content-type")).lower()
         if self.frames is not None or IS_PACKED.search(media_type) or IS_PROTOBUF.search(media_type):

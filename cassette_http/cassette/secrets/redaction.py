@@ -28,7 +28,7 @@ from cassette_http.cassette.secrets.json_members import members_in_place_of
 from cassette_http.cassette.secrets.message_parts import (
     Parts,
     edit_request,
-    is_veiled,
+    may_need_decoding,
     move_positions,
     request_parts,
     response_parts,
@@ -58,7 +58,7 @@ class _Message:
     lines: Iterable[bytes] = ()
     edits: Sequence[Edit] = ()
     parts: Parts | None = None
-    is_veiled: bool = False  # a look at its octets is not enough
+    is_opaque: bool = False  # a look at its octets is not enough
     is_ruled: bool = False
 
     @property
@@ -137,10 +137,10 @@ class Redactor:
         sent = self._message(octets, request)
         octets = track.octets if track.count_octets <= _LONG else None
         received = self._message(octets, request, track)
-        if is_veiled(b"%b\n%b" % (sent.new, received.new)):
-            self._unveil(sent)
-            self._unveil(received)
-        is_ordinary = not (sent.is_veiled or received.is_veiled) and track.failure is None
+        if may_need_decoding(b"%b\n%b" % (sent.new, received.new)):
+            self._decode(sent)
+            self._decode(received)
+        is_ordinary = not (sent.is_opaque or received.is_opaque) and track.failure is None
         if is_ordinary and self._is_clean(sent, received):
             self._familiar.remember([*sent.lines, *received.lines], learned)
             return _edited(interaction, sent.edits, received.edits)
@@ -173,7 +173,7 @@ class Redactor:
             return False
         sent = request.head_octets + request.body_octets if request is not None else b""
         return not any(
-            len(octets) > _LONG or is_veiled(octets) or coded_texts(octets) or self._vault.is_in(octets)
+            len(octets) > _LONG or may_need_decoding(octets) or coded_texts(octets) or self._vault.is_in(octets)
             for octets in (sent, track.octets)
         )
 
@@ -194,7 +194,7 @@ class Redactor:
         edits: list[Edit] = []
         if not is_suspect:
             new, lines, edits = self._familiar_in_matching.leave_out(head + body, learned)
-            is_suspect = is_veiled(new) or self._may_find(new, request.origin.host)
+            is_suspect = may_need_decoding(new) or self._may_find(new, request.origin.host)
             if not (is_suspect or vault.is_in(new) or has_placeholder(new)):
                 self._familiar_in_matching.remember(lines, learned)
                 return edit_request(request, edits)
@@ -245,7 +245,7 @@ class Redactor:
         if not self.restores:
             return interaction
         octets = interaction.track.octets
-        if not (has_placeholder(octets) or is_veiled(octets)):
+        if not (has_placeholder(octets) or may_need_decoding(octets)):
             return interaction
         edits = response_parts(interaction.track, interaction.request).edits(self._vault.declared)
         if not edits:
@@ -278,18 +278,18 @@ class Redactor:
     def _message(self, octets: bytes | None, request: Request, track: Track | None = None) -> _Message:
         """Create the `_Message`; `octets` is None if it is long."""
         if octets is None:
-            return _Message(request, track, is_veiled=True)
+            return _Message(request, track, is_opaque=True)
         return _Message(request, track, octets, *self._familiar.leave_out(octets, self._vault.searched))
 
-    def _unveil(self, message: _Message) -> None:
+    def _decode(self, message: _Message) -> None:
         """Remove chunks and codings from a message, if it has some; that may be impossible."""
-        if not is_veiled(message.new):
+        if not may_need_decoding(message.new):
             return
-        unveiled = message.take_apart().unveiled
-        message.is_veiled = unveiled is None
-        if unveiled is not None:
-            message.octets = unveiled
-            message.new, lines, message.edits = self._familiar.leave_out(unveiled, self._vault.searched)
+        plain = message.take_apart().plain_octets
+        message.is_opaque = plain is None
+        if plain is not None:
+            message.octets = plain
+            message.new, lines, message.edits = self._familiar.leave_out(plain, self._vault.searched)
             # Lines that say how the content is coded must be checked each time.
             message.lines = [line for line in lines if not is_of_content(line)]
 
@@ -303,7 +303,7 @@ class Redactor:
 
     def _is_suspect(self, message: _Message) -> bool:
         """Tell whether a rule could find something in the new part of a message, or a coding hide it; cheap."""
-        return message.is_veiled or self._may_find(message.new, message.host)
+        return message.is_opaque or self._may_find(message.new, message.host)
 
     def _apply_rules(self, message: _Message) -> None:
         message.is_ruled = True
