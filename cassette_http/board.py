@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from cassette_http.base_board import BaseBoard, ChildMessages
 from cassette_http.caller import caller, has_reached_program
 from cassette_http.cassette.buckets import Entry
-from cassette_http.cassette.explaining import MODE_SETTING, Candidate, explain_miss
+from cassette_http.cassette.explaining import Candidate, explain_miss
 from cassette_http.cassette.hooks import Hooks
 from cassette_http.cassette.index import Index, line_of
 from cassette_http.cassette.late_redactor import LateRedactor
@@ -57,8 +57,8 @@ class Board(BaseBoard):
         hooks: Hooks,
         *,
         may: Policy,
-        keeps_pace: bool = False,
-        mode_setting: str = MODE_SETTING,
+        keeps_pace: bool,
+        mode_setting: str,
     ) -> None:
         super().__init__()
         # A program that looks at its cassette takes this lock too, so a fork also waits for that.

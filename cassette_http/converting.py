@@ -108,7 +108,7 @@ def _target(source: Path, base: Path, to: str | os.PathLike[str] | None) -> Path
     return target if not target.suffix or target.suffix in suffixes.OURS else target.with_suffix(".yaml")
 
 
-def convert_file(source: Path, target: Path, name: str | None = None) -> Converted:
+def convert_file(source: Path, target: Path, name: str | None) -> Converted:
     """Convert one file to a cassette of ours at `target`; `name` is its format, if that is not to be guessed.
 
     It replaces `source` if both are the same; otherwise `target` must not exist. Raises CassetteFormatError and
@@ -136,7 +136,7 @@ def convert_file(source: Path, target: Path, name: str | None = None) -> Convert
     return Converted(source, target, foreign, redacted)
 
 
-def export_file(source: str | os.PathLike[str], name: str, output: str | os.PathLike[str] | None = None) -> Exported:
+def export_file(source: str | os.PathLike[str], name: str, output: str | os.PathLike[str] | None) -> Exported:
     """Export a cassette, ours or foreign, for other tools: as "har" or "vcr", to a new file if `output` is given.
 
     Raises CassetteNotFound, CassetteFormatError and CassetteNotWritable.

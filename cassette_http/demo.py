@@ -216,7 +216,7 @@ def _with_urllib(base: str, trust: ssl.SSLContext | None) -> Iterator[_Step]:
 # ---------------------------------------------------------------------- the demo
 
 
-def run_demo(cassette: str | None = None) -> int:
+def run_demo(cassette: str | None) -> int:
     """Record, stop the server, replay, compare; returns the exit code.
 
     Writes `cassette`, which must not exist, or a file in a new folder.

@@ -200,7 +200,7 @@ class Index:
         self._played_up_to, self._told_next = 0, (-1, None)
 
     def find_written(
-        self, written: WrittenRequest, *, passes_over_fields: bool, may_be_stale: bool = True
+        self, written: WrittenRequest, *, passes_over_fields: bool, may_be_stale: bool
     ) -> tuple[Entry, Answer] | None:
         """What `find_same` finds, and its answer, if its document begins with `written`; nothing is parsed.
 

@@ -28,7 +28,7 @@ def share_namespace(namespace: dict[str, Any]) -> None:
     _namespace = namespace
 
 
-def max_fields(chosen: int | None = None) -> int:
+def max_fields(chosen: int | None) -> int:
     """The limit of field lines in a head: the `chosen` one, else the current `_MAXHEADERS`."""
     limit: int = _namespace["_MAXHEADERS"] if chosen is None else chosen
     return limit

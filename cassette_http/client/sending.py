@@ -66,7 +66,7 @@ def split_host_port(host: str, port: int | str | None, default_port: int) -> tup
     return host, port  # type: ignore[return-value]  # a port that was given stays as it is
 
 
-def host_value(host: str, port: int | None = None) -> bytes:
+def host_value(host: str, port: int | None) -> bytes:
     """Write the value of a Host field; the scope of an IPv6 address is left out, as it means nothing to the peer."""
     octets = encode_host(host)
     if b":" in octets:
@@ -196,7 +196,7 @@ def content_length(body: Any, method: str) -> int | None:
         return len(body) if isinstance(body, str) else None
 
 
-def body_pieces(body: Any, blocksize: int, debuglevel: int = 0) -> Iterator[Any]:
+def body_pieces(body: Any, blocksize: int, debuglevel: int) -> Iterator[Any]:
     """Split a body: a file into blocks, an iterable into its items, a buffer not at all. Raises TypeError."""
     if hasattr(body, "read"):
         if debuglevel > 0:
@@ -213,7 +213,7 @@ def body_pieces(body: Any, blocksize: int, debuglevel: int = 0) -> Iterator[Any]
     return iter((body,))
 
 
-def file_pieces(file: Any, blocksize: int, debuglevel: int = 0) -> Iterator[bytes]:
+def file_pieces(file: Any, blocksize: int, debuglevel: int) -> Iterator[bytes]:
     """Read a file in blocks; text is encoded as Latin-1."""
     is_text = isinstance(file, io.TextIOBase)
     if is_text and debuglevel > 0:

@@ -64,7 +64,7 @@ class HostPatterns:
 class HostExpressions(HostPatterns):
     """Like HostPatterns, but with regular expressions, which match the beginning of a name or an address."""
 
-    def __init__(self, expressions: Iterable[str] = ()) -> None:
+    def __init__(self, expressions: Iterable[str]) -> None:
         super().__init__()
         self.texts = list(expressions)
         try:

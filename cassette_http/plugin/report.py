@@ -162,7 +162,7 @@ def _misses(use: Use, cassette: Cassette) -> Iterator[str]:
     yield f"to record it: {repair(use)}"
 
 
-def _miss_lines(use: Use, cassette: Cassette, miss: Miss, times: int = 1) -> Iterator[str]:
+def _miss_lines(use: Use, cassette: Cassette, miss: Miss, times: int) -> Iterator[str]:
     path = shown_path(use.config, cassette.path)
     yield f"no match: {_reason_of(cassette, miss)}"
     yield f"  asked    {miss.request.method} {miss.request.url}" + (f" ({times} times)" if times > 1 else "")

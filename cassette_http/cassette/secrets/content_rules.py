@@ -130,7 +130,7 @@ class ContentRules:
         moved = [shift(part, start) for (start, _), part in zip([*around, *blocks], parts, strict=True)]
         return sorted(chain.from_iterable(moved), key=attrgetter("start"))
 
-    def packed_edits(self, text: bytes, media_type: str, is_matching: bool = False) -> list[Edit]:
+    def packed_edits(self, text: bytes, media_type: str, is_matching: bool) -> list[Edit]:
         """Find secrets in MessagePack, CBOR or Protocol Buffers, learn them, and return the edits that hide them."""
         learned = self._vault.searched
         edits = self._packed_edits(text, media_type, is_matching)

@@ -31,7 +31,7 @@ def names_of_pairs(text: bytes) -> list[bytes]:
     return [pair["name"] for pair in _PAIR.finditer(text)]
 
 
-def find_members(text: bytes, hiding: Hiding, is_matching: bool = False) -> Iterator[Edit]:
+def find_members(text: bytes, hiding: Hiding, is_matching: bool) -> Iterator[Edit]:
     """Find secrets by the names of members."""
     names = _member_names(text)
     if len(text) <= LONGEST_UNQUOTED and b'\\"' in text and b'"query"' in text:

@@ -67,7 +67,7 @@ def has_telling_object(text: bytes, words: bytes) -> bool:
     return any(telling.mark in words for telling in _TELLING) and _MAY_TELL.search(text) is not None
 
 
-def find_in_objects(text: bytes, hiding: Hiding, is_matching: bool = False) -> Iterator[Edit]:
+def find_in_objects(text: bytes, hiding: Hiding, is_matching: bool) -> Iterator[Edit]:
     """Find the secrets in such objects; for matching, empty values count as well."""
     if not has_telling_object(text, text):
         return
