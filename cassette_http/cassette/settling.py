@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Container, Hashable, Iterable
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from operator import itemgetter
 
 from cassette_http.cassette.format.reading import Fetch
 from cassette_http.cassette.format.yaml_format import TERMINATOR, Document, scan
@@ -95,16 +96,13 @@ def settled(
     unrecorded = set(range(len(before))) - {one.old for one in after if one.old is not None}
     rest = [before[position] for position in sorted(unrecorded)] if keeps_unrecorded else []
     places = _places(after, len(before) if keeps_unrecorded else None)
-    order = sorted([*zip(places, after, strict=True), *(((one.position, 0, 0), one) for one in rest)], key=_first)
-    chosen = [one.document if one.kept is None else before[one.kept].document for _, one in order]
+    placed = [*zip(places, after, strict=True), *(((one.position, 0, 0), one) for one in rest)]
+    placed.sort(key=itemgetter(0))
+    chosen = [one.document if one.kept is None else before[one.kept].document for _, one in placed]
     if [id(one) for one in chosen] == [id(one.document) for one in before]:
         return old
     first = scan(new, path)[0]
     return b"".join(_closed(document) for document in [first, *chosen])
-
-
-def _first(pair: tuple[tuple[int, int, int], _Recorded]) -> tuple[int, int, int]:
-    return pair[0]
 
 
 def _closed(document: Document) -> bytes:
