@@ -88,33 +88,38 @@ class Channel:
 
     def __init__(self, origin: Origin, deck: Deck, clock: Callable[[], float], via: Origin | None = None) -> None:
         self.origin, self.via = origin, via
+        # If a request may be answered without the peer, it need not be dialled yet.
+        self.can_play = deck.may_answer(origin.host, origin.port)
+        self.can_record = deck.policy.can_record
+
+        # What the host tells.
         self.share_among(threading)
-        self.is_transparent = False
-        self.is_left = False
-        self.is_closed = False  # by the client
-        self.is_cut_short = False  # the cassette was left during an exchange with a live peer
-        self.has_line = False  # the host has dialled the peer
+        self.sender: int | None = None  # the thread that sends
+        self.has_line = False  # the peer was dialled
         self.has_failed = False  # the connection failed, and that was recorded
         self.is_upload_stalled = False  # the peer, live or played, accepts no more data at present
         # The client has shut down a direction: an end that follows is not the peer's own doing.
         self.reads_no_more = self.sends_no_more = False
+        self.naming: Naming = as_it_is
         self.on_left: Callable[[], None] = do_nothing
+
+        # What the host follows.
+        self.has_spoken = False  # the client has sent something
+        self.is_transparent = False
+        self.is_closed = False  # by the client
+        self.is_left = False  # the cassette is no longer in use
+        self.is_cut_short = False  # the cassette was left during an exchange with a live peer
+        self.is_unreachable = False  # no TCP connection could be made to the peer when it was dialled late
         # The failure of a recorded peer that accepted the connection, but took no request.
         self.late_refusal: Failure | None = None
-        self.is_unreachable = False  # no TCP connection could be made to the peer when it was dialled late
         self.tunnel: Tunnel | None = None  # once a proxy has accepted one
-        self.naming: Naming = as_it_is
-        self._greeting: Greeting | None = None  # of a SOCKS proxy, until its answer was read
-        # If a request may be answered without the peer, it need not be dialled yet.
-        self.can_play = deck.may_answer(origin.host, origin.port)
-        self.can_record = deck.policy.can_record
+
         self._deck, self._clock = deck, clock
+        self._greeting: Greeting | None = None  # of a SOCKS proxy, until its answer was read
         self._begun: deque[Exchange] = deque()
         self._settled: Exchange | None = None  # the last one, played to its end, once the client has sent more
         # A request and its answer of one piece, which is not read yet.
         self._answer: tuple[bytes, bytes] | None = None
-        self.has_spoken = False  # the client has sent something
-        self.sender: int | None = None  # the thread that sends
         self._refusal: Exception | None = None
         self._ended = False
         self._live_peer = LivePeer(self._begun, deck, clock)
