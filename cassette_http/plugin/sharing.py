@@ -33,18 +33,18 @@ class Sharing:
 
     def mode(self, path: Path, mode: RecordMode) -> RecordMode:
         """Return the mode in which the cassette must be opened now, so that the run as a whole acts as in `mode`."""
-        if mode is RecordMode.ONCE:
-            has_content = is_there(path) and os.stat(path).st_size > 0
-            # In this order, as the mark is written before the content.
-            if self._has(BEGUN, path):
-                return RecordMode.NEW_EPISODES
-            if has_content:
-                return mode
-            if not self._mark(BEGUN, path):
-                return RecordMode.NEW_EPISODES
-            # Another process may write before this one opens the file: that must not turn recording off here.
-            return mode if self.folder is None else RecordMode.ALL
-        return mode
+        if mode is not RecordMode.ONCE:
+            return mode
+        has_content = is_there(path) and os.stat(path).st_size > 0
+        # In this order, as the mark is written before the content.
+        if self._has(BEGUN, path):
+            return RecordMode.NEW_EPISODES
+        if has_content:
+            return mode
+        if not self._mark(BEGUN, path):
+            return RecordMode.NEW_EPISODES
+        # Another process may write before this one opens the file: that must not turn recording off here.
+        return mode if self.folder is None else RecordMode.ALL
 
     def is_rewritten(self, path: Path) -> bool:
         """Tell whether this was asked before: only the first rewrite of a run drops what an earlier run recorded."""
