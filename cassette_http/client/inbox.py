@@ -63,9 +63,6 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._octets) - self._at
 
-    def __bool__(self) -> bool:
-        return True
-
     def readline(self, limit: int = -1) -> bytes:
         """Read up to and including LF, at most `limit` octets; less only at the end of the stream."""
         if limit < 0:

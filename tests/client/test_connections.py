@@ -86,6 +86,20 @@ def test_a_response_must_be_read_before_the_next_one(connect: Any) -> None:
     assert connection.getresponse().read() == b"two"
 
 
+def test_a_response_that_is_closed_unread_takes_the_one_behind_it_with_it(peer: Callable[..., Peer]) -> None:
+    server = peer(answering(response(b"one") + response(b"two"), then_close=False))
+    connection = client.HTTPConnection(server.host, server.port, timeout=LIMIT_S)
+    connection.request("GET", "/1")
+    first = connection.getresponse()
+    connection.request("GET", "/2")
+    first.close()
+    with pytest.raises(client.ResponseNotReady, match="Idle"):
+        connection.getresponse()
+    assert get(connection) == b"one"
+    assert server.connections == 2
+    connection.close()
+
+
 def test_unasked_octets_never_answer_the_next_request(peer: Callable[..., Peer]) -> None:
     forged = response(b"forged")
 
@@ -100,6 +114,16 @@ def test_unasked_octets_never_answer_the_next_request(peer: Callable[..., Peer])
     assert [get(connection), get(connection)] == [b"real", b"real"]
     assert server.connections == 2
     connection.close()
+
+
+def test_connection_that_is_not_opened_by_itself_is_not_opened_again(
+    connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = connect(answering(response(b"real") + b"unasked", then_close=False))
+    assert get(connection) == b"real"
+    monkeypatch.setattr(client.HTTPConnection, "auto_open", 0)
+    with pytest.raises(client.NotConnected):
+        connection.request("GET", "/")
 
 
 @pytest.mark.parametrize("is_shared", [False, True], ids=["own socket", "socket that the program holds, too"])
@@ -429,6 +453,15 @@ def test_who_decodes_chunks_from_the_file_keeps_the_connection(peer: Callable[..
     connection.close()
 
 
+def test_octets_that_the_stream_lacks_are_incomplete(connect: Any) -> None:
+    connection = connect(answering(OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\nab"))
+    connection.request("GET", "/")
+    answered = connection.getresponse()
+    with pytest.raises(client.IncompleteRead) as caught:
+        answered._safe_read(10)
+    assert (caught.value.partial, caught.value.expected) == (b"3\r\nab", 5)
+
+
 def test_a_connection_is_dropped_without_the_close_of_a_subclass(peer: Callable[..., Peer]) -> None:
     closed = []
 
@@ -483,6 +516,22 @@ def test_what_a_program_replaces_is_called(connect: Any, monkeypatch: pytest.Mon
     assert calls
 
 
+@pytest.mark.parametrize("name", ["__init__", "begin", "_read_status"])
+def test_what_a_program_replaces_in_responses_is_called(
+    connect: Any, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    original = getattr(client.HTTPResponse, name)
+    calls = []
+
+    def counting(self: client.HTTPResponse, *arguments: Any, **options: Any) -> Any:
+        calls.append(name)
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(client.HTTPResponse, name, counting)
+    assert get(connect(keep_alive(lambda request: response(b"a")))) == b"a"
+    assert calls == [name]
+
+
 def test_another_class_of_responses_is_used(connect: Any) -> None:
     class Shouting(client.HTTPResponse):
         def _read_status(self) -> tuple[str, int, str]:
@@ -503,8 +552,12 @@ def test_another_class_of_responses_sees_octets_that_came_early(connect: Any) ->
         server.send(response(b"no", status=b"417 Expectation Failed"))
         server.wait_closed()
 
+    peers = []
+
     class Response(client.HTTPResponse):
-        pass
+        def __init__(self, sock: Any, **options: Any) -> None:
+            peers.append(sock.getpeername())
+            super().__init__(sock, **options)
 
     connection = connect(script)
     connection.response_class = Response
@@ -512,6 +565,17 @@ def test_another_class_of_responses_sees_octets_that_came_early(connect: Any) ->
     answered = connection.getresponse()
     assert answered.fileno() >= 0
     assert (answered.status, answered.read()) == (417, b"no")
+    assert peers == [("127.0.0.1", connection.port)]
+
+
+def test_another_class_of_responses_reads_a_large_body_in_parts(connect: Any) -> None:
+    class Response(client.HTTPResponse):
+        pass
+
+    content = bytes(range(256)) * (5 << 11)  # several times what is read at once
+    connection = connect(answering(response(content)))
+    connection.response_class = Response
+    assert get(connection) == content
 
 
 def test_a_socket_of_the_programs_own_is_used() -> None:

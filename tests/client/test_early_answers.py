@@ -8,13 +8,14 @@ import select
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
 from cassette_http import client
-from tests.client.conftest import LIMIT_S
+from tests.client.conftest import LIMIT_S, answering
 from tests.peer import Connection, Gone, Peer, response
 
 EXPECT = {"Expect": "100-continue"}
@@ -238,6 +239,35 @@ def test_success_before_the_end_does_not_stop_the_body(connect: Any) -> None:
     assert connection.getresponse().read() == b"next"
 
 
+@pytest.mark.parametrize("kind", [client.HTTPResponse, type("Response", (client.HTTPResponse,), {})])
+def test_a_reset_behind_an_early_answer_is_met_by_its_reader(connect: Any, kind: type[client.HTTPResponse]) -> None:
+    is_answered, is_read_on, is_reset = threading.Event(), threading.Event(), threading.Event()
+
+    def script(server: Connection) -> None:
+        server.read_until(b"\r\n\r\n")
+        server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok")
+        is_answered.set()
+        assert is_read_on.wait(LIMIT_S)
+        server.reset()
+        is_reset.set()
+
+    def body() -> Iterator[bytes]:
+        yield b"begun"
+        assert is_answered.wait(LIMIT_S)
+        yield b"goes on, as the peer may read on after a success"
+        is_read_on.set()
+        assert is_reset.wait(LIMIT_S)
+        yield b"is not sent any more"
+
+    connection = connect(script)
+    connection.response_class = kind
+    connection.request("POST", "/", body())
+    with connection.getresponse() as answered:
+        assert (answered.status, answered.read(2)) == (200, b"ok")
+        with pytest.raises(ConnectionResetError):
+            answered.read()
+
+
 def test_a_broken_pipe_without_an_answer_is_raised(connect: Any) -> None:
     def script(server: Connection) -> None:
         server.read_until(b"\r\n\r\n")
@@ -295,6 +325,12 @@ def test_the_limit_of_fields_can_be_chosen(connect: Any, monkeypatch: pytest.Mon
     connection.request("GET", "/")
     with pytest.raises(client.HTTPException, match="got more than 10 headers"):
         connection.getresponse()
+    connection = connect(answering(*2 * [b"HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 1\r\n\r\na"]))
+    for limit, is_allowed in ((2, True), (1, False)):
+        connection.max_response_headers = limit
+        connection.request("GET", "/")
+        with nullcontext() if is_allowed else pytest.raises(client.HTTPException, match="got more than 1 headers"):
+            assert connection.getresponse().read() == b"a"
     monkeypatch.setattr(client, "_MAXHEADERS", 1000)
     connection = connect(script)
     connection.request("GET", "/")

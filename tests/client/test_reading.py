@@ -205,6 +205,8 @@ def test_fields_and_their_other_names(connect: Any) -> None:
     assert (answered.msg, answered.headers["x"]) == ("OK", "y")
     answered.code = 404
     assert (answered.code, answered.status) == (404, 200)
+    answered.headers = client.HTTPMessage()
+    assert (answered.getheader("X"), answered.getheaders()) == (None, [])
 
 
 def test_before_the_head_nothing_is_known() -> None:

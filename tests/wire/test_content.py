@@ -501,6 +501,20 @@ def test_nothing_is_taken_after_the_amount() -> None:
     assert decoder.remaining == 0
 
 
+@pytest.mark.parametrize(
+    ("body", "is_bare"),
+    [
+        pytest.param(b"1\r\na\r\n0\r\n\r\n", True, id="chunks alone"),
+        pytest.param(b"1;x\r\na\r\n0\r\n\r\n", False, id="extension"),
+        pytest.param(b"1\r\na\r\n0\r\nA: b\r\n\r\n", False, id="trailer"),
+    ],
+)
+def test_what_is_in_a_body_besides_its_content_is_known(body: bytes, is_bare: bool) -> None:
+    decoder = ChunkedDecoder()
+    assert decoder.take(body) == (b"a", len(body))
+    assert decoder.is_bare is is_bare
+
+
 def test_the_trailers_are_known_to_begin_with_the_last_chunk() -> None:
     decoder = ChunkedDecoder()
     assert not decoder.is_in_trailers
