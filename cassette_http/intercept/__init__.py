@@ -7,7 +7,7 @@ patches          installs and removes hooks
 sockets          the hooks on `socket` and `os.sendfile`: each asks whether the socket has a tap
 tls              the hooks on `ssl`: sockets and objects made by a context get our TLS state
 authorities      trusted certificates are not loaded before something depends on them
-kinds            the methods below the hooks: those of Python's sockets and of gevent's (see green)
+kinds            the methods below the hooks: those of Python's sockets and of gevent's (gevent_sockets)
 loops            modules that need hooks of their own; selector_face: uvloop, through asyncio's transports
 imports          hooks a module as soon as the program imports it
 

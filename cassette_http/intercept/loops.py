@@ -4,7 +4,7 @@
 - uvloop has sockets in C, whose octets cannot be seen: while a cassette is in use it uses Python's sockets.
 - The proactor loop of Windows hands descriptors to the system, where nothing can be seen: it is refused, as it would
   bypass the cassette, and cannot watch the descriptor of a played connection.
-- gevent has socket classes of its own, similar to Python's: they get the same hooks (`green`).
+- gevent has socket classes of its own, similar to Python's: they get the same hooks (`gevent_sockets`).
 - eventlet's are less similar, so it is refused for the same reason.
 - pyOpenSSL uses the descriptor for its own TLS, so it is refused if nothing was dialled.
 - multiprocessing takes the descriptors out of its sockets, and does not speak HTTP: it is left alone.
@@ -108,15 +108,15 @@ def _proactor(module: Any) -> Patches:
 
 
 def _gevent(module: Any) -> Patches:
-    from cassette_http.intercept import green  # late, as few programs use gevent
+    from cassette_http.intercept import gevent_sockets  # late, as few programs use gevent
 
-    return green.hooks_on_sockets(module)
+    return gevent_sockets.hooks_on_sockets(module)
 
 
 def _gevent_tls(module: Any) -> Patches:
-    from cassette_http.intercept import green
+    from cassette_http.intercept import gevent_sockets
 
-    return green.hooks_on_tls(module)
+    return gevent_sockets.hooks_on_tls(module)
 
 
 def _eventlet(module: Any) -> Patches:

@@ -1,6 +1,6 @@
 """The hooks on Python's sockets: each looks for the tap of its socket, and calls the original if there is none.
 
-They are used for other kinds of sockets too (`green`).
+They are used for other kinds of sockets too (`gevent_sockets`).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ collection   which tests were collected
 ledger       facts of all uses, from all processes
 report       the report of a failed test; transcript: its HTTP traffic
 digest       a summary of the ledger in numbers; leftovers: cassettes that nothing used
-summary      the report at the end: on the terminal, and in pages; paths: how paths are shown
+summary      the report at the end, on the terminal; report_files: in files; paths: how paths are shown
 restrictions works with pytest-socket, which would forbid the sockets that a replay needs
 hooks        hooks that the plugin calls; parts that not every run needs implement them
 vcr_names    supports suites of other plugins, by the names of those, with the room `cassette_http.vcr`

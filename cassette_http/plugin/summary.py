@@ -10,8 +10,8 @@ import pytest
 from cassette_http.plugin.digest import Digest, digest_of
 from cassette_http.plugin.ledger import Ledger, ledger_of
 from cassette_http.plugin.leftovers import ORPHANED, STALE
-from cassette_http.plugin.pages import write_page
 from cassette_http.plugin.paths import shown_path, shown_test
+from cassette_http.plugin.report_files import write_report
 from cassette_http.plugin.settings import settings
 from cassette_http.wording import counted
 
@@ -53,7 +53,7 @@ def end_run(session: pytest.Session) -> None:
         kind, _, file = word.partition(":")
         if file:
             try:
-                write_page(config, kind, config.invocation_params.dir / file)
+                write_report(config, kind, config.invocation_params.dir / file)
             except OSError as error:
                 # An exception here would suppress pytest's own output.
                 print(f"ERROR: the report {file} cannot be written: {error.strerror}", file=sys.stderr)

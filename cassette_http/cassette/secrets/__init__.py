@@ -15,7 +15,7 @@
 4. A value with a telling name goes to hiding, which decides whether it is a secret, and what to write instead.
    The vault numbers secrets (placeholders).
 5. When all rules have run, all secrets in the vault are searched in all parts, in each form that they may have
-   there (needles). Those of the environment are known from the start (surroundings).
+   there (needles). Those of the environment are known from the start (environment).
 6. message_parts joins the message again.
 
 Where a new rule goes:

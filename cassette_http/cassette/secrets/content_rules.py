@@ -19,6 +19,7 @@ from urllib.parse import unquote_to_bytes
 
 from cassette_http.cassette.secrets.archives import is_archive, rewritten_archive
 from cassette_http.cassette.secrets.charsets import is_binary
+from cassette_http.cassette.secrets.environment import netrc_passwords, secrets_of_variable
 from cassette_http.cassette.secrets.escaped_parts import PRINTABLE, find_in_part, find_in_strings, printable_parts
 from cassette_http.cassette.secrets.field_rules import field_edits
 from cassette_http.cassette.secrets.hiding import Hiding, Inner
@@ -51,7 +52,6 @@ from cassette_http.cassette.secrets.rules import Rules
 from cassette_http.cassette.secrets.sentences import find_in_sentences
 from cassette_http.cassette.secrets.settings_lines import find_in_head, find_in_lines
 from cassette_http.cassette.secrets.shapes import HOST_PATHS, runs
-from cassette_http.cassette.secrets.surroundings import netrc_passwords, secrets_of_variable
 from cassette_http.cassette.secrets.tables import find_cells, find_in_inserts
 from cassette_http.cassette.secrets.telling_objects import find_in_objects
 from cassette_http.cassette.secrets.vault import Vault

@@ -101,14 +101,14 @@ class Redactor:
         for name, value in (secrets or {}).items():
             self._vault.declare(*_checked(name, value))
         self._environment, self._netrc = environment, netrc
-        self._knows_surroundings = False
+        self._knows_environment = False
 
     @cached_property
     def _content(self) -> ContentRules:
         """Created when needed, as most replays redact nothing. If two threads create one each, both share all data."""
         return ContentRules(self._rules, self._vault)
 
-    def _learn_surroundings(self) -> None:
+    def _learn_from_environment(self) -> None:
         """Learn the secrets of environment and netrc when something is redacted: most replays do not need them.
 
         If another thread does the same at the same time, that changes nothing.
@@ -117,7 +117,7 @@ class Redactor:
             self._content.learn_environment(self._environment)
         if "netrc" not in self._rules.off:
             self._content.learn_netrc(self._netrc())
-        self._knows_surroundings = True
+        self._knows_environment = True
 
     @property
     def learned(self) -> int:
@@ -126,8 +126,8 @@ class Redactor:
 
     def redact(self, interaction: Interaction) -> Interaction:
         """Return the interaction without secrets; the same object if there are none."""
-        if not self._knows_surroundings:
-            self._learn_surroundings()
+        if not self._knows_environment:
+            self._learn_from_environment()
         request, track, vault = interaction.request or Request(interaction.origin, b""), interaction.track, self._vault
         for function in self._rules.functions:
             vault.learn(function(interaction))
@@ -182,8 +182,8 @@ class Redactor:
 
         New secrets are learned, as in `redact`.
         """
-        if not self._knows_surroundings:
-            self._learn_surroundings()
+        if not self._knows_environment:
+            self._learn_from_environment()
         vault = self._vault
         for function in self._rules.functions:
             vault.learn(function(Interaction(request.origin, request, Track())))

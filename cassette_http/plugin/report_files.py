@@ -17,7 +17,7 @@ from cassette_http.plugin.paths import shown_path
 from cassette_http.version import __version__
 
 
-def write_page(config: pytest.Config, kind: str, path: Path) -> None:
+def write_report(config: pytest.Config, kind: str, path: Path) -> None:
     """Write the report of a `kind`, "json" or "html". Raises OSError."""
     report = _report(config, digest_of(config))
     path.parent.mkdir(parents=True, exist_ok=True)

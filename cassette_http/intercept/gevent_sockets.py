@@ -20,7 +20,7 @@ from cassette_http.intercept.patches import Patches
 from cassette_http.transport.host import Host
 
 
-class _Green(Kind):
+class _GeventKind(Kind):
     """How gevent's sockets work below the hooks."""
 
     def __init__(self, classes: Any) -> None:
@@ -140,7 +140,7 @@ class _WaitingState:
 def hooks_on_sockets(module: Any) -> Patches:
     """The hooks on `gevent._socket3`."""
     classes = module.socket
-    add_kind(_Green(classes))
+    add_kind(_GeventKind(classes))
     patches = sockets.PATCHES.on_others({PythonSocket: classes})
     sendall = classes.sendall
 
