@@ -207,8 +207,8 @@ class Board(BaseBoard):
     def _find(self, compared: Request, *, may_be_stale: bool) -> Entry | None:
         entry = self._index.find(compared, may_be_stale=may_be_stale)
         if entry is None and not self.policy.can_record:
-            believed = self._redactor.made.believe_names(compared)
-            entry = self._index.find(believed, may_be_stale=may_be_stale) if believed is not compared else None
+            stricter = self._redactor.made.hide_weakly_named(compared)
+            entry = self._index.find(stricter, may_be_stale=may_be_stale) if stricter is not compared else None
         if entry is None and compared.body_octets:
             # If the peer broke off before it had all of the body, the rest was not recorded.
             begun = self._index.find_by_head(compared)
@@ -374,8 +374,8 @@ class Board(BaseBoard):
             matching=self._index.matching,
             mode_setting=self._mode_setting,
             is_missing=not candidates and not self._store.exists(),
-            believed=self._redactor.made.believe_names(request),
-            unmet=silence.number if silence is not None else None,
+            stricter=self._redactor.made.hide_weakly_named(request),
+            silent=silence.number if silence is not None else None,
         )
         miss = Miss(request, caller(), explanation)
         self.cassette.misses.append(miss)

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice, zip_longest
+from itertools import chain, islice, zip_longest
 from typing import Any, NamedTuple
 
 from cassette_http.cassette.matching import NAMED, Matching, headers, objection, query
@@ -256,15 +256,15 @@ def explain_miss(
     matching: Matching,
     mode_setting: str = MODE_SETTING,
     is_missing: bool = False,
-    believed: Request | None = None,
-    unmet: int | None = None,
+    stricter: Request | None = None,
+    silent: int | None = None,
 ) -> Explanation:
     """Explain an UnmatchedRequest.
 
     All requests are in redacted form, those of the candidates also without what is ignored. The first line says what
     was asked and why the nearest interaction does not answer, because many libraries pass on nothing else. The last
     lines say how to repair it; `mode_setting` shows how this user sets a record mode. `is_missing`: the cassette has no
-    file. `believed` is another form of the request that could have been answered, or the same one. `unmet` is the
+    file. `stricter` is another form of the request that could have been answered, or the same one. `silent` is the
     number of a recorded connection to the host that got no answer, if it was not played.
     """
     asked = f"{sent.method} {shortened(sent.url, _LONGEST_URL)}"
@@ -275,13 +275,13 @@ def explain_miss(
         )
         return Explanation(text, f"{short}: there is no cassette yet")
     if not candidates:
-        reason = "it is empty" if unmet is None else "it has no requests"
-        lines = [f"{cassette} has no interaction for {asked}: {reason}", *_unmet_line(unmet)]
+        reason = "it is empty" if silent is None else "it has no requests"
+        lines = [f"{cassette} has no interaction for {asked}: {reason}", *_silent_line(silent)]
         text = "\n".join([*lines, _advice(mode, mode_setting)])
         return Explanation(text, f"{short}: {reason.replace('it', 'the cassette', 1)}")
     forms = [matching.strip(sent)]
-    if believed is not None and believed is not sent:
-        forms.append(matching.strip(believed))
+    if stricter is not None and stricter is not sent:
+        forms.append(matching.strip(stricter))
     nearest = _nearest(forms, candidates, matching)
     first = nearest[0]
     if first.differences:
@@ -291,19 +291,20 @@ def explain_miss(
         reason = f"interaction {first.number} matches, but was already played"
         start = f"no further interaction for {asked}; {reason}"
     lines = [f"{cassette} has {start}"]
-    for each in nearest:
-        state = ", already played" if each.was_played else ""
-        lines.append(
-            f"  interaction {each.number}{state}: {each.request.method} {shortened(each.request.url, _LONGEST_URL)}"
-        )
-        lines += [f"    {line}" for line in _shown(each.differences)]
-    lines += _unmet_line(unmet)
+    lines += chain.from_iterable(map(_candidate_lines, nearest))
+    lines += _silent_line(silent)
     hints = tuple(_hints(first, candidates))
     lines += [f"  {hint}" for hint in hints]
     return Explanation("\n".join([*lines, _advice(mode, mode_setting)]), f"{short}: {reason}", nearest, hints)
 
 
-def _unmet_line(number: int | None) -> list[str]:
+def _candidate_lines(one: Candidate) -> Iterator[str]:
+    state = ", already played" if one.was_played else ""
+    yield f"  interaction {one.number}{state}: {one.request.method} {shortened(one.request.url, _LONGEST_URL)}"
+    yield from (f"    {line}" for line in _shown(one.differences))
+
+
+def _silent_line(number: int | None) -> list[str]:
     if number is None:
         return []
     return [f"  interaction {number}: a connection to this host had no answer in time; it was not played"]

@@ -64,13 +64,13 @@ def find_members(text: bytes, hiding: Hiding, is_matching: bool) -> Iterator[Edi
                 yield edit
 
 
-def _is_piece_of_word(text: bytes, start: int, stop: int) -> bool:
-    """Tell whether a "token" is one of a language model."""
+def _is_token_of_language_model(text: bytes, start: int, stop: int) -> bool:
+    """Tell whether a "token" is a piece of a word."""
     return _OF_LANGUAGE.match(text, stop) is not None
 
 
-def _is_id_of_lock(text: bytes, start: int, stop: int) -> bool:
-    """Tell whether a "session" is one of Consul."""
+def _is_session_of_consul(text: bytes, start: int, stop: int) -> bool:
+    """Tell whether a "Session" is the id of a lock."""
     return _OF_CONSUL.search(text, max(0, start - _LONGEST_KEY), stop + _LONGEST_KEY) is not None
 
 
@@ -79,7 +79,7 @@ def _is_beside_id(text: bytes, start: int, stop: int) -> bool:
     return _BEHIND_KEY_ID.search(text, max(0, start - 200), start) is not None
 
 
-def _vouches(text: bytes, start: int, stop: int) -> bool:
+def _is_public_proof(text: bytes, start: int, stop: int) -> bool:
     """Tell whether a signature is a public proof: of a blockchain (base58), or of a language model's thoughts."""
     if _BASE58.fullmatch(text, start, stop) or _THINKING_NEXT.match(text, stop):
         return True
@@ -266,9 +266,9 @@ _OF_CONSUL = to_pattern(rb"\"(?:Lock|Modify)Index\\*\"")
 _LONGEST_KEY = 300
 # Names that may mean something else, which the text around the value shows.
 _WITH_OTHER_MEANINGS: dict[bytes, Callable[[bytes, int, int], bool]] = {
-    b"token": _is_piece_of_word,
-    b"signature": _vouches,
-    b"Session": _is_id_of_lock,
+    b"token": _is_token_of_language_model,
+    b"signature": _is_public_proof,
+    b"Session": _is_session_of_consul,
     b"sig": _is_beside_id,
     b"key": _is_beside_id,
 }

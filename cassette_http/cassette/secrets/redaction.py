@@ -211,7 +211,7 @@ class Redactor:
         self._familiar_in_matching.remember_edits(head, edits, learned)
         return edit_request(request, edits)
 
-    def believe_names(self, request: Request) -> Request:
+    def hide_weakly_named(self, request: Request) -> Request:
         """Return a redacted request in which values with weak names in the query are hidden too, whatever they are.
 
         A program without a key sends "key=test" where a secret was recorded. The same object if there is no such name.
