@@ -304,8 +304,6 @@ class Channel:
     @property
     def next_failure(self) -> Failure | None:
         """The failure that the next read would raise; None if something else comes first."""
-        if self._answer is not None:
-            return None
         player = self._player if self._refusal is None else None
         if player is None:
             return None if self._ended else self.late_refusal

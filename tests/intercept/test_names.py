@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import ipaddress
 import socket
 import ssl
 import urllib.error
@@ -292,6 +293,17 @@ def test_client_that_tries_only_the_first_address_fails_in_replay_too(zone: Zone
         run()
     with use_cassette(tmp_path / "many.yaml", "none"):
         run()
+
+
+@pytest.mark.parametrize(("host", "port"), [("any.test", "https"), (b"any.test", b"443"), ("ANY.test", "443")])
+@pytest.mark.parametrize(("family", "network"), [(socket.AF_INET, "198.18.0.0/15"), (socket.AF_INET6, "100::/64")])
+def test_look_up_is_answered_with_an_address_that_nobody_has(
+    host: str | bytes, port: str | bytes, family: int, network: str, tmp_path: Path
+) -> None:
+    with use_cassette(tmp_path / "nothing.yaml", "none", allow_missing=True):
+        [(found, kind, *_, address)] = socket.getaddrinfo(host, port, family)
+    assert (found, kind, address[1]) == (family, socket.SOCK_STREAM, 443)
+    assert ipaddress.ip_address(address[0]) in ipaddress.ip_network(network)
 
 
 def test_old_look_ups_are_answered_offline_too(tmp_path: Path) -> None:

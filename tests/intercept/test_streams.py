@@ -253,6 +253,11 @@ def test_client_that_reads_on_after_a_time_out_meets_it_three_times(
                 return seen
 
     three_times(ask, tmp_path / "late.yaml", server)
+    with use_cassette(tmp_path / "late.yaml", "none"):
+        connection = module.HTTPConnection(server.host, server.port)
+        connection.request("GET", "/")
+        assert connection.getresponse().read() == b"late", "who waits for ever meets no time-out"
+        connection.close()
 
 
 async def talk_until_end(port: int, trust: ssl.SSLContext | None) -> list[object]:

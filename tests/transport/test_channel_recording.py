@@ -236,6 +236,16 @@ def test_early_answer_is_kept_though_the_request_is_incomplete() -> None:
     assert [head for head, _ in octets_of(deck)] == [POST + b"bo", GET]
 
 
+def test_what_follows_an_early_answer_while_the_request_goes_on_is_not_kept() -> None:
+    channel, deck, _ = recording()
+    channel.client_sent(POST + b"bo")
+    channel.peer_sent(OK)
+    channel.peer_sent(b"more")
+    channel.client_sent(b"dy" + GET)
+    channel.peer_sent(OK)
+    assert [pieces for _, pieces in octets_of(deck)] == [[OK], [OK]]
+
+
 def test_failed_write_remembers_how_far_the_client_was() -> None:
     channel, deck, clock = recording()
     channel.client_sent(POST)
@@ -256,6 +266,34 @@ def test_upgraded_connection_is_one_interaction_with_octets_of_both_sides() -> N
     pieces = deck.kept[0].track.pieces
     assert [(piece.octets, piece.sent) for piece in pieces] == [(SWITCH + b"hello", None), (b"pong", 4)]
     assert deck.kept[0].track.ended
+
+
+AGREES_5, AGREES_4 = b"\x05\0" + b"\x05\0\0\x01" + bytes(6), b"\0\x5a" + bytes(6)
+
+
+@pytest.mark.parametrize("size", [1, 5, 100])
+@pytest.mark.parametrize(
+    ("first", "asks", "agrees", "host"),
+    [
+        pytest.param(b"\x05\x01\0", b"\x05\x01\0\x03\x08far.test\0\x50", AGREES_5, "far.test", id="name"),
+        pytest.param(b"\x05\x01\0", b"\x05\x01\0\x01\x0a\0\0\x01\0\x50", AGREES_5, "10.0.0.1", id="IPv4"),
+        pytest.param(b"\x05\x01\0", b"\x05\x01\0\x04" + bytes(15) + b"\x01\0\x50", AGREES_5, "::1", id="IPv6"),
+        pytest.param(b"\x04\x01\0\x50\0\0\0\x01me\0far.test\0", b"", AGREES_4, "far.test", id="SOCKS 4a"),
+    ],
+)
+def test_client_that_does_not_wait_for_its_socks_proxy_is_followed(
+    first: bytes, asks: bytes, agrees: bytes, host: str, size: int
+) -> None:
+    channel, deck, _ = recording()
+    rest = asks + GET
+    forwarded = channel.client_sent(first)
+    for at in range(0, len(rest), size):
+        forwarded += channel.client_sent(rest[at : at + size])
+    channel.peer_sent(agrees + OK)
+    assert forwarded == first + asks + GET
+    assert octets_of(deck) == [(GET, [OK])]
+    assert deck.kept[0].origin == Origin("http", host, 80)
+    assert deck.kept[0].via == Origin(f"socks{first[0]}", ORIGIN.host, ORIGIN.port)
 
 
 def test_tunnel_changes_the_origin() -> None:

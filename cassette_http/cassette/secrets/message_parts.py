@@ -204,8 +204,6 @@ _GRAMMAR = re.compile(
 
 
 def _outside_of_grammar(head: bytes, edits: list[Edit]) -> list[Edit]:
-    if not edits:
-        return edits
     fixed = [found.span() for found in _GRAMMAR.finditer(head)]
     return [edit for edit in edits if all(edit.stop <= start or stop <= edit.start for start, stop in fixed)]
 
