@@ -53,33 +53,45 @@ def find_in_markup(text: bytes, hiding: Hiding, inner: Inner) -> Iterator[Edit]:
         text = completed(text)
     names = names_in_markup(text)
     if b"</" in text:
-        for name in hiding.secrets("xml", names):
-            if name == b"code":
-                continue  # an element of HTML
-            for element in _element(name).finditer(text):
-                yield from _hidden_value(hiding, hiding.kind("xml", name), element)
-        for pair in _ELEMENTS.finditer(text):
-            yield from _hidden_value(hiding, hiding.kind("xml", pair["name"]), pair)
-        for caption in _CAPTION.finditer(text):
-            yield from _captioned(hiding, caption)
+        yield from _in_elements(text, hiding, names)
     for escaped in islice(_ESCAPED.finditer(text), MOST_PARTS):
         yield from find_in_part(text, *escaped.span(escaped.lastindex or 0), MARKUP, inner)
-    if b"=" not in text:
-        return
+    if b"=" in text:
+        yield from _in_attributes(text, hiding)
+        if hiding.telling(names):
+            yield from _in_fields_of_forms(text, hiding)
+
+
+def _in_elements(text: bytes, hiding: Hiding, names: list[bytes]) -> Iterator[Edit]:
+    for name in hiding.secrets("xml", names):
+        if name == b"code":
+            continue  # an element of HTML
+        for element in _element(name).finditer(text):
+            yield from _hidden_value(hiding, hiding.kind("xml", name), element)
+    for pair in _ELEMENTS.finditer(text):
+        yield from _hidden_value(hiding, hiding.kind("xml", pair["name"]), pair)
+    for caption in _CAPTION.finditer(text):
+        yield from _captioned(hiding, caption)
+
+
+def _in_attributes(text: bytes, hiding: Hiding) -> Iterator[Edit]:
     for name in hiding.secrets("xml", _XML_ATTRIBUTE.findall(text)):
         for attribute in _attribute(name).finditer(text):
             if not is_own_name(name, attribute["value"]):
                 yield from _hidden_value(hiding, hiding.kind("xml", name), attribute)
-    if hiding.telling(names):
-        for tag in _CALLED_TAG.finditer(text):
-            kind = hiding.kind("form", tag["name"])
-            if kind is not NameKind.ORDINARY:
-                value = _TAG_VALUE.search(text, tag.start(), tag.end()) or _TAG_CONTENT.match(text, tag.start())
-                if value is not None:
-                    yield from _hidden_value(hiding, kind, value)
-        for tag in _OF_PASSWORD.finditer(text):
-            if (value := _TAG_VALUE.search(text, tag.start(), tag.end())) is not None:
-                yield from _hidden_value(hiding, hiding.kind("form", b"password"), value)
+
+
+def _in_fields_of_forms(text: bytes, hiding: Hiding) -> Iterator[Edit]:
+    """Find values of tags that have a name as an attribute, and of inputs for passwords."""
+    for tag in _CALLED_TAG.finditer(text):
+        kind = hiding.kind("form", tag["name"])
+        if kind is not NameKind.ORDINARY:
+            value = _TAG_VALUE.search(text, tag.start(), tag.end()) or _TAG_CONTENT.match(text, tag.start())
+            if value is not None:
+                yield from _hidden_value(hiding, kind, value)
+    for tag in _OF_PASSWORD.finditer(text):
+        if (value := _TAG_VALUE.search(text, tag.start(), tag.end())) is not None:
+            yield from _hidden_value(hiding, hiding.kind("form", b"password"), value)
 
 
 def _captioned(hiding: Hiding, found: re.Match[bytes]) -> Iterator[Edit]:
