@@ -260,16 +260,16 @@ def _in_declarations(
     hiding: Hiding, text: bytes, lines: Iterable[tuple[int, int]]
 ) -> Iterator[tuple[bytes, re.Match[bytes]]]:
     """Names and values of constants and variables; a value that is not a password must look like a secret."""
-    for span in lines:
-        for found in _DECLARED_VALUE.finditer(text, *span):
-            front = text[max(span[0], found.start() - _LONGEST_DECLARATION) : found.start()]
-            for pattern in _DECLARED_NAMES:
-                name = pattern.search(front)
-                kind = hiding.kind("settings", name[1]) if name is not None else NameKind.ORDINARY
-                if name is not None and kind in STRONG:
-                    if kind is NameKind.PASSWORD or _looks_secret(found["quoted"]):
-                        yield name[1], found
-                    break
+    for start, stop in lines:
+        for found in _DECLARED_VALUE.finditer(text, start, stop):
+            front = text[max(start, found.start() - _LONGEST_DECLARATION) : found.start()]
+            found_names = (pattern.search(front) for pattern in _DECLARED_NAMES)
+            names = (each[1] for each in found_names if each is not None)
+            name = next((name for name in names if hiding.kind("settings", name) in STRONG), None)
+            if name is None:
+                continue
+            if hiding.kind("settings", name) is NameKind.PASSWORD or _looks_secret(found["quoted"]):
+                yield name, found
 
 
 def _in_lists(hiding: Hiding, text: bytes, lines: Iterable[tuple[int, int]]) -> Iterator[tuple[bytes, re.Match[bytes]]]:

@@ -99,16 +99,22 @@ def _leads(path: list[str], telling: _Telling, objects: set[tuple[_Telling | str
 
 
 def _in_manifests(text: bytes, hiding: Hiding) -> Iterator[Edit]:
-    """Find the data of Kubernetes Secrets in YAML; each is a document, or a member of a list in one."""
+    """Find the data of Kubernetes Secrets in YAML."""
+    for block in _blocks_of_data(text):
+        for entry in _ENTRY.finditer(text, *block):
+            span = entry.span("plain" if entry["quote"] is None else "quoted")
+            if (hidden := _hidden(text[slice(*span)], hiding)) is not None:
+                yield Edit(*span, hidden)
+
+
+def _blocks_of_data(text: bytes) -> Iterator[tuple[int, int]]:
+    """Where the data of each Secret is; a Secret is a document, or a member of a list in one."""
     borders = [0, *(border.start() for border in _BORDER.finditer(text)), len(text)] if b"kind: " in text else []
     for start, stop in pairwise(borders):
         indents = {secret["indent"] for secret in _IS_SECRET.finditer(text, start, stop)}
         for data in _DATA.finditer(text, start, stop) if indents else ():
             if data["indent"] in indents:
-                for entry in _ENTRY.finditer(text, *data.span("block")):
-                    span = entry.span("plain" if entry["quote"] is None else "quoted")
-                    if (hidden := _hidden(text[slice(*span)], hiding)) is not None:
-                        yield Edit(*span, hidden)
+                yield data.span("block")
 
 
 def _hidden(value: bytes, hiding: Hiding) -> bytes | None:
