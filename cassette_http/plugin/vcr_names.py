@@ -135,16 +135,21 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def _fixtures_with_cassette(item: pytest.Item) -> list[str]:
     """The fixtures that open the cassette; if a suite has its own `vcr` for each test, that one does."""
+    if _is_configured(item):
+        return ["vcr", "vcr_cassette"]
     definitions = visible_definitions(item, "vcr")
-    if definitions and definitions[-1].scope == "function" and not _is_ours(definitions[-1]):
-        return ["vcr", "vcr_cassette"] if _is_configured_for_each(item) else ["vcr"]
-    return ["vcr_cassette"]
+    is_own = definitions and definitions[-1].scope == "function" and not _is_ours(definitions[-1])
+    return ["vcr"] if is_own else ["vcr_cassette"]
 
 
-def _is_configured_for_each(item: pytest.Item) -> bool:
-    """Tell whether a suite for pytest-vcr has a `vcr` for each test that configures the plugin's one."""
-    overriding = [one for one in visible_definitions(item, "vcr") if not _is_ours(one)]
-    return any("vcr" in one.argnames for one in overriding) and _is_flat(item.path, item.config)
+def _is_configured(item: pytest.Item) -> bool:
+    """Tell whether a suite for pytest-vcr has a `vcr` that configures the plugin's one.
+
+    If it does that for each test, the suite could also be one for pytest-recording.
+    """
+    overriding = [one for one in visible_definitions(item, "vcr") if not _is_ours(one) and "vcr" in one.argnames]
+    is_wide = any(one.scope != "function" for one in overriding)
+    return is_wide or (bool(overriding) and _is_flat(item.path, item.config))
 
 
 def _is_ours(definition: pytest.FixtureDef[Any]) -> bool:
@@ -155,7 +160,7 @@ def _give_instance(item: pytest.Item) -> None:
     """If another fixture requests `vcr` in order to configure it, replace it by what pytest-vcr returns."""
     definitions = definitions_of(item)
     askers = [one for several in definitions.values() for one in several if "vcr" in one.argnames]
-    if any(one.scope != "function" for one in askers) or _is_configured_for_each(item):
+    if any(one.scope != "function" for one in askers) or _is_configured(item):
         others = [one for one in visible_definitions(item, "vcr") if not _is_ours(one)]
         replace_fixture(item, "vcr", [*visible_definitions(item, "vcr_instance"), *others])
 
@@ -266,8 +271,8 @@ def block_network(request: pytest.FixtureRequest, vcr_markers: list[pytest.Mark]
 def vcr_cassette(
     request: pytest.FixtureRequest, vcr_markers: list[pytest.Mark], vcr_cassette_dir: str, disable_recording: bool
 ) -> Iterator[VcrCassette | None]:
-    """The cassette of a test that is marked with `vcr`, in use; None if there is none."""
-    if disable_recording or not vcr_markers:
+    """The cassette of the test, in use; None if tests run without cassettes."""
+    if disable_recording:
         yield None
         return
     from cassette_http.vcr.objects import VcrCassette  # late: pytest starts without them
@@ -283,9 +288,9 @@ def vcr_cassette(
 
 
 @pytest.fixture
-def vcr(vcr_cassette: VcrCassette | None) -> VcrCassette | None:
-    """The cassette of the test, by its name in pytest-recording."""
-    return vcr_cassette
+def vcr(request: pytest.FixtureRequest, vcr_markers: list[pytest.Mark]) -> VcrCassette | None:
+    """The cassette of a test that is marked with `vcr`, by its name in pytest-recording."""
+    return request.getfixturevalue("vcr_cassette") if vcr_markers else None
 
 
 @pytest.fixture(scope="module")

@@ -426,6 +426,30 @@ def test_fixture_of_pytest_vcr_is_configured_for_each_test(project: Project) -> 
     project.run().assert_outcomes(passed=1)
 
 
+def test_fixture_of_pytest_vcr_is_configured_for_a_module_that_does_not_ask_for_it(project: Project) -> None:
+    (project.path / "conftest.py").write_text(
+        "import pytest\n@pytest.fixture(scope='module')\ndef vcr_config():\n    return {'match_on': ['mine']}\n"
+        "@pytest.fixture(scope='module')\ndef vcr(vcr):\n"
+        "    vcr.register_matcher('mine', lambda one, other: one.path[:2] == other.path[:2])\n    return vcr\n"
+    )
+    project.write(MARKED)
+    project.run("--vcr-record=once").assert_outcomes(passed=1)
+    project.server.stop()
+    project.write(MARKED.replace("get('/a')", "get('/ab')"))
+    project.run().assert_outcomes(passed=1)
+
+
+def test_fixture_of_pytest_vcr_needs_no_marker(project: Project) -> None:
+    project.write(
+        "def test_it(vcr_cassette):\n    assert get('/a') == 'answer to /a'\n    assert len(vcr_cassette) == 1\n"
+        "def test_nothing(vcr):\n    assert vcr is None\n"
+    )
+    project.run("--vcr-record=once").assert_outcomes(passed=2)
+    assert project.cassettes() == ["test_it.yaml"]
+    project.server.stop()
+    project.run().assert_outcomes(passed=2)
+
+
 def test_failed_test_leaves_no_recording_without_record_on_exception(project: Project) -> None:
     marked = MARKED.replace("mark.vcr", "mark.vcr(record_on_exception=False)")
     project.write(marked + "    assert False\n")
