@@ -98,7 +98,7 @@ class SocketFace:
     def recv(self, bufsize: int, /) -> bytes:
         return self.receive(bufsize)
 
-    def makefile(self, mode: str = "rb", buffering: int | None = None, /) -> BinaryIO:
+    def makefile(self, mode: str = "rb", buffering: int | None = None) -> BinaryIO:
         """A file that reads the stream; the stream stays open until the file is closed too."""
         if mode != "rb":
             raise ValueError(f"invalid mode {mode!r} (only 'rb' allowed)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import io
 import select
 import ssl
 import threading
@@ -258,6 +259,36 @@ def test_client_that_reads_on_after_a_time_out_meets_it_three_times(
         connection.request("GET", "/")
         assert connection.getresponse().read() == b"late", "who waits for ever meets no time-out"
         connection.close()
+
+
+def test_stream_of_our_client_reads_like_a_socket(peer: Callable[..., Peer], tmp_path: Path) -> None:
+    def breaks_off(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbegun")
+        connection.wait_closed()
+
+    server = peer(breaks_off)
+
+    def ask() -> list[object]:
+        connection = cassette_http.client.HTTPConnection(server.host, server.port, timeout=0.2)
+        connection.connect()
+        sock = connection.sock
+        seen: list[object] = [sock.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), sock.recv(5)]
+        with pytest.raises(ValueError, match=r"^invalid mode 'xyz'"):
+            sock.makefile("xyz")
+        raw = sock.makefile("rb", buffering=0)
+        with io.BufferedReader(raw) as file:
+            seen += [file.fileno() >= 0, *(file.readline() for _ in range(3)), file.read(5)]
+            for _ in range(2):
+                with pytest.raises(OSError, match="timed out") as caught:
+                    raw.readinto(bytearray(1))
+                seen.append((caught.type, str(caught.value)))
+        with pytest.raises(ValueError, match="I/O operation on closed file"):
+            raw.fileno()
+        connection.close()
+        return seen
+
+    three_times(ask, tmp_path / "like a socket.yaml", server)
 
 
 async def talk_until_end(port: int, trust: ssl.SSLContext | None) -> list[object]:
