@@ -319,6 +319,50 @@ def test_end_is_not_there_before_its_time(kind: FailureKind) -> None:
     assert channel.next_failure == (failure if kind is FailureKind.RESET else None)
 
 
+class Proxies:
+    """A line to proxies that agree to everything, octet by octet."""
+
+    def __init__(self, *answers: bytes) -> None:
+        self.asked: list[bytes] = []
+        self._answers = b"".join(answers)
+
+    def send(self, data: bytes, /) -> int:
+        self.sendall(data)
+        return len(data)
+
+    def sendall(self, data: bytes, /) -> None:
+        self.asked.append(bytes(data))
+
+    def recv(self, at_most: int, /) -> bytes:
+        octets, self._answers = self._answers[:at_most], self._answers[at_most:]
+        return octets
+
+    def close(self) -> None:
+        pass
+
+
+def test_tunnel_that_was_played_through_two_proxies_is_opened_through_both() -> None:
+    connect = b"CONNECT far.test:443 HTTP/1.1\r\nHost: far.test\r\n\r\n"
+    accepted = b"HTTP/1.1 200 Connection established\r\n\r\n"
+    methods, asks = b"\x05\x01\0", b"\x05\x01\0\x03\x08api.test\0\x50"
+    agrees = b"\x05\0", b"\x05\0\0\x01" + bytes(6)
+    channel = replaying(interaction(connect, accepted), can_record=True)
+    for sent, answer in ((methods, agrees[0]), (asks, agrees[1]), (connect, accepted)):
+        assert channel.client_sent(sent) == b""
+        assert channel.client_reads(1000) == answer
+    assert channel.tunnel is not None
+    proxies = Proxies(*agrees, accepted, b"of the peer")
+    channel.tunnel(proxies)
+    assert proxies.asked == [methods, asks, connect]
+    assert proxies.recv(100) == b"of the peer"
+    with pytest.raises(OSError, match="opens no tunnel: connection refused"):
+        channel.tunnel(Proxies(agrees[0], b"\x05\x05\0\x01" + bytes(6)))
+    with pytest.raises(OSError, match="asks for a login"):
+        channel.tunnel(Proxies(b"\x05\x02"))
+    with pytest.raises(OSError, match="Tunnel connection failed: 403 Forbidden"):
+        channel.tunnel(Proxies(*agrees, b"HTTP/1.1 403 Forbidden\r\n\r\n"))
+
+
 def test_left_connection_looks_closed() -> None:
     channel = replaying(interaction(GET, OK))
     channel.client_sent(GET)
