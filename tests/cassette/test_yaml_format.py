@@ -698,6 +698,17 @@ def _nested(count: int) -> str:
         ),
         pytest.param("request: GET http://a/\nresponse: fine\n", 2, "must be a status", id="no status"),
         pytest.param("request: GET http://a/\nresponse: [200]\n", 2, "must be text", id="status is a list"),
+        pytest.param("request: GET http://a/\nrequest body: [a]\n", 2, "text or !!binary", id="body is a list"),
+        pytest.param("request: GET http://a/\ninterim: 100\n", 2, "list of texts", id="interim is a number"),
+        pytest.param(
+            "request: GET http://a/\nrequest body: {blob: ../a, octets: 1}\n", 2, "is not as {blob", id="path of a blob"
+        ),
+        pytest.param(
+            f"request: GET http://a/\nrequest body: {{blob: blobs/{64 * 'a'}, octets: 1}}\n",
+            2,
+            "not known here where that is",
+            id="blob of a document alone",
+        ),
         pytest.param("request: GET /a\n", 1, "no origin", id="no origin"),
         pytest.param("request: GET http://a:65536/\n", 1, "a port above 65535", id="port that is too large"),
         pytest.param('request: "GET http://a/ b"\n', 1, "without other blanks", id="blank in the URL"),
@@ -720,6 +731,7 @@ def _nested(count: int) -> str:
         pytest.param(
             "request: GET http://a/\n...\nrequest: GET http://a/\n", 3, "not YAML|must end with", id="two documents"
         ),
+        pytest.param("request: GET http://a/\n...\n---\na: b\n", 3, "not with", id="end of a document by dots"),
         pytest.param("request: GET http://a/\nresponse: 200 OK\n\tx: 1\n", 3, "not YAML", id="tab"),
         pytest.param("tls: https://a\ncipher: x\n", 2, "must be a list", id="cipher"),
         pytest.param("cassette: 9\n", 1, "reads format 1 only", id="later version"),
