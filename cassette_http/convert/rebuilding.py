@@ -7,7 +7,7 @@ coding and a content coding may not fit any more. A client that parses the octet
 2. A content coding is kept if the body can be decoded with it. Otherwise the body was stored decoded: gzip and deflate
    are applied again; for other codings (whose libraries may be missing) the field is dropped.
 3. `Transfer-Encoding: chunked` is kept, and the body becomes one chunk; but if there is a Content-Length too, which
-only a recorder can have added, the transfer coding is dropped.
+   only a recorder can have added, the transfer coding is dropped.
 4. A Content-Length is set to the length of the body.
 5. With neither, the body ends with the connection.
 6. Field names and values keep their case and order, but line ends in them are removed. HTTP/2 becomes HTTP/1.1.
