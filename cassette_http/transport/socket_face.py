@@ -92,7 +92,7 @@ class SocketFace:
         self.sendall(data)
         return len(data)
 
-    def recv_into(self, buffer: Any, nbytes: int = 0, /) -> int:
+    def recv_into(self, buffer: Any, nbytes: int = 0) -> int:
         return put_into(buffer, self.receive(nbytes or memoryview(buffer).nbytes))
 
     def recv(self, bufsize: int, /) -> bytes:

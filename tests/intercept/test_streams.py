@@ -273,7 +273,9 @@ def test_stream_of_our_client_reads_like_a_socket(peer: Callable[..., Peer], tmp
         connection = cassette_http.client.HTTPConnection(server.host, server.port, timeout=0.2)
         connection.connect()
         sock = connection.sock
+        version = bytearray(9)
         seen: list[object] = [sock.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), sock.recv(5)]
+        seen += [sock.recv_into(version, nbytes=3), version]
         with pytest.raises(ValueError, match=r"^invalid mode 'xyz'"):
             sock.makefile("xyz")
         raw = sock.makefile("rb", buffering=0)
