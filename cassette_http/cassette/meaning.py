@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from urllib.parse import unquote
 
 from cassette_http.cassette.decoding import codings_of, decoded
-from cassette_http.cassette.model import Request
+from cassette_http.cassette.model import Request, is_absolute
 
 Pairs: TypeAlias = tuple[tuple[str, "str | None"], ...]
 Part: TypeAlias = tuple[Pairs, bytes]
@@ -34,7 +34,7 @@ def split_target(request: Request) -> tuple[str, str]:
     if request.head.method == "CONNECT":
         return target, ""
     before, _, after = target.partition("?")
-    if not before.startswith("/") and "://" in before:
+    if is_absolute(target):
         before = "/" + before.partition("://")[2].partition("/")[2]
     return before, after
 

@@ -68,9 +68,14 @@ class Origin:
 
 def target_uri(method: str, target: str, origin: Origin) -> str:
     """Build the target URI (RFC 9112 section 3.3); for CONNECT it is the authority."""
-    if method == "CONNECT" or "://" in target.partition("?")[0]:
+    if method == "CONNECT" or is_absolute(target):
         return target
     return str(origin) + (target if target.startswith("/") else "/" + target)
+
+
+def is_absolute(target: str) -> bool:
+    """Tell whether a request target is a whole URL; a path may contain one."""
+    return not target.startswith("/") and "://" in target.partition("?")[0]
 
 
 @dataclass(frozen=True)
@@ -134,7 +139,7 @@ class Request(Message):
             raise ValueError(f"not a URL such as https://api.example.com/users: {url!r}")
         origin = Origin(scheme, host, int(port) if colon else DEFAULT_PORTS[scheme])
         path = path if path.startswith("/") else "/" + path
-        target = f"{origin}{path}" if "://" in self.head.target.partition("?")[0] else path
+        target = f"{origin}{path}" if is_absolute(self.head.target) else path
         changed = self.with_target(target)
         if origin == self.origin:
             return changed

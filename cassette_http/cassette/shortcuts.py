@@ -67,7 +67,7 @@ def written_request(origin: Origin, octets: bytes) -> WrittenRequest | None:
         return None
     method, path, query = found.groups()
     fields, prefix = _ordinary_fields(octets[found.end() :]), _ordinary_origin(origin)
-    if fields is None or prefix is None or path.find(b"://") >= 0:
+    if fields is None or prefix is None:
         return None
     line = method + prefix + path
     first_line = b"request: %b%b\n" % (line, query)

@@ -275,6 +275,12 @@ def test_failures_are_one_line() -> None:
             id="URL in the query",
         ),
         pytest.param(
+            b"GET /web/2017/http://x/ HTTP/1.1",
+            ORIGIN,
+            ["request: GET https://api.example.com/web/2017/http://x/"],
+            id="URL in the path",
+        ),
+        pytest.param(
             b"GET / HTTP/1.1",
             Origin("http", "a[b:c", 80),
             ["request: GET http://[a[b:c]/", 'origin: [http, "a[b:c", 80]', 'target: "/"'],
