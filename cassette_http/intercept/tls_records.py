@@ -258,7 +258,7 @@ class PlayedRecords:
             self.link.show()
             # A client that drains the object would otherwise see two pieces as one.
             channel = self.link.host.channel
-            self._pauses_next_read = self._is_due and not (channel.is_left or channel.is_within_piece)
+            self._pauses_next_read = self._is_due and not (channel.is_left or channel.is_within_read)
 
     def _read_end(self) -> bytes:
         """What the state in C does at the end, once all records have been read."""

@@ -257,10 +257,10 @@ class Channel:
         return bool(self._begun) and (player := self._begun[0].player) is not None and player.is_broken
 
     @property
-    def is_within_piece(self) -> bool:
-        """A piece was handed out in part, and the rest is ready: a client that drains the stream need not wait."""
+    def is_within_read(self) -> bool:
+        """A piece was handed out in part, and an event loop would have read more of it with that."""
         player = self._player if self._answer is None else None
-        return player is not None and player.is_within_piece
+        return player is not None and player.is_within_read
 
     @property
     def left_of_record(self) -> int:
@@ -272,8 +272,10 @@ class Channel:
     def goes_on(self) -> bool:
         """The next data came together with the octets handed out last, or has to be read from a live peer."""
         player = self._player
-        ends = player is not None and player.ends_with_last_piece and player.is_released
-        return ends or self.is_within_piece or self.needs_peer
+        if player is None:
+            return self.needs_peer
+        is_within_piece = player.is_within_piece and self._answer is None
+        return is_within_piece or (player.ends_with_last_piece and player.is_released) or self.needs_peer
 
     @property
     def is_incompletely_closed(self) -> bool:

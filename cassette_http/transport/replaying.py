@@ -79,6 +79,11 @@ class Player:
     @property
     def is_within_piece(self) -> bool:
         """A piece was handed out in part, and the rest is ready: a client that drains the stream need not wait."""
+        return self._offset > 0
+
+    @property
+    def is_within_read(self) -> bool:
+        """The same, for a client that drains what an event loop has read of the stream."""
         return self._offset % MOST_AT_ONCE > 0
 
     @property

@@ -268,6 +268,25 @@ def test_read_ends_with_a_record(
     assert len(cassette) == 1
 
 
+def test_drain_of_a_large_piece_need_not_wait(client_tls: ssl.SSLContext, tmp_path: Path) -> None:
+    content = "x" * 500_000
+    path = tmp_path / "large.yaml"
+    path.write_text(
+        f"cassette: 1\n---\nrequest: GET https://localhost/\nresponse: 200 OK\n"
+        f"response headers: |\n  Content-Length: {len(content)}\nresponse body: {content}\n---\n"
+    )
+    with (
+        use_cassette(path, "none"),
+        socket.create_connection(("localhost", 443)) as sock,
+        client_tls.wrap_socket(sock, server_hostname="localhost") as secured,
+    ):
+        secured.sendall(REQUEST)
+        secured.setblocking(False)
+        octets = 0
+        while octets < len(content):
+            octets += len(secured.recv(65536))  # an SSLWantReadError fails this test
+
+
 def test_time_out_of_a_missing_request_on_a_polled_connection_has_the_words_of_tls(
     peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
 ) -> None:
