@@ -10,6 +10,9 @@ from typing import Any
 
 # The loop counts as idle after so many turns in which nothing else happened.
 IDLE_TICKS = 10
+# A program reads again after at most so many turns, even if a task of its own does each read (`asyncio.wait_for` in
+# Python 3.11).
+TURNS_TO_COME_BACK = 3
 
 
 def call_when_idle(delay_s: float, method: weakref.WeakMethod[Callable[[], None]]) -> None:
@@ -39,3 +42,11 @@ def running_loop() -> Any:
     """The asyncio-like event loop that runs in this thread, or None. Does not import asyncio."""
     asyncio = sys.modules.get("asyncio")
     return asyncio._get_running_loop() if asyncio is not None else None
+
+
+def turns_to_come_back() -> int:
+    """In how many turns a program is back for more, after it was given a piece; 1 if no loop runs here.
+
+    A piece that comes earlier lies behind the one before in the buffer of a stream, and the program sees both as one.
+    """
+    return TURNS_TO_COME_BACK if running_loop() is not None else 1

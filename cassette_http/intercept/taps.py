@@ -24,7 +24,7 @@ from cassette_http.intercept.current import board_to_follow
 from cassette_http.intercept.kinds import descriptor_of, kind_of, raw
 from cassette_http.intercept.lines import PlainLine, Pump, alive
 from cassette_http.intercept.names import Target, is_invented, target_of
-from cassette_http.intercept.running_loop import call_when_idle
+from cassette_http.intercept.running_loop import call_when_idle, turns_to_come_back
 from cassette_http.intercept.stand_ins import CAN_MOVE_WATCHERS, StandIn, put_under
 from cassette_http.transport.channel import do_nothing
 from cassette_http.transport.failures import rebuild
@@ -122,7 +122,7 @@ class Tap:
         self.is_shared = False  # copies of the socket exist
         self._sock = weakref.ref(sock)
         self._stand_in: StandIn | None = None
-        self._pauses_next_read = False
+        self._empty_reads = 0  # how many of the next reads get nothing
         self._peeked = b""
         self._was_polled = False  # since the last read
         self._shut: set[int] = set()
@@ -370,8 +370,8 @@ class Tap:
         # One read per readiness: a client that drains the descriptor would otherwise see two pieces as one.
         sock = self._sock()
         never_waits = sock is not None and sock.gettimeout() == 0
-        if never_waits and self.stands_in and (self._pauses_next_read or not self.is_due):
-            self._pauses_next_read = False
+        if never_waits and self.stands_in and (self._empty_reads or not self.is_due):
+            self._empty_reads = max(0, self._empty_reads - 1)
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         if self.above is not None:
             return self.above.receive_records(at_most)
@@ -381,8 +381,9 @@ class Tap:
         finally:
             if self.is_watched:
                 self.show()
-                is_marked = self._stand_in is not None and self._stand_in.is_marked
-                self._pauses_next_read = is_marked and not self.host.channel.goes_on
+                channel = self.host.channel
+                goes_on = self._stand_in is None or not self._stand_in.is_marked or channel.goes_on
+                self._empty_reads = 0 if goes_on else turns_to_come_back()
 
     def _receive_with(self, at_most: int, flags: int) -> bytes:
         """Receive with flags of the system call.

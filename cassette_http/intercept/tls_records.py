@@ -16,6 +16,7 @@ from cassette_http.errors import UnmatchedRequest
 from cassette_http.intercept.carriers import Above, Carrier
 from cassette_http.intercept.handshakes import watch_handshake
 from cassette_http.intercept.lines import Pump
+from cassette_http.intercept.running_loop import turns_to_come_back
 from cassette_http.intercept.stand_ins import WAKE
 from cassette_http.transport.failures import (
     ENDED_HANDSHAKES,
@@ -213,7 +214,7 @@ class PlayedRecords:
         self._ahead = b""  # content that a read of the carrier has waited for
         self._has_given_end = False  # to a reader of the carrier
         self._has_read_end = False  # the object has returned it
-        self._pauses_next_read = False  # it gets nothing: one read per readiness
+        self._empty_reads = 0  # how many of the next reads get nothing: one read per readiness
         self._broken_write: OSError | None = None  # TCP accepts no more: raised when records are sent
         self._unread_wakes = 0  # how many waking octets the carrier gave since the object was last read
 
@@ -244,8 +245,10 @@ class PlayedRecords:
             octets, self._ahead = self._ahead, b""
             return octets
         # What breaks the TCP connection is met by reads of the socket, not by reads of the object.
-        if self._pauses_next_read or not self._is_due or self._lower_failure is not None or self._has_broken_line:
-            self._pauses_next_read = False
+        if self.link.host.channel.is_left:
+            self._empty_reads = 0  # the carrier will not wake the program again
+        if self._empty_reads or not self._is_due or self._lower_failure is not None or self._has_broken_line:
+            self._empty_reads = max(0, self._empty_reads - 1)
             is_ended = self._has_given_end or self._knows_end or self.link.host.channel.is_half_closed
             if is_ended and not self._is_due:
                 return self._read_end()
@@ -258,7 +261,8 @@ class PlayedRecords:
             self.link.show()
             # A client that drains the object would otherwise see two pieces as one.
             channel = self.link.host.channel
-            self._pauses_next_read = self._is_due and not (channel.is_left or channel.is_within_read)
+            goes_on = not self._is_due or channel.is_left or channel.is_within_read
+            self._empty_reads = 0 if goes_on else turns_to_come_back()
 
     def _read_end(self) -> bytes:
         """What the state in C does at the end, once all records have been read."""
@@ -276,10 +280,10 @@ class PlayedRecords:
     def read_for(self, above: Above, at_most: int) -> bytes:
         self._throw_wakes_away()
         # A client that reads until nothing is left must come back when the socket shows that something is due.
-        if self._pauses_next_read:
-            self._pauses_next_read = False
+        if self._empty_reads:
+            self._empty_reads = 0
             raise want_read()
-        self._pauses_next_read = True
+        self._empty_reads = 1
         return above.receive_records(at_most)
 
     def write(self, octets: bytes) -> int:

@@ -220,6 +220,30 @@ def test_client_of_a_stream_is_not_kept_waiting_by_the_recorder(peer: Callable[.
         connection.close()
 
 
+@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
+def test_task_whose_reads_are_tasks_of_their_own_gets_one_piece_at_a_time(
+    is_tls: bool, peer: Callable[..., Peer], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    taken = threading.Semaphore(0)
+    server = peer(partial(events, taken=taken), tls=server_tls if is_tls else None)
+
+    async def read() -> list[bytes]:
+        reader, writer = await asyncio.open_connection(server.host, server.port, ssl=client_tls if is_tls else None)
+        writer.write(b"GET /events HTTP/1.1\r\nHost: api.test\r\n\r\n")
+        pieces: list[bytes] = []
+        while not pieces or not pieces[-1].endswith(b"0\r\n\r\n"):
+            reading = asyncio.create_task(reader.read(1000))
+            await asyncio.wait([reading])  # as `asyncio.wait_for` does before Python 3.12
+            pieces.append(reading.result())
+            if b"data: " in pieces[-1]:
+                taken.release()
+        writer.transport.abort()
+        return pieces
+
+    pieces, _ = three_times(lambda: asyncio.run(read()), tmp_path / "events.yaml", server)
+    assert pieces[-len(EVENTS) :] == [chunk(event) for event in EVENTS[:-1]] + [chunk(EVENTS[-1]) + b"0\r\n\r\n"]
+
+
 def test_unknown_pace_is_an_error_that_lists_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(InvalidOption, match=r"no pace 'slow'.*fast, recorded"):
         use_cassette(tmp_path / "any.yaml", pace="slow")
