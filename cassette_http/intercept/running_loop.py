@@ -11,8 +11,8 @@ from typing import Any
 # The loop counts as idle after so many turns in which nothing else happened.
 IDLE_TICKS = 10
 # A program reads again after at most so many turns, even if a task of its own does each read (`asyncio.wait_for` in
-# Python 3.11).
-TURNS_TO_COME_BACK = 3
+# Python 3.11). A break takes from some streams what they have buffered: the program may need a few turns per line.
+TURNS_TO_COME_BACK, TURNS_TO_READ_ALL = 3, 200
 
 
 def call_when_idle(delay_s: float, method: weakref.WeakMethod[Callable[[], None]]) -> None:
@@ -44,9 +44,11 @@ def running_loop() -> Any:
     return asyncio._get_running_loop() if asyncio is not None else None
 
 
-def turns_to_come_back() -> int:
+def turns_to_come_back(*, breaks_next: bool) -> int:
     """In how many turns a program is back for more, after it was given a piece; 1 if no loop runs here.
 
     A piece that comes earlier lies behind the one before in the buffer of a stream, and the program sees both as one.
     """
-    return TURNS_TO_COME_BACK if running_loop() is not None else 1
+    if running_loop() is None:
+        return 1
+    return TURNS_TO_READ_ALL if breaks_next else TURNS_TO_COME_BACK

@@ -383,7 +383,7 @@ class Tap:
                 self.show()
                 channel = self.host.channel
                 goes_on = self._stand_in is None or not self._stand_in.is_marked or channel.goes_on
-                self._empty_reads = 0 if goes_on else turns_to_come_back()
+                self._empty_reads = 0 if goes_on else turns_to_come_back(breaks_next=channel.breaks_next)
 
     def _receive_with(self, at_most: int, flags: int) -> bytes:
         """Receive with flags of the system call.

@@ -261,8 +261,8 @@ class PlayedRecords:
             self.link.show()
             # A client that drains the object would otherwise see two pieces as one.
             channel = self.link.host.channel
-            goes_on = not self._is_due or channel.is_left or channel.is_within_read
-            self._empty_reads = 0 if goes_on else turns_to_come_back()
+            goes_on = not (self._is_due or self._is_ended) or channel.is_left or channel.is_within_read
+            self._empty_reads = 0 if goes_on else turns_to_come_back(breaks_next=channel.breaks_next)
 
     def _read_end(self) -> bytes:
         """What the state in C does at the end, once all records have been read."""
@@ -337,14 +337,14 @@ class PlayedRecords:
         if self.link.above is not None:
             return self.link.above.receive_records(at_most)
         broken = self._lower_failure
-        if broken is not None:
+        if broken is not None and not self._empty_reads:
             raise rebuild(broken)
         if self._has_broken_line:
             self.link.host.receive(1)  # raises the error that broke it
-        if self._is_ended and not self._is_due:
+        if self._is_ended and not (self._is_due or self._empty_reads):
             self._has_given_end = True
             return b""
-        if not self._is_due and self.link.host.timeout_s() != 0:
+        if not (self._is_due or self._empty_reads) and self.link.host.timeout_s() != 0:
             if self._broken_handshake is not None:
                 raise self.link.carrier.host.timed_out()
             return self._wait()

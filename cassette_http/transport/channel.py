@@ -312,6 +312,12 @@ class Channel:
         ending = player.next_ending
         return ending if isinstance(ending, Failure) else None
 
+    @property
+    def breaks_next(self) -> bool:
+        """All data has been handed out, and then the peer broke off, or ended within a message."""
+        player = self._player if self._answer is None else None
+        return player is not None and player.is_drained and player.track.failure is not None
+
     # ------------------------------------------------------------------ what the client does
 
     def client_sent(self, octets: bytes) -> bytes:

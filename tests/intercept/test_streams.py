@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import httpx
 import pytest
 import trio
@@ -242,6 +243,46 @@ def test_task_whose_reads_are_tasks_of_their_own_gets_one_piece_at_a_time(
 
     pieces, _ = three_times(lambda: asyncio.run(read()), tmp_path / "events.yaml", server)
     assert pieces[-len(EVENTS) :] == [chunk(event) for event in EVENTS[:-1]] + [chunk(EVENTS[-1]) + b"0\r\n\r\n"]
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["tcp", "tls"])
+@pytest.mark.parametrize("break_off", [Connection.close, Connection.reset])
+def test_program_that_yields_between_lines_has_read_them_all_when_the_stream_breaks(
+    break_off: Script,
+    is_tls: bool,
+    peer: Callable[..., Peer],
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    tmp_path: Path,
+) -> None:
+    lines = [b"line %d\n" % number for number in range(20)]
+    taken = threading.Semaphore(0)
+
+    def breaks_off_later(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n" + b"".join(lines))
+        assert taken.acquire(timeout=LIMIT_S), "the client reads all lines"
+        time.sleep(PAUSE_S)  # the pause of the scripted peer is what is tested
+        break_off(connection)
+
+    async def ask() -> list[bytes]:
+        seen: list[bytes] = []
+
+        async def take_all(answer: aiohttp.ClientResponse) -> None:
+            async for line in answer.content:
+                seen.append(line)
+                await asyncio.sleep(0)
+                if line == lines[-1]:
+                    taken.release()
+
+        async with aiohttp.ClientSession() as session, session.get(server.url, ssl=client_tls) as answer:
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await take_all(answer)
+        return seen
+
+    server = peer(breaks_off_later, tls=server_tls if is_tls else None)
+    seen, _ = three_times(lambda: asyncio.run(ask()), tmp_path / "broken.yaml", server)
+    assert seen == lines
 
 
 def test_unknown_pace_is_an_error_that_lists_those_there_are(tmp_path: Path) -> None:
