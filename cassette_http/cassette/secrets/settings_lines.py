@@ -262,14 +262,19 @@ def _in_declarations(
     """Names and values of constants and variables; a value that is not a password must look like a secret."""
     for start, stop in lines:
         for found in _DECLARED_VALUE.finditer(text, start, stop):
-            front = text[max(start, found.start() - _LONGEST_DECLARATION) : found.start()]
-            found_names = (pattern.search(front) for pattern in _DECLARED_NAMES)
-            names = (each[1] for each in found_names if each is not None)
-            name = next((name for name in names if hiding.kind("settings", name) in STRONG), None)
+            name = _declared_name(hiding, text[max(start, found.start() - _LONGEST_DECLARATION) : found.start()])
             if name is None:
                 continue
             if hiding.kind("settings", name) is NameKind.PASSWORD or _looks_secret(found["quoted"]):
                 yield name, found
+
+
+def _declared_name(hiding: Hiding, front: bytes) -> bytes | None:
+    for pattern in _DECLARED_NAMES:
+        name = pattern.search(front)
+        if name is not None and hiding.kind("settings", name[1]) in STRONG:
+            return name[1]
+    return None
 
 
 def _in_lists(hiding: Hiding, text: bytes, lines: Iterable[tuple[int, int]]) -> Iterator[tuple[bytes, re.Match[bytes]]]:
