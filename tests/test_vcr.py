@@ -288,6 +288,9 @@ def test_function_of_a_suite_calls_the_filters() -> None:
     vcr.filters.replace_post_data_parameters(request, [("pin", None)])
     assert (request.uri, vcr.util.read_body(request)) == ("http://a.test/?key=K&page=22", b"user=bob")
     assert dict(request.headers) == {"X-Page": "2"}
+    request.body = "api%3Akey=1&user=bob&the+pin=2"
+    vcr.remove_post_data_parameters(request, ["api%3Akey", "the pin"])
+    assert request.body == b"user=bob"
     request.method = "PUT"
     assert vcr.remove_post_data_parameters(request, ["user"]).body == b"user=bob"
     packed = {"headers": {"Content-Encoding": ["gzip"]}, "body": {"string": gzip.compress(b"plain")}}

@@ -121,7 +121,8 @@ def _replace_form(body: bytes, filters: Mapping[str, Replacement], request: VcrR
     pieces = []
     for piece in body.split(b"&"):
         name, equals, value = piece.partition(b"=")
-        key = unquote_plus(name.decode("utf-8", "replace"))
+        written = name.decode("utf-8", "replace")
+        key = written if written in filters else unquote_plus(written)
         if equals and key in filters:
             new = _replaced(filters[key], key, value.decode("utf-8", "replace"), request)
             if new is None:
