@@ -41,8 +41,8 @@ class PlainLine:
         self._sock = weakref.ref(sock)  # the tap must not keep the socket alive
         self._kind = kind_of(sock)
 
-    def send(self, data: bytes, /) -> int:
-        return self._kind.send(alive(self._sock), data)
+    def send(self, data: bytes, flags: int = 0, /) -> int:
+        return self._kind.send(alive(self._sock), data, flags)
 
     def sendall(self, data: Any, /) -> None:
         self._kind.sendall(alive(self._sock), data)

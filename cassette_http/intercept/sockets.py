@@ -204,25 +204,31 @@ def _tapped_sendall(self: socket.socket, data: Any, flags: int = 0, *, original:
         return original(self, data, flags)
     rest = octets_of(data)
     while rest:
-        rest = rest[tap.send(rest) :]
+        rest = rest[tap.send(rest, flags) :]
     return None
 
 
 @PATCHES.hook(PythonSocket, "send")
-def _tapped_send(self: socket.socket, data: Any, *args: Any, original: Callable[..., int], **options: Any) -> int:
+def _tapped_send(
+    self: socket.socket, data: Any, flags: int = 0, *args: Any, original: Callable[..., int], **options: Any
+) -> int:
     tap = tap_of(self) or adopt(self, data)
     if tap is None:
-        return original(self, data, *args, **options)
-    return tap.send(data)
+        return original(self, data, flags, *args, **options)
+    return tap.send(data, flags)
 
 
 @PATCHES.hook(PythonSocket, "sendmsg")
-def _tapped_sendmsg(self: socket.socket, buffers: Any, *args: Any, original: Callable[..., int]) -> int:
+def _tapped_sendmsg(
+    self: socket.socket, buffers: Any, ancdata: Any = (), flags: int = 0, *address: Any, original: Callable[..., int]
+) -> int:
     buffers = list(buffers)
     tap = tap_of(self) or (adopt(self, buffers[0]) if buffers else None)
     if tap is None:
-        return original(self, buffers, *args)
-    return tap.send(b"".join(buffers))
+        return original(self, buffers, ancdata, flags, *address)
+    if ancdata or flags or address:
+        original(self, [], ancdata, flags, *address)  # sends nothing, but raises if they are wrong
+    return tap.send(b"".join(buffers), flags)
 
 
 @PATCHES.hook(PythonSocket, "sendfile")

@@ -43,7 +43,8 @@ PATIENCE_S = 0.1
 # How far one look ahead goes; a later one may go further.
 PEEKED_OCTETS = 1 << 16
 
-# Flags of a read, if the system has them.
+# Flags of a read or write, if the system has them.
+OUT_OF_BAND = socket.MSG_OOB
 PEEK = socket.MSG_PEEK
 DONTWAIT = getattr(socket, "MSG_DONTWAIT", 0)
 WAITALL = getattr(socket, "MSG_WAITALL", 0)
@@ -310,9 +311,11 @@ class Tap:
 
     # ------------------------------------------------------------------ octets
 
-    def send(self, data: Any) -> int:
+    def send(self, data: Any, flags: int = 0) -> int:
         """Do a `send` of the socket; returns how many octets were accepted."""
         octets = octets_of(data)
+        if flags & OUT_OF_BAND:  # not a part of the stream
+            return len(octets) if self.stands_in else kind_of(self.sock).send(self.sock, octets, flags)
         if self._shut and socket.SHUT_WR in self._shut:
             raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
         if expected_hellos and self.above is None and octets[:1] == HANDSHAKE_RECORD and octets in expected_hellos:
@@ -327,8 +330,8 @@ class Tap:
             self.settle_name(named and named[0])
         line, channel = self.host.line, self.host.channel
         can_only_record = line is not None and not (channel.can_play or channel.is_greeting(octets))
-        if line is not None and can_only_record and self.sock.gettimeout() == 0:
-            return self.host.send_some(functools.partial(self._send_some, line), octets)
+        if line is not None and can_only_record and (self.sock.gettimeout() == 0 or self._never_waits(flags)):
+            return self.host.send_some(functools.partial(self._send_some, line, flags=flags), octets)
         try:
             return self.host.send(octets)
         finally:
@@ -350,11 +353,18 @@ class Tap:
         if self._stand_in is not None:
             self._stand_in.allow_writes()
 
-    def _send_some(self, line: Line, octets: bytes) -> int:
+    def _never_waits(self, flags: int) -> bool:
+        """Tell whether these flags of a system call mean that it does not wait.
+
+        Sockets with a time-out, and all of gevent's, wait before the system call, so its flags cannot change that.
+        """
+        return bool(flags & DONTWAIT) and raw(self.sock).gettimeout() is None
+
+    def _send_some(self, line: Line, octets: bytes, flags: int = 0) -> int:
         """Send what the live peer accepts at once, and note whether that was everything."""
         channel = self._upper.channel
         channel.is_upload_stalled = True
-        sent = line.send(octets)
+        sent = line.send(octets, flags) if isinstance(line, PlainLine) else line.send(octets)
         channel.is_upload_stalled = sent < len(octets)
         return sent
 
@@ -386,16 +396,16 @@ class Tap:
                 self._empty_reads = 0 if goes_on else turns_to_come_back(breaks_next=channel.breaks_next)
 
     def _receive_with(self, at_most: int, flags: int) -> bytes:
-        """Receive with flags of the system call.
-
-        Sockets with a time-out, and all of gevent's, wait before the system call, so its flags cannot change that.
-        """
-        waits_in_call = raw(self.sock).gettimeout() is None
-        if flags & DONTWAIT and waits_in_call and not self._is_readable():
+        """Receive with flags of the system call."""
+        if flags & OUT_OF_BAND:
+            if self.stands_in:
+                raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))  # as if none had been sent
+            return kind_of(self.sock).recv(self.sock, at_most, flags)
+        if self._never_waits(flags) and not self._is_readable():
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         if not flags & PEEK:
             octets = self.receive(at_most)
-            waits_for_all = flags & WAITALL and waits_in_call
+            waits_for_all = flags & WAITALL and raw(self.sock).gettimeout() is None
             with suppress(OSError):  # the octets before the error come first
                 while waits_for_all and 0 < len(octets) < at_most and (more := self.receive(at_most - len(octets))):
                     octets += more

@@ -40,6 +40,17 @@ def take_seeker(octets: bytes) -> ObjectState | None:
     return seeker
 
 
+def _leaving(below: Carrier) -> Callable[[], None]:
+    """Have the carrier leave the cassette. The channel outlives the connection, and must not keep it alive."""
+    method = weakref.WeakMethod(below.leave)
+
+    def leave() -> None:
+        if (still_there := method()) is not None:
+            still_there()
+
+    return leave
+
+
 class ObjectState:
     """The TLS state of an intercepted `ssl.SSLObject` (`carriers.Above`); `real` is the one in C.
 
@@ -79,7 +90,7 @@ class ObjectState:
         lower = below.host.channel
         self._tunnel = lower.tunnel
         host = Host(below.board.open_tls_channel(lower), self._dial, below.host.timeout_s)
-        host.channel.on_left = below.leave
+        host.channel.on_left = _leaving(below)
         link = Link(below.board, host, below)
         if below.stands_in:
             self._records = PlayedRecords(link, self._incoming, self._outgoing)
@@ -104,7 +115,7 @@ class ObjectState:
     def link_adopted(self, below: Tap) -> None:
         """The socket of `below` carries the next record of this adopted object."""
         self._linked.link.below, below.above = below, self
-        self.host.channel.on_left = below.leave
+        self.host.channel.on_left = _leaving(below)
         if self.stands_in:
             below.break_off(below.host)
 

@@ -20,6 +20,13 @@ from cassette_http.transport.opening import keeping_tls
 from cassette_http.transport.played_tls import PlayedTLS, TLSBeforeHandshake
 
 
+def _passed_on(name: str) -> Any:
+    """An attribute that `ssl.SSLSocket` sets, and that belongs to the state in C."""
+    return property(
+        lambda self: getattr(self._delegate, name), lambda self, value: setattr(self._delegate, name, value)
+    )
+
+
 class SocketState:
     """The TLS state of an intercepted `ssl.SSLSocket`; `real` is the one in C, None if no handshake was made."""
 
@@ -35,6 +42,9 @@ class SocketState:
             self._delegate = (
                 self._agreed if is_handshake_over else TLSBeforeHandshake(facts.origin, sock.server_hostname)
             )
+
+    context = _passed_on("context")
+    session = _passed_on("session")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._delegate, name)

@@ -349,7 +349,7 @@ class Channel:
 
     def client_could_not_send(self, octets: bytes) -> None:
         """Take octets of the client that the peer did not accept, perhaps after blocking the client for some time."""
-        stalled = None if self.is_between_requests else self._exchanges[-1]
+        stalled = self._exchanges[-1] if self._exchanges and not self._exchanges[-1].is_over else None
         sent_at = stalled.sent_at if stalled is not None else 0.0
         self.client_sent(octets)
         if stalled is not None:

@@ -11,6 +11,7 @@ import socket
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,27 @@ def test_replays_leave_no_descriptor_and_no_thread(
     gc.collect()
     assert descriptors() <= before
     assert threading.active_count() <= threads
+
+
+@pytest.mark.parametrize("mode", ["all", "none"])
+@pytest.mark.parametrize("ask", CLIENTS)
+def test_closed_connections_are_forgotten_inside_the_block(
+    ask: Ask, mode: str, peer: Callable[..., Peer], server_tls: ssl.SSLContext, ca_file: Path, tmp_path: Path
+) -> None:
+    """Or a long recording would keep the TLS state of each."""
+    server = peer(keep_alive(lambda request: response(b"hello")), tls=server_tls)
+
+    def ask_with_own_context() -> weakref.ref[ssl.SSLContext]:
+        context = ssl.create_default_context(cafile=str(ca_file))
+        assert ask(server.url, context) == b"hello"
+        return weakref.ref(context)
+
+    with use_cassette(tmp_path / "one.yaml", "all"):
+        ask_with_own_context()
+    with use_cassette(tmp_path / "one.yaml", mode):
+        context = ask_with_own_context()
+        gc.collect()
+        assert context() is None
 
 
 @pytest.mark.usefixtures("litter")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import multiprocessing.connection
+import select
 import selectors
 import socket
 import ssl
@@ -15,6 +16,7 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -140,6 +142,75 @@ def test_protocol_of_an_event_loop_where_the_server_speaks_first(
     with in_use as cassette:
         assert asyncio.run(talk()) == [b"220 mail.test ESMTP\r\n", b"250 mail.test\r\n", b""]
         assert (cassette.misses, cassette.recorded) == ([], [])
+
+
+def test_error_of_a_write_that_does_not_wait_is_that_of_the_socket(peer: Callable[..., Peer], tmp_path: Path) -> None:
+    has_reset = threading.Event()
+
+    def script(connection: Connection) -> None:
+        connection.read_until(b"\r\n")
+        connection.reset()
+        has_reset.set()
+
+    server = peer(script)
+    address = server.host, server.port
+    with use_cassette(tmp_path / "new.yaml", "once"), socket.create_connection(address, timeout=5) as sock:
+        sock.setblocking(False)
+        sock.send(b"*1\r\n")
+        assert has_reset.wait(5)
+        select.select([sock], [], [], 5)
+        with pytest.raises(ConnectionError):
+            sock.send(b"*1\r\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux does not wait in a write because of a flag")
+def test_write_with_the_flag_not_to_wait_does_not(peer: Callable[..., Peer], tmp_path: Path) -> None:
+    server = peer(lambda connection: connection.wait_closed())
+    address = server.host, server.port
+    with use_cassette(tmp_path / "new.yaml", "once"), socket.create_connection(address, timeout=5) as sock:
+        sock.sendall(b"*1\r\n")
+        sock.settimeout(None)
+
+        def send() -> int:
+            return sock.sendmsg([bytes(1 << 16)], [], socket.MSG_DONTWAIT)
+
+        with pytest.raises(BlockingIOError):
+            sum(send() for _ in range(10_000))
+
+
+def test_octets_out_of_band_stay_out_of_the_stream(in_use: use_cassette, peer: Callable[..., Peer]) -> None:
+    def script(connection: Connection) -> None:
+        connection.read_until(b"PING\r\n")
+        select.select([], [], [connection.sock], 5)
+        connection.sock.settimeout(None)  # a time-out waits for octets of the stream
+        heard.append(connection.sock.recv(1, socket.MSG_OOB))
+        connection.send(b"+PO")
+        connection.sock.send(b"!", socket.MSG_OOB)
+        connection.send(b"NG\r\n")
+        connection.wait_closed()
+
+    heard: list[bytes] = []
+    server = peer(script)
+    with in_use, socket.create_connection((server.host, server.port), timeout=5) as sock:
+        sock.sendall(b"*1\r\n$4\r\nPING\r\n")
+        sock.send(b"?", socket.MSG_OOB)
+        assert sock.recv(3, socket.MSG_WAITALL) == b"+PO"
+        select.select([], [], [sock], 5)
+        sock.settimeout(None)
+        assert sock.recv(1, socket.MSG_OOB) == b"!"
+        assert sock.recv(4, socket.MSG_WAITALL) == b"NG\r\n"
+    assert heard == [b"?"]
+
+
+def test_wrong_arguments_of_a_write_are_refused(in_use: use_cassette, peer: Callable[..., Peer]) -> None:
+    server = peer(redis)
+    with in_use, socket.create_connection((server.host, server.port), timeout=5) as sock:
+        wrong: list[list[Any]] = [[[object()]], [[(0, 0)]], [[], object()], [[], 0, object()]]
+        for arguments in wrong:
+            with pytest.raises(TypeError):
+                sock.sendmsg([b"*1\r\n"], *arguments)
+        sock.sendall(b"*1\r\n$4\r\nPING\r\n")
+        assert sock.recv(7) == b"+PONG\r\n"
 
 
 @pytest.mark.parametrize(("port", "is_dialled"), [(80, False), (443, False), (2525, True)])
