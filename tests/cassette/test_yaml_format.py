@@ -683,6 +683,15 @@ def _nested(count: int) -> str:
             "more than 10,000 lines",
             id="trailers",
         ),
+        *(
+            pytest.param(
+                ANSWERED + f"response trailers: |\n  a: b\n  {line}\nwire: {{chunks: [1]}}\n",
+                4,
+                "'name: value'",
+                id=line,
+            )
+            for line in ("c:d", "c", ": d")
+        ),
         pytest.param(
             ANSWERED.replace("body: a", 'body: "{\\0}"') + "wire: {body: json compact}\n",
             3,

@@ -331,8 +331,10 @@ def _body(values: Values, whose: str, tags: Values, fields: str) -> tuple[bytes,
         text = _text(values, f"{whose} trailers")
         if text.count("\n") > MOST_LINES:
             raise Unfit(f"{whose} trailers", f"has more than {MOST_LINES:,} lines")
-        lines = text.split("\n")
-        trailers = tuple([(name, value) for name, _, value in [line.partition(": ") for line in lines] if name])
+        parts = [line.partition(": ") for line in text.split("\n") if line]
+        if not all(name and sign for name, sign, _ in parts):
+            raise Unfit(f"{whose} trailers", "has a line that is not 'name: value'")
+        trailers = tuple([(name, value) for name, _, value in parts])
     if not tags:
         if trailers:
             raise Unfit(f"{whose} trailers", "needs 'chunks' in 'wire'")
