@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from quopri import encodestring
 from urllib.parse import quote
 
 import pytest
@@ -64,6 +65,21 @@ def test_a_request_matches_what_was_recorded_of_it(sent: Request) -> None:
     keys = {MATCHING.key(replayer.redact_request(each)) for each in (sent, recorded)}
     assert len(keys) == 1
     assert replayer.redact_request(replayer.redact_request(sent)) == replayer.redact_request(sent)
+
+
+def mail_with(secret: str) -> Request:
+    text = f"Some words. \nToken: {secret}\n{'and more ' * 20}"
+    head = b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+    return request("Content-Type: message/rfc822", body=head + encodestring(text.encode()).replace(b"\n", b"\r\n"))
+
+
+@pytest.mark.parametrize("other", [TOKEN, "short-0123", "a-much-longer-token-of-100-characters" * 3])
+def test_a_mail_matches_wherever_its_lines_are_broken(other: str) -> None:
+    recorded = Redactor().redact(interaction(mail_with(TOKEN), OK)).request
+    assert recorded is not None
+    assert b"Token: {{secret:1}}\r\n" in recorded.body_octets
+    keys = {MATCHING.key(Redactor().redact_request(each)) for each in (recorded, mail_with(other))}
+    assert len(keys) == 1
 
 
 def test_a_request_with_another_secret_matches() -> None:

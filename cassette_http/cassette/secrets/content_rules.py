@@ -20,7 +20,13 @@ from urllib.parse import unquote_to_bytes
 from cassette_http.cassette.secrets.archives import is_archive, rewritten_archive
 from cassette_http.cassette.secrets.charsets import is_binary
 from cassette_http.cassette.secrets.environment import netrc_passwords, secrets_of_variable
-from cassette_http.cassette.secrets.escaped_parts import PRINTABLE, find_in_part, find_in_strings, printable_parts
+from cassette_http.cassette.secrets.escaped_parts import (
+    PRINTABLE,
+    SOFT_BREAK,
+    find_in_part,
+    find_in_strings,
+    printable_parts,
+)
 from cassette_http.cassette.secrets.field_rules import field_edits
 from cassette_http.cassette.secrets.hiding import Hiding, Inner
 from cassette_http.cassette.secrets.json_lists import blocks_of_lists
@@ -159,12 +165,21 @@ class ContentRules:
         return _merged([], find_in_protobuf(text, media_type, hiding, inner, is_matching))
 
     def _found(self, text: bytes, is_head: bool, is_form: bool, is_matching: bool, depth: int) -> list[Edit]:
-        """Apply all rules."""
+        """Apply all rules, to parts that are quoted-printable separately: a line may be broken within a value there."""
 
         def inner(text: bytes, *, is_last: bool = False) -> list[Edit]:
             deeper = DEEPEST if is_last else depth + 1
             return self.edits(text, is_matching=is_matching, depth=deeper) if depth < DEEPEST else []
 
+        def inner_or_known(text: bytes) -> list[Edit]:
+            return merged(inner(text), self._vault.occurrences(text))
+
+        printable = [*printable_parts(text)] if depth < DEEPEST else []
+        in_printable = [edit for span in printable for edit in find_in_part(text, *span, PRINTABLE, inner_or_known)]
+        if is_matching:  # where lines are broken depends on the length of the secret
+            in_printable += [Edit(*each.span(), b"") for span in printable for each in SOFT_BREAK.finditer(text, *span)]
+        if printable:
+            text = splice(text, [Edit(start, stop, b" " * (stop - start)) for start, stop in printable])
         in_codes = inner if depth < DEEPEST else None
         hiding = self._hiding
         spans = runs(text)
@@ -189,12 +204,7 @@ class ContentRules:
                 find_in_stream(text, hiding, inner),
             ]
 
-        def inner_or_known(text: bytes) -> list[Edit]:
-            return merged(inner(text), self._vault.occurrences(text))
-
         return _first_of(
-            # First, as an escaped line end in a value ends it for other rules.
-            chain.from_iterable(find_in_part(text, *span, PRINTABLE, inner_or_known) for span in printable_parts(text)),
             leave_out_pairs(text, "form", hiding) if is_form and is_matching else (),
             find_by_pattern(text, hiding),
             find_by_path(text, hiding),
@@ -210,6 +220,7 @@ class ContentRules:
             find_behind_steps(text, spans, hiding),
             find_in_userinfo(text, hiding),
             by_look,
+            in_printable,
         )
 
     def _hidden_in_member(self, content: bytes, is_of_package: bool, inner: Inner) -> bytes:

@@ -109,7 +109,8 @@ def _in_printable(octets: bytes) -> bytes:
     return octets.replace(b"=", b"=3D")
 
 
-PRINTABLE = Escapes(to_pattern(rb"=(?:([0-9A-Fa-f]{2})|[ \t]*+%b)" % _BREAK), _printable, _in_printable)
+SOFT_BREAK = to_pattern(rb"=[ \t]*+" + _BREAK)
+PRINTABLE = Escapes(to_pattern(rb"=([0-9A-Fa-f]{2})|%b" % SOFT_BREAK.pattern), _printable, _in_printable)
 
 
 def printable_parts(text: bytes) -> Iterator[tuple[int, int]]:
