@@ -167,6 +167,7 @@ FORMS: dict[str, Callable[[str, str], str]] = {
     "SQL": lambda n, s: f'UPDATE u SET "user" = \'bob\', "{n}" = {js(s)} WHERE "id" = 17;',
     "JSON text sequence": lambda n, s: f'\x1e{{"id": 1}}\n\x1e{js({n: s})}\n',
     "mail": lambda n, s: mail(f"user: bob\n{n}: {s}\n"),
+    "two mails": lambda n, s: mail("user: bob\nx = y\n") + "\r\n" + mail(f"{n}: {s}\n"),
     "mail in JSON": lambda n, s: js({"mail": mail(f'<a href="/reset?{n}={quote(s, safe="")}">{"new " * 16}</a>')}),
     "mail in base64": lambda n, s: js({"raw": base64.urlsafe_b64encode(mail(f"{n}: {s}\n").encode()).decode()}),
     "hexadecimal digits": lambda n, s: js({"x": js({n: s}).encode().hex()}),

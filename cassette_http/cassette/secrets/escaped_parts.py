@@ -119,7 +119,10 @@ def printable_parts(text: bytes) -> Iterator[tuple[int, int]]:
     # Few texts have both, and an octet is found at once.
     if _EQUALS not in text or max(text.find(b"ed-printable"), text.find(b"ED-PRINTABLE")) < 0:
         return
-    for head in islice(_BEGINS_PRINTABLE.finditer(text), MOST_PARTS):
+    stop = 0
+    for _ in range(MOST_PARTS):
+        if (head := _BEGINS_PRINTABLE.search(text, stop)) is None:
+            return
         end = _PRINTABLE_END.search(text, head.end())
         stop = len(text) if end is None else end.start()
         if text.find(b"=", head.end(), stop) >= 0:
