@@ -228,7 +228,7 @@ def _tapped_sendmsg(
         return original(self, buffers, ancdata, flags, *address)
     if ancdata or flags or address:
         original(self, [], ancdata, flags, *address)  # sends nothing, but raises if they are wrong
-    return tap.send(b"".join(buffers), flags)
+    return tap.send(b"".join(map(octets_of, buffers)), flags)
 
 
 @PATCHES.hook(PythonSocket, "sendfile")

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from struct import unpack_from
 from typing import Any, Protocol
 
 from cassette_http.cassette.model import Failure, FailureKind, Origin, TLSFacts
@@ -342,5 +343,8 @@ def read_into(buffer: Any, size: int, receive: Callable[[int], bytes]) -> Any:
 
 
 def octets_of(data: Any) -> bytes:
-    """What a socket would send of `data`. Raises TypeError if it is not bytes-like; does not consume an iterator."""
-    return data if type(data) is bytes else memoryview(data).tobytes()
+    """What a socket would send of `data`. Raises the error of a socket if it cannot; does not consume an iterator."""
+    if type(data) is bytes:
+        return data
+    unpack_from("", data)  # takes what a socket takes, with the same errors
+    return memoryview(data).tobytes()

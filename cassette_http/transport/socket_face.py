@@ -89,8 +89,9 @@ class SocketFace:
         self.host.send(octets_of(data))
 
     def send(self, data: Any, /) -> int:
-        self.sendall(data)
-        return len(data)
+        octets = octets_of(data)
+        self.sendall(octets)
+        return len(octets)
 
     def recv_into(self, buffer: Any, nbytes: int = 0) -> int:
         return put_into(buffer, self.receive(nbytes or memoryview(buffer).nbytes))

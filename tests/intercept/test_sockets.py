@@ -35,6 +35,17 @@ def answers(connection: Connection) -> None:
         connection.send(ANSWER)
 
 
+def errors_of(*sends: Callable[[Any], object]) -> list[str]:
+    """What is said of data that no socket can send."""
+    said = []
+    for send in sends:
+        for data in ("text", None, 1, [b"list"], memoryview(b"strided")[::2]):
+            with pytest.raises((TypeError, BufferError)) as caught:
+                send(data)
+            said.append(f"{caught.type.__name__}: {caught.value}")
+    return said
+
+
 def everything(sock: socket.socket) -> bytes:
     octets = b""
     while len(octets) < len(ANSWER):
@@ -65,6 +76,12 @@ def do_not_wait(sock: socket.socket, folder: Path) -> object:
     sock.settimeout(5)
     sock.sendall(REQUEST)
     return everything(sock)
+
+
+def send_what_is_no_octets(sock: socket.socket, folder: Path) -> object:
+    before = errors_of(sock.send, sock.sendall, lambda data: sock.sendmsg([data]))
+    sock.sendall(REQUEST)
+    return before, everything(sock), errors_of(sock.send, sock.sendall, lambda data: sock.sendmsg([data]))
 
 
 def recvfrom(sock: socket.socket, folder: Path) -> object:
@@ -217,7 +234,7 @@ def connect_twice(sock: socket.socket, folder: Path) -> object:
 TALKS = [
     *(peek, recvfrom, recvmsg, sendmsg, sendfile, binary_file, text_file, unbuffered_file, copies, detached, options),
     *(own_ports, shut_writing, shut_both, read_nothing, connect_twice, connect_without_waiting),
-    sendfile_of_a_loop,
+    *(sendfile_of_a_loop, send_what_is_no_octets),
     *([wait_for_all] if hasattr(socket, "MSG_WAITALL") else []),
     *([do_not_wait] if hasattr(socket, "MSG_DONTWAIT") else []),
     *([sendfile_of_the_system] if hasattr(os, "sendfile") else []),
@@ -435,6 +452,14 @@ def read_before_the_handshake(server: Peer, trust: ssl.SSLContext) -> object:
         return str(caught.value), sock.write(REQUEST), everything(sock), sock.version()
 
 
+def send_what_is_no_octets_over_tls(server: Peer, trust: ssl.SSLContext) -> object:
+    plain = socket.create_connection((server.host, server.port), timeout=5)
+    with trust.wrap_socket(plain, server_hostname=server.host) as sock:
+        before = errors_of(sock.send, sock.sendall, sock.write)
+        sock.sendall(REQUEST)
+        return before, everything(sock), errors_of(sock.send, sock.sendall, sock.write)
+
+
 def certificates(server: Peer, trust: ssl.SSLContext) -> object:
     plain = socket.create_connection((server.host, server.port), timeout=5)
     with trust.wrap_socket(plain, server_hostname=server.host) as sock:
@@ -446,7 +471,7 @@ def certificates(server: Peer, trust: ssl.SSLContext) -> object:
 
 
 TLS_TALKS = [made_before_connect, handshake_by_hand, file_over_tls, write_and_read, certificates]
-TLS_TALKS.append(read_before_the_handshake)
+TLS_TALKS += [read_before_the_handshake, send_what_is_no_octets_over_tls]
 
 
 @pytest.mark.parametrize("talk", TLS_TALKS, ids=lambda talk: talk.__name__)
