@@ -48,8 +48,8 @@ class Loader:
         if mode is RecordMode.REWRITE:
             store.refuse_irregular()
             return nothing
-        if store.exists():
-            data = self.decoded(store.read(), store.path)
+        data = self.decoded(store.read() if store.exists() else b"", store.path)
+        if data:
             if looks_foreign(data):
                 return self._load_foreign(data, str(store.path))
             return Loaded(scan_in_parts(data, str(store.path)), store.blobs.fetch)
@@ -58,8 +58,13 @@ class Loader:
         return nothing
 
     def decoded(self, data: bytes, path: Path) -> bytes:
-        """The octets of a file, or those of a cassette of a known recorder, made by `decode`."""
-        return data if self._decode is None or data.startswith(BEGINNING) else self._decode(data, str(path))
+        """The octets of a file, or those of a cassette of a known recorder, made by `decode`.
+
+        It is only called without octets if its attribute `finds_missing` says that it may find a cassette elsewhere.
+        """
+        if self._decode is None or data.startswith(BEGINNING):
+            return data
+        return self._decode(data, str(path)) if data or getattr(self._decode, "finds_missing", False) else b""
 
     def _load_foreign(self, data: bytes, path: str) -> Loaded:
         # Late, as it imports PyYAML, which our own cassettes do not need.

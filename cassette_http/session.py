@@ -264,7 +264,7 @@ class _Session:
         if may.can_record and not (may.can_play and had_content):
             redactor.make()  # or the first answer would have to wait for it
         if loaded.is_foreign:
-            self._store.adopt(lambda data: self._converted(self._loader.decoded(data, path)))
+            self._store.adopt(lambda data: self._converted(self._loader.decoded(data, path)), not self._store.exists())
         matching = options.matching
         index = Index(
             library, matching, options.repeat, lambda request: matching.strip(redactor.made.redact_request(request))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
 import socket
 import unittest
 import urllib.error
@@ -211,6 +212,50 @@ def test_persister_and_serializer_of_a_suite_read_their_cassettes(tmp_path: Path
         assert get(URL) == "Ada"
 
 
+class Table:
+    """A persister that keeps cassettes in no file."""
+
+    kept: ClassVar[dict[str, str]] = {}
+
+    @classmethod
+    def load_cassette(cls, cassette_path: Any, serializer: Any) -> Any:
+        if cassette_path not in cls.kept:
+            raise vcr.CassetteNotFoundError(cassette_path)
+        return vcr.deserialize(cls.kept[cassette_path], serializer)
+
+
+@pytest.mark.parametrize("on_exception", [True, False])
+@pytest.mark.parametrize("name", ["a.yaml", "a.table"])
+def test_persister_is_asked_for_a_cassette_that_is_in_no_file(
+    name: str, on_exception: bool, old: Path, server: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "new" / name
+    monkeypatch.setattr(Table, "kept", {str(path): old.read_text()})
+    recorder = VCR(persister=Table, record_on_exception=on_exception)
+    with recorder.use_cassette(str(path)) as cassette:
+        assert (get(URL), cassette.write_protected) == ("<NAME>", True)
+    assert not path.parent.exists()
+    with recorder.use_cassette(str(path), record_mode="new_episodes"):
+        assert (get(URL), get(server.url + "/new")) == ("<NAME>", "/new")
+    server.stop()
+    with recorder.use_cassette(str(path), record_mode="none"):
+        assert (get(URL), get(server.url + "/new")) == ("<NAME>", "/new")
+    assert os.listdir(path.parent) == [name.removesuffix(".yaml") + ".yaml"]
+    with pytest.raises(urllib.error.URLError), recorder.use_cassette(str(tmp_path / "b.yaml"), record_mode="none"):
+        get(URL)
+
+
+def test_cassette_of_a_serializer_that_is_recorded_on_success_alone(server: Peer, tmp_path: Path) -> None:
+    recorder = VCR(serializer="json", record_on_exception=False)
+    recorder.register_serializer("json", vcr.serializers.jsonserializer)
+    with recorder.use_cassette(str(tmp_path / "a.json")):
+        assert get(server.url + "/a") == "/a"
+    server.stop()
+    with recorder.use_cassette(str(tmp_path / "a.json")):
+        assert get(server.url + "/a") == "/a"
+    assert os.listdir(tmp_path) == ["a.json"]
+
+
 def test_cassette_goes_through_the_persister_of_files_unchanged(tmp_path: Path) -> None:
     path, octets = tmp_path / "old.yaml", b"\0\xff"
     request = vcr.Request("GET", URL, None, {})
@@ -226,6 +271,9 @@ def test_cassette_goes_through_the_persister_of_files_unchanged(tmp_path: Path) 
 def test_persister_of_files_says_what_is_wrong_with_a_file(tmp_path: Path) -> None:
     path = tmp_path / "old.yaml"
     with pytest.raises(vcr.persisters.filesystem.CassetteNotFoundError):
+        vcr.FilesystemPersister.load_cassette(path, vcr.serializers.yamlserializer)
+    path.write_text(" \n")
+    with pytest.raises(vcr.persisters.filesystem.CassetteNotFoundError, match=r"old\.yaml is empty"):
         vcr.FilesystemPersister.load_cassette(path, vcr.serializers.yamlserializer)
     path.write_bytes(b"\xff")
     with pytest.raises(vcr.persisters.filesystem.CassetteDecodeError, match=r"old\.yaml is not in UTF-8"):
@@ -301,6 +349,21 @@ def test_unknown_serializer_is_reported(old: Path) -> None:
     with (
         pytest.raises(InvalidOption, match="there is no serializer 'jsn'; did you mean \"json\""),
         vcr.use_cassette(str(old), serializer="jsn"),
+    ):
+        pass
+
+
+def test_wrong_options_are_reported_as_vcr_reports_them(old: Path) -> None:
+    with pytest.raises(ValueError, match="there is no record mode 'onec'"):
+        VCR(record_mode="onec")
+    with (
+        pytest.raises(KeyError, match=r"^there is no matcher 'metod'; did you mean \"method\""),
+        vcr.use_cassette(str(old), match_on=["metod"]),
+    ):
+        pass
+    with (
+        pytest.raises(InvalidOption, match="before_save_interaction takes functions of a request and a response"),
+        vcr.use_cassette(str(old), before_save_interaction=lambda request, response, cassette: None),
     ):
         pass
 

@@ -63,6 +63,7 @@ class Store:
             written = unfinished(self._target)
         self._is_rewrite, self._settle, self._only_adds = rewrite, settle, only_adds
         self._convert: Callable[[bytes], Iterable[bytes]] | None = None
+        self._converts_nothing = False
         self._log = LogFile(written, str(self.path), self._header, self._files, is_new=rewrite)
         self._lock, self._pid = threading.Lock(), os.getpid()
 
@@ -143,20 +144,20 @@ class Store:
         except OSError as exc:
             raise self._failed(exc, consequence) from exc
 
-    def adopt(self, convert: Callable[[bytes], Iterable[bytes]]) -> None:
+    def adopt(self, convert: Callable[[bytes], Iterable[bytes]], from_nothing: bool = False) -> None:
         """Treat the file as a cassette of another recorder; the first append converts it to our format.
 
         `convert` gets its octets, and returns its documents, the header first. A kill leaves either the old file or the
-        new one.
+        new one. `from_nothing`: there is no file yet, as the cassette is kept elsewhere.
         """
-        self._convert = convert
+        self._convert, self._converts_nothing = convert, from_nothing
 
     def _foreign(self, length: int) -> Iterable[bytes] | None:
         """The documents of the file if it still has to be converted: another process may have done that."""
         if self._convert is None or self._is_rewrite:
             return None
         data = self._log.read(length)
-        if data.startswith(BEGINNING) or not data:
+        if data.startswith(BEGINNING) or not (data or self._converts_nothing):
             self._convert = None
             return None
         return self._convert(data)

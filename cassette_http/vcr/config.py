@@ -14,6 +14,7 @@ Functions get requests and responses as VCR.py's are (see `objects`).
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -43,6 +44,12 @@ UNSUPPORTED = {"custom_patches": "no library is patched here, so there is nothin
 NOT_DONE = {"drop_unused_requests": "--cassette-prune does it for a whole run"}
 # Our names for them.
 OWN_WORDS = {"mode": "record_mode", "match": "match_on", "redact": "filter_headers", "repeat": "allow_playback_repeats"}
+
+
+class NotRegistered(InvalidOption, KeyError):
+    """There is no matcher or serializer with this name; VCR.py raises a KeyError."""
+
+    __str__ = Exception.__str__
 
 
 @dataclass
@@ -115,6 +122,10 @@ def _matcher(given: Any, registered: Mapping[str, Callable[..., Any]]) -> Any:
     if given in registered:
         return _of_vcr_requests(registered[given])
     name = NAMES.get(given, given)
+    try:
+        matching.resolve((name,))
+    except InvalidOption as error:
+        raise NotRegistered(*error.args) from None
     return headers if name == "headers" else name
 
 
@@ -223,4 +234,10 @@ def _interaction_hooks(config: Mapping[str, Any], name: str) -> list[Callable[[I
 
         return hook
 
-    return [hook_of(function) for function in _several(config.get(name))]
+    functions = _several(config.get(name))
+    for function in functions:
+        try:
+            inspect.signature(function).bind(None, None)
+        except TypeError:
+            raise InvalidOption(f"{name} takes functions of a request and a response, not {function!r}") from None
+    return [hook_of(function) for function in functions]

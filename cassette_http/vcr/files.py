@@ -19,24 +19,30 @@ yamlserializer = SimpleNamespace(serialize=yaml.safe_dump, deserialize=yaml.safe
 jsonserializer = SimpleNamespace(serialize=json.dumps, deserialize=json.loads)
 
 
-def decoder(serializer: Any, persister: Any) -> Callable[[bytes, str], bytes]:
+def decoder(serializer: Any, persister: Any, given: Path) -> Callable[[bytes, str], bytes]:
     """Make a function that converts such a file to one that VCR.py could have written itself.
 
-    One of the two may be None. Such files are only read: recordings are written in our format.
+    One of the two may be None. Such files are only read: recordings are written in our format. If there is no file, a
+    persister is asked for the cassette at the path that was `given`.
     """
     serializer = serializer or yamlserializer
+    is_file = given.is_file()
 
     def decode(octets: bytes, path: str) -> bytes:
         try:
             if persister is None:
                 tree = serializer.deserialize(octets.decode())
             else:
-                tree = _tree(*persister.load_cassette(path, serializer))
+                requests, responses, *_ = persister.load_cassette(path if octets else str(given), serializer)
+                tree = _tree(requests, responses)
             return yaml.dump(_plain({**tree, "version": 1}), Dumper=DUMPER, allow_unicode=True).encode()
         except Exception as error:
+            if not octets and isinstance(error, CassetteNotFoundError | CassetteDecodeError):
+                return b""
             what = "serializer" if persister is None else "persister"
             raise CassetteFormatError(path, None, f"the {what} of the suite cannot read it: {error!r}") from error
 
+    decode.finds_missing = persister is not None and not is_file  # type: ignore[attr-defined]  # read by `loading`
     return decode
 
 
@@ -59,6 +65,8 @@ class FilesystemPersister:
             raise CassetteNotFoundError(*error.args) from None
         except UnicodeDecodeError as error:
             raise CassetteDecodeError(f"{cassette_path} is not in UTF-8") from error
+        if not text.strip():
+            raise CassetteNotFoundError(f"{cassette_path} is empty")
         return deserialize(text, serializer)
 
     @staticmethod

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, TypeVar, overload
 
 from cassette_http.around import around
+from cassette_http.cassette.modes import RecordMode as OurRecordMode
 from cassette_http.errors import CassetteWarning
 from cassette_http.session import use_cassette as our_use_cassette
 from cassette_http.vcr.config import DEFAULTS
@@ -52,6 +53,10 @@ class VCR(VcrSettings):
     before_record_response: Any = None
     before_save_interaction: Any = None
     after_load_interaction: Any = None
+
+    def __init__(self, **options: Any) -> None:
+        OurRecordMode.of(options.get("record_mode", self.record_mode))  # a wrong one is reported where it was written
+        super().__init__(**options)
 
     @overload
     def use_cassette(self, path: Function, /) -> Function: ...

@@ -9,8 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from cassette_http.cassette.rule_notation import no_such
-from cassette_http.errors import InvalidOption
-from cassette_http.vcr.config import translate
+from cassette_http.vcr.config import NotRegistered, translate
 from cassette_http.vcr.files import FilesystemPersister, decoder
 
 # Suffixes of our cassettes; a file with another suffix is read, and recorded again with the first of these.
@@ -76,10 +75,10 @@ def arrange(settings: VcrSettings, merged: dict[str, Any], path: Path, others: I
     name = merged.get("serializer", "yaml")
     serializer = settings._serializers.get(name)
     if serializer is None and name not in ("yaml", "json"):
-        raise InvalidOption(no_such("serializer", name, ["yaml", "json", *settings._serializers]))
+        raise NotRegistered(no_such("serializer", name, ["yaml", "json", *settings._serializers]))
     persister = merged.get("persister") or settings._persister
     if serializer is not None or persister is not None:
-        options["decode"] = decoder(serializer, persister)
+        options["decode"] = decoder(serializer, persister, path)
         if not path.name.endswith(OUR_SUFFIXES):
             # New recordings are in our format, whatever the old file is; that is still read.
             also.insert(0, path)
