@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Mapping
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any
 
 
@@ -91,7 +92,9 @@ class _Hook:
         hook = self.function
         stand_in = FunctionType(hook.__code__, hook.__globals__, self.name, hook.__defaults__, hook.__closure__)
         stand_in.__kwdefaults__ = {**(hook.__kwdefaults__ or {}), "original": original}
-        stand_in.__doc__ = getattr(original, "__doc__", None)
+        functools.update_wrapper(stand_in, original)  # for programs that ask for its signature, or pickle it
+        if isinstance(self.owner, ModuleType):
+            stand_in.__module__ = self.owner.__name__
         vars(stand_in)["hook"] = self
         return stand_in
 

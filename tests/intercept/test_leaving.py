@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import http.client
+import inspect
 import os
+import pickle
 import select
 import socket
 import ssl
@@ -298,6 +300,28 @@ def test_nothing_stays_patched_when_the_last_cassette_is_left(tmp_path: Path) ->
             assert hooked() != before
         assert hooked() != before
     assert hooked() == before
+
+
+@pytest.mark.parametrize(
+    "find",
+    [
+        pytest.param(lambda: socket.getaddrinfo, id="getaddrinfo"),
+        pytest.param(lambda: socket.gethostbyname, id="gethostbyname"),
+        pytest.param(lambda: ssl.SSLContext.wrap_socket, id="wrap_socket"),
+    ],
+)
+def test_hooked_functions_look_like_the_originals(find: Callable[[], Any], tmp_path: Path) -> None:
+    def look() -> object:
+        function = find()
+        try:
+            signature: object = inspect.signature(function)
+        except ValueError as error:  # some in C have none
+            signature = type(error)
+        return signature, function.__name__, function.__doc__, pickle.loads(pickle.dumps(function)) is function
+
+    before = look()
+    with use_cassette(tmp_path / "one.yaml", "once"):
+        assert look() == before
 
 
 def test_sockets_that_are_none_of_ours_cost_one_look_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
