@@ -69,7 +69,7 @@ def _tapped_connect_ex(self: socket.socket, address: Any, *, original: Any) -> A
     except TimeoutError:
         return errno.EAGAIN
     except OSError as error:
-        if error.errno is None:
+        if error.errno is None or isinstance(error, socket.gaierror):
             raise
         return error.errno
     return 0

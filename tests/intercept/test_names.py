@@ -333,6 +333,21 @@ def test_name_that_no_server_is_asked_for_is_none_in_replay_either(name: str, tm
         assert run() == live
 
 
+def test_connect_ex_raises_the_error_of_a_failed_look_up(zone: Zone, tmp_path: Path) -> None:
+    """It returns the number of an error only if that is one of the system."""
+
+    def run() -> object:
+        with socket.socket() as sock, pytest.raises(socket.gaierror) as failed:
+            sock.connect_ex(("nobody.test", 80))
+        return failed.value.args
+
+    live = run()
+    with use_cassette(tmp_path / "names.yaml", "all"):
+        assert run() == live
+    with use_cassette(tmp_path / "names.yaml", "none"):
+        assert run() == live
+
+
 # ---------------------------------------------------------------------- names of earlier cassettes
 
 
