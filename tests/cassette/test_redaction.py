@@ -453,6 +453,23 @@ def test_many_secrets_are_still_found() -> None:
     )
 
 
+@pytest.mark.parametrize("escaped", ["\n", "\r\n", "\t"], ids=["line feed", "line end", "tab"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "IDENTIFIED BY 'hunter'",
+        "machine a.test login ada password hunter",
+        "requirepass hunter",
+        "sshpass -p hunter ssh a.test",
+        "WIFI:S:net;P:hunter;;",
+    ],
+)
+def test_word_behind_an_escape_in_a_string_of_json_begins_there(line: str, escaped: str) -> None:
+    body = json.dumps({"log": json.dumps([f"ready{escaped}{line}"])}).encode()
+    result = Redactor().redact(interaction(request(), response(body=body)))
+    assert content_of(result.track.octets) == body.replace(b"hunter", b"{{secret:1}}")
+
+
 @pytest.mark.parametrize("unit", [b"ghp_", b"WIFI:S:a;"], ids=["a token", "codes for a wireless network"])
 def test_what_begins_like_a_secret_again_and_again_takes_little_memory_and_time(unit: bytes) -> None:
     body = unit * (500_000 // len(unit))

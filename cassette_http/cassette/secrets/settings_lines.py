@@ -118,13 +118,14 @@ _OTHERS = (
     _form(b"TRUE\t", rb"\tTRUE\t[1-9]\d*\t%(name)b\t(?P<plain>[^\s]++)"),
     _form(
         b"machine ",
-        rb"\bmachine\s++\S++(?:\s++(?:login|account)\s++\S++){0,2}\s++(?P<name>password)\s++(?P<plain>[^\s\"'\\]++)",
+        rb"(?:\b|(?<=\\[nrt]))machine\s++\S++(?:\s++(?:login|account)\s++\S++){0,2}"
+        rb"\s++(?P<name>password)\s++(?P<plain>[^\s\"'\\]++)",
     ),
 )
 _NOTHING = to_pattern(rb"(?!)")
 _PASSWORD_OF_COMMAND = to_pattern(
-    rb"(?i:\bIDENTIFIED[ ]+(?:WITH[ ]+[\w'\"]{1,60}+[ ]+)?(?:BY|AS)[ ]+(?:PASSWORD[ ]+)?(?=\\*['\"]))%b"
-    rb"|(?:\bsshpass[ ]+-p[ ]*\\*[\"']?|\b(?:requirepass|masterauth)(?:[ ]+|\\*\"[ ]*,[ ]*\\*\"))"
+    rb"(?i:IDENTIFIED[ ]+(?:WITH[ ]+[\w'\"]{1,60}+[ ]+)?(?:BY|AS)[ ]+(?:PASSWORD[ ]+)?(?=\\*['\"]))%b"
+    rb"|(?:sshpass[ ]+-p[ ]*\\*[\"']?|(?:requirepass|masterauth)(?:[ ]+|\\*\"[ ]*,[ ]*\\*\"))"
     rb"(?P<plain>(?![$<{%%*])[^\s\"'\\]{3,200}+)" % _QUOTED
 )
 _ACCOUNT = to_pattern(rb"\b(?:user|to|role|login)[ ]+\S+[ ]+\Z", re.IGNORECASE)

@@ -220,7 +220,7 @@ IN_PLACE: dict[str, tuple[bytes, re.Pattern[bytes]]] = {
     "ldap-hash": (b"SHA", to_pattern(rb"(\{S?SHA(?:256|384|512)?\}(?:[A-Za-z0-9+]|\\?/){27,120}={0,2})")),
     "wifi": (
         b"WIFI:",
-        to_pattern(rb"\bWIFI:(?:[A-OQ-Z][A-Z0-9]?:(?:[^;\\\r\n]|\\.){0,200};){0,6}P:((?:[^;\\\r\n\"]|\\.){1,200});"),
+        to_pattern(rb"WIFI:(?:[A-OQ-Z][A-Z0-9]?:(?:[^;\\\r\n]|\\.){0,200};){0,6}P:((?:[^;\\\r\n\"]|\\.){1,200});"),
     ),
     "oracle-url": (b"jdbc:oracle", to_pattern(rb"jdbc:oracle:[a-z0-9]+:[\w$#]+/([^@\s\"'/]{1,200})@")),
     "akamai": (b"hmac", to_pattern(rb"(?:~|%(?:25)?7[Ee])hmac(?:=|%(?:25)?3[Dd])([0-9a-fA-F]{32,128})")),
