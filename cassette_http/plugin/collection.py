@@ -44,9 +44,11 @@ class Collection:
 
     @property
     def is_chosen(self) -> bool:
+        """Tell whether tests were left out: by an option, or because single tests or files were requested."""
+        start = self._config.invocation_params.dir
         return (
             bool(self.deselected)
-            or any("::" in argument for argument in self._config.args)
+            or any("::" in argument or (start / argument).is_file() for argument in self._config.args)
             or bool(self._config.getoption("lf", False))
         )
 

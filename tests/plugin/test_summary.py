@@ -236,6 +236,17 @@ def test_shared_cassette_is_judged_by_what_all_its_tests_played(project: Project
     assert f"unplayed  cassettes/test_api/shared.yaml: GET {project.server.url}/b" in summary(result)
 
 
+def test_cassette_shared_by_modules_is_not_judged_if_only_one_of_them_is_run(project: Project) -> None:
+    source = "@pytest.mark.cassette('../shared.yaml', on_unplayed='fail')\ndef test_it():\n    get('/{}')"
+    modules = ["test_a.py", "test_b.py"]
+    for module in modules:
+        project.write(source.format(module), f"tests/{module[:-3]}")
+    project.record(passed=2)
+    for arguments in (["tests/test_a.py"], ["tests"], [f"tests/{module}" for module in modules]):
+        result = project.run(*arguments)
+        assert (result.ret, summary(result)) == (0, []), arguments
+
+
 def test_named_cassette_of_one_test_is_judged_at_once(project: Project) -> None:
     source = "@pytest.mark.cassette('login', on_unplayed='fail')\ndef test_a():\n    get('/a')"
     project.write(source + "; get('/b')")
