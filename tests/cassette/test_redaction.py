@@ -470,6 +470,16 @@ def test_word_behind_an_escape_in_a_string_of_json_begins_there(line: str, escap
     assert content_of(result.track.octets) == body.replace(b"hunter", b"{{secret:1}}")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [rb'{"log": "- name: password\n  value: hunter"}', b"<log>- name: password\n  value: hunter\n</log>"],
+    ids=["JSON", "XML"],
+)
+def test_name_of_a_setting_may_be_the_beginning_of_a_string_or_an_element(body: bytes) -> None:
+    result = Redactor().redact(interaction(request(), response(body=body)))
+    assert content_of(result.track.octets) == body.replace(b"hunter", b"{{secret:1}}")
+
+
 @pytest.mark.parametrize("unit", [b"ghp_", b"WIFI:S:a;"], ids=["a token", "codes for a wireless network"])
 def test_what_begins_like_a_secret_again_and_again_takes_little_memory_and_time(unit: bytes) -> None:
     body = unit * (500_000 // len(unit))

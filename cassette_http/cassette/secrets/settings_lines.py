@@ -110,7 +110,7 @@ _OTHERS = (
     _form(b"#define ", rb"^[ \t]*+#define[ \t]++%(name)b[ \t]++%(quoted)b"),
     _form(
         b"alue:",  # "- name: PASSWORD", and below it "value: x"
-        rb"(?:^|\\n)[ -]*+(?i:name|key):[ ]*+[\"']?%(name)b[\"']?[ ]*+%(break)b"
+        rb"(?:^|\\n|[\">])[ -]*+(?i:name|key):[ ]*+[\"']?%(name)b[\"']?[ ]*+%(break)b"
         rb"[ ]*+(?i:value):[ ]*+(?:%(quoted)b|(?P<plain>[^\r\n\\\"]++))",
     ),
     _form(b"(", rb"\((?P<mark>\\*+[\"'`])%(name)b(?P=mark)[ ]?,[ ]?%(quoted)b[ ]?\)"),  # setItem("token", "x")
