@@ -374,6 +374,7 @@ class Board(BaseBoard):
             matching=self._index.matching,
             mode_setting=self._mode_setting,
             is_missing=not candidates and not self._store.exists(),
+            has_interactions=bool(len(self._index)),
             stricter=self._redactor.made.hide_weakly_named(request),
             silent=silence.number if silence is not None else None,
         )

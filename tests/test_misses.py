@@ -149,3 +149,14 @@ def test_refusal_in_a_thread_is_raised_when_the_block_ends(path: Path) -> None:
     using = use_cassette(path, "none", allow_missing=True)
     with pytest.raises(UnmatchedRequest), using, ThreadPoolExecutor(1) as pool:
         pool.submit(get_or_none, "http://api.test/").result(LIMIT_S)
+
+
+def test_a_miss_where_only_connections_failed_does_not_call_the_cassette_empty(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text(
+        "cassette: 1\n---\nfailed: tcp://other.test:80\n"
+        "failure: {kind: connect failed, errno: ECONNREFUSED, text: Connection refused}\n---\n"
+    )
+    with use_cassette(tmp_path / "one.yaml", "none") as cassette:
+        with pytest.raises(UnmatchedRequest, match="it has no requests, only connections that failed"):
+            get_with_our_client("http://api.test/a")
+        cassette.misses.clear()

@@ -256,6 +256,7 @@ def explain_miss(
     matching: Matching,
     mode_setting: str = MODE_SETTING,
     is_missing: bool = False,
+    has_interactions: bool = False,
     stricter: Request | None = None,
     silent: int | None = None,
 ) -> Explanation:
@@ -264,8 +265,9 @@ def explain_miss(
     All requests are in redacted form, those of the candidates also without what is ignored. The first line says what
     was asked and why the nearest interaction does not answer, because many libraries pass on nothing else. The last
     lines say how to repair it; `mode_setting` shows how this user sets a record mode. `is_missing`: the cassette has no
-    file. `stricter` is another form of the request that could have been answered, or the same one. `silent` is the
-    number of a recorded connection to the host that got no answer, if it was not played.
+    file. `has_interactions`: it is not empty, even if there are no candidates. `stricter` is another form of the
+    request that could have been answered, or the same one. `silent` is the number of a recorded connection to the host
+    that got no answer, if it was not played.
     """
     asked = f"{sent.method} {shortened(sent.url, _LONGEST_URL)}"
     short = f"{sent.method} {shortened(_target_text(sent))}"
@@ -275,7 +277,7 @@ def explain_miss(
         )
         return Explanation(text, f"{short}: there is no cassette yet")
     if not candidates:
-        reason = "it is empty" if silent is None else "it has no requests"
+        reason = "it is empty" if not has_interactions else "it has no requests, only connections that failed"
         lines = [f"{cassette} has no interaction for {asked}: {reason}", *_silent_line(silent)]
         text = "\n".join([*lines, _advice(mode, mode_setting)])
         return Explanation(text, f"{short}: {reason.replace('it', 'the cassette', 1)}")
