@@ -222,6 +222,15 @@ def test_wrong_option_is_reported_where_it_was_written(options: dict[str, object
     assert isinstance(wrong.value, ValueError)
 
 
+def test_subclass_may_have_options_of_its_own(tmp_path: Path) -> None:
+    class InFolder(use_cassette):
+        def __init__(self, name: str, folder: Path) -> None:
+            super().__init__(folder / f"{name}.yaml", "once")
+
+    with InFolder("users", folder=tmp_path) as cassette:
+        assert cassette.path == tmp_path / "users.yaml"
+
+
 @pytest.mark.parametrize("path", [len, None, b"users.yaml", ""], ids=repr)
 def test_what_is_no_path_is_reported(path: object) -> None:
     with pytest.raises(InvalidOption, match="use_cassette takes the path of a cassette, as in"):
