@@ -197,7 +197,7 @@ class Index:
         self._larger_buckets.clear()
         for cached in ("_peers", "_everything"):
             self.__dict__.pop(cached, None)
-        self._played_up_to, self._told_next = 0, (-1, None)
+        self._played_up_to = 0
 
     def find_written(
         self, written: WrittenRequest, *, passes_over_fields: bool, may_be_stale: bool
